@@ -17,21 +17,23 @@ SERVICES=${SERVICES:-postgres valkey kafka}
 # then, then the defaults.
 # shellcheck source=/dev/null
 [[ -r $INFRA_DIR/settings ]] && . "$INFRA_DIR/settings"
-: "${PG_PORT:=5432}" "${VALKEY_PORT:=6379}" "${KAFKA_PORT:=19092}" "${INFRA:=}"
-export INFRA_DIR INFRA_CACHE SERVICES PG_PORT VALKEY_PORT KAFKA_PORT INFRA
+: "${PG_PORT:=5432}" "${VALKEY_PORT:=6379}" "${KAFKA_PORT:=19092}" "${ADMIN_PORT:=9644}" "${CONSOLE_PORT:=8090}" "${INFRA:=}"
+export INFRA_DIR INFRA_CACHE SERVICES PG_PORT VALKEY_PORT KAFKA_PORT ADMIN_PORT CONSOLE_PORT INFRA
 
 for service in $SERVICES; do
   [[ $service == @(postgres|valkey|kafka) ]] || fail "no service is called '$service': SERVICES takes postgres, valkey, kafka"
 done
-for port in "$PG_PORT" "$VALKEY_PORT" "$KAFKA_PORT"; do
+for port in "$PG_PORT" "$VALKEY_PORT" "$KAFKA_PORT" "$ADMIN_PORT" "$CONSOLE_PORT"; do
   [[ $port =~ ^[1-9][0-9]{0,4}$ && $port -lt 65534 ]] || fail "'$port' is no port"
 done
 unset service port
 
 # shellcheck disable=SC2016 # to be expanded when it is read
 keep_settings() {
-  printf ': "${%s:=%s}"\n' PG_PORT "$PG_PORT" VALKEY_PORT "$VALKEY_PORT" KAFKA_PORT "$KAFKA_PORT" INFRA "$INFRA" \
-    >"$INFRA_DIR/settings"
+  local name
+  for name in INFRA PG_PORT VALKEY_PORT KAFKA_PORT ADMIN_PORT CONSOLE_PORT; do
+    printf ': "${%s:=%s}"\n' "$name" "${!name}"
+  done >"$INFRA_DIR/settings"
 }
 
 make_dir() {
@@ -82,25 +84,4 @@ ask_valkey() {
     printf 'AUTH %s\r\n%s\r\nQUIT\r\n' "$(password valkey)" "$1" >&3
     IFS= read -r -t 5 signed_in <&3 && [[ $signed_in == +OK* ]] && timeout 5 cat <&3
   ) 2>/dev/null
-}
-
-# A port as people know it: which variable moves it, and who has it now.
-port_variable() {
-  case $1 in postgres) echo PG_PORT ;; valkey) echo VALKEY_PORT ;; kafka) echo KAFKA_PORT ;; esac
-}
-
-# What listens where 127.0.0.1:PORT would: "pid 12: command". Linux only; elsewhere nothing is said.
-port_holder() {
-  local inode link pid
-  [[ -r /proc/net/tcp ]] || return 0
-  inode=$(awk -v port="$(printf ':%04X' "$1")" '
-    $4 == "0A" && $2 ~ port "$" && $2 ~ /^(0+|0100007F|0+FFFF00000100007F):/ { print $10; exit }' /proc/net/tcp /proc/net/tcp6 2>/dev/null) || true
-  [[ $inode ]] || return 0
-  link=$(find /proc/[0-9]*/fd -lname "socket:\\[$inode\\]" -print -quit 2>/dev/null) || true
-  if [[ $link =~ ^/proc/([0-9]+)/ ]]; then
-    pid=${BASH_REMATCH[1]}
-    say "pid $pid: $(tr '\0' ' ' <"/proc/$pid/cmdline" | cut -c 1-120)"
-  else
-    say "a process of another user (sudo ss -ltnp names it)"
-  fi
 }

@@ -28,6 +28,7 @@ wipe() {
 
 case ${1:-} in
   up | stop)
+    [[ $1 == up || -e $INFRA_DIR ]] || { say "nothing to stop: $INFRA_DIR does not exist"; exit; }
     make_dir
     # One at a time on one set. The lock is not handed on to the services (-o).
     [[ ${INFRA_LOCKED:-} ]] || INFRA_LOCKED=1 exec flock -w 120 -o -- "$INFRA_DIR/lock" "$0" "$@"
@@ -35,7 +36,6 @@ case ${1:-} in
     "$driver" "$1"
     ;;
   wipe) wipe ;;
-  status) "$driver" status ;;
-  logs) exec tail -n "${LINES_EACH:-20}" -F -- "$INFRA_DIR"/log/*.log ;;
+  status | logs) "$driver" "$1" ;;
   *) fail "usage: infra.sh up | stop | wipe | status | logs" ;;
 esac

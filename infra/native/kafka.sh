@@ -42,7 +42,7 @@ case $1 in
     mkdir -p -- "$home"
     write_config
     [[ -s $home/data/meta.properties ]] || format
-    launcher=(launch kafka)
+    launcher=(launch kafka "$config")
     java_kafka kafka.Kafka "$config"
     await kafka "$config"
     ;;

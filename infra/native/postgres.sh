@@ -9,7 +9,7 @@ home=$INFRA_DIR/postgres
 elsewhere=/var/lib/nornplan
 
 # PostgreSQL refuses to run as root, so root runs it as somebody else; anybody else as themselves.
-server_user= as_server_user=()
+server_user='' as_server_user=()
 if ((EUID == 0)); then
   server_user=nobody
   if id postgres >/dev/null 2>&1; then server_user=postgres; fi
@@ -78,7 +78,7 @@ start() {
 
   local settings=(listen_addresses=127.0.0.1 port="$PG_PORT" unix_socket_directories="$(socket_dir)" max_connections=200)
   [[ ${INFRA_FAST:-} != 1 ]] || settings+=(fsync=off synchronous_commit=off full_page_writes=off)
-  launch postgres "${as_server_user[@]}" "$bin/postgres" -D "$data" "${settings[@]/#/-c}"
+  launch postgres "$data" "${as_server_user[@]}" "$bin/postgres" -D "$data" "${settings[@]/#/-c}"
   await postgres "$data"
 }
 

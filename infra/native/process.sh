@@ -12,11 +12,13 @@ our_pid() {
 
 # Start a command that outlives us, with its output in the service's log.
 launch() {
-  local service=$1
-  shift
+  local service=$1 mark=$2
+  shift 2
   mkdir -p -- "$INFRA_DIR/pid"
   setsid -- "$@" </dev/null >>"$INFRA_DIR/log/$service.log" 2>&1 &
   echo $! >"$INFRA_DIR/pid/$service"
+  # The new process is a copy of this shell for a moment.
+  until our_pid "$service" "$mark" >/dev/null || ! kill -0 $! 2>/dev/null; do sleep 0.01; done
 }
 
 # Wait until the service answers its admin; say why if it ended instead.

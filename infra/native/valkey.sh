@@ -35,7 +35,7 @@ case $1 in
     mkdir -p -- "$home"
     make_users
     write_config
-    launch valkey "$server" "$config"
+    launch valkey "$config" "$server" "$config"
     await valkey "$config"
     ;;
   stop) stop_process valkey "$config" TERM ;;

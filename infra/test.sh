@@ -1,0 +1,58 @@
+#!/usr/bin/env bash
+# make test: format, lints, documentation, then cargo test against services of its own. Arguments go to the test programs.
+set -euo pipefail
+cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.."
+
+# A set beside whatever else runs here, made afresh and thrown away. Docker is left alone: the same services everywhere.
+export INFRA_DIR=${INFRA_DIR:-$PWD/infra/run-test}
+export INFRA=native INFRA_FAST=1 YES=1
+
+step() { printf '\n== %s\n' "$*"; }
+
+drop_services() {
+  local code=$?
+  trap - EXIT
+  # The logs are what one wants to see after a failure.
+  if ((code == 0)); then infra/infra.sh wipe; else infra/infra.sh stop; fi >/dev/null
+  exit "$code"
+}
+
+# Ports nobody listens on, below the range that outgoing connections take theirs from.
+choose_ports() {
+  local block
+  . infra/ports.sh
+  for _ in {1..50}; do
+    block=$((20000 + RANDOM % 1200 * 10))
+    [[ $(for offset in {0..4}; do port_holder $((block + offset)); done) ]] && continue
+    : "${PG_PORT:=$block}" "${VALKEY_PORT:=$((block + 1))}" "${KAFKA_PORT:=$((block + 2))}"
+    export PG_PORT VALKEY_PORT KAFKA_PORT
+    return
+  done
+}
+
+step 'programs that the build needs'
+infra/native/prerequisites.sh build
+
+step 'cargo fmt --check'
+cargo fmt --check
+
+step 'cargo clippy --all-targets -- -D warnings'
+cargo clippy --all-targets -- -D warnings
+
+step 'cargo doc --no-deps, without a warning'
+RUSTDOCFLAGS='-D warnings' cargo doc --no-deps
+
+step 'services'
+exec 8>"$INFRA_DIR.lock"
+flock -n 8 || { echo "another make test is running with $INFRA_DIR"; exit 1; }
+infra/infra.sh wipe
+choose_ports
+trap drop_services EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
+infra/infra.sh up 8>&-
+# shellcheck source=/dev/null
+. "$INFRA_DIR/env"
+
+step "cargo test${1:+ -- $*}"
+cargo test -- "$@"
