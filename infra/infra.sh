@@ -14,7 +14,7 @@ driver=$HERE/$([[ $INFRA == docker ]] && echo compose || echo native)/driver.sh
 wipe() {
   [[ -e $INFRA_DIR ]] || { say "nothing to wipe: $INFRA_DIR does not exist"; return; }
   # Whatever INFRA_DIR was set to by mistake, only what make infra made is ever removed.
-  [[ -f $INFRA_DIR/settings ]] || fail "$INFRA_DIR holds no services of ours (no file 'settings' in it): nothing removed"
+  [[ -f $INFRA_DIR/lock ]] || fail "$INFRA_DIR holds no services of ours (no file 'lock' in it): nothing removed"
   if [[ ${YES:-} != 1 ]]; then
     read -r -p "Stop the services in $INFRA_DIR and remove all their data? [y/N] " answer || true
     [[ ${answer:-} == [yY]* ]] || fail "nothing removed"
@@ -32,7 +32,6 @@ case ${1:-} in
     make_dir
     # One at a time on one set. The lock is not handed on to the services (-o).
     [[ ${INFRA_LOCKED:-} ]] || INFRA_LOCKED=1 exec flock -w 120 -o -- "$INFRA_DIR/lock" "$0" "$@"
-    [[ $1 == stop ]] || keep_settings
     "$driver" "$1"
     ;;
   wipe) wipe ;;

@@ -38,6 +38,7 @@ up() {
   password postgres >/dev/null # the compose file names it, whatever is started
   make_users
   check_ports "${missing[@]}"
+  keep_settings
   compose up --detach --quiet-pull "${wanted[@]}"
 
   for service in $SERVICES; do

@@ -13,7 +13,7 @@ up() {
   local service pid missing=()
   for service in $SERVICES; do
     if pid=$(native "$service" pid); then
-      answers "$service" || fail "$service runs (pid $pid) but does not answer on port $(port "$service"): make infra-stop first"
+      answers "$service" || fail "$service runs (pid $pid), but its admin gets no answer on port $(port "$service"): make infra-stop first"
       say "$service already up on $(port "$service")"
     else
       missing+=("$service")
@@ -28,6 +28,7 @@ start() {
   local service pid starts=() failed=0
   check_ports "$@"
   "$HERE/native/prerequisites.sh" "$@"
+  keep_settings
   for service; do
     password "$service" >/dev/null
     (native "$service" start && say "$service up on $(port "$service") after $SECONDS s") &
