@@ -1,0 +1,124 @@
+//! Three-way comparison of one resource, field by field: what the spec wants, what was last applied, what there is.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// One managed field of a resource in canonical form.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Field {
+    pub name: &'static str,
+    /// `None` is unknown: it could not be read, or an older state does not have it. Unknown is equal to anything.
+    pub value: Option<Value>,
+    /// Whether the value follows from declared fields and the server's version (the rules behind a preset's name).
+    pub expanded: bool,
+}
+
+impl Field {
+    /// A field as it was declared, or as it was read.
+    pub fn new(name: &'static str, value: impl Serialize) -> Self {
+        Self { name, value: serde_json::to_value(value).ok(), expanded: false }
+    }
+
+    /// A field that may be unknown.
+    pub fn maybe(name: &'static str, value: Option<impl Serialize>) -> Self {
+        Self { name, value: value.and_then(|value| serde_json::to_value(value).ok()), expanded: false }
+    }
+
+    /// Marks the field as following from declared ones.
+    #[must_use]
+    pub fn expanded(mut self) -> Self {
+        self.expanded = true;
+        self
+    }
+}
+
+/// A type of resource. Implementations destructure themselves exhaustively, so that a new field does not compile until
+/// it is compared.
+pub trait Resource {
+    /// All managed fields, always the same ones in the same order.
+    fn fields(&self) -> Vec<Field>;
+}
+
+/// Why a field differs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Cause {
+    /// The infraspec says something else than was last applied.
+    ChangedInSpec,
+    /// The service has something else than was last applied.
+    Drifted,
+    /// Both of these.
+    ChangedAndDrifted,
+    /// The same declaration means other rules on this version of the server.
+    RulesChanged,
+    /// It was never applied by us.
+    NotOursYet,
+}
+
+/// One field that an action changes.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct FieldChange {
+    pub field: String,
+    /// What the service has; `null` for what does not exist yet.
+    pub before: Value,
+    /// What it shall have; `null` for what shall be gone.
+    pub after: Value,
+    pub cause: Cause,
+}
+
+/// The outcome of comparing one resource that exists.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Comparison {
+    /// Fields in which the service differs from what is wanted.
+    pub changes: Vec<FieldChange>,
+    /// Whether the service is as wanted but the state does not say so.
+    pub record: bool,
+}
+
+/// Compares what is wanted with what there is, and says for each difference where it comes from.
+pub fn three_way(desired: &[Field], observed: &[Field], last: Option<&[Field]>) -> Comparison {
+    let find = |fields: &[Field], name: &str| -> Option<Value> {
+        fields.iter().find(|field| field.name == name).and_then(|field| field.value.clone())
+    };
+    let differs = |a: &Option<Value>, b: &Option<Value>| matches!((a, b), (Some(a), Some(b)) if a != b);
+    let declaration_changed = last.is_some_and(|last| {
+        desired.iter().any(|field| !field.expanded && differs(&field.value, &find(last, field.name)))
+    });
+    let mut comparison = Comparison::default();
+    for field in desired {
+        let there = find(observed, field.name);
+        let applied = last.and_then(|last| find(last, field.name));
+        let in_spec = differs(&field.value, &applied);
+        if !differs(&field.value, &there) {
+            comparison.record |= in_spec;
+            continue;
+        }
+        let drifted = differs(&there, &applied);
+        let cause = match (last.is_some(), in_spec, drifted) {
+            (false, _, _) => Cause::NotOursYet,
+            (true, true, false) if field.expanded && !declaration_changed => Cause::RulesChanged,
+            (true, true, true) => Cause::ChangedAndDrifted,
+            (true, true, false) => Cause::ChangedInSpec,
+            (true, false, true | false) => Cause::Drifted,
+        };
+        comparison.changes.push(FieldChange {
+            field: field.name.to_owned(),
+            before: there.unwrap_or_default(),
+            after: field.value.clone().unwrap_or_default(),
+            cause,
+        });
+    }
+    comparison
+}
+
+/// The fields of something that shall come to be, or shall be gone, as changes from or to nothing.
+pub fn whole(fields: &[Field], create: bool, cause: Cause) -> Vec<FieldChange> {
+    fields
+        .iter()
+        .filter_map(|field| {
+            let value = field.value.clone()?;
+            let (before, after) = if create { (Value::Null, value) } else { (value, Value::Null) };
+            Some(FieldChange { field: field.name.to_owned(), before, after, cause })
+        })
+        .collect()
+}

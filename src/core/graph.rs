@@ -1,0 +1,63 @@
+//! The order of steps: a directed acyclic graph, sorted stably.
+
+use super::step::{Step, StepId};
+use petgraph::algo::kosaraju_scc;
+use petgraph::graph::{DiGraph, NodeIndex};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Steps that wait for one another in a circle.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cycle(pub Vec<StepId>);
+
+impl std::fmt::Display for Cycle {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let names: Vec<String> = self.0.iter().map(ToString::to_string).collect();
+        write!(f, "these steps wait for one another: {}", names.join(" -> "))
+    }
+}
+
+/// The graph of a plan: an edge leads from what must be done first to what waits for it.
+pub fn build<M, O>(steps: &[Step<M, O>]) -> DiGraph<StepId, ()> {
+    let mut graph = DiGraph::new();
+    let nodes: BTreeMap<StepId, NodeIndex> = steps.iter().map(|step| (step.id(), graph.add_node(step.id()))).collect();
+    for step in steps {
+        let Some(&to) = nodes.get(&step.id()) else { continue };
+        for from in step.needs.iter().filter_map(|need| nodes.get(need)) {
+            graph.update_edge(*from, to, ());
+        }
+    }
+    graph
+}
+
+/// Sorts steps so that each comes after all that it needs, and otherwise by their identity.
+///
+/// # Errors
+/// The steps of a cycle, if there is one.
+pub fn sort<M, O>(steps: Vec<Step<M, O>>) -> Result<Vec<Step<M, O>>, Cycle> {
+    let graph = build(&steps);
+    let mut waiting: BTreeMap<NodeIndex, usize> =
+        graph.node_indices().map(|node| (node, graph.neighbors_directed(node, petgraph::Incoming).count())).collect();
+    let mut ready: BTreeSet<(StepId, NodeIndex)> = waiting
+        .iter()
+        .filter(|(_, count)| **count == 0)
+        .filter_map(|(node, _)| graph.node_weight(*node).map(|id| (id.clone(), *node)))
+        .collect();
+    let mut by_id: BTreeMap<StepId, Step<M, O>> = steps.into_iter().map(|step| (step.id(), step)).collect();
+    let mut sorted = Vec::with_capacity(by_id.len());
+    while let Some((id, node)) = ready.pop_first() {
+        sorted.extend(by_id.remove(&id));
+        for next in graph.neighbors_directed(node, petgraph::Outgoing) {
+            if let Some(count) = waiting.get_mut(&next) {
+                *count = count.saturating_sub(1);
+                if *count == 0 {
+                    ready.extend(graph.node_weight(next).map(|id| (id.clone(), next)));
+                }
+            }
+        }
+    }
+    if by_id.is_empty() {
+        return Ok(sorted);
+    }
+    let circle = kosaraju_scc(&graph).into_iter().find(|part| part.len() > 1).unwrap_or_default();
+    Err(Cycle(circle.iter().filter_map(|node| graph.node_weight(*node).cloned()).collect()))
+}

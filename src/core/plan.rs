@@ -1,0 +1,120 @@
+//! The plan: what the whole program turns around. Made once, shown, saved, carried out; never changed in between.
+
+use super::address::Address;
+use super::name::AppName;
+use super::step::{Action, Step};
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// The version of the plan's JSON. It grows when a reader of the old form could misread the new one.
+pub const FORMAT_VERSION: u32 = 1;
+
+/// A service as the plan's head names it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServiceHead {
+    /// host:port as nornplan reaches it.
+    pub endpoint: String,
+    /// What tells this server from every other: system identifier, cluster id, address.
+    pub identity: Option<String>,
+    /// Product and version, for people.
+    pub version: Option<String>,
+}
+
+/// How loudly a notice is said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Level {
+    /// A server that isolates nothing.
+    Alarm,
+    Warning,
+    Note,
+}
+
+/// Something to know that is no step.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Notice {
+    pub level: Level,
+    /// A service or an app.
+    pub about: String,
+    pub text: String,
+}
+
+/// A plan. The same inputs make the same plan, byte for byte.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Plan<M, O> {
+    pub format_version: u32,
+    /// The version of nornplan that made it.
+    pub tool_version: String,
+    pub environment: String,
+    pub services: BTreeMap<String, ServiceHead>,
+    /// Digest (sha256, hex) of each app's resolved infraspec.
+    pub apps: BTreeMap<AppName, String>,
+    /// `--app` and `--service`, if the run was narrowed.
+    pub narrowed_to: Vec<String>,
+    /// In an order in which they can be carried out one after another.
+    pub steps: Vec<Step<M, O>>,
+    /// How many resources the infraspecs in scope declare on services that could be read.
+    pub declared: usize,
+    pub notices: Vec<Notice>,
+    /// Why the plan is incomplete: one line for each service that could not be read. Empty if it is whole.
+    pub incomplete: Vec<String>,
+    /// Lineage and serial of the state that it was made from.
+    pub lineage: String,
+    pub serial: u64,
+}
+
+/// How many resources each action touches.
+pub type Counts = BTreeMap<Action, usize>;
+
+impl<M, O> Plan<M, O> {
+    /// Steps that an apply would carry out.
+    pub fn runnable(&self) -> impl Iterator<Item = &Step<M, O>> {
+        self.steps.iter().filter(|step| step.runs())
+    }
+
+    pub fn held(&self) -> impl Iterator<Item = &Step<M, O>> {
+        self.steps.iter().filter(|step| !step.runs())
+    }
+
+    /// Resources by action, of the steps that would run; a resource with several steps of one action counts once.
+    pub fn counts(&self) -> Counts {
+        let mut seen: BTreeSet<(&Address, Action)> = BTreeSet::new();
+        seen.extend(self.runnable().map(|step| (&step.address, step.action)));
+        let mut counts = Counts::new();
+        for (_, action) in seen {
+            *counts.entry(action).or_default() += 1;
+        }
+        counts
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.steps.is_empty()
+    }
+
+    /// The last line of the text, exactly as scripts may look for it.
+    pub fn verdict(&self) -> String {
+        if self.is_empty() {
+            let (resources, them) = if self.declared == 1 {
+                ("resource matches", "its infraspec")
+            } else {
+                ("resources match", "their infraspecs")
+            };
+            return format!("No changes. {} {resources} {them}.", self.declared);
+        }
+        let counts = self.counts();
+        let of = |action| counts.get(&action).copied().unwrap_or_default();
+        let mut line = format!(
+            "Plan: {} to create, {} to update, {} to destroy",
+            of(Action::Create),
+            of(Action::Update),
+            of(Action::Destroy)
+        );
+        for action in [Action::Adopt, Action::Replace, Action::Rotate, Action::Forget, Action::Record] {
+            if of(action) > 0 {
+                line.push_str(&format!(", {} to {action}", of(action)));
+            }
+        }
+        line.push('.');
+        line
+    }
+}

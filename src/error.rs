@@ -1,0 +1,161 @@
+//! One diagnostic type for everything that can go wrong, and the one place where exit codes are decided.
+
+use std::fmt;
+use std::path::PathBuf;
+
+/// The result of anything that can fail in front of a user.
+pub type Result<T, E = Diagnostic> = std::result::Result<T, E>;
+
+/// What sort of failure this is; decides nothing but how it is introduced and which exit code it has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Arguments that cannot be carried out together.
+    Usage,
+    /// An infraspec is wrong.
+    Spec,
+    /// The workspace file or the environment is wrong.
+    Config,
+    /// A service could not be reached, read or written.
+    Service,
+    /// The state or its lock.
+    State,
+    /// The sink of secrets.
+    Secrets,
+    /// A plan that cannot be made or carried out.
+    Plan,
+    /// The run was interrupted by a signal (its number).
+    Interrupted(i32),
+}
+
+/// Where something is wrong.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// A point in a text file. `line` and `column` count from 1; `text` is the line itself.
+    Text { file: PathBuf, line: usize, column: usize, text: String },
+    /// A whole file or directory.
+    File(PathBuf),
+    /// An object on a service, and the statement or call that failed (never with a secret in it).
+    Server { service: String, object: String, statement: String },
+}
+
+/// Something that is wrong, where, and what to do next.
+#[derive(Debug)]
+pub struct Diagnostic {
+    pub kind: Kind,
+    /// What is wrong, in one line, in lower case, with no full stop.
+    pub message: String,
+    pub place: Option<Place>,
+    /// What to do next.
+    pub hint: Option<String>,
+    pub source: Option<Box<dyn std::error::Error + Send + Sync>>,
+}
+
+impl Diagnostic {
+    pub fn new(kind: Kind, message: impl Into<String>) -> Self {
+        Self { kind, message: message.into(), place: None, hint: None, source: None }
+    }
+
+    #[must_use]
+    pub fn at(mut self, place: Place) -> Self {
+        self.place = Some(place);
+        self
+    }
+
+    /// Names a whole file as the place.
+    #[must_use]
+    pub fn in_file(self, file: impl Into<PathBuf>) -> Self {
+        self.at(Place::File(file.into()))
+    }
+
+    /// Names an object on a service as the place.
+    #[must_use]
+    pub fn on(self, service: impl fmt::Display, object: impl fmt::Display, statement: impl Into<String>) -> Self {
+        self.at(Place::Server { service: service.to_string(), object: object.to_string(), statement: statement.into() })
+    }
+
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    #[must_use]
+    pub fn because(mut self, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        self.source = Some(source.into());
+        self
+    }
+
+    /// The exit code of a run that ends with this.
+    pub fn exit_code(&self) -> u8 {
+        match self.kind {
+            Kind::Interrupted(signal) => u8::try_from(128 + signal).unwrap_or(1),
+            Kind::Usage | Kind::Spec | Kind::Config | Kind::Service | Kind::State | Kind::Secrets | Kind::Plan => 1,
+        }
+    }
+}
+
+impl fmt::Display for Diagnostic {
+    /// `file:line:column: message`, the line itself, the causes, the hint.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.place {
+            Some(Place::Text { file, line, column, .. }) => {
+                write!(f, "{}:{line}:{column}: {}", file.display(), self.message)?;
+            }
+            Some(Place::File(file)) => write!(f, "{}: {}", file.display(), self.message)?,
+            Some(Place::Server { service, object, .. }) if object.is_empty() => {
+                write!(f, "{service}: {}", self.message)?;
+            }
+            Some(Place::Server { service, object, .. }) => write!(f, "{service}: {object}: {}", self.message)?,
+            None => write!(f, "{}", self.message)?,
+        }
+        match &self.place {
+            Some(Place::Text { line, column, text, .. }) => {
+                let number = line.to_string();
+                let margin = " ".repeat(number.len());
+                let shown: String = text.chars().take(160).collect();
+                write!(f, "\n  {number} | {shown}\n  {margin} | {}^", " ".repeat(column.saturating_sub(1).min(160)))?;
+            }
+            Some(Place::Server { statement, .. }) if !statement.is_empty() => {
+                write!(f, "\n  while: {statement}")?;
+            }
+            Some(Place::Server { .. } | Place::File(_)) | None => {}
+        }
+        let mut said = self.message.clone();
+        let mut cause = self.source.as_deref().map(|source| source as &dyn std::error::Error);
+        while let Some(error) = cause {
+            let text = error.to_string();
+            if !said.contains(&text) {
+                write!(f, "\n  caused by: {text}")?;
+                said = text;
+            }
+            cause = error.source();
+        }
+        if let Some(hint) = &self.hint {
+            write!(f, "\n  help: {hint}")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Diagnostic {}
+
+/// How a finished run ends, where 1 wins over 3 over 2 over 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    Done,
+    Failed,
+    /// Changes or drift, where the user asked to be told by the exit code.
+    Differs,
+    Interrupted(i32),
+}
+
+impl Exit {
+    pub fn code(self) -> u8 {
+        match self {
+            Self::Done => 0,
+            Self::Failed => 1,
+            Self::Differs => 2,
+            Self::Interrupted(signal) => u8::try_from(128 + signal).unwrap_or(1),
+        }
+    }
+}

@@ -1,0 +1,42 @@
+//! What an app's published secrets are, without any secret in them. Imports only the core.
+
+use crate::core::address::{Address, Kind};
+use crate::core::change::{Field, Resource};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+pub const SECRET: Kind = Kind::new("secret");
+
+/// The values that an app finds in its environment. Passwords stand as `{pg.password}`, `{kv.password}`,
+/// `{kafka.password}`; everything else is filled in.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Published {
+    /// Name of the variable to its value. Observed: a value that is not the wanted one with the sink's own passwords
+    /// filled in stands as `(another value)`, a missing one is left out.
+    pub values: BTreeMap<String, String>,
+}
+
+impl Resource for Published {
+    fn fields(&self) -> Vec<Field> {
+        let Self { values } = self;
+        vec![Field::new("values", values)]
+    }
+}
+
+/// What a step does with an app's secrets.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Op {
+    /// Puts a password for each named service into the stage: the staged one if there is one; else, unless its flag
+    /// (renew) is set,
+    /// the published one; else a generated one.
+    Stage { services: BTreeMap<String, bool> },
+    /// Promotes what is staged and writes all values in one go.
+    Publish,
+    /// Removes all that is published for the app.
+    Remove,
+}
+
+pub fn secret_address(app: &str) -> Address {
+    Address::new(SECRET, app)
+}

@@ -1,0 +1,13 @@
+//! What infraspecs want of Kafka.
+
+use crate::config::KafkaConfig;
+use crate::core::address::Address;
+use crate::core::reconcile::Wanted;
+use crate::services::Model;
+use crate::spec::model::Specs;
+use std::collections::BTreeMap;
+
+/// Every resource that the infraspecs declare here.
+pub fn desired(_specs: &Specs, _config: &KafkaConfig) -> BTreeMap<Address, Wanted<Model>> {
+    BTreeMap::new()
+}

@@ -1,0 +1,56 @@
+//! Kafka as a service.
+
+pub mod desired;
+pub mod diff;
+pub mod model;
+
+use super::{ApplyContext, Ask, Check, Limits, Model, Observation, Outcome, Service, ServiceId, Step};
+use crate::config::KafkaConfig;
+use crate::core::address::{Address, Kind};
+use crate::error::Result;
+use async_trait::async_trait;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// A Kafka that is contacted when it is first asked something.
+pub struct Kafka {
+    config: KafkaConfig,
+}
+
+impl Kafka {
+    /// # Errors
+    /// A configuration that cannot be used.
+    pub fn new(config: &KafkaConfig) -> Result<Self> {
+        Ok(Self { config: config.clone() })
+    }
+}
+
+#[async_trait]
+impl Service for Kafka {
+    fn id(&self) -> ServiceId {
+        ServiceId::Kafka
+    }
+
+    fn endpoint(&self) -> String {
+        self.config.endpoint()
+    }
+
+    async fn observe(&self, _ask: &Ask) -> Result<Observation> {
+        Ok(Observation::default())
+    }
+
+    async fn read(&self, _addresses: &BTreeSet<Address>, _steps: &[&Step]) -> Result<BTreeMap<Address, Model>> {
+        Ok(BTreeMap::new())
+    }
+
+    async fn apply(&self, _steps: &[&Step], _context: &ApplyContext) -> Vec<Outcome> {
+        Vec::new()
+    }
+
+    fn limits(&self, _kind: &Kind) -> Limits {
+        Limits { batch: 1, in_flight: 1 }
+    }
+
+    async fn examine(&self) -> Vec<Check> {
+        Vec::new()
+    }
+}

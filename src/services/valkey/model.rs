@@ -1,0 +1,107 @@
+//! What Valkey resources are: one type for desired, last applied and observed. Imports only the core.
+
+use crate::core::address::{Address, Kind};
+use crate::core::change::{Field, Resource};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
+
+pub const USER: Kind = Kind::new("valkey.user");
+
+/// What an app may do with its keys, in plain words; `presets.rs` says what that means on a server.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Access {
+    #[default]
+    Readwrite,
+    Readonly,
+    /// Readwrite and the channels of job queues such as Celery.
+    Queue,
+}
+
+/// An ACL user.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct User {
+    pub name: String,
+    /// Declared only; `None` in what is observed.
+    #[serde(default)]
+    pub access: Option<Access>,
+    /// Declared only: the keys and channels start with `<namespace>:`.
+    #[serde(default)]
+    pub namespace: Option<String>,
+    /// Declared only: namespaces of other apps that this one may read.
+    #[serde(default)]
+    pub reads: Option<BTreeSet<String>>,
+    /// Declared only: the database number, also published.
+    #[serde(default)]
+    pub db: Option<u32>,
+    /// Whether nornplan sets the password. Declared only.
+    #[serde(default)]
+    pub generated: Option<bool>,
+    pub enabled: bool,
+    /// `nopass`: any password is accepted.
+    pub nopass: bool,
+    /// Key patterns (`~p`, `%R~p`), channel patterns, database rules. Unknown in a desired model until the server's
+    /// version is known (see `presets::expand`).
+    #[serde(default)]
+    pub keys: Option<BTreeSet<String>>,
+    #[serde(default)]
+    pub channels: Option<BTreeSet<String>>,
+    /// Canonical command rules, in order.
+    #[serde(default)]
+    pub commands: Option<Vec<String>>,
+    /// Rules of selectors, each in parentheses.
+    #[serde(default)]
+    pub selectors: Option<BTreeSet<String>>,
+    /// Nodes on which the user is missing or differs from the first; none is wanted. Valkey does not replicate ACLs.
+    #[serde(default)]
+    pub uneven_nodes: BTreeSet<String>,
+}
+
+impl Resource for User {
+    fn fields(&self) -> Vec<Field> {
+        let Self {
+            name: _,
+            access,
+            namespace,
+            reads,
+            db,
+            generated,
+            enabled,
+            nopass,
+            keys,
+            channels,
+            commands,
+            selectors,
+            uneven_nodes,
+        } = self;
+        vec![
+            Field::maybe("access", access.as_ref()),
+            Field::maybe("namespace", namespace.as_ref()),
+            Field::maybe("reads", reads.as_ref()),
+            Field::maybe("db", db.as_ref()),
+            Field::maybe("generated", generated.as_ref()),
+            Field::new("enabled", enabled),
+            Field::new("nopass", nopass),
+            Field::maybe("keys", keys.as_ref()).expanded(),
+            Field::maybe("channels", channels.as_ref()).expanded(),
+            Field::maybe("commands", commands.as_ref()).expanded(),
+            Field::maybe("selectors", selectors.as_ref()).expanded(),
+            Field::new("uneven_nodes", uneven_nodes),
+        ]
+    }
+}
+
+/// What a step does on Valkey.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Op {
+    /// `ACL SETUSER` with the whole rule set, on every node; keeps the passwords of a user that exists.
+    SetUser,
+    /// Makes the app's password the only one.
+    SetPassword,
+    DelUser,
+}
+
+pub fn user_address(name: &str) -> Address {
+    Address::new(USER, name)
+}

@@ -1,0 +1,78 @@
+//! What infraspecs say, with every default filled in and every name checked.
+
+use crate::core::name::AppName;
+use crate::error::Place;
+use crate::services::postgres::model::Credential;
+use crate::services::valkey::model::Access as KvAccess;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// All infraspecs of a workspace.
+#[derive(Clone, Debug, Default)]
+pub struct Specs {
+    pub apps: BTreeMap<AppName, App>,
+    /// What is accepted and not managed (`storage`, `nats`), one sentence each.
+    pub notes: Vec<String>,
+}
+
+/// One app.
+#[derive(Clone, Debug)]
+pub struct App {
+    pub name: AppName,
+    /// Where it says its name.
+    pub place: Place,
+    pub postgres: Option<Postgres>,
+    pub kv: Option<Kv>,
+    pub events: Option<Events>,
+    /// More names for the app's environment, by template (`{pg.user}` and so on; checked by `secrets::template`).
+    pub publish: BTreeMap<String, String>,
+    pub prevent_destroy: bool,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Postgres {
+    /// At least one. The first is `DATABASE_URL`.
+    pub databases: Vec<String>,
+    pub user: String,
+    pub owner: String,
+    pub extensions: BTreeSet<String>,
+    pub connection_limit: Option<u32>,
+    pub settings: BTreeMap<String, String>,
+    pub readers: BTreeSet<AppName>,
+    pub writers: BTreeSet<AppName>,
+    /// `Generate` or `Keep`.
+    pub credential: Credential,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Kv {
+    pub namespace: String,
+    pub user: String,
+    pub access: KvAccess,
+    pub db: u32,
+    pub readers: BTreeSet<AppName>,
+    pub credential: Credential,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Events {
+    pub topics: Vec<Topic>,
+    pub user: String,
+    pub prefix: Option<String>,
+    pub groups: BTreeSet<String>,
+    pub transactional_ids: BTreeSet<String>,
+    pub readers: BTreeSet<AppName>,
+    pub writers: BTreeSet<AppName>,
+    pub external: BTreeSet<String>,
+    pub credential: Credential,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Topic {
+    pub name: String,
+    pub partitions: Option<i32>,
+    pub replication: Option<i32>,
+    /// Canonical values: durations in ms and sizes in bytes where Kafka wants them so.
+    pub config: BTreeMap<String, String>,
+    pub readers: BTreeSet<AppName>,
+    pub writers: BTreeSet<AppName>,
+}
