@@ -70,6 +70,8 @@ pub struct PostgresConfig {
     /// Never `prefer`.
     pub public_sslmode: String,
     pub lock_down: bool,
+    /// Where a database is dumped before it is dropped, of this environment.
+    pub snapshots: PathBuf,
 }
 
 impl PostgresConfig {
