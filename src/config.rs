@@ -119,6 +119,11 @@ impl KafkaConfig {
         self.brokers.join(",")
     }
 
+    /// The mechanism of the users that nornplan makes: its own, or where that has no users to make, the stronger one.
+    pub fn user_mechanism(&self) -> &str {
+        if self.mechanism.starts_with("SCRAM-") { &self.mechanism } else { "SCRAM-SHA-512" }
+    }
+
     /// Whether nornplan signs in, so that users and ACLs mean something.
     pub fn authenticates(&self) -> bool {
         self.mechanism != "none"

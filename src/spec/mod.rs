@@ -1,6 +1,7 @@
 //! Infraspecs: two notations, one model.
 
 pub mod model;
+pub mod template;
 
 use crate::config::Config;
 use crate::error::Diagnostic;
