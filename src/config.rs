@@ -70,6 +70,8 @@ pub struct PostgresConfig {
     /// Never `prefer`.
     pub public_sslmode: String,
     pub lock_down: bool,
+    /// Where a database is dumped before it is dropped, of this environment.
+    pub snapshots: PathBuf,
 }
 
 impl PostgresConfig {
@@ -115,6 +117,11 @@ pub struct KafkaConfig {
 impl KafkaConfig {
     pub fn endpoint(&self) -> String {
         self.brokers.join(",")
+    }
+
+    /// The mechanism of the users that nornplan makes: its own, or where that has no users to make, the stronger one.
+    pub fn user_mechanism(&self) -> &str {
+        if self.mechanism.starts_with("SCRAM-") { &self.mechanism } else { "SCRAM-SHA-512" }
     }
 
     /// Whether nornplan signs in, so that users and ACLs mean something.

@@ -1,5 +1,7 @@
 //! What is ours and what was last applied.
 
+pub mod durable;
+
 use crate::core::address::Address;
 use crate::core::name::AppName;
 use crate::services::{Fingerprint, Model};

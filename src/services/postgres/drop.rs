@@ -1,0 +1,120 @@
+//! Dropping a database: not under anybody's feet, and not before it is dumped.
+
+use super::connect::{Connector, run};
+use super::problem::{Failure, stating};
+use crate::error::{Diagnostic, Kind};
+use postgres_protocol::escape::escape_identifier;
+use sqlx::PgConnection;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use tokio::process::Command;
+
+/// Dumps a database, then drops it.
+pub async fn database(connector: &Connector, name: &str) -> Result<(), Failure> {
+    let mut connection = connector.writer().await?;
+    refuse_sessions(&mut connection, name).await?;
+    if !is_left_behind(&mut connection, name).await? {
+        dump(connector, name).await?;
+    }
+    run(&mut connection, name, &format!("DROP DATABASE {}", escape_identifier(name))).await?;
+    connector.keep(connection).await;
+    Ok(())
+}
+
+async fn refuse_sessions(connection: &mut PgConnection, name: &str) -> Result<(), Failure> {
+    let statement = "SELECT coalesce(usename, '?')::text FROM pg_catalog.pg_stat_activity \
+                     WHERE datname = $1 AND backend_type IS DISTINCT FROM 'autovacuum worker' ORDER BY 1";
+    let users: Vec<String> = sqlx::query_scalar(statement)
+        .bind(name)
+        .persistent(false)
+        .fetch_all(connection)
+        .await
+        .map_err(|error| stating(error, name, statement))?;
+    if users.is_empty() {
+        return Ok(());
+    }
+    Err(Diagnostic::new(Kind::Service, format!("{} sessions are connected ({})", users.len(), users.join(", ")))
+        .on("postgres", name, format!("DROP DATABASE {}", escape_identifier(name)))
+        .hint("stop the app first, then run it again; nothing was dropped")
+        .into())
+}
+
+/// Whether a cancelled DROP left it behind: then only DROP works.
+async fn is_left_behind(connection: &mut PgConnection, name: &str) -> Result<bool, Failure> {
+    let statement = "SELECT datconnlimit = -2 FROM pg_catalog.pg_database WHERE datname = $1";
+    sqlx::query_scalar(statement)
+        .bind(name)
+        .persistent(false)
+        .fetch_one(connection)
+        .await
+        .map_err(|error| stating(error, name, statement))
+}
+
+/// Writes `<database>_manual_<YYYYMMDDTHHMMSS>.dump`, which only we can read.
+async fn dump(connector: &Connector, name: &str) -> Result<PathBuf, Failure> {
+    let directory = &connector.config.snapshots;
+    let now = time::OffsetDateTime::now_utc();
+    let (month, day) = (u8::from(now.month()), now.day());
+    let (hour, minute, second) = now.to_hms();
+    let stamp = format!("{:04}{month:02}{day:02}T{hour:02}{minute:02}{second:02}", now.year());
+    let file = directory.join(format!("{}_manual_{stamp}.dump", name.replace('/', "_")));
+    make_file(directory, &file).map_err(|error| {
+        Diagnostic::new(Kind::Service, "the snapshot cannot be written; nothing was dropped")
+            .in_file(&file)
+            .hint("make the directory writable, or free some space")
+            .because(error)
+    })?;
+    let written = pg_dump(connector, name, &file).await;
+    if written.is_err() {
+        drop(std::fs::remove_file(&file));
+    }
+    written.map(|()| file)
+}
+
+fn make_file(directory: &Path, file: &Path) -> std::io::Result<()> {
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
+    std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(file).map(drop)
+}
+
+async fn pg_dump(connector: &Connector, name: &str, file: &Path) -> Result<(), Failure> {
+    let (host, port) = connector.current_host()?;
+    let config = &connector.config;
+    let mut command = Command::new(program());
+    command.arg("--format=custom").arg("--no-password").arg("--file").arg(file).kill_on_drop(true);
+    command.env("PGHOST", host).env("PGPORT", port.to_string()).env("PGUSER", &config.user).env("PGDATABASE", name);
+    command.env("PGSSLMODE", &config.sslmode).env("PGAPPNAME", "nornplan").env("LC_MESSAGES", "C");
+    if let Some(password) = connector.admin_password().await? {
+        command.env("PGPASSWORD", password.expose());
+    }
+    let tls = [
+        ("PGSSLROOTCERT", &config.tls.ca_file),
+        ("PGSSLCERT", &config.tls.cert_file),
+        ("PGSSLKEY", &config.tls.key_file),
+    ];
+    for (variable, file) in tls {
+        if let Some(file) = file {
+            command.env(variable, file);
+        }
+    }
+    let failed = |message: String| {
+        Diagnostic::new(Kind::Service, format!("the snapshot failed, so nothing was dropped: {message}"))
+            .on("postgres", name, "pg_dump --format=custom")
+            .hint("install a pg_dump at least as new as the server (postgresql-client)")
+    };
+    let output = command.output().await.map_err(|error| failed("pg_dump cannot be run".to_owned()).because(error))?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let said = String::from_utf8_lossy(&output.stderr);
+    Err(failed(said.lines().next().unwrap_or("pg_dump says nothing").to_owned()).into())
+}
+
+/// The newest pg_dump that Debian's packages installed, else the one in PATH.
+fn program() -> PathBuf {
+    let versions = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
+    let newest = versions
+        .map(|entry| entry.path())
+        .filter(|path| path.join("bin/pg_dump").is_file())
+        .max_by_key(|path| path.file_name().and_then(|name| name.to_str()?.parse::<u32>().ok()));
+    newest.map_or_else(|| PathBuf::from("pg_dump"), |path| path.join("bin/pg_dump"))
+}
