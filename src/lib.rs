@@ -12,6 +12,7 @@
 pub mod config;
 pub mod core;
 pub mod error;
+pub mod render;
 pub mod secrets;
 pub mod services;
 pub mod spec;
