@@ -76,7 +76,12 @@ async fn patiently(service: &dyn Service, ask: &Ask, wait: Duration) -> Result<O
         let read = tokio::time::timeout(DEADLINE, service.observe(ask)).await.unwrap_or_else(|_| {
             Err(Diagnostic::new(
                 Kind::Service,
-                format!("{} at {} did not answer within {} s", service.id().title(), service.endpoint(), DEADLINE.as_secs()),
+                format!(
+                    "{} at {} did not answer within {} s",
+                    service.id().title(),
+                    service.endpoint(),
+                    DEADLINE.as_secs()
+                ),
             )
             .hint("check that it is up and reachable; `nornplan doctor` says more"))
         });

@@ -1,10 +1,10 @@
 //! Puts the plan together: every service's steps, the edges between services, consent, order. Pure.
 
+use crate::core::address::Address;
 use crate::core::consent::{self, Circumstances, Consent};
 use crate::core::graph;
 use crate::core::lint;
 use crate::core::name::AppName;
-use crate::core::address::Address;
 use crate::core::plan::{FORMAT_VERSION, Notice, ServiceHead};
 use crate::core::reconcile::{Applied, Wanted};
 use crate::core::step::{Action, Part, StepId};
@@ -77,13 +77,7 @@ impl Inputs<'_> {
         observation: &'a Observation,
         credentials: &'a BTreeMap<AppName, BTreeSet<StepId>>,
     ) -> DiffInput<'a> {
-        DiffInput {
-            wanted: &self.wanted,
-            applied: &self.applied,
-            observation,
-            rotate: &self.scope.rotate,
-            credentials,
-        }
+        DiffInput { wanted: &self.wanted, applied: &self.applied, observation, rotate: &self.scope.rotate, credentials }
     }
 
     fn assemble(&self, steps: Vec<Step>) -> Plan {

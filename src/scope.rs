@@ -38,7 +38,9 @@ impl Scope {
     /// Keeps what belongs to the apps in scope. `app` tells whose a resource is.
     pub fn narrow<T: Clone>(&self, of: &BTreeMap<Address, T>, app: impl Fn(&T) -> &AppName) -> BTreeMap<Address, T> {
         of.iter()
-            .filter(|(address, one)| self.has_app(app(one)) && ServiceId::of(address).is_some_and(|id| self.has_service(id)))
+            .filter(|(address, one)| {
+                self.has_app(app(one)) && ServiceId::of(address).is_some_and(|id| self.has_service(id))
+            })
             .map(|(address, one)| (address.clone(), one.clone()))
             .collect()
     }

@@ -7,7 +7,8 @@ use common::{Ran, Workspace};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-const ALL: &str = "app = \"@a\"\n[services.postgres]\nconnection_limit = 5\n[services.kv]\n[services.events]\ntopics = [\"@a.t\"]\n";
+const ALL: &str =
+    "app = \"@a\"\n[services.postgres]\nconnection_limit = 5\n[services.kv]\n[services.events]\ntopics = [\"@a.t\"]\n";
 
 fn workspace() -> Workspace {
     let workspace = Workspace::new();
@@ -53,7 +54,11 @@ fn what_changed_since_the_plan_is_refused_by_name_and_the_rest_goes_on() {
     assert!(all.contains("a_user") && all.contains("77"), "{all}");
     assert_eq!(servers::partitions(&format!("{}a.u", workspace.prefix)), 1, "what did not change is done");
     let query = format!("SELECT rolconnlimit::text FROM pg_roles WHERE rolname = '{}a_user'", workspace.prefix);
-    assert_eq!(servers::postgres_value("postgres", &query).as_deref(), Some("77"), "unseen changes are not overwritten");
+    assert_eq!(
+        servers::postgres_value("postgres", &query).as_deref(),
+        Some("77"),
+        "unseen changes are not overwritten"
+    );
     workspace.converge();
 }
 

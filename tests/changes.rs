@@ -78,13 +78,19 @@ fn a_namespace() {
     let workspace = applied();
     workspace.spec("a", &APP.replace("[services.kv]", "[services.kv]\nnamespace = \"@b\""));
     let found = changes(&workspace);
-    assert!(found.iter().all(|(address, ..)| address == "valkey.user.@a" || address == "valkey.user.@b" || address == "secret.@a"), "{found:?}");
+    assert!(
+        found
+            .iter()
+            .all(|(address, ..)| address == "valkey.user.@a" || address == "valkey.user.@b" || address == "secret.@a"),
+        "{found:?}"
+    );
     assert!(!found.is_empty());
     workspace.run(&["apply", "--auto-approve", "--allow-destroy", "all"]).exits(0);
     workspace.run(&["plan", "--detailed-exitcode"]).exits(0);
     let url = workspace.published("@a", "VALKEY_URL");
     servers::valkey_at(&url, &["SET", &format!("{}b:k", workspace.prefix), "1"]).expect("the new namespace is open");
-    servers::valkey_at(&url, &["SET", &format!("{}a:k", workspace.prefix), "1"]).expect_err("the old namespace is closed");
+    servers::valkey_at(&url, &["SET", &format!("{}a:k", workspace.prefix), "1"])
+        .expect_err("the old namespace is closed");
 }
 
 /// Changes something by hand, demands that plan and drift show exactly that as drift, and that apply repairs it.

@@ -18,7 +18,8 @@ fn applied() -> Workspace {
 }
 
 fn exists(database: &str) -> bool {
-    servers::postgres_value("postgres", &format!("SELECT 'yes' FROM pg_database WHERE datname = '{database}'")).is_some()
+    servers::postgres_value("postgres", &format!("SELECT 'yes' FROM pg_database WHERE datname = '{database}'"))
+        .is_some()
 }
 
 #[test]
@@ -60,7 +61,10 @@ fn prevent_destroy_holds_whatever_is_allowed() {
     let workspace = Workspace::new();
     workspace.spec("a", &format!("{ALL}[lifecycle]\nprevent_destroy = true\n"));
     workspace.converge();
-    workspace.run(&["destroy", "--app", "@a", "--auto-approve", "--allow-destroy", "all"]).exits(0).says("prevent_destroy");
+    workspace
+        .run(&["destroy", "--app", "@a", "--auto-approve", "--allow-destroy", "all"])
+        .exits(0)
+        .says("prevent_destroy");
     assert!(exists(&format!("{}a", workspace.prefix)));
     workspace.spec("a", ALL);
 }
@@ -79,7 +83,10 @@ fn what_the_state_forgets_is_left_alone() {
 fn a_kept_credential_is_adopted_and_never_touched() {
     let workspace = Workspace::new();
     let name = format!("{}norn", workspace.prefix);
-    servers::postgres("postgres", &format!("CREATE ROLE {name} LOGIN PASSWORD 'norn'; CREATE DATABASE {name}_db OWNER {name}"));
+    servers::postgres(
+        "postgres",
+        &format!("CREATE ROLE {name} LOGIN PASSWORD 'norn'; CREATE DATABASE {name}_db OWNER {name}"),
+    );
     workspace.spec(
         "norn",
         "app = \"@norn\"\n[services.postgres]\ndatabase = \"@norn_db\"\nuser = \"@norn\"\nowner = \"@norn\"\ncredential = \"keep\"\n",
@@ -87,6 +94,7 @@ fn a_kept_credential_is_adopted_and_never_touched() {
     workspace.run(&["apply", "--auto-approve", "--allow-interrupt", "all"]).exits(0);
     workspace.run(&["plan", "--detailed-exitcode"]).exits(0);
     let port = common::service("NORNPLAN_POSTGRES_PORT");
-    servers::postgres_at(&format!("postgres://{name}:norn@127.0.0.1:{port}/{name}_db"), "CREATE TABLE t (x int)").expect("as before");
+    servers::postgres_at(&format!("postgres://{name}:norn@127.0.0.1:{port}/{name}_db"), "CREATE TABLE t (x int)")
+        .expect("as before");
     assert!(!workspace.path(format!("secrets/{name}.env")).exists(), "what is kept is not published");
 }

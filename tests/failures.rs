@@ -37,7 +37,8 @@ fn a_service_that_cannot_be_read_makes_the_plan_incomplete_and_nothing_is_applie
         let plan = workspace.run(&["plan", "--detailed-exitcode"]).exits(1).says("INCOMPLETE").complains(name);
         assert!(plan.stderr.contains("refused") && plan.stderr.contains("help:"), "{}", plan.stderr);
         // The rest is shown.
-        let shown = ["postgres.database.", "valkey.user.", "kafka.topic."].iter().filter(|kind| plan.stdout.contains(**kind));
+        let shown =
+            ["postgres.database.", "valkey.user.", "kafka.topic."].iter().filter(|kind| plan.stdout.contains(**kind));
         assert_eq!(shown.count(), 2, "{}", plan.stdout);
         workspace.run(&["apply", "--auto-approve"]).exits(1).complains("nothing was applied");
         workspace.run(&["plan", "--out", "plan.json"]).exits(1);
@@ -76,7 +77,9 @@ fn bad_specs_change_nothing() {
     workspace.spec("a", "app = \"@a\"\n[services.postgres]\n");
     workspace.converge();
     workspace.spec("b", "app = \"@b\"\n[services.postgres]\ndatabse = \"x\"\n");
-    for arguments in [vec!["validate"], vec!["plan"], vec!["apply", "--auto-approve"], vec!["destroy", "--all", "--auto-approve"]] {
+    for arguments in
+        [vec!["validate"], vec!["plan"], vec!["apply", "--auto-approve"], vec!["destroy", "--all", "--auto-approve"]]
+    {
         let ran = workspace.run(&arguments).exits(1).complains("specs/b.toml:3:1").complains("did you mean");
         assert!(!ran.stderr.contains("panicked"));
     }
@@ -133,7 +136,8 @@ fn no_secret_is_in_any_output_plan_state_or_log() {
     }
     seen += &workspace.read("plan.json");
     seen += &workspace.read("state/default.json");
-    for file in std::fs::read_dir(std::path::Path::new(&service("INFRA_DIR")).join("log")).expect("the services' logs") {
+    for file in std::fs::read_dir(std::path::Path::new(&service("INFRA_DIR")).join("log")).expect("the services' logs")
+    {
         seen += &String::from_utf8_lossy(&std::fs::read(file.expect("a log").path()).expect("a log"));
     }
     let mut secrets = vec![

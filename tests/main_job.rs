@@ -18,7 +18,8 @@ topics = ["@cafe.orders", { name = "@cafe.payments", partitions = 3, config = { 
 CAFE_POSTGRES_URL = "postgresql://{pg.user}:{pg.password}@{pg.host}:{pg.port}/{pg.database}"
 "#;
 
-const SHOP: &str = "app = \"@shop\"\n[services.postgres]\n[services.kv]\n[services.events]\ntopics = [\"@shop.sales\"]\n";
+const SHOP: &str =
+    "app = \"@shop\"\n[services.postgres]\n[services.kv]\n[services.events]\ntopics = [\"@shop.sales\"]\n";
 
 fn both() -> Workspace {
     let workspace = Workspace::new();
@@ -30,11 +31,13 @@ fn both() -> Workspace {
 /// What an app can do with what was published for it, on all three services.
 fn works(workspace: &Workspace, app: &str, topic: &str) {
     let url = workspace.published(app, "DATABASE_URL");
-    servers::postgres_at(&url, "CREATE TABLE IF NOT EXISTS work (x int); INSERT INTO work VALUES (1)").expect("a table");
+    servers::postgres_at(&url, "CREATE TABLE IF NOT EXISTS work (x int); INSERT INTO work VALUES (1)")
+        .expect("a table");
     let key = format!("{}{}:key", workspace.prefix, app.trim_start_matches('@'));
     servers::valkey_at(&workspace.published(app, "VALKEY_URL"), &["SET", &key, "1"]).expect("a key");
     let user = workspace.published(app, "KAFKA_USERNAME");
-    send(&user, &workspace.published(app, "KAFKA_PASSWORD"), &topic.replace('@', &workspace.prefix)).expect("a message");
+    send(&user, &workspace.published(app, "KAFKA_PASSWORD"), &topic.replace('@', &workspace.prefix))
+        .expect("a message");
 }
 
 fn send(user: &str, password: &str, topic: &str) -> Result<(), String> {
@@ -43,7 +46,11 @@ fn send(user: &str, password: &str, topic: &str) -> Result<(), String> {
         let producer: FutureProducer =
             servers::kafka_as(user, password).set("message.timeout.ms", "10000").create().map_err(|e| e.to_string())?;
         let record = FutureRecord::<str, str>::to(topic).payload("x").key("k");
-        producer.send(record, std::time::Duration::from_secs(10)).await.map(|_| ()).map_err(|(error, _)| error.to_string())
+        producer
+            .send(record, std::time::Duration::from_secs(10))
+            .await
+            .map(|_| ())
+            .map_err(|(error, _)| error.to_string())
     })
 }
 
@@ -51,7 +58,9 @@ fn send(user: &str, password: &str, topic: &str) -> Result<(), String> {
 fn plan_apply_and_an_empty_second_plan() {
     let workspace = both();
     let plan = workspace.run(&["plan", "--detailed-exitcode"]).exits(2).says("postgres.database.");
-    assert!(plan.last_line().starts_with("Plan: ") && plan.last_line().contains(" to create, 0 to update, 0 to destroy"));
+    assert!(
+        plan.last_line().starts_with("Plan: ") && plan.last_line().contains(" to create, 0 to update, 0 to destroy")
+    );
     workspace.run(&["apply", "--auto-approve"]).exits(0);
     let second = workspace.run(&["plan", "--detailed-exitcode"]).exits(0);
     assert!(second.last_line().starts_with("No changes. "), "{}", second.stdout);
@@ -91,7 +100,9 @@ fn losing_the_state_costs_nothing() {
     std::fs::remove_dir_all(workspace.path("state")).expect("the state is removed");
     workspace.remove("secrets/.nornplan");
     let plan = workspace.run(&["plan"]).exits(0);
-    assert!(plan.last_line().contains("0 to create, 0 to update, 0 to destroy") && plan.last_line().contains("to adopt"));
+    assert!(
+        plan.last_line().contains("0 to create, 0 to update, 0 to destroy") && plan.last_line().contains("to adopt")
+    );
     workspace.run(&["apply", "--auto-approve"]).exits(0);
     workspace.run(&["plan", "--detailed-exitcode"]).exits(0);
     assert_eq!((workspace.secrets("@cafe"), workspace.secrets("@shop")), before);

@@ -3,19 +3,20 @@
 use super::args::{ConsentArgs, LookArgs, ScopeArgs, WriteArgs};
 use super::signals::Interrupts;
 use super::workspace::{self, Request, Workspace};
-use super::{Errors, Global, Outcome, output, saved};
+use super::{Errors, Global, output, saved};
 use crate::core::consent::{self, Consent};
-use crate::core::step::{Hold, Step as CoreStep};
+use crate::core::step::{Hold, StepId};
 use crate::error::{Diagnostic, Exit, Kind};
-use crate::exec::{self, Job};
+use crate::exec::{self, Job, Listener};
 use crate::render;
 use crate::scope::Scope;
-use crate::services::{ApplyContext, Ask, Plan, ServiceId};
+use crate::services::{ApplyContext, Ask, Outcome, Plan, ServiceId, Step};
 use crate::spec::model::Specs;
 use crate::state::{Event, LockedStore, Store};
 use std::collections::BTreeMap;
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 /// Plan, show, ask, and carry it out
 #[derive(Debug, clap::Args)]
@@ -40,7 +41,7 @@ pub struct Args {
     write: WriteArgs,
 }
 
-pub async fn run(global: &Global, args: &Args) -> Outcome {
+pub async fn run(global: &Global, args: &Args) -> super::Outcome {
     if let Some(file) = &args.plan {
         if !args.scope.is_empty() {
             return Err(Diagnostic::new(Kind::Usage, "--app and --service do not go with a saved plan")
@@ -71,7 +72,7 @@ pub struct Run<'a> {
 }
 
 /// Takes the lock, plans, shows, asks and carries it out.
-pub async fn converge(workspace: &Workspace, run: &Run<'_>) -> Outcome {
+pub async fn converge(workspace: &Workspace, run: &Run<'_>) -> super::Outcome {
     run.write.check()?;
     let interrupts = Interrupts::listen()?;
     let mut store = lock(workspace, run.write)?;
@@ -121,13 +122,26 @@ fn interrupted(interrupts: &Interrupts) -> Exit {
     Exit::Interrupted(interrupts.heard().unwrap_or(2))
 }
 
+impl Listener for render::progress::Progress {
+    fn started(&self, steps: &[&Step]) {
+        let ids: Vec<StepId> = steps.iter().map(|step| step.id()).collect();
+        if let Some(first) = steps.first() {
+            Self::started(self, &ids, first.action);
+        }
+    }
+
+    fn finished(&self, step: &Step, outcome: &Outcome) {
+        Self::finished(self, &step.id(), outcome);
+    }
+}
+
 async fn carry_out(
     workspace: &Workspace,
     plan: &Plan,
     store: &mut LockedStore,
     write: &WriteArgs,
     interrupts: &Interrupts,
-) -> Outcome {
+) -> super::Outcome {
     if plan.runnable().any(|step| ServiceId::of(&step.address) == Some(ServiceId::Secrets)) {
         workspace.vault.claim(&store.document().lineage)?;
     }
@@ -150,32 +164,38 @@ async fn carry_out(
         stop: interrupts.stop.clone(),
         abort: interrupts.abort.clone(),
     };
-    let mut progress = render::progress::Progress::new(plan.runnable().count(), std::io::stderr().is_terminal());
-    let executed = exec::execute(&job, store, &mut progress).await;
-    let elapsed = progress.done();
+    let began = Instant::now();
+    let progress = render::progress::Progress::new(plan.runnable().count(), std::io::stderr().is_terminal());
+    let executed = exec::execute(&job, store, &progress).await;
+    progress.done();
     // Whatever happened, what was done is written before anything is said.
     let finished = store.finish();
     let outcomes = executed?;
     finished?;
-    let report = render::outcome::Report::new(plan, &outcomes, elapsed);
-    output::result(&report.text(&output::style()));
+    let report = render::outcome::Report::new(plan, outcomes, began.elapsed());
+    output::result(&render::outcome::text(&report, &output::style()));
     if let Some(signal) = interrupts.heard() {
         output::message("Interrupted. Run `nornplan apply` again to go on from here.");
         return Ok(Exit::Interrupted(signal));
     }
-    Ok(if report.complete() { Exit::Done } else { Exit::Failed })
+    Ok(if report.incomplete() { Exit::Failed } else { Exit::Done })
 }
 
-async fn carry_out_saved(global: &Global, file: &Path, args: &Args) -> Outcome {
+async fn carry_out_saved(global: &Global, file: &Path, args: &Args) -> super::Outcome {
     let mut plan = saved::read(file)?;
     let workspace = Workspace::open(global)?;
     let interrupts = Interrupts::listen()?;
     let mut store = lock(&workspace, &args.write)?;
     let refuse = |message: String| {
-        Errors::from(Diagnostic::new(Kind::Plan, message).in_file(file).hint("make a new one with `nornplan plan --out FILE`"))
+        Errors::from(
+            Diagnostic::new(Kind::Plan, message).in_file(file).hint("make a new one with `nornplan plan --out FILE`"),
+        )
     };
     if plan.environment != workspace.config.environment {
-        return Err(refuse(format!("the plan is for environment {:?}, this is {:?}", plan.environment, workspace.config.environment)));
+        return Err(refuse(format!(
+            "the plan is for environment {:?}, this is {:?}",
+            plan.environment, workspace.config.environment
+        )));
     }
     let document = store.document();
     let fresh = plan.serial == 0 && document.serial == 0;
@@ -200,7 +220,12 @@ async fn check_servers(workspace: &Workspace, plan: &Plan) -> Result<(), String>
         let now = read.map_err(|error| error.to_string())?.identity;
         if planned.is_some() && planned != now {
             let name = |identity: Option<String>| identity.unwrap_or_else(|| "unknown".to_owned());
-            return Err(format!("{} is another server now: planned for {}, met {}", id.title(), name(planned), name(now)));
+            return Err(format!(
+                "{} is another server now: planned for {}, met {}",
+                id.title(),
+                name(planned),
+                name(now)
+            ));
         }
     }
     Ok(())
@@ -208,7 +233,7 @@ async fn check_servers(workspace: &Workspace, plan: &Plan) -> Result<(), String>
 
 /// Lets steps go that were held when the plan was saved and are consented to now.
 fn release(plan: &mut Plan, consent: &Consent) {
-    let covered = |step: &CoreStep<_, _>, allowances: &[consent::Allowance]| {
+    let covered = |step: &Step, allowances: &[consent::Allowance]| {
         allowances.iter().any(|allowance| allowance.covers(&step.address, false))
     };
     for step in &mut plan.steps {

@@ -42,6 +42,9 @@ pub async fn run(global: &Global, args: &Args) -> Outcome {
     } else {
         scope.apps = scope.destroy.clone();
     }
-    converge(&workspace, &Run { specs: &specs, scope, consent: args.consent.consent(), look: &args.look, write: &args.write })
-        .await
+    converge(
+        &workspace,
+        &Run { specs: &specs, scope, consent: args.consent.consent(), look: &args.look, write: &args.write },
+    )
+    .await
 }

@@ -9,7 +9,10 @@ use std::time::Duration;
 
 /// Look over every service in use: reachable, version, rights, what isolates, persistence
 #[derive(Debug, clap::Args)]
-#[command(visible_alias = "health", after_help = "Example:\n  nornplan doctor\n\nExit: 0 all can be worked with (warnings included), 1 something is in the way")]
+#[command(
+    visible_alias = "health",
+    after_help = "Example:\n  nornplan doctor\n\nExit: 0 all can be worked with (warnings included), 1 something is in the way"
+)]
 pub struct Args {}
 
 const DEADLINE: Duration = Duration::from_secs(20);
@@ -30,19 +33,25 @@ pub async fn run(global: &Global, _args: &Args) -> Outcome {
     };
     let state = Store::open(&workspace.config);
     first.push(match &state {
-        Ok(store) => check(Verdict::Good, format!("the state owns {} resources", store.document().resources.len()), None),
+        Ok(store) => {
+            check(Verdict::Good, format!("the state owns {} resources", store.document().resources.len()), None)
+        }
         Err(error) => bad(error),
     });
-    let mut sections = vec![("workspace", workspace.config.root.display().to_string(), first)];
+    let mut sections = vec![(
+        "Workspace",
+        format!("{} (environment {})", workspace.config.root.display(), workspace.config.environment),
+        first,
+    )];
     for id in ServiceId::ALL {
         let Some(service) = workspace.services.get(&id) else { continue };
         let declared = match &specs {
             Some(specs) => !services::desired(id, specs, &workspace.config)?.is_empty(),
             None => true,
         };
-        let owned = state.as_ref().is_ok_and(|store| {
-            store.document().resources.keys().any(|address| ServiceId::of(address) == Some(id))
-        });
+        let owned = state
+            .as_ref()
+            .is_ok_and(|store| store.document().resources.keys().any(|address| ServiceId::of(address) == Some(id)));
         let checks = if declared || owned {
             tokio::time::timeout(DEADLINE, service.examine()).await.unwrap_or_else(|_| {
                 vec![check(Verdict::Bad, format!("no answer within {} s", DEADLINE.as_secs()), None)]
@@ -52,7 +61,7 @@ pub async fn run(global: &Global, _args: &Args) -> Outcome {
         };
         sections.push((id.title(), service.endpoint(), checks));
     }
-    output::result(&crate::render::doctor::text(&workspace.config.environment, &sections, &output::style()));
+    output::result(&crate::render::doctor::text(&sections, &output::style()));
     let bad = sections.iter().any(|(_, _, checks)| checks.iter().any(|check| check.verdict == Verdict::Bad));
     Ok(if bad { Exit::Failed } else { Exit::Done })
 }

@@ -81,7 +81,8 @@ pub async fn run(global: &Global, args: &Args) -> Outcome {
             }
         }
     }
-    let compared = applied.keys().filter(|address| ServiceId::of(address).is_some_and(|id| !unread.contains(&id))).count();
+    let compared =
+        applied.keys().filter(|address| ServiceId::of(address).is_some_and(|id| !unread.contains(&id))).count();
     let report = DriftReport {
         environment: workspace.config.environment.clone(),
         compared,

@@ -7,7 +7,9 @@ use std::path::Path;
 
 /// Write a workspace file and a first infraspec, and git-ignore what must not be committed
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example:\n  mkdir platform && cd platform && nornplan init\n\nFiles that exist are left as they are.")]
+#[command(
+    after_help = "Example:\n  mkdir platform && cd platform && nornplan init\n\nFiles that exist are left as they are."
+)]
 pub struct Args {}
 
 const WORKSPACE: &str = include_str!("init/nornplan.toml");
@@ -22,7 +24,9 @@ pub fn run(_global: &Global, _args: &Args) -> Outcome {
         create(Path::new("specs/example.toml"), INFRASPEC)?;
     }
     ignore(Path::new(".gitignore"))?;
-    output::result("\nNext: say where your services are in nornplan.toml, then\n  nornplan validate\n  nornplan doctor\n  nornplan plan");
+    output::result(
+        "\nNext: say where your services are in nornplan.toml, then\n  nornplan validate\n  nornplan doctor\n  nornplan plan",
+    );
     Ok(Exit::Done)
 }
 

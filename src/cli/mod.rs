@@ -1,7 +1,7 @@
 //! The command line: one thin file per command, each ending in an [`Exit`].
 
-mod args;
 mod apply;
+mod args;
 mod completions;
 mod destroy;
 mod doctor;
@@ -27,11 +27,16 @@ use std::path::PathBuf;
 /// Each app declares what it needs in an infraspec. nornplan compares that with what the services really have, shows
 /// the difference as a plan, and carries it out in dependency order, every app isolated from every other.
 #[derive(Debug, Parser)]
-#[command(name = "nornplan", version, max_term_width = 100, after_help = "Example:
+#[command(
+    name = "nornplan",
+    version,
+    max_term_width = 100,
+    after_help = "Example:
   nornplan validate                     check the infraspecs, without any service
   nornplan plan                         show what would change
   nornplan apply                        show it, ask, and do it
-  nornplan plan --env prod --app cafe   only one app, in another environment")]
+  nornplan plan --env prod --app cafe   only one app, in another environment"
+)]
 pub struct Cli {
     #[command(flatten)]
     global: Global,
@@ -106,7 +111,9 @@ pub fn run() -> u8 {
     let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
-            output::error(&Diagnostic::new(crate::error::Kind::Usage, "the asynchronous runtime does not start").because(error));
+            output::error(
+                &Diagnostic::new(crate::error::Kind::Usage, "the asynchronous runtime does not start").because(error),
+            );
             return 1;
         }
     };

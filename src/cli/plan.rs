@@ -51,9 +51,14 @@ pub enum Format {
 }
 
 /// Renders a plan; `max_bytes` bounds the markdown.
-pub fn render(plan: &crate::services::Plan, format: Format, summary: bool, max_bytes: usize) -> Result<String, Diagnostic> {
+pub fn render(
+    plan: &crate::services::Plan,
+    format: Format,
+    summary: bool,
+    max_bytes: usize,
+) -> Result<String, Diagnostic> {
     Ok(match format {
-        Format::Text if summary => render::text::summary(plan, &output::style()),
+        Format::Text if summary => render::text::brief(plan, &output::style()),
         Format::Text => render::text::plan(plan, &output::style()),
         Format::Json => render::json::plan(plan)
             .map_err(|error| Diagnostic::new(Kind::Plan, "the plan cannot be written as JSON").because(error))?,

@@ -35,6 +35,9 @@ pub async fn run(global: &Global, args: &Args) -> Outcome {
         rotate: apps,
         ..Scope::default()
     };
-    converge(&workspace, &Run { specs: &specs, scope, consent: args.consent.consent(), look: &args.look, write: &args.write })
-        .await
+    converge(
+        &workspace,
+        &Run { specs: &specs, scope, consent: args.consent.consent(), look: &args.look, write: &args.write },
+    )
+    .await
 }

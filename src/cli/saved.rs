@@ -48,7 +48,9 @@ pub fn write(file: &Path, plan: &Plan) -> Result<()> {
 /// A file that is no plan, was cut or changed, or comes from a newer nornplan.
 pub fn read(file: &Path) -> Result<Plan> {
     let wrong = |what: &str| {
-        Diagnostic::new(Kind::Plan, what.to_owned()).in_file(file).hint("make a new one with `nornplan plan --out FILE`")
+        Diagnostic::new(Kind::Plan, what.to_owned())
+            .in_file(file)
+            .hint("make a new one with `nornplan plan --out FILE`")
     };
     let bytes = std::fs::read(file).map_err(|error| wrong("the saved plan cannot be read").because(error))?;
     let envelope: Envelope =

@@ -19,7 +19,7 @@ enum What {
 
 pub fn run(args: &Args) -> Outcome {
     match args.what {
-        What::Plan => output::result(crate::render::json::PLAN_SCHEMA),
+        What::Plan => output::result(crate::render::json::SCHEMA),
     }
     Ok(Exit::Done)
 }

@@ -8,7 +8,9 @@ use std::path::PathBuf;
 
 /// Show a saved plan, or the state
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example:\n  nornplan show plan.json\n  nornplan show plan.json --format markdown\n  nornplan show")]
+#[command(
+    after_help = "Example:\n  nornplan show plan.json\n  nornplan show plan.json --format markdown\n  nornplan show"
+)]
 pub struct Args {
     /// A plan that `nornplan plan --out FILE` saved; without it, the state is shown
     #[arg(value_name = "FILE")]
@@ -25,7 +27,7 @@ pub fn run(global: &Global, args: &Args) -> Outcome {
         Some(file) => output::result(&render(&saved::read(file)?, args.format, false, args.max_bytes)?),
         None => {
             let store = Store::open(&workspace::config(global)?)?;
-            output::result(&crate::render::state::list(store.document(), &output::style()));
+            output::result(&crate::render::state::text(store.document(), &output::style()));
         }
     }
     Ok(Exit::Done)

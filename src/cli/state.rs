@@ -10,7 +10,9 @@ use std::time::Duration;
 
 /// Look after the state: what is ours, and what was last applied
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example:\n  nornplan state list\n  nornplan state show postgres.database.cafe\n  nornplan state forget postgres.database.cafe")]
+#[command(
+    after_help = "Example:\n  nornplan state list\n  nornplan state show postgres.database.cafe\n  nornplan state forget postgres.database.cafe"
+)]
 pub struct Args {
     #[command(subcommand)]
     command: Command,
@@ -41,12 +43,12 @@ pub fn run(global: &Global, args: &Args) -> Outcome {
     match &args.command {
         Command::List => {
             let store = Store::open(&config)?;
-            output::result(&render::state::list(store.document(), &output::style()));
+            output::result(&render::state::text(store.document(), &output::style()));
         }
         Command::Show { address } => {
             let store = Store::open(&config)?;
             let entry = store.document().resources.get(address).ok_or_else(|| unknown(address))?;
-            output::result(&render::state::show(address, entry, &output::style()));
+            output::result(&render::state::entry_text(address, entry, &output::style()));
         }
         Command::Forget { addresses } => {
             let mut store = Store::lock(&config, Duration::ZERO, "nornplan state forget")?;
@@ -65,5 +67,6 @@ pub fn run(global: &Global, args: &Args) -> Outcome {
 }
 
 fn unknown(address: &Address) -> Diagnostic {
-    Diagnostic::new(Kind::State, format!("the state does not have {address}")).hint("`nornplan state list` shows what it has")
+    Diagnostic::new(Kind::State, format!("the state does not have {address}"))
+        .hint("`nornplan state list` shows what it has")
 }

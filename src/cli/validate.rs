@@ -6,7 +6,9 @@ use std::path::PathBuf;
 
 /// Check the infraspecs, without any service
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example:\n  nornplan validate\n  nornplan validate ~/projects/cafe-backend\n\nExit: 0 all good, 1 errors (all of them are shown, each with its place)")]
+#[command(
+    after_help = "Example:\n  nornplan validate\n  nornplan validate ~/projects/cafe-backend\n\nExit: 0 all good, 1 errors (all of them are shown, each with its place)"
+)]
 pub struct Args {
     /// Directories or files in place of the workspace's `specs`
     #[arg(value_name = "PATH")]

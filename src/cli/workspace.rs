@@ -125,7 +125,8 @@ impl Workspace {
     }
 }
 
-type Ends = (BTreeMap<crate::core::address::Address, Wanted<Model>>, BTreeMap<crate::core::address::Address, Applied<Model>>);
+type Ends =
+    (BTreeMap<crate::core::address::Address, Wanted<Model>>, BTreeMap<crate::core::address::Address, Applied<Model>>);
 
 /// What to plan.
 #[derive(Clone, Copy)]
@@ -152,8 +153,11 @@ fn check_scope(specs: &Specs, scope: &Scope, document: &Document) -> Result<(), 
     let errors: Vec<Diagnostic> = named
         .filter(|app| !known.contains(app))
         .map(|app| {
-            let error = Diagnostic::new(Kind::Usage, format!("there is no app {app}: no infraspec declares it and the state owns nothing of it"));
-            let near = known.iter().filter(|known| strsim::jaro_winkler(known.as_str(), app.as_str()) > 0.8).next();
+            let error = Diagnostic::new(
+                Kind::Usage,
+                format!("there is no app {app}: no infraspec declares it and the state owns nothing of it"),
+            );
+            let near = known.iter().find(|known| strsim::jaro_winkler(known.as_str(), app.as_str()) > 0.8);
             match near {
                 Some(near) => error.hint(format!("did you mean {near}?")),
                 None => error.hint("`nornplan validate` lists the apps"),

@@ -138,10 +138,12 @@ mod tests {
         vec![Field::maybe(X, value)]
     }
 
-    /// Every case of one declared field: (wanted, observed, last applied) -> (cause of a change, record).
+    /// (wanted, observed, last applied) and (cause of a change, record).
+    type Case = (i32, Option<i32>, Option<Option<i32>>, Option<Cause>, bool);
+
     #[test]
     fn three_ways_of_one_declared_field() {
-        let cases: [(i32, Option<i32>, Option<Option<i32>>, Option<Cause>, bool); 11] = [
+        let cases: [Case; 11] = [
             (1, Some(1), Some(Some(1)), None, false),
             (2, Some(1), Some(Some(1)), Some(Cause::ChangedInSpec), false),
             (1, Some(2), Some(Some(1)), Some(Cause::Drifted), false),
@@ -165,9 +167,8 @@ mod tests {
 
     #[test]
     fn an_expansion_that_differs_alone_is_a_change_of_rules() {
-        let form = |preset: &str, rules: &str| {
-            vec![Field::new("access", preset), Field::new("rules", rules).expanded()]
-        };
+        let form =
+            |preset: &str, rules: &str| vec![Field::new("access", preset), Field::new("rules", rules).expanded()];
         let observed = [Field::maybe("access", None::<&str>), Field::new("rules", "old")];
         let comparison = three_way(&form("queue", "new"), &observed, Some(&form("queue", "old")));
         assert_eq!(comparison.changes.iter().map(|change| change.cause).collect::<Vec<_>>(), [Cause::RulesChanged]);

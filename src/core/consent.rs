@@ -163,7 +163,9 @@ mod tests {
 
     #[test]
     fn more_than_a_third_takes_the_word_all() {
-        let steps = || vec![destroy("postgres.database.a", &[Risk::LosesData]), destroy("postgres.database.b", &[Risk::LosesData])];
+        let steps = || {
+            vec![destroy("postgres.database.a", &[Risk::LosesData]), destroy("postgres.database.b", &[Risk::LosesData])]
+        };
         let case = |allowed: &str, owned| held(steps(), &consent(&[allowed], &[]), &circumstances(&["a"], owned));
         assert_eq!(case("postgres.*", 6), None);
         assert_eq!(case("postgres.*", 5), Some(Hold::Destroy));

@@ -25,8 +25,12 @@ pub async fn run(job: &Job<'_>, steps: &[&Step]) -> Vec<Outcome> {
     let mut outcomes: BTreeMap<usize, Outcome> = BTreeMap::new();
     let mut pause = FIRST_PAUSE;
     for attempt in 1..=TRIES {
-        let left: Vec<(usize, &Step)> =
-            steps.iter().enumerate().filter(|(index, _)| !settled(outcomes.get(index))).map(|(index, step)| (index, *step)).collect();
+        let left: Vec<(usize, &Step)> = steps
+            .iter()
+            .enumerate()
+            .filter(|(index, _)| !settled(outcomes.get(index)))
+            .map(|(index, step)| (index, *step))
+            .collect();
         if left.is_empty() || job.stop.is_cancelled() && attempt > 1 {
             break;
         }
@@ -102,7 +106,8 @@ fn recheck(step: &Step, now: Option<&Model>) -> Option<Outcome> {
 fn fail_all(left: &[(usize, &Step)], error: &Diagnostic) -> Vec<(usize, Outcome)> {
     left.iter()
         .map(|(index, step)| {
-            let mut copy = Diagnostic::new(Kind::Service, format!("could not read it again before writing: {}", error.message));
+            let mut copy =
+                Diagnostic::new(Kind::Service, format!("could not read it again before writing: {}", error.message));
             copy.hint = error.hint.clone();
             let error = copy.on(step.address.service(), &step.address, "");
             (*index, Outcome::Failed { error, retry: true })

@@ -29,18 +29,18 @@ pub struct Job<'a> {
 
 /// Hears what happens while it happens.
 pub trait Listener {
-    fn started(&mut self, steps: &[&Step]);
-    fn finished(&mut self, step: &Step, outcome: &Outcome);
+    fn started(&self, steps: &[&Step]);
+    fn finished(&self, step: &Step, outcome: &Outcome);
 }
 
 /// What became of each step. Steps that were never started, because of an interrupt, have no outcome.
-pub type Outcomes = BTreeMap<StepId, (Action, Outcome)>;
+pub type Outcomes = BTreeMap<StepId, Outcome>;
 
 /// Runs the plan. Each completed batch is in the journal before anything that depends on it starts.
 ///
 /// # Errors
 /// The journal cannot be written: then nothing more is started, as it would be forgotten.
-pub async fn execute(job: &Job<'_>, store: &mut LockedStore, listener: &mut dyn Listener) -> Result<Outcomes> {
+pub async fn execute(job: &Job<'_>, store: &mut LockedStore, listener: &dyn Listener) -> Result<Outcomes> {
     let mut queue = Queue::new(&job.plan.steps, job.parallelism, |step| {
         let service = ServiceId::of(&step.address).and_then(|id| job.services.get(&id));
         service.map(|service| service.limits(&step.address.kind))
@@ -69,7 +69,7 @@ pub async fn execute(job: &Job<'_>, store: &mut LockedStore, listener: &mut dyn 
             listener.finished(step, outcome);
             events.extend(event(step, outcome, store));
         }
-        outcomes.extend(done.into_iter().map(|(step, outcome)| (step.id(), (step.action, outcome))));
+        outcomes.extend(done.into_iter().map(|(step, outcome)| (step.id(), outcome)));
         store.append(&events)?;
     }
     Ok(outcomes)

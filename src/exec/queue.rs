@@ -52,7 +52,8 @@ impl<'a> Queue<'a> {
             let kind = step.address.kind.as_str().to_owned();
             let default = Limits { batch: 1, in_flight: 1 };
             queue.limits.entry(kind).or_insert_with(|| limits(step).unwrap_or(default));
-            let needs: BTreeSet<StepId> = step.needs.iter().filter(|need| queue.all.contains_key(need)).cloned().collect();
+            let needs: BTreeSet<StepId> =
+                step.needs.iter().filter(|need| queue.all.contains_key(need)).cloned().collect();
             for need in &needs {
                 queue.dependents.entry(need.clone()).or_default().push(id.clone());
             }

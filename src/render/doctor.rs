@@ -1,15 +1,18 @@
 //! What the doctor found, service by service.
 
 use super::{Ink, Style, clean, clean_lines, count, wrap_words};
-use crate::services::{Check, ServiceId, Verdict};
+use crate::services::{Check, Verdict};
+
+/// A title, where it is, and what was found there.
+pub type Section = (&'static str, String, Vec<Check>);
 
 /// Every check with its mark, and below it what to do; the last line counts them.
-pub fn text(services: &[(ServiceId, String, Vec<Check>)], style: &Style) -> String {
+pub fn text(services: &[Section], style: &Style) -> String {
     let style = *style;
     let mut blocks: Vec<String> = services
         .iter()
-        .map(|(id, endpoint, checks)| {
-            let head = format!("{}  {}", style.paint(Ink::Bold, id.title()), style.paint(Ink::Faint, &clean(endpoint)));
+        .map(|(title, endpoint, checks)| {
+            let head = format!("{}  {}", style.paint(Ink::Bold, title), style.paint(Ink::Faint, &clean(endpoint)));
             let mut lines = vec![head.trim_end().to_owned()];
             lines.extend(checks.iter().flat_map(|check| check_lines(check, style)));
             lines.join("\n")
@@ -43,7 +46,7 @@ fn check_lines(check: &Check, style: Style) -> Vec<String> {
     lines
 }
 
-fn verdict(services: &[(ServiceId, String, Vec<Check>)]) -> String {
+fn verdict(services: &[Section]) -> String {
     let number =
         |verdict| services.iter().flat_map(|(_, _, checks)| checks).filter(|check| check.verdict == verdict).count();
     let (bad, warnings) = (number(Verdict::Bad), number(Verdict::Warning));
@@ -67,7 +70,7 @@ mod tests {
     fn marks_read_well_without_colour() {
         let services = [
             (
-                ServiceId::Postgres,
+                "PostgreSQL",
                 "127.0.0.1:5432".to_owned(),
                 vec![
                     check(Verdict::Good, "reachable: PostgreSQL 18.6", None),
@@ -78,7 +81,7 @@ mod tests {
                     ),
                 ],
             ),
-            (ServiceId::Kafka, "127.0.0.1:19092".to_owned(), vec![check(Verdict::NotUsed, "not used", None)]),
+            ("Kafka", "127.0.0.1:19092".to_owned(), vec![check(Verdict::NotUsed, "not used", None)]),
         ];
         let expected = "PostgreSQL  127.0.0.1:5432\n  ✓ reachable: PostgreSQL 18.6\n  ✗ accepts a wrong password\n    \
                         -> set scram-sha-256 in pg_hba.conf, then reload\n\nKafka  127.0.0.1:19092\n  – not used\n\n1 problem.\n";

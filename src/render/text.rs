@@ -15,13 +15,21 @@ const FLAGS_SHOWN: usize = 8;
 
 /// The whole plan. Its last line is exactly [`Plan::verdict`](crate::core::plan::Plan::verdict).
 pub fn plan(plan: &Plan, style: &Style) -> String {
-    let style = *style;
+    blocks(plan, *style, true)
+}
+
+/// The plan without its apps: head, alarms, counts, what is held, verdict.
+pub fn brief(plan: &Plan, style: &Style) -> String {
+    blocks(plan, *style, false)
+}
+
+fn blocks(plan: &Plan, style: Style, detailed: bool) -> String {
     let items = items(plan);
     let mut blocks: Vec<Vec<String>> = vec![head(plan, style)];
     blocks.push(incomplete(plan, style));
     blocks.push(notices(plan, &[Level::Alarm, Level::Warning], style));
     blocks.push(summary(plan, &items, style));
-    for (app, of_app) in by_app(&items) {
+    for (app, of_app) in by_app(&items).into_iter().filter(|_| detailed) {
         blocks.push(app_block(app, &of_app, style));
     }
     blocks.push(notices(plan, &[Level::Note], style));

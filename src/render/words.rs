@@ -192,7 +192,7 @@ fn kv_words(user: &KvUser) -> Vec<String> {
         (None, Some(keys)) if !keys.is_empty() => words.push(format!("keys {}", join(keys))),
         (None, Some(_) | None) => {}
     }
-    words.extend(user.reads.iter().flatten().map(|namespace| format!("reads {namespace}:*")));
+    words.extend(user.reads.iter().flatten().map(|(namespace, _)| format!("reads {namespace}:*")));
     words.extend(user.db.filter(|db| *db > 0).map(|db| format!("db {db}")));
     if user.generated == Some(false) {
         words.push("password left alone".to_owned());

@@ -48,7 +48,12 @@ impl Ran {
     /// Demands that a text is nowhere.
     #[track_caller]
     pub fn hides(self, text: &str) -> Self {
-        assert!(!self.stdout.contains(text) && !self.stderr.contains(text), "{text:?} in\n{}\n{}", self.stdout, self.stderr);
+        assert!(
+            !self.stdout.contains(text) && !self.stderr.contains(text),
+            "{text:?} in\n{}\n{}",
+            self.stdout,
+            self.stderr
+        );
         self
     }
 
@@ -59,7 +64,8 @@ impl Ran {
 
 /// A variable that `make test` sets when it starts the services.
 pub fn service(name: &str) -> String {
-    std::env::var(name).unwrap_or_else(|_| panic!("{name} is not set: run `make test`, or `make infra` and `. infra/run/env`"))
+    std::env::var(name)
+        .unwrap_or_else(|_| panic!("{name} is not set: run `make test`, or `make infra` and `. infra/run/env`"))
 }
 
 /// A directory with a workspace in it. What its infraspecs made is destroyed with it.
@@ -75,7 +81,8 @@ static COUNTER: AtomicUsize = AtomicUsize::new(0);
 impl Workspace {
     pub fn new() -> Self {
         let prefix = format!("t{}x{}", std::process::id(), COUNTER.fetch_add(1, Ordering::Relaxed));
-        let this = Self { directory: tempfile::tempdir().expect("a temporary directory"), prefix, variables: Vec::new() };
+        let this =
+            Self { directory: tempfile::tempdir().expect("a temporary directory"), prefix, variables: Vec::new() };
         std::fs::create_dir(this.path("specs")).expect("specs/");
         this.write("nornplan.toml", "specs = \"specs\"\n");
         this
@@ -136,7 +143,10 @@ impl Workspace {
         let app = app.replace('@', &self.prefix);
         let text = self.read(&format!("secrets/{app}.env"));
         let value = text.lines().find_map(|line| line.strip_prefix(&format!("{variable}=")));
-        value.unwrap_or_else(|| panic!("{app} has no {variable} in {}", text.lines().count())).trim_matches(['"', '\'']).to_owned()
+        value
+            .unwrap_or_else(|| panic!("{app} has no {variable} in {}", text.lines().count()))
+            .trim_matches(['"', '\''])
+            .to_owned()
     }
 
     /// All of an app's published file.
@@ -148,7 +158,8 @@ impl Workspace {
 impl Drop for Workspace {
     fn drop(&mut self) {
         if self.path("state/default.json").exists() || self.path("state/default.journal").exists() {
-            let ended = self.run(&["destroy", "--all", "--auto-approve", "--allow-destroy", "all", "--allow-interrupt", "all"]);
+            let ended =
+                self.run(&["destroy", "--all", "--auto-approve", "--allow-destroy", "all", "--allow-interrupt", "all"]);
             if ended.code != 0 && !std::thread::panicking() {
                 panic!("not cleaned up:\n{}\n{}", ended.stdout, ended.stderr);
             }

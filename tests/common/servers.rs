@@ -49,8 +49,10 @@ pub fn postgres_value(database: &str, query: &str) -> Option<String> {
             service("NORNPLAN_POSTGRES_PORT"),
         );
         let mut connection = PgConnection::connect(&url).await.expect("the admin connects");
-        let value: Option<(Option<String>,)> =
-            sqlx::query_as(sqlx::AssertSqlSafe(query.to_owned())).fetch_optional(&mut connection).await.expect("a query");
+        let value: Option<(Option<String>,)> = sqlx::query_as(sqlx::AssertSqlSafe(query.to_owned()))
+            .fetch_optional(&mut connection)
+            .await
+            .expect("a query");
         value.and_then(|(value,)| value)
     })
 }
@@ -108,7 +110,8 @@ pub fn partitions(topic: &str) -> usize {
 pub fn topic_config(topic: &str, name: &str) -> Option<String> {
     block_on(async {
         let admin: AdminClient<DefaultClientContext> = kafka_admin().create().expect("an admin");
-        let found = admin.describe_configs(&[ResourceSpecifier::Topic(topic)], &AdminOptions::new()).await.expect("configs");
+        let found =
+            admin.describe_configs(&[ResourceSpecifier::Topic(topic)], &AdminOptions::new()).await.expect("configs");
         let found = found.into_iter().next()?.ok()?;
         found.get(name).and_then(|entry| entry.value.clone())
     })
