@@ -1,0 +1,4 @@
+//! Plans to look at, and a small reader of JSON Schema.
+
+pub mod plans;
+pub mod schema;
