@@ -150,7 +150,9 @@ fn role_words(role: &Role) -> Vec<String> {
         (true, Some(Credential::Keep)) => "signs in, password left alone".to_owned(),
         (true, Some(Credential::None) | None) => "signs in".to_owned(),
     }];
-    words.extend(connection_limit.map(|limit| format!("at most {limit} connections")));
+    words.extend(
+        connection_limit.map(|limit| format!("at most {}", super::count(limit as usize, "connection", "connections"))),
+    );
     if !attributes.is_empty() {
         words.push(join(attributes));
     }
