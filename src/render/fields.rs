@@ -64,6 +64,9 @@ fn rows(change: &FieldChange, indent: usize, style: Style) -> Vec<Row> {
         None => words::field(&change.field),
     };
     let row = |name: String, lines| Row { name, lines, cause: change.cause };
+    if change.field.starts_with("values.") {
+        return vec![row(name, vec![variable(change, style)])];
+    }
     match (&change.before, &change.after) {
         (Value::Object(_), Value::Object(_) | Value::Null) | (Value::Null, Value::Object(_)) => {
             entries(change, indent, style).into_iter().map(|(key, lines)| row(key, lines)).collect()
@@ -73,6 +76,16 @@ fn rows(change: &FieldChange, indent: usize, style: Style) -> Vec<Row> {
         (Value::Null, Value::Array(after)) => vec![row(name, list(change, &[], after, indent, style))],
         (before, after) => vec![row(name, scalar(&change.field, before, after, indent, style))],
     }
+}
+
+/// A published variable, of which only the name is shown.
+fn variable(change: &FieldChange, style: Style) -> String {
+    let (ink, word) = match (&change.before, &change.after) {
+        (Value::Null, _) => (Ink::Good, "added"),
+        (_, Value::Null) => (Ink::Danger, "removed"),
+        (_, _) => (Ink::Change, "new value"),
+    };
+    style.paint(ink, word)
 }
 
 /// A map, key by key.

@@ -20,16 +20,7 @@ pub fn plan(plan: &Plan, max_bytes: usize) -> String {
     let items = items(plan);
     let head = head(plan, &items);
     let mut budget = max_bytes.saturating_sub(RESERVE);
-    let Some(rest) = budget.checked_sub(head.len()) else {
-        let incomplete = if plan.incomplete.is_empty() { "" } else { "**INCOMPLETE** " };
-        let cut = "Everything else was cut: it does not fit. `nornplan plan` shows it.";
-        return format!(
-            "{}\n### nornplan `{}`\n\n{incomplete}**{}**\n\n{cut}\n",
-            marker(plan),
-            environment(plan),
-            plan.verdict()
-        );
-    };
+    let Some(rest) = budget.checked_sub(head.len()) else { return least(plan) };
     budget = rest;
     let mut text = head;
     let mut cut = Cut::default();
@@ -37,7 +28,15 @@ pub fn plan(plan: &Plan, max_bytes: usize) -> String {
     text.push_str(&apps(&items, &mut budget, &mut cut));
     text.push_str(&notes(plan, &mut budget, &mut cut));
     text.push_str(&cut.sentence(max_bytes));
-    text
+    if text.len() > max_bytes { least(plan) } else { text }
+}
+
+/// What is said where there is no room for anything.
+fn least(plan: &Plan) -> String {
+    let incomplete = if plan.incomplete.is_empty() { "" } else { "**INCOMPLETE** " };
+    let (marker, environment, verdict) = (marker(plan), environment(plan), plan.verdict());
+    let cut = "Everything else was cut: it does not fit. `nornplan plan` shows it.";
+    format!("{marker}\n### nornplan `{environment}`\n\n{incomplete}**{verdict}**\n\n{cut}\n")
 }
 
 /// What was left out.
@@ -90,7 +89,7 @@ fn head(plan: &Plan, items: &[Item<'_>]) -> String {
         }
         text.push('\n');
     }
-    text.push_str(&format!("**{}**\n", plan.verdict()));
+    text.push_str(&format!("**{}**", plan.verdict()));
     let drifted = items.iter().filter(|item| item.drifted()).count();
     let held = items.iter().filter(|item| item.hold.is_some()).count();
     let mut more = Vec::new();
@@ -101,8 +100,9 @@ fn head(plan: &Plan, items: &[Item<'_>]) -> String {
         more.push(format!("{held} held"));
     }
     if !more.is_empty() {
-        text.push_str(&format!("{}\n", more.join(", ")));
+        text.push_str(&format!(" {}.", more.join(", ")));
     }
+    text.push('\n');
     let mut alarms: Vec<&Notice> = plan.notices.iter().filter(|notice| notice.level != Level::Note).collect();
     alarms.sort();
     for notice in alarms {
@@ -140,7 +140,13 @@ fn risks(items: &[Item<'_>], budget: &mut usize, cut: &mut Cut) -> String {
         return String::new();
     }
     risky.sort_by_key(|item| (std::cmp::Reverse(item.weight()), item.order));
-    let flags: Vec<String> = held(items, Style::PLAIN).iter().map(|line| format!("\n{}\n", code(line))).collect();
+    let flags: Vec<String> = held(items, Style::PLAIN)
+        .iter()
+        .map(|line| match line.split_once(": ") {
+            Some((number, flags)) if flags.starts_with("--") => format!("\n{number}: {}\n", code(flags)),
+            Some(_) | None => format!("\n{}\n", prose(line)),
+        })
+        .collect();
     let title = "\n#### Look at these first\n\n";
     let fixed = title.len() + flags.iter().map(String::len).sum::<usize>();
     if fixed > *budget {
@@ -213,53 +219,54 @@ fn apps(items: &[Item<'_>], budget: &mut usize, cut: &mut Cut) -> String {
         if lines.is_empty() {
             continue;
         }
-        let counts: Vec<String> = Action::ALL
-            .into_iter()
-            .map(|action| (action, of_app.iter().filter(|item| item.action == action).count()))
-            .filter(|(_, number)| *number > 0)
-            .map(|(action, number)| format!("{number} to {action}"))
-            .collect();
+        let counts = counts(&of_app);
         let fence = fence(&lines);
         text.push_str(&format!(
-            "\n<details><summary><b>{app}</b>: {}</summary>\n\n{fence}diff\n{lines}{fence}\n\n</details>\n",
-            counts.join(", ")
+            "\n<details><summary><b>{app}</b>: {counts}</summary>\n\n{fence}diff\n{lines}{fence}\n\n</details>\n"
         ));
     }
     text
 }
 
-/// Bytes of an app's block without its lines, at most.
-fn frame_bytes(app: &str) -> usize {
-    220 + app.len()
-}
-
-/// A resource as lines of a `diff` block: the sign stands in the first column, where it gives the colour.
-fn block(item: &Item<'_>, details: bool) -> String {
-    let lines = item_lines(item, columns(&words::address(item.address)), Style::PLAIN);
-    let take = if details { lines.len() } else { 1 };
-    lines.iter().take(take).map(|line| sign_first(line) + "\n").collect()
-}
-
-fn sign_first(line: &str) -> String {
-    let body = line.trim_start();
-    let indent = " ".repeat(columns(line) - columns(body));
-    let sign = |action| body.strip_prefix(symbol(action)).filter(|rest| rest.starts_with(' '));
-    for (action, first) in [
-        (Action::Create, '+'),
-        (Action::Destroy, '-'),
-        (Action::Replace, '-'),
-        (Action::Update, '!'),
-        (Action::Rotate, '!'),
-    ] {
-        if let Some(rest) = sign(action) {
-            // The own sign of an action stays readable behind the colour's.
-            let own = if first.to_string() == symbol(action) { "" } else { symbol(action) };
-            let gap = indent.get(own.chars().count().min(indent.len())..).unwrap_or_default();
-            return format!("{first}{gap}{own}{rest}");
+/// `2 to create, 1 to destroy (held)`
+fn counts(items: &[&Item<'_>]) -> String {
+    let mut counts = Vec::new();
+    for (held, mark) in [(false, ""), (true, " (held)")] {
+        for action in Action::ALL {
+            let number = items.iter().filter(|item| item.action == action && item.hold.is_some() == held).count();
+            if number > 0 {
+                counts.push(format!("{number} to {action}{mark}"));
+            }
         }
     }
-    // A line that only happens to start with a sign must not look like a change.
-    format!(" {line}")
+    counts.join(", ")
+}
+
+/// Bytes of an app's block without its lines, at most.
+fn frame_bytes(app: &str) -> usize {
+    400 + app.len()
+}
+
+/// A resource as lines of a `diff` block: the sign of its first line stands in the first column, where it gives the
+/// colour; no other line can have one there.
+fn block(item: &Item<'_>, details: bool) -> String {
+    let lines = item_lines(item, columns(&words::address(item.address)), Style::PLAIN);
+    let first = lines.iter().take(1).map(|line| sign_first(line, item.action) + "\n");
+    let rest = lines.iter().skip(1).map(|line| format!(" {line}\n"));
+    if details { first.chain(rest).collect() } else { first.collect() }
+}
+
+fn sign_first(line: &str, action: Action) -> String {
+    let sign = match action {
+        Action::Create => "+",
+        Action::Destroy => "-",
+        Action::Replace | Action::Update | Action::Rotate => "!",
+        Action::Adopt | Action::Forget | Action::Record => " ",
+    };
+    let body = line.trim_start();
+    // Its own sign stays readable behind the one that colours.
+    let body = if symbol(action) == sign { body.strip_prefix(sign).unwrap_or(body).trim_start() } else { body };
+    format!("{sign} {body}")
 }
 
 fn notes(plan: &Plan, budget: &mut usize, cut: &mut Cut) -> String {
@@ -329,8 +336,8 @@ mod tests {
 
     #[test]
     fn signs_stand_first() {
-        assert_eq!(sign_first("  + postgres.role.x"), "+   postgres.role.x");
-        assert_eq!(sign_first("  ~ postgres.role.x"), "! ~ postgres.role.x");
-        assert_eq!(sign_first("      owner:  a -> b"), "       owner:  a -> b");
+        assert_eq!(sign_first("  + postgres.role.x", Action::Create), "+ postgres.role.x");
+        assert_eq!(sign_first("  ~ postgres.role.x", Action::Update), "! ~ postgres.role.x");
+        assert_eq!(sign_first("  x postgres.role.x", Action::Forget), "  x postgres.role.x");
     }
 }

@@ -1,7 +1,8 @@
 //! What people and programs read: plans, drift, state, the doctor's findings, progress and the end of an apply.
 //!
-//! Everything here is pure but for [`progress`] and [`print`]. Whatever comes from outside (names, values, errors) goes
-//! through [`clean`] before a person sees it, so that no value can move the cursor or turn text around.
+//! Everything here is pure but for [`progress`], [`Style::of_stdout`], [`print()`] and [`tell`]. Whatever comes from
+//! outside (names, values, errors) goes through `clean` before a person sees it, so that no value can move the cursor or
+//! turn text around.
 
 pub mod doctor;
 pub mod drift;
@@ -33,6 +34,14 @@ pub struct Style {
 impl Style {
     /// For files, pipes and pull requests.
     pub const PLAIN: Self = Self { color: false, width: 100 };
+
+    /// As stdout is: its terminal's width, and colour if there is a terminal and `NO_COLOR` does not say otherwise.
+    /// `--color` decides by `anstream::ColorChoice::write_global`, which [`print()`] and [`tell`] heed too.
+    pub fn of_stdout() -> Self {
+        let choice = anstream::AutoStream::choice(&std::io::stdout());
+        let width = terminal_size::terminal_size().map_or(Self::PLAIN.width, |(width, _)| usize::from(width.0));
+        Self { color: choice != anstream::ColorChoice::Never, width: width.max(40) }
+    }
 
     pub(crate) fn paint(self, ink: Ink, text: &str) -> String {
         if !self.color || text.is_empty() {

@@ -248,6 +248,7 @@ fn entry_lines(entry: &Entry, widest: usize, style: Style) -> Vec<String> {
         Fate::NotStarted => vec![line(entry.action.as_str())],
         Fate::Held(hold) => vec![line(&held_because(hold.as_ref()))],
         Fate::Skipped(because) => vec![line(&format!("because of {}", clean(&because.to_string())))],
+        Fate::Stale(rows) if rows.is_empty() => vec![line(&format!("{}: its values are not as planned", entry.action))],
         Fate::Stale(rows) => {
             let mut table_rows = vec![["", "planned", "now", "wanted"].map(str::to_owned)];
             table_rows.extend(rows.iter().cloned());

@@ -1,7 +1,7 @@
 //! What an apply is doing right now: bars on a terminal, a line for each finished step elsewhere; always on stderr.
 
 use super::{clean, clean_lines, tell, words};
-use crate::core::step::{Action, StepId};
+use crate::core::step::{Action, Part, StepId};
 use crate::error::Diagnostic;
 use crate::services::Outcome;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -143,11 +143,16 @@ fn template(text: &str) -> ProgressStyle {
 
 /// `postgres.database.cafe: created (0.2s)`
 fn finished_line(step: &StepId, action: Option<Action>, took: Duration, outcome: &Outcome) -> String {
+    let done = match step.part {
+        Part::Stage => "passwords staged",
+        Part::Credential => "password set",
+        Part::Publish if action != Some(Action::Destroy) => "published",
+        Part::Main | Part::Publish => action.map_or("done", words::past),
+    };
+    let address = words::address(&step.address);
     let step = clean(&step.to_string());
     match outcome {
-        Outcome::Done { .. } => {
-            format!("{step}: {} ({})", action.map_or("done", words::past), words::elapsed(took))
-        }
+        Outcome::Done { .. } => format!("{address}: {done} ({})", words::elapsed(took)),
         Outcome::AlreadySo => format!("{step}: already so"),
         Outcome::Stale { .. } => format!("{step}: refused, it is not as planned any more"),
         Outcome::Failed { error, .. } => {

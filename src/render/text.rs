@@ -178,7 +178,9 @@ fn summary(plan: &Plan, items: &[Item<'_>], style: Style) -> Vec<String> {
     if !held.is_empty() {
         rows.push(("Held", format!("{}   (shown, not carried out)", held.join("   "))));
     }
-    rows.into_iter().map(|(name, text)| format!("{}  {text}", style.paint(Ink::Bold, &pad(name, 7)))).collect()
+    rows.into_iter()
+        .map(|(name, text)| format!("{}{}{text}", style.paint(Ink::Bold, name), " ".repeat(9 - name.len())))
+        .collect()
 }
 
 /// Drift apart from edits, so that nobody undoes a hand's work unseen.
@@ -203,12 +205,10 @@ pub(super) fn item_lines(item: &Item<'_>, widest: usize, style: Style) -> Vec<St
     const INDENT: usize = 6;
     let margin = " ".repeat(INDENT);
     let ink = Ink::of(item.action);
-    let front = format!(
-        "  {} {}",
-        style.paint(ink, symbol(item.action)),
-        style.paint(Ink::Bold, &pad(&words::address(item.address), widest))
-    );
-    let front_columns = 4 + columns(&words::address(item.address)).max(widest) + 2;
+    let address = words::address(item.address);
+    let gap = " ".repeat(widest.saturating_sub(columns(&address)));
+    let front = format!("  {} {}{gap}", style.paint(ink, symbol(item.action)), style.paint(Ink::Bold, &address));
+    let front_columns = 4 + columns(&address).max(widest) + 2;
     let (plain, painted) = tags(item, style);
     let described = match item.action {
         Action::Create => item.after.map(words::describe).unwrap_or_default(),

@@ -150,7 +150,9 @@ fn role_words(role: &Role) -> Vec<String> {
         (true, Some(Credential::Keep)) => "signs in, password left alone".to_owned(),
         (true, Some(Credential::None) | None) => "signs in".to_owned(),
     }];
-    words.extend(connection_limit.map(|limit| super::count(limit as usize, "connection", "connections")));
+    words.extend(
+        connection_limit.map(|limit| format!("at most {}", super::count(limit as usize, "connection", "connections"))),
+    );
     if !attributes.is_empty() {
         words.push(join(attributes));
     }
@@ -173,8 +175,8 @@ fn database_words(database: &Database) -> Vec<String> {
 fn grant_words(grant: &Grant) -> Vec<String> {
     let words = match grant.access {
         Some(GrantAccess::App) => "full use of its own database".to_owned(),
-        Some(GrantAccess::Readonly) => "reads".to_owned(),
-        Some(GrantAccess::Readwrite) => "reads and writes".to_owned(),
+        Some(GrantAccess::Readonly) => "may read".to_owned(),
+        Some(GrantAccess::Readwrite) => "may read and write".to_owned(),
         None if grant.database_privileges.is_empty() => return Vec::new(),
         None => join(&grant.database_privileges),
     };
