@@ -139,8 +139,10 @@ enum Unreadable {
 
 fn unreadable(config: &Config, error: ignore::Error) -> Unreadable {
     let (path, looped) = place_of(&error);
-    let dangling = error.io_error().is_some_and(|error| error.kind() == std::io::ErrorKind::NotFound);
-    let looped = looped || error.io_error().and_then(std::io::Error::raw_os_error) == Some(libc::ELOOP);
+    // The walk's own errors have lost the operating system's number.
+    let again = path.as_ref().and_then(|path| std::fs::metadata(path).err());
+    let dangling = again.as_ref().is_some_and(|error| error.kind() == std::io::ErrorKind::NotFound);
+    let looped = looped || again.and_then(|error| error.raw_os_error()) == Some(libc::ELOOP);
     if let Some(path) = &path {
         let top = config.specs.iter().any(|root| path.parent() == Some(root.as_path()));
         if is_infraspec_name(path, top) {
