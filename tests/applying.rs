@@ -1,5 +1,13 @@
 //! Apply: saved plans, the lock, interrupts and kills, the re-read before each write, rotations.
 
+#![allow(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
+
 mod common;
 
 use common::servers;

@@ -1,5 +1,13 @@
 //! One field changed in a spec, or one thing changed by hand: the plan shows exactly that, apply does exactly that.
 
+#![allow(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
+
 mod common;
 
 use common::Workspace;
@@ -28,7 +36,7 @@ fn changes(workspace: &Workspace) -> Vec<(String, String, Vec<(String, String)>)
     let json = workspace.run(&["plan", "--format", "json"]).exits(0).stdout;
     let plan: Value = serde_json::from_str(&json).expect("JSON");
     let text = |value: &Value| value.as_str().expect("a text").replace(&workspace.prefix, "@");
-    let steps = plan["steps"].as_array().expect("steps");
+    let steps = plan["resources"].as_array().expect("resources");
     steps
         .iter()
         .map(|step| {

@@ -1,5 +1,13 @@
 //! Nothing is destroyed by default: ownership, absence from the specs, and consent.
 
+#![allow(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
+
 mod common;
 
 use common::Workspace;

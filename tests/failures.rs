@@ -1,5 +1,13 @@
 //! Services that cannot be read, bad input, and everything that must end in a clear error and nothing half-done.
 
+#![allow(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
+
 mod common;
 
 use common::{Workspace, service};

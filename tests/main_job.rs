@@ -1,5 +1,13 @@
 //! Infraspecs in, plan, apply, an empty second plan; on all three services, through the binary.
 
+#![allow(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
+
 mod common;
 
 use common::Workspace;

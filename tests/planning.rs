@@ -1,5 +1,13 @@
 //! The planner's laws, without any service: the demo's infraspecs against services that are made up from the plan itself.
 
+#![allow(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
+
 use nornplan::config::{self, Config, Source};
 use nornplan::core::address::Address;
 use nornplan::core::consent::{Allowance, Consent};

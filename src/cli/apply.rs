@@ -8,7 +8,7 @@ use crate::core::consent::{self, Consent};
 use crate::core::step::{Hold, StepId};
 use crate::error::{Diagnostic, Exit, Kind};
 use crate::exec::{self, Job, Listener};
-use crate::render;
+use crate::render::{self, Style};
 use crate::scope::Scope;
 use crate::services::{ApplyContext, Ask, Outcome, Plan, ServiceId, Step};
 use crate::spec::model::Specs;
@@ -88,7 +88,7 @@ pub async fn converge(workspace: &Workspace, run: &Run<'_>) -> super::Outcome {
         planned = workspace.plan(&request) => planned?,
         () = interrupts.stop.cancelled() => return Ok(interrupted(&interrupts)),
     };
-    output::result(&render::text::plan(&planned.plan, &output::style()));
+    output::result(&render::text::plan(&planned.plan, &Style::of_stdout()));
     if !planned.errors.is_empty() {
         output::message("The plan is incomplete, so nothing was applied.");
         return Err(planned.errors.into());
@@ -173,7 +173,7 @@ async fn carry_out(
     let outcomes = executed?;
     finished?;
     let report = render::outcome::Report::new(plan, outcomes, began.elapsed());
-    output::result(&render::outcome::text(&report, &output::style()));
+    output::result(&render::outcome::text(&report, &Style::of_stdout()));
     if let Some(signal) = interrupts.heard() {
         output::message("Interrupted. Run `nornplan apply` again to go on from here.");
         return Ok(Exit::Interrupted(signal));
@@ -204,7 +204,7 @@ async fn carry_out_saved(global: &Global, file: &Path, args: &Args) -> super::Ou
     }
     check_servers(&workspace, &plan).await.map_err(refuse)?;
     release(&mut plan, &args.consent.consent());
-    output::result(&render::text::plan(&plan, &output::style()));
+    output::result(&render::text::plan(&plan, &Style::of_stdout()));
     carry_out(&workspace, &plan, &mut store, &args.write, &interrupts).await
 }
 
@@ -239,6 +239,7 @@ fn release(plan: &mut Plan, consent: &Consent) {
     for step in &mut plan.steps {
         let freed = match &step.hold {
             Some(Hold::Destroy) => covered(step, &consent.destroy),
+            Some(Hold::DestroyAll) => consent.destroy.iter().any(|allowance| allowance.covers(&step.address, true)),
             Some(Hold::Interrupt) => covered(step, &consent.interrupt),
             Some(Hold::Waits { .. }) => true,
             Some(Hold::Prevented | Hold::Blocked { .. }) | None => false,

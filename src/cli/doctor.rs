@@ -3,6 +3,7 @@
 use super::workspace::{self, Workspace};
 use super::{Global, Outcome, output};
 use crate::error::{Diagnostic, Exit};
+use crate::render::Style;
 use crate::services::{self, Check, ServiceId, Verdict};
 use crate::state::Store;
 use std::time::Duration;
@@ -61,7 +62,7 @@ pub async fn run(global: &Global, _args: &Args) -> Outcome {
         };
         sections.push((id.title(), service.endpoint(), checks));
     }
-    output::result(&crate::render::doctor::text(&sections, &output::style()));
+    output::result(&crate::render::doctor::text(&sections, &Style::of_stdout()));
     let bad = sections.iter().any(|(_, _, checks)| checks.iter().any(|check| check.verdict == Verdict::Bad));
     Ok(if bad { Exit::Failed } else { Exit::Done })
 }

@@ -8,6 +8,7 @@ use crate::core::reconcile::{Applied, Wanted};
 use crate::core::step::{Action, Reason};
 use crate::error::{Diagnostic, Exit, Kind};
 use crate::observe::{self, Depth};
+use crate::render::Style;
 use crate::render::drift::{DriftItem, DriftReport};
 use crate::services::{self, DiffInput, ServiceId, Step};
 use crate::state::Store;
@@ -90,7 +91,7 @@ pub async fn run(global: &Global, args: &Args) -> Outcome {
         errors: errors.iter().map(|error| error.message.clone()).collect(),
     };
     output::result(&match args.format {
-        Format::Text => crate::render::drift::text(&report, &output::style()),
+        Format::Text => crate::render::drift::text(&report, &Style::of_stdout()),
         Format::Json => crate::render::drift::json(&report)
             .map_err(|error| Diagnostic::new(Kind::Plan, "the report cannot be written as JSON").because(error))?,
     });

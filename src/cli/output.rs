@@ -1,40 +1,24 @@
 //! Results go to standard output, messages and errors to standard error. A closed pipe ends nothing in a panic.
 
 use crate::error::{Diagnostic, Exit};
-use crate::render::Style;
+use crate::render;
 use std::io::{IsTerminal, Write};
 
 /// Prints a result.
 pub fn result(text: &str) {
-    let mut out = anstream::stdout();
-    let _ = out.write_all(text.as_bytes());
-    if !text.ends_with('\n') && !text.is_empty() {
-        let _ = out.write_all(b"\n");
-    }
-    let _ = out.flush();
+    let end = if text.ends_with('\n') || text.is_empty() { "" } else { "\n" };
+    render::print(&format!("{text}{end}"));
 }
 
 /// Prints a line for people that is no result.
 pub fn message(text: &str) {
-    let mut err = anstream::stderr();
-    let _ = writeln!(err, "{text}");
+    render::tell(&format!("{text}\n"));
 }
 
 /// Prints an error.
 pub fn error(error: &Diagnostic) {
     let red = anstyle::AnsiColor::Red.on_default().bold();
     message(&format!("{red}error{red:#}: {error}"));
-}
-
-/// How results look on this standard output.
-pub fn style() -> Style {
-    let choice = anstream::stdout().current_choice();
-    Style { color: choice != anstream::ColorChoice::Never, width: width() }
-}
-
-/// Columns of the terminal; 100 where there is none.
-fn width() -> usize {
-    std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok()).unwrap_or(100)
 }
 
 /// Whether there is somebody to answer a question.

@@ -4,7 +4,7 @@ use super::args::{ConsentArgs, LookArgs, ScopeArgs};
 use super::workspace::{self, Request, Workspace};
 use super::{Global, Outcome, output, saved};
 use crate::error::{Diagnostic, Exit, Kind};
-use crate::render;
+use crate::render::{self, Style};
 use crate::state::Store;
 use std::path::PathBuf;
 
@@ -58,8 +58,8 @@ pub fn render(
     max_bytes: usize,
 ) -> Result<String, Diagnostic> {
     Ok(match format {
-        Format::Text if summary => render::text::brief(plan, &output::style()),
-        Format::Text => render::text::plan(plan, &output::style()),
+        Format::Text if summary => render::text::brief(plan, &Style::of_stdout()),
+        Format::Text => render::text::plan(plan, &Style::of_stdout()),
         Format::Json => render::json::plan(plan)
             .map_err(|error| Diagnostic::new(Kind::Plan, "the plan cannot be written as JSON").because(error))?,
         Format::Markdown => render::markdown::plan(plan, max_bytes),

@@ -3,6 +3,7 @@
 use super::plan::{Format, render};
 use super::{Global, Outcome, output, saved, workspace};
 use crate::error::Exit;
+use crate::render::Style;
 use crate::state::Store;
 use std::path::PathBuf;
 
@@ -27,7 +28,7 @@ pub fn run(global: &Global, args: &Args) -> Outcome {
         Some(file) => output::result(&render(&saved::read(file)?, args.format, false, args.max_bytes)?),
         None => {
             let store = Store::open(&workspace::config(global)?)?;
-            output::result(&crate::render::state::text(store.document(), &output::style()));
+            output::result(&crate::render::state::text(store.document(), &Style::of_stdout()));
         }
     }
     Ok(Exit::Done)

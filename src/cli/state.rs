@@ -3,7 +3,7 @@
 use super::{Global, Outcome, output, workspace};
 use crate::core::address::Address;
 use crate::error::{Diagnostic, Exit, Kind};
-use crate::render;
+use crate::render::{self, Style};
 use crate::state::{Event, Store};
 use clap::Subcommand;
 use std::time::Duration;
@@ -43,12 +43,12 @@ pub fn run(global: &Global, args: &Args) -> Outcome {
     match &args.command {
         Command::List => {
             let store = Store::open(&config)?;
-            output::result(&render::state::text(store.document(), &output::style()));
+            output::result(&render::state::text(store.document(), &Style::of_stdout()));
         }
         Command::Show { address } => {
             let store = Store::open(&config)?;
             let entry = store.document().resources.get(address).ok_or_else(|| unknown(address))?;
-            output::result(&render::state::entry_text(address, entry, &output::style()));
+            output::result(&render::state::entry_text(address, entry, &Style::of_stdout()));
         }
         Command::Forget { addresses } => {
             let mut store = Store::lock(&config, Duration::ZERO, "nornplan state forget")?;

@@ -78,7 +78,7 @@ fn needs_consent<M, O>(
             return Some(Hold::Prevented);
         }
         if (serious || app_is_gone) && !gives(&consent.destroy, many) {
-            return Some(Hold::Destroy);
+            return Some(if many { Hold::DestroyAll } else { Hold::Destroy });
         }
         return None;
     }
@@ -168,7 +168,7 @@ mod tests {
         };
         let case = |allowed: &str, owned| held(steps(), &consent(&[allowed], &[]), &circumstances(&["a"], owned));
         assert_eq!(case("postgres.*", 6), None);
-        assert_eq!(case("postgres.*", 5), Some(Hold::Destroy));
+        assert_eq!(case("postgres.*", 5), Some(Hold::DestroyAll));
         assert_eq!(case("all", 5), None);
     }
 

@@ -164,6 +164,7 @@ fn held(item: &Item<'_>) -> Option<HeldView> {
     let glob = globset::escape(&address);
     let (why, needs, because) = match item.hold? {
         Hold::Destroy => ("destroy", Some(format!("--allow-destroy={glob}")), None),
+        Hold::DestroyAll => ("destroy", Some("--allow-destroy=all".to_owned()), None),
         Hold::Interrupt => ("interrupt", Some(format!("--allow-interrupt={glob}")), None),
         Hold::Prevented => ("prevented", None, None),
         Hold::Waits { on } => ("waits", None, Some(on.to_string())),

@@ -267,6 +267,7 @@ fn entry_lines(entry: &Entry, widest: usize, style: Style) -> Vec<String> {
 fn held_because(hold: Option<&Hold>) -> String {
     match hold {
         Some(Hold::Destroy) => "needs --allow-destroy".to_owned(),
+        Some(Hold::DestroyAll) => "needs --allow-destroy all".to_owned(),
         Some(Hold::Interrupt) => "needs --allow-interrupt".to_owned(),
         Some(Hold::Prevented) => "prevent_destroy".to_owned(),
         Some(Hold::Waits { on }) => format!("waits for {}", clean(&on.to_string())),

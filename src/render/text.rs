@@ -273,7 +273,7 @@ fn tags(item: &Item<'_>, style: Style) -> (String, String) {
     tags.extend(item.risks.iter().map(|risk| (Ink::of_risk(*risk), risk.to_string())));
     match item.hold {
         Some(Hold::Blocked { .. }) => tags.push((Ink::Alarm, "BLOCKED".to_owned())),
-        Some(Hold::Destroy | Hold::Interrupt | Hold::Prevented | Hold::Waits { .. }) => {
+        Some(Hold::Destroy | Hold::DestroyAll | Hold::Interrupt | Hold::Prevented | Hold::Waits { .. }) => {
             tags.push((Ink::Alarm, "HELD".to_owned()));
         }
         None => {}
@@ -286,6 +286,7 @@ fn tags(item: &Item<'_>, style: Style) -> (String, String) {
 fn hold_line(hold: &Hold, item: &Item<'_>, style: Style) -> String {
     match hold {
         Hold::Destroy => format!("held: needs --allow-destroy {}", what(&item.address.to_string())),
+        Hold::DestroyAll => "held: more than a third of what is ours would go; needs --allow-destroy all".to_owned(),
         Hold::Interrupt => format!("held: needs --allow-interrupt {}", what(&item.address.to_string())),
         Hold::Prevented => format!("held: the infraspec of {} says prevent_destroy", item.app),
         Hold::Waits { on } => format!("held: waits for {}", clean(&on.to_string())),
@@ -311,6 +312,7 @@ pub(super) fn held(items: &[Item<'_>], style: Style) -> Vec<String> {
     for (item, hold) in &held {
         match hold {
             Hold::Destroy => _ = flags.insert(("--allow-destroy", item.address.to_string())),
+            Hold::DestroyAll => _ = flags.insert(("--allow-destroy", "all".to_owned())),
             Hold::Interrupt => _ = flags.insert(("--allow-interrupt", item.address.to_string())),
             Hold::Prevented => prevented += 1,
             Hold::Waits { .. } => waiting += 1,
