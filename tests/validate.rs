@@ -3,6 +3,14 @@
 //! A case is a directory in `testdata/bad` or `testdata/good`: `specs/` is the input, `options.txt` (if it is there)
 //! stands for the workspace file, `expected.txt` is what comes of it.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a test fails by panicking"
+)]
+
 use nornplan::config::{
     Config, KafkaConfig, PasswordSource, PostgresConfig, SecretsConfig, StateConfig, Tls, ValkeyConfig,
 };

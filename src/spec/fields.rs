@@ -67,17 +67,7 @@ impl<'a, 'e> Fields<'a, 'e> {
         if let Value::List(items) = &node.value {
             return Some(items);
         }
-        let error = wrong_type(node, key, &format!("a list of {of}"));
-        self.fail(match &node.value {
-            Value::Text(text) => error.hint(format!("write [{text:?}]")),
-            Value::Null
-            | Value::Flag(_)
-            | Value::Integer(_)
-            | Value::Float(_)
-            | Value::List(_)
-            | Value::Table(_)
-            | Value::Date => error,
-        });
+        self.fail(wrong_type(node, key, &format!("a list of {of}")));
         None
     }
 
@@ -119,7 +109,7 @@ impl<'a, 'e> Fields<'a, 'e> {
             return Some(Located::new(number, node.spot.clone()));
         }
         let message = format!("{key} is {number}, where {} to {} may stand", range.start(), range.end());
-        self.fail(node.spot.error(message));
+        self.fail(node.spot.error(message).hint("choose a number in that range, or leave the key out"));
         None
     }
 
@@ -181,16 +171,25 @@ fn scalar(value: &Value) -> Option<String> {
 
 pub fn wrong_type(node: &Node, what: &str, wanted: &str) -> Diagnostic {
     let error = node.spot.error(format!("{what} is {}, where {wanted} belongs", node.value.kind()));
-    match &node.value {
-        Value::Null => error.hint("give it a value, or leave the key out"),
+    let (text, list) = (wanted.contains("string"), wanted.contains("list"));
+    error.hint(match &node.value {
+        Value::Null if wanted == "a table" => "write {} to take the defaults, or leave the key out".to_owned(),
+        Value::Null => "give it a value, or leave the key out".to_owned(),
+        Value::Text(value) if list => format!("write [{value:?}]"),
+        Value::Text(value) if wanted == "an integer" && value.parse::<i64>().is_ok() => {
+            format!("write {value} without quotes")
+        }
+        Value::Integer(number) if wanted == "a string" => format!("write \"{number}\", in quotes"),
+        Value::Flag(flag) if wanted == "a string" => format!("write \"{flag}\", in quotes"),
+        Value::Date | Value::Float(_) if text => "put it in quotes".to_owned(),
         Value::Flag(_)
         | Value::Integer(_)
         | Value::Float(_)
         | Value::Text(_)
         | Value::List(_)
         | Value::Table(_)
-        | Value::Date => error,
-    }
+        | Value::Date => format!("put {wanted} here"),
+    })
 }
 
 /// Names under which people look for our keys.

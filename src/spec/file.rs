@@ -54,6 +54,12 @@ pub fn load(found: &Found, config: &Config) -> File {
     }
     let merged = layers.merged(chosen, errors);
     file.loaded = read::read(&merged, &start, errors).map(|draft| finish(&draft, config, errors));
+    if let Some(loaded) = &mut file.loaded
+        && !file.errors.is_empty()
+    {
+        // It is still checked against the others, but not by names that an error in it may have led to.
+        loaded.claims.claims.retain(|claim| claim.derived.is_none());
+    }
     file
 }
 

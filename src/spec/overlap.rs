@@ -17,7 +17,7 @@ pub struct Loaded {
     pub name: Located<AppName>,
 }
 
-/// Which apps there are besides: their infraspecs have errors of their own.
+/// Apps whose infraspecs have errors of their own: what they seem to lack may be there.
 #[derive(Debug, Default)]
 pub struct Broken {
     pub names: BTreeSet<AppName>,
@@ -205,7 +205,7 @@ fn check_guest(
         Shared::Kv => other.app.kv.is_some(),
         Shared::Events => other.app.events.is_some(),
     };
-    if !has {
+    if !has && !broken.names.contains(name) {
         let message = format!("{name} ({}) does not have {}, so it cannot be let in", other.name.spot, to.title());
         errors.push(spot.error(message).hint(format!("declare {} in the infraspec of {name}", to.title())));
     }

@@ -130,14 +130,12 @@ fn child<'a>(node: &'a Node, key: &str) -> Option<&'a Node> {
 
 fn read_name(fields: &mut Fields<'_, '_>, form: Form) -> Option<Located<AppName>> {
     if fields.key_spot("app").is_none() {
-        let key = match form {
-            Form::Services => "app",
-            Form::Infrastructure => "name",
+        let hint = match form {
+            Form::Services => "give the file a first line such as app = \"my-app\" (TOML) or app: my-app (YAML)",
+            Form::Infrastructure => "give the file a first line such as name: my-app",
         };
         let error = fields.spot.error("the app has no name");
-        fields.fail(
-            error.hint(format!("give the file a first line such as {key} = \"my-app\" (TOML) or {key}: my-app (YAML)")),
-        );
+        fields.fail(error.hint(hint));
         return None;
     }
     let text = fields.text("app")?;
@@ -150,7 +148,7 @@ fn read_name(fields: &mut Fields<'_, '_>, form: Form) -> Option<Located<AppName>
         }
         Ok(name) => Some(Located::new(name, text.spot)),
         Err(message) => {
-            fields.fail(text.spot.error(message));
+            fields.fail(text.spot.error(message).hint("such as \"mail-agent\""));
             None
         }
     }
