@@ -7,6 +7,9 @@ use crate::spec::source::Spot;
 use crate::spec::suggest;
 use std::ops::RangeInclusive;
 
+/// So many errors of one file are told; a file that has more is no infraspec.
+pub const MOST_ERRORS: usize = 100;
+
 /// A key of the user's own and its value.
 pub type Setting = (Located<String>, Located<String>);
 
@@ -28,7 +31,7 @@ impl<'a, 'e> Fields<'a, 'e> {
             return None;
         };
         for (key, (spot, _)) in table {
-            if !known.contains(&key.as_str()) {
+            if !known.contains(&key.as_str()) && errors.len() < MOST_ERRORS {
                 errors.push(unknown_key(key, spot, what, known));
             }
         }
@@ -46,6 +49,11 @@ impl<'a, 'e> Fields<'a, 'e> {
 
     pub fn fail(&mut self, error: Diagnostic) {
         self.errors.push(error);
+    }
+
+    /// Whether enough errors of this file have been found.
+    fn is_full(&self) -> bool {
+        self.errors.len() >= MOST_ERRORS
     }
 
     pub fn text(&mut self, key: &str) -> Option<Located<String>> {
@@ -77,6 +85,9 @@ impl<'a, 'e> Fields<'a, 'e> {
         let mut texts: Vec<Located<String>> = Vec::new();
         let mut seen = std::collections::BTreeSet::new();
         for item in items {
+            if self.is_full() {
+                break;
+            }
             let Some(text) = self.text_of(item, key) else { continue };
             if seen.insert(text.value.clone()) {
                 texts.push(text);
@@ -91,6 +102,9 @@ impl<'a, 'e> Fields<'a, 'e> {
     pub fn apps(&mut self, key: &str) -> Vec<Located<AppName>> {
         let mut apps = Vec::new();
         for text in self.texts(key).unwrap_or_default() {
+            if self.is_full() {
+                break;
+            }
             match AppName::new(text.value) {
                 Ok(name) => apps.push(Located::new(name, text.spot)),
                 Err(message) => self.fail(text.spot.error(message).hint(format!("{key} names apps"))),
@@ -148,6 +162,9 @@ impl<'a, 'e> Fields<'a, 'e> {
     pub fn scalars(&mut self, key: &str) -> Vec<Setting> {
         let mut scalars = Vec::new();
         for (name, (spot, node)) in self.table(key).into_iter().flatten() {
+            if self.is_full() {
+                break;
+            }
             if let Some(text) = scalar(&node.value) {
                 let name = Located::new(name.clone(), spot.clone());
                 scalars.push((name, Located::new(text, node.spot.clone())));

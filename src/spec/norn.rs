@@ -4,7 +4,7 @@
 //! under `infrastructure`, where `services` lists other apps. Its other keys are its own business: passed by.
 
 use crate::error::Diagnostic;
-use crate::spec::fields::unknown_key;
+use crate::spec::fields::{MOST_ERRORS, unknown_key};
 use crate::spec::node::{Located, Node, Table, Value};
 use crate::spec::source::Spot;
 
@@ -144,7 +144,7 @@ fn check_keys(table: &Table, errors: &mut Vec<Diagnostic>) {
         .chain(OURS)
         .collect();
     for (key, (spot, _)) in table {
-        if !known.contains(&key.as_str()) {
+        if !known.contains(&key.as_str()) && errors.len() < MOST_ERRORS {
             let near = crate::spec::suggest::closest(key, known.iter().copied());
             let hint = match near {
                 Some(near) => format!("did you mean {near:?}?"),

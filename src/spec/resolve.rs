@@ -5,7 +5,7 @@ use crate::core::name::AppName;
 use crate::error::Diagnostic;
 use crate::services::postgres::model::Credential;
 use crate::spec::claims::{Claim, Claims, Guest, Shared};
-use crate::spec::fields::Setting;
+use crate::spec::fields::{MOST_ERRORS, Setting};
 use crate::spec::model::{App, Events, Kv, Postgres};
 use crate::spec::names::{self, Named};
 use crate::spec::node::Located;
@@ -91,6 +91,9 @@ impl Resolver<'_> {
     }
 
     fn check(&mut self, named: Named, written: &Located<String>) {
+        if self.errors.len() >= MOST_ERRORS {
+            return;
+        }
         if let Err(why) = names::check(named, &written.value, self.config) {
             let shown: String = written.value.chars().take(80).collect();
             let message = format!("the {} {shown:?} {why}", named.title());
