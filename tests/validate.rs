@@ -3,6 +3,14 @@
 //! A case is a directory in `testdata/bad` or `testdata/good`: `specs/` is the input, `options.txt` (if it is there)
 //! stands for the workspace file, `expected.txt` is what comes of it.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a test fails by panicking"
+)]
+
 use nornplan::config::{
     Config, KafkaConfig, PasswordSource, PostgresConfig, SecretsConfig, StateConfig, Tls, ValkeyConfig,
 };
@@ -290,6 +298,47 @@ fn the_digest_is_of_the_meaning_alone() {
     scratch.write("a.toml", "app = \"a\"\n[services.postgres]\nconnection_limit = 3\n");
     assert_ne!(digest(&scratch), implicit);
     assert_eq!(implicit.len(), 64);
+}
+
+#[test]
+fn hostile_files_are_refused_fast() {
+    let many = |item: &str| item.repeat(900_000 / item.len());
+    let anchors: String = (1..20_000).map(|i| format!("a{i}: &a{i} [*a{}]\n", i - 1)).collect();
+    for (name, content) in [
+        ("a.toml", format!("app = \"a\"\n[services.events]\ntopics = [{}]\n", many("1,"))),
+        ("a.toml", format!("app = \"a\"\n[services.events]\ntopics = [{}]\n", many("\"a b\","))),
+        ("a.toml", format!("app = \"a\"\n[services.events]\ntopics = [{}]\n", many("\"a\","))),
+        ("a.toml", format!("app = \"a\"\n[services.events]\ngroups = [{}]\n", many("\"a\","))),
+        ("a.toml", (0..50_000).map(|i| format!("key{i} = 1\n")).collect()),
+        (
+            "a.toml",
+            format!(
+                "app = \"a\"\nx = {{ {} z = 1 }}\n",
+                (0..50_000).map(|i| format!("key{i} = 1,")).collect::<String>()
+            ),
+        ),
+        ("a.toml", format!("app{} = 1\n", many(".a"))),
+        ("a.toml", many("[[a]]\n")),
+        ("a.toml", many("\"")),
+        ("a/infraspec.yaml", many("[")),
+        ("a/infraspec.yaml", many("{a: ")),
+        ("a/infraspec.yaml", many("- ")),
+        ("a/infraspec.yaml", many("? ")),
+        ("a/infraspec.yaml", many("!")),
+        ("a/infraspec.yaml", format!("app: {}", many("\"\\x00"))),
+        ("a/infraspec.yaml", (0..60_000).map(|i| format!("key{i}: 1\n")).collect()),
+        ("a/infraspec.yaml", anchors),
+        ("a/infraspec.yaml", format!("app: a\nservices: {{events: {{topics: [{}]}}}}\n", many("a,"))),
+    ] {
+        let scratch = Scratch::new();
+        scratch.write(name, &content);
+        let start = Instant::now();
+        let error = scratch.error();
+        let (took, head) = (start.elapsed(), content.get(..60).unwrap_or(&content));
+        assert!(!error.is_empty(), "{head}");
+        assert!(took < Duration::from_secs(4), "{took:?} for {head}");
+        println!("{took:?} for {head:?}");
+    }
 }
 
 /// The limit itself (100 ms) is for a release build; this guards against anything quadratic.

@@ -7,6 +7,9 @@ use crate::spec::source::Spot;
 use crate::spec::suggest;
 use std::ops::RangeInclusive;
 
+/// So many errors of one file are told; a file that has more is no infraspec.
+pub const MOST_ERRORS: usize = 100;
+
 /// A key of the user's own and its value.
 pub type Setting = (Located<String>, Located<String>);
 
@@ -28,7 +31,7 @@ impl<'a, 'e> Fields<'a, 'e> {
             return None;
         };
         for (key, (spot, _)) in table {
-            if !known.contains(&key.as_str()) {
+            if !known.contains(&key.as_str()) && errors.len() < MOST_ERRORS {
                 errors.push(unknown_key(key, spot, what, known));
             }
         }
@@ -46,6 +49,11 @@ impl<'a, 'e> Fields<'a, 'e> {
 
     pub fn fail(&mut self, error: Diagnostic) {
         self.errors.push(error);
+    }
+
+    /// Whether enough errors of this file have been found.
+    fn is_full(&self) -> bool {
+        self.errors.len() >= MOST_ERRORS
     }
 
     pub fn text(&mut self, key: &str) -> Option<Located<String>> {
@@ -67,17 +75,7 @@ impl<'a, 'e> Fields<'a, 'e> {
         if let Value::List(items) = &node.value {
             return Some(items);
         }
-        let error = wrong_type(node, key, &format!("a list of {of}"));
-        self.fail(match &node.value {
-            Value::Text(text) => error.hint(format!("write [{text:?}]")),
-            Value::Null
-            | Value::Flag(_)
-            | Value::Integer(_)
-            | Value::Float(_)
-            | Value::List(_)
-            | Value::Table(_)
-            | Value::Date => error,
-        });
+        self.fail(wrong_type(node, key, &format!("a list of {of}")));
         None
     }
 
@@ -87,6 +85,9 @@ impl<'a, 'e> Fields<'a, 'e> {
         let mut texts: Vec<Located<String>> = Vec::new();
         let mut seen = std::collections::BTreeSet::new();
         for item in items {
+            if self.is_full() {
+                break;
+            }
             let Some(text) = self.text_of(item, key) else { continue };
             if seen.insert(text.value.clone()) {
                 texts.push(text);
@@ -101,6 +102,9 @@ impl<'a, 'e> Fields<'a, 'e> {
     pub fn apps(&mut self, key: &str) -> Vec<Located<AppName>> {
         let mut apps = Vec::new();
         for text in self.texts(key).unwrap_or_default() {
+            if self.is_full() {
+                break;
+            }
             match AppName::new(text.value) {
                 Ok(name) => apps.push(Located::new(name, text.spot)),
                 Err(message) => self.fail(text.spot.error(message).hint(format!("{key} names apps"))),
@@ -119,7 +123,7 @@ impl<'a, 'e> Fields<'a, 'e> {
             return Some(Located::new(number, node.spot.clone()));
         }
         let message = format!("{key} is {number}, where {} to {} may stand", range.start(), range.end());
-        self.fail(node.spot.error(message));
+        self.fail(node.spot.error(message).hint("choose a number in that range, or leave the key out"));
         None
     }
 
@@ -158,6 +162,9 @@ impl<'a, 'e> Fields<'a, 'e> {
     pub fn scalars(&mut self, key: &str) -> Vec<Setting> {
         let mut scalars = Vec::new();
         for (name, (spot, node)) in self.table(key).into_iter().flatten() {
+            if self.is_full() {
+                break;
+            }
             if let Some(text) = scalar(&node.value) {
                 let name = Located::new(name.clone(), spot.clone());
                 scalars.push((name, Located::new(text, node.spot.clone())));
@@ -181,16 +188,25 @@ fn scalar(value: &Value) -> Option<String> {
 
 pub fn wrong_type(node: &Node, what: &str, wanted: &str) -> Diagnostic {
     let error = node.spot.error(format!("{what} is {}, where {wanted} belongs", node.value.kind()));
-    match &node.value {
-        Value::Null => error.hint("give it a value, or leave the key out"),
+    let (text, list) = (wanted.contains("string"), wanted.contains("list"));
+    error.hint(match &node.value {
+        Value::Null if wanted == "a table" => "write {} to take the defaults, or leave the key out".to_owned(),
+        Value::Null => "give it a value, or leave the key out".to_owned(),
+        Value::Text(value) if list => format!("write [{value:?}]"),
+        Value::Text(value) if wanted == "an integer" && value.parse::<i64>().is_ok() => {
+            format!("write {value} without quotes")
+        }
+        Value::Integer(number) if wanted == "a string" => format!("write \"{number}\", in quotes"),
+        Value::Flag(flag) if wanted == "a string" => format!("write \"{flag}\", in quotes"),
+        Value::Date | Value::Float(_) if text => "put it in quotes".to_owned(),
         Value::Flag(_)
         | Value::Integer(_)
         | Value::Float(_)
         | Value::Text(_)
         | Value::List(_)
         | Value::Table(_)
-        | Value::Date => error,
-    }
+        | Value::Date => format!("put {wanted} here"),
+    })
 }
 
 /// Names under which people look for our keys.

@@ -4,6 +4,7 @@ use crate::config::Config;
 use crate::core::name::AppName;
 use crate::error::Diagnostic;
 use crate::spec::discover::Found;
+use crate::spec::fields::MOST_ERRORS;
 use crate::spec::node::{Table, Value};
 use crate::spec::norn::{self, Canonical};
 use crate::spec::overlap::Loaded;
@@ -54,6 +55,16 @@ pub fn load(found: &Found, config: &Config) -> File {
     }
     let merged = layers.merged(chosen, errors);
     file.loaded = read::read(&merged, &start, errors).map(|draft| finish(&draft, config, errors));
+    if file.errors.len() >= MOST_ERRORS {
+        let hint = format!("see the first {MOST_ERRORS}; or is this no infraspec?");
+        file.errors.push(start.error("there are more errors in this file than are shown").hint(hint));
+    }
+    if let Some(loaded) = &mut file.loaded
+        && !file.errors.is_empty()
+    {
+        // It is still checked against the others, but not by names that an error in it may have led to.
+        loaded.claims.claims.retain(|claim| claim.derived.is_none());
+    }
     file
 }
 

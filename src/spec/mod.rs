@@ -42,18 +42,18 @@ pub fn load(config: &Config) -> Result<model::Specs, Vec<Diagnostic>> {
     let mut unmanaged: BTreeMap<&str, BTreeSet<AppName>> = BTreeMap::new();
     for found in discover::discover(config, &mut errors) {
         let file = file::load(&found, config);
-        match (file.loaded, file.name) {
-            (Some(app), _) if file.errors.is_empty() => {
+        match file.name {
+            Some(name) if file.errors.is_empty() => {
                 for path in file.unmanaged {
-                    unmanaged.entry(path).or_default().insert(app.name.value.clone());
+                    unmanaged.entry(path).or_default().insert(name.clone());
                 }
-                loaded.push(app);
             }
-            (_, Some(name)) => {
+            Some(name) => {
                 broken.names.insert(name);
             }
-            (_, None) => broken.nameless = true,
+            None => broken.nameless = true,
         }
+        loaded.extend(file.loaded);
         errors.extend(file.errors);
     }
     errors.extend(overlap::check(&loaded, &broken));

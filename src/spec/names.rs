@@ -44,7 +44,8 @@ impl Named {
         }
     }
 
-    fn takes(self, c: char) -> bool {
+    /// Whether a character may stand in such a name.
+    pub fn takes(self, c: char) -> bool {
         let lower = c.is_ascii_lowercase() || c.is_ascii_digit();
         match self {
             Self::Database | Self::Role => lower || c == '_' || c == '-',

@@ -4,7 +4,7 @@
 //! under `infrastructure`, where `services` lists other apps. Its other keys are its own business: passed by.
 
 use crate::error::Diagnostic;
-use crate::spec::fields::unknown_key;
+use crate::spec::fields::{MOST_ERRORS, unknown_key};
 use crate::spec::node::{Located, Node, Table, Value};
 use crate::spec::source::Spot;
 
@@ -119,7 +119,8 @@ pub fn canonical(table: Table, errors: &mut Vec<Diagnostic>) -> Canonical {
             (Form::Infrastructure, "name") => {
                 canonical.insert("app".to_owned(), (spot, node));
             }
-            (Form::Services, "services") => {
+            // A list is of the second form: told already.
+            (Form::Services, "services") if !matches!(node.value, Value::List(_)) => {
                 let mapped = services(node, form, &mut unmanaged);
                 canonical.insert("services".to_owned(), (spot, mapped));
             }
@@ -143,7 +144,7 @@ fn check_keys(table: &Table, errors: &mut Vec<Diagnostic>) {
         .chain(OURS)
         .collect();
     for (key, (spot, _)) in table {
-        if !known.contains(&key.as_str()) {
+        if !known.contains(&key.as_str()) && errors.len() < MOST_ERRORS {
             let near = crate::spec::suggest::closest(key, known.iter().copied());
             let hint = match near {
                 Some(near) => format!("did you mean {near:?}?"),
@@ -170,12 +171,16 @@ fn form(table: &Table, errors: &mut Vec<Diagnostic>) -> Form {
         }
     }
     // The keys that carry meaning stand first in the lists, so they are the ones that are named.
+    let hint = "use the keys of one form: app and services, or name and infrastructure";
     match (first.first(), second.first()) {
+        (Some((one, spot)), Some((two, at))) if table.contains_key("name") && !table.contains_key("app") => {
+            let message = format!("{one} is a key of Norn's first form, {two} ({at}) of its second");
+            errors.push(spot.error(message).hint(hint));
+            Form::Infrastructure
+        }
         (Some((one, at)), Some((two, spot))) => {
-            let message = format!("{two} is a key of Norn's second form, {one} (at {at}) of its first");
-            errors.push(
-                spot.error(message).hint("use the keys of one form: app and services, or name and infrastructure"),
-            );
+            let message = format!("{two} is a key of Norn's second form, {one} ({at}) of its first");
+            errors.push(spot.error(message).hint(hint));
             Form::Services
         }
         (None, Some(_)) => Form::Infrastructure,

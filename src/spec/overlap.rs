@@ -17,13 +17,16 @@ pub struct Loaded {
     pub name: Located<AppName>,
 }
 
-/// Which apps there are besides: their infraspecs have errors of their own.
+/// Apps whose infraspecs have errors of their own: what they seem to lack may be there.
 #[derive(Debug, Default)]
 pub struct Broken {
     pub names: BTreeSet<AppName>,
     /// Whether one of them does not even tell its name.
     pub nameless: bool,
 }
+
+/// So many collisions are told: more have one cause, such as a directory that was copied.
+const MOST_ERRORS: usize = 1_000;
 
 /// Checks all apps against one another.
 pub fn check(loaded: &[Loaded], broken: &Broken) -> Vec<Diagnostic> {
@@ -95,7 +98,10 @@ fn same_names(names: &Names<'_>, errors: &mut Vec<Diagnostic>) {
         for (name, owned) in names.of(named) {
             let mut owned = owned.iter();
             let Some((first, owner)) = owned.next() else { continue };
-            for (claim, app) in owned {
+            if errors.len() >= MOST_ERRORS {
+                return;
+            }
+            for (claim, app) in owned.take(MOST_ERRORS) {
                 // Roles are derived from databases: those that collide for that reason are told once.
                 let derived = named == Named::Role && claim.derived.is_some() && first.derived.is_some();
                 if derived && told.contains(&(*owner, *app)) {
@@ -136,7 +142,7 @@ fn similar_topics(names: &Names<'_>, errors: &mut Vec<Diagnostic>) {
         for one in owned {
             let (claim, app) = *one;
             let (first, owner) = *flat.entry(name.replace('.', "_")).or_insert((claim, app));
-            if first.name != claim.name {
+            if first.name != claim.name && errors.len() < MOST_ERRORS {
                 let (one, other, at) = (&claim.name, &first.name, &first.spot);
                 let message = format!("the topic {one:?} of {app} collides with {other:?} of {owner} ({at})");
                 let hint = "Kafka takes . and _ in names of topics for the same: rename one of them";
@@ -205,7 +211,7 @@ fn check_guest(
         Shared::Kv => other.app.kv.is_some(),
         Shared::Events => other.app.events.is_some(),
     };
-    if !has {
+    if !has && !broken.names.contains(name) {
         let message = format!("{name} ({}) does not have {}, so it cannot be let in", other.name.spot, to.title());
         errors.push(spot.error(message).hint(format!("declare {} in the infraspec of {name}", to.title())));
     }

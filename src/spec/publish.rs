@@ -15,7 +15,8 @@ pub fn check(app: &App, published: &[Setting], errors: &mut Vec<Diagnostic>) {
             errors.push(name.spot.error(message).hint("letters, digits and _, not starting with a digit"));
         }
         if template.value.chars().any(char::is_control) {
-            errors.push(template.spot.error(format!("{} has a line break or control character", name.value)));
+            let message = format!("{} has a line break or control character", name.value);
+            errors.push(template.spot.error(message).hint("remove it"));
         }
         match parse(&template.value) {
             Ok(pieces) => {

@@ -4,7 +4,7 @@ use crate::core::name::AppName;
 use crate::error::Diagnostic;
 use crate::services::postgres::model::Credential;
 use crate::services::valkey::model::Access;
-use crate::spec::fields::{Fields, Setting, unknown_key, wrong_type};
+use crate::spec::fields::{Fields, MOST_ERRORS, Setting, unknown_key, wrong_type};
 use crate::spec::node::{Located, Node, Value};
 use crate::spec::norn::{Canonical, Form};
 use crate::spec::source::Spot;
@@ -130,14 +130,12 @@ fn child<'a>(node: &'a Node, key: &str) -> Option<&'a Node> {
 
 fn read_name(fields: &mut Fields<'_, '_>, form: Form) -> Option<Located<AppName>> {
     if fields.key_spot("app").is_none() {
-        let key = match form {
-            Form::Services => "app",
-            Form::Infrastructure => "name",
+        let hint = match form {
+            Form::Services => "give the file a first line such as app = \"my-app\" (TOML) or app: my-app (YAML)",
+            Form::Infrastructure => "give the file a first line such as name: my-app",
         };
         let error = fields.spot.error("the app has no name");
-        fields.fail(
-            error.hint(format!("give the file a first line such as {key} = \"my-app\" (TOML) or {key}: my-app (YAML)")),
-        );
+        fields.fail(error.hint(hint));
         return None;
     }
     let text = fields.text("app")?;
@@ -150,7 +148,7 @@ fn read_name(fields: &mut Fields<'_, '_>, form: Form) -> Option<Located<AppName>
         }
         Ok(name) => Some(Located::new(name, text.spot)),
         Err(message) => {
-            fields.fail(text.spot.error(message));
+            fields.fail(text.spot.error(message).hint("such as \"mail-agent\""));
             None
         }
     }
@@ -163,7 +161,7 @@ fn check_services(services: &Node, form: Form, errors: &mut Vec<Diagnostic>) {
         return;
     };
     for (key, (spot, _)) in table {
-        if !["postgres", "kv", "events"].contains(&key.as_str()) {
+        if errors.len() < MOST_ERRORS && !["postgres", "kv", "events"].contains(&key.as_str()) {
             errors.push(unknown_key(key, spot, form.services(), &form.known()));
         }
     }
@@ -222,7 +220,13 @@ fn read_events(node: &Node, form: Form, errors: &mut Vec<Diagnostic>) -> Option<
         external: fields.texts("external").unwrap_or_default(),
         credential: read_credential(&mut fields),
     };
-    let topics = items.iter().filter_map(|item| read_topic(item, errors)).collect();
+    let mut topics = Vec::new();
+    for item in items {
+        if errors.len() >= MOST_ERRORS {
+            break;
+        }
+        topics.extend(read_topic(item, errors));
+    }
     Some(Events { topics, ..events })
 }
 
@@ -264,6 +268,9 @@ fn read_publish(node: &Node, errors: &mut Vec<Diagnostic>) -> Vec<Setting> {
     };
     let mut published = Vec::new();
     for (name, (spot, node)) in table {
+        if errors.len() >= MOST_ERRORS {
+            break;
+        }
         if let Value::Text(text) = &node.value {
             let name = Located::new(name.clone(), spot.clone());
             published.push((name, Located::new(text.clone(), node.spot.clone())));

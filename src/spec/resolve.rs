@@ -5,12 +5,13 @@ use crate::core::name::AppName;
 use crate::error::Diagnostic;
 use crate::services::postgres::model::Credential;
 use crate::spec::claims::{Claim, Claims, Guest, Shared};
-use crate::spec::fields::Setting;
+use crate::spec::fields::{MOST_ERRORS, Setting};
 use crate::spec::model::{App, Events, Kv, Postgres};
 use crate::spec::names::{self, Named};
 use crate::spec::node::Located;
 use crate::spec::norn::Form;
 use crate::spec::read::{self, Draft};
+use crate::spec::source::Spot;
 use crate::spec::{publish, topic, units};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -38,6 +39,17 @@ fn stem<'a>(name: &'a str, strip: &[String]) -> &'a str {
     stripped.filter(|rest| !rest.is_empty()).min_by_key(|rest| rest.len()).unwrap_or(name)
 }
 
+const FROM_APP: &str = "the app's name";
+
+/// A name that was made from another.
+struct Derived {
+    name: String,
+    from: &'static str,
+    /// Where the other one is written.
+    spot: Spot,
+}
+
+/// What one infraspec is resolved with.
 pub struct Resolver<'a> {
     pub config: &'a Config,
     draft: &'a Draft,
@@ -49,17 +61,25 @@ pub struct Resolver<'a> {
 
 impl Resolver<'_> {
     /// Checks a name as written, or as derived, and claims it for the app.
-    fn name(&mut self, named: Named, written: Option<&Located<String>>, default: String, key: &str) -> String {
+    fn name(&mut self, named: Named, written: Option<&Located<String>>, default: Derived, key: &str) -> String {
         if let Some(written) = written {
             return self.written(named, written);
         }
-        let spot = self.draft.name.spot.clone();
-        if let Err(why) = names::check(named, &default, self.config) {
-            let message = format!("the {} {default:?}, derived from the app's name, {why}", named.title());
+        let Derived { name, from, spot } = default;
+        // A name that follows from a wrong one is not told as well.
+        let blamed = || self.errors.iter().any(|error| error.place == Some(spot.place()));
+        if let Err(why) = names::check(named, &name, self.config)
+            && (from == FROM_APP || !blamed())
+        {
+            let message = format!("the {} {name:?}, derived from {from}, {why}", named.title());
             self.errors.push(spot.error(message).hint(format!("set another with {key}")));
         }
-        self.claims.claims.push(Claim { named, name: default.clone(), spot, derived: Some(key.to_owned()) });
-        default
+        self.claims.claims.push(Claim { named, name: name.clone(), spot, derived: Some(key.to_owned()) });
+        name
+    }
+
+    fn of_app(&self, name: String) -> Derived {
+        Derived { name, from: FROM_APP, spot: self.draft.name.spot.clone() }
     }
 
     /// Checks a name that was written, and claims it for the app.
@@ -71,11 +91,24 @@ impl Resolver<'_> {
     }
 
     fn check(&mut self, named: Named, written: &Located<String>) {
+        if self.errors.len() >= MOST_ERRORS {
+            return;
+        }
         if let Err(why) = names::check(named, &written.value, self.config) {
             let shown: String = written.value.chars().take(80).collect();
             let message = format!("the {} {shown:?} {why}", named.title());
-            self.errors.push(written.spot.error(message).hint("choose another name"));
+            let hint = self.legal(named, &written.value).unwrap_or_else(|| "choose another name".to_owned());
+            self.errors.push(written.spot.error(message).hint(hint));
         }
+    }
+
+    /// A name close to one that has characters in it which the service does not take.
+    fn legal(&self, named: Named, name: &str) -> Option<String> {
+        let lower = name.to_lowercase();
+        let others = [lower.clone(), lower.replace([' ', '-'], "_"), lower.replace([' ', '_'], "-")];
+        let fits = |other: &String| names::check(named, other, self.config).is_ok();
+        let odd = !name.chars().all(|c| named.takes(c)) && name.len() < 60;
+        others.into_iter().find(fits).filter(|_| odd).map(|other| format!("{other:?} would do"))
     }
 
     /// Other apps that are let in. One that may write may read anyway.
@@ -100,14 +133,21 @@ impl Resolver<'_> {
         let databases = match &written.databases {
             Some(databases) => databases.iter().map(|database| self.written(Named::Database, database)).collect(),
             None => {
-                let default = self.stem.replace('-', "_");
+                let default = self.of_app(self.stem.replace('-', "_"));
                 vec![self.name(Named::Database, None, default, &key("database", label))]
             }
         };
         let first = databases.first().map(String::as_str).unwrap_or_default();
-        let stem = first.strip_suffix("_db").unwrap_or(first).to_owned();
-        let user = self.name(Named::Role, written.user.as_ref(), format!("{stem}_user"), &key("user", label));
-        let owner = match &written.owner {
+        let role = |end: &str| match written.databases.as_deref().and_then(<[_]>::first) {
+            Some(database) => {
+                let name = format!("{}_{end}", first.strip_suffix("_db").unwrap_or(first));
+                Derived { name, from: "the database's name", spot: database.spot.clone() }
+            }
+            None => self.of_app(format!("{}_{end}", first.strip_suffix("_db").unwrap_or(first))),
+        };
+        let (default_user, default_owner) = (role("user"), role("owner"));
+        let user = self.name(Named::Role, written.user.as_ref(), default_user, &key("user", label));
+        let owner = match written.owner.as_ref() {
             // One role for both is what people have who look after the role themselves.
             Some(owner) if owner.value == user => {
                 if written.credential != Credential::Keep {
@@ -118,7 +158,7 @@ impl Resolver<'_> {
                 }
                 user.clone()
             }
-            owner => self.name(Named::Role, owner.as_ref(), format!("{stem}_owner"), &key("owner", label)),
+            written => self.name(Named::Role, written, default_owner, &key("owner", label)),
         };
         let (readers, writers) = self.guests(&written.readers, &written.writers, Shared::Postgres);
         Postgres {
@@ -157,7 +197,8 @@ impl Resolver<'_> {
                 self.errors.push(error.hint("leave it out"));
             }
             if value.value.chars().any(char::is_control) {
-                self.errors.push(value.spot.error("there is a line break or control character in this value"));
+                let error = value.spot.error("there is a line break or control character in this value");
+                self.errors.push(error.hint("remove it"));
             }
         }
         written.iter().map(|(name, value)| (name.value.clone(), units::setting(&value.value))).collect()
@@ -165,9 +206,10 @@ impl Resolver<'_> {
 
     fn kv(&mut self, written: &read::Kv) -> Kv {
         let label = self.draft.form.kv();
-        let stem = self.stem.clone();
-        let namespace = self.name(Named::Namespace, written.namespace.as_ref(), stem.clone(), &key("namespace", label));
-        let user = self.name(Named::KvUser, written.user.as_ref(), stem, &key("user", label));
+        let default = self.of_app(self.stem.clone());
+        let namespace = self.name(Named::Namespace, written.namespace.as_ref(), default, &key("namespace", label));
+        let default = self.of_app(self.stem.clone());
+        let user = self.name(Named::KvUser, written.user.as_ref(), default, &key("user", label));
         if let Some(db) = written.db.as_ref().filter(|db| db.value != 0 && self.config.valkey.cluster) {
             let error = db.spot.error(format!("db is {}, and a cluster has only database 0", db.value));
             self.errors.push(error.hint("leave db out: the namespace keeps apps apart"));
@@ -185,7 +227,8 @@ impl Resolver<'_> {
 
     fn events(&mut self, written: &read::Events) -> Events {
         let label = self.draft.form.events();
-        let user = self.name(Named::KafkaUser, written.user.as_ref(), self.stem.clone(), &key("user", label));
+        let default = self.of_app(self.stem.clone());
+        let user = self.name(Named::KafkaUser, written.user.as_ref(), default, &key("user", label));
         let prefix = written.prefix.as_ref().map(|prefix| self.written(Named::Prefix, prefix));
         let topics = written.topics.iter().map(|written| topic::resolve(self, written)).collect();
         let groups = written.groups.iter().map(|group| self.written(Named::Group, group)).collect();

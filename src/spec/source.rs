@@ -112,8 +112,8 @@ impl Source {
 
     fn place(&self, offset: usize) -> Place {
         let (line, start) = self.line_of(offset);
-        let rest = self.text.get(start..).unwrap_or_default();
-        let whole = rest.split('\n').next().unwrap_or_default().trim_end_matches('\r');
+        let end = self.starts.get(line + 1).copied().unwrap_or(self.text.len());
+        let whole = self.text.get(start..end).unwrap_or_default().trim_end_matches(['\n', '\r']);
         let before = self.text.get(start..offset).unwrap_or(whole);
         // Shown on a terminal: nothing in a file shall steer it, and a tab would misplace the mark below.
         let text = whole.chars().take(LONGEST_LINE).map(|c| if c.is_control() { ' ' } else { c }).collect();

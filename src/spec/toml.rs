@@ -26,7 +26,14 @@ pub fn parse(source: &Arc<Source>) -> Result<Table, Vec<Diagnostic>> {
         .map(|error| {
             let spot = Spot::new(source, error.span().map_or(0, |span| span.start));
             let message = error.message().lines().collect::<Vec<_>>().join("; ");
-            spot.error(format!("this is no TOML: {message}"))
+            if message == "duplicate key" {
+                return spot.error("this key is there twice").hint("remove one of them");
+            }
+            if message.contains("recurs") {
+                return spot.error("this is nested too deeply").hint("no infraspec needs more than five levels");
+            }
+            let hint = "TOML has lines of key = \"value\" under [headings.like.this]";
+            spot.error(format!("this is no TOML: {message}")).hint(hint)
         })
         .collect())
 }
@@ -46,7 +53,7 @@ fn node(source: &Arc<Source>, value: &toml::Spanned<DeValue<'_>>, errors: &mut V
         DeValue::Integer(number) => match i64::from_str_radix(number.as_str(), number.radix()) {
             Ok(number) => Value::Integer(number),
             Err(_) => {
-                errors.push(spot.error("the number is too large"));
+                errors.push(spot.error("the number is too large").hint("choose a smaller one"));
                 Value::Null
             }
         },

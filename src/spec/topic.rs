@@ -75,7 +75,10 @@ fn config(resolver: &mut Resolver<'_>, written: &read::Topic) -> BTreeMap<String
             Ok(text) => {
                 config.insert(name.value.clone(), text);
             }
-            Err(message) => resolver.errors.push(value.spot.error(format!("{}: {message}", name.value))),
+            Err(message) => {
+                let hint = "a bare number counts in the unit that the config's name ends with";
+                resolver.errors.push(value.spot.error(format!("{}: {message}", name.value)).hint(hint));
+            }
         }
     }
     config

@@ -29,6 +29,7 @@ pub fn parse(source: &Arc<Source>) -> Result<Node, Diagnostic> {
         duplicate_keys: DuplicateKeyPolicy::Error,
         merge_keys: MergeKeyPolicy::Error,
         strict_booleans: true,
+        reject_unsupported_tags: true,
         with_snippet: false,
     };
     let parsed: Result<Spanned<Raw>, Error> = serde_saphyr::from_str_with_options(source.text(), options);
@@ -145,23 +146,41 @@ fn explain(source: &Arc<Source>, error: &Error) -> Diagnostic {
             return spot.error("anchors and aliases are not taken").hint("write the value out where it is used");
         }
         if matches!(breach, BudgetBreach::Depth { .. }) {
-            return spot.error(format!("this is nested deeper than {DEEPEST} levels"));
+            return too_deep(&spot);
+        }
+        if matches!(breach, BudgetBreach::Documents { .. }) {
+            return second_document(&spot);
         }
     }
     if let Error::DuplicateMappingKey { key, .. } = error {
         let key = key.as_deref().unwrap_or_default();
         return spot.error(format!("the key {key:?} is there twice")).hint("remove one of them");
     }
+    if matches!(error, Error::MergeKeyNotAllowed { .. }) {
+        return spot.error("merge keys (<<) are not taken").hint("write the keys out where they are used");
+    }
     if matches!(error, Error::MultipleDocuments { .. }) {
-        return spot
-            .error("there is a second document in this file")
-            .hint("one file is one app: make it a file of its own");
+        return second_document(&spot);
     }
     // The library's text ends with the place, which stands in front of it already.
     let text = error.to_string();
+    if text.contains("recursion limit") {
+        return too_deep(&spot);
+    }
     let message = match text.rfind(" at line ") {
         Some(end) => text.get(..end).unwrap_or(&text),
         None => &text,
     };
-    spot.error(format!("this is no YAML: {}", message.trim_end_matches([',', ':']).replace('\n', " ")))
+    let message = message.trim_end_matches([',', ':']).replace('\n', " ");
+    let hint = "YAML has lines of key: value, indented by spaces; quotes around a value keep it a string";
+    spot.error(format!("this is no YAML: {message}")).hint(hint)
+}
+
+fn too_deep(spot: &Spot) -> Diagnostic {
+    let hint = "no infraspec needs more than five levels";
+    spot.error(format!("this is nested deeper than {DEEPEST} levels")).hint(hint)
+}
+
+fn second_document(spot: &Spot) -> Diagnostic {
+    spot.error("there is a second document in this file").hint("one file is one app: make it a file of its own")
 }
