@@ -40,6 +40,7 @@ fn config(root: &Path) -> Config {
             public_port: 5432,
             public_sslmode: "disable".to_owned(),
             lock_down: false,
+            snapshots: root.join("snapshots"),
         },
         valkey: ValkeyConfig {
             host: "127.0.0.1".to_owned(),
