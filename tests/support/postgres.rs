@@ -1,5 +1,7 @@
 //! Drives observe -> diff -> sort -> read -> apply as the planner and the executor do, on names of this test alone.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on says so")]
+
 use nornplan::config::{
     Config, KafkaConfig, PasswordSource, PostgresConfig, SecretsConfig, StateConfig, Tls, ValkeyConfig,
 };
@@ -263,6 +265,14 @@ impl World {
 
     pub async fn as_admin(&self, database: &str, statement: &str) {
         let mut connection = connect(&variable("NORNPLAN_POSTGRES_USER"), None, database).await.unwrap();
+        run(&mut connection, statement).await.unwrap_or_else(|error| panic!("{statement}: {error}"));
+        connection.close().await.unwrap();
+    }
+
+    /// As the administrator that the service signs in as.
+    pub async fn as_itself(&self, statement: &str) {
+        let password = (self.config.postgres.user.ends_with("zz_admin")).then_some("lesser");
+        let mut connection = connect(&self.config.postgres.user, password, "postgres").await.unwrap();
         run(&mut connection, statement).await.unwrap_or_else(|error| panic!("{statement}: {error}"));
         connection.close().await.unwrap();
     }
