@@ -3,6 +3,7 @@
 use super::connect::{Connector, Purpose, run};
 use super::credential::{prove, run_quietly, verifier};
 use super::drop;
+use super::membership::{join, join_for_grants};
 use super::model::{Access, Credential, Database, Grant, Op as Do, Role};
 use super::problem::Failure;
 use super::scope::Scope;
@@ -43,9 +44,7 @@ async fn carry_out(connector: &Connector, step: &Step, context: &ApplyContext) -
         (Do::AlterDatabase { user }, Some(Model::PostgresDatabase(before)), Some(Model::PostgresDatabase(after))) => {
             alter_database(connector, before, after, user).await
         }
-        (Do::DropDatabase, Some(Model::PostgresDatabase(database)), _) => {
-            drop::database(connector, &database.name).await.map(|()| None)
-        }
+        (Do::DropDatabase, Some(Model::PostgresDatabase(database)), _) => drop_database(connector, database).await,
         (Do::SetGrant { user }, _, Some(Model::PostgresGrant(grant))) => set_grant(connector, grant, user).await,
         (Do::RevokeGrant { user }, Some(Model::PostgresGrant(grant)), _) => revoke(connector, step, grant, user).await,
         _ => Err(Diagnostic::new(Kind::Plan, "the step does not say what it changes")
@@ -92,6 +91,14 @@ pub async fn set_password(connector: &Connector, role: &str, password: &Secret) 
     Ok(fingerprint)
 }
 
+async fn drop_database(connector: &Connector, database: &Database) -> Result<Option<Fingerprint>, Failure> {
+    let mut connection = connector.writer().await?;
+    join(connector, &mut connection, &database.owner).await?;
+    drop::database(connector, &mut connection, &database.name).await?;
+    connector.keep(connection).await;
+    Ok(None)
+}
+
 async fn create_database(connector: &Connector, database: &Database) -> Result<Option<Fingerprint>, Failure> {
     let mut connection = connector.writer().await?;
     join(connector, &mut connection, &database.owner).await?;
@@ -108,25 +115,21 @@ async fn alter_database(
     after: &Database,
     user: &str,
 ) -> Result<Option<Fingerprint>, Failure> {
+    open_if_closed(connector, before).await?;
     let name = escape_identifier(&after.name);
     let mut connection = connector.admin(&after.name, Purpose::Write).await?;
     let mut statements = Vec::new();
+    join(connector, &mut connection, &before.owner).await?;
     if before.owner != after.owner {
-        join(connector, &mut connection, &before.owner).await?;
         join(connector, &mut connection, &after.owner).await?;
         statements.push(format!("ALTER DATABASE {name} OWNER TO {}", escape_identifier(&after.owner)));
         // The old owner's entry became the new owner's: give the app its own in the same transaction.
         if user != after.owner && !user.is_empty() {
             statements.push(sql::set_grant(&desired::grant(&after.name, user, Access::App), user));
         }
-    } else {
-        join(connector, &mut connection, &after.owner).await?;
     }
     if before.public != after.public {
         statements.push(format!("REVOKE ALL ON DATABASE {name} FROM PUBLIC"));
-    }
-    if is_closed(&mut connection, &after.name).await? {
-        statements.push(format!("ALTER DATABASE {name} CONNECTION LIMIT -1"));
     }
     if !statements.is_empty() {
         run(&mut connection, &after.name, &statements.join("; ")).await?;
@@ -134,18 +137,27 @@ async fn alter_database(
     if before.extensions != after.extensions {
         extend(connector, after).await?;
     }
-    let scope = Scope::of([(&super::model::database_address(&after.name), &Model::PostgresDatabase(after.clone()))]);
-    verify(&mut connection, &after.name, &scope, &Model::PostgresDatabase(after.clone())).await
+    let model = Model::PostgresDatabase(after.clone());
+    let scope = Scope::of([(&super::model::database_address(&after.name), &model)]);
+    verify(&mut connection, &after.name, &scope, &model).await
 }
 
-/// Whether a run that was killed left the database with a connection limit of 0.
-async fn is_closed(connection: &mut PgConnection, database: &str) -> Result<bool, Failure> {
-    let statement = "SELECT datconnlimit = 0 FROM pg_catalog.pg_database WHERE datname = current_database()";
-    sqlx::query_scalar(statement)
+/// Finishes what a run that was killed began: it left the database with a connection limit of 0.
+async fn open_if_closed(connector: &Connector, database: &Database) -> Result<(), Failure> {
+    let statement = "SELECT datconnlimit = 0 FROM pg_catalog.pg_database WHERE datname = $1";
+    let mut connection = connector.writer().await?;
+    let closed: Option<bool> = sqlx::query_scalar(statement)
+        .bind(&database.name)
         .persistent(false)
-        .fetch_one(connection)
+        .fetch_optional(&mut connection)
         .await
-        .map_err(|error| super::problem::stating(error, database, statement))
+        .map_err(|error| super::problem::stating(error, &database.name, statement))?;
+    if closed == Some(true) {
+        join(connector, &mut connection, &database.owner).await?;
+        run(&mut connection, &database.name, &sql::isolate(&database.name)).await?;
+    }
+    connector.keep(connection).await;
+    Ok(())
 }
 
 /// Makes the declared extensions that are not there.
@@ -209,38 +221,4 @@ fn other_grantor(object: &str, message: &str) -> Failure {
         .on("postgres", object, "")
         .hint("another role granted it: sign in as that role, or as a superuser, and revoke it there")
         .into()
-}
-
-/// An administrator that is no superuser acts for the owner of the database and for who makes its tables.
-async fn join_for_grants(connector: &Connector, connection: &mut PgConnection, user: &str) -> Result<(), Failure> {
-    if connector.is_superuser(connection).await? {
-        return Ok(());
-    }
-    let statement =
-        "SELECT pg_get_userbyid(datdba)::text FROM pg_catalog.pg_database WHERE datname = current_database()";
-    let owner: String = sqlx::query_scalar(statement)
-        .persistent(false)
-        .fetch_one(&mut *connection)
-        .await
-        .map_err(|error| super::problem::stating(error, user, statement))?;
-    join(connector, connection, &owner).await?;
-    join(connector, connection, user).await
-}
-
-/// Makes an administrator that is no superuser a member of a role, unless it is one.
-async fn join(connector: &Connector, connection: &mut PgConnection, role: &str) -> Result<(), Failure> {
-    if role.is_empty() || connector.is_superuser(connection).await? {
-        return Ok(());
-    }
-    let statement = "SELECT pg_has_role(oid, 'USAGE') FROM pg_catalog.pg_roles WHERE rolname = $1";
-    let member: Option<bool> = sqlx::query_scalar(statement)
-        .bind(role)
-        .persistent(false)
-        .fetch_optional(&mut *connection)
-        .await
-        .map_err(|error| super::problem::stating(error, role, statement))?;
-    if member == Some(true) {
-        return Ok(());
-    }
-    run(connection, role, &format!("GRANT {} TO CURRENT_USER", escape_identifier(role))).await
 }

@@ -1,6 +1,7 @@
 //! The two statements that read PostgreSQL, and the rows that they answer with.
 
 use super::problem::{Failure, stating};
+use super::scope::Needs;
 use crate::error::{Diagnostic, Kind};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -105,15 +106,6 @@ pub struct Inside {
     pub future: Vec<Acl>,
     /// Roles to which some present table or sequence is closed that should be open.
     pub lacking: BTreeSet<String>,
-}
-
-/// What one role shall be able to do with what is present.
-#[derive(Clone, Debug, Default)]
-pub struct Needs {
-    pub role: Vec<String>,
-    /// r or S.
-    pub kind: Vec<String>,
-    pub privilege: Vec<String>,
 }
 
 /// Reads roles and databases by name, and the size of some.

@@ -10,15 +10,12 @@ use std::path::{Path, PathBuf};
 use tokio::process::Command;
 
 /// Dumps a database, then drops it.
-pub async fn database(connector: &Connector, name: &str) -> Result<(), Failure> {
-    let mut connection = connector.writer().await?;
-    refuse_sessions(&mut connection, name).await?;
-    if !is_left_behind(&mut connection, name).await? {
+pub async fn database(connector: &Connector, connection: &mut PgConnection, name: &str) -> Result<(), Failure> {
+    refuse_sessions(connection, name).await?;
+    if !is_left_behind(connection, name).await? {
         dump(connector, name).await?;
     }
-    run(&mut connection, name, &format!("DROP DATABASE {}", escape_identifier(name))).await?;
-    connector.keep(connection).await;
-    Ok(())
+    run(connection, name, &format!("DROP DATABASE {}", escape_identifier(name))).await
 }
 
 async fn refuse_sessions(connection: &mut PgConnection, name: &str) -> Result<(), Failure> {
@@ -33,7 +30,8 @@ async fn refuse_sessions(connection: &mut PgConnection, name: &str) -> Result<()
     if users.is_empty() {
         return Ok(());
     }
-    Err(Diagnostic::new(Kind::Service, format!("{} sessions are connected ({})", users.len(), users.join(", ")))
+    let sessions = if users.len() == 1 { "session is" } else { "sessions are" };
+    Err(Diagnostic::new(Kind::Service, format!("{} {sessions} connected ({})", users.len(), users.join(", ")))
         .on("postgres", name, format!("DROP DATABASE {}", escape_identifier(name)))
         .hint("stop the app first, then run it again; nothing was dropped")
         .into())

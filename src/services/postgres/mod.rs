@@ -9,6 +9,7 @@ pub mod diff;
 mod drop;
 mod edges;
 mod examine;
+mod membership;
 pub mod model;
 mod observe;
 mod problem;

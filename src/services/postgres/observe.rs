@@ -74,8 +74,12 @@ async fn look_inside(
     scope: &Scope,
     shared: &Shared,
 ) -> Result<BTreeMap<String, Inside>, Failure> {
-    // A database that a cancelled DROP left behind (-2) lets nobody in.
-    let open = shared.databases.iter().filter(|row| row.connection_limit != -2);
+    // A cancelled DROP leaves a database that lets nobody in (-2), an unfinished CREATE one for superusers (0).
+    let open = shared.databases.iter().filter(|row| match row.connection_limit {
+        -2 => false,
+        0 => shared.superuser,
+        _ => true,
+    });
     let mut each = Vec::new();
     open.for_each(|row| each.push(look_into(connector, scope, &row.name)));
     stream::iter(each).buffer_unordered(DEEP_AT_ONCE).try_collect().await

@@ -1,10 +1,18 @@
 //! What to look at: names and access levels, out of what is wanted and what is ours. Pure.
 
-use super::catalog::Needs;
 use super::model::{Access, DATABASE, GRANT, ROLE};
 use crate::core::address::Address;
 use crate::services::Model;
 use std::collections::{BTreeMap, BTreeSet};
+
+/// What roles shall be able to do with what is present: three columns of one table.
+#[derive(Clone, Debug, Default)]
+pub struct Needs {
+    pub role: Vec<String>,
+    /// r or S.
+    pub kind: Vec<String>,
+    pub privilege: Vec<String>,
+}
 
 /// One grant to look at.
 #[derive(Clone, Debug)]
