@@ -1,7 +1,22 @@
 //! The workspace: `nornplan.toml` and the environment, merged and checked.
+//!
+//! Every key is in one table ([`keys::KEYS`]). The file, an environment's table in it and the variables are layers of
+//! values in the shape of their keys, each of which knows where it comes from; laid over one another they are built
+//! into a [`Config`]. So an error names its place whatever layer it comes from, and all errors are found at once.
 
-use crate::core::secret::Secret;
-use crate::error::Result;
+mod build;
+mod file;
+pub mod keys;
+mod layer;
+mod password;
+#[cfg(test)]
+mod tests;
+mod url;
+mod variables;
+
+pub use password::PasswordSource;
+
+use crate::error::{Diagnostic, Kind};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
@@ -23,28 +38,6 @@ pub struct Config {
     pub kafka: KafkaConfig,
     pub state: StateConfig,
     pub secrets: SecretsConfig,
-}
-
-/// How a password is come by. Never a part of the file, never printed.
-#[derive(Clone, Debug, Default)]
-pub enum PasswordSource {
-    /// None at all: peer or trust authentication, or no authentication.
-    #[default]
-    None,
-    Given(Secret),
-    File(PathBuf),
-    /// A program and its arguments, run without a shell; the first line that it prints.
-    Command(Vec<String>),
-}
-
-impl PasswordSource {
-    /// Reads the file or runs the command. A trailing line end is not part of the password.
-    ///
-    /// # Errors
-    /// The file cannot be read, or the command fails (what it printed is not shown).
-    pub async fn resolve(&self) -> Result<Option<Secret>> {
-        Ok(None)
-    }
 }
 
 /// TLS to one service.
@@ -153,10 +146,45 @@ pub struct Source {
 
 /// Finds the workspace file upwards from the working directory, and merges defaults < file < `[env.NAME]` < variables.
 ///
+/// Paths in the file are relative to it, paths in variables to the working directory. Without a file the defaults serve,
+/// and the working directory is the root.
+///
 /// # Errors
-/// An unreadable or wrong file, an unknown environment, a variable that does not parse, a password in the file.
-pub fn load(source: &Source) -> Result<Config, Vec<crate::error::Diagnostic>> {
-    let root: &Path = &source.working_directory;
-    let _ = root;
-    Err(Vec::new())
+/// An unreadable or wrong file, an unknown environment, a variable that does not parse, a password in the file: all at
+/// once.
+pub fn load(source: &Source) -> Result<Config, Vec<Diagnostic>> {
+    let mut wrong = Vec::new();
+    let here = std::path::absolute(&source.working_directory).unwrap_or_else(|_| source.working_directory.clone());
+    let path = match &source.config_file {
+        Some(named) => Some(std::path::absolute(here.join(named)).unwrap_or_else(|_| here.join(named))),
+        None => file::find(&here),
+    };
+    let root = path.as_deref().and_then(Path::parent).unwrap_or(&here).to_owned();
+    let mut file = path.as_deref().map(|path| file::read(path, &source.variables, &mut wrong)).unwrap_or_default();
+    if let Some(environment) = source.environment.as_deref().filter(|name| *name != build::DEFAULT) {
+        // What a broken file says of environments is not known.
+        if !file.environments.contains_key(environment) && wrong.is_empty() {
+            wrong.push(unknown_environment(environment, path.as_deref(), &file));
+        }
+    }
+    let mut settings = file.base;
+    if let Some(over) = file.environments.remove(source.environment.as_deref().unwrap_or(build::DEFAULT)) {
+        settings.overlay(over);
+    }
+    let base = layer::Base { directory: &here, variables: &source.variables };
+    settings.overlay(variables::read(&base, &mut wrong));
+    build::Builder { settings, source, wrong }.build(&root)
+}
+
+fn unknown_environment(name: &str, path: Option<&Path>, file: &file::File) -> Diagnostic {
+    let known: Vec<&str> = file.environments.keys().map(String::as_str).collect();
+    let wrong = Diagnostic::new(Kind::Config, format!("there is no environment {name:?}"));
+    let Some(path) = path else {
+        return wrong.hint(format!("there is no {} either: write one with a table [env.{name}]", file::NAME));
+    };
+    wrong.in_file(path).hint(match keys::nearest(name, known.iter().copied()) {
+        Some(near) => format!("did you mean {near:?}?"),
+        None if known.is_empty() => format!("it has none: write a table such as [env.{name}.postgres] into it"),
+        None => format!("it has {}; or write a table such as [env.{name}.postgres] into it", known.join(", ")),
+    })
 }
