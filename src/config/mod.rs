@@ -54,13 +54,14 @@ pub struct PostgresConfig {
     pub hosts: Vec<(String, u16)>,
     pub user: String,
     pub database: String,
-    /// As libpq spells it: disable, prefer, require, verify-ca, verify-full.
+    /// As libpq spells it: disable, allow, prefer, require, verify-ca, verify-full.
     pub sslmode: String,
     pub tls: Tls,
     pub password: PasswordSource,
+    /// Where apps find it: by default our first host, or `localhost` where that is a socket.
     pub public_host: String,
     pub public_port: u16,
-    /// Never `prefer`.
+    /// Never `prefer`. By default ours; where ours leaves it open, `disable` on a loopback address, else `require`.
     pub public_sslmode: String,
     pub lock_down: bool,
     /// Where a database is dumped before it is dropped, of this environment.
