@@ -5,7 +5,7 @@ use super::password::{PasswordSource, Search};
 use super::url::host_and_port;
 use super::{Config, KafkaConfig, PostgresConfig, SecretsConfig, Source, StateConfig, Tls, ValkeyConfig};
 use crate::error::{Diagnostic, Kind};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 pub const DEFAULT: &str = "default";
 
@@ -14,6 +14,11 @@ pub struct Builder<'a> {
     pub settings: Layer,
     pub source: &'a Source,
     pub wrong: Vec<Diagnostic>,
+}
+
+/// Each environment has a directory of its own; the default one has the plain name.
+fn per_environment(directory: PathBuf, environment: &str) -> PathBuf {
+    if environment == DEFAULT { directory } else { directory.join(environment) }
 }
 
 impl Builder<'_> {
@@ -32,17 +37,17 @@ impl Builder<'_> {
             exclude: self.settings.list("", "exclude").unwrap_or_default(),
             strip: self.settings.list("naming", "strip").unwrap_or_default(),
             internal: self.settings.list("", "internal").unwrap_or_default().into_iter().collect(),
-            postgres: self.postgres(),
+            postgres: self.postgres(root, &environment),
             valkey: self.valkey(),
             kafka: self.kafka(),
             state: StateConfig { path: self.settings.path("state", "path").unwrap_or_else(|| root.join("state")) },
-            secrets: SecretsConfig { dir: if environment == DEFAULT { secrets } else { secrets.join(&environment) } },
+            secrets: SecretsConfig { dir: per_environment(secrets, &environment) },
             environment,
         };
         if self.wrong.is_empty() { Ok(config) } else { Err(self.wrong) }
     }
 
-    fn postgres(&mut self) -> PostgresConfig {
+    fn postgres(&mut self, root: &Path, environment: &str) -> PostgresConfig {
         let port = self.settings.port("postgres", "port").unwrap_or(5432);
         let hosts = self.settings.list("postgres", "host").unwrap_or_else(|| vec!["127.0.0.1".to_owned()]);
         let hosts = self.addresses("postgres", "host", &hosts, port);
@@ -80,6 +85,7 @@ impl Builder<'_> {
             public_port: self.settings.port("postgres", "public_port").unwrap_or(port),
             public_sslmode,
             lock_down: self.settings.flag("postgres", "lock_down").unwrap_or(false),
+            snapshots: per_environment(root.join("snapshots"), environment),
         }
     }
 
