@@ -233,7 +233,12 @@ impl World {
                         match outcome {
                             Outcome::Done { fingerprint } => continue_with(self, &step, fingerprint),
                             Outcome::Failed { error, .. } => return Err(error.to_string()),
-                            other => panic!("{other:?}"),
+                            other @ (Outcome::AlreadySo
+                            | Outcome::Stale { .. }
+                            | Outcome::Skipped { .. }
+                            | Outcome::Held) => {
+                                panic!("{other:?}")
+                            }
                         }
                         if step.sets_credential {
                             let template = "postgres://u:{pg.password}@h/d".to_owned();
@@ -275,6 +280,16 @@ impl World {
         let mut connection = connect(&self.config.postgres.user, password, "postgres").await.unwrap();
         run(&mut connection, statement).await.unwrap_or_else(|error| panic!("{statement}: {error}"));
         connection.close().await.unwrap();
+    }
+
+    /// The extension, if the server has its files: some packages come without the contributed ones.
+    pub async fn extension(&self, name: &str) -> Option<String> {
+        let mut connection = connect(&variable("NORNPLAN_POSTGRES_USER"), None, "postgres").await.unwrap();
+        sqlx::query_scalar("SELECT name::text FROM pg_available_extensions WHERE name = $1")
+            .bind(name)
+            .fetch_optional(&mut connection)
+            .await
+            .unwrap()
     }
 
     pub async fn sessions(&self, database: &str) -> i64 {

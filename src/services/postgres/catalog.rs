@@ -25,13 +25,16 @@ SELECT jsonb_build_object(
     )), '[]') FROM pg_catalog.pg_roles r WHERE r.rolname = ANY($1)),
   'databases', (SELECT coalesce(jsonb_agg(jsonb_build_object(
       'name', d.datname, 'owner', pg_get_userbyid(d.datdba), 'connection_limit', d.datconnlimit,
-      'sessions', pg_stat_get_db_numbackends(d.oid),
+      'sessions', coalesce(s.sessions, 0),
       'size', CASE WHEN d.datname = ANY($3) AND has_database_privilege(d.oid, 'CONNECT')
         THEN pg_database_size(d.oid) END,
       'acl', (SELECT coalesce(jsonb_agg(jsonb_build_object('privilege', a.privilege_type,
           'grantee', CASE WHEN a.grantee <> 0 THEN pg_get_userbyid(a.grantee) END)), '[]')
         FROM aclexplode(coalesce(d.datacl, acldefault('d', d.datdba))) a)
-    )), '[]') FROM pg_catalog.pg_database d WHERE d.datname = ANY($2))
+    )), '[]') FROM pg_catalog.pg_database d LEFT JOIN (SELECT datid, count(*) AS sessions FROM pg_catalog.pg_stat_activity
+      WHERE application_name IS DISTINCT FROM 'nornplan' AND backend_type IS DISTINCT FROM 'autovacuum worker'
+      GROUP BY datid) s ON s.datid = d.oid
+    WHERE d.datname = ANY($2))
 )::text";
 
 /// What lies inside one database, as far as grants and extensions go.
@@ -83,6 +86,7 @@ pub struct DatabaseRow {
     pub owner: String,
     /// -1 is unlimited, -2 is left behind by a cancelled DROP.
     pub connection_limit: i64,
+    /// Our own do not count.
     pub sessions: i64,
     /// Bytes; only of the databases that were asked for it.
     pub size: Option<i64>,

@@ -259,3 +259,9 @@ pub async fn run(connection: &mut PgConnection, object: &str, statements: &str) 
         .map(drop)
         .map_err(|error| stating(error, object, statements))
 }
+
+/// Ends a session in order, so that it does not stand in the way of who drops its database next.
+pub async fn close(connection: PgConnection) {
+    // What was read is read, whether or not the server hears our good-bye.
+    drop(connection.close().await);
+}

@@ -20,7 +20,8 @@ pub async fn database(connector: &Connector, connection: &mut PgConnection, name
 
 async fn refuse_sessions(connection: &mut PgConnection, name: &str) -> Result<(), Failure> {
     let statement = "SELECT coalesce(usename, '?')::text FROM pg_catalog.pg_stat_activity \
-                     WHERE datname = $1 AND backend_type IS DISTINCT FROM 'autovacuum worker' ORDER BY 1";
+                     WHERE datname = $1 AND backend_type IS DISTINCT FROM 'autovacuum worker' \
+                     AND NOT (usename = current_user AND application_name = 'nornplan') ORDER BY 1";
     let users: Vec<String> = sqlx::query_scalar(statement)
         .bind(name)
         .persistent(false)
@@ -77,7 +78,7 @@ fn make_file(directory: &Path, file: &Path) -> std::io::Result<()> {
 async fn pg_dump(connector: &Connector, name: &str, file: &Path) -> Result<(), Failure> {
     let (host, port) = connector.current_host()?;
     let config = &connector.config;
-    let mut command = Command::new(program());
+    let mut command = Command::new(program().await);
     command.arg("--format=custom").arg("--no-password").arg("--file").arg(file).kill_on_drop(true);
     command.env("PGHOST", host).env("PGPORT", port.to_string()).env("PGUSER", &config.user).env("PGDATABASE", name);
     command.env("PGSSLMODE", &config.sslmode).env("PGAPPNAME", "nornplan").env("LC_MESSAGES", "C");
@@ -107,12 +108,22 @@ async fn pg_dump(connector: &Connector, name: &str, file: &Path) -> Result<(), F
     Err(failed(said.lines().next().unwrap_or("pg_dump says nothing").to_owned()).into())
 }
 
-/// The newest pg_dump that Debian's packages installed, else the one in PATH.
-fn program() -> PathBuf {
-    let versions = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
-    let newest = versions
-        .map(|entry| entry.path())
-        .filter(|path| path.join("bin/pg_dump").is_file())
-        .max_by_key(|path| path.file_name().and_then(|name| name.to_str()?.parse::<u32>().ok()));
-    newest.map_or_else(|| PathBuf::from("pg_dump"), |path| path.join("bin/pg_dump"))
+/// The newest pg_dump, of those that Debian's packages installed and the one in PATH.
+async fn program() -> PathBuf {
+    let packages = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
+    let installed = packages.map(|entry| entry.path().join("bin/pg_dump")).filter(|path| path.is_file());
+    let in_path = PathBuf::from("pg_dump");
+    let mut newest = (version(&in_path).await, in_path);
+    for path in installed {
+        newest = newest.max((version(&path).await, path));
+    }
+    newest.1
+}
+
+/// Major and minor version, as `pg_dump (PostgreSQL) 18.6 (..)` says it.
+async fn version(program: &Path) -> Option<(u32, u32)> {
+    let output = Command::new(program).arg("--version").stdin(std::process::Stdio::null()).output().await.ok()?;
+    let said = String::from_utf8(output.stdout).ok()?;
+    let mut numbers = said.split_whitespace().nth(2)?.split('.').map(|part| part.parse().unwrap_or_default());
+    Some((numbers.next()?, numbers.next().unwrap_or_default()))
 }

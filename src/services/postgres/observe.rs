@@ -1,7 +1,7 @@
 //! Reads what is asked for: one statement for all that databases share, then one into each database.
 
 use super::catalog::{self, Inside, Shared, privileges};
-use super::connect::{Connector, Purpose};
+use super::connect::{Connector, Purpose, close};
 use super::credential;
 use super::model::{Access, Database, Grant, Role, database_address, grant_address, role_address};
 use super::problem::{Failure, code};
@@ -88,6 +88,7 @@ async fn look_inside(
 async fn look_into(connector: &Connector, scope: &Scope, name: &str) -> Result<(String, Inside), Failure> {
     let mut connection = connector.admin(name, Purpose::Observe).await?;
     let inside = catalog::inside(&mut connection, name, scope.creator(name), &scope.needs(name)).await?;
+    close(connection).await;
     Ok((name.to_owned(), inside))
 }
 
