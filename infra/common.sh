@@ -77,11 +77,14 @@ answers() {
   esac
 }
 
-# One command to Valkey as the admin, by the plainest form of its protocol.
-ask_valkey() {
+# One command to Valkey as the admin.
+ask_valkey() { valkey_says 127.0.0.1 "$VALKEY_PORT" default "$(password valkey)" "$1"; }
+
+# valkey_says HOST PORT USER PASSWORD COMMAND, by the plainest form of Valkey's protocol: nothing on a command line.
+valkey_says() {
   (
-    exec 3<>"/dev/tcp/127.0.0.1/$VALKEY_PORT"
-    printf 'AUTH %s\r\n%s\r\nQUIT\r\n' "$(password valkey)" "$1" >&3
-    IFS= read -r -t 5 signed_in <&3 && [[ $signed_in == +OK* ]] && timeout 5 cat <&3
+    exec 3<>"/dev/tcp/$1/$2"
+    printf 'AUTH %s %s\r\n%s\r\nQUIT\r\n' "$3" "$4" "$5" >&3
+    IFS= read -r -t 5 signed_in <&3 && [[ $signed_in == +OK* ]] && timeout 5 cat <&3 | sed '$d'
   ) 2>/dev/null
 }

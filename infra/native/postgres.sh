@@ -41,13 +41,23 @@ server_bin() {
   echo "$bin"
 }
 
-# A socket's whole path may be 107 bytes long.
+# A socket's whole path may be 107 bytes long: where ours would be longer, it is a link to a short one.
 socket_dir() {
   local dir
   dir=$(readlink -f -- "$home")/socket
-  ((${#dir} < 90)) || dir=/tmp/nornplan-$(printf %s "$home" | cksum | cut -d ' ' -f 1)
-  "${as_server_user[@]}" mkdir -p -m 700 -- "$dir"
-  echo "$dir"
+  if ((${#dir} < 90)); then
+    "${as_server_user[@]}" mkdir -p -m 700 -- "$dir"
+  else
+    drop_short_socket_dir
+    ln -s -- "$("${as_server_user[@]}" mktemp -d /tmp/nornplan-XXXXXXXX)" "$dir"
+  fi
+  readlink -f -- "$dir"
+}
+
+drop_short_socket_dir() {
+  local short
+  short=$(readlink -- "$home/socket") && [[ $short == /tmp/nornplan-* ]] || return 0
+  rm -rf -- "$short" "$home/socket"
 }
 
 # Into a directory beside, so that one that is half made is never taken for a server's data.
@@ -87,7 +97,10 @@ mark() { echo "$(readlink -f -- "$home")/data"; }
 
 case $1 in
   start) start ;;
-  stop) stop_process postgres "$(mark)" INT ;;
+  stop)
+    stop_process postgres "$(mark)" INT
+    drop_short_socket_dir
+    ;;
   pid) our_pid postgres "$(mark)" ;;
   version) "$HERE/psql.sh" -Atqc "SELECT 'PostgreSQL ' || split_part(current_setting('server_version'), ' ', 1)" ;;
   wipe)

@@ -45,24 +45,23 @@ for purpose; do
       here pkg-config || need pkg-config pkg-config
       pkg-config --exists openssl 2>/dev/null || need "OpenSSL's headers" libssl-dev
       pkg-config --exists zlib 2>/dev/null || need "zlib's headers" zlib1g-dev
-      here cargo || fail "Rust is missing: https://rustup.rs"
       ;;
   esac
 done
-((${#packages[@]})) || exit 0
-
-readarray -t programs < <(printf '%s\n' "${programs[@]}" | sort -u)
-what=$(printf ', %s' "${programs[@]}")
-what=${what:2}
-here apt-get || fail "missing: $what. Install them with this system's package manager."
-
-if ((EUID == 0)); then
-  say "installing through apt: $what"
-  apt-get update -q >/dev/null || warn "apt-get update failed; going on with what apt knows"
-fi
-readarray -t packages < <(printf '%s\n' "${packages[@]/#%java/$(newest_java)}" | sort -u)
-if ((EUID == 0)); then
+install() {
+  local what
+  readarray -t programs < <(printf '%s\n' "${programs[@]}" | sort -u)
+  what=$(printf ', %s' "${programs[@]}")
+  what=${what:2}
+  here apt-get || fail "missing: $what. Install them with this system's package manager."
+  if ((EUID == 0)); then
+    say "installing through apt: $what"
+    apt-get update -q >/dev/null || warn "apt-get update failed; going on with what apt knows"
+  fi
+  readarray -t packages < <(printf '%s\n' "${packages[@]/#%java/$(newest_java)}" | sort -u)
+  ((EUID == 0)) || fail "missing: $what. Install them with:" "    sudo apt-get install -y ${packages[*]}"
   DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "${packages[@]}" >/dev/null
-else
-  fail "missing: $what. Install them with:" "    sudo apt-get install -y ${packages[*]}"
-fi
+}
+
+((${#packages[@]} == 0)) || install
+[[ " $* " != *' build '* ]] || here cargo || fail "Rust is missing: https://rustup.rs"

@@ -122,3 +122,57 @@ pub fn whole(fields: &[Field], create: bool, cause: Cause) -> Vec<FieldChange> {
         })
         .collect()
 }
+
+/// Whether two readings of one resource agree in every field that both know.
+pub fn agree<R: Resource>(one: &R, other: &R) -> bool {
+    three_way(&one.fields(), &other.fields(), None).changes.is_empty()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const X: &str = "x";
+
+    fn field(value: Option<i32>) -> Vec<Field> {
+        vec![Field::maybe(X, value)]
+    }
+
+    /// (wanted, observed, last applied) and (cause of a change, record).
+    type Case = (i32, Option<i32>, Option<Option<i32>>, Option<Cause>, bool);
+
+    #[test]
+    fn three_ways_of_one_declared_field() {
+        let cases: [Case; 11] = [
+            (1, Some(1), Some(Some(1)), None, false),
+            (2, Some(1), Some(Some(1)), Some(Cause::ChangedInSpec), false),
+            (1, Some(2), Some(Some(1)), Some(Cause::Drifted), false),
+            (3, Some(2), Some(Some(1)), Some(Cause::ChangedAndDrifted), false),
+            (2, Some(2), Some(Some(1)), None, true),
+            (1, Some(2), None, Some(Cause::NotOursYet), false),
+            (1, Some(1), None, None, false),
+            // What could not be read is never a difference; what an older state does not have counts as equal.
+            (1, None, Some(Some(1)), None, false),
+            (2, None, Some(Some(1)), None, true),
+            (1, Some(1), Some(None), None, false),
+            (1, Some(2), Some(None), Some(Cause::Drifted), false),
+        ];
+        for (wanted, observed, last, cause, record) in cases {
+            let last = last.map(field);
+            let comparison = three_way(&field(Some(wanted)), &field(observed), last.as_deref());
+            let found = comparison.changes.first().map(|change| change.cause);
+            assert_eq!((found, comparison.record), (cause, record), "{wanted:?} {observed:?} {last:?}");
+        }
+    }
+
+    #[test]
+    fn an_expansion_that_differs_alone_is_a_change_of_rules() {
+        let form =
+            |preset: &str, rules: &str| vec![Field::new("access", preset), Field::new("rules", rules).expanded()];
+        let observed = [Field::maybe("access", None::<&str>), Field::new("rules", "old")];
+        let comparison = three_way(&form("queue", "new"), &observed, Some(&form("queue", "old")));
+        assert_eq!(comparison.changes.iter().map(|change| change.cause).collect::<Vec<_>>(), [Cause::RulesChanged]);
+        let comparison = three_way(&form("readonly", "new"), &observed, Some(&form("queue", "old")));
+        assert_eq!(comparison.changes.iter().map(|change| change.cause).collect::<Vec<_>>(), [Cause::ChangedInSpec]);
+    }
+}

@@ -26,7 +26,8 @@ impl Allowance {
         }
     }
 
-    fn covers(&self, address: &Address, only_all: bool) -> bool {
+    /// Whether it allows what is done to the address; `only_all` asks for the word `all`.
+    pub fn covers(&self, address: &Address, only_all: bool) -> bool {
         match self {
             Self::All => true,
             Self::Matching(glob) => !only_all && glob.is_match(address.to_string()),
@@ -73,11 +74,11 @@ fn needs_consent<M, O>(
     if step.action == Action::Destroy {
         let app_is_gone = !circumstances.declared.contains(&step.app);
         let serious = step.risks.contains(&Risk::LosesData) || step.risks.contains(&Risk::RemovesLogin);
-        if circumstances.prevented.contains(&step.app) && serious {
+        if circumstances.prevented.contains(&step.app) && (serious || app_is_gone) {
             return Some(Hold::Prevented);
         }
         if (serious || app_is_gone) && !gives(&consent.destroy, many) {
-            return Some(Hold::Destroy);
+            return Some(if many { Hold::DestroyAll } else { Hold::Destroy });
         }
         return None;
     }
@@ -92,7 +93,7 @@ fn needs_consent<M, O>(
 }
 
 /// Holds what waits for something that is held, however far away.
-fn hold_dependents<M, O>(steps: &mut [Step<M, O>]) {
+pub fn hold_dependents<M, O>(steps: &mut [Step<M, O>]) {
     let mut held: BTreeSet<StepId> = steps.iter().filter(|step| !step.runs()).map(Step::id).collect();
     loop {
         let mut more = BTreeMap::new();
@@ -110,5 +111,100 @@ fn hold_dependents<M, O>(steps: &mut [Step<M, O>]) {
                 step.hold = Some(Hold::Waits { on });
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::testing::step;
+
+    fn consent(destroy: &[&str], interrupt: &[&str]) -> Consent {
+        let parse = |texts: &[&str]| texts.iter().map(|text| Allowance::parse(text).unwrap()).collect();
+        Consent { destroy: parse(destroy), interrupt: parse(interrupt) }
+    }
+
+    fn circumstances(declared: &[&str], owned: usize) -> Circumstances {
+        let names = declared.iter().map(|name| AppName::new(*name).unwrap()).collect();
+        Circumstances { declared: names, prevented: BTreeSet::new(), owned }
+    }
+
+    fn destroy(address: &str, risks: &[Risk]) -> Step<(), ()> {
+        let mut step = step(address, "a", Action::Destroy, &[]);
+        step.risks.extend(risks);
+        step
+    }
+
+    /// What holds the first of the steps.
+    fn held(mut steps: Vec<Step<(), ()>>, consent: &Consent, circumstances: &Circumstances) -> Option<Hold> {
+        hold(&mut steps, consent, circumstances);
+        steps.swap_remove(0).hold
+    }
+
+    #[test]
+    fn what_loses_data_or_a_login_waits_for_consent() {
+        for risk in [Risk::LosesData, Risk::RemovesLogin] {
+            let steps = || vec![destroy("postgres.database.old", &[risk])];
+            let case = |allowed: &[&str]| held(steps(), &consent(allowed, &[]), &circumstances(&["a"], 100));
+            assert_eq!(case(&[]), Some(Hold::Destroy));
+            assert_eq!(case(&["postgres.database.new"]), Some(Hold::Destroy));
+            assert_eq!(case(&["postgres.database.old"]), None);
+            assert_eq!(case(&["postgres.*"]), None);
+            assert_eq!(case(&["all"]), None);
+        }
+    }
+
+    #[test]
+    fn rights_of_a_declared_app_are_revoked_without_asking_and_those_of_a_vanished_one_are_not() {
+        let steps = || vec![destroy("postgres.grant.d/r", &[])];
+        assert_eq!(held(steps(), &consent(&[], &[]), &circumstances(&["a"], 100)), None);
+        assert_eq!(held(steps(), &consent(&[], &[]), &circumstances(&["b"], 100)), Some(Hold::Destroy));
+    }
+
+    #[test]
+    fn more_than_a_third_takes_the_word_all() {
+        let steps = || {
+            vec![destroy("postgres.database.a", &[Risk::LosesData]), destroy("postgres.database.b", &[Risk::LosesData])]
+        };
+        let case = |allowed: &str, owned| held(steps(), &consent(&[allowed], &[]), &circumstances(&["a"], owned));
+        assert_eq!(case("postgres.*", 6), None);
+        assert_eq!(case("postgres.*", 5), Some(Hold::DestroyAll));
+        assert_eq!(case("all", 5), None);
+    }
+
+    #[test]
+    fn prevent_destroy_beats_consent() {
+        let mut circumstances = circumstances(&["a"], 100);
+        circumstances.prevented.insert(AppName::new("a").unwrap());
+        let steps = vec![destroy("postgres.database.a", &[Risk::LosesData])];
+        assert_eq!(held(steps, &consent(&["all"], &[]), &circumstances), Some(Hold::Prevented));
+    }
+
+    #[test]
+    fn rotations_that_nobody_asked_for_are_held_unless_explained() {
+        let rotate = |reason| {
+            let mut step = step("valkey.user.a", "a", Action::Rotate, &[]);
+            step.reasons.insert(reason);
+            vec![step]
+        };
+        let case = |reason, allowed: &[&str]| held(rotate(reason), &consent(&[], allowed), &circumstances(&["a"], 9));
+        assert_eq!(case(Reason::CredentialWrong, &[]), Some(Hold::Interrupt));
+        assert_eq!(case(Reason::CredentialUnknown, &[]), Some(Hold::Interrupt));
+        assert_eq!(case(Reason::CredentialUnknown, &["valkey.user.a"]), None);
+        assert_eq!(case(Reason::AskedFor, &[]), None);
+        assert_eq!(case(Reason::UnfinishedRun, &[]), None);
+    }
+
+    #[test]
+    fn what_waits_for_a_held_step_is_held_however_far_away() {
+        let mut steps = vec![
+            destroy("postgres.database.a", &[Risk::LosesData]),
+            step("postgres.role.b", "a", Action::Destroy, &["postgres.database.a"]),
+            step("secret.a", "a", Action::Destroy, &["postgres.role.b"]),
+            step("secret.z", "a", Action::Create, &[]),
+        ];
+        hold(&mut steps, &consent(&[], &[]), &circumstances(&["a"], 100));
+        assert_eq!(steps.iter().map(Step::runs).collect::<Vec<_>>(), [false, false, false, true]);
+        assert!(matches!(&steps[2].hold, Some(Hold::Waits { on }) if on.address.name == "b"));
     }
 }

@@ -61,3 +61,58 @@ pub fn sort<M, O>(steps: Vec<Step<M, O>>) -> Result<Vec<Step<M, O>>, Cycle> {
     let circle = kosaraju_scc(&graph).into_iter().find(|part| part.len() > 1).unwrap_or_default();
     Err(Cycle(circle.iter().filter_map(|node| graph.node_weight(*node).cloned()).collect()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::step::Action;
+    use crate::core::testing::step;
+    use proptest::prelude::*;
+
+    fn order(steps: Vec<Step<(), ()>>) -> Result<Vec<String>, Cycle> {
+        Ok(sort(steps)?.iter().map(|step| step.address.name.clone()).collect())
+    }
+
+    #[test]
+    fn needs_come_first_and_ties_go_by_address() {
+        let steps = vec![
+            step("t.x.c", "a", Action::Create, &[]),
+            step("t.x.a", "a", Action::Create, &["t.x.z"]),
+            step("t.x.z", "a", Action::Create, &[]),
+            step("t.x.b", "a", Action::Create, &["t.x.not-in-the-plan"]),
+        ];
+        assert_eq!(order(steps).unwrap(), ["b", "c", "z", "a"]);
+    }
+
+    #[test]
+    fn a_cycle_is_named() {
+        let steps = vec![
+            step("t.x.a", "a", Action::Create, &["t.x.b"]),
+            step("t.x.b", "a", Action::Create, &["t.x.a"]),
+            step("t.x.c", "a", Action::Create, &["t.x.b"]),
+        ];
+        let cycle = order(steps).unwrap_err();
+        assert_eq!(cycle.0.len(), 2);
+        assert!(cycle.to_string().contains("t.x.a") && cycle.to_string().contains("t.x.b"));
+    }
+
+    proptest! {
+        /// Edges only from larger to smaller numbers have no cycle: every step comes after all that it needs.
+        #[test]
+        fn every_step_comes_after_what_it_needs(edges in proptest::collection::vec((0usize..40, 0usize..40), 0..200)) {
+            let mut steps: Vec<Step<(), ()>> =
+                (0..40).map(|n| step(&format!("t.x.{n}"), "a", Action::Create, &[])).collect();
+            for (a, b) in edges.iter().filter(|(a, b)| a != b) {
+                let need = steps[*a.min(b)].id();
+                steps[*a.max(b)].needs.insert(need);
+            }
+            let sorted = sort(steps).unwrap();
+            prop_assert_eq!(sorted.len(), 40);
+            let mut done = BTreeSet::new();
+            for step in &sorted {
+                prop_assert!(step.needs.iter().all(|need| done.contains(need)));
+                done.insert(step.id());
+            }
+        }
+    }
+}

@@ -13,3 +13,5 @@ pub mod plan;
 pub mod reconcile;
 pub mod secret;
 pub mod step;
+#[cfg(test)]
+mod testing;

@@ -2,7 +2,7 @@
 
 use super::address::Address;
 use super::name::AppName;
-use super::step::{Action, Step};
+use super::step::{Action, Part, Step};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -79,7 +79,9 @@ impl<M, O> Plan<M, O> {
     /// Resources by action, of the steps that would run; a resource with several steps of one action counts once.
     pub fn counts(&self) -> Counts {
         let mut seen: BTreeSet<(&Address, Action)> = BTreeSet::new();
-        seen.extend(self.runnable().map(|step| (&step.address, step.action)));
+        // Staging alone does nothing to a secret: its publishing counts.
+        let counted = self.runnable().filter(|step| step.part != Part::Stage);
+        seen.extend(counted.map(|step| (&step.address, step.action)));
         let mut counts = Counts::new();
         for (_, action) in seen {
             *counts.entry(action).or_default() += 1;
@@ -93,6 +95,9 @@ impl<M, O> Plan<M, O> {
 
     /// The last line of the text, exactly as scripts may look for it.
     pub fn verdict(&self) -> String {
+        if self.is_empty() && !self.incomplete.is_empty() {
+            return "Incomplete: no changes in what could be read.".to_owned();
+        }
         if self.is_empty() {
             let (resources, them) = if self.declared == 1 {
                 ("resource matches", "its infraspec")

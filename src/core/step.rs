@@ -194,6 +194,8 @@ impl fmt::Display for StepId {
 pub enum Hold {
     /// It needs `--allow-destroy`.
     Destroy,
+    /// More than a third of what is ours would be destroyed: it needs `--allow-destroy all`, and nothing less.
+    DestroyAll,
     /// It needs `--allow-interrupt`.
     Interrupt,
     /// The infraspec says `prevent_destroy`.

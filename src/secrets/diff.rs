@@ -1,8 +1,170 @@
 //! When secrets are staged and published: pure.
 
-use crate::services::{DiffInput, Step};
+use super::model::{self, SECRET};
+use crate::core::address::Address;
+use crate::core::name::AppName;
+use crate::core::reconcile::{Applied, Wanted, reconcile};
+use crate::core::step::{Action, Part, Reason, Risk, StepId};
+use crate::services::{Decision, DiffInput, Model, Op, ServiceId, Step};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Decides every step from what was read.
-pub fn diff(_input: DiffInput<'_>) -> Vec<Step> {
-    Vec::new()
+///
+/// An app whose passwords this plan sets gets two steps: one that stages them and one that publishes them after the last
+/// of the logins has them. That the logins wait for the stage is the planner's edge. One whose values alone differ gets
+/// the second step alone.
+pub fn diff(input: DiffInput<'_>) -> Vec<Step> {
+    let of_secrets = |address: &&Address| address.kind == SECRET;
+    let wanted: BTreeMap<Address, Wanted<Model>> = only(input.wanted, of_secrets);
+    let applied: BTreeMap<Address, Applied<Model>> = only(input.applied, of_secrets);
+    let observed: BTreeMap<Address, Model> = input
+        .observation
+        .resources
+        .iter()
+        .map(|(address, observed)| (address.clone(), observed.model.clone()))
+        .filter(|(address, _)| of_secrets(&address))
+        .collect();
+    let mut decisions: BTreeMap<Address, Decision> = reconcile(&wanted, &observed, &applied)
+        .into_iter()
+        .map(|decision| (decision.address.clone(), decision))
+        .collect();
+    let nothing = BTreeSet::new();
+    for (address, wanted) in &wanted {
+        if let (Some(_), None) = (input.credentials.get(&wanted.app), decisions.get(address)) {
+            decisions.insert(address.clone(), unchanged(address, wanted, observed.get(address)));
+        }
+    }
+    decisions
+        .into_values()
+        .flat_map(|decision| {
+            let credentials = input.credentials.get(&decision.app).unwrap_or(&nothing);
+            steps(decision, credentials)
+        })
+        .collect()
+}
+
+fn only<V: Clone>(all: &BTreeMap<Address, V>, keep: impl Fn(&&Address) -> bool) -> BTreeMap<Address, V> {
+    all.iter().filter(|(address, _)| keep(address)).map(|(address, value)| (address.clone(), value.clone())).collect()
+}
+
+/// What is decided about a secret that is as it should be, but for a password in it.
+fn unchanged(address: &Address, wanted: &Wanted<Model>, there: Option<&Model>) -> Decision {
+    Decision {
+        address: address.clone(),
+        app: wanted.app.clone(),
+        action: Action::Update,
+        reasons: BTreeSet::new(),
+        changes: Vec::new(),
+        before: there.cloned(),
+        after: Some(wanted.model.clone()),
+    }
+}
+
+fn steps(decision: Decision, credentials: &BTreeSet<StepId>) -> Vec<Step> {
+    match decision.action {
+        Action::Destroy => {
+            let mut step = step(decision, Part::Main, Op::Secrets(model::Op::Remove));
+            step.risks.insert(Risk::RemovesLogin);
+            step.notes.push("the published credentials are removed; names that nornplan did not write stay".to_owned());
+            vec![step]
+        }
+        Action::Forget => vec![step(decision, Part::Main, Op::State)],
+        Action::Adopt | Action::Record if credentials.is_empty() => vec![step(decision, Part::Main, Op::State)],
+        Action::Create | Action::Update | Action::Replace | Action::Rotate | Action::Adopt | Action::Record => {
+            publish(decision, credentials)
+        }
+    }
+}
+
+fn publish(mut decision: Decision, credentials: &BTreeSet<StepId>) -> Vec<Step> {
+    if decision.action.only_state() {
+        decision.action = Action::Update;
+    }
+    decision.reasons.insert(Reason::Publishes);
+    let mut services: BTreeMap<String, bool> = BTreeMap::new();
+    for credential in credentials {
+        if let Some(service) = ServiceId::of(&credential.address) {
+            // A login that is made anew takes the password that apps have already; one that exists gets a new one.
+            *services.entry(service.to_string()).or_default() |= credential.part == Part::Credential;
+        }
+    }
+    let proved: BTreeSet<String> = services.keys().cloned().collect();
+    let mut publish = step(decision.clone(), Part::Publish, Op::Secrets(model::Op::Publish { proved }));
+    if services.is_empty() {
+        return vec![publish];
+    }
+    let mut stage = step(decision, Part::Stage, Op::Secrets(model::Op::Stage { services: services.clone() }));
+    stage.changes.clear();
+    for one in [&mut stage, &mut publish] {
+        one.sets_credential = true;
+    }
+    let names: Vec<&str> = services.keys().map(String::as_str).collect();
+    publish.notes.push(format!("with the password that is set on {}", names.join(", ")));
+    publish.needs = credentials.iter().cloned().chain([stage.id()]).collect();
+    vec![stage, publish]
+}
+
+fn step(decision: Decision, part: Part, op: Op) -> Step {
+    let Decision { address, app, action, reasons, changes, before, after } = decision;
+    Step {
+        address,
+        part,
+        app,
+        action,
+        reasons,
+        risks: BTreeSet::new(),
+        changes,
+        notes: Vec::new(),
+        before,
+        op,
+        after,
+        sets_credential: false,
+        needs: BTreeSet::new(),
+        exclusive: None,
+        hold: None,
+    }
+}
+
+/// Settles what is staged and published when some logins are held: their passwords are neither staged (a staged one
+/// would explain the next run's rotation, and so pass by consent) nor waited for, if apps have one already. To be
+/// called after [`crate::core::consent::hold`].
+pub fn settle(steps: &mut Vec<Step>) {
+    let mut held: BTreeMap<AppName, BTreeSet<StepId>> = BTreeMap::new();
+    for step in steps.iter().filter(|step| step.sets_credential && !step.runs() && step.address.kind != SECRET) {
+        held.entry(step.app.clone()).or_default().insert(step.id());
+    }
+    let all_held: BTreeSet<StepId> = steps.iter().filter(|step| !step.runs()).map(Step::id).collect();
+    for step in steps.iter_mut().filter(|step| step.address.kind == SECRET) {
+        let Some(held) = held.get(&step.app) else { continue };
+        let services: BTreeSet<ServiceId> = held.iter().filter_map(|id| ServiceId::of(&id.address)).collect();
+        let published = published_in(step.before.as_ref());
+        match &mut step.op {
+            Op::Secrets(model::Op::Stage { services: staged }) => {
+                staged.retain(|name, _| !services.iter().any(|service| service.as_str() == name));
+            }
+            Op::Secrets(model::Op::Publish { proved }) => {
+                let without: BTreeSet<&ServiceId> = services.intersection(&published).collect();
+                proved.retain(|name| !without.iter().any(|service| service.as_str() == name));
+                step.needs.retain(|need| {
+                    !held.contains(need) || ServiceId::of(&need.address).is_none_or(|id| !without.contains(&id))
+                });
+                step.notes.clear();
+                if !step.needs.iter().any(|need| all_held.contains(need)) {
+                    step.hold = None;
+                }
+            }
+            Op::Secrets(model::Op::Remove) | Op::State | Op::Postgres(_) | Op::Valkey(_) | Op::Kafka(_) => {}
+        }
+    }
+    steps.retain(|step| match &step.op {
+        Op::Secrets(model::Op::Stage { services }) => !services.is_empty(),
+        Op::Secrets(model::Op::Publish { proved }) => !proved.is_empty() || !step.changes.is_empty() || !step.runs(),
+        Op::Secrets(model::Op::Remove) | Op::State | Op::Postgres(_) | Op::Valkey(_) | Op::Kafka(_) => true,
+    });
+}
+
+/// The services whose passwords apps have already.
+fn published_in(before: Option<&Model>) -> BTreeSet<ServiceId> {
+    let Some(Model::Secret(published)) = before else { return BTreeSet::new() };
+    published.values.values().flat_map(|value| super::password::services_in(value)).collect()
 }

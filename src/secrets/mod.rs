@@ -1,72 +1,33 @@
 //! Where generated passwords are staged and published.
+//!
+//! A password is staged before it is set on its server, and published after it has been proved there. So a run that is
+//! killed anywhere leaves a published credential that works, or a staged one that the next plan names.
 
+mod desired;
 pub mod diff;
+pub mod dotenv;
+mod env_file;
+mod generate;
 pub mod model;
+mod password;
+pub mod sink;
+#[cfg(test)]
+mod tests;
+mod vault;
 
-use crate::config::Config;
+pub use desired::desired;
+pub use vault::Vault;
+
+use self::model::{Published, SECRET};
 use crate::core::address::{Address, Kind};
 use crate::core::name::AppName;
-use crate::core::reconcile::Wanted;
-use crate::core::secret::Secret;
-use crate::error::Result;
-use crate::services::{ApplyContext, Ask, Check, Limits, Model, Observation, Outcome, Service, ServiceId, Step};
-use crate::spec::model::Specs;
+use crate::error::{Diagnostic, Result};
+use crate::services::{
+    ApplyContext, Ask, Check, Limits, Model, Observation, Observed, Op, Outcome, Service, ServiceId, Step,
+};
 use async_trait::async_trait;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-
-/// The sink of one environment, and what was read from it.
-pub struct Vault {}
-
-impl Vault {
-    /// Opens the sink of the workspace; nothing is read yet.
-    ///
-    /// # Errors
-    /// A sink that is not known.
-    pub fn open(_config: &Config) -> Result<Self> {
-        Ok(Self {})
-    }
-
-    /// The password that was published for an app on a service.
-    ///
-    /// # Errors
-    /// The sink cannot be read.
-    pub fn published(&self, _app: &AppName, _service: ServiceId) -> Result<Option<Secret>> {
-        Ok(None)
-    }
-
-    /// The password that an unfinished run has staged.
-    ///
-    /// # Errors
-    /// The sink cannot be read.
-    pub fn staged(&self, _app: &AppName, _service: ServiceId) -> Result<Option<Secret>> {
-        Ok(None)
-    }
-
-    /// The password to set now: the staged one, else the published one.
-    ///
-    /// # Errors
-    /// The sink cannot be read, or has neither.
-    pub fn password(&self, app: &AppName, service: ServiceId) -> Result<Secret> {
-        let staged = self.staged(app, service)?;
-        staged.or(self.published(app, service)?).ok_or_else(|| {
-            crate::error::Diagnostic::new(
-                crate::error::Kind::Secrets,
-                format!("no password is staged for {app} on {service}"),
-            )
-        })
-    }
-
-    /// Where the secrets are, for people.
-    pub fn describe(&self) -> String {
-        String::new()
-    }
-}
-
-/// What is to be published for every app that has a generated credential or a `[publish]` table.
-pub fn desired(_specs: &Specs, _config: &Config) -> Result<BTreeMap<Address, Wanted<Model>>> {
-    Ok(BTreeMap::new())
-}
 
 /// The sink as a service.
 pub struct Secrets {
@@ -76,6 +37,32 @@ pub struct Secrets {
 impl Secrets {
     pub fn new(vault: Arc<Vault>) -> Self {
         Self { vault }
+    }
+
+    fn observe_one(&self, address: &Address, models: &[Option<&Model>]) -> Result<Option<Model>> {
+        let templates: Vec<&Published> = models.iter().filter_map(|model| published(*model)).collect();
+        Ok(self.vault.observe(&app_of(address)?, &templates)?.map(Model::Secret))
+    }
+
+    fn carry_out(&self, step: &Step) -> Result<()> {
+        match &step.op {
+            Op::Secrets(model::Op::Stage { services }) => {
+                let services = services.iter().filter_map(|(name, renew)| Some((service(name)?, *renew))).collect();
+                self.vault.stage(&step.app, &services)
+            }
+            Op::Secrets(model::Op::Publish { proved }) => match published(step.after.as_ref()) {
+                Some(after) => {
+                    let proved = proved.iter().filter_map(|name| service(name)).collect();
+                    self.vault.publish(&step.app, published(step.before.as_ref()), after, &proved)
+                }
+                None => Err(not_ours(step)),
+            },
+            Op::Secrets(model::Op::Remove) => match published(step.before.as_ref()) {
+                Some(before) => self.vault.remove(&step.app, before),
+                None => Err(not_ours(step)),
+            },
+            Op::State | Op::Postgres(_) | Op::Valkey(_) | Op::Kafka(_) => Err(not_ours(step)),
+        }
     }
 }
 
@@ -89,23 +76,75 @@ impl Service for Secrets {
         self.vault.describe()
     }
 
-    async fn observe(&self, _ask: &Ask) -> Result<Observation> {
-        Ok(Observation::default())
+    async fn observe(&self, ask: &Ask) -> Result<Observation> {
+        let mut observation = Observation { endpoint: self.endpoint(), ..Observation::default() };
+        for address in ask.addresses().into_iter().filter(|address| address.kind == SECRET) {
+            let wanted = ask.wanted.get(address).map(|wanted| &wanted.model);
+            let applied = ask.applied.get(address).map(|applied| &applied.model);
+            if let Some(model) = self.observe_one(address, &[wanted, applied])? {
+                observation.resources.insert(address.clone(), Observed::plain(model));
+            }
+        }
+        Ok(observation)
     }
 
-    async fn read(&self, _addresses: &BTreeSet<Address>, _steps: &[&Step]) -> Result<BTreeMap<Address, Model>> {
-        Ok(BTreeMap::new())
+    async fn read(&self, addresses: &BTreeSet<Address>, steps: &[&Step]) -> Result<BTreeMap<Address, Model>> {
+        let mut models = BTreeMap::new();
+        for address in addresses {
+            let of_it = steps.iter().filter(|step| step.address == *address);
+            let known: Vec<Option<&Model>> =
+                of_it.flat_map(|step| [step.after.as_ref(), step.before.as_ref()]).collect();
+            if let Some(model) = self.observe_one(address, &known)? {
+                models.insert(address.clone(), model);
+            }
+        }
+        Ok(models)
     }
 
-    async fn apply(&self, _steps: &[&Step], _context: &ApplyContext) -> Vec<Outcome> {
-        Vec::new()
+    async fn apply(&self, steps: &[&Step], _context: &ApplyContext) -> Vec<Outcome> {
+        steps
+            .iter()
+            .map(|step| match self.carry_out(step) {
+                Ok(()) => Outcome::done(),
+                Err(error) => Outcome::failed(error),
+            })
+            .collect()
     }
 
     fn limits(&self, _kind: &Kind) -> Limits {
-        Limits { batch: 1, in_flight: 1 }
+        Limits { batch: 16, in_flight: 1 }
     }
 
     async fn examine(&self) -> Vec<Check> {
-        Vec::new()
+        self.vault.examine()
     }
+}
+
+fn published(model: Option<&Model>) -> Option<&Published> {
+    match model {
+        Some(Model::Secret(published)) => Some(published),
+        Some(
+            Model::PostgresRole(_)
+            | Model::PostgresDatabase(_)
+            | Model::PostgresGrant(_)
+            | Model::ValkeyUser(_)
+            | Model::KafkaUser(_)
+            | Model::KafkaTopic(_)
+            | Model::KafkaAcl(_),
+        )
+        | None => None,
+    }
+}
+
+fn service(name: &str) -> Option<ServiceId> {
+    ServiceId::ALL.into_iter().find(|service| service.as_str() == name)
+}
+
+fn app_of(address: &Address) -> Result<AppName> {
+    AppName::new(address.name.as_str()).map_err(|error| Diagnostic::new(crate::error::Kind::Secrets, error))
+}
+
+fn not_ours(step: &Step) -> Diagnostic {
+    Diagnostic::new(crate::error::Kind::Plan, format!("{} is no step on secrets", step.id()))
+        .hint("this plan was not made by nornplan; make a new one")
 }

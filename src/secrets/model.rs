@@ -3,9 +3,12 @@
 use crate::core::address::{Address, Kind};
 use crate::core::change::{Field, Resource};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 pub const SECRET: Kind = Kind::new("secret");
+
+/// How an observed value stands that is not the wanted one; the value itself is never shown.
+pub const ANOTHER_VALUE: &str = "(another value)";
 
 /// The values that an app finds in its environment. Passwords stand as `{pg.password}`, `{kv.password}`,
 /// `{kafka.password}`; everything else is filled in.
@@ -31,8 +34,9 @@ pub enum Op {
     /// (renew) is set,
     /// the published one; else a generated one.
     Stage { services: BTreeMap<String, bool> },
-    /// Promotes what is staged and writes all values in one go.
-    Publish,
+    /// Writes all values in one go. `proved` names the services whose staged passwords are promoted: those that steps
+    /// before this one have set.
+    Publish { proved: BTreeSet<String> },
     /// Removes all that is published for the app.
     Remove,
 }

@@ -96,6 +96,22 @@ impl Resource for Model {
     }
 }
 
+impl Model {
+    /// Whether this is a login whose password nornplan generates and publishes.
+    pub fn generates_password(&self) -> bool {
+        match self {
+            Self::PostgresRole(role) => role.credential == Some(postgres::model::Credential::Generate),
+            Self::ValkeyUser(user) => user.generated == Some(true),
+            Self::KafkaUser(user) => user.generated == Some(true),
+            Self::PostgresDatabase(_)
+            | Self::PostgresGrant(_)
+            | Self::KafkaTopic(_)
+            | Self::KafkaAcl(_)
+            | Self::Secret(_) => false,
+        }
+    }
+}
+
 /// What a step does on its service; the managed fields stand in the step's `before` and `after`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "on", content = "do", rename_all = "snake_case")]
@@ -333,6 +349,23 @@ pub fn connect(
         ServiceId::Valkey => Box::new(valkey::Valkey::new(&config.valkey)?),
         ServiceId::Kafka => Box::new(kafka::Kafka::new(&config.kafka)?),
         ServiceId::Secrets => Box::new(secrets::Secrets::new(vault.clone())),
+    })
+}
+
+/// Everything that the infraspecs declare on one service.
+///
+/// # Errors
+/// A `[publish]` template that cannot be filled in.
+pub fn desired(
+    id: ServiceId,
+    specs: &crate::spec::model::Specs,
+    config: &crate::config::Config,
+) -> Result<BTreeMap<Address, Wanted<Model>>> {
+    Ok(match id {
+        ServiceId::Postgres => postgres::desired::desired(specs, &config.postgres),
+        ServiceId::Valkey => valkey::desired::desired(specs, &config.valkey),
+        ServiceId::Kafka => kafka::desired::desired(specs, &config.kafka),
+        ServiceId::Secrets => secrets::desired(specs, config)?,
     })
 }
 

@@ -1,14 +1,85 @@
 //! Infraspecs: two notations, one model.
+//!
+//! ```text
+//! discover -> source -> toml | yaml -> node -> norn -> overlay -> read -> resolve -> overlap -> model
+//! files       text      one tree of spans      our keys, layers   typed   defaults   cross-app
+//! ```
 
+pub mod claims;
+pub mod discover;
+pub mod fields;
+pub mod file;
 pub mod model;
+pub mod names;
+pub mod node;
+pub mod norn;
+pub mod overlap;
+pub mod overlay;
+pub mod publish;
+pub mod read;
+pub mod resolve;
+pub mod source;
+pub mod suggest;
+pub mod template;
+pub mod toml;
+pub mod topic;
+pub mod units;
+pub mod yaml;
 
 use crate::config::Config;
-use crate::error::Diagnostic;
+use crate::core::name::AppName;
+use crate::error::{Diagnostic, Place};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Finds, loads, resolves and cross-checks all infraspecs of a workspace. No service is contacted.
 ///
 /// # Errors
-/// All errors of all files at once.
-pub fn load(_config: &Config) -> Result<model::Specs, Vec<Diagnostic>> {
-    Ok(model::Specs::default())
+/// All errors of all files at once, in the order of their places, none twice.
+pub fn load(config: &Config) -> Result<model::Specs, Vec<Diagnostic>> {
+    let mut errors = Vec::new();
+    let mut loaded = Vec::new();
+    let mut broken = overlap::Broken::default();
+    let mut unmanaged: BTreeMap<&str, BTreeSet<AppName>> = BTreeMap::new();
+    for found in discover::discover(config, &mut errors) {
+        let file = file::load(&found, config);
+        match file.name {
+            Some(name) if file.errors.is_empty() => {
+                for path in file.unmanaged {
+                    unmanaged.entry(path).or_default().insert(name.clone());
+                }
+            }
+            Some(name) => {
+                broken.names.insert(name);
+            }
+            None => broken.nameless = true,
+        }
+        loaded.extend(file.loaded);
+        errors.extend(file.errors);
+    }
+    errors.extend(overlap::check(&loaded, &broken));
+    if !errors.is_empty() {
+        return Err(in_order(errors));
+    }
+    let notes = unmanaged.into_iter().map(|(path, apps)| {
+        let apps: Vec<&str> = apps.iter().map(AppName::as_str).collect();
+        format!("{path} is not managed yet ({})", apps.join(", "))
+    });
+    let notes = notes.collect();
+    let apps = loaded.into_iter().map(|one| (one.app.name.clone(), one.app)).collect();
+    Ok(model::Specs { apps, notes })
+}
+
+/// The layers of one file are read once for each environment, so the same error can come more than once.
+fn in_order(mut errors: Vec<Diagnostic>) -> Vec<Diagnostic> {
+    let key = |error: &Diagnostic| {
+        let (file, line, column) = match &error.place {
+            Some(Place::Text { file, line, column, .. }) => (file.clone(), *line, *column),
+            Some(Place::File(file)) => (file.clone(), 0, 0),
+            Some(Place::Server { .. }) | None => (std::path::PathBuf::new(), 0, 0),
+        };
+        (file, line, column, error.message.clone())
+    };
+    errors.sort_by_cached_key(key);
+    errors.dedup_by(|one, other| one.place == other.place && one.message == other.message);
+    errors
 }

@@ -4,6 +4,8 @@ use crate::core::name::AppName;
 use crate::error::Place;
 use crate::services::postgres::model::Credential;
 use crate::services::valkey::model::Access as KvAccess;
+use serde::Serialize;
+use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// All infraspecs of a workspace.
@@ -15,20 +17,30 @@ pub struct Specs {
 }
 
 /// One app.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize)]
 pub struct App {
     pub name: AppName,
     /// Where it says its name.
+    #[serde(skip)]
     pub place: Place,
     pub postgres: Option<Postgres>,
     pub kv: Option<Kv>,
     pub events: Option<Events>,
-    /// More names for the app's environment, by template (`{pg.user}` and so on; checked by `secrets::template`).
+    /// More names for the app's environment, by template (`{pg.user}` and so on; checked by [`crate::spec::publish`]).
     pub publish: BTreeMap<String, String>,
     pub prevent_destroy: bool,
 }
 
-#[derive(Clone, Debug, PartialEq)]
+impl App {
+    /// sha256 (hex) of what the infraspec means: the same however it is written and wherever it lies.
+    pub fn digest(&self) -> String {
+        // Sorted maps of texts and numbers: serialising them cannot fail.
+        let canonical = serde_json::to_vec(self).unwrap_or_default();
+        Sha256::digest(canonical).iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Postgres {
     /// At least one. The first is `DATABASE_URL`.
     pub databases: Vec<String>,
@@ -43,7 +55,7 @@ pub struct Postgres {
     pub credential: Credential,
 }
 
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Kv {
     pub namespace: String,
     pub user: String,
@@ -53,7 +65,7 @@ pub struct Kv {
     pub credential: Credential,
 }
 
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Events {
     pub topics: Vec<Topic>,
     pub user: String,
@@ -66,7 +78,7 @@ pub struct Events {
     pub credential: Credential,
 }
 
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Topic {
     pub name: String,
     pub partitions: Option<i32>,

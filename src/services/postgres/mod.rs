@@ -1,26 +1,43 @@
-//! Postgres as a service.
+//! PostgreSQL as a service: roles, databases, and who may do what in them.
 
+mod apply;
+mod catalog;
+mod connect;
+mod credential;
 pub mod desired;
 pub mod diff;
+mod drop;
+mod edges;
+mod examine;
+mod membership;
 pub mod model;
+mod observe;
+mod problem;
+mod scope;
+mod shape;
+mod sql;
 
 use super::{ApplyContext, Ask, Check, Limits, Model, Observation, Outcome, Service, ServiceId, Step};
 use crate::config::PostgresConfig;
 use crate::core::address::{Address, Kind};
 use crate::error::Result;
 use async_trait::async_trait;
+use connect::Connector;
+use model::{Op as Do, ROLE};
+use scope::Scope;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// A Postgres that is contacted when it is first asked something.
+/// A PostgreSQL that is contacted when it is first asked something.
+#[derive(Debug)]
 pub struct Postgres {
-    config: PostgresConfig,
+    connector: Connector,
 }
 
 impl Postgres {
     /// # Errors
     /// A configuration that cannot be used.
     pub fn new(config: &PostgresConfig) -> Result<Self> {
-        Ok(Self { config: config.clone() })
+        Ok(Self { connector: Connector::new(config.clone()) })
     }
 }
 
@@ -31,26 +48,49 @@ impl Service for Postgres {
     }
 
     fn endpoint(&self) -> String {
-        self.config.endpoint()
+        self.connector.config.endpoint()
     }
 
-    async fn observe(&self, _ask: &Ask) -> Result<Observation> {
-        Ok(Observation::default())
+    async fn observe(&self, ask: &Ask) -> Result<Observation> {
+        Ok(observe::observe(&self.connector, ask).await?)
     }
 
-    async fn read(&self, _addresses: &BTreeSet<Address>, _steps: &[&Step]) -> Result<BTreeMap<Address, Model>> {
-        Ok(BTreeMap::new())
+    async fn read(&self, addresses: &BTreeSet<Address>, steps: &[&Step]) -> Result<BTreeMap<Address, Model>> {
+        let steps = || steps.iter().filter(|step| addresses.contains(&step.address));
+        let ends = steps().flat_map(|step| step.before.iter().chain(&step.after).map(|model| (&step.address, model)));
+        let mut scope = Scope::of(ends);
+        for step in steps() {
+            if let (
+                super::Op::Postgres(Do::SetGrant { user } | Do::RevokeGrant { user }),
+                Some(Model::PostgresGrant(grant)),
+            ) = (&step.op, step.after.as_ref().or(step.before.as_ref()))
+            {
+                scope.creators.insert(grant.database.clone(), user.clone());
+            }
+        }
+        let mut now = observe::now(&self.connector, &scope).await?;
+        for step in steps() {
+            if let Some(model) = now.get_mut(&step.address) {
+                shape::as_planned(model, step);
+            }
+        }
+        Ok(now)
     }
 
-    async fn apply(&self, _steps: &[&Step], _context: &ApplyContext) -> Vec<Outcome> {
-        Vec::new()
+    async fn apply(&self, steps: &[&Step], context: &ApplyContext) -> Vec<Outcome> {
+        let mut outcomes = Vec::with_capacity(steps.len());
+        for step in steps {
+            outcomes.push(apply::apply(&self.connector, step, context).await);
+        }
+        outcomes
     }
 
-    fn limits(&self, _kind: &Kind) -> Limits {
-        Limits { batch: 1, in_flight: 1 }
+    fn limits(&self, kind: &Kind) -> Limits {
+        let batch = if *kind == ROLE { 20 } else { 1 };
+        Limits { batch, in_flight: 4 }
     }
 
     async fn examine(&self) -> Vec<Check> {
-        Vec::new()
+        examine::examine(&self.connector).await
     }
 }

@@ -140,7 +140,10 @@ pub enum Op {
     SetPassword,
     DropRole,
     CreateDatabase,
-    AlterDatabase,
+    /// `user` keeps its access while the owner changes.
+    AlterDatabase {
+        user: String,
+    },
     DropDatabase,
     /// Makes the privileges of one role in one database exactly the wanted ones. `user` makes the tables.
     SetGrant {

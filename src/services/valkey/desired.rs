@@ -1,13 +1,42 @@
 //! What infraspecs want of Valkey.
 
+use super::model::{User, user_address};
 use crate::config::ValkeyConfig;
 use crate::core::address::Address;
 use crate::core::reconcile::Wanted;
 use crate::services::Model;
-use crate::spec::model::Specs;
-use std::collections::BTreeMap;
+use crate::services::postgres::model::Credential;
+use crate::spec::model::{App, Kv, Specs};
+use std::collections::{BTreeMap, BTreeSet};
 
-/// Every resource that the infraspecs declare here.
-pub fn desired(_specs: &Specs, _config: &ValkeyConfig) -> BTreeMap<Address, Wanted<Model>> {
-    BTreeMap::new()
+/// Every resource that the infraspecs declare here, in declared form: the rules depend on the server.
+pub fn desired(specs: &Specs, _config: &ValkeyConfig) -> BTreeMap<Address, Wanted<Model>> {
+    let users = specs.apps.values().filter_map(|app| app.kv.as_ref().map(|kv| (app, kv)));
+    users
+        .map(|(app, kv)| {
+            let model = Model::ValkeyUser(declared(app, kv, specs));
+            (user_address(&kv.user), Wanted { app: app.name.clone(), model })
+        })
+        .collect()
+}
+
+fn declared(app: &App, kv: &Kv, specs: &Specs) -> User {
+    // The owner of a namespace says who may read it, and the reader's user is what carries the right.
+    let opened = specs.apps.values().filter_map(|owner| owner.kv.as_ref()).filter(|kv| kv.readers.contains(&app.name));
+    User {
+        name: kv.user.clone(),
+        access: Some(kv.access),
+        namespace: Some(kv.namespace.clone()),
+        reads: Some(opened.map(|owner| (owner.namespace.clone(), owner.db)).collect()),
+        db: Some(kv.db),
+        generated: Some(kv.credential == Credential::Generate),
+        enabled: true,
+        nopass: false,
+        keys: None,
+        channels: None,
+        databases: None,
+        commands: None,
+        selectors: None,
+        uneven_nodes: BTreeSet::new(),
+    }
 }

@@ -1,8 +1,192 @@
 //! The steps that bring Valkey where the specs want it: pure.
 
-use crate::services::{DiffInput, Step};
+use super::model::{Op as UserOp, USER, User};
+use super::presets::{Server, expand};
+use super::words;
+use crate::core::address::Address;
+use crate::core::reconcile::{Applied, Wanted, reconcile};
+use crate::core::step::{Action, Hold, Part, Reason, Risk, StepId};
+use crate::secrets::model::secret_address;
+use crate::services::{Decision, DiffInput, Model, Observed, Op, Step, rotation_reason};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Decides every step from what was read.
-pub fn diff(_input: DiffInput<'_>) -> Vec<Step> {
-    Vec::new()
+pub fn diff(input: DiffInput<'_>) -> Vec<Step> {
+    let server: Option<Server> = serde_json::from_value(input.observation.server.clone()).ok();
+    let server = server.as_ref();
+    let wanted: BTreeMap<Address, Wanted<Model>> = input
+        .wanted
+        .iter()
+        .filter_map(|(address, wanted)| {
+            let declared = user_of(&wanted.model)?;
+            let there = input.observation.resources.get(address);
+            let model = Model::ValkeyUser(meant(declared, there, server));
+            Some((address.clone(), Wanted { app: wanted.app.clone(), model }))
+        })
+        .collect();
+    let ours: BTreeMap<Address, Applied<Model>> =
+        input.applied.iter().filter(|(address, _)| address.kind == USER).map(|(a, b)| (a.clone(), b.clone())).collect();
+    let observed: BTreeMap<Address, Model> = input
+        .observation
+        .resources
+        .iter()
+        .filter(|(address, _)| address.kind == USER)
+        .map(|(address, observed)| (address.clone(), observed.model.clone()))
+        .collect();
+    let decisions = reconcile(&wanted, &observed, &ours);
+    let mut steps: Vec<Step> = decisions.into_iter().map(|decision| step(decision, server)).collect();
+    let set: BTreeSet<Address> =
+        steps.iter().filter(|step| step.sets_credential).map(|step| step.address.clone()).collect();
+    let changing: BTreeSet<StepId> = steps.iter().map(Step::id).collect();
+    for (address, wanted) in wanted.iter().filter(|(address, _)| !set.contains(*address)) {
+        let Some(there) = input.observation.resources.get(address) else { continue };
+        let asked = input.rotate.contains(&wanted.app);
+        if !generated(&wanted.model) {
+            continue;
+        }
+        if let Some(reason) = rotation_reason(there.credential, asked) {
+            steps.push(rotation(address, wanted, there, reason, &changing, server));
+        }
+    }
+    steps.sort_by_key(Step::id);
+    steps
 }
+
+fn user_of(model: &Model) -> Option<&User> {
+    match model {
+        Model::ValkeyUser(user) => Some(user),
+        Model::PostgresRole(_)
+        | Model::PostgresDatabase(_)
+        | Model::PostgresGrant(_)
+        | Model::KafkaUser(_)
+        | Model::KafkaTopic(_)
+        | Model::KafkaAcl(_)
+        | Model::Secret(_) => None,
+    }
+}
+
+fn generated(model: &Model) -> bool {
+    user_of(model).is_some_and(|user| user.generated == Some(true))
+}
+
+/// The declared user with its rules on this server. Whether it has a password is not ours to say if people keep it.
+fn meant(declared: &User, there: Option<&Observed>, server: Option<&Server>) -> User {
+    let mut user = server.map_or_else(|| declared.clone(), |server| expand(declared, server));
+    if declared.generated == Some(false)
+        && let Some(there) = there.and_then(|there| user_of(&there.model))
+    {
+        user.nopass = there.nopass;
+    }
+    user
+}
+
+fn step(decision: Decision, server: Option<&Server>) -> Step {
+    let Decision { address, app, action, reasons, changes, before, after } = decision;
+    let (there, wanted) = (before.as_ref().and_then(user_of), after.as_ref().and_then(user_of));
+    let mut risks = BTreeSet::new();
+    let mut notes = Vec::new();
+    let ours = after.as_ref().is_some_and(generated);
+    let mut sets_credential = false;
+    let op = match action {
+        Action::Create => {
+            sets_credential = ours;
+            if !ours {
+                notes.push("nornplan sets no password for it: nobody can sign in as it until somebody does".to_owned());
+            }
+            Op::Valkey(UserOp::SetUser)
+        }
+        Action::Update | Action::Replace => {
+            if let (Some(there), Some(wanted)) = (there, wanted) {
+                // Whoever signs in with just any password today must have the right one afterwards.
+                sets_credential = ours && there.nopass;
+                let told = words::tell(there, wanted, server.map(|server| &server.catalogue));
+                risks.extend(told.risks);
+                notes.extend(told.notes);
+            }
+            Op::Valkey(UserOp::SetUser)
+        }
+        Action::Destroy => {
+            risks.insert(Risk::RemovesLogin);
+            notes.push("whoever is signed in as it is cut off; its keys stay".to_owned());
+            Op::Valkey(UserOp::DelUser)
+        }
+        Action::Rotate => Op::Valkey(UserOp::SetPassword),
+        Action::Adopt | Action::Forget | Action::Record => Op::State,
+    };
+    let needs = if sets_credential { stage(app.as_str()) } else { BTreeSet::new() };
+    let hold = blocked(&address, action, server);
+    Step {
+        address,
+        part: Part::Main,
+        app,
+        action,
+        reasons,
+        risks,
+        changes,
+        notes,
+        before,
+        op,
+        after,
+        sets_credential,
+        needs,
+        exclusive: None,
+        hold,
+    }
+}
+
+fn rotation(
+    address: &Address,
+    wanted: &Wanted<Model>,
+    there: &Observed,
+    reason: Reason,
+    changing: &BTreeSet<StepId>,
+    server: Option<&Server>,
+) -> Step {
+    let mut needs = stage(wanted.app.as_str());
+    let main = StepId::main(address.clone());
+    let mut before = there.model.clone();
+    if changing.contains(&main) {
+        needs.insert(main);
+        before = wanted.model.clone();
+    }
+    Step {
+        address: address.clone(),
+        part: Part::Credential,
+        app: wanted.app.clone(),
+        action: Action::Rotate,
+        reasons: BTreeSet::from([reason]),
+        risks: BTreeSet::from([Risk::Interrupts]),
+        changes: Vec::new(),
+        notes: vec!["connections stay; whoever signs in anew needs the published password".to_owned()],
+        before: Some(before),
+        op: Op::Valkey(UserOp::SetPassword),
+        after: Some(wanted.model.clone()),
+        sets_credential: true,
+        needs,
+        exclusive: None,
+        hold: blocked(address, Action::Rotate, server),
+    }
+}
+
+fn stage(app: &str) -> BTreeSet<StepId> {
+    BTreeSet::from([StepId { address: secret_address(app), part: Part::Stage }])
+}
+
+/// What cannot be done here, whoever consents.
+fn blocked(address: &Address, action: Action, server: Option<&Server>) -> Option<Hold> {
+    let server = server.filter(|_| !action.only_state())?;
+    let call = if action == Action::Destroy { "acl|deluser" } else { "acl|setuser" };
+    let reason = if address.name == "default" || address.name == server.admin {
+        format!("{} is the user that nornplan or everybody signs in as: it is never changed", address.name)
+    } else if !server.catalogue.commands.contains(call) {
+        let call = call.replace('|', " ").to_uppercase();
+        format!("this server has no {call}: managed offerings have users made in their own console")
+    } else {
+        return None;
+    };
+    Some(Hold::Blocked { reason })
+}
+
+#[cfg(test)]
+#[path = "diff_tests.rs"]
+mod tests;

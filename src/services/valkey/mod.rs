@@ -1,26 +1,47 @@
-//! Valkey as a service.
+//! Valkey as a service: users whose rules isolate, on every node.
 
+pub mod acl;
+pub mod apply;
+mod connect;
 pub mod desired;
 pub mod diff;
+mod errors;
+mod examine;
 pub mod model;
+mod observe;
+pub mod presets;
+mod wire;
+mod words;
 
-use super::{ApplyContext, Ask, Check, Limits, Model, Observation, Outcome, Service, ServiceId, Step};
+use super::{ApplyContext, Ask, Check, Limits, Model, Observation, Outcome, Service, ServiceId, Step, Verdict};
 use crate::config::ValkeyConfig;
 use crate::core::address::{Address, Kind};
-use crate::error::Result;
+use crate::error::{Diagnostic, Kind as ErrorKind, Result};
 use async_trait::async_trait;
+use connect::Nodes;
+use model::USER;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A Valkey that is contacted when it is first asked something.
 pub struct Valkey {
-    config: ValkeyConfig,
+    endpoint: String,
+    nodes: Nodes,
 }
 
 impl Valkey {
     /// # Errors
     /// A configuration that cannot be used.
     pub fn new(config: &ValkeyConfig) -> Result<Self> {
-        Ok(Self { config: config.clone() })
+        if !config.sentinels.is_empty() {
+            return Err(Diagnostic::new(ErrorKind::Config, "sentinels cannot be asked for the primary yet")
+                .hint("name the primary by `host` and `port` under [valkey]: its replicas are found through it"));
+        }
+        Ok(Self { endpoint: config.endpoint(), nodes: Nodes::new(config) })
+    }
+
+    /// [`Service::apply`], with the passwords from anywhere.
+    pub async fn carry_out(&self, steps: &[&Step], password: apply::PasswordOf<'_>) -> Vec<Outcome> {
+        apply::apply(&self.nodes, steps, password).await
     }
 }
 
@@ -31,26 +52,54 @@ impl Service for Valkey {
     }
 
     fn endpoint(&self) -> String {
-        self.config.endpoint()
+        self.endpoint.clone()
     }
 
-    async fn observe(&self, _ask: &Ask) -> Result<Observation> {
-        Ok(Observation::default())
+    async fn observe(&self, ask: &Ask) -> Result<Observation> {
+        let nodes = self.nodes.all().await?;
+        let seen = observe::look(&nodes, ask).await?;
+        let server = observe::server(&seen);
+        Ok(Observation {
+            endpoint: self.endpoint.clone(),
+            identity: Some(self.endpoint.clone()),
+            version: Some(server.describe()),
+            server: serde_json::to_value(&server).unwrap_or_default(),
+            resources: observe::resources(&seen, ask),
+            notices: observe::notices(&seen, ask),
+        })
     }
 
-    async fn read(&self, _addresses: &BTreeSet<Address>, _steps: &[&Step]) -> Result<BTreeMap<Address, Model>> {
-        Ok(BTreeMap::new())
+    async fn read(&self, addresses: &BTreeSet<Address>, steps: &[&Step]) -> Result<BTreeMap<Address, Model>> {
+        let nodes = self.nodes.all().await?;
+        let users = || addresses.iter().filter(|address| address.kind == USER);
+        let seen = observe::look_again(&nodes, &users().map(|address| address.name.clone()).collect(), steps).await?;
+        let declared = |address: &Address| {
+            let after = steps.iter().filter(|step| step.address == *address).find_map(|step| step.after.as_ref());
+            match after {
+                Some(Model::ValkeyUser(user)) => Some(user),
+                Some(_) | None => None,
+            }
+        };
+        let there = users().filter_map(|address| {
+            let user = observe::user(&seen, &address.name, declared(address))?;
+            Some((address.clone(), Model::ValkeyUser(user)))
+        });
+        Ok(there.collect())
     }
 
-    async fn apply(&self, _steps: &[&Step], _context: &ApplyContext) -> Vec<Outcome> {
-        Vec::new()
+    async fn apply(&self, steps: &[&Step], context: &ApplyContext) -> Vec<Outcome> {
+        self.carry_out(steps, &|app| context.vault.password(app, ServiceId::Valkey)).await
     }
 
     fn limits(&self, _kind: &Kind) -> Limits {
-        Limits { batch: 1, in_flight: 1 }
+        Limits { batch: 200, in_flight: 1 }
     }
 
     async fn examine(&self) -> Vec<Check> {
-        Vec::new()
+        let looked = async { observe::look(&self.nodes.all().await?, &Ask::default()).await }.await;
+        match looked {
+            Ok(seen) => examine::checks(&seen),
+            Err(error) => vec![Check { verdict: Verdict::Bad, what: error.to_string(), hint: error.hint }],
+        }
     }
 }

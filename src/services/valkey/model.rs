@@ -3,7 +3,7 @@
 use crate::core::address::{Address, Kind};
 use crate::core::change::{Field, Resource};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 pub const USER: Kind = Kind::new("valkey.user");
 
@@ -28,9 +28,9 @@ pub struct User {
     /// Declared only: the keys and channels start with `<namespace>:`.
     #[serde(default)]
     pub namespace: Option<String>,
-    /// Declared only: namespaces of other apps that this one may read.
+    /// Declared only: namespaces of other apps that this one may read, each with its database number.
     #[serde(default)]
-    pub reads: Option<BTreeSet<String>>,
+    pub reads: Option<BTreeMap<String, u32>>,
     /// Declared only: the database number, also published.
     #[serde(default)]
     pub db: Option<u32>,
@@ -40,12 +40,16 @@ pub struct User {
     pub enabled: bool,
     /// `nopass`: any password is accepted.
     pub nopass: bool,
-    /// Key patterns (`~p`, `%R~p`), channel patterns, database rules. Unknown in a desired model until the server's
-    /// version is known (see `presets::expand`).
+    /// Key patterns (`~p`, `%R~p`). Like the rules below, unknown in a desired model until the server's version is
+    /// known (see `presets::expand`).
     #[serde(default)]
     pub keys: Option<BTreeSet<String>>,
+    /// Channel patterns (`&p`).
     #[serde(default)]
     pub channels: Option<BTreeSet<String>>,
+    /// `alldbs`, `resetdbs` or `db=0,2`; unknown where the server has no such rules.
+    #[serde(default)]
+    pub databases: Option<String>,
     /// Canonical command rules, in order.
     #[serde(default)]
     pub commands: Option<Vec<String>>,
@@ -70,6 +74,7 @@ impl Resource for User {
             nopass,
             keys,
             channels,
+            databases,
             commands,
             selectors,
             uneven_nodes,
@@ -84,6 +89,7 @@ impl Resource for User {
             Field::new("nopass", nopass),
             Field::maybe("keys", keys.as_ref()).expanded(),
             Field::maybe("channels", channels.as_ref()).expanded(),
+            Field::maybe("databases", databases.as_ref()).expanded(),
             Field::maybe("commands", commands.as_ref()).expanded(),
             Field::maybe("selectors", selectors.as_ref()).expanded(),
             Field::new("uneven_nodes", uneven_nodes),

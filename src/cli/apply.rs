@@ -1,0 +1,252 @@
+//! `nornplan apply`, and what `destroy` and `rotate` share with it.
+
+use super::args::{ConsentArgs, LookArgs, ScopeArgs, WriteArgs};
+use super::signals::Interrupts;
+use super::workspace::{self, Request, Workspace};
+use super::{Errors, Global, output, saved};
+use crate::core::consent::{self, Consent};
+use crate::core::step::{Hold, StepId};
+use crate::error::{Diagnostic, Exit, Kind};
+use crate::exec::{self, Job, Listener};
+use crate::render::{self, Style};
+use crate::scope::Scope;
+use crate::services::{ApplyContext, Ask, Outcome, Plan, ServiceId, Step};
+use crate::spec::model::Specs;
+use crate::state::{Event, LockedStore, Store};
+use std::collections::BTreeMap;
+use std::io::IsTerminal;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+/// Plan, show, ask, and carry it out
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:
+  nornplan apply
+  nornplan apply --auto-approve --app cafe-backend
+  nornplan apply plan.json              exactly what was saved, without asking and without planning again
+  nornplan apply --allow-destroy postgres.database.old_db
+
+Exit: 0 done, 1 something failed, 130 or 143 interrupted")]
+pub struct Args {
+    /// A plan that `nornplan plan --out FILE` saved
+    #[arg(value_name = "PLANFILE")]
+    plan: Option<PathBuf>,
+    #[command(flatten)]
+    scope: ScopeArgs,
+    #[command(flatten)]
+    consent: ConsentArgs,
+    #[command(flatten)]
+    look: LookArgs,
+    #[command(flatten)]
+    write: WriteArgs,
+}
+
+pub async fn run(global: &Global, args: &Args) -> super::Outcome {
+    if let Some(file) = &args.plan {
+        if !args.scope.is_empty() {
+            return Err(Diagnostic::new(Kind::Usage, "--app and --service do not go with a saved plan")
+                .hint("a saved plan is carried out as it is; narrow it when it is made")
+                .into());
+        }
+        return carry_out_saved(global, file, args).await;
+    }
+    let workspace = Workspace::open(global)?;
+    let specs = workspace::specs(&workspace.config)?;
+    let run = Run {
+        specs: &specs,
+        scope: args.scope.scope(),
+        consent: args.consent.consent(),
+        look: &args.look,
+        write: &args.write,
+    };
+    converge(&workspace, &run).await
+}
+
+/// What to bring about, and how.
+pub struct Run<'a> {
+    pub specs: &'a Specs,
+    pub scope: Scope,
+    pub consent: Consent,
+    pub look: &'a LookArgs,
+    pub write: &'a WriteArgs,
+}
+
+/// Takes the lock, plans, shows, asks and carries it out.
+pub async fn converge(workspace: &Workspace, run: &Run<'_>) -> super::Outcome {
+    run.write.check()?;
+    let interrupts = Interrupts::listen()?;
+    let mut store = lock(workspace, run.write)?;
+    let request = Request {
+        specs: run.specs,
+        scope: &run.scope,
+        consent: &run.consent,
+        document: store.document(),
+        depth: run.look.depth(),
+        wait: run.look.wait(),
+    };
+    let planned = tokio::select! {
+        planned = workspace.plan(&request) => planned?,
+        () = interrupts.stop.cancelled() => return Ok(interrupted(&interrupts)),
+    };
+    output::result(&render::text::plan(&planned.plan, &Style::of_stdout()));
+    if !planned.errors.is_empty() {
+        output::message("The plan is incomplete, so nothing was applied.");
+        return Err(planned.errors.into());
+    }
+    if planned.plan.runnable().next().is_none() {
+        store.finish()?;
+        return Ok(Exit::Done);
+    }
+    if !run.write.auto_approve {
+        let question = format!("Carry this out in environment {:?}?", planned.plan.environment);
+        let answer = tokio::task::spawn_blocking(move || output::ask(&question));
+        let yes = tokio::select! {
+            answer = answer => answer.unwrap_or(false),
+            () = interrupts.stop.cancelled() => return Ok(interrupted(&interrupts)),
+        };
+        if !yes {
+            output::message("Nothing was applied.");
+            return Ok(Exit::Failed);
+        }
+    }
+    carry_out(workspace, &planned.plan, &mut store, run.write, &interrupts).await
+}
+
+fn lock(workspace: &Workspace, write: &WriteArgs) -> Result<LockedStore, Errors> {
+    let command: Vec<String> = std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect();
+    Ok(Store::lock(&workspace.config, write.lock_timeout.unwrap_or_default(), &command.join(" "))?)
+}
+
+fn interrupted(interrupts: &Interrupts) -> Exit {
+    output::message("Interrupted; nothing was applied.");
+    Exit::Interrupted(interrupts.heard().unwrap_or(2))
+}
+
+impl Listener for render::progress::Progress {
+    fn started(&self, steps: &[&Step]) {
+        let ids: Vec<StepId> = steps.iter().map(|step| step.id()).collect();
+        if let Some(first) = steps.first() {
+            Self::started(self, &ids, first.action);
+        }
+    }
+
+    fn finished(&self, step: &Step, outcome: &Outcome) {
+        Self::finished(self, &step.id(), outcome);
+    }
+}
+
+async fn carry_out(
+    workspace: &Workspace,
+    plan: &Plan,
+    store: &mut LockedStore,
+    write: &WriteArgs,
+    interrupts: &Interrupts,
+) -> super::Outcome {
+    if plan.runnable().any(|step| ServiceId::of(&step.address) == Some(ServiceId::Secrets)) {
+        workspace.vault.claim(&store.document().lineage)?;
+    }
+    let servers: Vec<Event> = plan
+        .services
+        .iter()
+        .filter_map(|(service, head)| {
+            let identity = head.identity.clone()?;
+            let known = store.document().servers.get(service) == Some(&identity);
+            (!known).then(|| Event::Server { service: service.clone(), identity })
+        })
+        .collect();
+    store.append(&servers)?;
+    let context = ApplyContext { vault: workspace.vault.clone() };
+    let job = Job {
+        plan,
+        services: &workspace.services,
+        context: &context,
+        parallelism: usize::from(write.parallelism),
+        stop: interrupts.stop.clone(),
+        abort: interrupts.abort.clone(),
+    };
+    let began = Instant::now();
+    let progress = render::progress::Progress::new(plan.runnable().count(), std::io::stderr().is_terminal());
+    let executed = exec::execute(&job, store, &progress).await;
+    progress.done();
+    // Whatever happened, what was done is written before anything is said.
+    let finished = store.finish();
+    let outcomes = executed?;
+    finished?;
+    let report = render::outcome::Report::new(plan, outcomes, began.elapsed());
+    output::result(&render::outcome::text(&report, &Style::of_stdout()));
+    if let Some(signal) = interrupts.heard() {
+        output::message("Interrupted. Run `nornplan apply` again to go on from here.");
+        return Ok(Exit::Interrupted(signal));
+    }
+    Ok(if report.incomplete() { Exit::Failed } else { Exit::Done })
+}
+
+async fn carry_out_saved(global: &Global, file: &Path, args: &Args) -> super::Outcome {
+    let mut plan = saved::read(file)?;
+    let workspace = Workspace::open(global)?;
+    let interrupts = Interrupts::listen()?;
+    let mut store = lock(&workspace, &args.write)?;
+    let refuse = |message: String| {
+        Errors::from(
+            Diagnostic::new(Kind::Plan, message).in_file(file).hint("make a new one with `nornplan plan --out FILE`"),
+        )
+    };
+    if plan.environment != workspace.config.environment {
+        return Err(refuse(format!(
+            "the plan is for environment {:?}, this is {:?}",
+            plan.environment, workspace.config.environment
+        )));
+    }
+    let document = store.document();
+    let fresh = plan.serial == 0 && document.serial == 0;
+    if plan.lineage != document.lineage && !fresh {
+        return Err(refuse("the plan was made from another state".to_owned()));
+    }
+    check_servers(&workspace, &plan).await.map_err(refuse)?;
+    release(&mut plan, &args.consent.consent());
+    output::result(&render::text::plan(&plan, &Style::of_stdout()));
+    carry_out(&workspace, &plan, &mut store, &args.write, &interrupts).await
+}
+
+/// The servers must be the ones that were planned for.
+async fn check_servers(workspace: &Workspace, plan: &Plan) -> Result<(), String> {
+    let asks: BTreeMap<ServiceId, Ask> = ServiceId::ALL
+        .into_iter()
+        .filter(|id| *id != ServiceId::Secrets && plan.services.contains_key(id.as_str()))
+        .map(|id| (id, Ask { shallow: true, ..Ask::default() }))
+        .collect();
+    for (id, read) in crate::observe::observe(&workspace.services, &asks, std::time::Duration::ZERO).await {
+        let planned = plan.services.get(id.as_str()).and_then(|head| head.identity.clone());
+        let now = read.map_err(|error| error.to_string())?.identity;
+        if planned.is_some() && planned != now {
+            let name = |identity: Option<String>| identity.unwrap_or_else(|| "unknown".to_owned());
+            return Err(format!(
+                "{} is another server now: planned for {}, met {}",
+                id.title(),
+                name(planned),
+                name(now)
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// Lets steps go that were held when the plan was saved and are consented to now.
+fn release(plan: &mut Plan, consent: &Consent) {
+    let covered = |step: &Step, allowances: &[consent::Allowance]| {
+        allowances.iter().any(|allowance| allowance.covers(&step.address, false))
+    };
+    for step in &mut plan.steps {
+        let freed = match &step.hold {
+            Some(Hold::Destroy) => covered(step, &consent.destroy),
+            Some(Hold::DestroyAll) => consent.destroy.iter().any(|allowance| allowance.covers(&step.address, true)),
+            Some(Hold::Interrupt) => covered(step, &consent.interrupt),
+            Some(Hold::Waits { .. }) => true,
+            Some(Hold::Prevented | Hold::Blocked { .. }) | None => false,
+        };
+        if freed {
+            step.hold = None;
+        }
+    }
+    consent::hold_dependents(&mut plan.steps);
+}

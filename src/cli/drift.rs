@@ -1,0 +1,116 @@
+//! `nornplan drift`
+
+use super::args::{LookArgs, ScopeArgs};
+use super::workspace::Workspace;
+use super::{Global, Outcome, output};
+use crate::core::change::FieldChange;
+use crate::core::reconcile::{Applied, Wanted};
+use crate::core::step::{Action, Reason};
+use crate::error::{Diagnostic, Exit, Kind};
+use crate::observe::{self, Depth};
+use crate::render::Style;
+use crate::render::drift::{DriftItem, DriftReport};
+use crate::services::{self, DiffInput, ServiceId, Step};
+use crate::state::Store;
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Compare the services with what was last applied, and write nothing
+///
+/// Infraspecs do not matter here: what they ask for beyond the last apply is a plan, not drift.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:
+  nornplan drift
+  nornplan drift --format json
+
+Exit: 0 no drift, 2 drift, 1 it could not be told (a service cannot be read, or there is no state)")]
+pub struct Args {
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    format: Format,
+    #[command(flatten)]
+    scope: ScopeArgs,
+    #[command(flatten)]
+    look: LookArgs,
+}
+
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum Format {
+    Text,
+    Json,
+}
+
+pub async fn run(global: &Global, args: &Args) -> Outcome {
+    let workspace = Workspace::open(global)?;
+    let store = Store::open(&workspace.config)?;
+    let document = store.document();
+    if document.resources.is_empty() {
+        return Err(Diagnostic::new(Kind::State, "there is no state, so nothing was ever applied to compare with")
+            .hint("`nornplan apply` makes one; existing resources that match are adopted without a write")
+            .into());
+    }
+    let scope = args.scope.scope();
+    let applied: BTreeMap<_, _> = document
+        .resources
+        .iter()
+        .map(|(address, entry)| (address.clone(), Applied { app: entry.app.clone(), model: entry.applied.clone() }))
+        .collect();
+    let applied = scope.narrow(&applied, |one| &one.app);
+    // Drift is the way back to what was last applied: a plan in which that is what is wanted.
+    let wanted: BTreeMap<_, _> = applied
+        .iter()
+        .map(|(address, one)| (address.clone(), Wanted { app: one.app.clone(), model: one.model.clone() }))
+        .collect();
+    let depth = Depth { probe_credentials: true, ..args.look.depth() };
+    let asks = observe::asks(&wanted, &applied, document, &workspace.vault, depth)?;
+    let (mut errors, mut items, mut unread) = (Vec::new(), Vec::new(), BTreeSet::new());
+    let (nobody, nothing) = (BTreeSet::new(), BTreeMap::new());
+    for (id, read) in observe::observe(&workspace.services, &asks, args.look.wait()).await {
+        match read {
+            Ok(observation) => {
+                let input = DiffInput {
+                    wanted: &wanted,
+                    applied: &applied,
+                    observation: &observation,
+                    rotate: &nobody,
+                    credentials: &nothing,
+                };
+                items.extend(services::diff(id, input).into_iter().map(item));
+            }
+            Err(error) => {
+                unread.insert(id);
+                errors.push(error);
+            }
+        }
+    }
+    let compared =
+        applied.keys().filter(|address| ServiceId::of(address).is_some_and(|id| !unread.contains(&id))).count();
+    let report = DriftReport {
+        environment: workspace.config.environment.clone(),
+        compared,
+        drifted: items,
+        errors: errors.iter().map(|error| error.message.clone()).collect(),
+    };
+    output::result(&match args.format {
+        Format::Text => crate::render::drift::text(&report, &Style::of_stdout()),
+        Format::Json => crate::render::drift::json(&report)
+            .map_err(|error| Diagnostic::new(Kind::Plan, "the report cannot be written as JSON").because(error))?,
+    });
+    if !errors.is_empty() {
+        return Err(errors.into());
+    }
+    Ok(if report.drifted.is_empty() { Exit::Done } else { Exit::Differs })
+}
+
+fn item(step: Step) -> DriftItem {
+    let mut changes = step.changes;
+    if step.action == Action::Rotate {
+        let why = step.reasons.iter().next().map_or("unknown", |reason: &Reason| reason.as_str());
+        changes.push(FieldChange {
+            field: "credential".to_owned(),
+            before: Value::from(why),
+            after: Value::from("signs in with what is published"),
+            cause: crate::core::change::Cause::Drifted,
+        });
+    }
+    DriftItem { address: step.address, app: step.app, changes, gone: step.action == Action::Create }
+}

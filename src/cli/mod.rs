@@ -1,0 +1,153 @@
+//! The command line: one thin file per command, each ending in an [`Exit`].
+
+mod apply;
+mod args;
+mod completions;
+mod destroy;
+mod doctor;
+mod drift;
+mod init;
+mod output;
+mod plan;
+mod rotate;
+mod saved;
+mod schema;
+mod show;
+mod signals;
+mod state;
+mod validate;
+mod workspace;
+
+use crate::error::{Diagnostic, Exit};
+use clap::{Parser, Subcommand};
+use std::path::PathBuf;
+
+/// Plan and apply for the shared services of a small platform: PostgreSQL, Valkey and Kafka.
+///
+/// Each app declares what it needs in an infraspec. nornplan compares that with what the services really have, shows
+/// the difference as a plan, and carries it out in dependency order, every app isolated from every other.
+#[derive(Debug, Parser)]
+#[command(
+    name = "nornplan",
+    version,
+    max_term_width = 100,
+    after_help = "Example:
+  nornplan validate                     check the infraspecs, without any service
+  nornplan plan                         show what would change
+  nornplan apply                        show it, ask, and do it
+  nornplan plan --env prod --app cafe   only one app, in another environment"
+)]
+pub struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// Flags of every command.
+#[derive(Debug, clap::Args)]
+pub struct Global {
+    /// The workspace file; without it, nornplan.toml is looked for from here upwards
+    #[arg(long, value_name = "FILE", global = true)]
+    config: Option<PathBuf>,
+    /// The environment, an [env.NAME] table of the workspace file
+    #[arg(long, value_name = "NAME", global = true)]
+    env: Option<String>,
+    /// When to colour
+    #[arg(long, value_name = "WHEN", global = true, default_value = "auto")]
+    color: args::ColorWhen,
+    /// Say more about what is going on, on standard error
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    verbose: u8,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Init(init::Args),
+    Validate(validate::Args),
+    Plan(plan::Args),
+    Apply(apply::Args),
+    Show(show::Args),
+    Drift(drift::Args),
+    Doctor(doctor::Args),
+    State(state::Args),
+    Destroy(destroy::Args),
+    Rotate(rotate::Args),
+    Completions(completions::Args),
+    Schema(schema::Args),
+}
+
+/// Everything that made a command fail.
+#[derive(Debug)]
+pub struct Errors(pub Vec<Diagnostic>);
+
+impl From<Diagnostic> for Errors {
+    fn from(error: Diagnostic) -> Self {
+        Self(vec![error])
+    }
+}
+
+impl From<Vec<Diagnostic>> for Errors {
+    fn from(errors: Vec<Diagnostic>) -> Self {
+        Self(errors)
+    }
+}
+
+/// What a command returns.
+pub type Outcome = Result<Exit, Errors>;
+
+/// Parses the arguments, runs the command, says what went wrong, and returns the exit code.
+pub fn run() -> u8 {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // clap's own code for usage errors is 2, which means "changes" here.
+            let failed = error.use_stderr();
+            let _ = error.print();
+            return u8::from(failed);
+        }
+    };
+    cli.global.color.apply();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            output::error(
+                &Diagnostic::new(crate::error::Kind::Usage, "the asynchronous runtime does not start").because(error),
+            );
+            return 1;
+        }
+    };
+    let outcome = runtime.block_on(dispatch(cli));
+    // A connection that does not answer must not keep the program from ending.
+    runtime.shutdown_timeout(std::time::Duration::from_millis(200));
+    match outcome {
+        Ok(exit) => exit.code(),
+        Err(Errors(errors)) => {
+            for error in &errors {
+                output::error(error);
+            }
+            if errors.len() > 1 {
+                output::message(&format!("{} errors", errors.len()));
+            }
+            errors.first().map_or(1, Diagnostic::exit_code)
+        }
+    }
+}
+
+async fn dispatch(cli: Cli) -> Outcome {
+    let global = &cli.global;
+    match cli.command {
+        Command::Init(args) => init::run(global, &args),
+        Command::Validate(args) => validate::run(global, &args),
+        Command::Plan(args) => plan::run(global, &args).await,
+        Command::Apply(args) => apply::run(global, &args).await,
+        Command::Show(args) => show::run(global, &args),
+        Command::Drift(args) => drift::run(global, &args).await,
+        Command::Doctor(args) => doctor::run(global, &args).await,
+        Command::State(args) => state::run(global, &args),
+        Command::Destroy(args) => destroy::run(global, &args).await,
+        Command::Rotate(args) => rotate::run(global, &args).await,
+        Command::Completions(args) => completions::run(&args),
+        Command::Schema(args) => schema::run(&args),
+    }
+}

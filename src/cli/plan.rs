@@ -1,0 +1,100 @@
+//! `nornplan plan`
+
+use super::args::{ConsentArgs, LookArgs, ScopeArgs};
+use super::workspace::{self, Request, Workspace};
+use super::{Global, Outcome, output, saved};
+use crate::error::{Diagnostic, Exit, Kind};
+use crate::render::{self, Style};
+use crate::state::Store;
+use std::path::PathBuf;
+
+/// Show what would change, and change nothing
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:
+  nornplan plan
+  nornplan plan --out plan.json && nornplan apply plan.json
+  nornplan plan --format markdown > comment.md
+  nornplan plan --detailed-exitcode --app cafe-backend
+
+Exit: 0 planned, 1 an error or an incomplete plan; with --detailed-exitcode 2 if there are changes")]
+pub struct Args {
+    /// Save the plan, for `nornplan apply FILE`
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    format: Format,
+    #[command(flatten)]
+    scope: ScopeArgs,
+    #[command(flatten)]
+    consent: ConsentArgs,
+    #[command(flatten)]
+    look: LookArgs,
+    /// Exit with 2 if there are changes
+    #[arg(long)]
+    detailed_exitcode: bool,
+    /// Only the head, the counts and the last line
+    #[arg(long)]
+    summary: bool,
+    /// Cut the markdown to so many bytes, by risk and never by position
+    #[arg(long, value_name = "N", default_value_t = 65_536)]
+    max_bytes: usize,
+}
+
+/// How a plan is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Format {
+    Text,
+    Json,
+    Markdown,
+    Mermaid,
+    Dot,
+}
+
+/// Renders a plan; `max_bytes` bounds the markdown.
+pub fn render(
+    plan: &crate::services::Plan,
+    format: Format,
+    summary: bool,
+    max_bytes: usize,
+) -> Result<String, Diagnostic> {
+    Ok(match format {
+        Format::Text if summary => render::text::brief(plan, &Style::of_stdout()),
+        Format::Text => render::text::plan(plan, &Style::of_stdout()),
+        Format::Json => render::json::plan(plan)
+            .map_err(|error| Diagnostic::new(Kind::Plan, "the plan cannot be written as JSON").because(error))?,
+        Format::Markdown => render::markdown::plan(plan, max_bytes),
+        Format::Mermaid => render::graph::mermaid(plan),
+        Format::Dot => render::graph::dot(plan),
+    })
+}
+
+pub async fn run(global: &Global, args: &Args) -> Outcome {
+    let workspace = Workspace::open(global)?;
+    let specs = workspace::specs(&workspace.config)?;
+    let store = Store::open(&workspace.config)?;
+    let (scope, consent) = (args.scope.scope(), args.consent.consent());
+    let planned = workspace
+        .plan(&Request {
+            specs: &specs,
+            scope: &scope,
+            consent: &consent,
+            document: store.document(),
+            depth: args.look.depth(),
+            wait: args.look.wait(),
+        })
+        .await?;
+    output::result(&render(&planned.plan, args.format, args.summary, args.max_bytes)?);
+    if !planned.errors.is_empty() {
+        if args.out.is_some() {
+            output::message("The plan is incomplete, so it was not saved.");
+        }
+        return Err(planned.errors.into());
+    }
+    if let Some(file) = &args.out {
+        saved::write(file, &planned.plan)?;
+        output::message(&format!("Saved to {}. Carry out exactly this with: nornplan apply {0}", file.display()));
+    }
+    let exit = output::exit(!planned.plan.is_empty(), args.detailed_exitcode);
+    debug_assert!(matches!(exit, Exit::Done | Exit::Differs));
+    Ok(exit)
+}

@@ -1,0 +1,43 @@
+//! `nornplan rotate`
+
+use super::apply::{Run, converge};
+use super::args::{ConsentArgs, LookArgs, WriteArgs, app_name};
+use super::workspace::{self, Workspace};
+use super::{Global, Outcome};
+use crate::core::name::AppName;
+use crate::scope::Scope;
+use crate::services::ServiceId;
+
+/// Set new passwords for some apps, and publish them
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  nornplan rotate cafe-backend\n  nornplan rotate cafe-backend --service valkey")]
+pub struct Args {
+    #[arg(value_name = "APP", required = true, value_parser = app_name)]
+    apps: Vec<AppName>,
+    /// Only on this service (may be given several times)
+    #[arg(long = "service", value_name = "SERVICE")]
+    services: Vec<ServiceId>,
+    #[command(flatten)]
+    consent: ConsentArgs,
+    #[command(flatten)]
+    look: LookArgs,
+    #[command(flatten)]
+    write: WriteArgs,
+}
+
+pub async fn run(global: &Global, args: &Args) -> Outcome {
+    let workspace = Workspace::open(global)?;
+    let specs = workspace::specs(&workspace.config)?;
+    let apps: std::collections::BTreeSet<AppName> = args.apps.iter().cloned().collect();
+    let scope = Scope {
+        apps: apps.clone(),
+        services: args.services.iter().copied().collect(),
+        rotate: apps,
+        ..Scope::default()
+    };
+    converge(
+        &workspace,
+        &Run { specs: &specs, scope, consent: args.consent.consent(), look: &args.look, write: &args.write },
+    )
+    .await
+}

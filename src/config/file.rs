@@ -1,0 +1,220 @@
+//! The workspace file: found, read, and turned into layers, with every error of it at once.
+
+use super::keys::{self, SERVICES, TABLES, nearest};
+use super::layer::{Base, Layer, Located, Origin, Raw, shape};
+use super::url;
+use crate::error::{Diagnostic, Kind, Place};
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+pub const NAME: &str = "nornplan.toml";
+
+/// What a file says: for all environments, and for each by name.
+#[derive(Debug, Default)]
+pub struct File {
+    pub base: Layer,
+    pub environments: BTreeMap<String, Layer>,
+}
+
+/// Finds the workspace file, from a directory upwards.
+pub fn find(from: &Path) -> Option<PathBuf> {
+    from.ancestors().map(|directory| directory.join(NAME)).find(|file| file.exists())
+}
+
+/// Reads a workspace file. What is wrong with it is added to `wrong`.
+pub fn read(path: &Path, variables: &BTreeMap<String, String>, wrong: &mut Vec<Diagnostic>) -> File {
+    match text_of(path) {
+        Ok(text) => {
+            let base = Base { directory: path.parent().unwrap_or(path), variables };
+            let mut reader = Reader { path, text: &text, base, wrong };
+            reader.read()
+        }
+        Err(error) => {
+            wrong.push(error);
+            File::default()
+        }
+    }
+}
+
+fn text_of(path: &Path) -> Result<String, Diagnostic> {
+    let cannot = |message: &str| Diagnostic::new(Kind::Config, message).in_file(path);
+    let bytes = std::fs::read(path).map_err(|error| {
+        cannot("cannot read the workspace file")
+            .because(error)
+            .hint("give your user the right to read it, or name another by --config")
+    })?;
+    String::from_utf8(bytes).map_err(|error| {
+        let line =
+            error.as_bytes().iter().take(error.utf8_error().valid_up_to()).filter(|byte| **byte == b'\n').count();
+        cannot(&format!("line {} is not text in UTF-8", line + 1)).hint("save the file as UTF-8")
+    })
+}
+
+struct Reader<'a> {
+    path: &'a Path,
+    text: &'a str,
+    base: Base<'a>,
+    wrong: &'a mut Vec<Diagnostic>,
+}
+
+impl Reader<'_> {
+    fn read(&mut self) -> File {
+        let (table, errors) = DeTable::parse_recoverable(self.text);
+        if !errors.is_empty() {
+            for error in errors {
+                let place = self.place(error.span().unwrap_or_default());
+                self.wrong.push(Diagnostic::new(Kind::Config, error.message()).at(place));
+            }
+            return File::default();
+        }
+        let mut file = File::default();
+        for (name, value) in table.get_ref() {
+            if name.get_ref() == "env" {
+                self.environments(value, &mut file);
+            } else {
+                self.top(name, value, &mut file.base, true);
+            }
+        }
+        self.finish(&mut file.base);
+        file
+    }
+
+    fn environments(&mut self, value: &Spanned<DeValue<'_>>, file: &mut File) {
+        let Some(table) = value.get_ref().as_table() else {
+            self.push(value.span(), "env: expected tables, as in [env.prod.postgres]");
+            return;
+        };
+        for (name, value) in table {
+            let mut layer = Layer::default();
+            if !is_environment(name.get_ref()) {
+                let message = format!("{:?} is no name of an environment", name.get_ref());
+                self.push(name.span(), &message);
+            }
+            match value.get_ref().as_table() {
+                Some(table) => {
+                    table.iter().for_each(|(name, value)| self.top(name, value, &mut layer, false));
+                }
+                None => self.push(value.span(), "expected a table, as in [env.prod.postgres]"),
+            }
+            self.finish(&mut layer);
+            file.environments.insert(name.get_ref().to_string(), layer);
+        }
+    }
+
+    /// A key or a table at the top of the file, or of an environment.
+    fn top(
+        &mut self,
+        name: &Spanned<toml::de::DeString<'_>>,
+        value: &Spanned<DeValue<'_>>,
+        layer: &mut Layer,
+        with_environments: bool,
+    ) {
+        let text: &str = name.get_ref();
+        if let Some(table_name) = TABLES.iter().find(|table| **table == text) {
+            match value.get_ref().as_table() {
+                Some(table) => {
+                    table.iter().for_each(|(name, value)| self.key(table_name, name, value, layer));
+                }
+                None => self.push(value.span(), &format!("{text}: expected a table, as in [{text}]")),
+            }
+            return;
+        }
+        if keys::find("", text).is_some() {
+            self.key("", name, value, layer);
+            return;
+        }
+        let more = if with_environments { &["env"][..] } else { &[] };
+        let candidates: Vec<&str> = keys::names("").chain(TABLES.iter().copied()).chain(more.iter().copied()).collect();
+        self.unknown(name, "the workspace file", &candidates);
+    }
+
+    fn key(
+        &mut self,
+        table: &'static str,
+        name: &Spanned<toml::de::DeString<'_>>,
+        value: &Spanned<DeValue<'_>>,
+        layer: &mut Layer,
+    ) {
+        let text: &str = name.get_ref();
+        if text == "password" && SERVICES.contains(&table) {
+            let place = self.place(name.span());
+            self.wrong.push(url::password_in_file(table).at(place));
+            return;
+        }
+        let Some(key) = keys::find(table, text) else {
+            let candidates: Vec<&str> = keys::names(table).collect();
+            self.unknown(name, &format!("[{table}]"), &candidates);
+            return;
+        };
+        let origin = Origin::File(self.place(value.span()));
+        match shape(key, raw(value.get_ref()), &origin, &self.base) {
+            Ok(value) => drop(layer.values.insert((key.table, key.name), Located { value, origin })),
+            Err(error) => self.wrong.push(error),
+        }
+    }
+
+    /// Spreads URLs over the keys that they stand for.
+    fn finish(&mut self, layer: &mut Layer) {
+        url::spread(layer, self.wrong);
+    }
+
+    fn unknown(&mut self, name: &Spanned<toml::de::DeString<'_>>, within: &str, candidates: &[&str]) {
+        let place = self.place(name.span());
+        let wrong = Diagnostic::new(Kind::Config, format!("unknown key {:?} in {within}", name.get_ref())).at(place);
+        self.wrong.push(match nearest(name.get_ref(), candidates.iter().copied()) {
+            Some(near) => wrong.hint(format!("did you mean {near:?}?")),
+            None => wrong.hint(format!("known are {}", candidates.join(", "))),
+        });
+    }
+
+    fn push(&mut self, span: Range<usize>, message: &str) {
+        let place = self.place(span);
+        self.wrong.push(Diagnostic::new(Kind::Config, message).at(place));
+    }
+
+    fn place(&self, span: Range<usize>) -> Place {
+        let before = self.text.get(..span.start).unwrap_or(self.text);
+        let (line, start) = (before.matches('\n').count() + 1, before.rfind('\n').map_or(0, |at| at + 1));
+        let column = before.get(start..).unwrap_or_default().chars().count() + 1;
+        let text = self.text.get(start..).unwrap_or_default().lines().next().unwrap_or_default();
+        Place::Text { file: self.path.to_owned(), line, column, text: without_secret(text) }
+    }
+}
+
+/// A line of the file without what may be a password in it.
+fn without_secret(line: &str) -> String {
+    let lower = line.to_lowercase();
+    let doubtful = lower.contains("password") || (lower.contains("://") && lower.contains('@'));
+    match line.split_once('=') {
+        Some((key, _)) if doubtful => format!("{key}= …"),
+        Some(_) | None => line.to_owned(),
+    }
+}
+
+/// Names of environments become names of files.
+pub fn is_environment(name: &str) -> bool {
+    name.starts_with(|c: char| c.is_ascii_alphanumeric())
+        && name.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))
+}
+
+fn raw(value: &DeValue<'_>) -> Raw {
+    match value {
+        DeValue::String(text) => Raw::Text(text.to_string()),
+        DeValue::Integer(number) => match i64::from_str_radix(number.as_str(), number.radix()) {
+            Ok(number) => Raw::Integer(number.to_string()),
+            Err(_) => Raw::Integer(number.as_str().to_owned()),
+        },
+        DeValue::Boolean(flag) => Raw::Flag(*flag),
+        DeValue::Array(array) => {
+            let texts: Option<Vec<String>> =
+                array.iter().map(|one| one.get_ref().as_str().map(str::to_owned)).collect();
+            texts.map_or(Raw::Other("a list with something else in it"), Raw::Texts)
+        }
+        DeValue::Float(_) => Raw::Other("a number with a fraction"),
+        DeValue::Datetime(_) => Raw::Other("a date"),
+        DeValue::Table(_) => Raw::Other("a table"),
+    }
+}

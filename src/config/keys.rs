@@ -1,0 +1,135 @@
+//! Every key of the workspace file, which is also every `NORNPLAN_<TABLE>_<KEY>` variable.
+
+/// What a key's value looks like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shape {
+    Text,
+    Choice(&'static [&'static str]),
+    /// 1 to 65535.
+    Port,
+    Flag,
+    /// Texts; one text alone is a list of one, in which commas part.
+    List,
+    /// Program and arguments, taken as they are.
+    Words,
+    /// A path: `~` and `$VARIABLES` are expanded, and it is made absolute.
+    Path,
+    Paths,
+}
+
+impl Shape {
+    /// For "expected ...".
+    pub fn describe(self) -> String {
+        match self {
+            Self::Text => "a text in quotes".to_owned(),
+            Self::Choice(choices) => format!("one of {}", choices.join(", ")),
+            Self::Port => "a port, 1 to 65535".to_owned(),
+            Self::Flag => "true or false".to_owned(),
+            Self::List => "a text or a list of texts".to_owned(),
+            Self::Words => "a list of texts: a program and its arguments".to_owned(),
+            Self::Path => "a path in quotes".to_owned(),
+            Self::Paths => "a path or a list of paths".to_owned(),
+        }
+    }
+}
+
+/// One key. The table of those at the top is empty.
+#[derive(Clone, Copy, Debug)]
+pub struct Key {
+    pub table: &'static str,
+    pub name: &'static str,
+    pub shape: Shape,
+}
+
+impl Key {
+    /// The variable that overrides it.
+    pub fn variable(&self) -> String {
+        let table = if self.table.is_empty() { String::new() } else { format!("{}_", self.table) };
+        format!("NORNPLAN_{table}{}", self.name).to_ascii_uppercase()
+    }
+}
+
+const fn key(table: &'static str, name: &'static str, shape: Shape) -> Key {
+    Key { table, name, shape }
+}
+
+const SSLMODES: &[&str] = &["disable", "allow", "prefer", "require", "verify-ca", "verify-full"];
+const PUBLIC_SSLMODES: &[&str] = &["disable", "require", "verify-ca", "verify-full"];
+const MECHANISMS: &[&str] = &["SCRAM-SHA-512", "SCRAM-SHA-256", "PLAIN", "none"];
+
+pub const KEYS: &[Key] = &[
+    key("", "specs", Shape::Paths),
+    key("", "exclude", Shape::List),
+    key("", "internal", Shape::List),
+    key("naming", "strip", Shape::List),
+    key("postgres", "url", Shape::Text),
+    key("postgres", "host", Shape::List),
+    key("postgres", "port", Shape::Port),
+    key("postgres", "user", Shape::Text),
+    key("postgres", "database", Shape::Text),
+    key("postgres", "sslmode", Shape::Choice(SSLMODES)),
+    key("postgres", "ca_file", Shape::Path),
+    key("postgres", "cert_file", Shape::Path),
+    key("postgres", "key_file", Shape::Path),
+    key("postgres", "password_file", Shape::Path),
+    key("postgres", "password_command", Shape::Words),
+    key("postgres", "public_host", Shape::Text),
+    key("postgres", "public_port", Shape::Port),
+    key("postgres", "public_sslmode", Shape::Choice(PUBLIC_SSLMODES)),
+    key("postgres", "lock_down", Shape::Flag),
+    key("valkey", "url", Shape::Text),
+    key("valkey", "host", Shape::Text),
+    key("valkey", "port", Shape::Port),
+    key("valkey", "user", Shape::Text),
+    key("valkey", "tls", Shape::Flag),
+    key("valkey", "ca_file", Shape::Path),
+    key("valkey", "cert_file", Shape::Path),
+    key("valkey", "key_file", Shape::Path),
+    key("valkey", "password_file", Shape::Path),
+    key("valkey", "password_command", Shape::Words),
+    key("valkey", "sentinels", Shape::List),
+    key("valkey", "sentinel_service", Shape::Text),
+    key("valkey", "cluster", Shape::Flag),
+    key("valkey", "public_host", Shape::Text),
+    key("valkey", "public_port", Shape::Port),
+    key("kafka", "brokers", Shape::List),
+    key("kafka", "user", Shape::Text),
+    key("kafka", "mechanism", Shape::Choice(MECHANISMS)),
+    key("kafka", "tls", Shape::Flag),
+    key("kafka", "ca_file", Shape::Path),
+    key("kafka", "cert_file", Shape::Path),
+    key("kafka", "key_file", Shape::Path),
+    key("kafka", "password_file", Shape::Path),
+    key("kafka", "password_command", Shape::Words),
+    key("kafka", "public_brokers", Shape::List),
+    key("state", "backend", Shape::Text),
+    key("state", "path", Shape::Path),
+    key("secrets", "sink", Shape::Text),
+    key("secrets", "dir", Shape::Path),
+];
+
+/// The tables that hold keys.
+pub const TABLES: &[&str] = &["naming", "postgres", "valkey", "kafka", "state", "secrets"];
+
+/// The services that one signs in to.
+pub const SERVICES: &[&str] = &["postgres", "valkey", "kafka"];
+
+pub fn find(table: &str, name: &str) -> Option<&'static Key> {
+    KEYS.iter().find(|key| key.table == table && key.name == name)
+}
+
+/// The names of a table's keys.
+pub fn names(table: &str) -> impl Iterator<Item = &'static str> {
+    KEYS.iter().filter(move |key| key.table == table).map(|key| key.name)
+}
+
+/// What was probably meant: the candidate that is at most a third of the letters away.
+pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let most = (name.chars().count() / 3).max(1);
+    candidates
+        .into_iter()
+        .map(|candidate| (strsim::damerau_levenshtein(&name.to_lowercase(), &candidate.to_lowercase()), candidate))
+        .filter(|(distance, _)| *distance <= most)
+        .min()
+        .map(|(_, candidate)| candidate)
+}

@@ -1,0 +1,191 @@
+//! The workspace: `nornplan.toml` and the environment, merged and checked.
+//!
+//! Every key is in one table ([`keys::KEYS`]). The file, an environment's table in it and the variables are layers of
+//! values in the shape of their keys, each of which knows where it comes from; laid over one another they are built
+//! into a [`Config`]. So an error names its place whatever layer it comes from, and all errors are found at once.
+
+mod build;
+mod file;
+pub mod keys;
+mod layer;
+mod password;
+#[cfg(test)]
+mod tests;
+mod url;
+mod variables;
+
+pub use password::PasswordSource;
+
+use crate::error::{Diagnostic, Kind};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+/// Everything that a run is told before it looks at infraspecs.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The directory of `nornplan.toml`, else the working directory. All paths below are absolute.
+    pub root: PathBuf,
+    /// `default` without `--env`.
+    pub environment: String,
+    pub specs: Vec<PathBuf>,
+    pub exclude: Vec<String>,
+    /// Suffixes that are stripped from an app's name before default names are made.
+    pub strip: Vec<String>,
+    /// More names that are never touched.
+    pub internal: BTreeSet<String>,
+    pub postgres: PostgresConfig,
+    pub valkey: ValkeyConfig,
+    pub kafka: KafkaConfig,
+    pub state: StateConfig,
+    pub secrets: SecretsConfig,
+}
+
+/// TLS to one service.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Tls {
+    pub ca_file: Option<PathBuf>,
+    pub cert_file: Option<PathBuf>,
+    pub key_file: Option<PathBuf>,
+}
+
+#[derive(Clone, Debug)]
+pub struct PostgresConfig {
+    /// Several hosts, tried in order; one that starts with / is the directory of a unix socket.
+    pub hosts: Vec<(String, u16)>,
+    pub user: String,
+    pub database: String,
+    /// As libpq spells it: disable, allow, prefer, require, verify-ca, verify-full.
+    pub sslmode: String,
+    pub tls: Tls,
+    pub password: PasswordSource,
+    /// Where apps find it: by default our first host, or `localhost` where that is a socket.
+    pub public_host: String,
+    pub public_port: u16,
+    /// Never `prefer`. By default ours; where ours leaves it open, `disable` on a loopback address, else `require`.
+    pub public_sslmode: String,
+    pub lock_down: bool,
+    /// Where a database is dumped before it is dropped, of this environment.
+    pub snapshots: PathBuf,
+}
+
+impl PostgresConfig {
+    pub fn endpoint(&self) -> String {
+        let each: Vec<String> = self.hosts.iter().map(|(host, port)| format!("{host}:{port}")).collect();
+        each.join(",")
+    }
+}
+
+#[derive(Clone, Debug)]
+pub struct ValkeyConfig {
+    pub host: String,
+    pub port: u16,
+    pub user: String,
+    pub use_tls: bool,
+    pub tls: Tls,
+    pub password: PasswordSource,
+    pub sentinels: Vec<String>,
+    pub sentinel_service: Option<String>,
+    pub cluster: bool,
+    pub public_host: String,
+    pub public_port: u16,
+}
+
+impl ValkeyConfig {
+    pub fn endpoint(&self) -> String {
+        format!("{}:{}", self.host, self.port)
+    }
+}
+
+#[derive(Clone, Debug)]
+pub struct KafkaConfig {
+    pub brokers: Vec<String>,
+    pub user: String,
+    /// SCRAM-SHA-512, SCRAM-SHA-256, PLAIN, or none: no sign-in, so no users and no ACLs.
+    pub mechanism: String,
+    pub use_tls: bool,
+    pub tls: Tls,
+    pub password: PasswordSource,
+    pub public_brokers: Vec<String>,
+}
+
+impl KafkaConfig {
+    pub fn endpoint(&self) -> String {
+        self.brokers.join(",")
+    }
+
+    /// The mechanism of the users that nornplan makes: its own, or where that has no users to make, the stronger one.
+    pub fn user_mechanism(&self) -> &str {
+        if self.mechanism.starts_with("SCRAM-") { &self.mechanism } else { "SCRAM-SHA-512" }
+    }
+
+    /// Whether nornplan signs in, so that users and ACLs mean something.
+    pub fn authenticates(&self) -> bool {
+        self.mechanism != "none"
+    }
+}
+
+#[derive(Clone, Debug)]
+pub struct StateConfig {
+    /// The directory of the local state.
+    pub path: PathBuf,
+}
+
+#[derive(Clone, Debug)]
+pub struct SecretsConfig {
+    /// The directory of the dotenv sink, of this environment.
+    pub dir: PathBuf,
+}
+
+/// Where to look and what to choose: the global flags, and the environment's variables.
+#[derive(Clone, Debug, Default)]
+pub struct Source {
+    pub config_file: Option<PathBuf>,
+    pub environment: Option<String>,
+    pub working_directory: PathBuf,
+    pub variables: BTreeMap<String, String>,
+}
+
+/// Finds the workspace file upwards from the working directory, and merges defaults < file < `[env.NAME]` < variables.
+///
+/// Paths in the file are relative to it, paths in variables to the working directory. Without a file the defaults serve,
+/// and the working directory is the root.
+///
+/// # Errors
+/// An unreadable or wrong file, an unknown environment, a variable that does not parse, a password in the file: all at
+/// once.
+pub fn load(source: &Source) -> Result<Config, Vec<Diagnostic>> {
+    let mut wrong = Vec::new();
+    let here = std::path::absolute(&source.working_directory).unwrap_or_else(|_| source.working_directory.clone());
+    let path = match &source.config_file {
+        Some(named) => Some(std::path::absolute(here.join(named)).unwrap_or_else(|_| here.join(named))),
+        None => file::find(&here),
+    };
+    let root = path.as_deref().and_then(Path::parent).unwrap_or(&here).to_owned();
+    let mut file = path.as_deref().map(|path| file::read(path, &source.variables, &mut wrong)).unwrap_or_default();
+    if let Some(environment) = source.environment.as_deref().filter(|name| *name != build::DEFAULT) {
+        // What a broken file says of environments is not known.
+        if !file.environments.contains_key(environment) && wrong.is_empty() {
+            wrong.push(unknown_environment(environment, path.as_deref(), &file));
+        }
+    }
+    let mut settings = file.base;
+    if let Some(over) = file.environments.remove(source.environment.as_deref().unwrap_or(build::DEFAULT)) {
+        settings.overlay(over);
+    }
+    let base = layer::Base { directory: &here, variables: &source.variables };
+    settings.overlay(variables::read(&base, &mut wrong));
+    build::Builder { settings, source, wrong }.build(&root)
+}
+
+fn unknown_environment(name: &str, path: Option<&Path>, file: &file::File) -> Diagnostic {
+    let known: Vec<&str> = file.environments.keys().map(String::as_str).collect();
+    let wrong = Diagnostic::new(Kind::Config, format!("there is no environment {name:?}"));
+    let Some(path) = path else {
+        return wrong.hint(format!("there is no {} either: write one with a table [env.{name}]", file::NAME));
+    };
+    wrong.in_file(path).hint(match keys::nearest(name, known.iter().copied()) {
+        Some(near) => format!("did you mean {near:?}?"),
+        None if known.is_empty() => format!("it has none: write a table such as [env.{name}.postgres] into it"),
+        None => format!("it has {}; or write a table such as [env.{name}.postgres] into it", known.join(", ")),
+    })
+}

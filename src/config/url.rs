@@ -1,0 +1,166 @@
+//! URLs of services, spread over the keys that they stand for.
+
+use super::keys::{self, SERVICES};
+use super::layer::{Layer, Located, Origin, Value, split};
+use crate::core::secret::Secret;
+use crate::error::{Diagnostic, Kind};
+use percent_encoding::percent_decode_str;
+use std::path::PathBuf;
+
+/// The error for a password in the workspace file.
+pub fn password_in_file(table: &str) -> Diagnostic {
+    let variable = format!("NORNPLAN_{}_PASSWORD", table.to_ascii_uppercase());
+    Diagnostic::new(Kind::Config, "a password must not stand in the workspace file").hint(format!(
+        "put it into the variable {variable}, or name password_file = \"...\" or password_command = [\"...\"] in \
+         [{table}]; and change it, if the file was ever shared"
+    ))
+}
+
+/// Replaces each `url` by what it says, and takes a port out of a single host.
+pub fn spread(layer: &mut Layer, wrong: &mut Vec<Diagnostic>) {
+    for table in SERVICES.iter().copied() {
+        let Some(located) = layer.values.remove(&(table, "url")) else { continue };
+        let Value::Text(text) = &located.value else { continue };
+        if let Err(error) = spread_one(layer, table, text, &located.origin) {
+            wrong.push(error);
+        }
+    }
+    split_port(layer, "postgres");
+    split_port(layer, "valkey");
+}
+
+/// What the parts of a URL are called in a table.
+struct Parts {
+    scheme: String,
+    user: Option<String>,
+    password: Option<String>,
+    hosts: Vec<String>,
+    path: String,
+    parameters: Vec<(String, String)>,
+}
+
+/// Not by the `url` crate: it has no place for several hosts.
+fn parse(text: &str) -> Option<Parts> {
+    let (scheme, rest) = text.split_once("://")?;
+    let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
+    let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
+    let (sign_in, hosts) = authority.rsplit_once('@').unwrap_or(("", authority));
+    let (user, password) = sign_in.split_once(':').unwrap_or((sign_in, ""));
+    let some = |text: &str| Some(decode(text)?).filter(|text| !text.is_empty());
+    let parameter = |pair: &str| {
+        let (name, value) = pair.split_once('=')?;
+        Some((decode(name)?, decode(value)?))
+    };
+    Some(Parts {
+        scheme: scheme.to_ascii_lowercase(),
+        user: some(user),
+        password: some(password),
+        hosts: split(hosts).iter().map(|host| decode(host)).collect::<Option<_>>()?,
+        path: decode(path)?,
+        parameters: query.split('&').filter(|pair| !pair.is_empty()).map(parameter).collect::<Option<_>>()?,
+    })
+}
+
+fn decode(text: &str) -> Option<String> {
+    percent_decode_str(text).decode_utf8().ok().map(|text| text.into_owned())
+}
+
+fn spread_one(layer: &mut Layer, table: &'static str, text: &str, origin: &Origin) -> Result<(), Diagnostic> {
+    let form = match table {
+        "postgres" => "postgres://user@host:5432/database?sslmode=require",
+        "valkey" => "redis://user@host:6379, or rediss:// with TLS",
+        _ => return Err(origin.wrong("a url has no place here")),
+    };
+    let no_url = || origin.wrong("this is no url that is understood").hint(format!("one looks like {form}"));
+    let Parts { scheme, user, mut password, mut hosts, path, parameters } = parse(text).ok_or_else(no_url)?;
+    let mut said: Vec<(&'static str, Value)> = Vec::new();
+    match (table, scheme.as_str()) {
+        ("postgres", "postgres" | "postgresql") => {
+            if !path.is_empty() {
+                said.push(("database", Value::Text(path)));
+            }
+        }
+        ("valkey", "redis" | "valkey") => said.push(("tls", Value::Flag(false))),
+        ("valkey", "rediss" | "valkeys") => said.push(("tls", Value::Flag(true))),
+        _ => return Err(no_url()),
+    }
+    for (name, value) in parameters {
+        let path = || Value::Paths(vec![PathBuf::from(&value)]);
+        match (table, name.as_str()) {
+            ("postgres", "sslmode") => match keys::find(table, "sslmode").map(|key| key.shape) {
+                Some(keys::Shape::Choice(modes)) if modes.contains(&value.as_str()) => {
+                    said.push(("sslmode", Value::Text(value)));
+                }
+                _ => return Err(origin.wrong(format!("{value:?} is no sslmode"))),
+            },
+            ("postgres", "host") => hosts = split(&value),
+            ("postgres", "user") => said.push(("user", Value::Text(value))),
+            ("postgres", "dbname") => said.push(("database", Value::Text(value))),
+            ("postgres", "password") => password = Some(value),
+            ("postgres", "sslrootcert") => said.push(("ca_file", path())),
+            ("postgres", "sslcert") => said.push(("cert_file", path())),
+            ("postgres", "sslkey") => said.push(("key_file", path())),
+            _ => return Err(origin.wrong(format!("{name} in the url is not understood")).hint("leave it out")),
+        }
+    }
+    if let Some(password) = password {
+        match origin {
+            Origin::File(place) => return Err(password_in_file(table).at(place.clone())),
+            Origin::Variable(_) => drop(layer.passwords.insert(table, Secret::new(password))),
+        }
+    }
+    said.extend(user.map(|user| ("user", Value::Text(user))));
+    if table == "valkey" && hosts.len() > 1 {
+        return Err(origin.wrong("several hosts").hint("name sentinels = [...], or one node and cluster = true"));
+    }
+    if !hosts.is_empty() {
+        let default = if table == "postgres" { 5432 } else { 6379 };
+        let port = || Located { value: Value::Port(default), origin: origin.clone() };
+        layer.values.entry((table, "port")).or_insert_with(port);
+        let host = hosts.first().cloned().unwrap_or_default();
+        said.push(("host", if table == "postgres" { Value::List(hosts) } else { Value::Text(host) }));
+    }
+    for (name, value) in said {
+        if layer.values.contains_key(&(table, name)) && name != "tls" {
+            return Err(origin.wrong(format!("both url and {name} are given")).hint("keep one of them"));
+        }
+        layer.values.insert((table, name), Located { value, origin: origin.clone() });
+    }
+    Ok(())
+}
+
+/// Takes the port out of a single `host:port`, so that a port in a later layer can replace it.
+fn split_port(layer: &mut Layer, table: &'static str) {
+    let Some(located) = layer.values.get(&(table, "host")) else { return };
+    let only = match &located.value {
+        Value::List(hosts) if hosts.len() == 1 => hosts.first().cloned(),
+        Value::Text(host) => Some(host.clone()),
+        Value::List(_) | Value::Port(_) | Value::Flag(_) | Value::Paths(_) => None,
+    };
+    let Some((host, Some(port))) = only.and_then(|only| host_and_port(&only)) else { return };
+    let value = if table == "postgres" { Value::List(vec![host]) } else { Value::Text(host) };
+    let origin = located.origin.clone();
+    layer.values.insert((table, "host"), Located { value, origin: origin.clone() });
+    layer.values.insert((table, "port"), Located { value: Value::Port(port), origin });
+}
+
+/// `host`, `host:port`, `[::1]:port`, `::1`, `/run/postgresql`. `None` for a port that is none.
+pub fn host_and_port(text: &str) -> Option<(String, Option<u16>)> {
+    if text.starts_with('/') {
+        return Some((text.to_owned(), None));
+    }
+    if let Some((host, rest)) = text.strip_prefix('[').and_then(|inside| inside.split_once(']')) {
+        return match rest.strip_prefix(':') {
+            Some(port) => Some((host.to_owned(), Some(port.parse().ok().filter(|port| *port > 0)?))),
+            None => rest.is_empty().then(|| (host.to_owned(), None)),
+        };
+    }
+    match text.split_once(':') {
+        Some((_, rest)) if rest.contains(':') => Some((text.to_owned(), None)),
+        Some((host, port)) if !host.is_empty() => {
+            Some((host.to_owned(), Some(port.parse().ok().filter(|port| *port > 0)?)))
+        }
+        Some(_) => None,
+        None => (!text.is_empty()).then(|| (text.to_owned(), None)),
+    }
+}

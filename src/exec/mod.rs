@@ -1,0 +1,107 @@
+//! Carries out a plan: every ready step as soon as its service has room, in batches, until nothing is left.
+//!
+//! All concurrency is here. Services only say how large a batch may be and how many calls of a kind may be in flight.
+
+mod batch;
+mod queue;
+
+use crate::core::step::{Action, StepId};
+use crate::error::Result;
+use crate::services::{ApplyContext, Outcome, Plan, Service, ServiceId, Step};
+use crate::state::{Event, LockedStore, Origin};
+use futures_util::stream::{FuturesUnordered, StreamExt};
+use queue::Queue;
+use std::collections::BTreeMap;
+use tokio_util::sync::CancellationToken;
+
+/// What an apply needs beside the plan.
+pub struct Job<'a> {
+    pub plan: &'a Plan,
+    pub services: &'a BTreeMap<ServiceId, Box<dyn Service>>,
+    pub context: &'a ApplyContext,
+    /// Calls in flight at most.
+    pub parallelism: usize,
+    /// Ends the run after what is in flight.
+    pub stop: CancellationToken,
+    /// Ends the run at once.
+    pub abort: CancellationToken,
+}
+
+/// Hears what happens while it happens.
+pub trait Listener {
+    fn started(&self, steps: &[&Step]);
+    fn finished(&self, step: &Step, outcome: &Outcome);
+}
+
+/// What became of each step. Steps that were never started, because of an interrupt, have no outcome.
+pub type Outcomes = BTreeMap<StepId, Outcome>;
+
+/// Runs the plan. Each completed batch is in the journal before anything that depends on it starts.
+///
+/// # Errors
+/// The journal cannot be written: then nothing more is started, as it would be forgotten.
+pub async fn execute(job: &Job<'_>, store: &mut LockedStore, listener: &dyn Listener) -> Result<Outcomes> {
+    let mut queue = Queue::new(&job.plan.steps, job.parallelism, |step| {
+        let service = ServiceId::of(&step.address).and_then(|id| job.services.get(&id));
+        service.map(|service| service.limits(&step.address.kind))
+    });
+    let mut outcomes = Outcomes::new();
+    let mut in_flight = FuturesUnordered::new();
+    loop {
+        while !job.stop.is_cancelled() {
+            let Some(batch) = queue.next_batch() else { break };
+            let steps = queue.steps(&batch);
+            listener.started(&steps);
+            in_flight.push(async move {
+                let results = batch::run(job, &steps).await;
+                (batch, results)
+            });
+        }
+        let finished = tokio::select! {
+            biased;
+            () = job.abort.cancelled() => None,
+            finished = in_flight.next() => finished,
+        };
+        let Some((batch, results)) = finished else { break };
+        let mut events = Vec::new();
+        let done = queue.finish(&batch, results);
+        for (step, outcome) in &done {
+            listener.finished(step, outcome);
+            events.extend(event(step, outcome, store));
+        }
+        outcomes.extend(done.into_iter().map(|(step, outcome)| (step.id(), outcome)));
+        store.append(&events)?;
+    }
+    Ok(outcomes)
+}
+
+/// What the state learns from a completed step.
+fn event(step: &Step, outcome: &Outcome, store: &LockedStore) -> Option<Event> {
+    let fingerprint = match outcome {
+        Outcome::Done { fingerprint } => fingerprint.clone(),
+        Outcome::AlreadySo => None,
+        Outcome::Stale { .. } | Outcome::Failed { .. } | Outcome::Skipped { .. } | Outcome::Held => return None,
+    };
+    let address = step.address.clone();
+    match (step.part, &step.after) {
+        (crate::core::step::Part::Stage, _) => None,
+        (crate::core::step::Part::Credential, _) => {
+            fingerprint.map(|fingerprint| Event::Credential { address, fingerprint })
+        }
+        (crate::core::step::Part::Main | crate::core::step::Part::Publish, None) => Some(Event::Gone { address }),
+        (crate::core::step::Part::Main | crate::core::step::Part::Publish, Some(after)) => {
+            let known = store.document().resources.get(&address).map(|entry| entry.origin);
+            let origin = match step.action {
+                Action::Create => Origin::Created,
+                Action::Update
+                | Action::Replace
+                | Action::Destroy
+                | Action::Adopt
+                | Action::Forget
+                | Action::Rotate
+                | Action::Record => known.unwrap_or(Origin::Adopted),
+            };
+            Some(Event::Applied { address, app: step.app.clone(), origin, model: Box::new(after.clone()), fingerprint })
+        }
+    }
+}

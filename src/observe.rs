@@ -1,0 +1,93 @@
+//! Reads the services side by side, each with a deadline. What cannot be read is an error, never empty.
+
+use crate::core::address::Address;
+use crate::core::reconcile::{Applied, Wanted};
+use crate::error::{Diagnostic, Kind, Result};
+use crate::secrets::Vault;
+use crate::services::{Ask, Model, Observation, Proof, Service, ServiceId};
+use crate::state::Document;
+use futures_util::future::join_all;
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+/// A service that answers more slowly than this cannot be read.
+pub const DEADLINE: Duration = Duration::from_secs(60);
+
+/// How deep to look.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Depth {
+    pub shallow: bool,
+    pub probe_credentials: bool,
+}
+
+/// What is asked of each service: nothing of a service on which nothing is wanted and nothing is ours.
+///
+/// # Errors
+/// The sink cannot be read.
+pub fn asks(
+    wanted: &BTreeMap<Address, Wanted<Model>>,
+    applied: &BTreeMap<Address, Applied<Model>>,
+    document: &Document,
+    vault: &Vault,
+    depth: Depth,
+) -> Result<BTreeMap<ServiceId, Ask>> {
+    let mut asks: BTreeMap<ServiceId, Ask> = BTreeMap::new();
+    for (address, one) in wanted {
+        let Some(id) = ServiceId::of(address) else { continue };
+        let ask = asks.entry(id).or_default();
+        if one.model.generates_password() {
+            let proof = Proof {
+                published: vault.published(&one.app, id)?,
+                staged: vault.staged(&one.app, id)?,
+                fingerprint: document.resources.get(address).and_then(|entry| entry.fingerprint.clone()),
+            };
+            ask.proofs.insert(address.clone(), proof);
+        }
+        ask.wanted.insert(address.clone(), one.clone());
+    }
+    for (address, one) in applied {
+        let Some(id) = ServiceId::of(address) else { continue };
+        asks.entry(id).or_default().applied.insert(address.clone(), one.clone());
+    }
+    for ask in asks.values_mut() {
+        ask.shallow = depth.shallow;
+        ask.probe_credentials = depth.probe_credentials;
+    }
+    Ok(asks)
+}
+
+/// Reads all services at once.
+pub async fn observe(
+    services: &BTreeMap<ServiceId, Box<dyn Service>>,
+    asks: &BTreeMap<ServiceId, Ask>,
+    wait: Duration,
+) -> BTreeMap<ServiceId, Result<Observation>> {
+    let readings = asks.iter().filter_map(|(id, ask)| {
+        let service = services.get(id)?;
+        Some(async move { (*id, patiently(service.as_ref(), ask, wait).await) })
+    });
+    join_all(readings).await.into_iter().collect()
+}
+
+/// Tries again for as long as the user is ready to wait for services that are still starting.
+async fn patiently(service: &dyn Service, ask: &Ask, wait: Duration) -> Result<Observation> {
+    let since = Instant::now();
+    loop {
+        let read = tokio::time::timeout(DEADLINE, service.observe(ask)).await.unwrap_or_else(|_| {
+            Err(Diagnostic::new(
+                Kind::Service,
+                format!(
+                    "{} at {} did not answer within {} s",
+                    service.id().title(),
+                    service.endpoint(),
+                    DEADLINE.as_secs()
+                ),
+            )
+            .hint("check that it is up and reachable; `nornplan doctor` says more"))
+        });
+        match read {
+            Err(_) if since.elapsed() < wait => tokio::time::sleep(Duration::from_millis(500)).await,
+            read => return read,
+        }
+    }
+}

@@ -1,0 +1,194 @@
+//! Puts the plan together: every service's steps, the edges between services, consent, order. Pure.
+
+use crate::core::address::Address;
+use crate::core::consent::{self, Circumstances, Consent};
+use crate::core::graph;
+use crate::core::lint;
+use crate::core::name::AppName;
+use crate::core::plan::{FORMAT_VERSION, Notice, ServiceHead};
+use crate::core::reconcile::{Applied, Wanted};
+use crate::core::step::{Action, Part, StepId};
+use crate::error::{Diagnostic, Kind, Result};
+use crate::scope::Scope;
+use crate::secrets::model::SECRET;
+use crate::services::{self, CredentialStatus, DiffInput, Model, Observation, Op, Plan, ServiceId, Step};
+use crate::spec::model::Specs;
+use crate::state::Document;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Everything that a plan follows from. The same inputs make the same plan.
+pub struct Inputs<'a> {
+    pub environment: &'a str,
+    /// The infraspecs as the scope takes them.
+    pub specs: &'a Specs,
+    pub scope: &'a Scope,
+    pub consent: &'a Consent,
+    /// Apps whose infraspec says `prevent_destroy`, those that are to be destroyed among them.
+    pub prevented: BTreeSet<AppName>,
+    /// In scope, of all services.
+    pub wanted: BTreeMap<Address, Wanted<Model>>,
+    /// In scope, of all services.
+    pub applied: BTreeMap<Address, Applied<Model>>,
+    pub document: &'a Document,
+    /// What could be read.
+    pub observed: &'a BTreeMap<ServiceId, Observation>,
+    /// One line for each service that could not be read.
+    pub unreadable: &'a BTreeMap<ServiceId, String>,
+    /// host:port of each service that was not read.
+    pub endpoints: &'a BTreeMap<ServiceId, String>,
+}
+
+/// Makes the plan.
+///
+/// # Errors
+/// Steps that wait for one another in a circle, or a plan that breaks a law of [`crate::core::lint`].
+pub fn plan(mut inputs: Inputs<'_>) -> Result<Plan> {
+    let circumstances = Circumstances {
+        declared: inputs.specs.apps.keys().cloned().collect(),
+        prevented: inputs.prevented.clone(),
+        owned: inputs.document.resources.len(),
+    };
+    let nothing = BTreeMap::new();
+    let mut steps = Vec::new();
+    for (id, observation) in inputs.observed.iter().filter(|(id, _)| **id != ServiceId::Secrets) {
+        steps.extend(services::diff(*id, inputs.diff_input(observation, &nothing)));
+    }
+    // Held rotations set no password, so nothing is staged or published for them: consent comes before secrets.
+    consent::hold(&mut steps, inputs.consent, &circumstances);
+    let credentials = credentials_set(&steps);
+    leave_out_unknown_passwords(&mut inputs.wanted, inputs.observed, &credentials);
+    if let Some(observation) = inputs.observed.get(&ServiceId::Secrets) {
+        steps.extend(services::diff(ServiceId::Secrets, inputs.diff_input(observation, &credentials)));
+    }
+    connect(&mut steps);
+    consent::hold(&mut steps, inputs.consent, &circumstances);
+    let steps = graph::sort(steps).map_err(|cycle| Diagnostic::new(Kind::Plan, cycle.to_string()))?;
+    let plan = inputs.assemble(steps);
+    match lint::lint(&plan).as_slice() {
+        [] => Ok(plan),
+        broken => Err(Diagnostic::new(Kind::Plan, format!("the plan is not sound: {}", broken.join("; ")))
+            .hint("this is a fault in nornplan; please report it with the infraspecs")),
+    }
+}
+
+impl Inputs<'_> {
+    fn diff_input<'a>(
+        &'a self,
+        observation: &'a Observation,
+        credentials: &'a BTreeMap<AppName, BTreeSet<StepId>>,
+    ) -> DiffInput<'a> {
+        DiffInput { wanted: &self.wanted, applied: &self.applied, observation, rotate: &self.scope.rotate, credentials }
+    }
+
+    fn assemble(&self, steps: Vec<Step>) -> Plan {
+        let mut heads: BTreeMap<String, ServiceHead> = BTreeMap::new();
+        let mut notices: BTreeSet<Notice> = BTreeSet::new();
+        for (id, observation) in self.observed {
+            notices.extend(observation.notices.iter().cloned());
+            heads.insert(
+                id.as_str().to_owned(),
+                ServiceHead {
+                    endpoint: observation.endpoint.clone(),
+                    identity: observation.identity.clone(),
+                    version: observation.version.clone(),
+                },
+            );
+        }
+        for (id, endpoint) in self.endpoints {
+            heads.entry(id.as_str().to_owned()).or_insert_with(|| ServiceHead {
+                endpoint: endpoint.clone(),
+                identity: None,
+                version: None,
+            });
+        }
+        Plan {
+            format_version: FORMAT_VERSION,
+            tool_version: env!("CARGO_PKG_VERSION").to_owned(),
+            environment: self.environment.to_owned(),
+            services: heads,
+            apps: self
+                .specs
+                .apps
+                .values()
+                .filter(|app| self.scope.has_app(&app.name))
+                .map(|app| (app.name.clone(), app.digest()))
+                .collect(),
+            narrowed_to: self.scope.describe(),
+            steps,
+            declared: self
+                .wanted
+                .keys()
+                .filter(|address| ServiceId::of(address).is_some_and(|id| self.observed.contains_key(&id)))
+                .count(),
+            notices: notices.into_iter().collect(),
+            incomplete: self.unreadable.values().cloned().collect(),
+            lineage: self.document.lineage.clone(),
+            serial: self.document.serial,
+        }
+    }
+}
+
+/// The steps that set a password and will run, by app.
+fn credentials_set(steps: &[Step]) -> BTreeMap<AppName, BTreeSet<StepId>> {
+    let mut credentials: BTreeMap<AppName, BTreeSet<StepId>> = BTreeMap::new();
+    for step in steps.iter().filter(|step| step.sets_credential && step.runs()) {
+        credentials.entry(step.app.clone()).or_default().insert(step.id());
+    }
+    credentials
+}
+
+/// Values with a password that nobody knows, and that this plan does not set, cannot be published yet.
+fn leave_out_unknown_passwords(
+    wanted: &mut BTreeMap<Address, Wanted<Model>>,
+    observed: &BTreeMap<ServiceId, Observation>,
+    credentials: &BTreeMap<AppName, BTreeSet<StepId>>,
+) {
+    let mut unknown: BTreeMap<AppName, BTreeSet<&'static str>> = BTreeMap::new();
+    for (address, one) in wanted.iter().filter(|(_, one)| one.model.generates_password()) {
+        let Some(id) = ServiceId::of(address) else { continue };
+        let status = observed.get(&id).and_then(|seen| seen.resources.get(address)).and_then(|seen| seen.credential);
+        let is_set = credentials.get(&one.app).is_some_and(|steps| steps.iter().any(|step| step.address == *address));
+        if status == Some(CredentialStatus::Absent) && !is_set {
+            unknown.entry(one.app.clone()).or_default().insert(placeholder(id));
+        }
+    }
+    for one in wanted.values_mut() {
+        if let (Model::Secret(secret), Some(unknown)) = (&mut one.model, unknown.get(&one.app)) {
+            secret.values.retain(|_, value| !unknown.iter().any(|placeholder| value.contains(placeholder)));
+        }
+    }
+    wanted.retain(|_, one| !matches!(&one.model, Model::Secret(secret) if secret.values.is_empty()));
+}
+
+/// How a published value names the password of a service.
+fn placeholder(id: ServiceId) -> &'static str {
+    match id {
+        ServiceId::Postgres => "{pg.password}",
+        ServiceId::Valkey => "{kv.password}",
+        ServiceId::Kafka => "{kafka.password}",
+        ServiceId::Secrets => "{}",
+    }
+}
+
+/// Adds the edges that no service can know: staging before setting, a change before a new password of the same login,
+/// and an app's secret last of all that is destroyed.
+fn connect(steps: &mut [Step]) {
+    let ids: BTreeSet<StepId> = steps.iter().map(Step::id).collect();
+    let mut destroyed: BTreeMap<AppName, BTreeSet<StepId>> = BTreeMap::new();
+    for step in steps.iter().filter(|step| step.action == Action::Destroy && step.address.kind != SECRET) {
+        destroyed.entry(step.app.clone()).or_default().insert(step.id());
+    }
+    for step in steps.iter_mut() {
+        if step.sets_credential {
+            let secret = crate::secrets::model::secret_address(step.app.as_str());
+            step.needs.insert(StepId { address: secret, part: Part::Stage });
+        }
+        if step.part == Part::Credential {
+            step.needs.insert(StepId::main(step.address.clone()));
+        }
+        if step.action == Action::Destroy && matches!(step.op, Op::Secrets(_)) {
+            step.needs.extend(destroyed.get(&step.app).into_iter().flatten().cloned());
+        }
+        step.needs.retain(|need| ids.contains(need));
+    }
+}

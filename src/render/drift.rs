@@ -1,0 +1,168 @@
+//! What has moved away from what was last applied.
+
+use super::items::masked;
+use super::text::pad;
+use super::{Ink, Style, clean, clean_lines, columns, count, fields, words};
+use crate::core::address::Address;
+use crate::core::change::FieldChange;
+use crate::core::name::AppName;
+use serde::Serialize;
+use std::collections::BTreeMap;
+
+/// The version of the report's JSON.
+pub const FORMAT_VERSION: u32 = 1;
+
+/// One resource that is not as it was last applied.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct DriftItem {
+    pub address: Address,
+    pub app: AppName,
+    /// `before` is what was last applied, `after` what the service has now.
+    pub changes: Vec<FieldChange>,
+    /// It does not exist any more.
+    pub gone: bool,
+}
+
+/// The outcome of comparing the services with the state.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct DriftReport {
+    pub environment: String,
+    /// Resources that could be compared.
+    pub compared: usize,
+    pub drifted: Vec<DriftItem>,
+    /// What could not be told, one for each service that could not be read. Empty if everything could.
+    pub errors: Vec<String>,
+}
+
+impl DriftReport {
+    /// The last line of the text.
+    pub fn verdict(&self) -> String {
+        let (drifted, compared) = (self.drifted.len(), self.compared);
+        if !self.errors.is_empty() {
+            return format!(
+                "Incomplete: not everything could be read. Drift so far: {drifted} of {compared} resources."
+            );
+        }
+        if drifted == 0 {
+            let (them, they) = if compared == 1 { ("resource is", "it was") } else { ("resources are", "they were") };
+            return format!("No drift. {compared} {them} as {they} last applied.");
+        }
+        format!("Drift: {drifted} of {}.", count(compared, "resource", "resources"))
+    }
+}
+
+/// For people.
+pub fn text(report: &DriftReport, style: &Style) -> String {
+    let style = *style;
+    let mut blocks = vec![format!(
+        "{} {}",
+        style.paint(Ink::Faint, "Environment"),
+        style.paint(Ink::Bold, &clean(&report.environment))
+    )];
+    let mut apps: BTreeMap<&AppName, Vec<&DriftItem>> = BTreeMap::new();
+    for item in &report.drifted {
+        apps.entry(&item.app).or_default().push(item);
+    }
+    if !apps.is_empty() {
+        blocks.push(style.paint(Ink::Faint, "Read each line as: last applied -> on the service now"));
+    }
+    for (app, items) in apps {
+        let widest = items.iter().map(|item| columns(&words::address(&item.address))).max().unwrap_or_default();
+        let mut lines = vec![style.paint(Ink::Bold, app.as_str())];
+        lines.extend(items.iter().flat_map(|item| item_lines(item, widest, style)));
+        blocks.push(lines.join("\n"));
+    }
+    if !report.errors.is_empty() {
+        let mut lines = vec![style.paint(Ink::Alarm, "INCOMPLETE")];
+        lines.extend(report.errors.iter().flat_map(|error| clean_lines(error)).map(|line| format!("  {line}")));
+        blocks.push(lines.join("\n"));
+    }
+    blocks.push(style.paint(Ink::Bold, &report.verdict()));
+    blocks.join("\n\n") + "\n"
+}
+
+fn item_lines(item: &DriftItem, widest: usize, style: Style) -> Vec<String> {
+    let address = style.paint(Ink::Bold, &pad(&words::address(&item.address), widest));
+    if item.gone {
+        return vec![format!("  {} {address}  {}", style.paint(Ink::Danger, "-"), style.paint(Ink::Drift, "gone"))];
+    }
+    let mut lines =
+        vec![format!("  {} {address}  {}", style.paint(Ink::Drift, "~"), style.paint(Ink::Drift, "drifted"))];
+    lines.extend(fields::lines(&masked(&item.address, item.changes.clone()), 6, false, style));
+    lines
+}
+
+/// For programs; the same report gives the same bytes.
+///
+/// # Errors
+/// Never for a report made by nornplan.
+pub fn json(report: &DriftReport) -> serde_json::Result<String> {
+    #[derive(Serialize)]
+    struct View<'a> {
+        format_version: u32,
+        environment: &'a str,
+        complete: bool,
+        errors: &'a [String],
+        compared: usize,
+        drifted: Vec<DriftItem>,
+        verdict: String,
+    }
+    let view = View {
+        format_version: FORMAT_VERSION,
+        environment: &report.environment,
+        complete: report.errors.is_empty(),
+        errors: &report.errors,
+        compared: report.compared,
+        drifted: report
+            .drifted
+            .iter()
+            .map(|item| DriftItem { changes: masked(&item.address, item.changes.clone()), ..item.clone() })
+            .collect(),
+        verdict: report.verdict(),
+    };
+    Ok(serde_json::to_string_pretty(&view)? + "\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::change::Cause;
+    use serde_json::json;
+
+    fn report(errors: &[&str]) -> DriftReport {
+        let change =
+            |field: &str, before, after| FieldChange { field: field.into(), before, after, cause: Cause::Drifted };
+        let item = |address: &str, changes, gone| DriftItem {
+            address: address.parse().unwrap(),
+            app: AppName::new("cafe").unwrap(),
+            changes,
+            gone,
+        };
+        DriftReport {
+            environment: "prod".into(),
+            compared: 14,
+            drifted: vec![
+                item("postgres.role.cafe_user", vec![change("connection_limit", json!(20), json!(null))], false),
+                item("kafka.topic.cafe.orders", vec![], true),
+                item("secret.cafe", vec![change("values", json!({"A": "s3cret"}), json!({"A": "other"}))], false),
+            ],
+            errors: errors.iter().map(ToString::to_string).collect(),
+        }
+    }
+
+    #[test]
+    fn drift_is_told_from_applied_to_now() {
+        let text = text(&report(&[]), &Style::PLAIN);
+        assert!(text.contains("connection limit:  20 -> unlimited"), "{text}");
+        assert!(text.ends_with("\nDrift: 3 of 14 resources.\n"), "{text}");
+        assert!(!text.contains("s3cret") && !json(&report(&[])).unwrap().contains("s3cret"));
+    }
+
+    #[test]
+    fn what_could_not_be_read_is_never_clean() {
+        let nothing = DriftReport { drifted: Vec::new(), ..report(&["kafka: connection refused"]) };
+        assert!(text(&nothing, &Style::PLAIN).contains("Incomplete: not everything could be read."));
+        let clean = DriftReport { errors: Vec::new(), ..nothing };
+        assert!(text(&clean, &Style::PLAIN).ends_with("\nNo drift. 14 resources are as they were last applied.\n"));
+    }
+}

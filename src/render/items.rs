@@ -1,0 +1,162 @@
+//! The steps of a plan as its readers see them: one item for each resource and action.
+
+use crate::core::address::Address;
+use crate::core::change::{Cause, FieldChange};
+use crate::core::name::AppName;
+use crate::core::step::{Action, Hold, Part, Reason, Risk};
+use crate::services::{Model, Plan, Step};
+use serde_json::{Map, Value};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// One resource and what is done to it, whatever number of steps that takes.
+#[derive(Clone, Debug)]
+pub(super) struct Item<'a> {
+    pub address: &'a Address,
+    pub app: &'a AppName,
+    pub action: Action,
+    pub reasons: BTreeSet<Reason>,
+    pub risks: BTreeSet<Risk>,
+    pub changes: Vec<FieldChange>,
+    pub notes: Vec<&'a str>,
+    pub before: Option<&'a Model>,
+    pub after: Option<&'a Model>,
+    pub hold: Option<&'a Hold>,
+    /// Position of its last step in the plan, from 0.
+    pub order: usize,
+}
+
+impl Item<'_> {
+    /// The causes of its changes.
+    pub fn causes(&self) -> BTreeSet<Cause> {
+        self.changes.iter().map(|change| change.cause).collect()
+    }
+
+    /// Whether the service has moved away from what was last applied.
+    pub fn drifted(&self) -> bool {
+        self.reasons.contains(&Reason::Drifted) || self.reasons.contains(&Reason::Vanished)
+    }
+
+    /// How much a reviewer must see it: the higher, the later it may be left out.
+    pub fn weight(&self) -> u8 {
+        let by_risk = self.risks.iter().map(|risk| match risk {
+            Risk::LosesData => 100,
+            Risk::RemovesLogin => 90,
+            Risk::WidensAccess => 80,
+            Risk::Interrupts => 60,
+        });
+        let by_action = match self.action {
+            Action::Destroy => 85,
+            Action::Replace => 84,
+            Action::Rotate => 70,
+            Action::Update if self.drifted() => 50,
+            Action::Update => 40,
+            Action::Create => 20,
+            Action::Forget => 10,
+            Action::Adopt => 6,
+            Action::Record => 5,
+        };
+        let by_hold = match self.hold {
+            Some(Hold::Blocked { .. }) => 82,
+            Some(Hold::Destroy | Hold::DestroyAll | Hold::Interrupt | Hold::Prevented | Hold::Waits { .. }) => 55,
+            None => 0,
+        };
+        by_risk.chain([by_action, by_hold]).max().unwrap_or_default()
+    }
+
+    /// Whether it belongs where risks are named first.
+    pub fn risky(&self) -> bool {
+        self.weight() >= 55
+    }
+}
+
+/// All items, in the order in which their last steps are carried out. Staging is a part of what is published later.
+pub(super) fn items(plan: &Plan) -> Vec<Item<'_>> {
+    let mut main_action: BTreeMap<&Address, Action> = BTreeMap::new();
+    for step in plan.steps.iter().filter(|step| step.part != Part::Stage) {
+        main_action.insert(&step.address, step.action);
+    }
+    let mut groups: BTreeMap<(&Address, Action), Vec<(usize, &Step)>> = BTreeMap::new();
+    for (order, step) in plan.steps.iter().enumerate() {
+        let action = match step.part {
+            Part::Stage => main_action.get(&step.address).copied().unwrap_or(step.action),
+            Part::Main | Part::Credential | Part::Publish => step.action,
+        };
+        groups.entry((&step.address, action)).or_default().push((order, step));
+    }
+    let mut items: Vec<Item<'_>> = groups.into_iter().filter_map(|((_, action), steps)| item(action, &steps)).collect();
+    items.sort_by_key(|item| item.order);
+    items
+}
+
+fn item<'a>(action: Action, steps: &[(usize, &'a Step)]) -> Option<Item<'a>> {
+    let (order, last) = *steps.last()?;
+    let mut changes: Vec<FieldChange> = Vec::new();
+    let mut notes: Vec<&str> = Vec::new();
+    for (_, step) in steps {
+        for change in &step.changes {
+            if !changes.iter().any(|known| known.field == change.field) {
+                changes.push(change.clone());
+            }
+        }
+        for note in &step.notes {
+            if !notes.contains(&note.as_str()) {
+                notes.push(note);
+            }
+        }
+    }
+    Some(Item {
+        address: &last.address,
+        app: &last.app,
+        action,
+        reasons: steps.iter().flat_map(|(_, step)| step.reasons.iter().copied()).collect(),
+        risks: steps.iter().flat_map(|(_, step)| step.risks.iter().copied()).collect(),
+        changes: masked(&last.address, changes),
+        notes,
+        before: steps.iter().find_map(|(_, step)| step.before.as_ref()),
+        after: steps.iter().rev().find_map(|(_, step)| step.after.as_ref()),
+        hold: steps.iter().filter_map(|(_, step)| step.hold.as_ref()).min_by_key(|hold| hold_rank(hold)),
+        order,
+    })
+}
+
+fn hold_rank(hold: &Hold) -> u8 {
+    match hold {
+        Hold::Blocked { .. } => 0,
+        Hold::Prevented => 1,
+        Hold::Destroy | Hold::DestroyAll => 2,
+        Hold::Interrupt => 3,
+        Hold::Waits { .. } => 4,
+    }
+}
+
+/// What is shown instead of the value of a published variable: templates may have something of their own in them.
+const SET: &str = "(set)";
+const NEW_VALUE: &str = "(new value)";
+
+/// The changes as they may be seen: of published variables only the names, one change each.
+pub(super) fn masked(address: &Address, changes: Vec<FieldChange>) -> Vec<FieldChange> {
+    if address.kind != crate::secrets::model::SECRET {
+        return changes;
+    }
+    changes.into_iter().flat_map(mask).collect()
+}
+
+fn mask(change: FieldChange) -> Vec<FieldChange> {
+    let empty = Map::new();
+    let before = change.before.as_object().unwrap_or(&empty);
+    let after = change.after.as_object().unwrap_or(&empty);
+    let names: BTreeSet<&String> = before.keys().chain(after.keys()).collect();
+    names
+        .into_iter()
+        .filter(|name| before.get(*name) != after.get(*name))
+        .map(|name| {
+            let was = before.get(name).map_or(Value::Null, |_| Value::from(SET));
+            let becomes = match (before.get(name), after.get(name)) {
+                (_, None) => Value::Null,
+                (None, Some(_)) => Value::from(SET),
+                (Some(_), Some(_)) => Value::from(NEW_VALUE),
+            };
+            FieldChange { field: format!("{}.{name}", change.field), before: was, after: becomes, cause: change.cause }
+        })
+        .collect()
+}

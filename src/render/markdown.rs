@@ -1,0 +1,345 @@
+//! A plan as the comment of a pull request: what a reviewer must see first, and never longer than a comment may be.
+
+use super::items::{Item, items};
+use super::text::{by_app, held, item_lines};
+use super::{Style, clean, clean_lines, columns, count, symbol, words};
+use crate::core::plan::{Level, Notice};
+use crate::core::step::{Action, Hold};
+use crate::services::Plan;
+use std::collections::BTreeSet;
+
+/// What GitHub takes as one comment, in bytes.
+pub const GITHUB_BYTES: usize = 65_536;
+
+/// Room that is kept for the sentence that says what was cut, and for the verdict.
+const RESERVE: usize = 400;
+
+/// The comment, at most `max_bytes` long. What does not fit is cut by risk, never by position: what is least risky goes
+/// first, wherever it stands. Below about 600 bytes only marker, verdict and that sentence are left, whatever their length.
+pub fn plan(plan: &Plan, max_bytes: usize) -> String {
+    let items = items(plan);
+    let head = head(plan, &items);
+    let mut budget = max_bytes.saturating_sub(RESERVE);
+    let Some(rest) = budget.checked_sub(head.len()) else { return least(plan) };
+    budget = rest;
+    let mut text = head;
+    let mut cut = Cut::default();
+    text.push_str(&risks(&items, &mut budget, &mut cut));
+    text.push_str(&apps(&items, &mut budget, &mut cut));
+    text.push_str(&notes(plan, &mut budget, &mut cut));
+    text.push_str(&cut.sentence(max_bytes));
+    if text.len() > max_bytes { least(plan) } else { text }
+}
+
+/// What is said where there is no room for anything.
+fn least(plan: &Plan) -> String {
+    let incomplete = if plan.incomplete.is_empty() { "" } else { "**INCOMPLETE** " };
+    let (marker, environment, verdict) = (marker(plan), environment(plan), plan.verdict());
+    let cut = "Everything else was cut: it does not fit. `nornplan plan` shows it.";
+    format!("{marker}\n### nornplan `{environment}`\n\n{incomplete}**{verdict}**\n\n{cut}\n")
+}
+
+/// What was left out.
+#[derive(Default)]
+struct Cut {
+    risks: usize,
+    resources: usize,
+    details: usize,
+    notes: usize,
+}
+
+impl Cut {
+    fn sentence(&self, max_bytes: usize) -> String {
+        let parts = [
+            (self.resources, "resource is not shown", "resources are not shown"),
+            (self.details, "resource is shown without its details", "resources are shown without their details"),
+            (self.risks, "line is missing from the risks", "lines are missing from the risks"),
+            (self.notes, "note is not shown", "notes are not shown"),
+        ];
+        let parts: Vec<String> = parts
+            .into_iter()
+            .filter(|(number, _, _)| *number > 0)
+            .map(|(number, one, many)| count(number, one, many))
+            .collect();
+        if parts.is_empty() {
+            return String::new();
+        }
+        let parts = parts.join("; ");
+        format!("\n_Cut to {max_bytes} bytes, the least risky first: {parts}. `nornplan plan` shows everything._\n")
+    }
+}
+
+/// The environment's name where markup must not end: letters, digits, `.`, `-` and `_` stay.
+fn environment(plan: &Plan) -> String {
+    let harmless = |c: char| if c.is_ascii_alphanumeric() || ".-_".contains(c) { c } else { '_' };
+    plan.environment.chars().map(harmless).collect::<String>().replace("--", "-_")
+}
+
+/// By this a bot finds its own comment to update it in place.
+fn marker(plan: &Plan) -> String {
+    format!("<!-- nornplan:{} -->", environment(plan))
+}
+
+fn head(plan: &Plan, items: &[Item<'_>]) -> String {
+    let mut text = format!("{}\n### nornplan `{}`\n\n", marker(plan), environment(plan));
+    if !plan.incomplete.is_empty() {
+        text.push_str("> [!CAUTION]\n> **INCOMPLETE** Not everything could be read. This plan can be neither saved nor applied.\n");
+        for line in plan.incomplete.iter().flat_map(|error| clean_lines(error)) {
+            text.push_str(&format!("> {}<br>\n", prose(&line)));
+        }
+        text.push('\n');
+    }
+    text.push_str(&format!("**{}**", plan.verdict()));
+    let drifted = items.iter().filter(|item| item.drifted()).count();
+    let held = items.iter().filter(|item| item.hold.is_some()).count();
+    let mut more = Vec::new();
+    if drifted > 0 {
+        more.push(format!("{drifted} drifted"));
+    }
+    if held > 0 {
+        more.push(format!("{held} held"));
+    }
+    if !more.is_empty() {
+        text.push_str(&format!(" {}.", more.join(", ")));
+    }
+    text.push('\n');
+    let mut alarms: Vec<&Notice> = plan.notices.iter().filter(|notice| notice.level != Level::Note).collect();
+    alarms.sort();
+    for notice in alarms {
+        let alert = match notice.level {
+            Level::Alarm => "CAUTION",
+            Level::Warning | Level::Note => "WARNING",
+        };
+        text.push_str(&format!("\n> [!{alert}]\n> {}\n", notice_text(notice)));
+    }
+    let services: Vec<String> = plan
+        .services
+        .iter()
+        .map(|(name, head)| {
+            let version = head.version.as_deref().map(|version| format!(" ({})", prose(version))).unwrap_or_default();
+            format!("{} {}{version}", prose(&words::service_title(name)), code(&head.endpoint))
+        })
+        .collect();
+    if !services.is_empty() {
+        text.push_str(&format!("\n<sub>{}</sub>\n", services.join(" · ")));
+    }
+    if !plan.narrowed_to.is_empty() {
+        text.push_str(&format!("\nNarrowed to {}: nothing else was looked at.\n", code(&plan.narrowed_to.join(" "))));
+    }
+    text
+}
+
+fn notice_text(notice: &Notice) -> String {
+    format!("**{}**: {}", prose(&notice.about), prose(&clean_lines(&notice.text).join(" ")))
+}
+
+/// Destroys, rotations, what widens access and what is held, the worst first.
+fn risks(items: &[Item<'_>], budget: &mut usize, cut: &mut Cut) -> String {
+    let mut risky: Vec<&Item<'_>> = items.iter().filter(|item| item.risky()).collect();
+    if risky.is_empty() {
+        return String::new();
+    }
+    risky.sort_by_key(|item| (std::cmp::Reverse(item.weight()), item.order));
+    let flags: Vec<String> = held(items, Style::PLAIN)
+        .iter()
+        .map(|line| match line.split_once(": ") {
+            Some((number, flags)) if flags.starts_with("--") => format!("\n{number}: {}\n", code(flags)),
+            Some(_) | None => format!("\n{}\n", prose(line)),
+        })
+        .collect();
+    let title = "\n#### Look at these first\n\n";
+    let fixed = title.len() + flags.iter().map(String::len).sum::<usize>();
+    if fixed > *budget {
+        cut.risks += risky.len();
+        return String::new();
+    }
+    *budget -= fixed;
+    let mut text = title.to_owned();
+    // What is in the blocks below is named with all its details; half of the room is theirs.
+    let mut room = *budget / 2;
+    for item in risky {
+        let line = risk_line(item);
+        if line.len() > room {
+            cut.risks += 1;
+            continue;
+        }
+        room -= line.len();
+        *budget -= line.len();
+        text.push_str(&line);
+    }
+    text + &flags.concat()
+}
+
+fn risk_line(item: &Item<'_>) -> String {
+    let mut why: Vec<String> = item.risks.iter().rev().map(|risk| format!("**{risk}**")).collect();
+    why.extend(item.reasons.iter().map(ToString::to_string));
+    match item.hold {
+        Some(Hold::Blocked { reason }) => why.push(format!("**blocked**: {}", prose(&clean_lines(reason).join(" ")))),
+        Some(Hold::Destroy | Hold::DestroyAll | Hold::Interrupt | Hold::Prevented | Hold::Waits { .. }) => {
+            why.push("held".to_owned())
+        }
+        None => {}
+    }
+    let notes: Vec<String> = item.notes.iter().map(|note| prose(&clean_lines(note).join(" "))).collect();
+    let notes = if notes.is_empty() { String::new() } else { format!(" ({})", notes.join("; ")) };
+    format!("- {} {}: {}{notes}\n", item.action, code(&item.address.to_string()), why.join(", "))
+}
+
+/// A folded block for each app: first a line for each resource, then their details, both the riskiest first as long as
+/// there is room; shown in plan order.
+fn apps(items: &[Item<'_>], budget: &mut usize, cut: &mut Cut) -> String {
+    let mut by_weight: Vec<&Item<'_>> = items.iter().collect();
+    by_weight.sort_by_key(|item| (std::cmp::Reverse(item.weight()), item.order));
+    let mut opened = BTreeSet::new();
+    let mut shown = BTreeSet::new();
+    for item in &by_weight {
+        let frame = if opened.contains(item.app) { 0 } else { frame_bytes(item.app.as_str()) };
+        let cost = frame + block(item, false).len();
+        if cost <= *budget {
+            *budget -= cost;
+            opened.insert(item.app);
+            shown.insert(item.order);
+        }
+    }
+    cut.resources = items.len() - shown.len();
+    let mut detailed = BTreeSet::new();
+    for item in by_weight.iter().filter(|item| shown.contains(&item.order)) {
+        let more = block(item, true).len() - block(item, false).len();
+        if more <= *budget {
+            *budget -= more;
+            detailed.insert(item.order);
+        }
+    }
+    cut.details = shown.len() - detailed.len();
+    let mut text = String::new();
+    for (app, of_app) in by_app(items) {
+        let lines: String = of_app
+            .iter()
+            .filter(|item| shown.contains(&item.order))
+            .map(|item| block(item, detailed.contains(&item.order)))
+            .collect();
+        if lines.is_empty() {
+            continue;
+        }
+        let counts = counts(&of_app);
+        let fence = fence(&lines);
+        text.push_str(&format!(
+            "\n<details><summary><b>{app}</b>: {counts}</summary>\n\n{fence}diff\n{lines}{fence}\n\n</details>\n"
+        ));
+    }
+    text
+}
+
+/// `2 to create, 1 to destroy (held)`
+fn counts(items: &[&Item<'_>]) -> String {
+    let mut counts = Vec::new();
+    for (held, mark) in [(false, ""), (true, " (held)")] {
+        for action in Action::ALL {
+            let number = items.iter().filter(|item| item.action == action && item.hold.is_some() == held).count();
+            if number > 0 {
+                counts.push(format!("{number} to {action}{mark}"));
+            }
+        }
+    }
+    counts.join(", ")
+}
+
+/// Bytes of an app's block without its lines, at most.
+fn frame_bytes(app: &str) -> usize {
+    400 + app.len()
+}
+
+/// A resource as lines of a `diff` block: the sign of its first line stands in the first column, where it gives the
+/// colour; no other line can have one there.
+fn block(item: &Item<'_>, details: bool) -> String {
+    let lines = item_lines(item, columns(&words::address(item.address)), Style::PLAIN);
+    let first = lines.iter().take(1).map(|line| sign_first(line, item.action) + "\n");
+    let rest = lines.iter().skip(1).map(|line| format!(" {line}\n"));
+    if details { first.chain(rest).collect() } else { first.collect() }
+}
+
+fn sign_first(line: &str, action: Action) -> String {
+    let sign = match action {
+        Action::Create => "+",
+        Action::Destroy => "-",
+        Action::Replace | Action::Update | Action::Rotate => "!",
+        Action::Adopt | Action::Forget | Action::Record => " ",
+    };
+    let body = line.trim_start();
+    // Its own sign stays readable behind the one that colours.
+    let body = if symbol(action) == sign { body.strip_prefix(sign).unwrap_or(body).trim_start() } else { body };
+    format!("{sign} {body}")
+}
+
+fn notes(plan: &Plan, budget: &mut usize, cut: &mut Cut) -> String {
+    let mut text = String::new();
+    for notice in plan.notices.iter().filter(|notice| notice.level == Level::Note) {
+        let line = format!("\n_Note_ {}\n", notice_text(notice));
+        if line.len() > *budget {
+            cut.notes += 1;
+            continue;
+        }
+        *budget -= line.len();
+        text.push_str(&line);
+    }
+    text
+}
+
+/// A fence that nothing inside can close.
+fn fence(content: &str) -> String {
+    "`".repeat(longest_run(content).max(2) + 1)
+}
+
+fn longest_run(text: &str) -> usize {
+    text.split(|c| c != '`').map(str::len).max().unwrap_or_default()
+}
+
+/// A code span that nothing inside can close.
+fn code(text: &str) -> String {
+    let cleaned = clean(text);
+    let ticks = "`".repeat(longest_run(&cleaned) + 1);
+    let space = if cleaned.starts_with('`') || cleaned.ends_with('`') { " " } else { "" };
+    format!("{ticks}{space}{cleaned}{space}{ticks}")
+}
+
+/// Text that stays text: no markup, no link, and nobody is mentioned.
+fn prose(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for character in clean(text).chars() {
+        match character {
+            '&' => escaped.push_str("&amp;"),
+            '<' => escaped.push_str("&lt;"),
+            '>' => escaped.push_str("&gt;"),
+            // A space of no width behind them: nobody is called, no issue is linked.
+            '@' | '#' => {
+                escaped.push(character);
+                escaped.push_str("&#8203;");
+            }
+            '\\' | '`' | '*' | '_' | '[' | ']' | '!' | '|' | '~' | '$' => {
+                escaped.push('\\');
+                escaped.push(character);
+            }
+            plain => escaped.push(plain),
+        }
+    }
+    escaped.replace("://", ":&#8203;//").replace("www.", "www&#8203;.")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_stays_text() {
+        assert_eq!(prose("@all <b> `x` #1"), "@&#8203;all &lt;b&gt; \\`x\\` #&#8203;1");
+        assert_eq!(code("a``b"), "```a``b```");
+        assert_eq!(fence("x ```` y"), "`````");
+    }
+
+    #[test]
+    fn signs_stand_first() {
+        assert_eq!(sign_first("  + postgres.role.x", Action::Create), "+ postgres.role.x");
+        assert_eq!(sign_first("  ~ postgres.role.x", Action::Update), "! ~ postgres.role.x");
+        assert_eq!(sign_first("  x postgres.role.x", Action::Forget), "  x postgres.role.x");
+    }
+}

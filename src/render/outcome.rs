@@ -1,0 +1,277 @@
+//! The end of an apply: what was done, and above all what was not.
+
+use super::items::masked;
+use super::text::{pad, table};
+use super::{Ink, Style, clean, clean_lines, columns, symbol, words};
+use crate::core::address::Address;
+use crate::core::change::{Field, FieldChange, Resource};
+use crate::core::name::AppName;
+use crate::core::step::{Action, Hold, StepId};
+use crate::services::{Model, Outcome, Plan, Step};
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// What became of every resource of a plan.
+#[derive(Debug)]
+pub struct Report {
+    entries: Vec<Entry>,
+    elapsed: Duration,
+}
+
+#[derive(Debug)]
+struct Entry {
+    address: Address,
+    app: AppName,
+    action: Action,
+    fate: Fate,
+}
+
+#[derive(Debug)]
+enum Fate {
+    Done,
+    AlreadySo,
+    Held(Option<Hold>),
+    /// The run was stopped before its turn.
+    NotStarted,
+    Skipped(StepId),
+    /// Fields that are not the same as planned: name, planned, now, wanted.
+    Stale(Vec<[String; 4]>),
+    Failed(String),
+}
+
+impl Fate {
+    /// Which fate of several steps is told of their resource: the highest.
+    fn rank(&self) -> u8 {
+        match self {
+            Self::AlreadySo => 0,
+            Self::Done => 1,
+            Self::Held(_) => 2,
+            Self::NotStarted => 3,
+            Self::Skipped(_) => 4,
+            Self::Stale(_) => 5,
+            Self::Failed(_) => 6,
+        }
+    }
+}
+
+impl Report {
+    /// Puts outcomes beside the plan that they are of. A step without an outcome was not started.
+    pub fn new(plan: &Plan, outcomes: impl IntoIterator<Item = (StepId, Outcome)>, elapsed: Duration) -> Self {
+        let mut outcomes: BTreeMap<StepId, Outcome> = outcomes.into_iter().collect();
+        let mut entries: Vec<Entry> = Vec::new();
+        for step in &plan.steps {
+            let fate = fate(step, outcomes.remove(&step.id()));
+            let same = |entry: &&mut Entry| entry.address == step.address && entry.action == step.action;
+            match entries.iter_mut().rev().find(same) {
+                Some(entry) if entry.fate.rank() >= fate.rank() => {}
+                Some(entry) => entry.fate = fate,
+                None => entries.push(Entry {
+                    address: step.address.clone(),
+                    app: step.app.clone(),
+                    action: step.action,
+                    fate,
+                }),
+            }
+        }
+        Self { entries, elapsed }
+    }
+
+    /// Whether anything that should have been done was not; what is held should not.
+    pub fn incomplete(&self) -> bool {
+        self.entries.iter().any(|entry| entry.fate.rank() >= 3)
+    }
+
+    /// The last line of the text.
+    pub fn verdict(&self) -> String {
+        let done =
+            |action| self.entries.iter().filter(|entry| entry.action == action && entry.fate.rank() <= 1).count();
+        let counted: Vec<String> = Action::ALL
+            .into_iter()
+            .filter(|action| matches!(action, Action::Create | Action::Update | Action::Destroy) || done(*action) > 0)
+            .map(|action| format!("{} {}", done(action), words::past(action)))
+            .collect();
+        let undone: Vec<String> = [(6, "failed"), (5, "refused"), (4, "skipped"), (3, "not started"), (2, "held")]
+            .into_iter()
+            .map(|(rank, word)| (self.entries.iter().filter(|entry| entry.fate.rank() == rank).count(), word))
+            .filter(|(number, _)| *number > 0)
+            .map(|(number, word)| format!("{number} {word}"))
+            .collect();
+        let rest = if undone.is_empty() { String::new() } else { format!("; {}", undone.join(", ")) };
+        let how = if self.incomplete() { "incomplete" } else { "complete" };
+        format!("Apply {how}: {}{rest}.", counted.join(", "))
+    }
+}
+
+fn fate(step: &Step, outcome: Option<Outcome>) -> Fate {
+    match outcome {
+        Some(Outcome::Done { .. }) => Fate::Done,
+        Some(Outcome::AlreadySo) => Fate::AlreadySo,
+        Some(Outcome::Held) => Fate::Held(step.hold.clone()),
+        Some(Outcome::Skipped { because_of }) => Fate::Skipped(because_of),
+        Some(Outcome::Failed { error, .. }) => Fate::Failed(error.to_string()),
+        Some(Outcome::Stale { now }) => Fate::Stale(stale(step, now.as_deref())),
+        None if step.runs() => Fate::NotStarted,
+        None => Fate::Held(step.hold.clone()),
+    }
+}
+
+/// The fields in which the object is not as it was planned, in three columns.
+fn stale(step: &Step, now: Option<&Model>) -> Vec<[String; 4]> {
+    let [planned, now, wanted] = [step.before.as_ref(), now, step.after.as_ref()]
+        .map(|model| model.map(|model| visible(&step.address, model.fields())));
+    let names: Vec<String> =
+        [&planned, &now, &wanted].into_iter().flatten().flatten().map(|(name, _)| name.clone()).fold(
+            Vec::new(),
+            |mut names, name| {
+                if !names.contains(&name) {
+                    names.push(name);
+                }
+                names
+            },
+        );
+    if planned.is_some() != now.is_some() {
+        let word = |there: bool| if there { "there" } else { "not there" }.to_owned();
+        return vec![[String::new(), word(planned.is_some()), word(now.is_some()), word(wanted.is_some())]];
+    }
+    let value = |of: &Option<Vec<(String, Value)>>, name: &str| {
+        of.as_ref().and_then(|fields| fields.iter().find(|(field, _)| field == name)).map(|(_, value)| value.clone())
+    };
+    names
+        .into_iter()
+        // A field that is not known on one side says nothing.
+        .filter(|name| match (value(&planned, name), value(&now, name)) {
+            (Some(planned), Some(now)) => planned != now,
+            (Some(_), None) | (None, Some(_) | None) => false,
+        })
+        .map(|name| {
+            let shown = |of| value(of, &name).map_or_else(|| "-".to_owned(), |value| words::value(&name, &value));
+            [words::field(&name), shown(&planned), shown(&now), shown(&wanted)]
+        })
+        .collect()
+}
+
+/// Fields with a value; of published variables the names only.
+fn visible(address: &Address, fields: Vec<Field>) -> Vec<(String, Value)> {
+    fields
+        .into_iter()
+        .filter_map(|field| {
+            let value = field.value?;
+            if address.kind == crate::secrets::model::SECRET {
+                let change = FieldChange {
+                    field: field.name.to_owned(),
+                    before: Value::Null,
+                    after: value,
+                    cause: crate::core::change::Cause::ChangedInSpec,
+                };
+                let names = masked(address, vec![change]).into_iter().map(|change| Value::from(change.field));
+                return Some((field.name.to_owned(), names.collect()));
+            }
+            Some((field.name.to_owned(), value))
+        })
+        .collect()
+}
+
+/// More done resources than this are counted by app instead of named.
+const NAMED: usize = 40;
+
+/// The whole report; its last line is [`Report::verdict`].
+pub fn text(report: &Report, style: &Style) -> String {
+    let style = *style;
+    let mut blocks: Vec<Vec<String>> = vec![done(report, style)];
+    for (rank, title) in [
+        (2, "Held: shown, not carried out"),
+        (3, "Not started: the run was stopped before their turn"),
+        (4, "Skipped: what they need was not done"),
+        (5, "Refused: not as planned any more; nothing was written to them"),
+        (6, "Failed"),
+    ] {
+        let entries: Vec<&Entry> = report.entries.iter().filter(|entry| entry.fate.rank() == rank).collect();
+        if entries.is_empty() {
+            continue;
+        }
+        let ink = if rank >= 5 { Ink::Danger } else { Ink::Change };
+        let mut lines = vec![style.paint(ink, title)];
+        let widest = widest(&entries);
+        lines.extend(entries.iter().flat_map(|entry| entry_lines(entry, widest, style)));
+        blocks.push(lines);
+    }
+    let has = |rank| report.entries.iter().any(|entry| entry.fate.rank() == rank);
+    let mut end = vec![format!("Took {}.", words::elapsed(report.elapsed))];
+    if has(5) {
+        end.push("Plan again to see what the refused resources have become.".to_owned());
+    }
+    if has(6) || has(3) {
+        end.push("Everything done is recorded; the next apply goes on from here.".to_owned());
+    }
+    end.push(style.paint(Ink::Bold, &report.verdict()));
+    blocks.push(end);
+    blocks.retain(|block| !block.is_empty());
+    let blocks: Vec<String> = blocks.iter().map(|block| block.join("\n")).collect();
+    blocks.join("\n\n") + "\n"
+}
+
+fn widest(entries: &[&Entry]) -> usize {
+    entries.iter().map(|entry| columns(&words::address(&entry.address))).max().unwrap_or_default()
+}
+
+fn done(report: &Report, style: Style) -> Vec<String> {
+    let done: Vec<&Entry> = report.entries.iter().filter(|entry| entry.fate.rank() <= 1).collect();
+    if done.is_empty() {
+        return Vec::new();
+    }
+    let mut lines = vec![style.paint(Ink::Good, "Done")];
+    if done.len() > NAMED {
+        let mut apps: BTreeMap<&AppName, usize> = BTreeMap::new();
+        for entry in done {
+            *apps.entry(&entry.app).or_default() += 1;
+        }
+        let rows: Vec<[String; 2]> = apps
+            .iter()
+            .map(|(app, number)| [app.to_string(), super::count(*number, "resource", "resources")])
+            .collect();
+        lines.extend(table(&rows, "  "));
+        return lines;
+    }
+    let widest = widest(&done);
+    lines.extend(done.iter().flat_map(|entry| entry_lines(entry, widest, style)));
+    lines
+}
+
+fn entry_lines(entry: &Entry, widest: usize, style: Style) -> Vec<String> {
+    let address = pad(&words::address(&entry.address), widest);
+    let mark = style.paint(Ink::of(entry.action), symbol(entry.action));
+    let line = |text: &str| format!("  {mark} {address}  {text}").trim_end().to_owned();
+    match &entry.fate {
+        Fate::Done => vec![line(words::past(entry.action))],
+        Fate::AlreadySo => vec![line("already so")],
+        Fate::NotStarted => vec![line(entry.action.as_str())],
+        Fate::Held(hold) => vec![line(&held_because(hold.as_ref()))],
+        Fate::Skipped(because) => vec![line(&format!("because of {}", clean(&because.to_string())))],
+        Fate::Stale(rows) if rows.is_empty() => vec![line(&format!("{}: its values are not as planned", entry.action))],
+        Fate::Stale(rows) => {
+            let mut table_rows = vec![["", "planned", "now", "wanted"].map(str::to_owned)];
+            table_rows.extend(rows.iter().cloned());
+            let mut lines = vec![line(entry.action.as_str())];
+            lines.extend(table(&table_rows, "      "));
+            lines
+        }
+        Fate::Failed(error) => {
+            let mut lines = vec![line(entry.action.as_str())];
+            lines.extend(clean_lines(error).iter().map(|line| format!("      {line}")));
+            lines
+        }
+    }
+}
+
+fn held_because(hold: Option<&Hold>) -> String {
+    match hold {
+        Some(Hold::Destroy) => "needs --allow-destroy".to_owned(),
+        Some(Hold::DestroyAll) => "needs --allow-destroy all".to_owned(),
+        Some(Hold::Interrupt) => "needs --allow-interrupt".to_owned(),
+        Some(Hold::Prevented) => "prevent_destroy".to_owned(),
+        Some(Hold::Waits { on }) => format!("waits for {}", clean(&on.to_string())),
+        Some(Hold::Blocked { reason }) => format!("blocked: {}", clean_lines(reason).join(" ")),
+        None => String::new(),
+    }
+}

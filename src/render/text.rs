@@ -1,0 +1,340 @@
+//! A plan for the terminal: what matters first, then app by app, and the verdict as the last line.
+
+use super::items::{Item, items};
+use super::{Ink, Style, clean, clean_lines, columns, count, fields, symbol, words, wrap_words};
+use crate::core::name::AppName;
+use crate::core::plan::{Level, Notice};
+use crate::core::step::{Action, Hold, Reason};
+use crate::services::Plan;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Addresses longer than this do not push the rest of their block to the right.
+const WIDEST_ADDRESS: usize = 46;
+/// The `--allow-...` flags that are spelled out in one line; more are counted.
+const FLAGS_SHOWN: usize = 8;
+
+/// The whole plan. Its last line is exactly [`Plan::verdict`](crate::core::plan::Plan::verdict).
+pub fn plan(plan: &Plan, style: &Style) -> String {
+    blocks(plan, *style, true)
+}
+
+/// The plan without its apps: head, alarms, counts, what is held, verdict.
+pub fn brief(plan: &Plan, style: &Style) -> String {
+    blocks(plan, *style, false)
+}
+
+fn blocks(plan: &Plan, style: Style, detailed: bool) -> String {
+    let items = items(plan);
+    let mut blocks: Vec<Vec<String>> = vec![head(plan, style)];
+    blocks.push(incomplete(plan, style));
+    blocks.push(notices(plan, &[Level::Alarm, Level::Warning], style));
+    blocks.push(summary(plan, &items, style));
+    for (app, of_app) in by_app(&items).into_iter().filter(|_| detailed) {
+        blocks.push(app_block(app, &of_app, style));
+    }
+    blocks.push(notices(plan, &[Level::Note], style));
+    blocks.push(incomplete(plan, style));
+    let mut end = held(&items, style);
+    end.push(style.paint(Ink::Bold, &plan.verdict()));
+    blocks.push(end);
+    blocks.retain(|block| !block.is_empty());
+    let blocks: Vec<String> = blocks.iter().map(|block| block.join("\n")).collect();
+    blocks.join("\n\n") + "\n"
+}
+
+/// The items of each app, in plan order.
+pub(super) fn by_app<'p, 'i>(items: &'i [Item<'p>]) -> BTreeMap<&'p AppName, Vec<&'i Item<'p>>> {
+    let mut apps: BTreeMap<&AppName, Vec<&Item<'_>>> = BTreeMap::new();
+    for item in items {
+        apps.entry(item.app).or_default().push(item);
+    }
+    apps
+}
+
+/// The environment and where each service is: the first thing to check before saying yes.
+fn head(plan: &Plan, style: Style) -> Vec<String> {
+    let mut lines = vec![format!(
+        "{} {}",
+        style.paint(Ink::Faint, "Environment"),
+        style.paint(Ink::Bold, &clean(&plan.environment))
+    )];
+    let rows: Vec<[String; 3]> = plan
+        .services
+        .iter()
+        .map(|(name, head)| {
+            let version = head.version.as_deref().map(clean).unwrap_or_default();
+            [words::service_title(name), clean(&head.endpoint), version]
+        })
+        .collect();
+    lines.extend(table(&rows, "  "));
+    if !plan.narrowed_to.is_empty() {
+        let flags: Vec<String> = plan.narrowed_to.iter().map(|flag| clean(flag)).collect();
+        lines.push(format!("  narrowed to {}; nothing else was looked at", flags.join(" ")));
+    }
+    lines
+}
+
+/// Columns of equal width, with no blanks at the ends of lines.
+pub(super) fn table<const N: usize>(rows: &[[String; N]], indent: &str) -> Vec<String> {
+    let mut widths = [0; N];
+    for row in rows {
+        for (width, cell) in widths.iter_mut().zip(row) {
+            *width = columns(cell).max(*width);
+        }
+    }
+    let line = |row: &[String; N]| {
+        let cells: Vec<String> = row.iter().zip(widths).map(|(cell, width)| pad(cell, width)).collect();
+        format!("{indent}{}", cells.join("  ")).trim_end().to_owned()
+    };
+    rows.iter().map(line).collect()
+}
+
+pub(super) fn pad(text: &str, width: usize) -> String {
+    format!("{text}{}", " ".repeat(width.saturating_sub(columns(text))))
+}
+
+fn incomplete(plan: &Plan, style: Style) -> Vec<String> {
+    if plan.incomplete.is_empty() {
+        return Vec::new();
+    }
+    let mut lines = vec![format!(
+        "{} Not everything could be read. This plan can be neither saved nor applied.",
+        style.paint(Ink::Alarm, "INCOMPLETE")
+    )];
+    for error in &plan.incomplete {
+        lines.extend(clean_lines(error).iter().enumerate().map(|(index, line)| {
+            let lead = if index == 0 { format!("  {} ", style.paint(Ink::Danger, "✗")) } else { "    ".to_owned() };
+            format!("{lead}{line}")
+        }));
+    }
+    lines
+}
+
+fn notices(plan: &Plan, levels: &[Level], style: Style) -> Vec<String> {
+    let mut wanted: Vec<&Notice> = plan.notices.iter().filter(|notice| levels.contains(&notice.level)).collect();
+    wanted.sort();
+    wanted.iter().flat_map(|notice| notice_lines(notice, style)).collect()
+}
+
+fn notice_lines(notice: &Notice, style: Style) -> Vec<String> {
+    let (ink, word) = match notice.level {
+        Level::Alarm => (Ink::Alarm, "ALARM"),
+        Level::Warning => (Ink::Change, "Warning"),
+        Level::Note => (Ink::Faint, "Note"),
+    };
+    let text = format!("{}: {}", clean(&notice.about), clean_lines(&notice.text).join(" "));
+    let indent = columns(word) + 1;
+    let wrapped = wrap_words(&text, style.width.saturating_sub(indent).max(30));
+    let lead = |index| if index == 0 { format!("{} ", style.paint(ink, word)) } else { " ".repeat(indent) };
+    wrapped.iter().enumerate().map(|(index, line)| format!("{}{line}", lead(index))).collect()
+}
+
+/// Counts, where the changes come from, and what they risk, before any detail.
+fn summary(plan: &Plan, items: &[Item<'_>], style: Style) -> Vec<String> {
+    if items.is_empty() {
+        return Vec::new();
+    }
+    let counts = plan.counts();
+    let runs: Vec<String> = Action::ALL
+        .into_iter()
+        .filter_map(|action| Some((action, *counts.get(&action)?)))
+        .map(|(action, number)| style.paint(Ink::of(action), &format!("{} {number} to {action}", symbol(action))))
+        .collect();
+    let mut rows = Vec::new();
+    if !runs.is_empty() {
+        rows.push(("Changes", runs.join("   ")));
+    }
+    rows.extend(causes(items, style).map(|line| ("Drift", line)));
+    let risks: BTreeMap<_, (usize, usize)> =
+        items.iter().fold(BTreeMap::new(), |mut risks: BTreeMap<_, (usize, usize)>, item| {
+            for risk in &item.risks {
+                let (all, held) = risks.entry(*risk).or_default();
+                *all += 1;
+                *held += usize::from(item.hold.is_some());
+            }
+            risks
+        });
+    let risks: Vec<String> = risks
+        .iter()
+        .rev()
+        .map(|(risk, (all, held))| {
+            let text = style.paint(Ink::of_risk(*risk), &format!("{all} {risk}"));
+            match held {
+                0 => text,
+                held if held == all => format!("{text} (held)"),
+                held => format!("{text} ({held} held)"),
+            }
+        })
+        .collect();
+    if !risks.is_empty() {
+        rows.push(("Risks", risks.join("   ")));
+    }
+    let held: Vec<String> = Action::ALL
+        .into_iter()
+        .map(|action| (action, items.iter().filter(|item| item.hold.is_some() && item.action == action).count()))
+        .filter(|(_, number)| *number > 0)
+        .map(|(action, number)| format!("{} {number} to {action}", symbol(action)))
+        .collect();
+    if !held.is_empty() {
+        rows.push(("Held", format!("{}   (shown, not carried out)", held.join("   "))));
+    }
+    rows.into_iter()
+        .map(|(name, text)| format!("{}{}{text}", style.paint(Ink::Bold, name), " ".repeat(9 - name.len())))
+        .collect()
+}
+
+/// Drift apart from edits, so that nobody undoes a hand's work unseen.
+fn causes(items: &[Item<'_>], style: Style) -> Option<String> {
+    let drifted = items.iter().filter(|item| item.drifted()).count();
+    (drifted > 0).then(|| {
+        let what = count(drifted, "resource is", "resources are");
+        style.paint(Ink::Drift, &format!("{what} not as last applied; the plan puts that right"))
+    })
+}
+
+fn app_block(app: &AppName, items: &[&Item<'_>], style: Style) -> Vec<String> {
+    let widths = items.iter().map(|item| columns(&words::address(item.address)));
+    let widest = widths.filter(|width| *width <= WIDEST_ADDRESS).max().unwrap_or_default();
+    let mut lines = vec![style.paint(Ink::Bold, app.as_str())];
+    lines.extend(items.iter().flat_map(|item| item_lines(item, widest, style)));
+    lines
+}
+
+/// One resource: its line, then its fields, notes and what holds it.
+pub(super) fn item_lines(item: &Item<'_>, widest: usize, style: Style) -> Vec<String> {
+    const INDENT: usize = 6;
+    let margin = " ".repeat(INDENT);
+    let ink = Ink::of(item.action);
+    let address = words::address(item.address);
+    let gap = " ".repeat(widest.saturating_sub(columns(&address)));
+    let front = format!("  {} {}{gap}", style.paint(ink, symbol(item.action)), style.paint(Ink::Bold, &address));
+    let front_columns = 4 + columns(&address).max(widest) + 2;
+    let (plain, painted) = tags(item, style);
+    let described = match item.action {
+        Action::Create => item.after.map(words::describe).unwrap_or_default(),
+        Action::Destroy => item.before.map(words::describe).unwrap_or_default(),
+        Action::Update | Action::Replace | Action::Adopt | Action::Forget | Action::Rotate | Action::Record => {
+            Vec::new()
+        }
+    };
+    let beside = described.join(" · ");
+    let parts: Vec<&str> = [beside.as_str(), painted.as_str()].into_iter().filter(|part| !part.is_empty()).collect();
+    let each_its_line = item.address.kind == crate::services::kafka::model::ACL;
+    let fits = front_columns + columns(&beside) + columns(&plain) + 3 <= style.width;
+    let mut lines = Vec::new();
+    if described.is_empty() || (item.action == Action::Create && fits && !each_its_line) {
+        lines.push(format!("{front}  {}", parts.join(" · ")).trim_end().to_owned());
+    } else {
+        let wrapped = if each_its_line { described } else { wrap_words(&beside, style.width.saturating_sub(INDENT)) };
+        let ink = if item.action == Action::Destroy { Ink::Faint } else { Ink::Plain };
+        lines.push(format!("{front}  {painted}").trim_end().to_owned());
+        lines.extend(wrapped.iter().map(|line| format!("{margin}{}", style.paint(ink, line))));
+    }
+    match item.action {
+        Action::Update | Action::Replace | Action::Rotate => {
+            lines.extend(fields::lines(&item.changes, INDENT, item.causes().len() > 1, style));
+        }
+        Action::Create | Action::Destroy | Action::Adopt | Action::Forget | Action::Record => {}
+    }
+    for note in &item.notes {
+        let text = clean_lines(note).join(" ");
+        lines.extend(
+            wrap_words(&text, style.width.saturating_sub(INDENT + 2))
+                .iter()
+                .enumerate()
+                .map(|(index, line)| format!("{margin}{} {line}", if index == 0 { "*" } else { " " })),
+        );
+    }
+    lines.extend(item.hold.map(|hold| format!("{margin}{}", hold_line(hold, item, style))));
+    lines
+}
+
+/// The action, why, and what it risks; without colour and with it.
+fn tags(item: &Item<'_>, style: Style) -> (String, String) {
+    let mut tags: Vec<(Ink, String)> = Vec::new();
+    match item.action {
+        Action::Create => {}
+        Action::Adopt => tags.push((Ink::Faint, "adopt · already as declared".to_owned())),
+        Action::Record => tags.push((Ink::Faint, "record · already as declared".to_owned())),
+        Action::Forget => tags.push((Ink::Faint, "forget · already gone".to_owned())),
+        Action::Update | Action::Replace | Action::Destroy | Action::Rotate => {
+            tags.push((Ink::of(item.action), item.action.to_string()));
+        }
+    }
+    let obvious: &[Reason] = match item.action {
+        Action::Create => &[Reason::Declared, Reason::Publishes],
+        Action::Adopt | Action::Record => &[Reason::NotOursYet, Reason::ChangedInSpec],
+        Action::Update | Action::Replace | Action::Destroy | Action::Forget | Action::Rotate => &[],
+    };
+    for reason in item.reasons.iter().filter(|reason| !obvious.contains(reason)) {
+        let ink = if matches!(reason, Reason::Drifted | Reason::Vanished) { Ink::Drift } else { Ink::Plain };
+        tags.push((ink, reason.to_string()));
+    }
+    tags.extend(item.risks.iter().map(|risk| (Ink::of_risk(*risk), risk.to_string())));
+    match item.hold {
+        Some(Hold::Blocked { .. }) => tags.push((Ink::Alarm, "BLOCKED".to_owned())),
+        Some(Hold::Destroy | Hold::DestroyAll | Hold::Interrupt | Hold::Prevented | Hold::Waits { .. }) => {
+            tags.push((Ink::Alarm, "HELD".to_owned()));
+        }
+        None => {}
+    }
+    let plain: Vec<&str> = tags.iter().map(|(_, text)| text.as_str()).collect();
+    let painted: Vec<String> = tags.iter().map(|(ink, text)| style.paint(*ink, text)).collect();
+    (plain.join(" · "), painted.join(" · "))
+}
+
+fn hold_line(hold: &Hold, item: &Item<'_>, style: Style) -> String {
+    match hold {
+        Hold::Destroy => format!("held: needs --allow-destroy {}", what(&item.address.to_string())),
+        Hold::DestroyAll => "held: more than a third of what is ours would go; needs --allow-destroy all".to_owned(),
+        Hold::Interrupt => format!("held: needs --allow-interrupt {}", what(&item.address.to_string())),
+        Hold::Prevented => format!("held: the infraspec of {} says prevent_destroy", item.app),
+        Hold::Waits { on } => format!("held: waits for {}", clean(&on.to_string())),
+        Hold::Blocked { reason } => style.paint(Ink::Danger, &format!("blocked: {}", clean_lines(reason).join(" "))),
+    }
+}
+
+/// An address as it can be pasted behind a flag: a glob that means itself, quoted where a shell would read it.
+pub(super) fn what(address: &str) -> String {
+    let glob = globset::escape(address);
+    let harmless = |c: char| c.is_ascii_alphanumeric() || "._/-:@+,".contains(c);
+    if glob.chars().all(harmless) { glob } else { format!("'{}'", clean(&glob).replace('\'', "'\\''")) }
+}
+
+/// How to release what is held, in one line to paste; then what no flag releases.
+pub(super) fn held(items: &[Item<'_>], style: Style) -> Vec<String> {
+    let held: Vec<(&Item<'_>, &Hold)> = items.iter().filter_map(|item| Some((item, item.hold?))).collect();
+    if held.is_empty() {
+        return Vec::new();
+    }
+    let mut flags: BTreeSet<(&str, String)> = BTreeSet::new();
+    let (mut prevented, mut waiting, mut blocked) = (0, 0, 0);
+    for (item, hold) in &held {
+        match hold {
+            Hold::Destroy => _ = flags.insert(("--allow-destroy", item.address.to_string())),
+            Hold::DestroyAll => _ = flags.insert(("--allow-destroy", "all".to_owned())),
+            Hold::Interrupt => _ = flags.insert(("--allow-interrupt", item.address.to_string())),
+            Hold::Prevented => prevented += 1,
+            Hold::Waits { .. } => waiting += 1,
+            Hold::Blocked { .. } => blocked += 1,
+        }
+    }
+    let mut lines = Vec::new();
+    let consent = held.len() - prevented - waiting - blocked;
+    if consent > 0 {
+        let shown: Vec<String> =
+            flags.iter().take(FLAGS_SHOWN).map(|(flag, address)| format!("{flag} {}", what(address))).collect();
+        let more = flags.len().saturating_sub(FLAGS_SHOWN);
+        let more = if more > 0 { format!(" (and {more} more, named above)") } else { String::new() };
+        lines.push(style.paint(Ink::Change, &format!("{consent} held: {}{more}", shown.join(" "))));
+    }
+    let mut told = |number: usize, sentence: &str| {
+        if number > 0 {
+            lines.push(style.paint(Ink::Change, &format!("{number} {sentence}")));
+        }
+    };
+    told(waiting, "held: waiting for what is held or blocked");
+    told(prevented, "held: prevent_destroy in an infraspec; no flag releases that");
+    told(blocked, "blocked: impossible as declared, for the reasons above");
+    lines
+}

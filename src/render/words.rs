@@ -1,0 +1,295 @@
+//! Fields, values and whole resources in plain words.
+
+use super::clean;
+use crate::core::address::Address;
+use crate::core::step::Action;
+use crate::secrets::model::Published;
+use crate::services::kafka::model::{Acl, Binding, Topic, User as KafkaUser};
+use crate::services::postgres::model::{Access as GrantAccess, Credential, Database, Grant, Role};
+use crate::services::valkey::model::{Access as KvAccess, User as KvUser};
+use crate::services::{Model, ServiceId};
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+/// The name of a field as people say it.
+pub(super) fn field(name: &str) -> String {
+    let known = match name {
+        "login" => "may sign in",
+        "public" => "PUBLIC may",
+        "credential" => "password",
+        "database_privileges" => "on the database",
+        "schema_privileges" => "on schema public",
+        "future_tables" => "on future tables",
+        "future_sequences" => "on future sequences",
+        "present_objects" => "all present objects covered",
+        "reads" => "reads namespaces",
+        "generated" => "password by nornplan",
+        "nopass" => "accepts any password",
+        "uneven_nodes" => "nodes that differ",
+        "values" => "variables",
+        "bindings" => "may",
+        other => return clean(&other.replace('_', " ")),
+    };
+    known.to_owned()
+}
+
+/// A value as people say it. `key` is the field's name, or the key of a map's entry.
+pub(super) fn value(key: &str, value: &Value) -> String {
+    match value {
+        Value::Null if key == "connection_limit" => "unlimited".to_owned(),
+        Value::Null => "none".to_owned(),
+        Value::Bool(true) => "yes".to_owned(),
+        Value::Bool(false) => "no".to_owned(),
+        Value::Number(number) => quantity(key, &number.to_string()),
+        Value::String(text) => quantity(key, &string(text)),
+        Value::Array(items) if items.is_empty() => "none".to_owned(),
+        Value::Array(items) => items.iter().map(|item| self::value("", item)).collect::<Vec<_>>().join(", "),
+        Value::Object(map) if map.is_empty() => "none".to_owned(),
+        Value::Object(map) => {
+            let entries: Vec<String> =
+                map.iter().map(|(key, value)| format!("{}={}", clean(key), self::value(key, value))).collect();
+            entries.join(", ")
+        }
+    }
+}
+
+/// A string as it stands, in quotes only where its ends would not be seen.
+fn string(text: &str) -> String {
+    let cleaned = clean(text);
+    if cleaned.is_empty() || cleaned.trim() != cleaned { format!("\"{cleaned}\"") } else { cleaned }
+}
+
+/// `604800000` of `retention.ms` is `7d`; what is no whole number of a unit keeps its digits.
+fn quantity(key: &str, text: &str) -> String {
+    const DURATIONS: [(u64, &str); 4] = [(86_400_000, "d"), (3_600_000, "h"), (60_000, "min"), (1_000, "s")];
+    const SIZES: [(u64, &str); 4] = [(1 << 40, "TiB"), (1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")];
+    let units = match key.rsplit(['.', '_']).next() {
+        Some("ms") => DURATIONS,
+        Some("bytes") => SIZES,
+        Some(_) | None => return text.to_owned(),
+    };
+    if text == "-1" {
+        return "unlimited".to_owned();
+    }
+    let Ok(number) = text.parse::<u64>() else { return text.to_owned() };
+    units
+        .iter()
+        .find(|(size, _)| number > 0 && number % size == 0)
+        .map_or_else(|| text.to_owned(), |(size, unit)| format!("{}{unit}", number / size))
+}
+
+/// Where an address lies, as people write the product's name.
+pub(super) fn service_title(name: &str) -> String {
+    ServiceId::ALL.into_iter().find(|id| id.as_str() == name).map_or_else(|| clean(name), |id| id.title().to_owned())
+}
+
+/// An action that is over.
+pub(super) fn past(action: Action) -> &'static str {
+    match action {
+        Action::Create => "created",
+        Action::Update => "updated",
+        Action::Replace => "replaced",
+        Action::Destroy => "destroyed",
+        Action::Adopt => "adopted",
+        Action::Forget => "forgotten",
+        Action::Rotate => "rotated",
+        Action::Record => "recorded",
+    }
+}
+
+/// An action under way.
+pub(super) fn present(action: Action) -> &'static str {
+    match action {
+        Action::Create => "creating",
+        Action::Update => "updating",
+        Action::Replace => "replacing",
+        Action::Destroy => "destroying",
+        Action::Adopt => "adopting",
+        Action::Forget => "forgetting",
+        Action::Rotate => "rotating",
+        Action::Record => "recording",
+    }
+}
+
+/// A time span: `0.2s`, `12s`, `3m 20s`.
+pub(super) fn elapsed(span: Duration) -> String {
+    let seconds = span.as_secs();
+    match seconds {
+        0..10 => format!("{:.1}s", span.as_secs_f64()),
+        10..60 => format!("{seconds}s"),
+        60.. => format!("{}m {:02}s", seconds / 60, seconds % 60),
+    }
+}
+
+/// An address that is safe to show.
+pub(super) fn address(address: &Address) -> String {
+    clean(&address.to_string())
+}
+
+/// A whole resource in few words: what is not a default, and nothing that follows from something else. One phrase each.
+pub(super) fn describe(model: &Model) -> Vec<String> {
+    let phrases = match model {
+        Model::PostgresRole(role) => role_words(role),
+        Model::PostgresDatabase(database) => database_words(database),
+        Model::PostgresGrant(grant) => grant_words(grant),
+        Model::ValkeyUser(user) => kv_words(user),
+        Model::KafkaUser(user) => kafka_user_words(user),
+        Model::KafkaTopic(topic) => topic_words(topic),
+        Model::KafkaAcl(acl) => acl_words(acl),
+        Model::Secret(published) => secret_words(published),
+    };
+    phrases.iter().map(|phrase| clean(phrase)).collect()
+}
+
+fn role_words(role: &Role) -> Vec<String> {
+    let Role { name: _, login, connection_limit, attributes, settings, credential } = role;
+    let mut words = vec![match (login, credential) {
+        (false, _) => "cannot sign in".to_owned(),
+        (true, Some(Credential::Generate)) => "signs in, password generated".to_owned(),
+        (true, Some(Credential::Keep)) => "signs in, password left alone".to_owned(),
+        (true, Some(Credential::None) | None) => "signs in".to_owned(),
+    }];
+    words.extend(
+        connection_limit.map(|limit| format!("at most {}", super::count(limit as usize, "connection", "connections"))),
+    );
+    if !attributes.is_empty() {
+        words.push(join(attributes));
+    }
+    words.extend(map_words(settings));
+    words
+}
+
+fn database_words(database: &Database) -> Vec<String> {
+    let Database { name: _, owner, public, extensions } = database;
+    let mut words = vec![format!("owner {owner}")];
+    if !public.is_empty() {
+        words.push(format!("PUBLIC may {}", join(public)));
+    }
+    if let Some(extensions) = extensions.as_ref().filter(|extensions| !extensions.is_empty()) {
+        words.push(format!("with {}", join(extensions)));
+    }
+    words
+}
+
+fn grant_words(grant: &Grant) -> Vec<String> {
+    let words = match grant.access {
+        Some(GrantAccess::App) => "full use of its own database".to_owned(),
+        Some(GrantAccess::Readonly) => "may read".to_owned(),
+        Some(GrantAccess::Readwrite) => "may read and write".to_owned(),
+        None if grant.database_privileges.is_empty() => return Vec::new(),
+        None => join(&grant.database_privileges),
+    };
+    vec![words]
+}
+
+fn kv_words(user: &KvUser) -> Vec<String> {
+    let mut words = Vec::new();
+    match (&user.namespace, &user.keys) {
+        (Some(namespace), _) => words.push(match user.access {
+            Some(KvAccess::Readonly) => format!("reads {namespace}:*"),
+            Some(KvAccess::Queue) => format!("reads and writes {namespace}:*, and job queues"),
+            Some(KvAccess::Readwrite) | None => format!("reads and writes {namespace}:*"),
+        }),
+        (None, Some(keys)) if !keys.is_empty() => words.push(format!("keys {}", join(keys))),
+        (None, Some(_) | None) => {}
+    }
+    words.extend(user.reads.iter().flatten().map(|(namespace, _)| format!("reads {namespace}:*")));
+    words.extend(user.db.filter(|db| *db > 0).map(|db| format!("db {db}")));
+    if user.generated == Some(false) {
+        words.push("password left alone".to_owned());
+    }
+    if !user.enabled {
+        words.push("switched off".to_owned());
+    }
+    if user.nopass {
+        words.push("accepts any password".to_owned());
+    }
+    words
+}
+
+fn kafka_user_words(user: &KafkaUser) -> Vec<String> {
+    let mut words = vec![user.mechanism.clone()];
+    if user.generated == Some(false) {
+        words.push("password left alone".to_owned());
+    }
+    words
+}
+
+fn topic_words(topic: &Topic) -> Vec<String> {
+    let Topic { name: _, partitions, replication, config } = topic;
+    let mut words = Vec::new();
+    let whole = |number: i32| usize::try_from(number).unwrap_or_default();
+    words.extend(partitions.map(|number| super::count(whole(number), "partition", "partitions")));
+    words.extend(replication.filter(|number| *number > 1).map(|number| format!("{number} replicas")));
+    words.extend(map_words(config));
+    words
+}
+
+fn acl_words(acl: &Acl) -> Vec<String> {
+    group_bindings(&acl.bindings)
+}
+
+fn secret_words(published: &Published) -> Vec<String> {
+    if published.values.is_empty() {
+        return Vec::new();
+    }
+    let names: BTreeSet<String> = published.values.keys().cloned().collect();
+    vec![format!("publishes {}", join(&names))]
+}
+
+fn join(items: &BTreeSet<String>) -> String {
+    items.iter().map(String::as_str).collect::<Vec<_>>().join(", ")
+}
+
+fn map_words(map: &BTreeMap<String, String>) -> Vec<String> {
+    map.iter().map(|(key, text)| format!("{key}={}", quantity(key, text))).collect()
+}
+
+/// One line for each resource of Kafka: `topic mail.inbound: describe, read, write`.
+pub(super) fn group_bindings<'a>(bindings: impl IntoIterator<Item = &'a Binding>) -> Vec<String> {
+    let mut groups: BTreeMap<String, Vec<&str>> = BTreeMap::new();
+    for binding in bindings {
+        let Binding { resource, name, prefixed, operation, allow, host } = binding;
+        let verb = if *allow { "" } else { "deny " };
+        let star = if *prefixed { "*" } else { "" };
+        let from = if host == "*" { String::new() } else { format!(" from {host}") };
+        groups.entry(format!("{verb}{resource} {name}{star}{from}")).or_default().push(operation);
+    }
+    groups.into_iter().map(|(object, operations)| format!("{object}: {}", operations.join(", "))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn quantities_keep_their_value() {
+        assert_eq!(value("retention.ms", &json!("604800000")), "7d");
+        assert_eq!(value("retention.ms", &json!("90000")), "90s");
+        assert_eq!(value("retention.ms", &json!("90001")), "90001");
+        assert_eq!(value("retention.ms", &json!("0")), "0");
+        assert_eq!(value("retention.bytes", &json!("-1")), "unlimited");
+        assert_eq!(value("retention.bytes", &json!("1073741824")), "1GiB");
+        assert_eq!(value("cleanup.policy", &json!("compact")), "compact");
+    }
+
+    #[test]
+    fn nothing_hides_in_a_value() {
+        assert_eq!(value("x", &json!("a\u{1b}[2Jb\n")), "a\\u{1b}[2Jb\\n");
+        assert_eq!(value("x", &json!("")), "\"\"");
+        assert_eq!(value("x", &json!(" a")), "\" a\"");
+        assert_eq!(value("x", &json!("\u{202e}txt")), "\\u{202e}txt");
+    }
+
+    #[test]
+    fn bindings_are_grouped_by_what_they_open() {
+        let bindings = [
+            Binding::allow("topic", "mail.inbound", false, "read"),
+            Binding::allow("topic", "mail.inbound", false, "write"),
+            Binding::allow("group", "mail", true, "read"),
+        ];
+        assert_eq!(group_bindings(&bindings), ["group mail*: read", "topic mail.inbound: read, write"]);
+    }
+}

@@ -1,0 +1,300 @@
+//! The sink of dotenv files: `<dir>/<app>.env`, for its owner alone.
+
+use super::env_file::{self, BadLine};
+use super::sink::{Sink, Values};
+use crate::core::name::AppName;
+use crate::core::secret::Secret;
+use crate::error::{Diagnostic, Kind, Result};
+use crate::services::{Check, Verdict};
+use crate::state::durable;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::{self, DirBuilder, Permissions};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use zeroize::Zeroizing;
+
+const FILE_MODE: u32 = 0o600;
+const DIRECTORY_MODE: u32 = 0o700;
+/// Larger ones are no dotenv files.
+const LARGEST: u64 = 1 << 20;
+const MARKER: &str = ".nornplan";
+
+pub struct Dotenv {
+    directory: PathBuf,
+    /// The workspace: paths are shown relative to it, and its own mode is never touched.
+    root: PathBuf,
+}
+
+impl Dotenv {
+    pub fn new(directory: PathBuf, root: PathBuf) -> Self {
+        Self { directory, root }
+    }
+
+    fn file(&self, app: &AppName) -> PathBuf {
+        self.directory.join(format!("{app}.env"))
+    }
+
+    fn stage_file(&self, app: &AppName) -> PathBuf {
+        self.directory.join(format!(".{app}.env.staged"))
+    }
+
+    /// Makes the directory, and closes it to others unless it is the workspace itself.
+    fn prepare(&self) -> Result<()> {
+        let prepared = DirBuilder::new().recursive(true).mode(DIRECTORY_MODE).create(&self.directory).and_then(|()| {
+            let open = mode(&self.directory)? & 0o077 != 0;
+            if open && !self.root.starts_with(&self.directory) {
+                fs::set_permissions(&self.directory, Permissions::from_mode(DIRECTORY_MODE))?;
+            }
+            Ok(())
+        });
+        prepared.map_err(|error| cannot("make the directory of secrets", &self.directory, error))
+    }
+
+    fn write(&self, path: &Path, text: &str) -> Result<()> {
+        self.prepare()?;
+        durable::replace(path, text.as_bytes(), FILE_MODE).map_err(|error| cannot("write", path, error))
+    }
+
+    fn shown(&self) -> String {
+        let short = self.directory.strip_prefix(&self.root).unwrap_or(&self.directory);
+        format!("{}/", short.display())
+    }
+}
+
+impl Sink for Dotenv {
+    fn describe(&self) -> String {
+        format!("dotenv {}", self.shown())
+    }
+
+    fn read(&self, app: &AppName) -> Result<Option<Values>> {
+        let path = self.file(app);
+        text_of(&path)?.map(|text| values_of(&path, &text)).transpose()
+    }
+
+    fn staged(&self, app: &AppName) -> Result<Values> {
+        let path = self.stage_file(app);
+        text_of(&path)?.map_or_else(|| Ok(Values::new()), |text| values_of(&path, &text))
+    }
+
+    fn stage(&self, app: &AppName, values: &Values) -> Result<()> {
+        let path = self.stage_file(app);
+        if values.is_empty() {
+            return durable::remove(&path).map_err(|error| cannot("remove", &path, error));
+        }
+        let set = values.iter().map(|(name, value)| (name.clone(), value.expose())).collect();
+        let text = env_file::edit("", &set, &BTreeSet::new()).map_err(|line| unreadable(&path, line))?;
+        self.write(&path, &text.unwrap_or_default())
+    }
+
+    fn promote(&self, app: &AppName, set: &Values, remove: &BTreeSet<String>) -> Result<()> {
+        let path = self.file(app);
+        let before = text_of(&path)?.unwrap_or_default();
+        let set: BTreeMap<String, &str> = set.iter().map(|(name, value)| (name.clone(), value.expose())).collect();
+        match env_file::edit(&before, &set, remove).map_err(|line| unreadable(&path, line))? {
+            Some(text) => self.write(&path, &text),
+            None => durable::remove(&path).map_err(|error| cannot("remove", &path, error)),
+        }
+    }
+
+    fn marker(&self) -> Result<Option<String>> {
+        let text = text_of(&self.directory.join(MARKER))?;
+        Ok(text.map(|text| text.trim().to_owned()).filter(|lineage| !lineage.is_empty()))
+    }
+
+    fn mark(&self, lineage: &str) -> Result<()> {
+        self.write(&self.directory.join(MARKER), &format!("{lineage}\n"))
+    }
+
+    fn examine(&self) -> Vec<Check> {
+        let check = |verdict, what: String, hint: Option<String>| Check { verdict, what, hint };
+        let here = self.shown();
+        if !self.directory.exists() {
+            return vec![check(Verdict::Good, format!("{here} is not there yet; the first apply makes it"), None)];
+        }
+        let mut checks = vec![match tempfile::tempfile_in(&self.directory) {
+            Ok(_) => check(Verdict::Good, format!("{here} can be written"), None),
+            Err(error) => check(
+                Verdict::Bad,
+                format!("{here} cannot be written: {error}"),
+                Some("give your user the right to write it, or name another directory by secrets.dir".to_owned()),
+            ),
+        }];
+        let open = open_to_others(&self.directory);
+        if !open.is_empty() {
+            let list: Vec<String> = open.iter().map(|path| path.display().to_string()).collect();
+            checks.push(check(
+                Verdict::Warning,
+                format!("others may read {}", list.join(", ")),
+                Some(format!("chmod go= {}", list.join(" "))),
+            ));
+        }
+        match self.marker() {
+            Ok(Some(lineage)) => {
+                checks.push(check(Verdict::Good, format!("{here} belongs to the state {lineage}"), None));
+            }
+            Ok(None) => {}
+            Err(error) => checks.push(check(Verdict::Bad, error.message, error.hint)),
+        }
+        checks
+    }
+}
+
+/// The directory, or else the secret files in it, that someone else may read.
+fn open_to_others(directory: &Path) -> Vec<PathBuf> {
+    let open = |path: &Path| mode(path).is_ok_and(|mode| mode & 0o077 != 0);
+    if !open(directory) {
+        return Vec::new();
+    }
+    let entries = fs::read_dir(directory).map(|entries| entries.flatten().collect::<Vec<_>>()).unwrap_or_default();
+    let mut files: Vec<PathBuf> = entries
+        .iter()
+        .map(fs::DirEntry::path)
+        .filter(|path| {
+            let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+            (name.ends_with(".env") || name.ends_with(".env.staged")) && open(path)
+        })
+        .collect();
+    files.sort();
+    files.insert(0, directory.to_owned());
+    files
+}
+
+fn mode(path: &Path) -> io::Result<u32> {
+    Ok(fs::metadata(path)?.permissions().mode())
+}
+
+/// The text of a file; `None` if there is none. Symbolic links are refused: what they lead to may be open to others, and
+/// an atomic write would put a file in the link's place.
+fn text_of(path: &Path) -> Result<Option<Zeroizing<String>>> {
+    let meta = match fs::symlink_metadata(path) {
+        Ok(meta) => meta,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(cannot("read", path, error)),
+    };
+    let refuse = |what: &str| {
+        Diagnostic::new(Kind::Secrets, what)
+            .in_file(path)
+            .hint("secrets are kept only in regular files; move it away, or name another directory by secrets.dir")
+    };
+    if meta.is_symlink() {
+        return Err(refuse("it is a symbolic link"));
+    }
+    if !meta.is_file() {
+        return Err(refuse("it is not a regular file"));
+    }
+    if meta.len() > LARGEST {
+        return Err(refuse("it is larger than 1 MiB, which no dotenv file is"));
+    }
+    let bytes = Zeroizing::new(fs::read(path).map_err(|error| cannot("read", path, error))?);
+    match std::str::from_utf8(&bytes) {
+        Ok(text) => Ok(Some(Zeroizing::new(text.to_owned()))),
+        Err(_) => Err(refuse("it is not text in UTF-8")),
+    }
+}
+
+fn values_of(path: &Path, text: &str) -> Result<Values> {
+    let values = env_file::parse(text).map_err(|line| unreadable(path, line))?;
+    Ok(values.into_iter().map(|(name, value)| (name, Secret::new(value.to_string()))).collect())
+}
+
+fn unreadable(path: &Path, BadLine(line): BadLine) -> Diagnostic {
+    Diagnostic::new(Kind::Secrets, format!("line {line} is no NAME=value, or its quotes do not match"))
+        .in_file(path)
+        .hint("correct the line (it is not shown here, for there may be a secret in it), or move the file away")
+}
+
+fn cannot(what: &str, path: &Path, error: io::Error) -> Diagnostic {
+    Diagnostic::new(Kind::Secrets, format!("cannot {what}"))
+        .in_file(path)
+        .hint("see to it that your user may read and write it, and that the disk is not full")
+        .because(error)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sink(temporary: &tempfile::TempDir) -> Dotenv {
+        Dotenv::new(temporary.path().join("secrets/prod"), temporary.path().to_owned())
+    }
+
+    fn app() -> AppName {
+        AppName::new("cafe").unwrap()
+    }
+
+    fn values(pairs: &[(&str, &str)]) -> Values {
+        pairs.iter().map(|(name, value)| ((*name).to_owned(), Secret::new((*value).to_owned()))).collect()
+    }
+
+    #[test]
+    fn only_the_owner_can_read_what_it_writes() {
+        let temporary = tempfile::tempdir().unwrap();
+        let sink = sink(&temporary);
+        sink.promote(&app(), &values(&[("A", "1")]), &BTreeSet::new()).unwrap();
+        sink.stage(&app(), &values(&[("KAFKA_PASSWORD", "x")])).unwrap();
+        sink.mark("lineage").unwrap();
+        for file in ["cafe.env", ".cafe.env.staged", ".nornplan"] {
+            assert_eq!(mode(&sink.directory.join(file)).unwrap() & 0o777, 0o600, "{file}");
+        }
+        assert_eq!(mode(&sink.directory).unwrap() & 0o777, 0o700);
+        assert_eq!(mode(&temporary.path().join("secrets")).unwrap() & 0o777, 0o700);
+        assert_eq!(sink.marker().unwrap().as_deref(), Some("lineage"));
+        assert_eq!(sink.describe(), "dotenv secrets/prod/");
+        assert!(sink.examine().iter().all(|check| check.verdict == Verdict::Good));
+    }
+
+    #[test]
+    fn wrong_modes_are_named_and_tightened_by_the_next_write() {
+        let temporary = tempfile::tempdir().unwrap();
+        let sink = sink(&temporary);
+        sink.promote(&app(), &values(&[("A", "1")]), &BTreeSet::new()).unwrap();
+        fs::set_permissions(sink.file(&app()), Permissions::from_mode(0o644)).unwrap();
+        fs::set_permissions(&sink.directory, Permissions::from_mode(0o755)).unwrap();
+        assert!(sink.examine().iter().any(|check| check.verdict == Verdict::Warning));
+        sink.promote(&app(), &values(&[("A", "2")]), &BTreeSet::new()).unwrap();
+        assert_eq!(mode(&sink.file(&app())).unwrap() & 0o777, 0o600);
+        assert_eq!(mode(&sink.directory).unwrap() & 0o777, 0o700);
+    }
+
+    #[test]
+    fn the_workspace_itself_keeps_its_mode() {
+        let temporary = tempfile::tempdir().unwrap();
+        fs::set_permissions(temporary.path(), Permissions::from_mode(0o755)).unwrap();
+        let sink = Dotenv::new(temporary.path().to_owned(), temporary.path().to_owned());
+        sink.mark("lineage").unwrap();
+        assert_eq!(mode(temporary.path()).unwrap() & 0o777, 0o755);
+    }
+
+    #[test]
+    fn links_pipes_and_nonsense_are_errors_that_show_no_content() {
+        let temporary = tempfile::tempdir().unwrap();
+        let sink = sink(&temporary);
+        sink.prepare().unwrap();
+        fs::write(temporary.path().join("elsewhere"), "A=1\n").unwrap();
+        std::os::unix::fs::symlink(temporary.path().join("elsewhere"), sink.file(&app())).unwrap();
+        assert_eq!(sink.read(&app()).unwrap_err().message, "it is a symbolic link");
+        assert!(sink.promote(&app(), &values(&[("A", "2")]), &BTreeSet::new()).is_err());
+        assert_eq!(fs::read_to_string(temporary.path().join("elsewhere")).unwrap(), "A=1\n");
+        fs::remove_file(sink.file(&app())).unwrap();
+        fs::create_dir(sink.file(&app())).unwrap();
+        assert_eq!(sink.read(&app()).unwrap_err().message, "it is not a regular file");
+        fs::remove_dir(sink.file(&app())).unwrap();
+        fs::write(sink.file(&app()), "A=1\ncanary without a name\n").unwrap();
+        let error = sink.read(&app()).unwrap_err();
+        assert!(error.to_string().contains("line 2") && !error.to_string().contains("canary"), "{error}");
+    }
+
+    #[test]
+    fn an_empty_stage_and_an_emptied_file_are_removed() {
+        let temporary = tempfile::tempdir().unwrap();
+        let sink = sink(&temporary);
+        sink.stage(&app(), &values(&[("KAFKA_PASSWORD", "x")])).unwrap();
+        assert_eq!(sink.staged(&app()).unwrap().len(), 1);
+        sink.stage(&app(), &Values::new()).unwrap();
+        assert!(!sink.stage_file(&app()).exists());
+        sink.promote(&app(), &values(&[("A", "1")]), &BTreeSet::new()).unwrap();
+        sink.promote(&app(), &Values::new(), &BTreeSet::from(["A".to_owned()])).unwrap();
+        assert!(sink.read(&app()).unwrap().is_none());
+    }
+}

@@ -1,0 +1,145 @@
+//! Where in an app's published values each service's password stands.
+
+use super::sink::Values;
+use crate::core::secret::Secret;
+use crate::services::ServiceId;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+use std::collections::{BTreeMap, BTreeSet};
+use url::Url;
+use zeroize::Zeroizing;
+
+/// What may stand as it is in a part of a URL.
+const URL_PART: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
+
+/// Passwords of one app by service.
+pub type Passwords = BTreeMap<ServiceId, Secret>;
+
+/// How a service's password stands in a published value until it is filled in.
+pub fn placeholder(service: ServiceId) -> Option<&'static str> {
+    match service {
+        ServiceId::Postgres => Some("{pg.password}"),
+        ServiceId::Valkey => Some("{kv.password}"),
+        ServiceId::Kafka => Some("{kafka.password}"),
+        ServiceId::Secrets => None,
+    }
+}
+
+/// The name under which a service's password is staged.
+pub fn stage_name(service: ServiceId) -> Option<&'static str> {
+    match service {
+        ServiceId::Postgres => Some("POSTGRES_PASSWORD"),
+        ServiceId::Valkey => Some("VALKEY_PASSWORD"),
+        ServiceId::Kafka => Some("KAFKA_PASSWORD"),
+        ServiceId::Secrets => None,
+    }
+}
+
+/// The names in which a service's published password is looked for, in this order.
+pub fn carriers(service: ServiceId) -> &'static [&'static str] {
+    match service {
+        ServiceId::Postgres => &["DATABASE_URL"],
+        ServiceId::Valkey => &["VALKEY_URL", "REDIS_URL"],
+        ServiceId::Kafka => &["KAFKA_PASSWORD"],
+        ServiceId::Secrets => &[],
+    }
+}
+
+/// A service's password, out of what is published.
+pub fn published(values: &Values, service: ServiceId) -> Option<Secret> {
+    let found = carriers(service).iter().find_map(|name| {
+        let value = values.get(*name)?.expose();
+        match service {
+            ServiceId::Postgres | ServiceId::Valkey => in_url(value),
+            ServiceId::Kafka => Some(value.to_owned()),
+            ServiceId::Secrets => None,
+        }
+    });
+    found.filter(|password| !password.is_empty()).map(Secret::new)
+}
+
+/// All passwords that are published.
+pub fn all_published(values: &Values) -> Passwords {
+    ServiceId::ALL.into_iter().filter_map(|service| Some((service, published(values, service)?))).collect()
+}
+
+/// The services whose passwords a value is made of.
+pub fn services_in(template: &str) -> BTreeSet<ServiceId> {
+    let has = |service: &ServiceId| placeholder(*service).is_some_and(|name| template.contains(name));
+    ServiceId::ALL.into_iter().filter(has).collect()
+}
+
+/// Fills the passwords in. In a URL they are percent-encoded.
+///
+/// # Errors
+/// The service whose password is not known.
+pub fn fill(template: &str, passwords: &Passwords) -> Result<Secret, ServiceId> {
+    let url = template.contains("://");
+    let mut filled = Zeroizing::new(String::with_capacity(template.len() + 64));
+    let mut rest = template;
+    while let Some((at, name, service)) = next_placeholder(rest) {
+        filled.push_str(rest.get(..at).unwrap_or_default());
+        let password = passwords.get(&service).ok_or(service)?;
+        if url {
+            filled.extend(utf8_percent_encode(password.expose(), URL_PART));
+        } else {
+            filled.push_str(password.expose());
+        }
+        rest = rest.get(at + name.len()..).unwrap_or_default();
+    }
+    filled.push_str(rest);
+    Ok(Secret::new(filled.to_string()))
+}
+
+/// A part of a URL (a user, a database) as it must be written there.
+pub fn url_part(text: &str) -> String {
+    utf8_percent_encode(text, URL_PART).to_string()
+}
+
+fn next_placeholder(text: &str) -> Option<(usize, &'static str, ServiceId)> {
+    let find = |service: ServiceId| {
+        let name = placeholder(service)?;
+        text.find(name).map(|at| (at, name, service))
+    };
+    ServiceId::ALL.into_iter().filter_map(find).min()
+}
+
+fn in_url(value: &str) -> Option<String> {
+    let url = Url::parse(value).ok()?;
+    percent_decode_str(url.password()?).decode_utf8().ok().map(|password| password.into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn values(pairs: &[(&str, &str)]) -> Values {
+        pairs.iter().map(|(name, value)| ((*name).to_owned(), Secret::new((*value).to_owned()))).collect()
+    }
+
+    #[test]
+    fn what_is_filled_in_is_found_again() {
+        for password in ["Abc123", "p@ss:/?#%wörd &'\"", "{kv.password}"] {
+            let passwords: Passwords = [ServiceId::Postgres, ServiceId::Valkey, ServiceId::Kafka]
+                .map(|service| (service, Secret::new(password.to_owned())))
+                .into();
+            let filled = |template| fill(template, &passwords).unwrap().expose().to_owned();
+            let values = values(&[
+                ("DATABASE_URL", &filled("postgres://cafe_user:{pg.password}@[::1]:5432/cafe?sslmode=require")),
+                ("REDIS_URL", &filled("rediss://cafe:{kv.password}@host:6379/3")),
+                ("KAFKA_PASSWORD", &filled("{kafka.password}")),
+            ]);
+            let found = all_published(&values);
+            assert_eq!(found.len(), 3);
+            assert!(found.values().all(|one| one.expose() == password));
+        }
+    }
+
+    #[test]
+    fn a_missing_password_is_named_and_an_unusable_value_has_none() {
+        assert_eq!(fill("a{kv.password}", &Passwords::new()).unwrap_err(), ServiceId::Valkey);
+        let odd =
+            values(&[("DATABASE_URL", "host=x password=y"), ("VALKEY_URL", "redis://h:1/0"), ("KAFKA_PASSWORD", "")]);
+        assert!(all_published(&odd).is_empty());
+        assert_eq!(services_in("x{pg.password}{kafka.password}"), [ServiceId::Postgres, ServiceId::Kafka].into());
+    }
+}

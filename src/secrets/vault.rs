@@ -1,0 +1,203 @@
+//! The sink of one environment, and what passwords mean in it.
+
+use super::dotenv::Dotenv;
+use super::generate;
+use super::model::{ANOTHER_VALUE, Published};
+use super::password::{self, Passwords};
+use super::sink::{Sink, Values};
+use crate::config::Config;
+use crate::core::name::AppName;
+use crate::core::secret::Secret;
+use crate::error::{Diagnostic, Kind, Result};
+use crate::services::{Check, ServiceId};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+/// Passwords are generated, staged, published and found again here. Nothing is cached: every answer is read from the
+/// sink, so two steps of one run never disagree.
+pub struct Vault {
+    sink: Box<dyn Sink>,
+}
+
+impl fmt::Debug for Vault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Vault({})", self.sink.describe())
+    }
+}
+
+impl Vault {
+    /// Opens the sink of the workspace; nothing is read yet.
+    ///
+    /// # Errors
+    /// None today: the configuration has refused sinks that are not known.
+    pub fn open(config: &Config) -> Result<Self> {
+        Ok(Self::over(Box::new(Dotenv::new(config.secrets.dir.clone(), config.root.clone()))))
+    }
+
+    /// A vault over any sink.
+    pub fn over(sink: Box<dyn Sink>) -> Self {
+        Self { sink }
+    }
+
+    /// The password that was published for an app on a service.
+    ///
+    /// # Errors
+    /// The sink cannot be read.
+    pub fn published(&self, app: &AppName, service: ServiceId) -> Result<Option<Secret>> {
+        Ok(self.sink.read(app)?.and_then(|values| password::published(&values, service)))
+    }
+
+    /// The password that an unfinished run has staged. One that is already published is not unfinished.
+    ///
+    /// # Errors
+    /// The sink cannot be read.
+    pub fn staged(&self, app: &AppName, service: ServiceId) -> Result<Option<Secret>> {
+        let Some(staged) = staged_of(&self.sink.staged(app)?, service) else { return Ok(None) };
+        let published = self.published(app, service)?;
+        Ok(Some(staged).filter(|staged| published.is_none_or(|published| published.expose() != staged.expose())))
+    }
+
+    /// The password to set now: the staged one, else the published one.
+    ///
+    /// # Errors
+    /// The sink cannot be read, or has neither.
+    pub fn password(&self, app: &AppName, service: ServiceId) -> Result<Secret> {
+        let staged = self.staged(app, service)?;
+        staged.or(self.published(app, service)?).ok_or_else(|| {
+            Diagnostic::new(Kind::Secrets, format!("no password is staged or published for {app} on {service}"))
+                .hint("run nornplan plan again: it stages one before it is set")
+        })
+    }
+
+    /// Stages a password for each service: the staged one if there is one; else, unless its flag (renew) is set, the
+    /// published one; else a generated one. Durable when it returns.
+    ///
+    /// # Errors
+    /// The sink cannot be read or written, or there is no randomness.
+    pub fn stage(&self, app: &AppName, services: &BTreeMap<ServiceId, bool>) -> Result<()> {
+        let mut stage = self.sink.staged(app)?;
+        for (service, renew) in services {
+            let Some(name) = password::stage_name(*service) else { continue };
+            let password = match (self.staged(app, *service)?, renew) {
+                (Some(staged), true | false) => staged,
+                (None, true) => generate::password()?,
+                (None, false) => self.published(app, *service)?.map_or_else(generate::password, Ok)?,
+            };
+            stage.insert(name.to_owned(), password);
+        }
+        self.sink.stage(app, &stage)
+    }
+
+    /// Publishes an app's values in one atomic write. `proved` names the services whose staged passwords are on their
+    /// servers by now: these are promoted and leave the stage; all others keep the published password.
+    ///
+    /// # Errors
+    /// The sink cannot be read or written, or a password is neither staged nor published; then nothing has changed.
+    pub fn publish(
+        &self,
+        app: &AppName,
+        before: Option<&Published>,
+        after: &Published,
+        proved: &BTreeSet<ServiceId>,
+    ) -> Result<()> {
+        let mut stage = self.sink.staged(app)?;
+        let mut passwords = password::all_published(&self.sink.read(app)?.unwrap_or_default());
+        passwords.extend(proved.iter().filter_map(|service| Some((*service, staged_of(&stage, *service)?))));
+        let mut set = Values::new();
+        for (name, template) in &after.values {
+            let value = password::fill(template, &passwords).map_err(|service| {
+                Diagnostic::new(
+                    Kind::Secrets,
+                    format!("{name} of {app} needs a password on {service} that is not there"),
+                )
+                .hint(format!("nornplan rotate {app} --service {service} makes a new one"))
+            })?;
+            set.insert(name.clone(), value);
+        }
+        let names_before = before.map(|before| before.values.keys()).into_iter().flatten();
+        let gone = names_before.filter(|name| !after.values.contains_key(*name)).cloned().collect();
+        self.sink.promote(app, &set, &gone)?;
+        let staged = stage.len();
+        for name in proved.iter().filter_map(|service| password::stage_name(*service)) {
+            stage.remove(name);
+        }
+        if stage.len() == staged { Ok(()) } else { self.sink.stage(app, &stage) }
+    }
+
+    /// Removes all that is published and staged for an app. Foreign names stay.
+    ///
+    /// # Errors
+    /// The sink cannot be read or written.
+    pub fn remove(&self, app: &AppName, published: &Published) -> Result<()> {
+        self.sink.promote(app, &Values::new(), &published.values.keys().cloned().collect())?;
+        self.sink.stage(app, &Values::new())
+    }
+
+    /// What is published under the names that the templates have, each value as the first of the templates that makes
+    /// it with the sink's own passwords. `None` if none of these names is there.
+    ///
+    /// # Errors
+    /// The sink cannot be read.
+    pub fn observe(&self, app: &AppName, templates: &[&Published]) -> Result<Option<Published>> {
+        let Some(there) = self.sink.read(app)? else { return Ok(None) };
+        let passwords = password::all_published(&there);
+        let names: BTreeSet<&String> = templates.iter().flat_map(|published| published.values.keys()).collect();
+        let values: BTreeMap<String, String> = names
+            .into_iter()
+            .filter_map(|name| {
+                let value = there.get(name)?;
+                let mut known = templates.iter().filter_map(|published| published.values.get(name));
+                let template = known.find(|template| makes(template, value, &passwords));
+                Some((name.clone(), template.map_or_else(|| ANOTHER_VALUE.to_owned(), Clone::clone)))
+            })
+            .collect();
+        Ok((!values.is_empty()).then_some(Published { values }))
+    }
+
+    /// Refuses a sink that is not the state's. `has_published` says whether the state has published secrets: one that
+    /// has none may take over any sink, for its passwords are verified before they are kept.
+    ///
+    /// # Errors
+    /// The state has published secrets, and the sink has no marker or that of another state.
+    pub fn check_lineage(&self, lineage: &str, has_published: bool) -> Result<()> {
+        let marker = self.sink.marker()?;
+        if !has_published || marker.as_deref() == Some(lineage) {
+            return Ok(());
+        }
+        let here = self.sink.describe();
+        let message = match marker {
+            Some(other) => format!("{here} belongs to another state ({other}; this state is {lineage})"),
+            None => format!("{here} has no marker of a state, and this state has published secrets"),
+        };
+        Err(Diagnostic::new(Kind::Secrets, message).hint(
+            "bring back the directory that these secrets were published to, or name it by secrets.dir; if they are lost \
+             for good, nornplan state forget 'secret.*' lets the next plan show which passwords it would renew",
+        ))
+    }
+
+    /// Makes the sink belong to a state, if it does not yet. To be called before the first step of an apply.
+    ///
+    /// # Errors
+    /// The sink cannot be read or written.
+    pub fn claim(&self, lineage: &str) -> Result<()> {
+        if self.sink.marker()?.as_deref() == Some(lineage) { Ok(()) } else { self.sink.mark(lineage) }
+    }
+
+    /// Where the secrets are, for people.
+    pub fn describe(&self) -> String {
+        self.sink.describe()
+    }
+
+    /// Whether the sink can be used, for `nornplan doctor`.
+    pub fn examine(&self) -> Vec<Check> {
+        self.sink.examine()
+    }
+}
+
+fn staged_of(stage: &Values, service: ServiceId) -> Option<Secret> {
+    stage.get(password::stage_name(service)?).filter(|staged| !staged.expose().is_empty()).cloned()
+}
+
+fn makes(template: &str, value: &Secret, passwords: &Passwords) -> bool {
+    password::fill(template, passwords).is_ok_and(|filled| filled.expose() == value.expose())
+}

@@ -1,0 +1,267 @@
+//! Connections: to the administration database and into each app's, for reading or for writing.
+
+use super::problem::{Failure, Target, code, connecting, is_unreachable, server_error, stating};
+use crate::config::PostgresConfig;
+use crate::core::secret::Secret;
+use crate::error::{Diagnostic, Kind};
+use sqlx::postgres::{PgConnectOptions, PgSslMode};
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection, PgConnection};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+use tokio::sync::{Mutex, OnceCell};
+
+/// How long one host may take to answer.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// Signing in to a database that does not exist tells a right password (3D000) from a wrong one (28P01).
+const NO_DATABASE: &str = "nornplan no such database";
+/// Administration connections that are kept for the next call at most.
+const KEPT: usize = 8;
+
+/// What a connection is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// The session is read-only.
+    Observe,
+    Write,
+}
+
+/// What came of signing in.
+#[derive(Debug, PartialEq, Eq)]
+pub enum SignIn {
+    Right,
+    Wrong,
+    /// The password was accepted for a role that does not exist: nobody's password is looked at.
+    Unchecked,
+    /// The server does not let this role in from here, whatever the password: nothing is known.
+    NotFromHere,
+}
+
+/// Makes connections when they are asked for, on the first host that answers.
+#[derive(Debug)]
+pub struct Connector {
+    pub config: PostgresConfig,
+    password: OnceCell<Option<Secret>>,
+    superuser: OnceCell<bool>,
+    /// Index of the host that answered last.
+    host: AtomicUsize,
+    idle: Mutex<Vec<PgConnection>>,
+}
+
+impl Connector {
+    pub fn new(config: PostgresConfig) -> Self {
+        Self {
+            config,
+            password: OnceCell::new(),
+            superuser: OnceCell::new(),
+            host: AtomicUsize::new(0),
+            idle: Mutex::new(Vec::new()),
+        }
+    }
+
+    /// Signs in as the administrator.
+    pub async fn admin(&self, database: &str, purpose: Purpose) -> Result<PgConnection, Failure> {
+        let password = self.admin_password().await?;
+        let (mut connection, index) = self.first_answer(&self.config.user, password.as_ref(), database).await?;
+        self.host.store(index, Ordering::Relaxed);
+        let setup = match purpose {
+            Purpose::Observe => "SET default_transaction_read_only = on",
+            Purpose::Write => "SET statement_timeout = 0",
+        };
+        run(&mut connection, database, setup).await?;
+        Ok(connection)
+    }
+
+    /// A connection for writing to the administration database, maybe a used one. Give it back with [`Self::keep`]
+    /// if all went well.
+    pub async fn writer(&self) -> Result<PgConnection, Failure> {
+        if let Some(connection) = self.idle.lock().await.pop() {
+            return Ok(connection);
+        }
+        self.admin(&self.config.database, Purpose::Write).await
+    }
+
+    /// Keeps a connection for the next writer.
+    pub async fn keep(&self, connection: PgConnection) {
+        let mut idle = self.idle.lock().await;
+        if idle.len() < KEPT {
+            idle.push(connection);
+        }
+    }
+
+    /// Whether the administrator is a superuser.
+    pub async fn is_superuser(&self, connection: &mut PgConnection) -> Result<bool, Failure> {
+        let statement = "SELECT rolsuper FROM pg_catalog.pg_roles WHERE rolname = current_user";
+        let ask = || async {
+            sqlx::query_scalar(statement)
+                .persistent(false)
+                .fetch_one(connection)
+                .await
+                .map_err(|error| stating(error, "rights", statement))
+        };
+        self.superuser.get_or_try_init(ask).await.copied()
+    }
+
+    /// Tries a password, without entering any database.
+    pub async fn sign_in(&self, user: &str, password: &Secret) -> Result<SignIn, Failure> {
+        let (host, port) = self.current_host()?;
+        let options = self.options(&host, port, user, Some(password), NO_DATABASE)?;
+        let error = match open(&options).await {
+            Ok(connection) => {
+                drop(connection);
+                return Ok(SignIn::Right);
+            }
+            Err(error) => error,
+        };
+        match code(&error) {
+            // Who is over a connection limit was let in first.
+            Some("3D000" | "53300" | "42501") => Ok(SignIn::Right),
+            Some("28P01") => Ok(SignIn::Wrong),
+            Some("28000") => {
+                let routine = server_error(&error).and_then(|answer| answer.routine().map(str::to_owned));
+                let passed = routine.as_deref() == Some("InitializeSessionUserId");
+                Ok(if passed { SignIn::Unchecked } else { SignIn::NotFromHere })
+            }
+            _ => {
+                let endpoint = format!("{host}:{port}");
+                let target = Target { endpoint, user: user.to_owned(), database: NO_DATABASE.to_owned() };
+                Err(connecting(error, &target))
+            }
+        }
+    }
+
+    /// The administrator's password, for a child process.
+    pub async fn admin_password(&self) -> Result<Option<Secret>, Failure> {
+        Ok(self.password.get_or_try_init(|| self.config.password.resolve()).await?.clone())
+    }
+
+    /// The host that answered last, for a child process.
+    pub fn current_host(&self) -> Result<(String, u16), Failure> {
+        let index = self.host.load(Ordering::Relaxed);
+        self.config.hosts.get(index).cloned().ok_or_else(|| {
+            Diagnostic::new(Kind::Config, "no host is set for PostgreSQL").hint("set host under [postgres]").into()
+        })
+    }
+
+    async fn first_answer(
+        &self,
+        user: &str,
+        password: Option<&Secret>,
+        database: &str,
+    ) -> Result<(PgConnection, usize), Failure> {
+        let hosts = &self.config.hosts;
+        let start = self.host.load(Ordering::Relaxed);
+        let mut failure = None;
+        for (index, (host, port)) in hosts.iter().enumerate().cycle().skip(start).take(hosts.len()) {
+            let options = self.options(host, *port, user, password, database)?;
+            let target =
+                Target { endpoint: format!("{host}:{port}"), user: user.to_owned(), database: database.to_owned() };
+            match open(&options).await {
+                Ok(mut connection) => {
+                    if hosts.len() == 1 || !is_replica(&mut connection).await? {
+                        return Ok((connection, index));
+                    }
+                    let error = Diagnostic::new(Kind::Service, "this server is a replica and cannot be written")
+                        .on("postgres", &target.endpoint, "")
+                        .hint("name the primary among the hosts under [postgres]");
+                    failure.get_or_insert(Failure { error, retry: true });
+                }
+                Err(error) => {
+                    let other_host_may_help = is_unreachable(&error);
+                    let this = connecting(error, &target);
+                    if !other_host_may_help {
+                        return Err(this);
+                    }
+                    failure.get_or_insert(this);
+                }
+            }
+        }
+        Err(failure.unwrap_or_else(|| {
+            Diagnostic::new(Kind::Config, "no host is set for PostgreSQL").hint("set host under [postgres]").into()
+        }))
+    }
+
+    fn options(
+        &self,
+        host: &str,
+        port: u16,
+        user: &str,
+        password: Option<&Secret>,
+        database: &str,
+    ) -> Result<PgConnectOptions, Failure> {
+        let mode: PgSslMode = self.config.sslmode.parse().map_err(|error: sqlx::Error| {
+            Diagnostic::new(Kind::Config, format!("{:?} is no sslmode", self.config.sslmode))
+                .hint("disable, prefer, require, verify-ca or verify-full")
+                .because(error)
+        })?;
+        let mut options = match password {
+            Some(password) => PgConnectOptions::new_without_pgpass().password(password.expose()),
+            None => passwordless(host, port, user, database),
+        };
+        options = if host.starts_with('/') { options.socket(host) } else { options.host(host) };
+        options = options
+            .port(port)
+            .username(user)
+            .database(database)
+            .ssl_mode(mode)
+            .application_name("nornplan")
+            .statement_cache_capacity(0)
+            .disable_statement_logging();
+        let tls = &self.config.tls;
+        if let Some(file) = &tls.ca_file {
+            options = options.ssl_root_cert(file);
+        }
+        if let Some(file) = &tls.cert_file {
+            options = options.ssl_client_cert(file);
+        }
+        if let Some(file) = &tls.key_file {
+            options = options.ssl_client_key(file);
+        }
+        Ok(options)
+    }
+}
+
+/// Options without a password of ours: sqlx looks into PGPASSFILE when it reads a URL.
+fn passwordless(host: &str, port: u16, user: &str, database: &str) -> PgConnectOptions {
+    let read = || {
+        let mut url = url::Url::parse("postgres://localhost").ok()?;
+        if !host.starts_with('/') {
+            url.set_host(Some(host)).ok()?;
+        }
+        url.set_port(Some(port)).ok()?;
+        url.set_username(user).ok()?;
+        url.set_path(database);
+        url.as_str().parse().ok()
+    };
+    read().unwrap_or_else(PgConnectOptions::new_without_pgpass)
+}
+
+async fn open(options: &PgConnectOptions) -> Result<PgConnection, sqlx::Error> {
+    match tokio::time::timeout(CONNECT_TIMEOUT, PgConnection::connect_with(options)).await {
+        Ok(connected) => connected,
+        Err(late) => Err(sqlx::Error::Io(std::io::Error::new(std::io::ErrorKind::TimedOut, late))),
+    }
+}
+
+async fn is_replica(connection: &mut PgConnection) -> Result<bool, Failure> {
+    let statement = "SELECT pg_is_in_recovery()";
+    sqlx::query_scalar(statement)
+        .persistent(false)
+        .fetch_one(connection)
+        .await
+        .map_err(|error| stating(error, "role in replication", statement))
+}
+
+/// Runs statements that have no secret in them; several in one text are one transaction.
+pub async fn run(connection: &mut PgConnection, object: &str, statements: &str) -> Result<(), Failure> {
+    sqlx::raw_sql(AssertSqlSafe(statements.to_owned()))
+        .execute(connection)
+        .await
+        .map(drop)
+        .map_err(|error| stating(error, object, statements))
+}
+
+/// Ends a session in order, so that it does not stand in the way of who drops its database next.
+pub async fn close(connection: PgConnection) {
+    // What was read is read, whether or not the server hears our good-bye.
+    drop(connection.close().await);
+}

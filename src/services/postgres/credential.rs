@@ -1,0 +1,164 @@
+//! Whether logins still have the passwords that are published, and setting new ones.
+
+use super::catalog::Shared;
+use super::connect::{Connector, SignIn, run};
+use super::problem::{Failure, stating};
+use crate::core::address::Address;
+use crate::core::plan::{Level, Notice};
+use crate::core::secret::Secret;
+use crate::error::{Diagnostic, Kind};
+use crate::services::postgres::model::role_address;
+use crate::services::{Ask, CredentialStatus, Fingerprint, Observed, Proof};
+use futures_util::{StreamExt, TryStreamExt, stream};
+use sha2::{Digest, Sha256};
+use sqlx::{AssertSqlSafe, PgConnection};
+use std::collections::BTreeMap;
+
+/// Sign-ins at once.
+const AT_ONCE: usize = 4;
+
+/// sha256 in lower-case hex.
+fn digest(text: &str) -> String {
+    Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Makes the verifier that the server stores as it is, and the fingerprint of both.
+pub fn verifier(password: &Secret) -> (Secret, Fingerprint) {
+    let verifier = postgres_protocol::password::scram_sha_256(password.expose().as_bytes());
+    let fingerprint = Fingerprint { password: digest(password.expose()), stored: Some(digest(&verifier)) };
+    (Secret::new(verifier), fingerprint)
+}
+
+/// Fills in the status of every login that is asked about; says which could not be tried.
+pub async fn check(
+    connector: &Connector,
+    connection: &mut PgConnection,
+    ask: &Ask,
+    shared: &Shared,
+    resources: &mut BTreeMap<Address, Observed>,
+) -> Result<Vec<Notice>, Failure> {
+    let stored = if shared.reads_verifiers { stored_digests(connection, ask).await? } else { BTreeMap::new() };
+    let mut asked = Vec::new();
+    for row in shared.roles.iter().filter(|row| row.login) {
+        let address = role_address(&row.name);
+        if let Some(proof) = ask.proofs.get(&address) {
+            let stored = stored.get(&row.name).map(String::as_str);
+            asked.push(status(connector, address, proof, stored, ask.probe_credentials));
+        }
+    }
+    let statuses: Vec<(Address, Option<CredentialStatus>)> =
+        stream::iter(asked).buffer_unordered(AT_ONCE).try_collect().await?;
+    let mut notices = Vec::new();
+    for (address, status) in statuses {
+        if status.is_none() {
+            let text =
+                format!("{address}: its password could not be tried, the server does not let it sign in from here");
+            notices.push(Notice { level: Level::Warning, about: "postgres".to_owned(), text });
+        }
+        if let Some(observed) = resources.get_mut(&address) {
+            observed.credential = status;
+        }
+    }
+    notices.sort();
+    Ok(notices)
+}
+
+async fn status(
+    connector: &Connector,
+    role: Address,
+    proof: &Proof,
+    stored: Option<&str>,
+    probe: bool,
+) -> Result<(Address, Option<CredentialStatus>), Failure> {
+    if proof.staged.is_some() {
+        return Ok((role, Some(CredentialStatus::Staged)));
+    }
+    let Some(published) = &proof.published else { return Ok((role, Some(CredentialStatus::Absent))) };
+    let known = proof.fingerprint.as_ref().is_some_and(|fingerprint| {
+        stored.is_some()
+            && fingerprint.stored.as_deref() == stored
+            && fingerprint.password == digest(published.expose())
+    });
+    if known && !probe {
+        return Ok((role, Some(CredentialStatus::Verified)));
+    }
+    let status = match connector.sign_in(&role.name, published).await? {
+        SignIn::Right => Some(CredentialStatus::Verified),
+        SignIn::Wrong => Some(CredentialStatus::Wrong),
+        SignIn::Unchecked | SignIn::NotFromHere => None,
+    };
+    Ok((role, status))
+}
+
+/// sha256 of each role's verifier, made on the server so that no verifier travels.
+async fn stored_digests(connection: &mut PgConnection, ask: &Ask) -> Result<BTreeMap<String, String>, Failure> {
+    let statement = "SELECT rolname::text, encode(sha256(convert_to(rolpassword, 'UTF8')), 'hex') \
+                     FROM pg_catalog.pg_authid WHERE rolpassword IS NOT NULL AND rolname = ANY($1)";
+    let names: Vec<String> = ask.proofs.keys().map(|address| address.name.clone()).collect();
+    let rows: Vec<(String, String)> = sqlx::query_as(statement)
+        .bind(names)
+        .persistent(false)
+        .fetch_all(connection)
+        .await
+        .map_err(|error| stating(error, "stored passwords", statement))?;
+    Ok(rows.into_iter().collect())
+}
+
+/// Tries a wrong password once, for a role that does not exist: a server that does not mind isolates nothing.
+pub async fn accepts_anything(connector: &Connector) -> Result<bool, Failure> {
+    let role = format!("nornplan_nobody_{}", uuid::Uuid::new_v4().simple());
+    let sign_in = connector.sign_in(&role, &Secret::new("wrong".to_owned())).await?;
+    Ok(match sign_in {
+        SignIn::Right | SignIn::Unchecked => true,
+        SignIn::Wrong | SignIn::NotFromHere => false,
+    })
+}
+
+/// The loudest notice of all, if it is deserved.
+pub async fn alarm_if_unchecked(connector: &Connector) -> Result<Option<Notice>, Failure> {
+    let text = "accepts a wrong password (trust): nothing is isolated".to_owned();
+    let alarm = Notice { level: Level::Alarm, about: "postgres".to_owned(), text };
+    Ok(accepts_anything(connector).await?.then_some(alarm))
+}
+
+/// Runs a statement with a verifier in it. A superuser keeps it out of the server's log.
+pub async fn run_quietly(
+    connector: &Connector,
+    connection: &mut PgConnection,
+    role: &str,
+    statement: &Secret,
+    shown: &str,
+) -> Result<(), Failure> {
+    const PARAMETERS: [(&str, &str); 4] = [
+        ("log_statement", "none"),
+        ("log_min_error_statement", "panic"),
+        ("log_min_duration_statement", "-1"),
+        ("log_min_duration_sample", "-1"),
+    ];
+    let superuser = connector.is_superuser(connection).await?;
+    let all = |form: &dyn Fn(&(&str, &str)) -> String| PARAMETERS.iter().map(form).collect::<Vec<_>>().join("; ");
+    if superuser {
+        run(connection, role, &all(&|(name, value)| format!("SET {name} = '{value}'"))).await?;
+    }
+    sqlx::raw_sql(AssertSqlSafe(statement.expose().to_owned()))
+        .execute(&mut *connection)
+        .await
+        .map_err(|error| stating(error, role, shown))?;
+    if superuser {
+        run(connection, role, &all(&|(name, _)| format!("RESET {name}"))).await?;
+    }
+    Ok(())
+}
+
+/// Proves a password that was just set by signing in with it, where the server lets the role in from here.
+pub async fn prove(connector: &Connector, role: &str, password: &Secret) -> Result<(), Failure> {
+    match connector.sign_in(role, password).await? {
+        SignIn::Right | SignIn::NotFromHere => Ok(()),
+        SignIn::Wrong | SignIn::Unchecked => {
+            Err(Diagnostic::new(Kind::Service, "the password was set, but does not sign in")
+                .on("postgres", role, "")
+                .hint("is the role's VALID UNTIL in the past, or does pg_hba.conf ask for md5?")
+                .into())
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! What must be done before what: owner role -> database -> user -> grants; revoke -> drop database -> drop roles. Pure.
+
+use super::model::{Op as Do, database_address, role_address};
+use crate::core::address::Address;
+use crate::core::step::{Action, Part, StepId};
+use crate::services::{Model, Op, Step};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What others must know of a step.
+struct Summary {
+    app: crate::core::name::AppName,
+    action: Action,
+    /// Names of roles that the step works with, beside a role of its own.
+    roles: BTreeSet<String>,
+    database: Option<String>,
+    changes_owner: bool,
+    only_state: bool,
+}
+
+/// Fills in `needs` and `exclusive` of every step.
+pub fn connect(steps: &mut [Step]) {
+    let summaries: BTreeMap<StepId, Summary> = steps.iter().map(|step| (step.id(), summary(step))).collect();
+    for step in steps.iter_mut() {
+        let Some(own) = summaries.get(&step.id()) else { continue };
+        if own.only_state {
+            continue;
+        }
+        step.exclusive = Some(match &own.database {
+            Some(database) => format!("postgres/database/{database}"),
+            None => format!("postgres/role/{}", step.address.name),
+        });
+        step.needs = needs(step, own, &summaries);
+    }
+}
+
+fn needs(step: &Step, own: &Summary, all: &BTreeMap<StepId, Summary>) -> BTreeSet<StepId> {
+    let created = |id: &StepId| all.get(id).is_some_and(|summary| summary.action == Action::Create);
+    let main = |address: Address| StepId::main(address);
+    let mut needs: BTreeSet<StepId> = BTreeSet::new();
+    if step.part == Part::Credential {
+        needs.insert(main(step.address.clone()));
+        needs.retain(|id| all.contains_key(id));
+        return needs;
+    }
+    let Op::Postgres(operation) = &step.op else { return needs };
+    match operation {
+        Do::CreateRole => {
+            // People read database, then user. Who owns a database must come before it.
+            let databases = all.iter().filter(|(_, other)| other.app == own.app && other.database.is_some());
+            let mine: Vec<&StepId> = databases
+                .filter(|(id, other)| other.action == Action::Create && is_database(id))
+                .map(|(id, _)| id)
+                .collect();
+            let owns = mine.iter().any(|id| all.get(*id).is_some_and(|other| other.roles.contains(&step.address.name)));
+            if !owns {
+                needs.extend(mine.into_iter().cloned());
+            }
+        }
+        Do::CreateDatabase | Do::AlterDatabase { .. } => {
+            needs.extend(own.roles.iter().map(|role| main(role_address(role))).filter(created));
+        }
+        Do::SetGrant { .. } => {
+            needs.extend(own.roles.iter().map(|role| main(role_address(role))).filter(created));
+            let database = own.database.as_deref().map(|database| main(database_address(database)));
+            let matters = |id: &StepId| all.get(id).is_some_and(|other| created(id) || other.changes_owner);
+            needs.extend(database.filter(matters));
+        }
+        Do::DropDatabase => {
+            let grants = all.iter().filter(|(id, other)| other.database == own.database && !is_database(id));
+            needs.extend(grants.filter(|(_, other)| other.action == Action::Destroy).map(|(id, _)| id.clone()));
+        }
+        Do::DropRole => {
+            let involved = |other: &Summary| {
+                other.database.is_some() && (other.app == own.app || other.roles.contains(&step.address.name))
+            };
+            needs.extend(all.iter().filter(|(_, other)| involved(other)).map(|(id, _)| id.clone()));
+        }
+        Do::AlterRole | Do::SetPassword | Do::RevokeGrant { .. } => {}
+    }
+    needs
+}
+
+fn is_database(id: &StepId) -> bool {
+    id.address.kind == super::model::DATABASE
+}
+
+fn summary(step: &Step) -> Summary {
+    let mut roles = BTreeSet::new();
+    let mut database = None;
+    let mut owners = BTreeSet::new();
+    for model in step.before.iter().chain(&step.after) {
+        if let Model::PostgresDatabase(model) = model {
+            roles.insert(model.owner.clone());
+            owners.insert(model.owner.clone());
+            database = Some(model.name.clone());
+        }
+        if let Model::PostgresGrant(model) = model {
+            roles.insert(model.role.clone());
+            database = Some(model.database.clone());
+        }
+    }
+    if let Op::Postgres(Do::AlterDatabase { user } | Do::SetGrant { user } | Do::RevokeGrant { user }) = &step.op {
+        roles.insert(user.clone());
+    }
+    Summary {
+        app: step.app.clone(),
+        action: step.action,
+        roles,
+        database,
+        changes_owner: owners.len() > 1,
+        only_state: step.action.only_state(),
+    }
+}

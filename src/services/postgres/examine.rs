@@ -1,0 +1,129 @@
+//! Looks the server over, for `nornplan doctor`.
+
+use super::connect::{Connector, Purpose};
+use super::credential::accepts_anything;
+use super::problem::{Failure, stating};
+use crate::error::Diagnostic;
+use crate::services::{Check, Verdict};
+use serde::Deserialize;
+
+const STATEMENT: &str = "\
+SELECT jsonb_build_object(
+  'version', current_setting('server_version'), 'version_number', current_setting('server_version_num')::int,
+  'encryption', current_setting('password_encryption'), 'user', current_user,
+  'superuser', r.rolsuper, 'createrole', r.rolcreaterole, 'createdb', r.rolcreatedb,
+  'max_connections', current_setting('max_connections')::int,
+  'limits', (SELECT coalesce(sum(rolconnlimit), 0) FROM pg_catalog.pg_roles WHERE rolcanlogin AND rolconnlimit > 0),
+  'open', (SELECT coalesce(jsonb_agg(d.datname ORDER BY d.datname), '[]') FROM pg_catalog.pg_database d,
+      aclexplode(coalesce(d.datacl, acldefault('d', d.datdba))) a
+    WHERE d.datname IN ('postgres', 'template1') AND a.grantee = 0 AND a.privilege_type = 'CONNECT')
+)::text FROM pg_catalog.pg_roles r WHERE r.rolname = current_user";
+
+#[derive(Deserialize)]
+struct Facts {
+    version: String,
+    version_number: u32,
+    encryption: String,
+    user: String,
+    superuser: bool,
+    createrole: bool,
+    createdb: bool,
+    max_connections: i64,
+    limits: i64,
+    open: Vec<String>,
+}
+
+/// Everything worth knowing; one bad line if it cannot be reached.
+pub async fn examine(connector: &Connector) -> Vec<Check> {
+    match look(connector).await {
+        Ok(checks) => checks,
+        Err(failure) => {
+            let Diagnostic { hint, .. } = &failure.error;
+            let hint = hint.clone();
+            let what = failure.error.to_string().lines().next().unwrap_or_default().to_owned();
+            vec![Check { verdict: Verdict::Bad, what, hint }]
+        }
+    }
+}
+
+async fn look(connector: &Connector) -> Result<Vec<Check>, Failure> {
+    let mut connection = connector.admin(&connector.config.database, Purpose::Observe).await?;
+    let text: String = sqlx::query_scalar(STATEMENT)
+        .persistent(false)
+        .fetch_one(&mut connection)
+        .await
+        .map_err(|error| stating(error, "server", "SELECT current_setting(..)"))?;
+    let facts: Facts = serde_json::from_str(&text).map_err(|error| {
+        Diagnostic::new(crate::error::Kind::Service, "the server's answer was not understood").because(error)
+    })?;
+    let isolates = if accepts_anything(connector).await? {
+        bad("accepts a wrong password (trust): nothing is isolated", "use scram-sha-256 in pg_hba.conf, and reload it")
+    } else {
+        good("passwords are checked")
+    };
+    Ok(vec![
+        good(format!("reachable at {}, PostgreSQL {}", connector.config.endpoint(), facts.version)),
+        version(&facts),
+        rights(&facts),
+        isolates,
+        encryption(&facts),
+        closed(&facts),
+        limits(&facts),
+    ])
+}
+
+fn version(facts: &Facts) -> Check {
+    if facts.version_number >= 150_000 {
+        good("schema public of new databases is closed to others")
+    } else {
+        warn("on versions before 15 every role may create tables in schema public", "upgrade to 15 or later")
+    }
+}
+
+fn rights(facts: &Facts) -> Check {
+    let Facts { user, superuser, createrole, createdb, .. } = facts;
+    match (superuser, createrole, createdb) {
+        (true, _, _) => good(format!("{user} is a superuser")),
+        (false, true, true) => good(format!("{user} has CREATEROLE and CREATEDB")),
+        (false, true, false) => bad(&format!("{user} lacks CREATEDB"), &format!("ALTER ROLE {user} CREATEDB")),
+        (false, false, true) => bad(&format!("{user} lacks CREATEROLE"), &format!("ALTER ROLE {user} CREATEROLE")),
+        (false, false, false) => {
+            bad(&format!("{user} lacks CREATEROLE and CREATEDB"), &format!("ALTER ROLE {user} CREATEROLE CREATEDB"))
+        }
+    }
+}
+
+fn encryption(facts: &Facts) -> Check {
+    if facts.encryption == "scram-sha-256" {
+        good("password_encryption is scram-sha-256")
+    } else {
+        let what = format!("password_encryption is {}", facts.encryption);
+        warn(&what, "ALTER SYSTEM SET password_encryption = 'scram-sha-256'; ours are SCRAM anyway")
+    }
+}
+
+fn closed(facts: &Facts) -> Check {
+    if facts.open.is_empty() {
+        return good("postgres and template1 are closed to PUBLIC");
+    }
+    let what = format!("every role may connect to {}", facts.open.join(" and "));
+    warn(&what, "grant CONNECT to your own roles, then REVOKE CONNECT ON DATABASE .. FROM PUBLIC")
+}
+
+fn limits(facts: &Facts) -> Check {
+    let Facts { limits, max_connections, .. } = facts;
+    let what = format!("connection limits of roles sum up to {limits} of max_connections = {max_connections}");
+    if limits <= max_connections { good(what) } else { warn(&what, "lower connection_limit, or raise max_connections") }
+}
+
+fn good(what: impl Into<String>) -> Check {
+    Check { verdict: Verdict::Good, what: what.into(), hint: None }
+}
+
+fn warn(what: &str, hint: &str) -> Check {
+    Check { verdict: Verdict::Warning, what: what.to_owned(), hint: Some(hint.to_owned()) }
+}
+
+fn bad(what: &str, hint: &str) -> Check {
+    Check { verdict: Verdict::Bad, what: what.to_owned(), hint: Some(hint.to_owned()) }
+}

@@ -1,0 +1,40 @@
+//! An administrator that is no superuser acts for a role by being a member of it.
+
+use super::connect::{Connector, run};
+use super::problem::{Failure, stating};
+use postgres_protocol::escape::escape_identifier;
+use sqlx::PgConnection;
+
+/// Joins the owner of the database that is connected to, and who makes its tables.
+pub async fn join_for_grants(connector: &Connector, connection: &mut PgConnection, user: &str) -> Result<(), Failure> {
+    if connector.is_superuser(connection).await? {
+        return Ok(());
+    }
+    let statement =
+        "SELECT pg_get_userbyid(datdba)::text FROM pg_catalog.pg_database WHERE datname = current_database()";
+    let owner: String = sqlx::query_scalar(statement)
+        .persistent(false)
+        .fetch_one(&mut *connection)
+        .await
+        .map_err(|error| stating(error, user, statement))?;
+    join(connector, connection, &owner).await?;
+    join(connector, connection, user).await
+}
+
+/// Makes an administrator that is no superuser a member of a role, unless it is one.
+pub async fn join(connector: &Connector, connection: &mut PgConnection, role: &str) -> Result<(), Failure> {
+    if role.is_empty() || connector.is_superuser(connection).await? {
+        return Ok(());
+    }
+    let statement = "SELECT pg_has_role(oid, 'USAGE') FROM pg_catalog.pg_roles WHERE rolname = $1";
+    let member: Option<bool> = sqlx::query_scalar(statement)
+        .bind(role)
+        .persistent(false)
+        .fetch_optional(&mut *connection)
+        .await
+        .map_err(|error| stating(error, role, statement))?;
+    if member == Some(true) {
+        return Ok(());
+    }
+    run(connection, role, &format!("GRANT {} TO CURRENT_USER", escape_identifier(role))).await
+}

@@ -1,0 +1,172 @@
+//! Reads what is asked for: one statement for all that databases share, then one into each database.
+
+use super::catalog::{self, Inside, Shared, privileges};
+use super::connect::{Connector, Purpose, close};
+use super::credential;
+use super::model::{Access, Database, Grant, Role, database_address, grant_address, role_address};
+use super::problem::{Failure, code};
+use super::scope::{Pair, Scope};
+use crate::core::address::Address;
+use crate::core::plan::{Level, Notice};
+use crate::services::{Ask, Model, Observation, Observed};
+use futures_util::{StreamExt, TryStreamExt, stream};
+use serde_json::{Value, json};
+use sqlx::PgConnection;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Databases that are looked into at once; more is no faster.
+const DEEP_AT_ONCE: usize = 4;
+
+/// Reads everything that is asked for.
+pub async fn observe(connector: &Connector, ask: &Ask) -> Result<Observation, Failure> {
+    let applied = ask.applied.iter().map(|(address, one)| (address, &one.model));
+    let wanted = ask.wanted.iter().map(|(address, one)| (address, &one.model));
+    let scope = Scope::of(applied.chain(wanted));
+    let sized =
+        scope.managed.iter().filter(|name| !ask.wanted.contains_key(&database_address(name))).cloned().collect();
+
+    let mut connection = connector.admin(&connector.config.database, Purpose::Observe).await?;
+    let shared = catalog::shared(&mut connection, &scope.all_roles(), &scope.databases, &sized).await?;
+    let insides = if ask.shallow { BTreeMap::new() } else { look_inside(connector, &scope, &shared).await? };
+    let mut resources = assemble(&scope, &shared, &insides);
+    let mut notices = credential::check(connector, &mut connection, ask, &shared, &mut resources).await?;
+    notices.extend(credential::alarm_if_unchecked(connector).await?);
+    if ask.shallow {
+        notices
+            .push(note("read shallowly: schemas, extensions and default privileges inside databases are not compared"));
+    }
+    Ok(Observation {
+        endpoint: connector.config.endpoint(),
+        identity: identity(&mut connection).await?,
+        version: Some(format!("PostgreSQL {}", shared.version)),
+        server: json!({ "version_number": shared.version_number, "superuser": shared.superuser }),
+        resources,
+        notices,
+    })
+}
+
+/// Reads the managed fields of some objects, as they are now.
+pub async fn now(connector: &Connector, scope: &Scope) -> Result<BTreeMap<Address, Model>, Failure> {
+    let mut connection = connector.admin(&connector.config.database, Purpose::Observe).await?;
+    let shared = catalog::shared(&mut connection, &scope.all_roles(), &scope.databases, &BTreeSet::new()).await?;
+    let insides = look_inside(connector, scope, &shared).await?;
+    Ok(models(assemble(scope, &shared, &insides)))
+}
+
+/// The same on one connection, into the one database of the scope.
+pub async fn now_inside(
+    connection: &mut PgConnection,
+    database: &str,
+    scope: &Scope,
+) -> Result<BTreeMap<Address, Model>, Failure> {
+    let shared = catalog::shared(connection, &scope.all_roles(), &scope.databases, &BTreeSet::new()).await?;
+    let inside = catalog::inside(connection, database, scope.creator(database), &scope.needs(database)).await?;
+    let insides = BTreeMap::from([(database.to_owned(), inside)]);
+    Ok(models(assemble(scope, &shared, &insides)))
+}
+
+fn models(resources: BTreeMap<Address, Observed>) -> BTreeMap<Address, Model> {
+    resources.into_iter().map(|(address, observed)| (address, observed.model)).collect()
+}
+
+async fn look_inside(
+    connector: &Connector,
+    scope: &Scope,
+    shared: &Shared,
+) -> Result<BTreeMap<String, Inside>, Failure> {
+    // A cancelled DROP leaves a database that lets nobody in (-2), an unfinished CREATE one for superusers (0).
+    let open = shared.databases.iter().filter(|row| match row.connection_limit {
+        -2 => false,
+        0 => shared.superuser,
+        _ => true,
+    });
+    let mut each = Vec::new();
+    open.for_each(|row| each.push(look_into(connector, scope, &row.name)));
+    stream::iter(each).buffer_unordered(DEEP_AT_ONCE).try_collect().await
+}
+
+async fn look_into(connector: &Connector, scope: &Scope, name: &str) -> Result<(String, Inside), Failure> {
+    let mut connection = connector.admin(name, Purpose::Observe).await?;
+    let inside = catalog::inside(&mut connection, name, scope.creator(name), &scope.needs(name)).await?;
+    close(connection).await;
+    Ok((name.to_owned(), inside))
+}
+
+fn assemble(scope: &Scope, shared: &Shared, insides: &BTreeMap<String, Inside>) -> BTreeMap<Address, Observed> {
+    let mut resources = BTreeMap::new();
+    for row in shared.roles.iter().filter(|row| scope.roles.contains(&row.name)) {
+        let role = Role {
+            name: row.name.clone(),
+            login: row.login,
+            connection_limit: u32::try_from(row.connection_limit).ok(),
+            attributes: row.attributes.clone(),
+            settings: row.settings.clone(),
+            credential: None,
+        };
+        resources.insert(role_address(&row.name), Observed::plain(Model::PostgresRole(role)));
+    }
+    for row in &shared.databases {
+        let inside = insides.get(&row.name);
+        for pair in scope.grants.get(&row.name).into_iter().flatten() {
+            let role_exists = shared.roles.iter().any(|role| role.name == pair.role);
+            if let Some(grant) = grant(&row.name, pair, &row.acl, inside).filter(|_| role_exists) {
+                let address = grant_address(&row.name, &pair.role);
+                resources.insert(address, Observed::plain(Model::PostgresGrant(grant)));
+            }
+        }
+        if !scope.managed.contains(&row.name) {
+            continue;
+        }
+        let database = Database {
+            name: row.name.clone(),
+            owner: row.owner.clone(),
+            public: privileges(&row.acl, None, None),
+            extensions: inside.map(|inside| inside.extensions.clone()),
+        };
+        let mut facts = BTreeMap::from([("sessions".to_owned(), Value::from(row.sessions))]);
+        facts.extend(row.size.map(|size| ("size_bytes".to_owned(), Value::from(size))));
+        if row.connection_limit != -1 {
+            facts.insert("connection_limit".to_owned(), Value::from(row.connection_limit));
+        }
+        let model = Model::PostgresDatabase(database);
+        resources.insert(database_address(&row.name), Observed { model, credential: None, facts });
+    }
+    resources
+}
+
+/// What a role may do in a database; `None` if nothing.
+fn grant(database: &str, pair: &Pair, acl: &[catalog::Acl], inside: Option<&Inside>) -> Option<Grant> {
+    let role = Some(pair.role.as_str());
+    let reader = inside.filter(|_| pair.access != Access::App);
+    let grant = Grant {
+        database: database.to_owned(),
+        role: pair.role.clone(),
+        access: None,
+        database_privileges: privileges(acl, role, None),
+        schema_privileges: inside.map(|inside| privileges(&inside.schema, role, None)),
+        future_tables: reader.map(|inside| privileges(&inside.future, role, Some('r'))),
+        future_sequences: reader.map(|inside| privileges(&inside.future, role, Some('S'))),
+        present_objects: reader.map(|inside| !inside.lacking.contains(&pair.role)),
+    };
+    let any = |set: &Option<BTreeSet<String>>| set.as_ref().is_some_and(|set| !set.is_empty());
+    let exists = !grant.database_privileges.is_empty()
+        || any(&grant.schema_privileges)
+        || any(&grant.future_tables)
+        || any(&grant.future_sequences);
+    exists.then_some(grant)
+}
+
+/// What tells this server from every other; unknown where reading it is not allowed.
+async fn identity(connection: &mut PgConnection) -> Result<Option<String>, Failure> {
+    let statement = "SELECT system_identifier::text FROM pg_control_system()";
+    match sqlx::query_scalar(statement).persistent(false).fetch_one(connection).await {
+        Ok(identity) => Ok(Some(identity)),
+        Err(error) if code(&error) == Some("42501") => Ok(None),
+        Err(error) => Err(super::problem::stating(error, "system identifier", statement)),
+    }
+}
+
+/// A notice about the service that only informs.
+fn note(text: &str) -> Notice {
+    Notice { level: Level::Note, about: "postgres".to_owned(), text: text.to_owned() }
+}

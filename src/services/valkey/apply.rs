@@ -1,0 +1,265 @@
+//! Carries steps out on every node: set, prove, persist. No password leaves this process but to sign in with it.
+
+use super::acl::setuser;
+use super::connect::{Node, Nodes};
+use super::errors::{explain, is_transient};
+use super::model::{Op as UserOp, User};
+use super::observe::hash;
+use super::presets::{Persistence, Server, expand};
+use super::wire;
+use crate::core::name::AppName;
+use crate::core::secret::Secret;
+use crate::error::{Diagnostic, Kind, Result};
+use crate::services::{Fingerprint, Model, Op, Outcome, Step};
+use futures_util::future::join_all;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Where the password of an app is come by.
+pub type PasswordOf<'a> = &'a (dyn Fn(&AppName) -> Result<Secret> + Send + Sync);
+
+/// A key that lies in nobody's namespace: no namespace has an underscore.
+const FOREIGN_KEY: &str = "nornplan_probe:key";
+
+/// A failure, and whether trying again may help.
+struct Failure {
+    error: Diagnostic,
+    retry: bool,
+}
+
+impl From<Diagnostic> for Failure {
+    fn from(error: Diagnostic) -> Self {
+        Self { error, retry: false }
+    }
+}
+
+/// What one step does.
+struct Task<'a> {
+    op: UserOp,
+    name: &'a str,
+    after: Option<&'a User>,
+    /// The password to set, if it sets one.
+    password: Option<Secret>,
+    outcome: Result<(), Failure>,
+}
+
+impl Task<'_> {
+    fn sound(&self) -> bool {
+        self.outcome.is_ok()
+    }
+
+    fn fail(&mut self, failure: Failure) {
+        if self.sound() {
+            self.outcome = Err(failure);
+        }
+    }
+}
+
+/// Carries out steps of one kind and action; one outcome for each, in their order.
+pub async fn apply(nodes: &Nodes, steps: &[&Step], password: PasswordOf<'_>) -> Vec<Outcome> {
+    let mut tasks: Vec<Task<'_>> = steps.iter().map(|step| task(step, password)).collect();
+    if let Err(failure) = carry_out(nodes, &mut tasks).await {
+        let said = failure.error.to_string();
+        for task in tasks.iter_mut().filter(|task| task.sound()) {
+            let error = Diagnostic::new(Kind::Service, said.clone());
+            task.fail(Failure { error, retry: failure.retry });
+        }
+    }
+    tasks.into_iter().map(outcome).collect()
+}
+
+fn outcome(task: Task<'_>) -> Outcome {
+    match task.outcome {
+        Ok(()) => Outcome::Done {
+            // The server stores just this hash.
+            fingerprint: task.password.as_ref().map(|password| Fingerprint { password: hash(password), stored: None }),
+        },
+        Err(Failure { error, retry }) => Outcome::Failed { error, retry },
+    }
+}
+
+fn task<'a>(step: &'a Step, password: PasswordOf<'_>) -> Task<'a> {
+    let after = match &step.after {
+        Some(Model::ValkeyUser(user)) => Some(user),
+        Some(_) | None => None,
+    };
+    let op = match &step.op {
+        Op::Valkey(op) => Some(*op),
+        Op::State | Op::Postgres(_) | Op::Kafka(_) | Op::Secrets(_) => None,
+    };
+    let mut task =
+        Task { op: op.unwrap_or(UserOp::SetUser), name: &step.address.name, after, password: None, outcome: Ok(()) };
+    if op.is_none() || (task.op != UserOp::DelUser && after.is_none()) {
+        let error = Diagnostic::new(Kind::Plan, "this step cannot be carried out on Valkey");
+        task.fail(
+            error.on("valkey", &step.address, "").hint("the plan may come from another version: plan again").into(),
+        );
+    }
+    if task.sound() && step.sets_credential {
+        match password(&step.app) {
+            Ok(secret) => task.password = Some(secret),
+            Err(error) => task.fail(error.into()),
+        }
+    }
+    task
+}
+
+/// An error here is one of the whole batch; those of single tasks stand in the tasks.
+async fn carry_out(nodes: &Nodes, tasks: &mut [Task<'_>]) -> Result<(), Failure> {
+    let nodes_there = nodes.all().await.map_err(|error| Failure { error, retry: true })?;
+    let kept = kept_hashes(&nodes_there, tasks).await?;
+    set(&nodes_there, tasks, &kept).await?;
+    prove_rules(&nodes_there, tasks).await;
+    prove_passwords(nodes, &nodes_there, tasks).await?;
+    if tasks.iter().any(Task::sound) {
+        for saved in join_all(nodes_there.iter().map(persist)).await {
+            saved?;
+        }
+    }
+    Ok(())
+}
+
+/// The passwords that users keep when only their rules are set: those of the first node that has the user.
+async fn kept_hashes(nodes: &[Node], tasks: &[Task<'_>]) -> Result<BTreeMap<String, BTreeSet<String>>> {
+    let keeping = tasks.iter().filter(|task| task.op == UserOp::SetUser && task.password.is_none() && task.sound());
+    let names: BTreeSet<String> = keeping.map(|task| task.name.to_owned()).collect();
+    let mut kept = BTreeMap::new();
+    if names.is_empty() {
+        return Ok(kept);
+    }
+    for node in nodes {
+        for (name, account) in wire::accounts(node, node.server().await?, &names).await? {
+            kept.entry(name).or_insert(account.hashes);
+        }
+    }
+    Ok(kept)
+}
+
+async fn set(nodes: &[Node], tasks: &mut [Task<'_>], kept: &BTreeMap<String, BTreeSet<String>>) -> Result<(), Failure> {
+    for node in nodes {
+        node.server().await?;
+    }
+    let all: Vec<(usize, Failure)> = join_all(nodes.iter().map(async |node| {
+        let mut failures = Vec::new();
+        let Ok(server) = node.server().await else { return failures };
+        let sound = tasks.iter().enumerate().filter(|(_, task)| task.sound());
+        let (places, calls): (Vec<usize>, Vec<Vec<String>>) =
+            sound.map(|(place, task)| (place, call(task, server, kept))).unzip();
+        let said = |place: &usize| tasks.get(*place).map(|task| said(task)).unwrap_or_default();
+        for (place, answer) in places.iter().zip(node.try_calls(&calls).await) {
+            if let Err(error) = answer {
+                let failure = Failure { retry: is_transient(&error), error: explain(&error, &node.name, &said(place)) };
+                failures.push((*place, failure));
+            }
+        }
+        failures
+    }))
+    .await
+    .into_iter()
+    .flatten()
+    .collect();
+    fail(tasks, all);
+    Ok(())
+}
+
+fn fail(tasks: &mut [Task<'_>], failures: Vec<(usize, Failure)>) {
+    for (place, failure) in failures {
+        if let Some(task) = tasks.get_mut(place) {
+            task.fail(failure);
+        }
+    }
+}
+
+/// The call without its rules, for errors.
+fn said(task: &Task<'_>) -> String {
+    match task.op {
+        UserOp::SetUser | UserOp::SetPassword => format!("ACL SETUSER {} ...", task.name),
+        UserOp::DelUser => format!("ACL DELUSER {}", task.name),
+    }
+}
+
+fn call(task: &Task<'_>, server: &Server, kept: &BTreeMap<String, BTreeSet<String>>) -> Vec<String> {
+    let ours: Option<BTreeSet<String>> = task.password.as_ref().map(|password| BTreeSet::from([hash(password)]));
+    let mut words = vec!["ACL".to_owned()];
+    match (task.op, task.after) {
+        (UserOp::SetUser, Some(user)) => {
+            let hashes = ours.or_else(|| kept.get(task.name).cloned()).unwrap_or_default();
+            // Each node by its own version.
+            words.extend(setuser(&expand(user, server), &hashes));
+        }
+        (UserOp::SetPassword, Some(_)) => {
+            words.extend(["SETUSER".to_owned(), task.name.to_owned(), "resetpass".to_owned()]);
+            words.extend(ours.iter().flatten().map(|hash| format!("#{hash}")));
+        }
+        (UserOp::SetUser | UserOp::SetPassword, None) | (UserOp::DelUser, Some(_) | None) => {
+            words.extend(["DELUSER".to_owned(), task.name.to_owned()]);
+        }
+    }
+    words
+}
+
+/// Asks every node whether a user that was just set may read a key that is not its own.
+async fn prove_rules(nodes: &[Node], tasks: &mut [Task<'_>]) {
+    for node in nodes {
+        let set = tasks.iter().enumerate().filter(|(_, task)| task.sound() && task.op == UserOp::SetUser);
+        let (places, calls): (Vec<usize>, Vec<Vec<String>>) = set
+            .map(|(place, task)| (place, ["ACL", "DRYRUN", task.name, "GET", FOREIGN_KEY].map(str::to_owned).to_vec()))
+            .unzip();
+        let mut failures = Vec::new();
+        for (place, answer) in places.into_iter().zip(node.try_calls(&calls).await) {
+            let call = "ACL DRYRUN ... GET of a key outside of its namespace";
+            match answer {
+                Ok(answer) if answer.is_ok() => {
+                    let error = Diagnostic::new(Kind::Service, "the rules are set and do not isolate")
+                        .on("valkey", &node.name, call)
+                        .hint("please report this with the server's version");
+                    failures.push((place, error.into()));
+                }
+                Ok(_) => {}
+                Err(error) => {
+                    let retry = is_transient(&error);
+                    failures.push((place, Failure { error: explain(&error, &node.name, call), retry }));
+                }
+            }
+        }
+        fail(tasks, failures);
+    }
+}
+
+/// Signs in with every password that was set, on a connection of its own.
+async fn prove_passwords(nodes: &Nodes, there: &[Node], tasks: &mut [Task<'_>]) -> Result<(), Failure> {
+    if !tasks.iter().any(|task| task.sound() && task.password.is_some()) {
+        return Ok(());
+    }
+    for node in there {
+        let probe = nodes.another(node).await.map_err(|error| Failure { error, retry: true })?;
+        let mut failures = Vec::new();
+        let (mut places, mut calls) = (Vec::new(), Vec::new());
+        for (place, task) in tasks.iter().enumerate().filter(|(_, task)| task.sound()) {
+            if let Some(password) = &task.password {
+                places.push((place, task.name.to_owned()));
+                calls.push(vec!["AUTH".to_owned(), task.name.to_owned(), password.expose().to_owned()]);
+            }
+        }
+        for ((place, name), answer) in places.into_iter().zip(probe.try_calls(&calls).await) {
+            if let Err(error) = answer {
+                let diagnostic = Diagnostic::new(Kind::Service, format!("the new password of {name} does not sign in"))
+                    .on("valkey", &node.name, format!("AUTH {name} ..."))
+                    .because(error.details().to_owned())
+                    .hint("look whether something else sets this user, then apply again");
+                failures.push((place, Failure { error: diagnostic, retry: is_transient(&error) }));
+            }
+        }
+        probe.close().await;
+        fail(tasks, failures);
+    }
+    Ok(())
+}
+
+async fn persist(node: &Node) -> Result<(), Failure> {
+    let words: &[&str] = match node.server().await?.persistence() {
+        Persistence::AclFile => &["ACL", "SAVE"],
+        Persistence::ConfigFile => &["CONFIG", "REWRITE"],
+        Persistence::Volatile => return Ok(()),
+    };
+    node.call(words, &words.join(" ")).await.map(drop).map_err(Failure::from)
+}

@@ -1,0 +1,154 @@
+use super::super::acl::{Catalogue, parse_line};
+use super::super::model::{Access, user_address};
+use super::*;
+use crate::core::name::AppName;
+use crate::services::{CredentialStatus, Observation};
+
+struct Case {
+    wanted: BTreeMap<Address, Wanted<Model>>,
+    applied: BTreeMap<Address, Applied<Model>>,
+    observation: Observation,
+    rotate: BTreeSet<AppName>,
+}
+
+fn app() -> AppName {
+    AppName::new("mail").unwrap()
+}
+
+fn declared(generated: bool) -> User {
+    let blank = parse_line("user mail on", false).unwrap().user;
+    User {
+        access: Some(Access::Readwrite),
+        namespace: Some("mail".to_owned()),
+        reads: Some(BTreeMap::new()),
+        db: Some(0),
+        generated: Some(generated),
+        keys: None,
+        channels: None,
+        databases: None,
+        commands: None,
+        selectors: None,
+        ..blank
+    }
+}
+
+fn server() -> Server {
+    let commands = ["get", "set", "info", "time", "acl|setuser", "acl|deluser", "acl|whoami"];
+    let commands = commands.into_iter().map(str::to_owned).collect();
+    Server {
+        database_rules: true,
+        catalogue: Catalogue { commands, categories: BTreeMap::new() },
+        admin: "default".to_owned(),
+        ..Server::default()
+    }
+}
+
+impl Case {
+    fn new(generated: bool) -> Self {
+        let wanted = Wanted { app: app(), model: Model::ValkeyUser(declared(generated)) };
+        Self {
+            wanted: BTreeMap::from([(user_address("mail"), wanted)]),
+            applied: BTreeMap::new(),
+            observation: Observation { server: serde_json::to_value(server()).unwrap(), ..Observation::default() },
+            rotate: BTreeSet::new(),
+        }
+    }
+
+    /// The server has the user as it is wanted, but for a change.
+    fn there(mut self, credential: CredentialStatus, change: impl FnOnce(&mut User)) -> Self {
+        let mut user = expand(&declared(true), &server());
+        (user.access, user.namespace, user.reads, user.db, user.generated) = (None, None, None, None, None);
+        change(&mut user);
+        let observed = Observed { credential: Some(credential), ..Observed::plain(Model::ValkeyUser(user)) };
+        self.observation.resources.insert(user_address("mail"), observed);
+        self
+    }
+
+    fn ours(mut self) -> Self {
+        let model = Model::ValkeyUser(expand(&declared(true), &server()));
+        self.applied.insert(user_address("mail"), Applied { app: app(), model });
+        self
+    }
+
+    fn diff(&self) -> Vec<Step> {
+        diff(DiffInput {
+            wanted: &self.wanted,
+            applied: &self.applied,
+            observation: &self.observation,
+            rotate: &self.rotate,
+            credentials: &BTreeMap::new(),
+        })
+    }
+}
+
+#[test]
+fn a_new_user_waits_for_its_password() {
+    let steps = Case::new(true).diff();
+    assert_eq!(steps.len(), 1);
+    assert_eq!(steps[0].action, Action::Create);
+    assert!(steps[0].sets_credential && steps[0].hold.is_none());
+    assert_eq!(steps[0].needs.first().unwrap().to_string(), "secret.mail (stage)");
+}
+
+#[test]
+fn people_who_keep_the_password_are_told_that_none_is_set() {
+    let steps = Case::new(false).diff();
+    assert!(!steps[0].sets_credential && steps[0].needs.is_empty());
+    assert!(steps[0].notes[0].contains("sets no password"));
+}
+
+#[test]
+fn what_matches_is_adopted_once_and_then_left_alone() {
+    let case = Case::new(true).there(CredentialStatus::Verified, |_| {});
+    assert_eq!(case.diff().iter().map(|step| step.action).collect::<Vec<_>>(), [Action::Adopt]);
+    assert!(case.ours().diff().is_empty());
+}
+
+#[test]
+fn a_widened_pattern_is_drift_that_takes_away() {
+    let case = Case::new(true).ours().there(CredentialStatus::Verified, |user| {
+        user.keys = Some(BTreeSet::from(["~*".to_owned()]));
+    });
+    let steps = case.diff();
+    assert_eq!(steps[0].action, Action::Update);
+    assert_eq!(steps[0].reasons, BTreeSet::from([Reason::Drifted]));
+    assert_eq!(steps[0].risks, BTreeSet::from([Risk::Interrupts]));
+    assert_eq!(steps[0].notes, ["takes keys away: ~*"]);
+    assert_eq!(steps[0].changes.iter().map(|change| change.field.as_str()).collect::<Vec<_>>(), ["keys"]);
+}
+
+#[test]
+fn a_wrong_password_is_rotated_apart_from_the_rules() {
+    let steps = Case::new(true).ours().there(CredentialStatus::Wrong, |_| {}).diff();
+    assert_eq!(steps.len(), 1);
+    assert_eq!((steps[0].part, steps[0].action), (Part::Credential, Action::Rotate));
+    assert_eq!(steps[0].reasons, BTreeSet::from([Reason::CredentialWrong]));
+    let both = Case::new(true).ours().there(CredentialStatus::Wrong, |user| user.enabled = false).diff();
+    assert_eq!(both.len(), 2);
+    assert!(both[1].needs.contains(&both[0].id()));
+}
+
+#[test]
+fn just_any_password_becomes_the_right_one_in_one_step() {
+    let steps = Case::new(true).ours().there(CredentialStatus::Wrong, |user| user.nopass = true).diff();
+    assert_eq!(steps.len(), 1);
+    assert!(steps[0].sets_credential);
+}
+
+#[test]
+fn a_removed_user_is_a_removed_login() {
+    let mut case = Case::new(true).ours().there(CredentialStatus::Verified, |_| {});
+    case.wanted.clear();
+    let steps = case.diff();
+    assert_eq!((steps[0].action, &steps[0].op), (Action::Destroy, &Op::Valkey(UserOp::DelUser)));
+    assert!(steps[0].risks.contains(&Risk::RemovesLogin));
+}
+
+#[test]
+fn a_server_that_forbids_acl_setuser_blocks() {
+    let mut case = Case::new(true);
+    let mut managed = server();
+    managed.catalogue.commands.remove("acl|setuser");
+    case.observation.server = serde_json::to_value(managed).unwrap();
+    assert!(matches!(case.diff()[0].hold, Some(Hold::Blocked { .. })));
+}

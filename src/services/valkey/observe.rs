@@ -1,0 +1,206 @@
+//! Reads users and what they depend on from every node.
+
+use super::acl::{Account, Catalogue, differ_in_text, speak_like};
+use super::connect::Node;
+use super::model::{USER, User};
+use super::presets::{Persistence, Server, expand};
+use super::wire;
+use crate::core::address::Address;
+use crate::core::change::{Resource, three_way};
+use crate::core::plan::{Level, Notice};
+use crate::core::secret::Secret;
+use crate::error::Result;
+use crate::services::{Ask, CredentialStatus, Model, Observed, Proof, Step};
+use futures_util::future::try_join_all;
+use sha2::{Digest, Sha256};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// One node as it was read.
+pub struct Seen {
+    pub node: String,
+    pub server: Server,
+    pub accounts: BTreeMap<String, Account>,
+}
+
+/// Forms that a user may be meant in, most wanted first: the texts that its rules are given where they mean the same.
+type Meant<'a> = BTreeMap<&'a str, Vec<&'a User>>;
+
+/// sha256 of a password as the server keeps it.
+pub fn hash(password: &Secret) -> String {
+    Sha256::digest(password.expose().as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Reads all users of every node at once.
+///
+/// # Errors
+/// Any node that cannot be read.
+pub async fn look(nodes: &[Node], ask: &Ask) -> Result<Vec<Seen>> {
+    let wanted = ask.wanted.iter().map(|(address, wanted)| (address, &wanted.model));
+    let applied = ask.applied.iter().map(|(address, applied)| (address, &applied.model));
+    let meant = meant(wanted.chain(applied));
+    try_join_all(nodes.iter().map(async |node| {
+        let server = node.server().await?;
+        let accounts = wire::all_accounts(node, server).await?;
+        seen(node, accounts, &meant).await
+    }))
+    .await
+}
+
+/// Reads some users of every node again.
+///
+/// # Errors
+/// Any node that cannot be read.
+pub async fn look_again(nodes: &[Node], names: &BTreeSet<String>, steps: &[&Step]) -> Result<Vec<Seen>> {
+    let after = steps.iter().filter_map(|step| Some((&step.address, step.after.as_ref()?)));
+    let before = steps.iter().filter_map(|step| Some((&step.address, step.before.as_ref()?)));
+    let meant = meant(after.chain(before));
+    try_join_all(nodes.iter().map(async |node| {
+        let server = node.server().await?;
+        let accounts = wire::accounts(node, server, names).await?;
+        seen(node, accounts, &meant).await
+    }))
+    .await
+}
+
+fn meant<'a>(models: impl Iterator<Item = (&'a Address, &'a Model)>) -> Meant<'a> {
+    let mut meant = Meant::new();
+    for (address, model) in models {
+        if let Model::ValkeyUser(user) = model {
+            meant.entry(address.name.as_str()).or_default().push(user);
+        }
+    }
+    meant
+}
+
+/// Brings the texts of a node's users into the forms that are meant; asks for the categories only where texts differ.
+async fn seen(node: &Node, mut accounts: BTreeMap<String, Account>, meant: &Meant<'_>) -> Result<Seen> {
+    let mut server = node.server().await?.clone();
+    for (name, forms) in meant {
+        let Some(account) = accounts.get_mut(*name) else { continue };
+        for form in forms {
+            let form = expand(form, &server);
+            if differ_in_text(&account.user, &form) {
+                server.catalogue.categories.clone_from(node.categories().await?);
+                speak_like(&mut account.user, &form, &server.catalogue);
+            }
+            if !differ_in_text(&account.user, &form) {
+                break;
+            }
+        }
+    }
+    Ok(Seen { node: node.name.clone(), server, accounts })
+}
+
+/// The user as the first node that has it has it, with the nodes that differ from it.
+pub fn user(seen: &[Seen], name: &str, declared: Option<&User>) -> Option<User> {
+    let (holder, account) = holder(seen, name)?;
+    let uneven = seen.iter().filter(|node| match node.accounts.get(name) {
+        Some(other) => other.hashes != account.hashes || !even((holder, &account.user), (node, &other.user), declared),
+        None => true,
+    });
+    Some(User { uneven_nodes: uneven.map(|node| node.node.clone()).collect(), ..account.user.clone() })
+}
+
+/// The first node that has the user.
+pub fn holder<'a>(seen: &'a [Seen], name: &str) -> Option<(&'a Seen, &'a Account)> {
+    seen.iter().find_map(|node| node.accounts.get(name).map(|account| (node, account)))
+}
+
+/// Equal, or each as the declaration means it on its own version.
+fn even(one: (&Seen, &User), other: (&Seen, &User), declared: Option<&User>) -> bool {
+    let as_declared = |(seen, user): (&Seen, &User)| {
+        declared.is_some_and(|declared| {
+            let wanted = expand(declared, &seen.server);
+            three_way(&wanted.fields(), &user.fields(), None).changes.is_empty()
+        })
+    };
+    one.1 == other.1 || (as_declared(one) && as_declared(other))
+}
+
+/// The resources that were asked for and exist.
+pub fn resources(seen: &[Seen], ask: &Ask) -> BTreeMap<Address, Observed> {
+    let addresses = ask.addresses().into_iter().filter(|address| address.kind == USER);
+    addresses
+        .filter_map(|address| {
+            let declared = match ask.wanted.get(address).map(|wanted| &wanted.model) {
+                Some(Model::ValkeyUser(user)) => Some(user),
+                Some(_) | None => None,
+            };
+            let user = user(seen, &address.name, declared)?;
+            let (_, account) = holder(seen, &address.name)?;
+            let credential = ask.proofs.get(address).map(|proof| status(&account.hashes, proof));
+            let observed = Observed { credential, ..Observed::plain(Model::ValkeyUser(user)) };
+            Some((address.clone(), observed))
+        })
+        .collect()
+}
+
+/// The server keeps sha256 and no salt, so nobody needs to sign in to know.
+fn status(hashes: &BTreeSet<String>, proof: &Proof) -> CredentialStatus {
+    match &proof.published {
+        _ if proof.staged.is_some() => CredentialStatus::Staged,
+        Some(published) if hashes.contains(&hash(published)) => CredentialStatus::Verified,
+        Some(_) => CredentialStatus::Wrong,
+        None => CredentialStatus::Absent,
+    }
+}
+
+/// What must be known of the nodes, loudest first.
+pub fn notices(seen: &[Seen], ask: &Ask) -> Vec<Notice> {
+    let notice = |level, text| Notice { level, about: "valkey".to_owned(), text };
+    let mut notices = Vec::new();
+    for node in seen {
+        if node.accounts.get("default").is_some_and(|account| opens_everything(&account.user)) {
+            notices.push(notice(
+                Level::Alarm,
+                format!(
+                    "{}: the user `default` needs no password and may do everything: nothing is isolated here",
+                    node.node
+                ),
+            ));
+        }
+        if node.server.persistence() == Persistence::Volatile {
+            notices.push(notice(
+                Level::Warning,
+                format!(
+                    "{}: volatile: with neither aclfile nor configuration file, users are gone at restart",
+                    node.node
+                ),
+            ));
+        }
+    }
+    for (address, proof) in &ask.proofs {
+        let Some((_, account)) = holder(seen, &address.name).filter(|_| address.kind == USER) else { continue };
+        let ours: BTreeSet<String> = proof.published.iter().chain(&proof.staged).map(hash).collect();
+        let extra = account.hashes.difference(&ours).count();
+        if extra > 0 && account.hashes.len() > extra {
+            notices.push(notice(
+                Level::Warning,
+                format!("{address}: an extra password is accepted for this user; `nornplan rotate` leaves only ours"),
+            ));
+        }
+        if account.user.nopass {
+            notices.push(notice(Level::Warning, format!("{address}: any password is accepted for this user")));
+        }
+    }
+    notices.sort();
+    notices
+}
+
+/// `nopass +@all`, enabled, on all keys.
+pub fn opens_everything(user: &User) -> bool {
+    let all_commands = user.commands.as_ref().is_some_and(|rules| rules.first().is_some_and(|rule| rule == "+@all"));
+    let all_keys = user.keys.as_ref().is_some_and(|keys| keys.contains("~*"));
+    user.enabled && user.nopass && all_commands && all_keys
+}
+
+/// The server as the differ needs it: the first node's, with the categories if any node's were needed.
+pub fn server(seen: &[Seen]) -> Server {
+    let mut server = seen.first().map(|node| node.server.clone()).unwrap_or_default();
+    if server.catalogue.categories.is_empty()
+        && let Some(with) = seen.iter().find(|node| !node.server.catalogue.categories.is_empty())
+    {
+        server.catalogue = Catalogue { categories: with.server.catalogue.categories.clone(), ..server.catalogue };
+    }
+    server
+}

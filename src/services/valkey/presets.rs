@@ -1,0 +1,133 @@
+//! What the plain words of an infraspec mean as rules on a given server. Pure.
+//!
+//! The rule sets were attacked on Redis 7.0, Valkey 8.1 and Valkey 9.1: an app sees its own keys and channels, and
+//! nothing tells it of the others'. What remains shared: statistics of `INFO`, `PUBSUB NUMSUB`, the processor, memory.
+
+use super::acl::{Catalogue, Rules};
+use super::model::{Access, User};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
+
+/// What rules depend on, as one node was found.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Server {
+    /// `Valkey` or `Redis`.
+    pub product: String,
+    pub version: String,
+    /// Whether it knows `db=` (Valkey 9).
+    pub database_rules: bool,
+    pub cluster: bool,
+    pub catalogue: Catalogue,
+    /// Where `ACL SAVE` writes to; none if no aclfile is configured.
+    pub aclfile: Option<String>,
+    /// Where `CONFIG REWRITE` writes to.
+    pub config_file: Option<String>,
+    /// The user that nornplan signs in as.
+    pub admin: String,
+}
+
+/// How users outlive a restart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Persistence {
+    /// `ACL SAVE`. `CONFIG REWRITE` would answer OK and save no user.
+    AclFile,
+    /// `CONFIG REWRITE`.
+    ConfigFile,
+    /// Not at all.
+    Volatile,
+}
+
+impl Server {
+    pub fn persistence(&self) -> Persistence {
+        match (&self.aclfile, &self.config_file) {
+            (Some(_), _) => Persistence::AclFile,
+            (None, Some(_)) => Persistence::ConfigFile,
+            (None, None) => Persistence::Volatile,
+        }
+    }
+
+    /// Product and version, for people.
+    pub fn describe(&self) -> String {
+        format!("{} {}", self.product, self.version)
+    }
+
+    /// Leaves out what the server does not know: an unknown name is a hard error there.
+    fn adapt(&self, rules: &str) -> Vec<String> {
+        let known = |rule: &&str| {
+            let name = rule.trim_start_matches(['+', '-']);
+            name.starts_with('@') || self.catalogue.commands.contains(name)
+        };
+        rules.split_ascii_whitespace().filter(known).map(str::to_owned).collect()
+    }
+
+    /// Confines rules to one database: by a rule of its own, else by the argument of SELECT.
+    fn confine(&self, rules: &mut Rules, db: u32) {
+        if self.database_rules {
+            rules.databases = Some(format!("db={db}"));
+        } else {
+            rules.commands.extend(["-move".to_owned(), "-select".to_owned(), format!("+select|{db}")]);
+        }
+    }
+}
+
+const READWRITE: &str = "+@string +@hash +@list +@set +@sortedset +@stream +@bitmap +@hyperloglog +@geo +@keyspace \
+    +@transaction +@connection +@pubsub -@dangerous -scan -randomkey -dbsize -clusterscan -client|tracking \
+    -client|import-source -pubsub|channels -pubsub|shardchannels +eval +eval_ro +evalsha +evalsha_ro +script|load \
+    +script|exists +info +time +acl|whoami +memory|usage +sort +sort_ro +cluster|slots +cluster|shards +cluster|nodes \
+    +cluster|info +cluster|keyslot";
+
+const READONLY: &str = "+@read +@connection +@transaction -@dangerous -scan -randomkey -dbsize -clusterscan \
+    -client|tracking -client|import-source +subscribe +unsubscribe +psubscribe +punsubscribe +ssubscribe \
+    +sunsubscribe +eval_ro +evalsha_ro +info +time +acl|whoami +cluster|slots +cluster|shards +cluster|nodes \
+    +cluster|info +cluster|keyslot";
+
+/// Channels of Celery's workers, which are the same for every app; a pattern must match one of these literally.
+const QUEUE_CHANNELS: [&str; 2] = ["/0.celeryev/worker.*", "/0.celery.pidbox"];
+
+/// Fills in the rules that a declared user means on a server. What declares nothing is returned as it is.
+pub fn expand(user: &User, server: &Server) -> User {
+    let (Some(access), Some(namespace)) = (user.access, &user.namespace) else { return user.clone() };
+    let mut rules = Rules::none(server.database_rules);
+    let (mode, commands) = match access {
+        Access::Readwrite | Access::Queue => ("~", READWRITE),
+        Access::Readonly => ("%R~", READONLY),
+    };
+    rules.keys = key_patterns(mode, namespace, server);
+    rules.channels = BTreeSet::from([format!("&{namespace}:*")]);
+    if access == Access::Queue {
+        rules.channels.extend(QUEUE_CHANNELS.map(|channel| format!("&{namespace}:{channel}")));
+    }
+    rules.commands.extend(server.adapt(commands));
+    server.confine(&mut rules, user.db.unwrap_or_default());
+    let selectors = user.reads.iter().flatten().map(|(namespace, db)| reading(namespace, *db, server).selector());
+    User {
+        selectors: Some(selectors.collect()),
+        keys: Some(rules.keys),
+        channels: Some(rules.channels),
+        databases: rules.databases,
+        commands: Some(rules.commands),
+        ..user.clone()
+    }
+}
+
+/// What a reader may do in another app's namespace. Its channels stay closed: messages are not read, but taken part in.
+fn reading(namespace: &str, db: u32, server: &Server) -> Rules {
+    let mut rules = Rules::none(server.database_rules);
+    rules.keys = key_patterns("%R~", namespace, server);
+    rules.commands.extend(server.adapt(READONLY));
+    server.confine(&mut rules, db);
+    rules
+}
+
+/// In a cluster, keys that must lie together carry the namespace as their hash tag.
+fn key_patterns(mode: &str, namespace: &str, server: &Server) -> BTreeSet<String> {
+    let mut patterns = BTreeSet::from([format!("{mode}{namespace}:*")]);
+    if server.cluster {
+        patterns.insert(format!("{mode}{{{namespace}}}:*"));
+    }
+    patterns
+}
+
+#[cfg(test)]
+#[path = "presets_tests.rs"]
+mod tests;

@@ -1,0 +1,136 @@
+//! What a node says of itself and of its users, turned into the model.
+
+use super::acl::{Account, Catalogue, parse_line};
+use super::connect::Node;
+use super::errors::explain;
+use super::presets::Server;
+use crate::error::{Diagnostic, Kind, Result};
+use fred::types::Value;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// The oldest version whose rules can say what isolates: key permissions and selectors came with it.
+const OLDEST_MAJOR: u32 = 7;
+
+fn calls(all: &[&[&str]]) -> Vec<Vec<String>> {
+    all.iter().map(|words| words.iter().map(|word| (*word).to_owned()).collect()).collect()
+}
+
+/// Runs calls in one round trip; the first that fails is the error.
+async fn ask(node: &Node, calls: &[Vec<String>]) -> Result<Vec<Value>> {
+    let answers = node.try_calls(calls).await;
+    answers
+        .into_iter()
+        .zip(calls)
+        .map(|(answer, call)| answer.map_err(|error| explain(&error, &node.name, &call.join(" "))))
+        .collect()
+}
+
+fn strange(node: &Node, call: &str, message: impl Into<String>) -> Diagnostic {
+    Diagnostic::new(Kind::Service, message)
+        .on("valkey", &node.name, call)
+        .hint("nornplan knows Valkey 8 and 9 and Redis 7; if this is one, please report it")
+}
+
+/// Reads what rules depend on. The categories are left empty: see [`categories`].
+pub async fn server(node: &Node, admin: &str, cluster: bool) -> Result<Server> {
+    let info = node.call(&["INFO", "server"], "INFO server").await?;
+    let info = info.as_str_lossy().unwrap_or_default().into_owned();
+    let fact = |name: &str| {
+        let line = info.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+        line.map(str::trim).filter(|value| !value.is_empty()).map(str::to_owned)
+    };
+    // Valkey gives redis_version too: 7.2.4, whatever it is.
+    let (product, version) = match fact("valkey_version") {
+        Some(version) => ("Valkey", version),
+        None => ("Redis", fact("redis_version").ok_or_else(|| strange(node, "INFO server", "it tells no version"))?),
+    };
+    let major: u32 = version.split('.').next().and_then(|major| major.parse().ok()).unwrap_or_default();
+    if major < OLDEST_MAJOR {
+        return Err(strange(node, "INFO server", format!("{product} {version} is too old to isolate apps")));
+    }
+    let calls = calls(&[&["CONFIG", "GET", "aclfile"], &["COMMAND", "LIST"], &["ACL", "GETUSER", "default"]]);
+    let mut answers = ask(node, &calls).await?.into_iter();
+    let mut next = || answers.next().unwrap_or(Value::Null);
+    let aclfile = next().into_array().into_iter().nth(1).and_then(Value::into_string);
+    let commands: BTreeSet<String> = strings(next()).collect();
+    let database_rules = pairs(next()).contains_key("databases");
+    if commands.is_empty() {
+        return Err(strange(node, "COMMAND LIST", "it lists no commands"));
+    }
+    Ok(Server {
+        product: product.to_owned(),
+        version,
+        database_rules,
+        cluster,
+        catalogue: Catalogue { commands, categories: BTreeMap::new() },
+        aclfile: aclfile.filter(|path| !path.is_empty()),
+        config_file: fact("config_file"),
+        admin: admin.to_owned(),
+    })
+}
+
+/// The commands of every category.
+pub async fn categories(node: &Node) -> Result<BTreeMap<String, BTreeSet<String>>> {
+    let names: Vec<String> = strings(node.call(&["ACL", "CAT"], "ACL CAT").await?).collect();
+    let calls: Vec<Vec<String>> =
+        names.iter().map(|name| vec!["ACL".to_owned(), "CAT".to_owned(), name.clone()]).collect();
+    let answers = ask(node, &calls).await?;
+    Ok(names.into_iter().zip(answers.into_iter().map(|answer| strings(answer).collect())).collect())
+}
+
+/// All users of a node, by name.
+pub async fn all_accounts(node: &Node, server: &Server) -> Result<BTreeMap<String, Account>> {
+    let list = node.call(&["ACL", "LIST"], "ACL LIST").await?;
+    let accounts = list.into_array().into_iter().filter_map(Value::into_string);
+    let accounts = accounts.map(|line| parse_line(&line, server.database_rules));
+    let by_name = accounts.map(|account| account.map(|account| (account.user.name.clone(), account)));
+    by_name.collect::<Result<_, String>>().map_err(|message| strange(node, "ACL LIST", message))
+}
+
+/// Some users of a node, by name; absent ones are left out.
+pub async fn accounts(node: &Node, server: &Server, names: &BTreeSet<String>) -> Result<BTreeMap<String, Account>> {
+    let calls: Vec<Vec<String>> =
+        names.iter().map(|name| vec!["ACL".to_owned(), "GETUSER".to_owned(), name.clone()]).collect();
+    let answers = ask(node, &calls).await?;
+    let there = names.iter().zip(answers).filter(|(_, answer)| !answer.is_null());
+    there
+        .map(|(name, answer)| {
+            let account = parse_line(&line(name, answer), server.database_rules);
+            Ok((name.clone(), account.map_err(|message| strange(node, "ACL GETUSER", message))?))
+        })
+        .collect()
+}
+
+/// An answer of `ACL GETUSER` as the line that `ACL LIST` has for the user.
+fn line(name: &str, answer: Value) -> String {
+    let mut parts = pairs(answer);
+    let mut take = |name: &str| parts.remove(name).unwrap_or(Value::Null);
+    let mut words = vec!["user".to_owned(), name.to_owned()];
+    words.extend(strings(take("flags")));
+    words.extend(strings(take("passwords")).map(|hash| format!("#{hash}")));
+    let selectors = take("selectors");
+    words.extend(["keys", "channels", "databases", "commands"].into_iter().filter_map(|part| take(part).into_string()));
+    for selector in selectors.into_array() {
+        let mut parts = pairs(selector);
+        let mut rules = Vec::new();
+        for part in ["keys", "channels", "databases", "commands"] {
+            rules.extend(parts.remove(part).and_then(Value::into_string).filter(|rules| !rules.is_empty()));
+        }
+        words.push(format!("({})", rules.join(" ")));
+    }
+    words.join(" ")
+}
+
+fn strings(value: Value) -> impl Iterator<Item = String> {
+    value.into_array().into_iter().filter_map(Value::into_string)
+}
+
+/// A map as RESP2 sends it: names and values in turn.
+fn pairs(value: Value) -> BTreeMap<String, Value> {
+    let mut items = if value.is_null() { Vec::new() } else { value.into_array() }.into_iter();
+    let mut pairs = BTreeMap::new();
+    while let (Some(name), Some(value)) = (items.next(), items.next()) {
+        pairs.extend(name.into_string().map(|name| (name, value)));
+    }
+    pairs
+}

@@ -1,0 +1,51 @@
+//! What one app takes of the names that all apps share, and whom it lets in; for the cross-app checks.
+
+use crate::core::name::AppName;
+use crate::spec::names::Named;
+use crate::spec::node::Located;
+use crate::spec::source::Spot;
+
+/// A name that only one app may have.
+#[derive(Clone, Debug)]
+pub struct Claim {
+    pub named: Named,
+    pub name: String,
+    /// Where it is written; where the app says its name if it was derived.
+    pub spot: Spot,
+    /// For a derived name: the key to write another with, as `database under [services.postgres]`.
+    pub derived: Option<String>,
+}
+
+/// What an app must have to be another's reader or writer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shared {
+    Postgres,
+    Kv,
+    Events,
+}
+
+impl Shared {
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::Postgres => "postgres",
+            Self::Kv => "kv",
+            Self::Events => "events",
+        }
+    }
+}
+
+/// Another app that is let in.
+#[derive(Clone, Debug)]
+pub struct Guest {
+    pub app: Located<AppName>,
+    pub to: Shared,
+}
+
+/// Everything of one app that another could collide with.
+#[derive(Clone, Debug, Default)]
+pub struct Claims {
+    pub claims: Vec<Claim>,
+    pub guests: Vec<Guest>,
+    /// Topics that no infraspec declares, which it reads.
+    pub external: Vec<Located<String>>,
+}

@@ -1,0 +1,151 @@
+//! The state of one environment as a value: what is in it, and how a completed step changes it. Pure.
+
+use crate::core::address::Address;
+use crate::core::name::AppName;
+use crate::core::reconcile::Applied;
+use crate::services::{Fingerprint, Model, ServiceId};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// The version of the document's form.
+pub const FORMAT_VERSION: u32 = 1;
+
+/// How a resource became ours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Origin {
+    Created,
+    Adopted,
+}
+
+/// One resource that is ours.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Entry {
+    pub app: AppName,
+    pub origin: Origin,
+    /// Declared and expanded form, as last applied.
+    pub applied: Model,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fingerprint: Option<Fingerprint>,
+}
+
+/// The whole state of one environment. Sorted, readable, no secret in it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Document {
+    pub format_version: u32,
+    /// Made once; tells this state from every other.
+    pub lineage: String,
+    /// Grows with every write; 0 was never written.
+    pub serial: u64,
+    pub environment: String,
+    /// Identity of each server that was written to.
+    pub servers: BTreeMap<String, String>,
+    pub resources: BTreeMap<Address, Entry>,
+}
+
+/// One completed step, as a line of the journal.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum Event {
+    /// The resource is ours and was applied so. A missing fingerprint leaves the one that is there.
+    Applied { address: Address, app: AppName, origin: Origin, model: Box<Model>, fingerprint: Option<Fingerprint> },
+    /// A password was set and proved.
+    Credential { address: Address, fingerprint: Fingerprint },
+    /// The resource is not ours any more.
+    Gone { address: Address },
+    /// A server was met.
+    Server { service: String, identity: String },
+}
+
+impl Document {
+    /// A state with nothing in it.
+    pub fn new(environment: impl Into<String>, lineage: impl Into<String>) -> Self {
+        Self {
+            format_version: FORMAT_VERSION,
+            lineage: lineage.into(),
+            serial: 0,
+            environment: environment.into(),
+            servers: BTreeMap::new(),
+            resources: BTreeMap::new(),
+        }
+    }
+
+    /// Notes a completed step. Folding the same events again changes nothing.
+    pub fn fold(&mut self, event: Event) {
+        match event {
+            Event::Applied { address, app, origin, model, fingerprint } => {
+                let before = self.resources.remove(&address);
+                let fingerprint = fingerprint.or(before.and_then(|entry| entry.fingerprint));
+                self.resources.insert(address, Entry { app, origin, applied: *model, fingerprint });
+            }
+            Event::Credential { address, fingerprint } => {
+                if let Some(entry) = self.resources.get_mut(&address) {
+                    entry.fingerprint = Some(fingerprint);
+                }
+            }
+            Event::Gone { address } => {
+                self.resources.remove(&address);
+            }
+            Event::Server { service, identity } => {
+                self.servers.insert(service, identity);
+            }
+        }
+    }
+
+    /// Whether secrets were published from this state.
+    pub fn has_published(&self) -> bool {
+        self.resources.keys().any(|address| address.service() == ServiceId::Secrets.as_str())
+    }
+
+    /// What is ours, as it was last applied.
+    pub fn applied(&self) -> BTreeMap<Address, Applied<Model>> {
+        let applied = |entry: &Entry| Applied { app: entry.app.clone(), model: entry.applied.clone() };
+        self.resources.iter().map(|(address, entry)| (address.clone(), applied(entry))).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::secrets::model::{Published, secret_address};
+
+    fn applied(app: &str, fingerprint: Option<&str>) -> Event {
+        Event::Applied {
+            address: secret_address(app),
+            app: AppName::new(app).unwrap(),
+            origin: Origin::Created,
+            model: Box::new(Model::Secret(Published { values: BTreeMap::new() })),
+            fingerprint: fingerprint.map(|text| Fingerprint { password: text.to_owned(), stored: None }),
+        }
+    }
+
+    #[test]
+    fn folding_twice_is_folding_once() {
+        let events = [
+            applied("a", None),
+            applied("b", Some("1")),
+            Event::Credential {
+                address: secret_address("a"),
+                fingerprint: Fingerprint { password: "2".to_owned(), stored: None },
+            },
+            Event::Gone { address: secret_address("b") },
+            Event::Server { service: "postgres".to_owned(), identity: "7".to_owned() },
+        ];
+        let mut once = Document::new("default", "l");
+        events.iter().cloned().for_each(|event| once.fold(event));
+        let mut twice = once.clone();
+        events.into_iter().for_each(|event| twice.fold(event));
+        assert_eq!(once, twice);
+        assert_eq!(once.resources.len(), 1);
+        assert!(once.has_published());
+    }
+
+    #[test]
+    fn a_missing_fingerprint_leaves_the_one_that_is_there() {
+        let mut document = Document::new("default", "l");
+        document.fold(applied("a", Some("1")));
+        document.fold(applied("a", None));
+        let kept = document.resources[&secret_address("a")].fingerprint.clone();
+        assert_eq!(kept.unwrap().password, "1");
+    }
+}

@@ -1,0 +1,65 @@
+//! Files that are whole or not there, whatever happens in between.
+
+use std::fs::{self, File, Permissions};
+use std::io::{self, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+/// Replaces a file in one step: a reader, and whoever looks after a crash, finds either the old content or the new.
+///
+/// `mode` is that of the new file; the umask takes away from it.
+///
+/// # Errors
+/// Whatever the file system refuses; the old file is then still there.
+pub fn replace(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
+    let directory = directory_of(path);
+    let mut file = tempfile::Builder::new()
+        .prefix(".nornplan-")
+        .suffix(".tmp")
+        .permissions(Permissions::from_mode(mode))
+        .tempfile_in(directory)?;
+    file.write_all(content)?;
+    file.as_file().sync_all()?;
+    file.persist(path).map_err(|error| error.error)?;
+    sync_directory(directory)
+}
+
+/// Removes a file durably; one that is not there is no error.
+///
+/// # Errors
+/// Whatever the file system refuses.
+pub fn remove(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Ok(()) => sync_directory(directory_of(path)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+/// Makes the names in a directory durable.
+///
+/// # Errors
+/// Whatever the file system refuses.
+pub fn sync_directory(directory: &Path) -> io::Result<()> {
+    File::open(directory)?.sync_all()
+}
+
+/// Reads a regular file; `None` if there is nothing. What is no regular file (a pipe would block) is an error.
+///
+/// # Errors
+/// Whatever the file system refuses, and files of another type.
+pub fn read(path: &Path) -> io::Result<Option<Vec<u8>>> {
+    match fs::metadata(path) {
+        Ok(meta) if meta.is_file() => fs::read(path).map(Some),
+        Ok(_) => Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file")),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+fn directory_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        Some(_) | None => Path::new("."),
+    }
+}

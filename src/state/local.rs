@@ -1,0 +1,121 @@
+//! The document as a file: `state/<env>.json`, with the one before it as `<env>.json.backup`.
+
+use super::document::{Document, FORMAT_VERSION};
+use super::durable;
+use crate::error::{Diagnostic, Kind, Place, Result};
+use serde::Deserialize;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// Files may be read by those who may read the workspace: there is no secret in them. The umask takes away from it.
+pub const FILE_MODE: u32 = 0o666;
+
+/// Where the files of one environment's state are.
+#[derive(Clone, Debug)]
+pub struct Files {
+    pub directory: PathBuf,
+    pub environment: String,
+}
+
+impl Files {
+    pub fn document(&self) -> PathBuf {
+        self.file("json")
+    }
+
+    pub fn backup(&self) -> PathBuf {
+        self.file("json.backup")
+    }
+
+    pub fn journal(&self) -> PathBuf {
+        self.file("journal")
+    }
+
+    pub fn lock(&self) -> PathBuf {
+        self.file("lock")
+    }
+
+    fn file(&self, extension: &str) -> PathBuf {
+        self.directory.join(format!("{}.{extension}", self.environment))
+    }
+}
+
+/// Reads the document; `None` if there is none yet.
+///
+/// # Errors
+/// It cannot be read, is corrupt, of a newer form, or of another environment. Nothing is written then.
+pub fn read(files: &Files) -> Result<Option<Document>> {
+    let path = files.document();
+    let Some(bytes) = durable::read(&path).map_err(|error| cannot("read the state", &path, error))? else {
+        return Ok(None);
+    };
+    let text = String::from_utf8(bytes).map_err(|_| corrupt(files, "it is not text in UTF-8", None))?;
+    #[derive(Deserialize)]
+    struct Version {
+        format_version: u32,
+    }
+    let wrong = |error: serde_json::Error| {
+        let line = text.lines().nth(error.line().saturating_sub(1)).unwrap_or_default().to_owned();
+        let place = Place::Text { file: path.clone(), line: error.line(), column: error.column(), text: line };
+        corrupt(files, &error.to_string(), Some(place))
+    };
+    let Version { format_version } = serde_json::from_str(&text).map_err(wrong)?;
+    if format_version > FORMAT_VERSION {
+        let message = format!("the state has format {format_version}, and this nornplan knows {FORMAT_VERSION}");
+        return Err(Diagnostic::new(Kind::State, message)
+            .in_file(&path)
+            .hint("a newer nornplan wrote it: use that one. Nothing was written"));
+    }
+    let document: Document = serde_json::from_str(&text).map_err(wrong)?;
+    if document.environment != files.environment {
+        let message =
+            format!("this is the state of environment {}, not of {}", document.environment, files.environment);
+        return Err(Diagnostic::new(Kind::State, message)
+            .in_file(&path)
+            .hint("put each environment's own file back in its place. Nothing was written"));
+    }
+    Ok(Some(document))
+}
+
+/// Writes the document durably, keeping the one that it replaces as a backup.
+///
+/// # Errors
+/// The file system refuses; the old document is then still there.
+pub fn write(files: &Files, document: &Document) -> Result<()> {
+    let path = files.document();
+    let mut text = serde_json::to_vec_pretty(document).map_err(|error| {
+        Diagnostic::new(Kind::State, "the state cannot be written as JSON").in_file(&path).because(error)
+    })?;
+    text.push(b'\n');
+    let write = || {
+        if let Some(old) = durable::read(&path)? {
+            durable::replace(&files.backup(), &old, FILE_MODE)?;
+        }
+        durable::replace(&path, &text, FILE_MODE)
+    };
+    write().map_err(|error| cannot("write the state", &path, error))
+}
+
+/// What the operating system refused, and what to see to.
+pub fn cannot(what: &str, path: &Path, error: io::Error) -> Diagnostic {
+    let hint = if error.kind() == io::ErrorKind::PermissionDenied || error.kind() == io::ErrorKind::ReadOnlyFilesystem {
+        "give your user the right to read and write it, or name another directory by state.path"
+    } else {
+        "see to it that it is a regular file on a disk that is not full, or name another directory by state.path"
+    };
+    Diagnostic::new(Kind::State, format!("cannot {what}")).in_file(path).hint(hint).because(error)
+}
+
+fn corrupt(files: &Files, what: &str, place: Option<Place>) -> Diagnostic {
+    let (document, backup) = (files.document(), files.backup());
+    let way_back = if backup.is_file() {
+        format!("cp {} {} brings back the state before the last write; or", backup.display(), document.display())
+    } else {
+        "bring back a good copy; or".to_owned()
+    };
+    Diagnostic::new(Kind::State, format!("the state is corrupt: {what}"))
+        .at(place.unwrap_or_else(|| Place::File(document.clone())))
+        .hint(format!(
+            "{way_back} move it away: what is declared and matches is then adopted, with no write to any service. \
+             Nothing was written"
+        ))
+}

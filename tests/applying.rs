@@ -1,0 +1,191 @@
+//! Apply: saved plans, the lock, interrupts and kills, the re-read before each write, rotations.
+
+#![allow(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
+
+mod common;
+
+use common::servers;
+use common::{Ran, Workspace};
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+const ALL: &str =
+    "app = \"@a\"\n[services.postgres]\nconnection_limit = 5\n[services.kv]\n[services.events]\ntopics = [\"@a.t\"]\n";
+
+fn workspace() -> Workspace {
+    let workspace = Workspace::new();
+    workspace.spec("a", ALL);
+    workspace
+}
+
+#[test]
+fn a_saved_plan_is_carried_out_as_it_is() {
+    let workspace = workspace();
+    workspace.run(&["plan", "--out", "plan.json"]).exits(0);
+    workspace.run(&["show", "plan.json"]).exits(0).says("to create");
+    // A spec that changes afterwards changes nothing in what was reviewed.
+    workspace.spec("a", &ALL.replace("= 5", "= 6"));
+    workspace.run(&["apply", "plan.json"]).exits(0);
+    let query = format!("SELECT rolconnlimit::text FROM pg_roles WHERE rolname = '{}a_user'", workspace.prefix);
+    assert_eq!(servers::postgres_value("postgres", &query).as_deref(), Some("5"));
+    workspace.run(&["plan", "--detailed-exitcode"]).exits(2).says("5 -> 6");
+    workspace.run(&["apply", "plan.json", "--app", "@a"]).exits(1).complains("saved plan");
+}
+
+#[test]
+fn a_saved_plan_that_was_changed_or_cut_is_refused() {
+    let workspace = workspace();
+    workspace.run(&["plan", "--out", "plan.json"]).exits(0);
+    let text = workspace.read("plan.json");
+    workspace.write("changed.json", &text.replace("connection_limit", "connection_limit_"));
+    workspace.write("cut.json", &text[..text.len() / 2]);
+    workspace.run(&["apply", "changed.json"]).exits(1).complains("changed after it was saved");
+    workspace.run(&["apply", "cut.json"]).exits(1).complains("no whole saved plan");
+    assert!(!workspace.path("state/default.json").exists());
+}
+
+#[test]
+fn what_changed_since_the_plan_is_refused_by_name_and_the_rest_goes_on() {
+    let workspace = workspace();
+    workspace.converge();
+    workspace.spec("a", &ALL.replace("= 5", "= 6").replace("\"@a.t\"", "\"@a.t\", \"@a.u\""));
+    workspace.run(&["plan", "--out", "plan.json"]).exits(0);
+    servers::postgres("postgres", &format!("ALTER ROLE {}a_user CONNECTION LIMIT 77", workspace.prefix));
+    let ran = workspace.run(&["apply", "plan.json"]).exits(1);
+    let all = ran.stdout + &ran.stderr;
+    assert!(all.contains("a_user") && all.contains("77"), "{all}");
+    assert_eq!(servers::partitions(&format!("{}a.u", workspace.prefix)), 1, "what did not change is done");
+    let query = format!("SELECT rolconnlimit::text FROM pg_roles WHERE rolname = '{}a_user'", workspace.prefix);
+    assert_eq!(
+        servers::postgres_value("postgres", &query).as_deref(),
+        Some("77"),
+        "unseen changes are not overwritten"
+    );
+    workspace.converge();
+}
+
+#[test]
+fn two_runs_never_write_at_once() {
+    let workspace = workspace();
+    std::fs::create_dir_all(workspace.path("state")).expect("state/");
+    let lock = std::fs::File::create(workspace.path("state/default.lock")).expect("the lock");
+    lock.lock().expect("locked");
+    let since = Instant::now();
+    workspace.run(&["apply", "--auto-approve"]).exits(1).complains("lock");
+    assert!(since.elapsed() < Duration::from_secs(5));
+    // Reading needs no lock.
+    workspace.run(&["plan"]).exits(0);
+    let waiting = workspace.command(&["apply", "--auto-approve", "--lock-timeout", "60s"]);
+    let child = spawn(waiting);
+    std::thread::sleep(Duration::from_millis(500));
+    lock.unlock().expect("unlocked");
+    Ran::of(child.wait_with_output().expect("it ends")).exits(0);
+}
+
+fn spawn(mut command: std::process::Command) -> std::process::Child {
+    command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("nornplan starts")
+}
+
+/// Twenty apps, so that there is time to interrupt.
+fn many() -> Workspace {
+    let workspace = Workspace::new();
+    for n in 0..20 {
+        workspace.spec(&format!("a{n}"), &ALL.replace("@a", &format!("@a{n}")));
+    }
+    workspace
+}
+
+#[test]
+fn an_interrupt_finishes_what_is_in_flight_and_the_next_run_goes_on() {
+    for (signal, code) in [(libc::SIGINT, 130), (libc::SIGTERM, 143)] {
+        let workspace = many();
+        let child = spawn(workspace.command(&["apply", "--auto-approve"]));
+        wait_for_the_journal(&workspace);
+        nix_kill(child.id(), signal);
+        let ran = Ran::of(child.wait_with_output().expect("it ends"));
+        assert!(ran.code == code, "{} {}", ran.code, ran.stderr);
+        assert!(ran.stderr.contains("nornplan apply"), "{}", ran.stderr);
+        workspace.converge();
+    }
+}
+
+#[test]
+fn a_kill_at_any_moment_converges_with_working_credentials() {
+    for delay in [0, 30, 60, 120, 200, 350, 600] {
+        let workspace = many();
+        let mut child = spawn(workspace.command(&["apply", "--auto-approve"]));
+        wait_for_the_journal(&workspace);
+        std::thread::sleep(Duration::from_millis(delay));
+        child.kill().expect("killed");
+        child.wait().expect("it ends");
+        workspace.converge();
+        for n in 0..20 {
+            let url = workspace.published(&format!("@a{n}"), "DATABASE_URL");
+            servers::postgres_at(&url, "SELECT 1").expect("it signs in");
+            let url = workspace.published(&format!("@a{n}"), "VALKEY_URL");
+            servers::valkey_at(&url, &["PING"]).expect("it signs in");
+        }
+        workspace.run(&["drift"]).exits(0);
+    }
+}
+
+fn wait_for_the_journal(workspace: &Workspace) {
+    let since = Instant::now();
+    while !workspace.path("state/default.journal").exists() && !workspace.path("state/default.json").exists() {
+        assert!(since.elapsed() < Duration::from_secs(60), "nothing was applied");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+/// Sends a signal to a child of this test.
+fn nix_kill(process: u32, signal: i32) {
+    let status = std::process::Command::new("kill").arg(format!("-{signal}")).arg(process.to_string()).status();
+    assert!(status.expect("kill runs").success());
+}
+
+#[test]
+fn a_rotation_sets_new_passwords_that_work_and_the_old_ones_do_not() {
+    let workspace = workspace();
+    workspace.converge();
+    let old: Vec<String> = ["DATABASE_URL", "VALKEY_URL"].map(|name| workspace.published("@a", name)).into();
+    workspace.run(&["rotate", "@a", "--auto-approve"]).exits(0).says("to rotate");
+    workspace.run(&["plan", "--detailed-exitcode"]).exits(0);
+    servers::postgres_at(&old[0], "SELECT 1").expect_err("the old password is refused");
+    servers::valkey_at(&old[1], &["PING"]).expect_err("the old password is refused");
+    servers::postgres_at(&workspace.published("@a", "DATABASE_URL"), "SELECT 1").expect("the new one works");
+    servers::valkey_at(&workspace.published("@a", "VALKEY_URL"), &["PING"]).expect("the new one works");
+    workspace.run(&["drift"]).exits(0);
+}
+
+#[test]
+fn a_password_that_was_changed_by_hand_is_drift_and_its_rotation_waits_for_consent() {
+    let workspace = workspace();
+    workspace.converge();
+    servers::postgres("postgres", &format!("ALTER ROLE {}a_user PASSWORD 'by-hand'", workspace.prefix));
+    workspace.run(&["drift"]).exits(2).says("credential");
+    workspace.run(&["plan"]).exits(0).says("1 held: --allow-interrupt");
+    workspace.run(&["apply", "--auto-approve"]).exits(0);
+    servers::postgres_at(&workspace.published("@a", "DATABASE_URL"), "SELECT 1").expect_err("it was not touched");
+    workspace.run(&["apply", "--auto-approve", "--allow-interrupt", "postgres.role.*"]).exits(0);
+    servers::postgres_at(&workspace.published("@a", "DATABASE_URL"), "SELECT 1").expect("it works again");
+    workspace.run(&["plan", "--detailed-exitcode"]).exits(0);
+}
+
+#[test]
+fn a_failed_step_fails_only_what_depends_on_it() {
+    let workspace = Workspace::new();
+    workspace.spec("a", ALL);
+    workspace.spec("b", &ALL.replace("@a", "@b").replace("\"@b.t\"", "{ name = \"@b.t\", replication = 7 }"));
+    let ran = workspace.run(&["apply", "--auto-approve"]).exits(1);
+    let all = ran.stdout.clone() + &ran.stderr;
+    assert!(all.contains(&format!("kafka.topic.{}b.t", workspace.prefix)) && all.contains("skipped"), "{all}");
+    servers::postgres_at(&workspace.published("@a", "DATABASE_URL"), "SELECT 1").expect("the other app is done");
+    workspace.spec("b", &ALL.replace("@a", "@b"));
+    workspace.converge();
+}

@@ -1,0 +1,118 @@
+//! The servers by raw clients, as somebody who does not use nornplan: to look, and to change things by hand.
+#![allow(dead_code, reason = "each test file uses a part of it")]
+
+use super::service;
+use fred::prelude::*;
+use rdkafka::ClientConfig;
+use rdkafka::admin::{AdminClient, AdminOptions, ResourceSpecifier};
+use rdkafka::client::DefaultClientContext;
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use sqlx::{Connection, PgConnection};
+use std::time::Duration;
+
+/// Runs asynchronous code of a test.
+pub fn block_on<T>(future: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime").block_on(future)
+}
+
+/// Runs statements as the admin, in a database.
+pub fn postgres(database: &str, statements: &str) {
+    let url = format!(
+        "postgres://{}:{}@{}:{}/{database}",
+        service("NORNPLAN_POSTGRES_USER"),
+        service("NORNPLAN_POSTGRES_PASSWORD"),
+        service("NORNPLAN_POSTGRES_HOST"),
+        service("NORNPLAN_POSTGRES_PORT"),
+    );
+    postgres_at(&url, statements).unwrap_or_else(|error| panic!("{statements}: {error}"));
+}
+
+/// Runs statements as whom the URL names, each on its own.
+pub fn postgres_at(url: &str, statements: &str) -> Result<(), sqlx::Error> {
+    block_on(async {
+        let mut connection = PgConnection::connect(url).await?;
+        for statement in statements.split(';').map(str::trim).filter(|statement| !statement.is_empty()) {
+            sqlx::raw_sql(sqlx::AssertSqlSafe(statement.to_owned())).execute(&mut connection).await?;
+        }
+        connection.close().await
+    })
+}
+
+/// One value as the admin.
+pub fn postgres_value(database: &str, query: &str) -> Option<String> {
+    block_on(async {
+        let url = format!(
+            "postgres://{}:{}@{}:{}/{database}",
+            service("NORNPLAN_POSTGRES_USER"),
+            service("NORNPLAN_POSTGRES_PASSWORD"),
+            service("NORNPLAN_POSTGRES_HOST"),
+            service("NORNPLAN_POSTGRES_PORT"),
+        );
+        let mut connection = PgConnection::connect(&url).await.expect("the admin connects");
+        let value: Option<(Option<String>,)> = sqlx::query_as(sqlx::AssertSqlSafe(query.to_owned()))
+            .fetch_optional(&mut connection)
+            .await
+            .expect("a query");
+        value.and_then(|(value,)| value)
+    })
+}
+
+/// Runs a command as the admin of Valkey.
+pub fn valkey(words: &[&str]) -> Result<fred::types::Value, fred::error::Error> {
+    let url = format!(
+        "redis://default:{}@{}:{}",
+        service("NORNPLAN_VALKEY_PASSWORD"),
+        service("NORNPLAN_VALKEY_HOST"),
+        service("NORNPLAN_VALKEY_PORT")
+    );
+    valkey_at(&url, words)
+}
+
+/// Runs a command as whom the URL names.
+pub fn valkey_at(url: &str, words: &[&str]) -> Result<fred::types::Value, fred::error::Error> {
+    block_on(async {
+        let config = Config::from_url(url)?;
+        let client = Builder::from_config(config).build()?;
+        client.init().await?;
+        let (name, arguments) = words.split_first().expect("a command");
+        let command = fred::types::CustomCommand::new((*name).to_owned(), fred::types::ClusterHash::FirstKey, false);
+        let value = client.custom(command, arguments.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>()).await;
+        let _ = client.quit().await;
+        value
+    })
+}
+
+/// How to sign in to Kafka as somebody.
+pub fn kafka_as(user: &str, password: &str) -> ClientConfig {
+    let mut config = ClientConfig::new();
+    config
+        .set("bootstrap.servers", service("NORNPLAN_KAFKA_BROKERS"))
+        .set("security.protocol", "SASL_PLAINTEXT")
+        .set("sasl.mechanism", "SCRAM-SHA-512")
+        .set("sasl.username", user)
+        .set("sasl.password", password)
+        .set("log_level", "0");
+    config
+}
+
+pub fn kafka_admin() -> ClientConfig {
+    kafka_as(&service("NORNPLAN_KAFKA_USER"), &service("NORNPLAN_KAFKA_PASSWORD"))
+}
+
+/// Partitions of a topic as the admin sees it; 0 if there is none.
+pub fn partitions(topic: &str) -> usize {
+    let consumer: BaseConsumer = kafka_admin().create().expect("a consumer");
+    let metadata = consumer.fetch_metadata(Some(topic), Duration::from_secs(10)).expect("metadata");
+    metadata.topics().iter().find(|found| found.name() == topic).map_or(0, |found| found.partitions().len())
+}
+
+/// One config of a topic.
+pub fn topic_config(topic: &str, name: &str) -> Option<String> {
+    block_on(async {
+        let admin: AdminClient<DefaultClientContext> = kafka_admin().create().expect("an admin");
+        let found =
+            admin.describe_configs(&[ResourceSpecifier::Topic(topic)], &AdminOptions::new()).await.expect("configs");
+        let found = found.into_iter().next()?.ok()?;
+        found.get(name).and_then(|entry| entry.value.clone())
+    })
+}

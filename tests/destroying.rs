@@ -1,0 +1,108 @@
+//! Nothing is destroyed by default: ownership, absence from the specs, and consent.
+
+#![allow(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
+
+mod common;
+
+use common::Workspace;
+use common::servers;
+
+const ALL: &str = "app = \"@a\"\n[services.postgres]\n[services.kv]\n[services.events]\ntopics = [\"@a.t\"]\n";
+
+/// Four apps, so that one is less than a third of what is owned.
+fn applied() -> Workspace {
+    let workspace = Workspace::new();
+    for name in ["a", "b", "c", "d"] {
+        workspace.spec(name, &ALL.replace("@a", &format!("@{name}")));
+    }
+    workspace.converge();
+    workspace
+}
+
+fn exists(database: &str) -> bool {
+    servers::postgres_value("postgres", &format!("SELECT 'yes' FROM pg_database WHERE datname = '{database}'"))
+        .is_some()
+}
+
+#[test]
+fn an_app_whose_infraspec_vanished_is_held_whole_and_destroyed_with_consent() {
+    let workspace = applied();
+    let database = format!("{}d", workspace.prefix);
+    servers::postgres_at(&workspace.published("@d", "DATABASE_URL"), "CREATE TABLE t (x int)").expect("a table");
+    workspace.remove("specs/d.toml");
+    let plan = workspace.run(&["plan", "--detailed-exitcode"]).exits(2).says("held: --allow-destroy");
+    assert_eq!(plan.last_line(), "Plan: 0 to create, 0 to update, 0 to destroy.");
+    workspace.run(&["apply", "--auto-approve"]).exits(0);
+    assert!(exists(&database));
+    workspace.run(&["apply", "--auto-approve", "--allow-destroy", "*@d*"]).exits(0);
+    assert!(!exists(&database));
+    assert!(!workspace.path(format!("secrets/{}d.env", workspace.prefix)).exists());
+    assert_eq!(servers::partitions(&format!("{}d.t", workspace.prefix)), 0);
+    let dumps = std::fs::read_dir(workspace.path("snapshots")).expect("snapshots/").count();
+    assert_eq!(dumps, 1, "the database was dumped before it was dropped");
+    workspace.run(&["plan", "--detailed-exitcode"]).exits(0);
+}
+
+#[test]
+fn destroy_takes_consent_and_the_word_all_for_more_than_a_third() {
+    let workspace = applied();
+    workspace.run(&["destroy", "--app", "@a", "--auto-approve"]).exits(0).says("held: --allow-destroy");
+    assert!(exists(&format!("{}a", workspace.prefix)));
+    workspace.run(&["destroy", "--app", "@a", "--auto-approve", "--allow-destroy", "*@a*"]).exits(0);
+    assert!(!exists(&format!("{}a", workspace.prefix)));
+    // Everything: a glob is not enough.
+    workspace.run(&["destroy", "--all", "--auto-approve", "--allow-destroy", "*"]).exits(0).says("held");
+    assert!(exists(&format!("{}b", workspace.prefix)));
+    workspace.run(&["destroy", "--all", "--auto-approve", "--allow-destroy", "all"]).exits(0);
+    assert!(!exists(&format!("{}b", workspace.prefix)));
+    workspace.run(&["state", "list"]).exits(0);
+}
+
+#[test]
+fn prevent_destroy_holds_whatever_is_allowed() {
+    let workspace = Workspace::new();
+    workspace.spec("a", &format!("{ALL}[lifecycle]\nprevent_destroy = true\n"));
+    workspace.converge();
+    workspace
+        .run(&["destroy", "--app", "@a", "--auto-approve", "--allow-destroy", "all"])
+        .exits(0)
+        .says("prevent_destroy");
+    assert!(exists(&format!("{}a", workspace.prefix)));
+    workspace.spec("a", ALL);
+}
+
+#[test]
+fn what_the_state_forgets_is_left_alone() {
+    let workspace = applied();
+    workspace.run(&["state", "show", "postgres.database.@d"]).exits(0).says("owner");
+    workspace.run(&["state", "forget", "postgres.database.@d"]).exits(0);
+    workspace.run(&["state", "forget", "postgres.database.@d"]).exits(1).complains("does not have");
+    workspace.run(&["plan"]).exits(0).says("1 to adopt");
+    workspace.converge();
+}
+
+#[test]
+fn a_kept_credential_is_adopted_and_never_touched() {
+    let workspace = Workspace::new();
+    let name = format!("{}norn", workspace.prefix);
+    servers::postgres(
+        "postgres",
+        &format!("CREATE ROLE {name} LOGIN PASSWORD 'norn'; CREATE DATABASE {name}_db OWNER {name}"),
+    );
+    workspace.spec(
+        "norn",
+        "app = \"@norn\"\n[services.postgres]\ndatabase = \"@norn_db\"\nuser = \"@norn\"\nowner = \"@norn\"\ncredential = \"keep\"\n",
+    );
+    workspace.run(&["apply", "--auto-approve", "--allow-interrupt", "all"]).exits(0);
+    workspace.run(&["plan", "--detailed-exitcode"]).exits(0);
+    let port = common::service("NORNPLAN_POSTGRES_PORT");
+    servers::postgres_at(&format!("postgres://{name}:norn@127.0.0.1:{port}/{name}_db"), "CREATE TABLE t (x int)")
+        .expect("as before");
+    assert!(!workspace.path(format!("secrets/{name}.env")).exists(), "what is kept is not published");
+}

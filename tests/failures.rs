@@ -1,0 +1,165 @@
+//! Services that cannot be read, bad input, and everything that must end in a clear error and nothing half-done.
+
+#![allow(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
+
+mod common;
+
+use common::{Workspace, service};
+
+/// A port on which nothing listens.
+fn closed_port() -> String {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    listener.local_addr().expect("an address").port().to_string()
+}
+
+const ALL: &str = "app = \"@a\"\n[services.postgres]\n[services.kv]\n[services.events]\ntopics = [\"@a.t\"]\n";
+
+#[test]
+fn postgres_alone_needs_no_other_service() {
+    let mut workspace = Workspace::new();
+    workspace.set("NORNPLAN_VALKEY_PORT", &closed_port());
+    workspace.set("NORNPLAN_KAFKA_BROKERS", &format!("127.0.0.1:{}", closed_port()));
+    workspace.spec("a", "app = \"@a\"\n[services.postgres]\n");
+    workspace.run(&["plan", "--detailed-exitcode"]).exits(2);
+    workspace.converge();
+    workspace.run(&["doctor"]).exits(0).says("not used");
+}
+
+#[test]
+fn a_service_that_cannot_be_read_makes_the_plan_incomplete_and_nothing_is_applied() {
+    let stops = [
+        ("NORNPLAN_POSTGRES_PORT", closed_port(), "PostgreSQL"),
+        ("NORNPLAN_VALKEY_PORT", closed_port(), "Valkey"),
+        ("NORNPLAN_KAFKA_BROKERS", format!("127.0.0.1:{}", closed_port()), "Kafka"),
+    ];
+    for (variable, value, name) in stops {
+        let mut workspace = Workspace::new();
+        workspace.spec("a", ALL);
+        workspace.set(variable, &value);
+        let plan = workspace.run(&["plan", "--detailed-exitcode"]).exits(1).says("INCOMPLETE").complains(name);
+        assert!(plan.stderr.contains("refused") && plan.stderr.contains("help:"), "{}", plan.stderr);
+        // The rest is shown.
+        let shown =
+            ["postgres.database.", "valkey.user.", "kafka.topic."].iter().filter(|kind| plan.stdout.contains(**kind));
+        assert_eq!(shown.count(), 2, "{}", plan.stdout);
+        workspace.run(&["apply", "--auto-approve"]).exits(1).complains("nothing was applied");
+        workspace.run(&["plan", "--out", "plan.json"]).exits(1);
+        assert!(!workspace.path("plan.json").exists());
+        assert!(!workspace.path("state/default.json").exists());
+        workspace.run(&["doctor"]).exits(1).says("refused");
+    }
+}
+
+#[test]
+fn a_wrong_password_is_said_at_once_and_not_shown() {
+    let canary = "canary-Xq7-wrong-password";
+    for (variable, name) in [
+        ("NORNPLAN_POSTGRES_PASSWORD", "PostgreSQL"),
+        ("NORNPLAN_VALKEY_PASSWORD", "Valkey"),
+        ("NORNPLAN_KAFKA_PASSWORD", "Kafka"),
+    ] {
+        let mut workspace = Workspace::new();
+        workspace.spec("a", ALL);
+        workspace.set(variable, canary);
+        workspace.run(&["plan"]).exits(1).complains(name).hides(canary);
+        workspace.run(&["-vvv", "doctor"]).exits(1).hides(canary);
+    }
+}
+
+#[test]
+fn drift_without_a_state_cannot_be_told() {
+    let workspace = Workspace::new();
+    workspace.spec("a", "app = \"@a\"\n[services.postgres]\n");
+    workspace.run(&["drift"]).exits(1).complains("there is no state");
+}
+
+#[test]
+fn bad_specs_change_nothing() {
+    let workspace = Workspace::new();
+    workspace.spec("a", "app = \"@a\"\n[services.postgres]\n");
+    workspace.converge();
+    workspace.spec("b", "app = \"@b\"\n[services.postgres]\ndatabse = \"x\"\n");
+    for arguments in
+        [vec!["validate"], vec!["plan"], vec!["apply", "--auto-approve"], vec!["destroy", "--all", "--auto-approve"]]
+    {
+        let ran = workspace.run(&arguments).exits(1).complains("specs/b.toml:3:1").complains("did you mean");
+        assert!(!ran.stderr.contains("panicked"));
+    }
+    workspace.remove("specs/b.toml");
+    workspace.remove("specs/a.toml");
+    workspace.run(&["plan"]).exits(1).complains("specs");
+    workspace.run(&["apply", "--auto-approve", "--allow-destroy", "all"]).exits(1);
+    workspace.spec("a", "app = \"@a\"\n[services.postgres]\n");
+    workspace.run(&["plan", "--detailed-exitcode"]).exits(0);
+}
+
+#[test]
+fn a_password_in_the_workspace_file_and_an_unknown_environment_are_errors() {
+    let workspace = Workspace::new();
+    workspace.spec("a", "app = \"@a\"\n[services.postgres]\n");
+    workspace.write("nornplan.toml", "specs = \"specs\"\n[postgres]\npassword = \"canary-in-file\"\n");
+    workspace.run(&["validate"]).exits(1).complains("nornplan.toml:3").hides("canary-in-file");
+    workspace.write("nornplan.toml", "specs = \"specs\"\n[env.prod.postgres]\nhost = \"db.internal\"\n");
+    workspace.run(&["validate", "--env", "prd"]).exits(1).complains("prod");
+    workspace.run(&["validate", "--env", "prod"]).exits(0);
+}
+
+#[test]
+fn without_a_terminal_apply_asks_for_the_flag_at_once() {
+    let workspace = Workspace::new();
+    workspace.spec("a", ALL);
+    workspace.run(&["apply"]).exits(1).complains("--auto-approve");
+    assert!(!workspace.path("state/default.json").exists());
+    workspace.run(&["plan", "--no-such-flag"]).exits(1);
+    workspace.run(&["--help"]).exits(0).says("Example");
+    for command in ["init", "validate", "plan", "apply", "show", "drift", "doctor", "state", "destroy", "completions"] {
+        workspace.run(&[command, "--help"]).exits(0).says("Example");
+    }
+}
+
+#[test]
+fn no_secret_is_in_any_output_plan_state_or_log() {
+    let workspace = Workspace::new();
+    workspace.spec("a", ALL);
+    let mut seen = String::new();
+    for arguments in [
+        vec!["-vvv", "plan", "--out", "plan.json"],
+        vec!["-vvv", "plan", "--format", "json"],
+        vec!["-vvv", "apply", "--auto-approve"],
+        vec!["-vvv", "drift", "--format", "json"],
+        vec!["-vvv", "rotate", "@a", "--auto-approve"],
+        vec!["-vvv", "doctor"],
+        vec!["-vvv", "show", "plan.json"],
+        vec!["-vvv", "state", "show", "postgres.role.@a_user"],
+    ] {
+        let ran = workspace.run(&arguments).exits(0);
+        seen += &ran.stdout;
+        seen += &ran.stderr;
+    }
+    seen += &workspace.read("plan.json");
+    seen += &workspace.read("state/default.json");
+    for file in std::fs::read_dir(std::path::Path::new(&service("INFRA_DIR")).join("log")).expect("the services' logs")
+    {
+        seen += &String::from_utf8_lossy(&std::fs::read(file.expect("a log").path()).expect("a log"));
+    }
+    let mut secrets = vec![
+        service("NORNPLAN_POSTGRES_PASSWORD"),
+        service("NORNPLAN_VALKEY_PASSWORD"),
+        service("NORNPLAN_KAFKA_PASSWORD"),
+        workspace.published("@a", "KAFKA_PASSWORD"),
+    ];
+    for variable in ["DATABASE_URL", "VALKEY_URL"] {
+        let url = url::Url::parse(&workspace.published("@a", variable)).expect("a URL");
+        secrets.push(url.password().expect("a password").to_owned());
+    }
+    for secret in secrets {
+        assert!(secret.len() >= 16 && !seen.contains(&secret), "a secret was shown");
+    }
+    assert!(!seen.contains("SCRAM-SHA-256$"), "a verifier was shown");
+}

@@ -1,0 +1,239 @@
+//! The planner's laws, without any service: the demo's infraspecs against services that are made up from the plan itself.
+
+#![allow(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
+
+use nornplan::config::{self, Config, Source};
+use nornplan::core::address::Address;
+use nornplan::core::consent::{Allowance, Consent};
+use nornplan::core::lint::lint;
+use nornplan::core::name::AppName;
+use nornplan::core::reconcile::{Applied, Wanted};
+use nornplan::core::step::{Action, Part};
+use nornplan::planner::{self, Inputs};
+use nornplan::scope::Scope;
+use nornplan::services::{self, CredentialStatus, Model, Observation, Observed, Plan, ServiceId};
+use nornplan::spec::{self, model::Specs};
+use nornplan::state::{Document, Entry, FORMAT_VERSION, Origin};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+/// What there is: on the services, and in the state.
+#[derive(Clone)]
+struct World {
+    observed: BTreeMap<ServiceId, Observation>,
+    document: Document,
+}
+
+struct Fixture {
+    config: Config,
+    specs: Specs,
+}
+
+fn demo() -> Fixture {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).to_path_buf();
+    let config = config::load(&Source { working_directory: root, ..Source::default() }).expect("the workspace");
+    let specs = spec::load(&config).expect("the infraspecs");
+    Fixture { config, specs }
+}
+
+fn nothing() -> World {
+    let document = Document {
+        format_version: FORMAT_VERSION,
+        lineage: "lineage".to_owned(),
+        serial: 0,
+        environment: "default".to_owned(),
+        servers: BTreeMap::new(),
+        resources: BTreeMap::new(),
+    };
+    let valkey = serde_json::json!({ "product": "valkey", "version": "9.1.2" });
+    let observed = ServiceId::ALL.into_iter().map(|id| {
+        let server = if id == ServiceId::Valkey { valkey.clone() } else { serde_json::Value::Null };
+        (id, Observation { endpoint: "there:1".to_owned(), server, ..Observation::default() })
+    });
+    World { observed: observed.collect(), document }
+}
+
+fn plan(fixture: &Fixture, world: &World, scope: &Scope, consent: &Consent) -> Plan {
+    let specs = scope.specs(&fixture.specs);
+    let mut wanted: BTreeMap<Address, Wanted<Model>> = BTreeMap::new();
+    for id in ServiceId::ALL {
+        wanted.extend(services::desired(id, &specs, &fixture.config).expect("wanted"));
+    }
+    let applied: BTreeMap<_, _> = world
+        .document
+        .resources
+        .iter()
+        .map(|(address, entry)| (address.clone(), Applied { app: entry.app.clone(), model: entry.applied.clone() }))
+        .collect();
+    let plan = planner::plan(Inputs {
+        environment: "default",
+        specs: &specs,
+        scope,
+        consent,
+        prevented: BTreeSet::new(),
+        wanted: scope.narrow(&wanted, |one| &one.app),
+        applied: scope.narrow(&applied, |one| &one.app),
+        document: &world.document,
+        observed: &world.observed,
+        unreadable: &BTreeMap::new(),
+        endpoints: &BTreeMap::new(),
+    })
+    .expect("a plan");
+    assert_eq!(lint(&plan), Vec::<String>::new());
+    plan
+}
+
+/// The world after every step of the plan that runs.
+fn carry_out(world: &mut World, plan: &Plan) {
+    for step in plan.runnable().filter(|step| step.part != Part::Stage) {
+        let id = ServiceId::of(&step.address).expect("a service");
+        let observation = world.observed.get_mut(&id).expect("observed");
+        let Some(after) = step.after.clone() else {
+            observation.resources.remove(&step.address);
+            world.document.resources.remove(&step.address);
+            continue;
+        };
+        let credential = after.generates_password().then_some(CredentialStatus::Verified);
+        let seen = Observed { model: after.clone(), credential, facts: BTreeMap::new() };
+        observation.resources.insert(step.address.clone(), seen);
+        let entry = Entry { app: step.app.clone(), origin: Origin::Created, applied: after, fingerprint: None };
+        world.document.resources.insert(step.address.clone(), entry);
+    }
+}
+
+fn everything() -> Consent {
+    let all = || vec![Allowance::parse("all").expect("all")];
+    Consent { destroy: all(), interrupt: all() }
+}
+
+fn applied(fixture: &Fixture) -> World {
+    let mut world = nothing();
+    let first = plan(fixture, &world, &Scope::default(), &Consent::default());
+    assert!(first.steps.iter().all(|step| step.runs() && step.action == Action::Create));
+    carry_out(&mut world, &first);
+    world
+}
+
+#[test]
+fn what_is_applied_is_as_wanted() {
+    let fixture = demo();
+    let world = applied(&fixture);
+    let second = plan(&fixture, &world, &Scope::default(), &Consent::default());
+    assert!(second.is_empty(), "{:#?}", second.steps);
+    assert_eq!(second.declared, world.document.resources.len());
+}
+
+#[test]
+fn the_same_inputs_make_the_same_plan() {
+    let fixture = demo();
+    let make =
+        || serde_json::to_string(&plan(&fixture, &nothing(), &Scope::default(), &Consent::default())).expect("JSON");
+    assert_eq!(make(), make());
+}
+
+#[test]
+fn a_plan_survives_being_saved() {
+    let fixture = demo();
+    let made = plan(&fixture, &nothing(), &Scope::default(), &Consent::default());
+    let text = serde_json::to_string(&made).expect("JSON");
+    assert_eq!(serde_json::from_str::<Plan>(&text).expect("a plan"), made);
+}
+
+#[test]
+fn a_lost_state_is_adopted_without_a_write() {
+    let fixture = demo();
+    let mut world = applied(&fixture);
+    world.document.resources.clear();
+    let adoption = plan(&fixture, &world, &Scope::default(), &Consent::default());
+    assert!(!adoption.is_empty());
+    assert!(adoption.steps.iter().all(|step| step.action == Action::Adopt && step.op == services::Op::State));
+    carry_out(&mut world, &adoption);
+    assert!(plan(&fixture, &world, &Scope::default(), &Consent::default()).is_empty());
+}
+
+#[test]
+fn every_app_alone_touches_only_its_own() {
+    let fixture = demo();
+    for app in fixture.specs.apps.keys() {
+        let scope = Scope { apps: BTreeSet::from([app.clone()]), ..Scope::default() };
+        let mut world = nothing();
+        let alone = plan(&fixture, &world, &scope, &Consent::default());
+        assert!(!alone.is_empty() && alone.steps.iter().all(|step| step.app == *app));
+        carry_out(&mut world, &alone);
+        assert!(plan(&fixture, &world, &scope, &Consent::default()).is_empty());
+    }
+}
+
+#[test]
+fn each_resource_that_vanishes_is_made_again_and_nothing_else() {
+    let fixture = demo();
+    let world = applied(&fixture);
+    for address in world.document.resources.keys() {
+        let mut world = world.clone();
+        let id = ServiceId::of(address).expect("a service");
+        world.observed.get_mut(&id).expect("observed").resources.remove(address);
+        let repair = plan(&fixture, &world, &Scope::default(), &everything());
+        let main: Vec<&Address> =
+            repair.steps.iter().filter(|step| step.action == Action::Create).map(|step| &step.address).collect();
+        assert!(main.contains(&address), "{address}: {:#?}", repair.steps);
+        let others = repair.steps.iter().filter(|step| step.address != *address);
+        assert!(
+            others.clone().all(|step| step.address.service() == "secret"),
+            "{address}: {:#?}",
+            others.collect::<Vec<_>>()
+        );
+        carry_out(&mut world, &repair);
+        assert!(plan(&fixture, &world, &Scope::default(), &Consent::default()).is_empty(), "{address}");
+    }
+}
+
+#[test]
+fn destroys_come_in_an_order_of_their_own_and_the_secret_last() {
+    let fixture = demo();
+    let mut world = applied(&fixture);
+    let app = AppName::new("mail-agent").expect("a name");
+    let scope = Scope { apps: BTreeSet::from([app.clone()]), destroy: BTreeSet::from([app]), ..Scope::default() };
+    let held = plan(&fixture, &world, &scope, &Consent::default());
+    assert!(held.steps.iter().all(|step| !step.runs()), "everything of a vanished app is held together");
+    let destroy = plan(&fixture, &world, &scope, &everything());
+    let order: Vec<&str> = destroy.steps.iter().map(|step| step.address.kind.as_str()).collect();
+    let at = |kind: &str| order.iter().position(|found| *found == kind).expect(kind);
+    assert!(at("postgres.grant") < at("postgres.database") && at("postgres.database") < at("postgres.role"));
+    assert!(at("kafka.acl") < at("kafka.user") && at("kafka.user") < at("kafka.topic"));
+    assert_eq!(order.last(), Some(&"secret"));
+    carry_out(&mut world, &destroy);
+    assert!(world.document.resources.values().all(|entry| entry.app.as_str() != "mail-agent"));
+    assert!(plan(&fixture, &world, &scope, &Consent::default()).is_empty());
+}
+
+#[test]
+fn a_rotation_stages_first_and_publishes_last() {
+    let fixture = demo();
+    let world = applied(&fixture);
+    let app = AppName::new("mail-agent").expect("a name");
+    let scope = Scope { apps: BTreeSet::from([app.clone()]), rotate: BTreeSet::from([app]), ..Scope::default() };
+    let rotation = plan(&fixture, &world, &scope, &Consent::default());
+    let parts: Vec<Part> = rotation.steps.iter().map(|step| step.part).collect();
+    assert_eq!(parts, [Part::Stage, Part::Credential, Part::Credential, Part::Credential, Part::Publish]);
+    assert!(rotation.steps.iter().all(|step| step.runs()));
+}
+
+#[test]
+fn an_unknown_credential_is_held_and_the_rest_goes_on() {
+    let fixture = demo();
+    let mut world = applied(&fixture);
+    let address: Address = "postgres.role.mailagent_user".parse().expect("an address");
+    let postgres = world.observed.get_mut(&ServiceId::Postgres).expect("observed");
+    postgres.resources.get_mut(&address).expect("the role").credential = Some(CredentialStatus::Absent);
+    let found = plan(&fixture, &world, &Scope::default(), &Consent::default());
+    let held: Vec<&Address> = found.held().map(|step| &step.address).collect();
+    assert_eq!(held, [&address]);
+    let all = plan(&fixture, &world, &Scope::default(), &everything());
+    assert!(all.steps.iter().all(|step| step.runs()));
+}

@@ -1,0 +1,181 @@
+//! Golden tests of everything that is shown of a plan. `UPDATE_GOLDEN=1 cargo test --test render` writes them anew.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
+
+mod render_support;
+
+use nornplan::render::{self, Style, graph, json, markdown, text};
+use nornplan::services::Plan;
+use render_support::{plans, schema};
+use std::path::PathBuf;
+
+fn path(name: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("testdata/plans").join(name)
+}
+
+/// Compares with the golden file, or writes it.
+fn golden(name: &str, actual: &str) {
+    let path = path(name);
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
+        std::fs::write(&path, actual).unwrap();
+        return;
+    }
+    let expected = std::fs::read_to_string(&path).unwrap_or_default();
+    assert_eq!(expected, actual, "{} differs; UPDATE_GOLDEN=1 writes it anew", path.display());
+}
+
+/// The plan as it comes back from a file, so that the goldens are of what was saved.
+fn saved(name: &str, plan: &Plan) -> Plan {
+    let text = serde_json::to_string_pretty(plan).unwrap() + "\n";
+    golden(&format!("{name}.json"), &text);
+    serde_json::from_str(&text).unwrap()
+}
+
+#[test]
+fn plans_look_as_they_should() {
+    for (name, plan) in plans::all() {
+        let plan = saved(name, &plan);
+        golden(&format!("{name}.txt"), &text::plan(&plan, &Style::PLAIN));
+        golden(&format!("{name}.out.json"), &json::plan(&plan).unwrap());
+        golden(&format!("{name}.md"), &markdown::plan(&plan, markdown::GITHUB_BYTES));
+        golden(&format!("{name}.mmd"), &graph::mermaid(&plan));
+    }
+    golden("creates.dot", &graph::dot(&plans::creates()));
+}
+
+#[test]
+fn the_last_line_is_the_verdict() {
+    for (name, plan) in plans::all() {
+        let shown = text::plan(&plan, &Style::PLAIN);
+        assert_eq!(shown.lines().last(), Some(plan.verdict().as_str()), "{name}");
+    }
+}
+
+#[test]
+fn json_keeps_to_its_schema_and_is_the_same_every_time() {
+    let schema = serde_json::from_str(json::SCHEMA).unwrap();
+    for (name, plan) in plans::all() {
+        let first = json::plan(&plan).unwrap();
+        assert_eq!(first, json::plan(&plan.clone()).unwrap(), "{name}");
+        let broken = schema::check(&schema, &serde_json::from_str(&first).unwrap());
+        assert!(broken.is_empty(), "{name}: {broken:#?}");
+    }
+    let wrong = schema::check(&schema, &serde_json::json!({"format_version": 2, "more": 1}));
+    assert!(wrong.len() > 5, "the checker checks: {wrong:?}");
+}
+
+#[test]
+fn without_colour_there_is_no_escape_and_with_it_the_same_text() {
+    for (name, plan) in plans::all() {
+        let plain = text::plan(&plan, &Style::PLAIN);
+        let odd = |c: char| c.is_control() && c != '\n';
+        assert!(!plain.contains(odd), "{name}");
+        let colored = text::plan(&plan, &Style { color: true, width: 100 });
+        assert_eq!(anstream::adapter::strip_str(&colored).to_string(), plain, "{name}");
+    }
+}
+
+#[test]
+fn narrow_terminals_lose_nothing() {
+    for (name, plan) in plans::all() {
+        let words =
+            |text: String| text.split_whitespace().map(str::to_owned).collect::<std::collections::BTreeSet<_>>();
+        let narrow = words(text::plan(&plan, &Style { color: false, width: 40 }));
+        let wide = words(text::plan(&plan, &Style { color: false, width: 4000 }));
+        let lost: Vec<_> = wide.difference(&narrow).filter(|word| word.len() > 3).collect();
+        assert!(lost.is_empty(), "{name}: {lost:?}");
+    }
+}
+
+#[test]
+fn published_values_are_never_shown() {
+    let plan = plans::creates();
+    assert!(serde_json::to_string(&plan).unwrap().contains("sentry.example"), "the plan has the value");
+    for shown in [
+        text::plan(&plan, &Style::PLAIN),
+        json::plan(&plan).unwrap(),
+        markdown::plan(&plan, markdown::GITHUB_BYTES),
+        graph::mermaid(&plan),
+    ] {
+        assert!(!shown.contains("sentry.example"), "{shown}");
+    }
+}
+
+#[test]
+fn markdown_cuts_by_risk_and_keeps_to_its_budget() {
+    let plan = plans::thousand();
+    let mut last = 0;
+    for max in [200, 1_000, 2_000, 5_000, 20_000, 32_768, 65_536, 1 << 20] {
+        let shown = markdown::plan(&plan, max);
+        assert!(shown.len() <= max.max(600), "{} of {max}", shown.len());
+        assert!(shown.len() >= last, "more room shows more");
+        last = shown.len();
+        assert!(shown.starts_with("<!-- nornplan:prod -->\n"));
+        assert!(shown.contains(&plan.verdict()));
+        assert_eq!(shown.contains("ut to ") || shown.contains("was cut"), max < 1 << 20, "{max}");
+        if max >= 2_000 {
+            // The destroy stands in the last app and comes last in the plan, and is seen all the same.
+            assert!(shown.contains("- destroy `postgres.database.zz_ledger`"), "{max}");
+        }
+        assert_eq!(shown.matches("<details>").count(), shown.matches("</details>").count());
+    }
+}
+
+/// A line without what stands between runs of as many backticks.
+fn without_code_spans(line: &str) -> String {
+    let mut rest = line.replace("\\`", "");
+    let mut prose = String::new();
+    while let Some(start) = rest.find('`') {
+        prose.push_str(&rest[..start]);
+        let ticks = rest[start..].len() - rest[start..].trim_start_matches('`').len();
+        let inner = &rest[start + ticks..];
+        let end = inner.find(&"`".repeat(ticks)).expect("every code span ends");
+        rest = inner[end + ticks..].to_owned();
+    }
+    prose + &rest
+}
+
+#[test]
+fn hostile_names_stay_inside_their_markup() {
+    let plan = plans::hostile();
+    let shown = markdown::plan(&plan, markdown::GITHUB_BYTES);
+    let (mut fence, mut details) = (None, 0_i32);
+    for line in shown.lines() {
+        let ticks = line.len() - line.trim_start_matches('`').len();
+        match fence {
+            None if ticks >= 3 => fence = Some(ticks),
+            Some(open) if ticks >= open && line.trim_matches('`').is_empty() => fence = None,
+            None => {
+                let prose = without_code_spans(line);
+                assert!(!prose.contains("<script") && !prose.contains("@e") && !prose.contains("#1"), "{line}");
+                details += i32::from(line.starts_with("<details>")) - i32::from(line == "</details>");
+            }
+            Some(_) => {}
+        }
+        assert!((0..=1).contains(&details), "{line}");
+    }
+    assert_eq!((fence, details), (None, 0));
+    for picture in [graph::mermaid(&plan), graph::dot(&plan)] {
+        assert!(!picture.contains('\u{1b}') && !picture.contains('\u{202e}'), "{picture}");
+    }
+}
+
+#[test]
+fn an_apply_ends_with_what_was_not_done() {
+    let plan = plans::creates();
+    golden("apply.txt", &render::outcome::text(&plans::mixed_outcomes(&plan), &Style::PLAIN));
+    let held = plans::held();
+    let done = render::outcome::Report::new(
+        &held,
+        held.runnable().map(|step| (step.id(), nornplan::services::Outcome::done())).collect::<Vec<_>>(),
+        std::time::Duration::from_millis(1_234),
+    );
+    assert!(!done.incomplete());
+    golden("apply-held.txt", &render::outcome::text(&done, &Style::PLAIN));
+}

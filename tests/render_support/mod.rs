@@ -1,0 +1,5 @@
+//! Plans to look at, and a small reader of JSON Schema.
+
+mod pieces;
+pub mod plans;
+pub mod schema;
