@@ -108,8 +108,8 @@ impl Admin {
                 let brokers = list(result, sys::rd_kafka_DescribeCluster_result_nodes).len();
                 let mut count = 0;
                 let first = sys::rd_kafka_DescribeCluster_result_authorized_operations(result, &raw mut count);
-                let allowed = if first.is_null() { &[] } else { std::slice::from_raw_parts(first, count) };
-                let allowed = allowed.iter().map(|one| operation_name(*one)).collect();
+                let allowed = (!first.is_null()).then(|| std::slice::from_raw_parts(first, count));
+                let allowed = allowed.map(|allowed| allowed.iter().map(|one| operation_name(*one)).collect());
                 Ok(Cluster { id: Some(id).filter(|id| !id.is_empty()), brokers, allowed })
             },
         )
@@ -130,8 +130,8 @@ impl Admin {
         self.ask_list(call, parts, read_topic).await
     }
 
-    /// All ACLs, or those of one principal (`User:mail-agent`), wildcards of the principal not included.
-    /// [`Cause::SecurityDisabled`] if the broker has no authorizer.
+    /// All ACLs, or those of one principal (`User:mail-agent`), wildcards of the principal not included. librdkafka 2.12
+    /// drops the error of this call: an empty list may be a refusal, or a broker with no authorizer.
     pub async fn describe_acls(&self, principal: Option<&str>) -> Reply<Vec<OwnedBinding>> {
         let filter = Natives(vec![any_acl_of(principal)?], sys::rd_kafka_AclBinding_destroy);
         let call = move |client: *mut Rk, options: *mut Options, queue: *mut RkQueue| {
@@ -254,8 +254,8 @@ impl Admin {
 pub enum Notice {
     /// An error of a connection.
     Error(KafkaError, String),
-    /// A line for a log, already freed.
-    Log,
+    /// A line for a log: facility and text.
+    Log(String, String),
     /// The answer to the request of this number.
     Answer(usize, Event),
 }
@@ -284,7 +284,11 @@ impl Queue {
                     let error = KafkaError::Global(sys::rd_kafka_event_error(event.ptr()).into());
                     Notice::Error(error, text(sys::rd_kafka_event_error_string(event.ptr())))
                 }
-                sys::RD_KAFKA_EVENT_LOG => Notice::Log,
+                sys::RD_KAFKA_EVENT_LOG => {
+                    let (mut facility, mut line, mut level) = (ptr::null(), ptr::null(), 0);
+                    sys::rd_kafka_event_log(event.ptr(), &raw mut facility, &raw mut line, &raw mut level);
+                    Notice::Log(text(facility), text(line))
+                }
                 _ => Notice::Answer(sys::rd_kafka_event_opaque(event.ptr()).addr(), event),
             })
         }
@@ -309,28 +313,38 @@ impl Event {
         self.0.as_ptr()
     }
 
-    /// Whether the whole request failed. A time-out takes its reason from the last error of a connection.
+    /// Whether the whole request failed.
     fn check(&self, link: &Link) -> Reply<()> {
-        // SAFETY: the event lives, and the name of a code is a constant.
+        // SAFETY: the event lives, and the texts of a code are constants.
         let (name, said) = unsafe {
             let code = sys::rd_kafka_event_error(self.ptr());
-            (text(sys::rd_kafka_err2name(code)), text(sys::rd_kafka_event_error_string(self.ptr())))
+            let stray = self.has_stray_text();
+            let said = if stray { sys::rd_kafka_err2str(code) } else { sys::rd_kafka_event_error_string(self.ptr()) };
+            (text(sys::rd_kafka_err2name(code)), text(said))
         };
-        if name == "NO_ERROR" {
-            return Ok(());
+        if name == "NO_ERROR" { Ok(()) } else { Err(link.explain(Trouble::named(&name, &said))) }
+    }
+
+    /// When a broker refuses DescribeUserScramCredentials as a whole, librdkafka 2.12 points the event to a text that
+    /// is gone or constant, and would free that with the event: it must be neither read nor destroyed.
+    fn has_stray_text(&self) -> bool {
+        // SAFETY: the event lives.
+        unsafe {
+            let kind = sys::rd_kafka_event_type(self.ptr());
+            let code = sys::rd_kafka_event_error(self.ptr());
+            // Codes from a broker are positive, or -1; those of librdkafka, whose texts are sound, lie below.
+            let by_broker = code as i32 >= -1 && code as i32 != 0;
+            kind == sys::RD_KAFKA_EVENT_DESCRIBEUSERSCRAMCREDENTIALS_RESULT && by_broker
         }
-        let mut trouble = Trouble::named(&name, &said);
-        if let (Cause::TimedOut, Some(last)) = (trouble.cause, link.last()) {
-            trouble.message = format!("{} ({})", trouble.message, last.message);
-        }
-        Err(trouble)
     }
 }
 
 impl Drop for Event {
     fn drop(&mut self) {
-        // SAFETY: polled once, destroyed once.
-        unsafe { sys::rd_kafka_event_destroy(self.ptr()) }
+        if !self.has_stray_text() {
+            // SAFETY: polled once, destroyed once.
+            unsafe { sys::rd_kafka_event_destroy(self.ptr()) }
+        }
     }
 }
 

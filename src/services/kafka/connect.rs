@@ -78,7 +78,7 @@ fn settings(config: &KafkaConfig, user: &str, mechanism: &str, password: Option<
         .set("enabled_events", ERROR_EVENTS)
         .set("socket.connection.setup.timeout.ms", "5000")
         .set("reconnect.backoff.max.ms", "1000")
-        .set_log_level(RDKafkaLogLevel::Emerg);
+        .set_log_level(RDKafkaLogLevel::Info);
     let protocol = match (config.authenticates(), config.use_tls) {
         (true, true) => "SASL_SSL",
         (true, false) => "SASL_PLAINTEXT",

@@ -1,13 +1,12 @@
 //! The steps that bring Kafka where the specs want it: pure.
 
 use super::model::{ACL, Acl, Binding, Op as KafkaOp, TOPIC, Topic, USER, topic_address, user_address};
-use crate::core::address::{Address, Kind};
+use crate::core::address::Address;
 use crate::core::reconcile::reconcile;
 use crate::core::step::{Action, Hold, Part, Reason, Risk, StepId};
+use crate::secrets::model::secret_address;
 use crate::services::{Decision, DiffInput, Model, Op, Step, rotation_reason};
 use std::collections::{BTreeMap, BTreeSet};
-
-const SECRET: Kind = Kind::new("secret");
 
 /// Decides every step from what was read.
 pub fn diff(input: DiffInput<'_>) -> Vec<Step> {
@@ -208,8 +207,7 @@ fn add_edges(steps: &mut [Step], input: &DiffInput<'_>) {
     }
     for step in steps.iter_mut() {
         if step.sets_credential {
-            let secret = Address::new(SECRET, step.app.as_str());
-            step.needs.insert(StepId { address: secret, part: Part::Stage });
+            step.needs.insert(StepId { address: secret_address(step.app.as_str()), part: Part::Stage });
             if step.part == Part::Credential {
                 step.needs.insert(StepId::main(step.address.clone()));
             }

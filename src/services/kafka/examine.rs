@@ -43,16 +43,16 @@ pub async fn examine(config: &KafkaConfig, admin: &Admin) -> Vec<Check> {
         )),
         Err(told) => checks.push(Check { verdict: Verdict::Bad, what: told.message, hint: told.hint }),
     }
-    let everything = cluster.allowed.contains("all");
-    let missing: Vec<&str> =
-        NEEDED.into_iter().filter(|right| !everything && !cluster.allowed.contains(right)).collect();
-    if cluster.allowed.is_empty() {
+    let Some(allowed) = cluster.allowed else {
         checks.push(check(
             Verdict::Warning,
             format!("the broker does not say what {} may do to the cluster", config.user),
             Some("nornplan needs Describe, Create and Alter on Cluster, and all on Topic *"),
         ));
-    } else if missing.is_empty() {
+        return checks;
+    };
+    let missing: Vec<&str> = NEEDED.into_iter().filter(|right| !allowed.contains(right)).collect();
+    if missing.is_empty() {
         checks.push(check(Verdict::Good, format!("{} may describe, create and alter", config.user), None));
     } else {
         checks.push(check(

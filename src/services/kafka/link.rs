@@ -12,7 +12,7 @@ use tokio::sync::watch;
 /// After "all brokers are down" another address of the same host may still answer ("localhost" is two).
 const GRACE: Duration = Duration::from_millis(900);
 
-/// Hears of errors on connections. Log lines are dropped: they would go to stderr in the middle of a plan.
+/// Hears of errors on connections. Nothing is printed: it would come in the middle of a plan.
 pub struct Link {
     /// The last error of one connection, which is the reason of the next "all brokers are down".
     last: Mutex<Option<Trouble>>,
@@ -43,14 +43,26 @@ impl Link {
         self.broken.borrow().is_some()
     }
 
-    /// The last error of a connection, for time-outs that have no reason of their own.
-    pub fn last(&self) -> Option<Trouble> {
-        self.last.lock().ok()?.clone()
+    /// Gives a time-out the last error of a connection as its reason.
+    pub fn explain(&self, mut trouble: Trouble) -> Trouble {
+        let last = self.last.lock().ok().and_then(|last| last.clone());
+        if let (Cause::TimedOut, Some(last)) = (trouble.cause, last) {
+            trouble.message = format!("{} ({})", trouble.message, last.message);
+        }
+        trouble
     }
 }
 
 impl ClientContext for Link {
-    fn log(&self, _level: RDKafkaLogLevel, _facility: &str, _line: &str) {}
+    /// A broker that hangs up (it wants a sign-in, or TLS) is told by a line alone: `[thrd:..]: address: reason`.
+    fn log(&self, _level: RDKafkaLogLevel, facility: &str, line: &str) {
+        let line = line.split_once("]: ").map_or(line, |(_, line)| line);
+        if let ("FAIL", Ok(mut last)) = (facility, self.last.lock())
+            && last.is_none()
+        {
+            *last = Some(Trouble::new(Cause::Unreachable, readable(line)));
+        }
+    }
 
     fn error(&self, error: KafkaError, reason: &str) {
         let all_down = error.rdkafka_error_code() == Some(RDKafkaErrorCode::AllBrokersDown);
@@ -76,7 +88,7 @@ impl ClientContext for Link {
 fn readable(reason: &str) -> String {
     let reason = reason.split_once(" (after ").map_or(reason, |(reason, _)| reason);
     let reason = match reason.split_once(": ") {
-        Some((front, rest)) if front.contains("://") => rest,
+        Some((front, rest)) if front.contains("://") || front.ends_with("/bootstrap") => rest,
         Some(_) | None => reason,
     };
     reason.trim().to_owned()

@@ -9,8 +9,9 @@ use std::collections::{BTreeMap, BTreeSet};
 pub struct Cluster {
     pub id: Option<String>,
     pub brokers: usize,
-    /// What the principal may do to the cluster (describe, alter, ...); empty if the broker does not say.
-    pub allowed: BTreeSet<&'static str>,
+    /// What the principal may do to the cluster (describe, alter, ...), empty if it may not even describe it; `None` if
+    /// the broker does not say.
+    pub allowed: Option<BTreeSet<&'static str>>,
 }
 
 /// A topic's shape.

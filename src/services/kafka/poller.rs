@@ -4,6 +4,7 @@ use super::admin::{Event, Notice, Queue};
 use super::link::Link;
 use super::trouble::{Cause, Trouble};
 use rdkafka::ClientContext;
+use rdkafka::config::RDKafkaLogLevel;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -70,7 +71,8 @@ impl Poller {
                             let _unheard = waiter.send(event);
                         }
                     }
-                    Some(Notice::Log) | None => {}
+                    Some(Notice::Log(facility, line)) => link.log(RDKafkaLogLevel::Info, &facility, &line),
+                    None => {}
                 }
             }
         };

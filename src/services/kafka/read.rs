@@ -2,7 +2,7 @@
 
 use super::admin::Admin;
 use super::model::{Acl, Binding, Topic, User};
-use super::native::{ScramUser, TopicFound};
+use super::native::{OwnedBinding, ScramUser, TopicFound};
 use super::trouble::{Cause, Trouble};
 use crate::error::{Diagnostic, Result};
 use rdkafka::admin::{ConfigResource, ConfigSource, OwnedResourceSpecifier, ResourceSpecifier};
@@ -12,6 +12,9 @@ use std::collections::{BTreeMap, BTreeSet};
 const CONFIG_BATCH: usize = 1000;
 /// Principals that are asked for one by one; for more, all ACLs are read at once.
 const FEW: usize = 4;
+
+/// A topic and a principal that nobody has.
+const NOBODY: &str = "nornplan-asks-for-an-authorizer";
 
 /// ACLs by principal, without the `User:` in front.
 #[derive(Debug, Default)]
@@ -89,11 +92,11 @@ impl Reader<'_> {
             vec![None]
         };
         for filter in filters {
-            match self.admin.describe_acls(filter.as_deref()).await {
-                Ok(found) => all.extend(found),
-                Err(trouble) if trouble.cause == Cause::SecurityDisabled => return Ok(None),
-                Err(trouble) => return Err(self.failed("", "DescribeAcls", "Describe on Cluster")(trouble)),
-            }
+            let found = self.admin.describe_acls(filter.as_deref()).await;
+            all.extend(found.map_err(self.failed("", "DescribeAcls", "Describe on Cluster"))?);
+        }
+        if all.is_empty() && !self.has_authorizer().await? {
+            return Ok(None);
         }
         let mut acls = Acls::default();
         for owned in all {
@@ -108,6 +111,23 @@ impl Reader<'_> {
             }
         }
         Ok(Some(acls))
+    }
+
+    /// Whether no ACLs means no ACLs: an empty list may also be a refusal, or a broker that keeps none.
+    pub async fn has_authorizer(&self) -> Result<bool> {
+        let needs = "Describe on Cluster";
+        let cluster = self.admin.describe_cluster().await.map_err(self.failed("", "DescribeCluster", needs))?;
+        if cluster.allowed.is_some_and(|allowed| !allowed.contains("describe")) {
+            let denied = Trouble::new(Cause::Authorization, "ACLs and users cannot be read");
+            return Err(self.failed("", "DescribeAcls", needs)(denied));
+        }
+        // Only the results of DeleteAcls tell it. This ACL is nobody's, so nothing is deleted.
+        let mut nobody = Binding::allow("topic", NOBODY, false, "describe");
+        nobody.allow = false;
+        let probe = OwnedBinding { principal: format!("User:{NOBODY}"), binding: nobody };
+        let answer =
+            self.admin.delete_acls(&[probe]).await.map_err(self.failed("", "DeleteAcls", "Alter on Cluster"))?;
+        Ok(!answer.iter().any(|one| one.as_ref().is_err_and(|trouble| trouble.cause == Cause::SecurityDisabled)))
     }
 
     /// The SCRAM users of these names that exist.

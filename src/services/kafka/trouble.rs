@@ -74,7 +74,11 @@ impl Trouble {
         let (message, hint) = match self.cause {
             Cause::Unreachable => (
                 format!("{endpoint} cannot be reached: {}", self.message),
-                Some("is it running, and are kafka.brokers and kafka.tls right?".to_owned()),
+                Some(if self.message.contains("Disconnected") {
+                    "it hung up: it may want a sign-in (kafka.mechanism), TLS (kafka.tls), or neither".to_owned()
+                } else {
+                    "is it running, and are kafka.brokers and kafka.tls right?".to_owned()
+                }),
             ),
             Cause::Authentication => (
                 format!("{endpoint} refuses the sign-in: {}", self.message),
