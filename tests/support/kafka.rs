@@ -1,6 +1,6 @@
 //! Drives observe -> diff -> sort -> read -> apply as the planner and the executor do, on names of this test alone.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on says so")]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test that cannot go on says so")]
 
 use nornplan::config::{
     Config, KafkaConfig, PasswordSource, PostgresConfig, SecretsConfig, StateConfig, Tls, ValkeyConfig,

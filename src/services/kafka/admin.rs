@@ -6,15 +6,14 @@
 #![allow(unsafe_code, reason = "calls into librdkafka that no safe binding offers; every other file is safe")]
 
 use super::link::Link;
-use super::model::Binding;
-use super::native::{Alteration, Change, Cluster, ConfigEdit, OwnedBinding, ScramUser, TopicFound, UNKNOWN};
-use super::poller::Poller;
+use super::native::{Alteration, Change, Cluster, ConfigEdit, OwnedBinding, ScramUser, TopicFound};
+use super::poller::{Notice, Poller};
 use super::trouble::{Cause, Trouble};
-use super::words::{ANY, MECHANISMS, OPERATIONS, RESOURCES, c_string, c_strings, expected, made, no_memory};
-use super::words::{edit_operation, mechanism_name, operation_name, pattern, permission};
-use rdkafka::admin::{AdminClient, AdminOptions};
+use super::words::{ANY, MECHANISMS, OPERATIONS, RESOURCES, binding, c_string, c_strings, expected, made, meaning};
+use super::words::{edit_operation, no_memory, operations, pattern, permission, word};
+use rdkafka::admin::AdminClient;
 use rdkafka::config::{ClientConfig, FromClientConfigAndContext};
-use rdkafka::error::{KafkaError, KafkaResult};
+use rdkafka::error::KafkaError;
 use rdkafka_sys as sys;
 use std::collections::HashMap;
 use std::ffi::{CStr, c_char, c_int, c_void};
@@ -29,21 +28,22 @@ type Options = sys::rd_kafka_AdminOptions_t;
 type RkEvent = sys::rd_kafka_event_t;
 /// A function that gives the start and the length of a list.
 type List<W, T> = unsafe extern "C" fn(*const W, *mut usize) -> *mut T;
-type Client = AdminClient<Link>;
+/// rdkafka's own client, which tells us of its connections.
+pub type Client = AdminClient<Link>;
 type Reply<T> = Result<T, Trouble>;
 
 /// How long one request may take; a broken connection is told long before.
-const PATIENCE: Duration = Duration::from_secs(20);
+pub const PATIENCE: Duration = Duration::from_secs(20);
 /// DescribeAcls keeps every string of its answer on a thread's stack: 8 MB hold 20,000 ACLs, and more kill the process.
 const STACK: usize = 256 << 20;
 
-/// One client with its own queue and one thread that polls it. Every call fails as a whole if no broker answers in time,
-/// none lets us in, or the principal may not ask; what is wrong with single items stands in the items. The fields are dropped in this order: nothing that
-/// belongs to the client outlives it.
+/// One client with its own queue and one thread that polls it. Every call fails as a whole if no broker answers in
+/// time, none lets us in, or the principal may not ask; what is wrong with single items stands in the items.
+/// The fields are dropped in this order: nothing that belongs to the client outlives it.
 pub struct Admin {
     poller: Poller,
     queue: Arc<Queue>,
-    client: Arc<Client>,
+    pub(super) client: Client,
 }
 
 impl Admin {
@@ -54,42 +54,19 @@ impl Admin {
     pub fn new(config: &ClientConfig) -> Reply<Self> {
         #[cfg(all(target_os = "linux", target_env = "gnu"))]
         raise_stack();
-        let client: Client = AdminClient::from_config_and_context(config, Link::new())?;
-        let client = Arc::new(client);
+        let client = Client::from_config_and_context(config, Link::default())?;
+        let native = client.inner().native_ptr();
         // SAFETY: the client lives; a queue of its own is made, which `Queue` destroys before the client goes.
-        let queue = unsafe { sys::rd_kafka_queue_new(client.inner().native_ptr()) };
-        let queue = Arc::new(Queue(NonNull::new(queue).ok_or_else(no_memory)?));
-        // SAFETY: both queues live. Errors and log lines of the main queue then come to ours, where they are polled.
+        let queue = Queue(NonNull::new(unsafe { sys::rd_kafka_queue_new(native) }).ok_or_else(no_memory)?);
+        // SAFETY: both queues live. Errors and log lines of the main queue come to ours from then on.
         unsafe {
-            let main = sys::rd_kafka_queue_get_main(client.inner().native_ptr());
+            let main = sys::rd_kafka_queue_get_main(native);
             sys::rd_kafka_queue_forward(main, queue.ptr());
             sys::rd_kafka_queue_destroy(main);
         }
-        let poller = Poller::start(queue.clone(), client.inner().context().clone())?;
+        let queue = Arc::new(queue);
+        let poller = Poller::start(Arc::clone(&queue), client.inner().context().clone())?;
         Ok(Self { poller, queue, client })
-    }
-
-    /// Whether the connection broke, so that this client is of no more use.
-    pub fn is_broken(&self) -> bool {
-        self.client.inner().context().is_broken()
-    }
-
-    /// Calls of the safe binding, ended early when the connection breaks.
-    pub async fn safe<T>(&self, call: impl Future<Output = KafkaResult<T>>) -> Reply<T> {
-        tokio::select! {
-            answer = call => answer.map_err(Trouble::from),
-            trouble = self.client.inner().context().broken() => Err(trouble),
-        }
-    }
-
-    /// The safe client, for [`Self::safe`].
-    pub fn client(&self) -> &Client {
-        &self.client
-    }
-
-    /// Time limits for calls of the safe client.
-    pub fn options() -> AdminOptions {
-        AdminOptions::new().request_timeout(Some(PATIENCE)).operation_timeout(Some(PATIENCE))
     }
 
     /// Who the cluster is and what the principal may do to it.
@@ -108,8 +85,7 @@ impl Admin {
                 let brokers = list(result, sys::rd_kafka_DescribeCluster_result_nodes).len();
                 let mut count = 0;
                 let first = sys::rd_kafka_DescribeCluster_result_authorized_operations(result, &raw mut count);
-                let allowed = (!first.is_null()).then(|| std::slice::from_raw_parts(first, count));
-                let allowed = allowed.map(|allowed| allowed.iter().map(|one| operation_name(*one)).collect());
+                let allowed = (!first.is_null()).then(|| operations(std::slice::from_raw_parts(first, count)));
                 Ok(Cluster { id: Some(id).filter(|id| !id.is_empty()), brokers, allowed })
             },
         )
@@ -133,7 +109,7 @@ impl Admin {
     /// All ACLs, or those of one principal (`User:mail-agent`), wildcards of the principal not included. librdkafka 2.12
     /// drops the error of this call: an empty list may be a refusal, or a broker with no authorizer.
     pub async fn describe_acls(&self, principal: Option<&str>) -> Reply<Vec<OwnedBinding>> {
-        let filter = Natives(vec![any_acl_of(principal)?], sys::rd_kafka_AclBinding_destroy);
+        let filter = any_acl_of(principal)?;
         let call = move |client: *mut Rk, options: *mut Options, queue: *mut RkQueue| {
             for filter in &filter.0 {
                 // SAFETY: the filter outlives the call, and librdkafka copies it.
@@ -250,16 +226,6 @@ impl Admin {
     }
 }
 
-/// What comes out of the queue.
-pub enum Notice {
-    /// An error of a connection.
-    Error(KafkaError, String),
-    /// A line for a log: facility and text.
-    Log(String, String),
-    /// The answer to the request of this number.
-    Answer(usize, Event),
-}
-
 /// A queue of the client.
 pub struct Queue(NonNull<RkQueue>);
 
@@ -318,8 +284,8 @@ impl Event {
         // SAFETY: the event lives, and the texts of a code are constants.
         let (name, said) = unsafe {
             let code = sys::rd_kafka_event_error(self.ptr());
-            let stray = self.has_stray_text();
-            let said = if stray { sys::rd_kafka_err2str(code) } else { sys::rd_kafka_event_error_string(self.ptr()) };
+            let constant = self.has_stray_text().then(|| sys::rd_kafka_err2str(code));
+            let said = constant.unwrap_or_else(|| sys::rd_kafka_event_error_string(self.ptr()));
             (text(sys::rd_kafka_err2name(code)), text(said))
         };
         if name == "NO_ERROR" { Ok(()) } else { Err(link.explain(Trouble::named(&name, &said))) }
@@ -328,14 +294,10 @@ impl Event {
     /// When a broker refuses DescribeUserScramCredentials as a whole, librdkafka 2.12 points the event to a text that
     /// is gone or constant, and would free that with the event: it must be neither read nor destroyed.
     fn has_stray_text(&self) -> bool {
-        // SAFETY: the event lives.
-        unsafe {
-            let kind = sys::rd_kafka_event_type(self.ptr());
-            let code = sys::rd_kafka_event_error(self.ptr());
-            // Codes from a broker are positive, or -1; those of librdkafka, whose texts are sound, lie below.
-            let by_broker = code as i32 >= -1 && code as i32 != 0;
-            kind == sys::RD_KAFKA_EVENT_DESCRIBEUSERSCRAMCREDENTIALS_RESULT && by_broker
-        }
+        // SAFETY: the event lives. Codes of brokers are positive or -1; those of librdkafka, with sound texts, are less.
+        let (kind, code) = unsafe { (sys::rd_kafka_event_type(self.ptr()), sys::rd_kafka_event_error(self.ptr())) };
+        let code = code as i32;
+        kind == sys::RD_KAFKA_EVENT_DESCRIBEUSERSCRAMCREDENTIALS_RESULT && (code > 0 || code == -1)
     }
 }
 
@@ -371,31 +333,27 @@ impl<T> Drop for Natives<T> {
     }
 }
 
-fn any_acl_of(principal: Option<&str>) -> Reply<*mut sys::rd_kafka_AclBinding_t> {
+fn any_acl_of(principal: Option<&str>) -> Reply<Natives<sys::rd_kafka_AclBinding_t>> {
     let principal = principal.map(c_string).transpose()?;
     let principal = principal.as_ref().map_or(ptr::null(), |principal| principal.as_ptr());
     let (resource, pattern, operation, permission) = ANY;
-    let (none, any) = (ptr::null_mut(), ptr::null());
+    let (none, any, filter) = (ptr::null_mut(), ptr::null(), sys::rd_kafka_AclBindingFilter_new);
     // SAFETY: null stands for any; the text outlives the call, and librdkafka copies it.
-    let filter = unsafe {
-        sys::rd_kafka_AclBindingFilter_new(resource, any, pattern, principal, any, operation, permission, none, 0)
-    };
-    made(filter)
+    let native = unsafe { filter(resource, any, pattern, principal, any, operation, permission, none, 0) };
+    Ok(Natives(vec![made(native)?], sys::rd_kafka_AclBinding_destroy))
 }
 
 fn bindings(acls: &[OwnedBinding]) -> Reply<Natives<sys::rd_kafka_AclBinding_t>> {
     let mut natives = Natives(Vec::with_capacity(acls.len()), sys::rd_kafka_AclBinding_destroy);
     for OwnedBinding { principal, binding } in acls {
-        let unknown = || Trouble::new(Cause::Invalid, format!("the ACL {binding} has a word that is not known"));
-        let resource = RESOURCES.iter().find(|(name, _)| *name == binding.resource).ok_or_else(unknown)?.1;
-        let operation = OPERATIONS.iter().find(|(name, _)| *name == binding.operation).ok_or_else(unknown)?.1;
+        let (resource, operation) =
+            (meaning(&RESOURCES, &binding.resource)?, meaning(&OPERATIONS, &binding.operation)?);
         let (name, principal, host) = (c_string(&binding.name)?, c_string(principal)?, c_string(&binding.host)?);
         let (pattern, permission) = (pattern(binding.prefixed), permission(binding.allow));
         let (none, name, principal, host) = (ptr::null_mut(), name.as_ptr(), principal.as_ptr(), host.as_ptr());
+        let new = sys::rd_kafka_AclBinding_new;
         // SAFETY: the texts outlive the call, and librdkafka copies them.
-        let native = unsafe {
-            sys::rd_kafka_AclBinding_new(resource, name, pattern, principal, host, operation, permission, none, 0)
-        };
+        let native = unsafe { new(resource, name, pattern, principal, host, operation, permission, none, 0) };
         natives.0.push(made(native)?);
     }
     Ok(natives)
@@ -416,21 +374,14 @@ fn read_topic(topic: *const sys::rd_kafka_TopicDescription_t) -> (String, Reply<
 fn read_binding(acl: *const sys::rd_kafka_AclBinding_t) -> OwnedBinding {
     // SAFETY: as in `read_topic`.
     unsafe {
-        let resource = sys::rd_kafka_AclBinding_restype(acl);
-        let kind = sys::rd_kafka_AclBinding_resource_pattern_type(acl);
-        let verdict = sys::rd_kafka_AclBinding_permission_type(acl);
-        let resource = RESOURCES.iter().find(|(_, native)| *native == resource).map_or(UNKNOWN, |(name, _)| name);
-        OwnedBinding {
-            principal: text(sys::rd_kafka_AclBinding_principal(acl)),
-            binding: Binding {
-                resource: resource.to_owned(),
-                name: text(sys::rd_kafka_AclBinding_name(acl)),
-                prefixed: kind == pattern(true),
-                operation: operation_name(sys::rd_kafka_AclBinding_operation(acl)).to_owned(),
-                allow: verdict == permission(true),
-                host: text(sys::rd_kafka_AclBinding_host(acl)),
-            },
-        }
+        let kinds = (
+            sys::rd_kafka_AclBinding_restype(acl),
+            sys::rd_kafka_AclBinding_resource_pattern_type(acl),
+            sys::rd_kafka_AclBinding_operation(acl),
+            sys::rd_kafka_AclBinding_permission_type(acl),
+        );
+        let (name, host) = (text(sys::rd_kafka_AclBinding_name(acl)), text(sys::rd_kafka_AclBinding_host(acl)));
+        OwnedBinding { principal: text(sys::rd_kafka_AclBinding_principal(acl)), binding: binding(kinds, name, host) }
     }
 }
 
@@ -445,7 +396,7 @@ fn read_user(user: *const sys::rd_kafka_UserScramCredentialsDescription_t) -> Re
         let count = sys::rd_kafka_UserScramCredentialsDescription_scramcredentialinfo_count(user);
         let credentials = (0..count).filter_map(|index| {
             let one = sys::rd_kafka_UserScramCredentialsDescription_scramcredentialinfo(user, index);
-            let mechanism = mechanism_name(sys::rd_kafka_ScramCredentialInfo_mechanism(one))?;
+            let mechanism = word(&MECHANISMS, sys::rd_kafka_ScramCredentialInfo_mechanism(one))?;
             let iterations = u32::try_from(sys::rd_kafka_ScramCredentialInfo_iterations(one)).unwrap_or_default();
             Some((mechanism.to_owned(), iterations))
         });
@@ -458,25 +409,14 @@ fn native_alterations(all: &[Alteration<'_>]) -> Reply<Natives<sys::rd_kafka_Use
     let mut natives = Natives(Vec::with_capacity(all.len()), sys::rd_kafka_UserScramCredentialAlteration_destroy);
     for alteration in all {
         let user = c_string(alteration.user)?;
-        let mechanism = MECHANISMS.iter().find(|(name, _)| *name == alteration.mechanism);
-        let unknown = || Trouble::new(Cause::Invalid, format!("{} is no SCRAM mechanism", alteration.mechanism));
-        let mechanism = mechanism.ok_or_else(unknown)?.1;
+        let mechanism = meaning(&MECHANISMS, alteration.mechanism)?;
         let native = match alteration.change {
             Change::Set { iterations, password } => {
                 let (password, length) = (password.expose().as_ptr(), password.expose().len());
                 let (iterations, salt) = (i32::try_from(iterations).unwrap_or(i32::MAX), ptr::null());
-                // SAFETY: name and password outlive the call; librdkafka copies them, and makes a salt if there is none.
-                unsafe {
-                    sys::rd_kafka_UserScramCredentialUpsertion_new(
-                        user.as_ptr(),
-                        mechanism,
-                        iterations,
-                        password,
-                        length,
-                        salt,
-                        0,
-                    )
-                }
+                let (user, upsertion) = (user.as_ptr(), sys::rd_kafka_UserScramCredentialUpsertion_new);
+                // SAFETY: name and password outlive the call; librdkafka copies them, and makes the salt.
+                unsafe { upsertion(user, mechanism, iterations, password, length, salt, 0) }
             }
             // SAFETY: the name outlives the call, and librdkafka copies it.
             Change::Remove => unsafe { sys::rd_kafka_UserScramCredentialDeletion_new(user.as_ptr(), mechanism) },
@@ -489,6 +429,7 @@ fn native_alterations(all: &[Alteration<'_>]) -> Reply<Natives<sys::rd_kafka_Use
 fn native_edits(all: &[ConfigEdit<'_>]) -> Reply<Natives<sys::rd_kafka_ConfigResource_t>> {
     let mut natives = Natives(Vec::with_capacity(all.len()), sys::rd_kafka_ConfigResource_destroy);
     let kind = sys::rd_kafka_ResourceType_t::RD_KAFKA_RESOURCE_TOPIC;
+    let add = sys::rd_kafka_ConfigResource_add_incremental_config;
     for edit in all {
         let topic = c_string(edit.topic)?;
         // SAFETY: the name outlives the call, and librdkafka copies it.
@@ -500,8 +441,7 @@ fn native_edits(all: &[ConfigEdit<'_>]) -> Reply<Natives<sys::rd_kafka_ConfigRes
             let value = value.as_ref().map_or(ptr::null(), |value| value.as_ptr());
             // SAFETY: the resource lives, and librdkafka copies the texts. An error object is ours, and is freed.
             unsafe {
-                let refused =
-                    sys::rd_kafka_ConfigResource_add_incremental_config(resource, key.as_ptr(), operation, value);
+                let refused = add(resource, key.as_ptr(), operation, value);
                 let said = item(refused);
                 sys::rd_kafka_error_destroy(refused);
                 said?;
@@ -552,13 +492,13 @@ fn raise_stack() {
     }
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
-        let mut attributes = std::mem::MaybeUninit::<libc::pthread_attr_t>::uninit();
         // SAFETY: the attributes are initialised first and destroyed last. If it fails, the default stays.
         unsafe {
-            if libc::pthread_attr_init(attributes.as_mut_ptr()) == 0 {
-                libc::pthread_attr_setstacksize(attributes.as_mut_ptr(), STACK);
-                pthread_setattr_default_np(attributes.as_ptr());
-                libc::pthread_attr_destroy(attributes.as_mut_ptr());
+            let mut attributes: libc::pthread_attr_t = std::mem::zeroed();
+            if libc::pthread_attr_init(&raw mut attributes) == 0 {
+                libc::pthread_attr_setstacksize(&raw mut attributes, STACK);
+                pthread_setattr_default_np(&raw const attributes);
+                libc::pthread_attr_destroy(&raw mut attributes);
             }
         }
     });

@@ -1,6 +1,6 @@
 //! The steps that bring Kafka where the specs want it: pure.
 
-use super::model::{ACL, Acl, Binding, Op as KafkaOp, TOPIC, Topic, USER, topic_address, user_address};
+use super::model::{ACL, Acl, Binding, Op as KafkaOp, TOPIC, Topic, USER, User, topic_address, user_address};
 use crate::core::address::Address;
 use crate::core::reconcile::reconcile;
 use crate::core::step::{Action, Hold, Part, Reason, Risk, StepId};
@@ -236,4 +236,8 @@ pub fn as_topic(model: &Model) -> Option<&Topic> {
 
 pub fn as_acl(model: &Model) -> Option<&Acl> {
     if let Model::KafkaAcl(acl) = model { Some(acl) } else { None }
+}
+
+pub fn as_user(model: &Model) -> Option<&User> {
+    if let Model::KafkaUser(user) = model { Some(user) } else { None }
 }

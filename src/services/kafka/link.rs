@@ -19,11 +19,13 @@ pub struct Link {
     broken: watch::Sender<Option<Trouble>>,
 }
 
-impl Link {
-    pub fn new() -> Self {
+impl Default for Link {
+    fn default() -> Self {
         Self { last: Mutex::new(None), broken: watch::channel(None).0 }
     }
+}
 
+impl Link {
     /// Returns once nothing can work any more, with the reason; never while the connection is well.
     pub async fn broken(&self) -> Trouble {
         let mut listener = self.broken.subscribe();

@@ -13,6 +13,7 @@ pub mod native;
 pub mod observe;
 pub mod poller;
 pub mod read;
+pub mod safe;
 pub mod topics;
 pub mod trouble;
 pub mod words;
@@ -79,10 +80,8 @@ impl Service for Kafka {
         for user in users {
             let address = user_address(&user.name);
             // As the plan saw it: the mechanism that it goes to if the user has that, else the one that it comes from.
-            let wish = ends_of(&address).last().and_then(|model| match model {
-                Model::KafkaUser(wanted) => Some(wanted.mechanism.as_str()),
-                _ => None,
-            });
+            let wish =
+                ends_of(&address).last().and_then(|model| diff::as_user(model)).map(|user| user.mechanism.as_str());
             if let Some(user) = read::user_model(&user, wish) {
                 there.insert(address, Model::KafkaUser(user));
             }

@@ -1,10 +1,11 @@
 //! Who waits for which answer, and the thread that hands the answers out.
 
-use super::admin::{Event, Notice, Queue};
+use super::admin::{Event, Queue};
 use super::link::Link;
 use super::trouble::{Cause, Trouble};
 use rdkafka::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::error::KafkaError;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -14,6 +15,16 @@ use tokio::sync::oneshot;
 
 /// How long the thread may take to see that it shall stop.
 const NAP: Duration = Duration::from_millis(50);
+
+/// What comes out of the queue.
+pub enum Notice {
+    /// An error of a connection.
+    Error(KafkaError, String),
+    /// A line for a log: facility and text.
+    Log(String, String),
+    /// The answer to the request of this number.
+    Answer(usize, Event),
+}
 
 #[derive(Default)]
 struct Waiting {

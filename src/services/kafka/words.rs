@@ -1,11 +1,14 @@
 //! librdkafka's enums by the words that our models use.
 
+use super::model::Binding;
 use super::native::UNKNOWN;
 use super::trouble::{Cause, Trouble};
 use rdkafka_sys as sys;
+use std::collections::BTreeSet;
 use std::ffi::CString;
 
-type Named<T> = (&'static str, T);
+/// A word and its native value.
+pub type Named<T> = (&'static str, T);
 
 /// Kinds of resource; what librdkafka calls a broker is the cluster here.
 pub const RESOURCES: [Named<sys::rd_kafka_ResourceType_t>; 4] = [
@@ -34,12 +37,37 @@ pub const MECHANISMS: [Named<sys::rd_kafka_ScramMechanism_t>; 2] = [
     ("SCRAM-SHA-512", sys::rd_kafka_ScramMechanism_t::RD_KAFKA_SCRAM_MECHANISM_SHA_512),
 ];
 
-pub fn operation_name(operation: sys::rd_kafka_AclOperation_t) -> &'static str {
-    OPERATIONS.iter().find(|(_, native)| *native == operation).map_or(UNKNOWN, |(name, _)| name)
+/// What librdkafka calls a word.
+///
+/// # Errors
+/// The word is not known.
+pub fn meaning<T: Copy>(words: &[Named<T>], word: &str) -> Result<T, Trouble> {
+    let found = words.iter().find(|(name, _)| *name == word).map(|(_, native)| *native);
+    found.ok_or_else(|| Trouble::new(Cause::Invalid, format!("{word:?} is no word that Kafka knows here")))
 }
 
-pub fn mechanism_name(mechanism: sys::rd_kafka_ScramMechanism_t) -> Option<&'static str> {
-    MECHANISMS.iter().find(|(_, native)| *native == mechanism).map(|(name, _)| *name)
+/// The word for what librdkafka says, if there is one.
+pub fn word<T: Copy + PartialEq>(words: &[Named<T>], said: T) -> Option<&'static str> {
+    words.iter().find(|(_, native)| *native == said).map(|(name, _)| *name)
+}
+
+/// Words for operations.
+pub fn operations(said: &[sys::rd_kafka_AclOperation_t]) -> BTreeSet<&'static str> {
+    said.iter().map(|one| word(&OPERATIONS, *one).unwrap_or(UNKNOWN)).collect()
+}
+
+/// A binding from what librdkafka says of it. One of a pattern or permission that is not known counts as unknown.
+pub fn binding((resource, kind, operation, verdict): Kinds, name: String, host: String) -> Binding {
+    let sound =
+        [pattern(true), pattern(false)].contains(&kind) && [permission(true), permission(false)].contains(&verdict);
+    Binding {
+        resource: word(&RESOURCES, resource).filter(|_| sound).unwrap_or(UNKNOWN).to_owned(),
+        name,
+        prefixed: kind == pattern(true),
+        operation: word(&OPERATIONS, operation).unwrap_or(UNKNOWN).to_owned(),
+        allow: verdict == permission(true),
+        host,
+    }
 }
 
 /// The answer, unless it is one to another question (null).
@@ -67,7 +95,8 @@ pub fn made<T>(native: *mut T) -> Result<*mut T, Trouble> {
     if native.is_null() { Err(no_memory()) } else { Ok(native) }
 }
 
-type Filter = (
+/// Resource type, pattern type, operation, permission.
+pub type Kinds = (
     sys::rd_kafka_ResourceType_t,
     sys::rd_kafka_ResourcePatternType_t,
     sys::rd_kafka_AclOperation_t,
@@ -75,7 +104,7 @@ type Filter = (
 );
 
 /// Matches every ACL.
-pub const ANY: Filter = (
+pub const ANY: Kinds = (
     sys::rd_kafka_ResourceType_t::RD_KAFKA_RESOURCE_ANY,
     sys::rd_kafka_ResourcePatternType_t::RD_KAFKA_RESOURCE_PATTERN_ANY,
     sys::rd_kafka_AclOperation_t::RD_KAFKA_ACL_OPERATION_ANY,
