@@ -58,7 +58,8 @@ pub fn sort<M, O>(steps: Vec<Step<M, O>>) -> Result<Vec<Step<M, O>>, Cycle> {
     if by_id.is_empty() {
         return Ok(sorted);
     }
-    let circle = kosaraju_scc(&graph).into_iter().find(|part| part.len() > 1).unwrap_or_default();
+    let in_circle = |part: &Vec<NodeIndex>| part.len() > 1 || part.iter().any(|node| graph.contains_edge(*node, *node));
+    let circle = kosaraju_scc(&graph).into_iter().find(in_circle).unwrap_or_default();
     Err(Cycle(circle.iter().filter_map(|node| graph.node_weight(*node).cloned()).collect()))
 }
 
