@@ -1,26 +1,41 @@
 //! Kafka as a service.
 
+pub mod admin;
+pub mod apply;
+pub mod connect;
+pub mod credential;
 pub mod desired;
 pub mod diff;
+pub mod examine;
+pub mod link;
 pub mod model;
+pub mod native;
+pub mod observe;
+pub mod poller;
+pub mod read;
+pub mod topics;
+pub mod trouble;
+pub mod words;
 
-use super::{ApplyContext, Ask, Check, Limits, Model, Observation, Outcome, Service, ServiceId, Step};
+use super::{ApplyContext, Ask, Check, Limits, Model, Observation, Outcome, Service, ServiceId, Step, Verdict};
 use crate::config::KafkaConfig;
 use crate::core::address::{Address, Kind};
 use crate::error::Result;
 use async_trait::async_trait;
+use model::{ACL, TOPIC, USER, acl_address, topic_address, user_address};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A Kafka that is contacted when it is first asked something.
 pub struct Kafka {
     config: KafkaConfig,
+    connection: connect::Connection,
 }
 
 impl Kafka {
     /// # Errors
     /// A configuration that cannot be used.
     pub fn new(config: &KafkaConfig) -> Result<Self> {
-        Ok(Self { config: config.clone() })
+        Ok(Self { config: config.clone(), connection: connect::Connection::new(config.clone()) })
     }
 }
 
@@ -34,23 +49,68 @@ impl Service for Kafka {
         self.config.endpoint()
     }
 
-    async fn observe(&self, _ask: &Ask) -> Result<Observation> {
-        Ok(Observation::default())
+    async fn observe(&self, ask: &Ask) -> Result<Observation> {
+        let admin = self.connection.admin().await?;
+        observe::observe(&self.config, &admin, ask).await
     }
 
-    async fn read(&self, _addresses: &BTreeSet<Address>, _steps: &[&Step]) -> Result<BTreeMap<Address, Model>> {
-        Ok(BTreeMap::new())
+    async fn read(&self, addresses: &BTreeSet<Address>, steps: &[&Step]) -> Result<BTreeMap<Address, Model>> {
+        let admin = self.connection.admin().await?;
+        let endpoint = self.config.endpoint();
+        let reader = read::Reader { admin: &admin, endpoint: &endpoint };
+        let names = |kind: Kind| -> BTreeSet<&str> {
+            addresses.iter().filter(|address| address.kind == kind).map(|address| address.name.as_str()).collect()
+        };
+        let (topics, users, principals) = (names(TOPIC), names(USER), names(ACL));
+        let (topics, users, acls) =
+            tokio::try_join!(reader.topics(&topics), reader.users(&users), reader.acls(&principals))?;
+        let ends: BTreeMap<&Address, Vec<&Model>> = steps
+            .iter()
+            .map(|step| (&step.address, [&step.before, &step.after].into_iter().flatten().collect()))
+            .collect();
+        let ends_of = |address: &Address| ends.get(address).map(Vec::as_slice).unwrap_or_default();
+        let mut there = BTreeMap::new();
+        for (name, topic) in topics {
+            let address = topic_address(&name);
+            let known: Vec<&model::Topic> =
+                ends_of(&address).iter().filter_map(|model| diff::as_topic(model)).collect();
+            there.insert(address, Model::KafkaTopic(diff::only_configs(&topic, &known)));
+        }
+        for user in users {
+            let address = user_address(&user.name);
+            // As the plan saw it: the mechanism that it goes to if the user has that, else the one that it comes from.
+            let wish = ends_of(&address).last().and_then(|model| match model {
+                Model::KafkaUser(wanted) => Some(wanted.mechanism.as_str()),
+                _ => None,
+            });
+            if let Some(user) = read::user_model(&user, wish) {
+                there.insert(address, Model::KafkaUser(user));
+            }
+        }
+        for (name, acl) in acls.map(|acls| acls.by_principal).unwrap_or_default() {
+            there.insert(acl_address(&name), Model::KafkaAcl(acl));
+        }
+        Ok(there)
     }
 
-    async fn apply(&self, _steps: &[&Step], _context: &ApplyContext) -> Vec<Outcome> {
-        Vec::new()
+    async fn apply(&self, steps: &[&Step], context: &ApplyContext) -> Vec<Outcome> {
+        let admin = match self.connection.admin().await {
+            Ok(admin) => admin,
+            Err(error) => return apply::all_failed(steps, error),
+        };
+        let work = apply::Work { config: &self.config, admin: &admin, endpoint: self.config.endpoint() };
+        work.apply(steps, context).await
     }
 
-    fn limits(&self, _kind: &Kind) -> Limits {
-        Limits { batch: 1, in_flight: 1 }
+    fn limits(&self, kind: &Kind) -> Limits {
+        let batch = if *kind == TOPIC { 1000 } else { 500 };
+        Limits { batch, in_flight: 1 }
     }
 
     async fn examine(&self) -> Vec<Check> {
-        Vec::new()
+        match self.connection.admin().await {
+            Ok(admin) => examine::examine(&self.config, &admin).await,
+            Err(error) => vec![Check { verdict: Verdict::Bad, what: error.message, hint: error.hint }],
+        }
     }
 }

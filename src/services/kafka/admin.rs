@@ -1,0 +1,551 @@
+//! The admin calls of librdkafka that its safe binding does not have, behind safe async functions.
+//!
+//! A request is a number: it travels through librdkafka as the request's opaque, and comes back with the event that
+//! answers it. Who waits is found in a map by that number, so a caller that stops waiting leaks nothing, and an answer
+//! that nobody waits for is freed where it arrives.
+#![allow(unsafe_code, reason = "calls into librdkafka that no safe binding offers; every other file is safe")]
+
+use super::link::Link;
+use super::model::Binding;
+use super::native::{Alteration, Change, Cluster, ConfigEdit, OwnedBinding, ScramUser, TopicFound, UNKNOWN};
+use super::poller::Poller;
+use super::trouble::{Cause, Trouble};
+use super::words::{ANY, MECHANISMS, OPERATIONS, RESOURCES, c_string, c_strings, expected, made, no_memory};
+use super::words::{edit_operation, mechanism_name, operation_name, pattern, permission};
+use rdkafka::admin::{AdminClient, AdminOptions};
+use rdkafka::config::{ClientConfig, FromClientConfigAndContext};
+use rdkafka::error::{KafkaError, KafkaResult};
+use rdkafka_sys as sys;
+use std::collections::HashMap;
+use std::ffi::{CStr, c_char, c_int, c_void};
+use std::future::Future;
+use std::ptr::{self, NonNull};
+use std::sync::{Arc, Once};
+use std::time::Duration;
+
+type Rk = sys::rd_kafka_t;
+type RkQueue = sys::rd_kafka_queue_t;
+type Options = sys::rd_kafka_AdminOptions_t;
+type RkEvent = sys::rd_kafka_event_t;
+/// A function that gives the start and the length of a list.
+type List<W, T> = unsafe extern "C" fn(*const W, *mut usize) -> *mut T;
+type Client = AdminClient<Link>;
+type Reply<T> = Result<T, Trouble>;
+
+/// How long one request may take; a broken connection is told long before.
+const PATIENCE: Duration = Duration::from_secs(20);
+/// DescribeAcls keeps every string of its answer on a thread's stack: 8 MB hold 20,000 ACLs, and more kill the process.
+const STACK: usize = 256 << 20;
+
+/// One client with its own queue and one thread that polls it. Every call fails as a whole if no broker answers in time,
+/// none lets us in, or the principal may not ask; what is wrong with single items stands in the items. The fields are dropped in this order: nothing that
+/// belongs to the client outlives it.
+pub struct Admin {
+    poller: Poller,
+    queue: Arc<Queue>,
+    client: Arc<Client>,
+}
+
+impl Admin {
+    /// Makes a client; nothing is contacted yet.
+    ///
+    /// # Errors
+    /// A configuration that librdkafka refuses (a CA file that cannot be read).
+    pub fn new(config: &ClientConfig) -> Reply<Self> {
+        #[cfg(all(target_os = "linux", target_env = "gnu"))]
+        raise_stack();
+        let client: Client = AdminClient::from_config_and_context(config, Link::new())?;
+        let client = Arc::new(client);
+        // SAFETY: the client lives; a queue of its own is made, which `Queue` destroys before the client goes.
+        let queue = unsafe { sys::rd_kafka_queue_new(client.inner().native_ptr()) };
+        let queue = Arc::new(Queue(NonNull::new(queue).ok_or_else(no_memory)?));
+        // SAFETY: both queues live. Errors and log lines of the main queue then come to ours, where they are polled.
+        unsafe {
+            let main = sys::rd_kafka_queue_get_main(client.inner().native_ptr());
+            sys::rd_kafka_queue_forward(main, queue.ptr());
+            sys::rd_kafka_queue_destroy(main);
+        }
+        let poller = Poller::start(queue.clone(), client.inner().context().clone())?;
+        Ok(Self { poller, queue, client })
+    }
+
+    /// Whether the connection broke, so that this client is of no more use.
+    pub fn is_broken(&self) -> bool {
+        self.client.inner().context().is_broken()
+    }
+
+    /// Calls of the safe binding, ended early when the connection breaks.
+    pub async fn safe<T>(&self, call: impl Future<Output = KafkaResult<T>>) -> Reply<T> {
+        tokio::select! {
+            answer = call => answer.map_err(Trouble::from),
+            trouble = self.client.inner().context().broken() => Err(trouble),
+        }
+    }
+
+    /// The safe client, for [`Self::safe`].
+    pub fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// Time limits for calls of the safe client.
+    pub fn options() -> AdminOptions {
+        AdminOptions::new().request_timeout(Some(PATIENCE)).operation_timeout(Some(PATIENCE))
+    }
+
+    /// Who the cluster is and what the principal may do to it.
+    pub async fn describe_cluster(&self) -> Reply<Cluster> {
+        self.ask(
+            // SAFETY: all three live. An error of the option is freed and otherwise of no matter.
+            |client, options, queue| unsafe {
+                let refused = sys::rd_kafka_AdminOptions_set_include_authorized_operations(options, 1);
+                sys::rd_kafka_error_destroy(refused);
+                sys::rd_kafka_DescribeCluster(client, options, queue);
+            },
+            // SAFETY: the pointers come from the event, which outlives this closure.
+            |event| unsafe {
+                let result = expected(sys::rd_kafka_event_DescribeCluster_result(event))?;
+                let id = text(sys::rd_kafka_DescribeCluster_result_cluster_id(result));
+                let brokers = list(result, sys::rd_kafka_DescribeCluster_result_nodes).len();
+                let mut count = 0;
+                let first = sys::rd_kafka_DescribeCluster_result_authorized_operations(result, &raw mut count);
+                let allowed = if first.is_null() { &[] } else { std::slice::from_raw_parts(first, count) };
+                let allowed = allowed.iter().map(|one| operation_name(*one)).collect();
+                Ok(Cluster { id: Some(id).filter(|id| !id.is_empty()), brokers, allowed })
+            },
+        )
+        .await
+    }
+
+    /// Partitions and replicas of named topics, or why one of them cannot be read. Creates none of them.
+    pub async fn describe_topics(&self, names: &[&str]) -> Reply<Vec<(String, Reply<TopicFound>)>> {
+        let names = c_strings(names)?;
+        // SAFETY: the names outlive the call, and librdkafka copies them.
+        let call = move |client: *mut Rk, options: *mut Options, queue: *mut RkQueue| unsafe {
+            let mut names: Vec<*const c_char> = names.iter().map(|name| name.as_ptr()).collect();
+            let topics = sys::rd_kafka_TopicCollection_of_topic_names(names.as_mut_ptr(), names.len());
+            sys::rd_kafka_DescribeTopics(client, topics, options, queue);
+            sys::rd_kafka_TopicCollection_destroy(topics);
+        };
+        let parts = (sys::rd_kafka_event_DescribeTopics_result as _, sys::rd_kafka_DescribeTopics_result_topics as _);
+        self.ask_list(call, parts, read_topic).await
+    }
+
+    /// All ACLs, or those of one principal (`User:mail-agent`), wildcards of the principal not included.
+    /// [`Cause::SecurityDisabled`] if the broker has no authorizer.
+    pub async fn describe_acls(&self, principal: Option<&str>) -> Reply<Vec<OwnedBinding>> {
+        let filter = Natives(vec![any_acl_of(principal)?], sys::rd_kafka_AclBinding_destroy);
+        let call = move |client: *mut Rk, options: *mut Options, queue: *mut RkQueue| {
+            for filter in &filter.0 {
+                // SAFETY: the filter outlives the call, and librdkafka copies it.
+                unsafe { sys::rd_kafka_DescribeAcls(client, *filter, options, queue) }
+            }
+        };
+        let parts = (sys::rd_kafka_event_DescribeAcls_result as _, sys::rd_kafka_DescribeAcls_result_acls as _);
+        self.ask_list(call, parts, read_binding).await
+    }
+
+    /// Creates ACLs; one result for each, in order. One that exists already succeeds.
+    pub async fn create_acls(&self, acls: &[OwnedBinding]) -> Reply<Vec<Reply<()>>> {
+        let call = bindings(acls)?.given_to(sys::rd_kafka_CreateAcls);
+        let parts = (sys::rd_kafka_event_CreateAcls_result as _, sys::rd_kafka_CreateAcls_result_acls as _);
+        // SAFETY: the error is a part of the result.
+        self.ask_list(call, parts, |one| unsafe { item(sys::rd_kafka_acl_result_error(one)) }).await
+    }
+
+    /// Deletes exactly these ACLs; one result for each, in order. One that does not exist succeeds.
+    pub async fn delete_acls(&self, acls: &[OwnedBinding]) -> Reply<Vec<Reply<()>>> {
+        // A binding is a filter that matches only itself.
+        let call = bindings(acls)?.given_to(sys::rd_kafka_DeleteAcls);
+        let parts = (sys::rd_kafka_event_DeleteAcls_result as _, sys::rd_kafka_DeleteAcls_result_responses as _);
+        // SAFETY: the error is a part of the result.
+        self.ask_list(call, parts, |one| unsafe { item(sys::rd_kafka_DeleteAcls_result_response_error(one)) }).await
+    }
+
+    /// The SCRAM credentials of named users (at least one). Users that do not exist are left out.
+    pub async fn describe_users(&self, names: &[&str]) -> Reply<Vec<ScramUser>> {
+        let names = c_strings(names)?;
+        // SAFETY: the names outlive the call, and librdkafka copies them.
+        let call = move |client: *mut Rk, options: *mut Options, queue: *mut RkQueue| unsafe {
+            let mut names: Vec<*const c_char> = names.iter().map(|name| name.as_ptr()).collect();
+            let (first, count) = (names.as_mut_ptr(), names.len());
+            sys::rd_kafka_DescribeUserScramCredentials(client, first, count, options, queue);
+        };
+        let parts = (
+            sys::rd_kafka_event_DescribeUserScramCredentials_result as _,
+            sys::rd_kafka_DescribeUserScramCredentials_result_descriptions as _,
+        );
+        self.ask_list(call, parts, read_user).await?.into_iter().filter_map(Result::transpose).collect()
+    }
+
+    /// Sets and removes SCRAM credentials; the result of each user.
+    pub async fn alter_users(&self, alterations: &[Alteration<'_>]) -> Reply<HashMap<String, Reply<()>>> {
+        let call = native_alterations(alterations)?.given_to(sys::rd_kafka_AlterUserScramCredentials);
+        let parts = (
+            sys::rd_kafka_event_AlterUserScramCredentials_result as _,
+            sys::rd_kafka_AlterUserScramCredentials_result_responses as _,
+        );
+        // SAFETY: name and error are parts of the response.
+        let read = |one: *const sys::rd_kafka_AlterUserScramCredentials_result_response_t| unsafe {
+            let user = text(sys::rd_kafka_AlterUserScramCredentials_result_response_user(one));
+            (user, item(sys::rd_kafka_AlterUserScramCredentials_result_response_error(one)))
+        };
+        Ok(self.ask_list(call, parts, read).await?.into_iter().collect())
+    }
+
+    /// Sets (`Some`) and resets (`None`) single configs of topics and leaves all others; the result of each topic.
+    pub async fn alter_topic_configs(&self, edits: &[ConfigEdit<'_>]) -> Reply<HashMap<String, Reply<()>>> {
+        let call = native_edits(edits)?.given_to(sys::rd_kafka_IncrementalAlterConfigs);
+        let parts = (
+            sys::rd_kafka_event_IncrementalAlterConfigs_result as _,
+            sys::rd_kafka_IncrementalAlterConfigs_result_resources as _,
+        );
+        // SAFETY: name and error are parts of the resource, and the name of a code is a constant.
+        let read = |one: *const sys::rd_kafka_ConfigResource_t| unsafe {
+            let code = text(sys::rd_kafka_err2name(sys::rd_kafka_ConfigResource_error(one)));
+            let said = text(sys::rd_kafka_ConfigResource_error_string(one));
+            let done = if code == "NO_ERROR" { Ok(()) } else { Err(Trouble::named(&code, &said)) };
+            (text(sys::rd_kafka_ConfigResource_name(one)), done)
+        };
+        Ok(self.ask_list(call, parts, read).await?.into_iter().collect())
+    }
+
+    /// Asks, and reads every item of the answer. The parts are librdkafka's functions that give an event's answer and
+    /// the answer's items; `read` gets pointers to living items.
+    fn ask_list<W, X, R>(
+        &self,
+        call: impl FnOnce(*mut Rk, *mut Options, *mut RkQueue),
+        (whole, items): (unsafe extern "C" fn(*mut RkEvent) -> *const W, List<W, *const X>),
+        read: impl Fn(*const X) -> R,
+    ) -> impl Future<Output = Reply<Vec<R>>> {
+        // SAFETY: the answer and its items live as long as the event; the answer to another question is null.
+        self.ask(call, move |event| unsafe {
+            Ok(list(expected(whole(event))?, items).iter().map(|one| read(*one)).collect())
+        })
+    }
+
+    /// Hands a request to librdkafka, which answers it in any case, if only by a time-out, and reads the answer.
+    fn ask<T>(
+        &self,
+        call: impl FnOnce(*mut Rk, *mut Options, *mut RkQueue),
+        read: impl FnOnce(*mut RkEvent) -> Reply<T>,
+    ) -> impl Future<Output = Reply<T>> {
+        let ticket = self.poller.ticket();
+        let client = self.client.inner().native_ptr();
+        let limit = c_int::try_from(PATIENCE.as_millis()).unwrap_or(c_int::MAX);
+        // SAFETY: client and queue live. The options live until they are destroyed below; librdkafka copies them in
+        // the call. The opaque is a number that is never followed as a pointer.
+        unsafe {
+            let options = sys::rd_kafka_AdminOptions_new(client, sys::rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_ANY);
+            sys::rd_kafka_AdminOptions_set_request_timeout(options, limit, ptr::null_mut(), 0);
+            sys::rd_kafka_AdminOptions_set_opaque(options, ptr::without_provenance_mut::<c_void>(ticket.number));
+            call(client, options, self.queue.ptr());
+            sys::rd_kafka_AdminOptions_destroy(options);
+        }
+        let link = self.client.inner().context().clone();
+        async move {
+            let event = ticket.wait(&link).await?;
+            event.check(&link)?;
+            read(event.ptr())
+        }
+    }
+}
+
+/// What comes out of the queue.
+pub enum Notice {
+    /// An error of a connection.
+    Error(KafkaError, String),
+    /// A line for a log, already freed.
+    Log,
+    /// The answer to the request of this number.
+    Answer(usize, Event),
+}
+
+/// A queue of the client.
+pub struct Queue(NonNull<RkQueue>);
+
+// SAFETY: librdkafka's queues may be used from any thread, and by several at once.
+unsafe impl Send for Queue {}
+// SAFETY: as above.
+unsafe impl Sync for Queue {}
+
+impl Queue {
+    fn ptr(&self) -> *mut RkQueue {
+        self.0.as_ptr()
+    }
+
+    /// Waits a moment for what comes next.
+    pub fn poll(&self, patience: Duration) -> Option<Notice> {
+        let patience = c_int::try_from(patience.as_millis()).unwrap_or(c_int::MAX);
+        // SAFETY: the queue lives, and a polled event is ours. The opaque of an answer is the number of its request.
+        unsafe {
+            let event = Event(NonNull::new(sys::rd_kafka_queue_poll(self.ptr(), patience))?);
+            Some(match sys::rd_kafka_event_type(event.ptr()) {
+                sys::RD_KAFKA_EVENT_ERROR => {
+                    let error = KafkaError::Global(sys::rd_kafka_event_error(event.ptr()).into());
+                    Notice::Error(error, text(sys::rd_kafka_event_error_string(event.ptr())))
+                }
+                sys::RD_KAFKA_EVENT_LOG => Notice::Log,
+                _ => Notice::Answer(sys::rd_kafka_event_opaque(event.ptr()).addr(), event),
+            })
+        }
+    }
+}
+
+impl Drop for Queue {
+    fn drop(&mut self) {
+        // SAFETY: made by rd_kafka_queue_new, and destroyed once. What still lies in it is freed with it.
+        unsafe { sys::rd_kafka_queue_destroy(self.ptr()) }
+    }
+}
+
+/// An answer, until it is dropped.
+pub struct Event(NonNull<RkEvent>);
+
+// SAFETY: an event belongs to whoever polled it, and is bound to no thread.
+unsafe impl Send for Event {}
+
+impl Event {
+    fn ptr(&self) -> *mut RkEvent {
+        self.0.as_ptr()
+    }
+
+    /// Whether the whole request failed. A time-out takes its reason from the last error of a connection.
+    fn check(&self, link: &Link) -> Reply<()> {
+        // SAFETY: the event lives, and the name of a code is a constant.
+        let (name, said) = unsafe {
+            let code = sys::rd_kafka_event_error(self.ptr());
+            (text(sys::rd_kafka_err2name(code)), text(sys::rd_kafka_event_error_string(self.ptr())))
+        };
+        if name == "NO_ERROR" {
+            return Ok(());
+        }
+        let mut trouble = Trouble::named(&name, &said);
+        if let (Cause::TimedOut, Some(last)) = (trouble.cause, link.last()) {
+            trouble.message = format!("{} ({})", trouble.message, last.message);
+        }
+        Err(trouble)
+    }
+}
+
+impl Drop for Event {
+    fn drop(&mut self) {
+        // SAFETY: polled once, destroyed once.
+        unsafe { sys::rd_kafka_event_destroy(self.ptr()) }
+    }
+}
+
+/// Native objects that are destroyed with the list.
+struct Natives<T>(Vec<*mut T>, unsafe extern "C" fn(*mut T));
+
+impl<T> Natives<T> {
+    /// Hands the whole list to an admin call; librdkafka copies it.
+    fn given_to(
+        mut self,
+        call: unsafe extern "C" fn(*mut Rk, *mut *mut T, usize, *const Options, *mut RkQueue),
+    ) -> impl FnOnce(*mut Rk, *mut Options, *mut RkQueue) {
+        // SAFETY: `ask` gives a client, options and a queue that live, and the list outlives the call.
+        move |client, options, queue| unsafe { call(client, self.0.as_mut_ptr(), self.0.len(), options, queue) }
+    }
+}
+
+impl<T> Drop for Natives<T> {
+    fn drop(&mut self) {
+        for native in self.0.drain(..) {
+            // SAFETY: each was made by librdkafka for this list, and is destroyed once by its own function.
+            unsafe { (self.1)(native) }
+        }
+    }
+}
+
+fn any_acl_of(principal: Option<&str>) -> Reply<*mut sys::rd_kafka_AclBinding_t> {
+    let principal = principal.map(c_string).transpose()?;
+    let principal = principal.as_ref().map_or(ptr::null(), |principal| principal.as_ptr());
+    let (resource, pattern, operation, permission) = ANY;
+    let (none, any) = (ptr::null_mut(), ptr::null());
+    // SAFETY: null stands for any; the text outlives the call, and librdkafka copies it.
+    let filter = unsafe {
+        sys::rd_kafka_AclBindingFilter_new(resource, any, pattern, principal, any, operation, permission, none, 0)
+    };
+    made(filter)
+}
+
+fn bindings(acls: &[OwnedBinding]) -> Reply<Natives<sys::rd_kafka_AclBinding_t>> {
+    let mut natives = Natives(Vec::with_capacity(acls.len()), sys::rd_kafka_AclBinding_destroy);
+    for OwnedBinding { principal, binding } in acls {
+        let unknown = || Trouble::new(Cause::Invalid, format!("the ACL {binding} has a word that is not known"));
+        let resource = RESOURCES.iter().find(|(name, _)| *name == binding.resource).ok_or_else(unknown)?.1;
+        let operation = OPERATIONS.iter().find(|(name, _)| *name == binding.operation).ok_or_else(unknown)?.1;
+        let (name, principal, host) = (c_string(&binding.name)?, c_string(principal)?, c_string(&binding.host)?);
+        let (pattern, permission) = (pattern(binding.prefixed), permission(binding.allow));
+        let (none, name, principal, host) = (ptr::null_mut(), name.as_ptr(), principal.as_ptr(), host.as_ptr());
+        // SAFETY: the texts outlive the call, and librdkafka copies them.
+        let native = unsafe {
+            sys::rd_kafka_AclBinding_new(resource, name, pattern, principal, host, operation, permission, none, 0)
+        };
+        natives.0.push(made(native)?);
+    }
+    Ok(natives)
+}
+
+fn read_topic(topic: *const sys::rd_kafka_TopicDescription_t) -> (String, Reply<TopicFound>) {
+    // SAFETY: `ask_list` gives pointers to living items, and what is read is a part of the item.
+    unsafe {
+        let found = item(sys::rd_kafka_TopicDescription_error(topic)).map(|()| {
+            let partitions = list(topic, sys::rd_kafka_TopicDescription_partitions);
+            let replicas = partitions.iter().map(|one| list(*one, sys::rd_kafka_TopicPartitionInfo_replicas).len());
+            TopicFound { replication: replicas.max().unwrap_or_default(), partitions: partitions.len() }
+        });
+        (text(sys::rd_kafka_TopicDescription_name(topic)), found)
+    }
+}
+
+fn read_binding(acl: *const sys::rd_kafka_AclBinding_t) -> OwnedBinding {
+    // SAFETY: as in `read_topic`.
+    unsafe {
+        let resource = sys::rd_kafka_AclBinding_restype(acl);
+        let kind = sys::rd_kafka_AclBinding_resource_pattern_type(acl);
+        let verdict = sys::rd_kafka_AclBinding_permission_type(acl);
+        let resource = RESOURCES.iter().find(|(_, native)| *native == resource).map_or(UNKNOWN, |(name, _)| name);
+        OwnedBinding {
+            principal: text(sys::rd_kafka_AclBinding_principal(acl)),
+            binding: Binding {
+                resource: resource.to_owned(),
+                name: text(sys::rd_kafka_AclBinding_name(acl)),
+                prefixed: kind == pattern(true),
+                operation: operation_name(sys::rd_kafka_AclBinding_operation(acl)).to_owned(),
+                allow: verdict == permission(true),
+                host: text(sys::rd_kafka_AclBinding_host(acl)),
+            },
+        }
+    }
+}
+
+fn read_user(user: *const sys::rd_kafka_UserScramCredentialsDescription_t) -> Reply<Option<ScramUser>> {
+    // SAFETY: as in `read_topic`; a credential is only asked for below their count.
+    unsafe {
+        match item(sys::rd_kafka_UserScramCredentialsDescription_error(user)) {
+            Ok(()) => {}
+            Err(trouble) if trouble.cause == Cause::Absent => return Ok(None),
+            Err(trouble) => return Err(trouble),
+        }
+        let count = sys::rd_kafka_UserScramCredentialsDescription_scramcredentialinfo_count(user);
+        let credentials = (0..count).filter_map(|index| {
+            let one = sys::rd_kafka_UserScramCredentialsDescription_scramcredentialinfo(user, index);
+            let mechanism = mechanism_name(sys::rd_kafka_ScramCredentialInfo_mechanism(one))?;
+            let iterations = u32::try_from(sys::rd_kafka_ScramCredentialInfo_iterations(one)).unwrap_or_default();
+            Some((mechanism.to_owned(), iterations))
+        });
+        let credentials = credentials.collect();
+        Ok(Some(ScramUser { name: text(sys::rd_kafka_UserScramCredentialsDescription_user(user)), credentials }))
+    }
+}
+
+fn native_alterations(all: &[Alteration<'_>]) -> Reply<Natives<sys::rd_kafka_UserScramCredentialAlteration_t>> {
+    let mut natives = Natives(Vec::with_capacity(all.len()), sys::rd_kafka_UserScramCredentialAlteration_destroy);
+    for alteration in all {
+        let user = c_string(alteration.user)?;
+        let mechanism = MECHANISMS.iter().find(|(name, _)| *name == alteration.mechanism);
+        let unknown = || Trouble::new(Cause::Invalid, format!("{} is no SCRAM mechanism", alteration.mechanism));
+        let mechanism = mechanism.ok_or_else(unknown)?.1;
+        let native = match alteration.change {
+            Change::Set { iterations, password } => {
+                let (password, length) = (password.expose().as_ptr(), password.expose().len());
+                let (iterations, salt) = (i32::try_from(iterations).unwrap_or(i32::MAX), ptr::null());
+                // SAFETY: name and password outlive the call; librdkafka copies them, and makes a salt if there is none.
+                unsafe {
+                    sys::rd_kafka_UserScramCredentialUpsertion_new(
+                        user.as_ptr(),
+                        mechanism,
+                        iterations,
+                        password,
+                        length,
+                        salt,
+                        0,
+                    )
+                }
+            }
+            // SAFETY: the name outlives the call, and librdkafka copies it.
+            Change::Remove => unsafe { sys::rd_kafka_UserScramCredentialDeletion_new(user.as_ptr(), mechanism) },
+        };
+        natives.0.push(made(native)?);
+    }
+    Ok(natives)
+}
+
+fn native_edits(all: &[ConfigEdit<'_>]) -> Reply<Natives<sys::rd_kafka_ConfigResource_t>> {
+    let mut natives = Natives(Vec::with_capacity(all.len()), sys::rd_kafka_ConfigResource_destroy);
+    let kind = sys::rd_kafka_ResourceType_t::RD_KAFKA_RESOURCE_TOPIC;
+    for edit in all {
+        let topic = c_string(edit.topic)?;
+        // SAFETY: the name outlives the call, and librdkafka copies it.
+        let resource = made(unsafe { sys::rd_kafka_ConfigResource_new(kind, topic.as_ptr()) })?;
+        natives.0.push(resource);
+        for (key, value) in &edit.values {
+            let (key, value) = (c_string(key)?, value.map(c_string).transpose()?);
+            let operation = edit_operation(value.is_some());
+            let value = value.as_ref().map_or(ptr::null(), |value| value.as_ptr());
+            // SAFETY: the resource lives, and librdkafka copies the texts. An error object is ours, and is freed.
+            unsafe {
+                let refused =
+                    sys::rd_kafka_ConfigResource_add_incremental_config(resource, key.as_ptr(), operation, value);
+                let said = item(refused);
+                sys::rd_kafka_error_destroy(refused);
+                said?;
+            }
+        }
+    }
+    Ok(natives)
+}
+
+/// # Safety
+/// `error` must be null or point to a living error.
+unsafe fn item(error: *const sys::rd_kafka_error_t) -> Reply<()> {
+    if error.is_null() {
+        return Ok(());
+    }
+    // SAFETY: as the caller vouches.
+    let (name, said) = unsafe { (text(sys::rd_kafka_error_name(error)), text(sys::rd_kafka_error_string(error))) };
+    if name == "NO_ERROR" { Ok(()) } else { Err(Trouble::named(&name, &said)) }
+}
+
+/// # Safety
+/// `pointer` must be null or point to a text that ends with a zero byte.
+unsafe fn text(pointer: *const c_char) -> String {
+    if pointer.is_null() {
+        return String::new();
+    }
+    // SAFETY: as the caller vouches.
+    unsafe { CStr::from_ptr(pointer) }.to_string_lossy().into_owned()
+}
+
+/// A list inside an answer, by the function that gives its start and its length.
+///
+/// # Safety
+/// `whole` must be what `get` asks for, and outlive `'a`.
+unsafe fn list<'a, W, T>(whole: *const W, get: List<W, T>) -> &'a [T] {
+    let mut count = 0;
+    // SAFETY: as the caller vouches; librdkafka gives a pointer to as many values as it says.
+    unsafe {
+        let first = get(whole, &raw mut count);
+        if first.is_null() { &[] } else { std::slice::from_raw_parts(first, count) }
+    }
+}
+
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+fn raise_stack() {
+    unsafe extern "C" {
+        fn pthread_setattr_default_np(attributes: *const libc::pthread_attr_t) -> c_int;
+    }
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let mut attributes = std::mem::MaybeUninit::<libc::pthread_attr_t>::uninit();
+        // SAFETY: the attributes are initialised first and destroyed last. If it fails, the default stays.
+        unsafe {
+            if libc::pthread_attr_init(attributes.as_mut_ptr()) == 0 {
+                libc::pthread_attr_setstacksize(attributes.as_mut_ptr(), STACK);
+                pthread_setattr_default_np(attributes.as_ptr());
+                libc::pthread_attr_destroy(attributes.as_mut_ptr());
+            }
+        }
+    });
+}

@@ -1,0 +1,66 @@
+//! What goes into admin calls and comes out of them, in safe types.
+
+use super::model::Binding;
+use crate::core::secret::Secret;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// A cluster.
+#[derive(Clone, Debug)]
+pub struct Cluster {
+    pub id: Option<String>,
+    pub brokers: usize,
+    /// What the principal may do to the cluster (describe, alter, ...); empty if the broker does not say.
+    pub allowed: BTreeSet<&'static str>,
+}
+
+/// A topic's shape.
+#[derive(Clone, Copy, Debug)]
+pub struct TopicFound {
+    pub partitions: usize,
+    pub replication: usize,
+}
+
+/// An ACL and whose it is (`User:mail-agent`).
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct OwnedBinding {
+    pub principal: String,
+    pub binding: Binding,
+}
+
+impl OwnedBinding {
+    /// Whether each of its words is known; one that is not must never be deleted.
+    pub fn is_known(&self) -> bool {
+        self.binding.resource != UNKNOWN && self.binding.operation != UNKNOWN
+    }
+}
+
+/// What a resource type or an operation is called that this version does not know.
+pub const UNKNOWN: &str = "unknown";
+
+/// A SCRAM user: iterations by mechanism (`SCRAM-SHA-512`).
+#[derive(Clone, Debug)]
+pub struct ScramUser {
+    pub name: String,
+    pub credentials: BTreeMap<String, u32>,
+}
+
+/// A change to one credential of a user.
+#[derive(Clone, Copy, Debug)]
+pub struct Alteration<'a> {
+    pub user: &'a str,
+    pub mechanism: &'a str,
+    pub change: Change<'a>,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub enum Change<'a> {
+    Set { iterations: u32, password: &'a Secret },
+    Remove,
+}
+
+/// Configs of a topic to set (`Some`) and to reset (`None`).
+#[derive(Clone, Debug)]
+pub struct ConfigEdit<'a> {
+    pub topic: &'a str,
+    pub values: BTreeMap<&'a str, Option<&'a str>>,
+}

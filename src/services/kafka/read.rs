@@ -1,0 +1,134 @@
+//! Reading resources in few calls. What cannot be read is an error; what is left out does not exist.
+
+use super::admin::Admin;
+use super::model::{Acl, Binding, Topic, User};
+use super::native::{ScramUser, TopicFound};
+use super::trouble::{Cause, Trouble};
+use crate::error::{Diagnostic, Result};
+use rdkafka::admin::{ConfigResource, ConfigSource, OwnedResourceSpecifier, ResourceSpecifier};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Topics in one DescribeConfigs: 5,000 of them answer with 22 MB.
+const CONFIG_BATCH: usize = 1000;
+/// Principals that are asked for one by one; for more, all ACLs are read at once.
+const FEW: usize = 4;
+
+/// ACLs by principal, without the `User:` in front.
+#[derive(Debug, Default)]
+pub struct Acls {
+    pub by_principal: BTreeMap<String, Acl>,
+    /// ACLs of these principals that have words unknown to us, and are left alone: how many.
+    pub strange: BTreeMap<String, usize>,
+}
+
+/// Reads with one client.
+pub struct Reader<'a> {
+    pub admin: &'a Admin,
+    pub endpoint: &'a str,
+}
+
+impl Reader<'_> {
+    fn failed(&self, object: &str, call: &str, needs: &str) -> impl Fn(Trouble) -> Diagnostic {
+        move |trouble| trouble.tell(self.endpoint, object, call, needs)
+    }
+
+    /// Named topics with all overrides.
+    pub async fn topics(&self, names: &BTreeSet<&str>) -> Result<BTreeMap<String, Topic>> {
+        let mut topics = BTreeMap::new();
+        for (name, found) in self.shapes(names).await? {
+            let partitions = i32::try_from(found.partitions).ok();
+            let replication = i32::try_from(found.replication).ok();
+            topics.insert(name.clone(), Topic { name, partitions, replication, config: BTreeMap::new() });
+        }
+        let existing: Vec<String> = topics.keys().cloned().collect();
+        for batch in existing.chunks(CONFIG_BATCH) {
+            let asked: Vec<ResourceSpecifier<'_>> = batch.iter().map(|name| ResourceSpecifier::Topic(name)).collect();
+            let call = self.admin.client().describe_configs(&asked, &Admin::options());
+            let needs = "DescribeConfigs on Topic *";
+            let read = self.admin.safe(call).await.map_err(self.failed("", "DescribeConfigs", needs))?;
+            for resource in read.into_iter().flatten() {
+                let OwnedResourceSpecifier::Topic(name) = &resource.specifier else { continue };
+                // Every topic has configs. The safe binding drops the error of a single topic and leaves none.
+                if resource.entries.is_empty() {
+                    let denied = Trouble::new(Cause::Authorization, "its configs cannot be read");
+                    return Err(self.failed(name, "DescribeConfigs", needs)(denied));
+                }
+                if let Some(topic) = topics.get_mut(name.as_str()) {
+                    topic.config = overrides(resource);
+                }
+            }
+        }
+        Ok(topics)
+    }
+
+    /// Partitions and replicas of the named topics that exist.
+    pub async fn shapes(&self, names: &BTreeSet<&str>) -> Result<Vec<(String, TopicFound)>> {
+        if names.is_empty() {
+            return Ok(Vec::new());
+        }
+        let names: Vec<&str> = names.iter().copied().collect();
+        let needs = "Describe on Topic *";
+        let read = self.admin.describe_topics(&names).await.map_err(self.failed("", "DescribeTopics", needs))?;
+        let mut found = Vec::new();
+        for (name, topic) in read {
+            match topic {
+                Ok(topic) => found.push((name, topic)),
+                Err(trouble) if trouble.cause == Cause::Absent => {}
+                Err(trouble) => return Err(self.failed(&name, "DescribeTopics", needs)(trouble)),
+            }
+        }
+        Ok(found)
+    }
+
+    /// The ACLs of named principals; `None` if the broker has no authorizer.
+    pub async fn acls(&self, principals: &BTreeSet<&str>) -> Result<Option<Acls>> {
+        let mut all = Vec::new();
+        let filters: Vec<Option<String>> = if principals.len() <= FEW {
+            principals.iter().map(|name| Some(format!("User:{name}"))).collect()
+        } else {
+            vec![None]
+        };
+        for filter in filters {
+            match self.admin.describe_acls(filter.as_deref()).await {
+                Ok(found) => all.extend(found),
+                Err(trouble) if trouble.cause == Cause::SecurityDisabled => return Ok(None),
+                Err(trouble) => return Err(self.failed("", "DescribeAcls", "Describe on Cluster")(trouble)),
+            }
+        }
+        let mut acls = Acls::default();
+        for owned in all {
+            let Some(name) = owned.principal.strip_prefix("User:").filter(|name| principals.contains(name)) else {
+                continue;
+            };
+            if owned.is_known() {
+                let empty = || Acl { principal: name.to_owned(), bindings: BTreeSet::<Binding>::new() };
+                acls.by_principal.entry(name.to_owned()).or_insert_with(empty).bindings.insert(owned.binding);
+            } else {
+                *acls.strange.entry(name.to_owned()).or_default() += 1;
+            }
+        }
+        Ok(Some(acls))
+    }
+
+    /// The SCRAM users of these names that exist.
+    pub async fn users(&self, names: &BTreeSet<&str>) -> Result<Vec<ScramUser>> {
+        if names.is_empty() {
+            return Ok(Vec::new());
+        }
+        let names: Vec<&str> = names.iter().copied().collect();
+        let read = self.admin.describe_users(&names).await;
+        read.map_err(self.failed("", "DescribeUserScramCredentials", "Describe on Cluster"))
+    }
+}
+
+/// One credential of a user: that of the wanted mechanism if there is one, else the first.
+pub fn user_model(user: &ScramUser, wanted: Option<&str>) -> Option<User> {
+    let by_wish = wanted.and_then(|mechanism| user.credentials.get_key_value(mechanism));
+    let (mechanism, iterations) = by_wish.or_else(|| user.credentials.first_key_value())?;
+    Some(User { name: user.name.clone(), mechanism: mechanism.clone(), iterations: *iterations, generated: None })
+}
+
+fn overrides(resource: ConfigResource) -> BTreeMap<String, String> {
+    let own = resource.entries.into_iter().filter(|entry| entry.source == ConfigSource::DynamicTopic);
+    own.filter_map(|entry| Some((entry.name, entry.value?))).collect()
+}

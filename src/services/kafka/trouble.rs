@@ -1,0 +1,173 @@
+//! What can go wrong with Kafka, and how it is told to people.
+
+use crate::error::{Diagnostic, Kind};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+
+/// Sorts of failure that are answered differently.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cause {
+    /// No broker can be reached, or TLS fails.
+    Unreachable,
+    /// The sign-in is refused.
+    Authentication,
+    /// The principal lacks an ACL.
+    Authorization,
+    /// The broker has no authorizer.
+    SecurityDisabled,
+    TimedOut,
+    /// A moment later it may work: an election, a controller that moved.
+    Transient,
+    /// The object does not exist.
+    Absent,
+    /// The object exists already.
+    Exists,
+    Policy,
+    /// The broker understands the request and refuses what it says.
+    Invalid,
+    Other,
+}
+
+/// A failed request, or a failed item of one. The message never has a secret in it.
+#[derive(Clone, Debug)]
+pub struct Trouble {
+    pub cause: Cause,
+    pub message: String,
+}
+
+impl Trouble {
+    pub fn new(cause: Cause, message: impl Into<String>) -> Self {
+        Self { cause, message: message.into() }
+    }
+
+    /// From librdkafka's name of the error (`TOPIC_ALREADY_EXISTS`, `_TIMED_OUT`) and its text.
+    pub fn named(name: &str, text: &str) -> Self {
+        let text = if text.is_empty() { name } else { text };
+        Self::new(cause_of(name), text)
+    }
+
+    pub fn code(code: RDKafkaErrorCode) -> Self {
+        Self::new(cause_of(&format!("{code:?}")), CodeText(code).to_string())
+    }
+
+    /// Whether trying again may help.
+    pub fn passes(&self) -> bool {
+        match self.cause {
+            Cause::Unreachable | Cause::TimedOut | Cause::Transient => true,
+            Cause::Authentication
+            | Cause::Authorization
+            | Cause::SecurityDisabled
+            | Cause::Absent
+            | Cause::Exists
+            | Cause::Policy
+            | Cause::Invalid
+            | Cause::Other => false,
+        }
+    }
+
+    /// Whether the client must be made anew before anything is asked again.
+    pub fn breaks_client(&self) -> bool {
+        matches!(self.cause, Cause::Unreachable | Cause::Authentication)
+    }
+
+    /// For people: what failed, on what, while what, and what to do.
+    pub fn tell(&self, endpoint: &str, object: &str, call: &str, needs: &str) -> Diagnostic {
+        let (message, hint) = match self.cause {
+            Cause::Unreachable => (
+                format!("{endpoint} cannot be reached: {}", self.message),
+                Some("is it running, and are kafka.brokers and kafka.tls right?".to_owned()),
+            ),
+            Cause::Authentication => (
+                format!("{endpoint} refuses the sign-in: {}", self.message),
+                Some("check kafka.user, kafka.mechanism and NORNPLAN_KAFKA_PASSWORD".to_owned()),
+            ),
+            Cause::Authorization => (
+                format!("the user that nornplan signs in with may not do this: {}", self.message),
+                Some(format!("add an ACL for it: allow {needs}; or make it one of super.users")),
+            ),
+            Cause::SecurityDisabled => (
+                "the broker has no authorizer, so it keeps no ACLs".to_owned(),
+                Some(
+                    "set authorizer.class.name on every broker and controller (Redpanda: kafka_enable_authorization)"
+                        .to_owned(),
+                ),
+            ),
+            Cause::TimedOut => (
+                format!("{endpoint} did not answer in time: {}", self.message),
+                Some("is every address in the brokers' advertised.listeners reachable from here?".to_owned()),
+            ),
+            Cause::Exists => (self.message.clone(), Some("somebody else made it meanwhile: plan again".to_owned())),
+            Cause::Absent => (self.message.clone(), Some("somebody else removed it meanwhile: plan again".to_owned())),
+            Cause::Policy => (
+                format!("the broker's policy refuses it: {}", self.message),
+                Some("see create.topic.policy.class.name and alter.config.policy.class.name on the broker".to_owned()),
+            ),
+            Cause::Transient | Cause::Invalid | Cause::Other => (self.message.clone(), None),
+        };
+        let told = Diagnostic::new(Kind::Service, message).on("kafka", object, call);
+        match hint {
+            Some(hint) => told.hint(hint),
+            None => told,
+        }
+    }
+}
+
+impl From<KafkaError> for Trouble {
+    fn from(error: KafkaError) -> Self {
+        match error.rdkafka_error_code() {
+            Some(code) => Self::code(code),
+            None => Self::new(Cause::Other, error.to_string()),
+        }
+    }
+}
+
+/// Prints a code as librdkafka's text alone ("Broker: Topic already exists").
+struct CodeText(RDKafkaErrorCode);
+
+impl std::fmt::Display for CodeText {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let whole = self.0.to_string();
+        let text = whole.split_once('(').map_or(whole.as_str(), |(_, text)| text.trim_end_matches(')'));
+        f.write_str(text)
+    }
+}
+
+/// Knows both spellings: of librdkafka, and of the enum of its binding.
+fn cause_of(name: &str) -> Cause {
+    let plain: String =
+        name.chars().filter(char::is_ascii_alphanumeric).map(|letter| letter.to_ascii_lowercase()).collect();
+    match plain.as_str() {
+        "transport" | "brokertransportfailure" | "resolve" | "allbrokersdown" | "ssl" => Cause::Unreachable,
+        "authentication" | "saslauthenticationfailed" | "unsupportedsaslmechanism" | "illegalsaslstate" => {
+            Cause::Authentication
+        }
+        "topicauthorizationfailed"
+        | "groupauthorizationfailed"
+        | "clusterauthorizationfailed"
+        | "transactionalidauthorizationfailed" => Cause::Authorization,
+        "securitydisabled" => Cause::SecurityDisabled,
+        "timedout" | "timedoutqueue" | "operationtimedout" | "msgtimedout" | "requesttimedout" => Cause::TimedOut,
+        "leadernotavailable"
+        | "notleaderforpartition"
+        | "notcontroller"
+        | "brokernotavailable"
+        | "networkexception"
+        | "coordinatornotavailable"
+        | "coordinatorloadinprogress"
+        | "throttlingquotaexceeded"
+        | "reassignmentinprogress"
+        | "preferredleadernotavailable" => Cause::Transient,
+        "unknowntopicorpart" | "unknowntopicorpartition" | "unknowntopic" | "resourcenotfound" => Cause::Absent,
+        "topicalreadyexists" => Cause::Exists,
+        "policyviolation" => Cause::Policy,
+        "invalidreplicationfactor"
+        | "invalidpartitions"
+        | "invalidconfig"
+        | "invalidrequest"
+        | "invalidtopic"
+        | "invalidtopicexception"
+        | "topicexception"
+        | "unacceptablecredential"
+        | "topicdeletiondisabled" => Cause::Invalid,
+        _ => Cause::Other,
+    }
+}
