@@ -98,8 +98,8 @@ kafka_read_until() {
 headline 'nornplan plan: what the infraspecs in specs/ declare, and the services do not have yet'
 "$nornplan" plan
 
-headline 'nornplan apply --auto-approve'
-"$nornplan" apply --auto-approve
+headline 'nornplan apply: one step takes something away from a living database, so it is held until somebody allows it'
+"$nornplan" apply --auto-approve --allow-interrupt postgres.database.norn_db
 
 headline 'nornplan plan: everything is as declared now'
 "$nornplan" plan | tee "$private/plan"
@@ -132,7 +132,7 @@ cat <<END
   . ${INFRA_DIR#"$PWD"/}/env                        for the commands below
   $nornplan doctor         each service, and whether it isolates
   $nornplan drift          then change something by hand (make db-shell), and again
-  $nornplan audit          sign in as each app and try to cross
+  $nornplan rotate shop    new passwords, published
   edit specs/, then $nornplan plan
   make infra-stop                         the data stays; make infra-wipe removes it
 END

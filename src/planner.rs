@@ -11,6 +11,7 @@ use crate::core::step::{Action, Part, StepId};
 use crate::error::{Diagnostic, Kind, Result};
 use crate::scope::Scope;
 use crate::secrets::model::SECRET;
+use crate::secrets::password::placeholder;
 use crate::services::{self, CredentialStatus, DiffInput, Model, Observation, Op, Plan, ServiceId, Step};
 use crate::spec::model::Specs;
 use crate::state::Document;
@@ -143,13 +144,13 @@ fn leave_out_unknown_passwords(
     observed: &BTreeMap<ServiceId, Observation>,
     credentials: &BTreeMap<AppName, BTreeSet<StepId>>,
 ) {
-    let mut unknown: BTreeMap<AppName, BTreeSet<&'static str>> = BTreeMap::new();
+    let mut unknown: BTreeMap<AppName, BTreeSet<&str>> = BTreeMap::new();
     for (address, one) in wanted.iter().filter(|(_, one)| one.model.generates_password()) {
         let Some(id) = ServiceId::of(address) else { continue };
         let status = observed.get(&id).and_then(|seen| seen.resources.get(address)).and_then(|seen| seen.credential);
         let is_set = credentials.get(&one.app).is_some_and(|steps| steps.iter().any(|step| step.address == *address));
         if status == Some(CredentialStatus::Absent) && !is_set {
-            unknown.entry(one.app.clone()).or_default().insert(placeholder(id));
+            unknown.entry(one.app.clone()).or_default().extend(placeholder(id));
         }
     }
     for one in wanted.values_mut() {
@@ -158,16 +159,6 @@ fn leave_out_unknown_passwords(
         }
     }
     wanted.retain(|_, one| !matches!(&one.model, Model::Secret(secret) if secret.values.is_empty()));
-}
-
-/// How a published value names the password of a service.
-fn placeholder(id: ServiceId) -> &'static str {
-    match id {
-        ServiceId::Postgres => "{pg.password}",
-        ServiceId::Valkey => "{kv.password}",
-        ServiceId::Kafka => "{kafka.password}",
-        ServiceId::Secrets => "{}",
-    }
 }
 
 /// Adds the edges that no service can know: staging before setting, a change before a new password of the same login,
@@ -179,7 +170,7 @@ fn connect(steps: &mut [Step]) {
         destroyed.entry(step.app.clone()).or_default().insert(step.id());
     }
     for step in steps.iter_mut() {
-        if step.sets_credential {
+        if step.sets_credential && step.address.kind != SECRET {
             let secret = crate::secrets::model::secret_address(step.app.as_str());
             step.needs.insert(StepId { address: secret, part: Part::Stage });
         }

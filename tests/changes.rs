@@ -157,7 +157,14 @@ fn a_topics_config_that_was_changed_by_hand() {
 fn acls_that_were_deleted_by_hand() {
     let workspace = applied();
     drifts(&workspace, "kafka.acl.@a", "bindings", |prefix| {
-        use nornplan::services::kafka::testing::delete_acls_of;
-        servers::block_on(delete_acls_of(&servers::kafka_admin(), &format!("User:{prefix}a")));
+        use nornplan::services::kafka::admin::Admin;
+        servers::block_on(async {
+            let admin = Admin::new(&servers::kafka_admin()).expect("an admin");
+            let acls = admin.describe_acls(Some(&format!("User:{prefix}a"))).await.expect("ACLs");
+            assert!(acls.len() > 1);
+            for deleted in admin.delete_acls(&acls[..1]).await.expect("deleted") {
+                deleted.expect("deleted");
+            }
+        });
     });
 }

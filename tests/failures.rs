@@ -34,9 +34,9 @@ fn postgres_alone_needs_no_other_service() {
 #[test]
 fn a_service_that_cannot_be_read_makes_the_plan_incomplete_and_nothing_is_applied() {
     let stops = [
-        ("NORNPLAN_POSTGRES_PORT", closed_port(), "PostgreSQL"),
-        ("NORNPLAN_VALKEY_PORT", closed_port(), "Valkey"),
-        ("NORNPLAN_KAFKA_BROKERS", format!("127.0.0.1:{}", closed_port()), "Kafka"),
+        ("NORNPLAN_POSTGRES_PORT", closed_port(), "postgres: "),
+        ("NORNPLAN_VALKEY_PORT", closed_port(), "valkey: "),
+        ("NORNPLAN_KAFKA_BROKERS", format!("127.0.0.1:{}", closed_port()), "kafka: "),
     ];
     for (variable, value, name) in stops {
         let mut workspace = Workspace::new();
@@ -60,9 +60,9 @@ fn a_service_that_cannot_be_read_makes_the_plan_incomplete_and_nothing_is_applie
 fn a_wrong_password_is_said_at_once_and_not_shown() {
     let canary = "canary-Xq7-wrong-password";
     for (variable, name) in [
-        ("NORNPLAN_POSTGRES_PASSWORD", "PostgreSQL"),
-        ("NORNPLAN_VALKEY_PASSWORD", "Valkey"),
-        ("NORNPLAN_KAFKA_PASSWORD", "Kafka"),
+        ("NORNPLAN_POSTGRES_PASSWORD", "postgres: "),
+        ("NORNPLAN_VALKEY_PASSWORD", "valkey: "),
+        ("NORNPLAN_KAFKA_PASSWORD", "kafka: "),
     ] {
         let mut workspace = Workspace::new();
         workspace.spec("a", ALL);

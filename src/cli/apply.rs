@@ -75,7 +75,7 @@ pub struct Run<'a> {
 pub async fn converge(workspace: &Workspace, run: &Run<'_>) -> super::Outcome {
     run.write.check()?;
     let interrupts = Interrupts::listen()?;
-    let mut store = lock(workspace, run.write)?;
+    let mut store = lock(workspace, run.write, &interrupts).await?;
     let request = Request {
         specs: run.specs,
         scope: &run.scope,
@@ -112,9 +112,21 @@ pub async fn converge(workspace: &Workspace, run: &Run<'_>) -> super::Outcome {
     carry_out(workspace, &planned.plan, &mut store, run.write, &interrupts).await
 }
 
-fn lock(workspace: &Workspace, write: &WriteArgs) -> Result<LockedStore, Errors> {
+/// Waits for the lock on a thread of its own, so that an interrupt is heard meanwhile.
+async fn lock(workspace: &Workspace, write: &WriteArgs, interrupts: &Interrupts) -> Result<LockedStore, Errors> {
     let command: Vec<String> = std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect();
-    Ok(Store::lock(&workspace.config, write.lock_timeout.unwrap_or_default(), &command.join(" "))?)
+    let (config, timeout) = (workspace.config.clone(), write.lock_timeout.unwrap_or_default());
+    let waiting = tokio::task::spawn_blocking(move || Store::lock(&config, timeout, &command.join(" ")));
+    tokio::select! {
+        locked = waiting => match locked {
+            Ok(locked) => Ok(locked?),
+            Err(error) => Err(Diagnostic::new(Kind::State, "the lock could not be waited for").because(error).into()),
+        },
+        () = interrupts.stop.cancelled() => {
+            let signal = interrupts.heard().unwrap_or(libc::SIGINT);
+            Err(Diagnostic::new(Kind::Interrupted(signal), "interrupted; nothing was applied").into())
+        }
+    }
 }
 
 fn interrupted(interrupts: &Interrupts) -> Exit {
@@ -185,7 +197,7 @@ async fn carry_out_saved(global: &Global, file: &Path, args: &Args) -> super::Ou
     let mut plan = saved::read(file)?;
     let workspace = Workspace::open(global)?;
     let interrupts = Interrupts::listen()?;
-    let mut store = lock(&workspace, &args.write)?;
+    let mut store = lock(&workspace, &args.write, &interrupts).await?;
     let refuse = |message: String| {
         Errors::from(
             Diagnostic::new(Kind::Plan, message).in_file(file).hint("make a new one with `nornplan plan --out FILE`"),

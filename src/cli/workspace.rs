@@ -65,8 +65,7 @@ impl Workspace {
         check_scope(full, scope, document)?;
         let specs = scope.specs(full);
         let (wanted, applied) = self.ends(full, &specs, scope, document)?;
-        let has_published = document.resources.keys().any(|address| ServiceId::of(address) == Some(ServiceId::Secrets));
-        self.vault.check_lineage(&document.lineage, has_published)?;
+        self.vault.check_lineage(&document.lineage, document.has_published())?;
         let asks = observe::asks(&wanted, &applied, document, &self.vault, depth)?;
         let mut observed = BTreeMap::new();
         let mut unreadable = BTreeMap::new();

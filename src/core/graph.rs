@@ -32,7 +32,7 @@ pub fn build<M, O>(steps: &[Step<M, O>]) -> DiGraph<StepId, ()> {
 /// Sorts steps so that each comes after all that it needs, and otherwise by their identity.
 ///
 /// # Errors
-/// The steps of a cycle, if there is one.
+/// The steps of a cycle, if there is one; two steps with one identity are one, too.
 pub fn sort<M, O>(steps: Vec<Step<M, O>>) -> Result<Vec<Step<M, O>>, Cycle> {
     let graph = build(&steps);
     let mut waiting: BTreeMap<NodeIndex, usize> =
@@ -42,7 +42,13 @@ pub fn sort<M, O>(steps: Vec<Step<M, O>>) -> Result<Vec<Step<M, O>>, Cycle> {
         .filter(|(_, count)| **count == 0)
         .filter_map(|(node, _)| graph.node_weight(*node).map(|id| (id.clone(), *node)))
         .collect();
-    let mut by_id: BTreeMap<StepId, Step<M, O>> = steps.into_iter().map(|step| (step.id(), step)).collect();
+    let mut by_id: BTreeMap<StepId, Step<M, O>> = BTreeMap::new();
+    for step in steps {
+        let id = step.id();
+        if by_id.insert(id.clone(), step).is_some() {
+            return Err(Cycle(vec![id.clone(), id]));
+        }
+    }
     let mut sorted = Vec::with_capacity(by_id.len());
     while let Some((id, node)) = ready.pop_first() {
         sorted.extend(by_id.remove(&id));
@@ -58,7 +64,8 @@ pub fn sort<M, O>(steps: Vec<Step<M, O>>) -> Result<Vec<Step<M, O>>, Cycle> {
     if by_id.is_empty() {
         return Ok(sorted);
     }
-    let circle = kosaraju_scc(&graph).into_iter().find(|part| part.len() > 1).unwrap_or_default();
+    let in_circle = |part: &Vec<NodeIndex>| part.len() > 1 || part.iter().any(|node| graph.contains_edge(*node, *node));
+    let circle = kosaraju_scc(&graph).into_iter().find(in_circle).unwrap_or_default();
     Err(Cycle(circle.iter().filter_map(|node| graph.node_weight(*node).cloned()).collect()))
 }
 

@@ -2,7 +2,6 @@
 
 use super::model::{self, SECRET};
 use crate::core::address::Address;
-use crate::core::name::AppName;
 use crate::core::reconcile::{Applied, Wanted, reconcile};
 use crate::core::step::{Action, Part, Reason, Risk, StepId};
 use crate::services::{Decision, DiffInput, Model, Op, ServiceId, Step};
@@ -123,48 +122,4 @@ fn step(decision: Decision, part: Part, op: Op) -> Step {
         exclusive: None,
         hold: None,
     }
-}
-
-/// Settles what is staged and published when some logins are held: their passwords are neither staged (a staged one
-/// would explain the next run's rotation, and so pass by consent) nor waited for, if apps have one already. To be
-/// called after [`crate::core::consent::hold`].
-pub fn settle(steps: &mut Vec<Step>) {
-    let mut held: BTreeMap<AppName, BTreeSet<StepId>> = BTreeMap::new();
-    for step in steps.iter().filter(|step| step.sets_credential && !step.runs() && step.address.kind != SECRET) {
-        held.entry(step.app.clone()).or_default().insert(step.id());
-    }
-    let all_held: BTreeSet<StepId> = steps.iter().filter(|step| !step.runs()).map(Step::id).collect();
-    for step in steps.iter_mut().filter(|step| step.address.kind == SECRET) {
-        let Some(held) = held.get(&step.app) else { continue };
-        let services: BTreeSet<ServiceId> = held.iter().filter_map(|id| ServiceId::of(&id.address)).collect();
-        let published = published_in(step.before.as_ref());
-        match &mut step.op {
-            Op::Secrets(model::Op::Stage { services: staged }) => {
-                staged.retain(|name, _| !services.iter().any(|service| service.as_str() == name));
-            }
-            Op::Secrets(model::Op::Publish { proved }) => {
-                let without: BTreeSet<&ServiceId> = services.intersection(&published).collect();
-                proved.retain(|name| !without.iter().any(|service| service.as_str() == name));
-                step.needs.retain(|need| {
-                    !held.contains(need) || ServiceId::of(&need.address).is_none_or(|id| !without.contains(&id))
-                });
-                step.notes.clear();
-                if !step.needs.iter().any(|need| all_held.contains(need)) {
-                    step.hold = None;
-                }
-            }
-            Op::Secrets(model::Op::Remove) | Op::State | Op::Postgres(_) | Op::Valkey(_) | Op::Kafka(_) => {}
-        }
-    }
-    steps.retain(|step| match &step.op {
-        Op::Secrets(model::Op::Stage { services }) => !services.is_empty(),
-        Op::Secrets(model::Op::Publish { proved }) => !proved.is_empty() || !step.changes.is_empty() || !step.runs(),
-        Op::Secrets(model::Op::Remove) | Op::State | Op::Postgres(_) | Op::Valkey(_) | Op::Kafka(_) => true,
-    });
-}
-
-/// The services whose passwords apps have already.
-fn published_in(before: Option<&Model>) -> BTreeSet<ServiceId> {
-    let Some(Model::Secret(published)) = before else { return BTreeSet::new() };
-    published.values.values().flat_map(|value| super::password::services_in(value)).collect()
 }

@@ -9,7 +9,7 @@ pub mod dotenv;
 mod env_file;
 mod generate;
 pub mod model;
-mod password;
+pub mod password;
 pub mod sink;
 #[cfg(test)]
 mod tests;

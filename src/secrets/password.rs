@@ -4,7 +4,7 @@ use super::sink::Values;
 use crate::core::secret::Secret;
 use crate::services::ServiceId;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use url::Url;
 use zeroize::Zeroizing;
 
@@ -60,12 +60,6 @@ pub fn published(values: &Values, service: ServiceId) -> Option<Secret> {
 /// All passwords that are published.
 pub fn all_published(values: &Values) -> Passwords {
     ServiceId::ALL.into_iter().filter_map(|service| Some((service, published(values, service)?))).collect()
-}
-
-/// The services whose passwords a value is made of.
-pub fn services_in(template: &str) -> BTreeSet<ServiceId> {
-    let has = |service: &ServiceId| placeholder(*service).is_some_and(|name| template.contains(name));
-    ServiceId::ALL.into_iter().filter(has).collect()
 }
 
 /// Fills the passwords in. In a URL they are percent-encoded.
@@ -140,6 +134,5 @@ mod tests {
         let odd =
             values(&[("DATABASE_URL", "host=x password=y"), ("VALKEY_URL", "redis://h:1/0"), ("KAFKA_PASSWORD", "")]);
         assert!(all_published(&odd).is_empty());
-        assert_eq!(services_in("x{pg.password}{kafka.password}"), [ServiceId::Postgres, ServiceId::Kafka].into());
     }
 }

@@ -4,7 +4,7 @@ use super::model::ANOTHER_VALUE;
 use super::*;
 use crate::config::{Config, Source, load};
 use crate::core::reconcile::{Applied, Wanted};
-use crate::core::step::{Action, Hold, Part, Reason, Risk, StepId};
+use crate::core::step::{Action, Part, Reason, Risk, StepId};
 use crate::error::Place;
 use crate::services::postgres::model::{Credential, role_address};
 use crate::services::{DiffInput, kafka, valkey};
@@ -379,54 +379,4 @@ fn a_state_that_has_published_refuses_a_sink_that_is_not_its_own() {
     world.vault.check_lineage("mine", true).unwrap();
     assert!(world.vault.check_lineage("other", true).unwrap_err().to_string().contains("belongs to another state"));
     world.vault.check_lineage("other", false).unwrap();
-}
-
-/// A login's step, as far as settling looks at it.
-fn login(id: &StepId, held: bool) -> Step {
-    Step {
-        address: id.address.clone(),
-        part: id.part,
-        app: cafe(),
-        action: Action::Rotate,
-        reasons: BTreeSet::new(),
-        risks: BTreeSet::new(),
-        changes: Vec::new(),
-        notes: Vec::new(),
-        before: None,
-        op: Op::State,
-        after: None,
-        sets_credential: true,
-        needs: BTreeSet::new(),
-        exclusive: None,
-        hold: held.then_some(Hold::Interrupt),
-    }
-}
-
-#[tokio::test]
-async fn held_logins_are_neither_staged_nor_waited_for() {
-    let mut world = World::new(app());
-    let all = logins(Part::Credential);
-    let held = |steps: Vec<Step>, held: usize| {
-        let mut steps = steps;
-        let on = all[0].clone();
-        steps.extend(all.iter().enumerate().map(|(at, id)| login(id, at < held)));
-        if let Some(publish) = steps.iter_mut().find(|step| step.part == Part::Publish) {
-            publish.hold = Some(Hold::Waits { on });
-        }
-        diff::settle(&mut steps);
-        steps.retain(|step| step.address.service() == "secret");
-        steps
-    };
-    let nothing_published = held(world.plan(&all).await, 1);
-    assert_eq!(nothing_published.len(), 2);
-    assert!(nothing_published[1].hold.is_some(), "there is no password to publish");
-    let steps = world.plan(&logins(Part::Main)).await;
-    world.apply(&steps).await;
-    let one_held = held(world.plan(&all).await, 1);
-    let Op::Secrets(model::Op::Stage { services }) = &one_held[0].op else { panic!() };
-    assert_eq!(services.keys().collect::<Vec<_>>(), ["kafka", "valkey"]);
-    assert!(one_held[1].runs() && !one_held[1].needs.contains(&all[0]));
-    let Op::Secrets(model::Op::Publish { proved }) = &one_held[1].op else { panic!() };
-    assert!(!proved.contains("postgres"));
-    assert!(held(world.plan(&all).await, 3).is_empty());
 }

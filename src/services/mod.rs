@@ -369,12 +369,20 @@ pub fn desired(
     })
 }
 
-/// The steps that bring one service where the specs want it: pure, from what was read.
+/// The steps that bring one service where the specs want it: pure, from what was read. A differ sees nothing that lies
+/// on another service.
 pub fn diff(id: ServiceId, input: DiffInput<'_>) -> Vec<Step> {
+    let (wanted, applied) = (only(id, input.wanted), only(id, input.applied));
+    let input = DiffInput { wanted: &wanted, applied: &applied, ..input };
     match id {
         ServiceId::Postgres => postgres::diff::diff(input),
         ServiceId::Valkey => valkey::diff::diff(input),
         ServiceId::Kafka => kafka::diff::diff(input),
         ServiceId::Secrets => secrets::diff::diff(input),
     }
+}
+
+fn only<T: Clone>(id: ServiceId, all: &BTreeMap<Address, T>) -> BTreeMap<Address, T> {
+    let of = all.iter().filter(|(address, _)| ServiceId::of(address) == Some(id));
+    of.map(|(address, one)| (address.clone(), one.clone())).collect()
 }
