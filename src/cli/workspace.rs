@@ -76,7 +76,8 @@ impl Workspace {
                     observed.insert(id, observation);
                 }
                 Err(error) => {
-                    unreadable.insert(id, error.message.clone());
+                    let endpoint = self.services.get(&id).map(|service| service.endpoint()).unwrap_or_default();
+                    unreadable.insert(id, format!("{} at {endpoint}: {}", id.title(), error.message));
                     errors.push(error);
                 }
             }

@@ -92,7 +92,6 @@ fn variables_win_over_the_environment_over_the_file_over_defaults() {
         .load();
     assert_eq!(lists.kafka.brokers, ["x:1", "y:2"]);
     assert_eq!(lists.specs, [PathBuf::from("/home/me/one"), PathBuf::from("/d/two")]);
-    assert!(lists.postgres.lock_down);
     assert_eq!(lists.postgres.user, "u");
 }
 
