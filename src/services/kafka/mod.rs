@@ -14,6 +14,8 @@ pub mod observe;
 pub mod poller;
 pub mod read;
 pub mod safe;
+#[cfg(test)]
+mod tests;
 pub mod topics;
 pub mod trouble;
 pub mod words;
