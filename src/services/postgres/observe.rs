@@ -4,6 +4,7 @@ use super::catalog::{self, Inside, Shared, privileges};
 use super::connect::{Connector, Purpose, close};
 use super::credential;
 use super::model::{Access, Database, Grant, Role, database_address, grant_address, role_address};
+use super::orphans;
 use super::problem::{Failure, code};
 use super::scope::{Pair, Scope};
 use crate::core::address::Address;
@@ -26,6 +27,7 @@ pub async fn observe(connector: &Connector, ask: &Ask) -> Result<Observation, Fa
         scope.managed.iter().filter(|name| !ask.wanted.contains_key(&database_address(name))).cloned().collect();
 
     let mut connection = connector.admin(&connector.config.database, Purpose::Observe).await?;
+    orphans::wait(&mut connection, &scope.databases).await?;
     let shared = catalog::shared(&mut connection, &scope.all_roles(), &scope.databases, &sized).await?;
     let insides = if ask.shallow { BTreeMap::new() } else { look_inside(connector, &scope, &shared).await? };
     let mut resources = assemble(&scope, &shared, &insides);
