@@ -2,8 +2,8 @@
 
 use super::workspace::{self, Workspace};
 use super::{Global, Outcome, output};
-use crate::error::{Diagnostic, Exit};
-use crate::render::Style;
+use crate::error::Exit;
+use crate::render::{Style, count};
 use crate::services::{self, Check, ServiceId, Verdict};
 use crate::state::Store;
 use std::time::Duration;
@@ -23,21 +23,24 @@ pub async fn run(global: &Global, _args: &Args) -> Outcome {
     let mut first = Vec::new();
     let specs = match workspace::specs(&workspace.config) {
         Ok(specs) => {
-            first.push(check(Verdict::Good, format!("{} infraspecs are valid", specs.apps.len()), None));
+            let number = count(specs.apps.len(), "infraspec is valid", "infraspecs are valid");
+            first.push(check(Verdict::Good, number, None));
             Some(specs)
         }
         Err(errors) => {
             let hint = "`nornplan validate` shows them".to_owned();
-            first.push(check(Verdict::Bad, format!("{} errors in the infraspecs", errors.0.len()), Some(hint)));
+            let number = count(errors.0.len(), "error in the infraspecs", "errors in the infraspecs");
+            first.push(check(Verdict::Bad, number, Some(hint)));
             None
         }
     };
     let state = Store::open(&workspace.config);
     first.push(match &state {
         Ok(store) => {
-            check(Verdict::Good, format!("the state owns {} resources", store.document().resources.len()), None)
+            let owned = count(store.document().resources.len(), "resource is ours", "resources are ours");
+            check(Verdict::Good, format!("the state can be read: {owned}"), None)
         }
-        Err(error) => bad(error),
+        Err(error) => Check::failed(error),
     });
     let mut sections = vec![(
         "Workspace",
@@ -69,8 +72,4 @@ pub async fn run(global: &Global, _args: &Args) -> Outcome {
 
 fn check(verdict: Verdict, what: String, hint: Option<String>) -> Check {
     Check { verdict, what, hint }
-}
-
-fn bad(error: &Diagnostic) -> Check {
-    check(Verdict::Bad, error.message.clone(), error.hint.clone())
 }

@@ -13,7 +13,7 @@ use crate::core::plan::Notice;
 use crate::core::reconcile::{Applied, Wanted};
 use crate::core::secret::Secret;
 use crate::core::step::Reason;
-use crate::error::{Diagnostic, Result};
+use crate::error::{Diagnostic, Place, Result};
 use crate::secrets;
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
@@ -304,6 +304,21 @@ pub struct Check {
     pub what: String,
     /// What to do about it.
     pub hint: Option<String>,
+}
+
+impl Check {
+    /// What stopped the looking over.
+    pub fn failed(error: &Diagnostic) -> Self {
+        let mut what = match &error.place {
+            Some(Place::Server { object, .. }) if !object.is_empty() => format!("{object}: {}", error.message),
+            Some(Place::Text { file, .. } | Place::File(file)) => format!("{}: {}", file.display(), error.message),
+            Some(Place::Server { .. }) | None => error.message.clone(),
+        };
+        for cause in error.causes() {
+            what = format!("{what}\ncaused by: {cause}");
+        }
+        Self { verdict: Verdict::Bad, what, hint: error.hint.clone() }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
