@@ -16,7 +16,7 @@ mod variables;
 
 pub use password::PasswordSource;
 
-use crate::error::{Diagnostic, Kind};
+use crate::error::{Diagnostic, Kind, in_order};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
@@ -173,7 +173,7 @@ pub fn load(source: &Source) -> Result<Config, Vec<Diagnostic>> {
     }
     let base = layer::Base { directory: &here, variables: &source.variables };
     settings.overlay(variables::read(&base, &mut wrong));
-    build::Builder { settings, source, wrong }.build(&root)
+    build::Builder { settings, source, wrong }.build(&root).map_err(in_order)
 }
 
 fn unknown_environment(name: &str, path: Option<&Path>, file: &file::File) -> Diagnostic {
