@@ -121,6 +121,7 @@ pub fn run() -> u8 {
     // A connection that does not answer must not keep the program from ending.
     runtime.shutdown_timeout(std::time::Duration::from_millis(200));
     match outcome {
+        Ok(Exit::Done | Exit::Differs) if !output::complete() => Exit::Failed.code(),
         Ok(exit) => exit.code(),
         Err(Errors(errors)) => {
             for error in &errors {
