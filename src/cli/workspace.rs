@@ -26,17 +26,35 @@ pub struct Workspace {
 
 /// Reads the workspace file and the environment's variables.
 pub fn config(global: &Global) -> Result<Config, Errors> {
-    let working_directory = std::env::current_dir()
-        .map_err(|error| Diagnostic::new(Kind::Config, "the working directory cannot be read").because(error))?;
+    let working_directory = std::env::current_dir().map_err(|error| {
+        let wrong = Diagnostic::new(Kind::Config, "the working directory cannot be read").because(error);
+        wrong.hint("it may have been removed: change to another")
+    })?;
     let source = Source {
         config_file: global.config.clone(),
         environment: global.env.clone(),
         working_directory,
-        variables: std::env::vars_os()
-            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
-            .collect(),
+        variables: variables()?,
     };
     Ok(config::load(&source)?)
+}
+
+/// The environment's variables. Those of other programs may be anything; ours must be text.
+fn variables() -> Result<BTreeMap<String, String>, Errors> {
+    let mut variables = BTreeMap::new();
+    for (name, value) in std::env::vars_os() {
+        let Ok(name) = name.into_string() else { continue };
+        match value.into_string() {
+            Ok(value) => drop(variables.insert(name, value)),
+            Err(_) if name.starts_with("NORNPLAN_") => {
+                return Err(Diagnostic::new(Kind::Config, format!("{name}: is not UTF-8"))
+                    .hint("set it anew, or unset it")
+                    .into());
+            }
+            Err(_) => {}
+        }
+    }
+    Ok(variables)
 }
 
 /// Loads the infraspecs and says what they name that is not managed.
@@ -149,8 +167,9 @@ pub struct Planned {
 fn check_scope(specs: &Specs, scope: &Scope, document: &Document) -> Result<(), Errors> {
     let known: BTreeSet<&AppName> =
         specs.apps.keys().chain(document.resources.values().map(|entry| &entry.app)).collect();
-    let named = scope.apps.iter().chain(&scope.destroy).chain(&scope.rotate);
+    let named: BTreeSet<&AppName> = scope.apps.iter().chain(&scope.destroy).chain(&scope.rotate).collect();
     let errors: Vec<Diagnostic> = named
+        .into_iter()
         .filter(|app| !known.contains(app))
         .map(|app| {
             let error = Diagnostic::new(
