@@ -33,7 +33,7 @@ pub struct Args {
 
 pub async fn run(global: &Global, args: &Args) -> Outcome {
     let workspace = Workspace::open(global)?;
-    let specs = workspace::specs(&workspace.config)?;
+    let specs = workspace::specs(global, &workspace.config)?;
     let mut scope = Scope { destroy: args.apps.iter().cloned().collect(), ..Scope::default() };
     if args.all {
         let store = Store::open(&workspace.config)?;

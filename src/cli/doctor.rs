@@ -21,7 +21,7 @@ const DEADLINE: Duration = Duration::from_secs(20);
 pub async fn run(global: &Global, _args: &Args) -> Outcome {
     let workspace = Workspace::open(global)?;
     let mut first = Vec::new();
-    let specs = match workspace::specs(&workspace.config) {
+    let specs = match workspace::specs(global, &workspace.config) {
         Ok(specs) => {
             let number = count(specs.apps.len(), "infraspec is valid", "infraspecs are valid");
             first.push(check(Verdict::Good, number, None));

@@ -28,6 +28,12 @@ pub fn message(text: &str) {
     render::tell(&format!("{text}\n"));
 }
 
+/// Prints a line about what is going on, for `-v`. Never with a value that could be secret.
+pub fn detail(text: &str) {
+    let faint = anstyle::Style::new().dimmed();
+    message(&format!("{faint}{text}{faint:#}"));
+}
+
 /// Prints an error. Names of files and what a server says may be anything, and must not steer a terminal.
 pub fn error(error: &Diagnostic) {
     let red = anstyle::AnsiColor::Red.on_default().bold();

@@ -70,7 +70,7 @@ pub fn render(
 
 pub async fn run(global: &Global, args: &Args) -> Outcome {
     let workspace = Workspace::open(global)?;
-    let specs = workspace::specs(&workspace.config)?;
+    let specs = workspace::specs(global, &workspace.config)?;
     let store = Store::open(&workspace.config)?;
     let (scope, consent) = (args.scope.scope(), args.consent.consent());
     let planned = workspace

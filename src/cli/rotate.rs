@@ -27,7 +27,7 @@ pub struct Args {
 
 pub async fn run(global: &Global, args: &Args) -> Outcome {
     let workspace = Workspace::open(global)?;
-    let specs = workspace::specs(&workspace.config)?;
+    let specs = workspace::specs(global, &workspace.config)?;
     let apps: std::collections::BTreeSet<AppName> = args.apps.iter().cloned().collect();
     let scope = Scope {
         apps: apps.clone(),

@@ -32,7 +32,7 @@ pub fn run(global: &Global, args: &Args) -> Outcome {
         }
         config.specs = args.paths.iter().map(|path| here.join(path)).collect();
     }
-    let specs = workspace::specs(&config)?;
+    let specs = workspace::specs(global, &config)?;
     // Templates are filled in when secrets are desired: an error in one belongs here too.
     crate::services::desired(crate::services::ServiceId::Secrets, &specs, &config)?;
     let names: Vec<&str> = specs.apps.keys().map(crate::core::name::AppName::as_str).collect();
