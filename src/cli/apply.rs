@@ -23,7 +23,7 @@ use std::time::Instant;
 #[command(after_help = "Example:
   nornplan apply
   nornplan apply --auto-approve --app cafe-backend
-  nornplan apply plan.json              exactly what was saved, without asking and without planning again
+  nornplan apply plan.json              exactly what was saved, without asking
   nornplan apply --allow-destroy postgres.database.old_db
 
 Exit: 0 done, 1 something failed, 130 or 143 interrupted")]

@@ -15,7 +15,9 @@ use crate::state::Store;
 #[command(after_help = "Example:
   nornplan destroy --app cafe-backend
   nornplan destroy --app cafe-backend --allow-destroy 'postgres.*.cafe*'
-  nornplan destroy --all --allow-destroy all")]
+  nornplan destroy --all --allow-destroy all
+
+Exit: 0 done, 1 something failed, 130 or 143 interrupted")]
 pub struct Args {
     /// The app (may be given several times)
     #[arg(long = "app", value_name = "APP", value_parser = app_name, required_unless_present = "all", conflicts_with = "all")]

@@ -26,6 +26,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 Exit: 0 no drift, 2 drift, 1 it could not be told (a service cannot be read, or there is no state)")]
 pub struct Args {
+    /// How to show it
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     format: Format,
     #[command(flatten)]

@@ -46,8 +46,9 @@ pub struct Cli {
 
 /// Flags of every command.
 #[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Global options")]
 pub struct Global {
-    /// The workspace file; without it, nornplan.toml is looked for from here upwards
+    /// The workspace file; without it, the nearest nornplan.toml from here upwards
     #[arg(long, value_name = "FILE", global = true)]
     config: Option<PathBuf>,
     /// The environment, an [env.NAME] table of the workspace file
@@ -56,7 +57,7 @@ pub struct Global {
     /// When to colour
     #[arg(long, value_name = "WHEN", global = true, default_value = "auto")]
     color: args::ColorWhen,
-    /// Say more about what is going on, on standard error
+    /// Say on standard error what is read from where, and how long it takes
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     verbose: u8,
 }

@@ -21,6 +21,7 @@ pub struct Args {
     /// Save the plan, for `nornplan apply FILE`
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
+    /// How to show it
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     format: Format,
     #[command(flatten)]

@@ -114,7 +114,7 @@ impl Workspace {
                 let endpoint = self.services.get(id).map(|service| service.endpoint()).unwrap_or_default();
                 let asked = asks.get(id).map_or(0, |ask| ask.addresses().len());
                 let found = match result {
-                    Ok(seen) => format!("{} of {} exist", seen.resources.len(), count(asked, "resource", "resources")),
+                    Ok(seen) => format!("found {} of {}", seen.resources.len(), count(asked, "resource", "resources")),
                     Err(_) => "cannot be read".to_owned(),
                 };
                 output::detail(&format!("{} {endpoint}: {found}, in {} ms", id.title(), took.as_millis()));
