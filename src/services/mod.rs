@@ -12,7 +12,7 @@ use crate::core::name::AppName;
 use crate::core::plan::Notice;
 use crate::core::reconcile::{Applied, Wanted};
 use crate::core::secret::Secret;
-use crate::core::step::Reason;
+use crate::core::step::{Action, Part, Reason, Risk};
 use crate::error::{Diagnostic, Result};
 use crate::secrets;
 use async_trait::async_trait;
@@ -238,6 +238,25 @@ pub fn rotation_reason(status: Option<CredentialStatus>, asked: bool) -> Option<
         Some(CredentialStatus::Wrong) => Some(Reason::CredentialWrong),
         Some(CredentialStatus::Absent) => Some(Reason::CredentialUnknown),
         Some(CredentialStatus::Verified) | None => None,
+    }
+}
+
+/// The step that sets a new password on a login that exists.
+pub fn rotation(address: &Address, wanted: &Wanted<Model>, there: &Model, reason: Reason, op: Op) -> Step {
+    let decision = Decision {
+        address: address.clone(),
+        app: wanted.app.clone(),
+        action: Action::Rotate,
+        reasons: BTreeSet::from([reason]),
+        changes: Vec::new(),
+        before: Some(there.clone()),
+        after: Some(wanted.model.clone()),
+    };
+    Step {
+        part: Part::Credential,
+        risks: BTreeSet::from([Risk::Interrupts]),
+        sets_credential: true,
+        ..decision.step(op)
     }
 }
 
