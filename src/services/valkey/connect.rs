@@ -8,6 +8,7 @@ use crate::config::{Tls, ValkeyConfig};
 use crate::core::secret::Secret;
 use crate::error::{Diagnostic, Kind, Result};
 use fred::clients::Client;
+use fred::error::ErrorKind;
 use fred::interfaces::ClientLike;
 use fred::rustls::pki_types::pem::PemObject;
 use fred::rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -155,7 +156,15 @@ impl Nodes {
             .with_performance_config(|performance| performance.default_command_timeout = COMMAND)
             .build()
             .map_err(|error| explain(&error, &name, "connect"))?;
-        client.init().await.map_err(|error| explain(&error, &name, "connect"))?;
+        client.init().await.map_err(|error| {
+            let said = explain(&error, &name, "connect");
+            // A server without TLS takes the handshake for the start of a command, and waits for its end.
+            if self.config.use_tls && *error.kind() == ErrorKind::Timeout {
+                return said
+                    .hint("if the server has no TLS, say `tls = false` under [valkey]; else check host and port");
+            }
+            said
+        })?;
         Ok(Node {
             name,
             client,
