@@ -99,7 +99,10 @@ impl Service for Valkey {
         let looked = async { observe::look(&self.nodes.all().await?, &Ask::default()).await }.await;
         match looked {
             Ok(seen) => examine::checks(&seen),
-            Err(error) => vec![Check { verdict: Verdict::Bad, what: error.to_string(), hint: error.hint }],
+            Err(mut error) => {
+                let hint = error.hint.take();
+                vec![Check { verdict: Verdict::Bad, what: error.to_string(), hint }]
+            }
         }
     }
 }
