@@ -26,6 +26,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 Exit: 0 no drift, 2 drift, 1 it could not be told (a service cannot be read, or there is no state)")]
 pub struct Args {
+    /// How to show it
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     format: Format,
     #[command(flatten)]
@@ -49,6 +50,7 @@ pub async fn run(global: &Global, args: &Args) -> Outcome {
             .hint("`nornplan apply` makes one; existing resources that match are adopted without a write")
             .into());
     }
+    workspace.tell_state(document);
     let scope = args.scope.scope();
     let applied: BTreeMap<_, _> = document
         .resources
@@ -65,7 +67,7 @@ pub async fn run(global: &Global, args: &Args) -> Outcome {
     let asks = observe::asks(&wanted, &applied, document, &workspace.vault, depth)?;
     let (mut errors, mut items, mut unread) = (Vec::new(), BTreeMap::new(), BTreeSet::new());
     let (nobody, nothing) = (BTreeSet::new(), BTreeMap::new());
-    for (id, read) in observe::observe(&workspace.services, &asks, args.look.wait()).await {
+    for (id, read) in workspace.observe(&asks, args.look.wait()).await {
         match read {
             Ok(observation) => {
                 let input = DiffInput {

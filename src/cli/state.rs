@@ -1,17 +1,19 @@
 //! `nornplan state`
 
-use super::{Global, Outcome, output, workspace};
+use super::{Errors, Global, Outcome, output, workspace};
 use crate::core::address::Address;
+use crate::core::consent::Allowance;
 use crate::error::{Diagnostic, Exit, Kind};
 use crate::render::{self, Style};
-use crate::state::{Event, Store};
+use crate::state::{Document, Event, Store};
 use clap::Subcommand;
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 /// Look after the state: what is ours, and what was last applied
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Example:\n  nornplan state list\n  nornplan state show postgres.database.cafe\n  nornplan state forget postgres.database.cafe"
+    after_help = "Example:\n  nornplan state list\n  nornplan state show postgres.database.cafe\n  nornplan state forget 'secret.*'"
 )]
 pub struct Args {
     #[command(subcommand)]
@@ -21,16 +23,25 @@ pub struct Args {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// List every resource that is ours
+    #[command(after_help = "Example:\n  nornplan state list\n  nornplan state list --env prod")]
     List,
     /// Show one resource as it was last applied
+    #[command(after_help = "Example:\n  nornplan state show postgres.database.cafe")]
     Show {
+        /// The resource, as `nornplan state list` names it
         #[arg(value_name = "ADDRESS", value_parser = address)]
         address: Address,
     },
-    /// Strike resources from the state; nothing on any service is touched
+    /// Remove resources from the state; nothing on any service is touched
+    #[command(after_help = "Example:
+  nornplan state forget postgres.database.cafe
+  nornplan state forget 'secret.*'
+
+What is still declared is adopted by the next apply, if it is as declared.")]
     Forget {
-        #[arg(value_name = "ADDRESS", value_parser = address, required = true)]
-        addresses: Vec<Address>,
+        /// What to forget: addresses, globs, or all
+        #[arg(value_name = "WHAT", required = true)]
+        what: Vec<String>,
     },
 }
 
@@ -50,11 +61,9 @@ pub fn run(global: &Global, args: &Args) -> Outcome {
             let entry = store.document().resources.get(address).ok_or_else(|| unknown(address))?;
             output::result(&render::state::entry_text(address, entry, &Style::of_stdout()));
         }
-        Command::Forget { addresses } => {
+        Command::Forget { what } => {
             let mut store = Store::lock(&config, Duration::ZERO, "nornplan state forget")?;
-            if let Some(address) = addresses.iter().find(|address| !store.document().resources.contains_key(address)) {
-                return Err(unknown(address).into());
-            }
+            let addresses = matching(what, store.document())?;
             let events: Vec<Event> = addresses.iter().map(|address| Event::Gone { address: address.clone() }).collect();
             store.append(&events)?;
             store.finish()?;
@@ -66,7 +75,21 @@ pub fn run(global: &Global, args: &Args) -> Outcome {
     Ok(Exit::Done)
 }
 
-fn unknown(address: &Address) -> Diagnostic {
+/// The resources that an address or a glob stands for. One that stands for none is a mistake, and nothing is forgotten.
+fn matching(what: &[String], document: &Document) -> Result<BTreeSet<Address>, Errors> {
+    let mut addresses = BTreeSet::new();
+    for text in what {
+        let wanted = Allowance::parse(text).map_err(|message| Diagnostic::new(Kind::Usage, message))?;
+        let mut covered = document.resources.keys().filter(|address| wanted.covers(address, false)).cloned().peekable();
+        if covered.peek().is_none() {
+            return Err(unknown(text).into());
+        }
+        addresses.extend(covered);
+    }
+    Ok(addresses)
+}
+
+fn unknown(address: impl std::fmt::Display) -> Diagnostic {
     Diagnostic::new(Kind::State, format!("the state does not have {address}"))
         .hint("`nornplan state list` shows what it has")
 }

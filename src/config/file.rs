@@ -42,9 +42,15 @@ pub fn read(path: &Path, variables: &BTreeMap<String, String>, wrong: &mut Vec<D
 fn text_of(path: &Path) -> Result<String, Diagnostic> {
     let cannot = |message: &str| Diagnostic::new(Kind::Config, message).in_file(path);
     let bytes = std::fs::read(path).map_err(|error| {
-        cannot("cannot read the workspace file")
-            .because(error)
-            .hint("give your user the right to read it, or name another by --config")
+        let hint = match error.kind() {
+            std::io::ErrorKind::NotFound => {
+                "check the path after --config; `nornplan init` writes a first workspace file"
+            }
+            std::io::ErrorKind::IsADirectory => "name the file itself: --config DIRECTORY/nornplan.toml",
+            std::io::ErrorKind::PermissionDenied => "give your user the right to read it, or name another by --config",
+            _ => "name another by --config",
+        };
+        cannot("cannot read the workspace file").because(error).hint(hint)
     })?;
     String::from_utf8(bytes).map_err(|error| {
         let line =
@@ -180,7 +186,8 @@ impl Reader<'_> {
         let (line, start) = (before.matches('\n').count() + 1, before.rfind('\n').map_or(0, |at| at + 1));
         let column = before.get(start..).unwrap_or_default().chars().count() + 1;
         let text = self.text.get(start..).unwrap_or_default().lines().next().unwrap_or_default();
-        Place::Text { file: self.path.to_owned(), line, column, text: without_secret(text) }
+        // A tab would misplace the mark below the line.
+        Place::Text { file: self.path.to_owned(), line, column, text: without_secret(text).replace('\t', " ") }
     }
 }
 

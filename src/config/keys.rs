@@ -117,6 +117,24 @@ pub fn find(table: &str, name: &str) -> Option<&'static Key> {
     KEYS.iter().find(|key| key.table == table && key.name == name)
 }
 
+/// Variables of other programs that passwords and names are taken from where ours are not set.
+const BORROWED: &[&str] = &[
+    "POSTGRES_ADMIN_PASSWORD",
+    "POSTGRES_PASSWORD",
+    "POSTGRES_ADMIN_USER",
+    "POSTGRES_USER",
+    "PGPASSFILE",
+    "REDIS_PASSWORD",
+    "KAFKA_PASSWORD",
+];
+
+/// Whether nornplan reads the variable.
+pub fn is_variable(name: &str) -> bool {
+    let is_password =
+        SERVICES.iter().any(|service| name == format!("NORNPLAN_{}_PASSWORD", service.to_ascii_uppercase()));
+    is_password || BORROWED.contains(&name) || KEYS.iter().any(|key| key.variable() == name)
+}
+
 /// The names of a table's keys.
 pub fn names(table: &str) -> impl Iterator<Item = &'static str> {
     KEYS.iter().filter(move |key| key.table == table).map(|key| key.name)

@@ -3,7 +3,7 @@
 use super::{Ask, Fingerprint, Model, Observation, ServiceId, Step};
 use crate::core::address::{Address, Kind};
 use crate::core::step::StepId;
-use crate::error::{Diagnostic, Result};
+use crate::error::{Diagnostic, Place, Result};
 use crate::secrets;
 use async_trait::async_trait;
 use serde::Serialize;
@@ -72,6 +72,21 @@ pub struct Check {
     pub what: String,
     /// What to do about it.
     pub hint: Option<String>,
+}
+
+impl Check {
+    /// What stopped the looking over.
+    pub fn failed(error: &Diagnostic) -> Self {
+        let mut what = match &error.place {
+            Some(Place::Server { object, .. }) if !object.is_empty() => format!("{object}: {}", error.message),
+            Some(Place::Text { file, .. } | Place::File(file)) => format!("{}: {}", file.display(), error.message),
+            Some(Place::Server { .. }) | None => error.message.clone(),
+        };
+        for cause in error.causes() {
+            what = format!("{what}\ncaused by: {cause}");
+        }
+        Self { verdict: Verdict::Bad, what, hint: error.hint.clone() }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]

@@ -13,7 +13,7 @@ pub mod presets;
 mod wire;
 mod words;
 
-use super::{ApplyContext, Ask, Check, Limits, Model, Observation, Outcome, Service, ServiceId, Step, Verdict};
+use super::{ApplyContext, Ask, Check, Limits, Model, Observation, Outcome, Service, ServiceId, Step};
 use crate::config::ValkeyConfig;
 use crate::core::address::{Address, Kind};
 use crate::error::{Diagnostic, Kind as ErrorKind, Result};
@@ -99,10 +99,7 @@ impl Service for Valkey {
         let looked = async { observe::look(&self.nodes.all().await?, &Ask::default()).await }.await;
         match looked {
             Ok(seen) => examine::checks(&seen),
-            Err(mut error) => {
-                let hint = error.hint.take();
-                vec![Check { verdict: Verdict::Bad, what: error.to_string(), hint }]
-            }
+            Err(error) => vec![Check::failed(&error)],
         }
     }
 }
