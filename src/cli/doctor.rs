@@ -34,9 +34,14 @@ pub async fn run(global: &Global, args: &Args) -> Outcome {
             Some(specs)
         }
         Err(errors) => {
-            let hint = "`nornplan validate` shows them".to_owned();
-            let number = count(errors.0.len(), "error in the infraspecs", "errors in the infraspecs");
-            first.push(check(Verdict::Bad, number, Some(hint)));
+            first.push(match errors.0.as_slice() {
+                [error] => Check::failed(error),
+                errors => check(
+                    Verdict::Bad,
+                    format!("{} errors in the infraspecs", errors.len()),
+                    Some("`nornplan validate` shows them".to_owned()),
+                ),
+            });
             None
         }
     };
