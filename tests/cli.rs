@@ -253,6 +253,27 @@ fn doctor_names_each_failure_once() {
 }
 
 #[test]
+fn forgetting_takes_globs_and_forgets_nothing_when_one_is_wrong() {
+    let directory = workspace();
+    let entry = |app: &str| {
+        format!(r#"{{"app": "{app}", "origin": "created", "applied": {{"type": "secret", "values": {{}}}}}}"#)
+    };
+    let state = format!(
+        r#"{{"format_version": 1, "lineage": "l", "serial": 1, "environment": "default", "servers": {{}},
+            "resources": {{"secret.a": {}, "secret.b": {}}}}}"#,
+        entry("a"),
+        entry("b")
+    );
+    write(directory.path(), "state/default.json", state);
+    let slip = run(directory.path(), &["state", "forget", "secret.*", "kafka.*"]);
+    assert_eq!((slip.code, slip.out.as_str()), (Some(1), ""), "{}", slip.err);
+    let forgot = run(directory.path(), &["state", "forget", "secret.*"]);
+    assert_eq!(forgot.code, Some(0), "{}", forgot.err);
+    assert!(forgot.out.contains("Forgot secret.a.") && forgot.out.contains("Forgot secret.b."), "{}", forgot.out);
+    assert!(run(directory.path(), &["state", "list"]).out.contains("0 resources are ours."));
+}
+
+#[test]
 fn color_is_where_it_is_asked_for() {
     let directory = workspace();
     let escapes = |arguments: &[&str], no_color: bool| {

@@ -112,7 +112,9 @@ fn walk(config: &Config, root: &Path, errors: &mut Vec<Diagnostic>) -> Vec<PathB
 fn excluded(config: &Config, root: &Path) -> Result<Override, Diagnostic> {
     let mut builder = OverrideBuilder::new(root);
     let wrong = |pattern: &str, error: ignore::Error| {
-        Diagnostic::new(Kind::Config, format!("exclude = [{pattern:?}] is no pattern")).because(error)
+        Diagnostic::new(Kind::Config, format!("exclude = [{pattern:?}] is no pattern"))
+            .because(error)
+            .hint("patterns are written as in .gitignore, such as \"drafts/\"")
     };
     for folder in PASSED_BY {
         builder.add(&format!("!{folder}/")).map_err(|error| wrong(folder, error))?;
