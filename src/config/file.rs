@@ -42,13 +42,15 @@ pub fn read(path: &Path, variables: &BTreeMap<String, String>, wrong: &mut Vec<D
 fn text_of(path: &Path) -> Result<String, Diagnostic> {
     let cannot = |message: &str| Diagnostic::new(Kind::Config, message).in_file(path);
     let bytes = std::fs::read(path).map_err(|error| {
-        let hint = match error.kind() {
-            std::io::ErrorKind::NotFound => {
-                "check the path after --config; `nornplan init` writes a first workspace file"
-            }
-            std::io::ErrorKind::IsADirectory => "name the file itself: --config DIRECTORY/nornplan.toml",
-            std::io::ErrorKind::PermissionDenied => "give your user the right to read it, or name another by --config",
-            _ => "name another by --config",
+        let kind = error.kind();
+        let hint = if kind == std::io::ErrorKind::NotFound {
+            "check the path after --config; `nornplan init` writes a first workspace file"
+        } else if kind == std::io::ErrorKind::IsADirectory {
+            "name the file itself: --config DIRECTORY/nornplan.toml"
+        } else if kind == std::io::ErrorKind::PermissionDenied {
+            "give your user the right to read it, or name another by --config"
+        } else {
+            "name another by --config"
         };
         cannot("cannot read the workspace file").because(error).hint(hint)
     })?;
