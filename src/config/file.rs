@@ -19,9 +19,10 @@ pub struct File {
     pub environments: BTreeMap<String, Layer>,
 }
 
-/// Finds the workspace file, from a directory upwards.
+/// Finds the workspace file, from a directory upwards. A link that leads nowhere is one: passing by it in silence would
+/// mean other servers.
 pub fn find(from: &Path) -> Option<PathBuf> {
-    from.ancestors().map(|directory| directory.join(NAME)).find(|file| file.exists())
+    from.ancestors().map(|directory| directory.join(NAME)).find(|file| file.symlink_metadata().is_ok())
 }
 
 /// Reads a workspace file. What is wrong with it is added to `wrong`.
@@ -42,15 +43,14 @@ pub fn read(path: &Path, variables: &BTreeMap<String, String>, wrong: &mut Vec<D
 fn text_of(path: &Path) -> Result<String, Diagnostic> {
     let cannot = |message: &str| Diagnostic::new(Kind::Config, message).in_file(path);
     let bytes = std::fs::read(path).map_err(|error| {
+        use std::io::ErrorKind::{IsADirectory, NotFound};
         let kind = error.kind();
-        let hint = if kind == std::io::ErrorKind::NotFound {
-            "check the path after --config; `nornplan init` writes a first workspace file"
-        } else if kind == std::io::ErrorKind::IsADirectory {
+        let hint = if kind == NotFound {
+            "check --config, and links; `nornplan init` writes a first workspace file"
+        } else if kind == IsADirectory {
             "name the file itself: --config DIRECTORY/nornplan.toml"
-        } else if kind == std::io::ErrorKind::PermissionDenied {
-            "give your user the right to read it, or name another by --config"
         } else {
-            "name another by --config"
+            "give your user the right to read it, or name another by --config"
         };
         cannot("cannot read the workspace file").because(error).hint(hint)
     })?;
