@@ -4,8 +4,10 @@ use super::{Global, Outcome, output, workspace};
 use crate::core::address::Address;
 use crate::error::{Diagnostic, Exit, Kind};
 use crate::render::{self, Style};
-use crate::state::{Event, Store};
+use crate::state::{Document, Event, Store};
 use clap::Subcommand;
+use globset::{Glob, GlobMatcher};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 /// Look after the state: what is ours, and what was last applied
@@ -29,13 +31,35 @@ enum Command {
     },
     /// Strike resources from the state; nothing on any service is touched
     Forget {
-        #[arg(value_name = "ADDRESS", value_parser = address, required = true)]
-        addresses: Vec<Address>,
+        /// An address, or a glob such as 'secret.*'
+        #[arg(value_name = "ADDRESS", value_parser = pattern, required = true)]
+        addresses: Vec<Pattern>,
     },
 }
 
 fn address(text: &str) -> Result<Address, String> {
     text.parse()
+}
+
+/// What was written, and what it covers.
+#[derive(Clone, Debug)]
+struct Pattern(String, GlobMatcher);
+
+fn pattern(text: &str) -> Result<Pattern, String> {
+    match Glob::new(text) {
+        Ok(glob) => Ok(Pattern(text.to_owned(), glob.compile_matcher())),
+        Err(error) => Err(format!("{text:?} is neither an address nor a glob: {}", error.kind())),
+    }
+}
+
+/// The addresses that a pattern names: the one that is written so, else those that the glob covers.
+fn named(document: &Document, Pattern(text, glob): &Pattern) -> Result<BTreeSet<Address>, Diagnostic> {
+    let matching = |matches: &dyn Fn(&str) -> bool| -> BTreeSet<Address> {
+        document.resources.keys().filter(|address| matches(&address.to_string())).cloned().collect()
+    };
+    let found = Some(matching(&|address| address == text)).filter(|exact| !exact.is_empty());
+    let found = found.unwrap_or_else(|| matching(&|address| glob.is_match(address)));
+    if found.is_empty() { Err(unknown(text)) } else { Ok(found) }
 }
 
 pub fn run(global: &Global, args: &Args) -> Outcome {
@@ -52,13 +76,14 @@ pub fn run(global: &Global, args: &Args) -> Outcome {
         }
         Command::Forget { addresses } => {
             let mut store = Store::lock(&config, Duration::ZERO, "nornplan state forget")?;
-            if let Some(address) = addresses.iter().find(|address| !store.document().resources.contains_key(address)) {
-                return Err(unknown(address).into());
+            let mut forgotten = BTreeSet::new();
+            for pattern in addresses {
+                forgotten.extend(named(store.document(), pattern)?);
             }
-            let events: Vec<Event> = addresses.iter().map(|address| Event::Gone { address: address.clone() }).collect();
+            let events: Vec<Event> = forgotten.iter().map(|address| Event::Gone { address: address.clone() }).collect();
             store.append(&events)?;
             store.finish()?;
-            for address in addresses {
+            for address in forgotten {
                 output::result(&format!("Forgot {address}. It exists as before, and is not ours any more."));
             }
         }
@@ -66,7 +91,7 @@ pub fn run(global: &Global, args: &Args) -> Outcome {
     Ok(Exit::Done)
 }
 
-fn unknown(address: &Address) -> Diagnostic {
+fn unknown(address: impl std::fmt::Display) -> Diagnostic {
     Diagnostic::new(Kind::State, format!("the state does not have {address}"))
         .hint("`nornplan state list` shows what it has")
 }
