@@ -5,9 +5,9 @@ use crate::core::consent::{self, Circumstances, Consent};
 use crate::core::graph;
 use crate::core::lint;
 use crate::core::name::AppName;
-use crate::core::plan::{FORMAT_VERSION, Notice, ServiceHead};
+use crate::core::plan::{FORMAT_VERSION, Level, Notice, ServiceHead};
 use crate::core::reconcile::{Applied, Wanted};
-use crate::core::step::{Action, Part, Reason, StepId};
+use crate::core::step::{Action, Part, Reason, Risk, StepId};
 use crate::error::{Diagnostic, Kind, Result};
 use crate::scope::Scope;
 use crate::secrets::model::SECRET;
@@ -54,10 +54,16 @@ pub fn plan(mut inputs: Inputs<'_>) -> Result<Plan> {
     for (id, observation) in inputs.observed.iter().filter(|(id, _)| **id != ServiceId::Secrets) {
         steps.extend(services::diff(*id, inputs.diff_input(observation, &nothing)));
     }
-    // Held rotations set no password, so nothing is staged or published for them: consent comes before secrets.
+    // Held rotations set no password, so nothing is staged or published for them: consent comes before secrets. Secrets
+    // that go count all the same, where the number of what goes asks for more consent.
+    let secrets = inputs.observed.get(&ServiceId::Secrets);
+    let going = secrets.map(|secrets| services::diff(ServiceId::Secrets, inputs.diff_input(secrets, &nothing)));
+    steps.extend(going.into_iter().flatten().filter(|step| step.action == Action::Destroy));
     consent::hold(&mut steps, inputs.consent, &circumstances);
+    steps.retain(|step| step.address.kind != SECRET);
     let credentials = credentials_set(&steps);
-    leave_out_unknown_passwords(&mut inputs.wanted, inputs.observed, &credentials);
+    leave_out_unknown_passwords(&mut inputs, &credentials);
+    keep_values_of_logins_that_stay(&mut inputs, &steps);
     if let Some(observation) = inputs.observed.get(&ServiceId::Secrets) {
         steps.extend(services::diff(ServiceId::Secrets, inputs.diff_input(observation, &credentials)));
     }
@@ -82,11 +88,23 @@ impl Inputs<'_> {
         DiffInput { wanted: &self.wanted, applied: &self.applied, observation, rotate: &self.scope.rotate, credentials }
     }
 
+    /// What the state says is ours was on another server than this one.
+    fn another_server(&self, id: ServiceId, observation: &Observation) -> Option<Notice> {
+        let (known, now) = (self.document.servers.get(id.as_str())?, observation.identity.as_ref()?);
+        let owns = self.document.resources.keys().any(|address| ServiceId::of(address) == Some(id));
+        let text = format!(
+            "this is another server than at the last apply ({known} then, {now} now): what the state says is ours may be \
+             somebody else's here"
+        );
+        (known != now && owns).then(|| Notice { level: Level::Warning, about: id.as_str().to_owned(), text })
+    }
+
     fn assemble(&self, steps: Vec<Step>) -> Plan {
         let mut heads: BTreeMap<String, ServiceHead> = BTreeMap::new();
         let mut notices: BTreeSet<Notice> = BTreeSet::new();
         for (id, observation) in self.observed {
             notices.extend(observation.notices.iter().cloned());
+            notices.extend(self.another_server(*id, observation));
             heads.insert(
                 id.as_str().to_owned(),
                 ServiceHead {
@@ -139,27 +157,54 @@ fn credentials_set(steps: &[Step]) -> BTreeMap<AppName, BTreeSet<StepId>> {
     credentials
 }
 
-/// Values with a password that nobody knows, and that this plan does not set, cannot be published yet.
-fn leave_out_unknown_passwords(
-    wanted: &mut BTreeMap<Address, Wanted<Model>>,
-    observed: &BTreeMap<ServiceId, Observation>,
-    credentials: &BTreeMap<AppName, BTreeSet<StepId>>,
-) {
+/// Values with a password that nobody knows, and that this plan does not set, cannot be published yet. A secret of which
+/// nothing is left is not looked at: it is not to be taken for one that is no longer declared.
+fn leave_out_unknown_passwords(inputs: &mut Inputs<'_>, credentials: &BTreeMap<AppName, BTreeSet<StepId>>) {
     let mut unknown: BTreeMap<AppName, BTreeSet<&str>> = BTreeMap::new();
-    for (address, one) in wanted.iter().filter(|(_, one)| one.model.generates_password()) {
+    for (address, one) in inputs.wanted.iter().filter(|(_, one)| one.model.generates_password()) {
         let Some(id) = ServiceId::of(address) else { continue };
-        let status = observed.get(&id).and_then(|seen| seen.resources.get(address)).and_then(|seen| seen.credential);
+        let seen = inputs.observed.get(&id).and_then(|seen| seen.resources.get(address));
         let is_set = credentials.get(&one.app).is_some_and(|steps| steps.iter().any(|step| step.address == *address));
-        if status == Some(CredentialStatus::Absent) && !is_set {
+        if seen.and_then(|seen| seen.credential) == Some(CredentialStatus::Absent) && !is_set {
             unknown.entry(one.app.clone()).or_default().extend(placeholder(id));
         }
     }
-    for one in wanted.values_mut() {
+    for one in inputs.wanted.values_mut() {
         if let (Model::Secret(secret), Some(unknown)) = (&mut one.model, unknown.get(&one.app)) {
             secret.values.retain(|_, value| !unknown.iter().any(|placeholder| value.contains(placeholder)));
         }
     }
-    wanted.retain(|_, one| !matches!(&one.model, Model::Secret(secret) if secret.values.is_empty()));
+    let applied = &mut inputs.applied;
+    inputs.wanted.retain(|address, one| {
+        let empty = matches!(&one.model, Model::Secret(secret) if secret.values.is_empty());
+        if empty {
+            applied.remove(address);
+        }
+        !empty
+    });
+}
+
+/// A login that is no longer declared may stay for now: its removal is held, or it is out of scope. Until it is gone its
+/// published password stays too, or nobody would know it any more.
+fn keep_values_of_logins_that_stay(inputs: &mut Inputs<'_>, steps: &[Step]) {
+    let gives_up = |step: &&Step| matches!(step.action, Action::Destroy | Action::Forget) && step.runs();
+    let going: BTreeSet<&Address> = steps.iter().filter(gives_up).map(|step| &step.address).collect();
+    let mut staying: BTreeMap<&AppName, BTreeSet<&str>> = BTreeMap::new();
+    for (address, entry) in &inputs.document.resources {
+        let declared = inputs.wanted.contains_key(address);
+        if entry.applied.generates_password() && !declared && !going.contains(address) {
+            staying.entry(&entry.app).or_default().extend(ServiceId::of(address).and_then(placeholder));
+        }
+    }
+    for (address, last) in &inputs.applied {
+        let (Model::Secret(last), Some(staying)) = (&last.model, staying.get(&last.app)) else { continue };
+        let Some(Model::Secret(wanted)) = inputs.wanted.get_mut(address).map(|one| &mut one.model) else { continue };
+        for (name, value) in &last.values {
+            if staying.iter().any(|placeholder| value.contains(placeholder)) {
+                wanted.values.entry(name.clone()).or_insert_with(|| value.clone());
+            }
+        }
+    }
 }
 
 /// What `destroy` removes may well be declared still.
@@ -175,6 +220,8 @@ fn name_what_was_asked_for(steps: &mut [Step], apps: &BTreeSet<AppName>) {
 /// and an app's secret last of all that is destroyed.
 fn connect(steps: &mut [Step]) {
     let ids: BTreeSet<StepId> = steps.iter().map(Step::id).collect();
+    let logins_go = |step: &&Step| step.runs() && step.risks.contains(&Risk::RemovesLogin);
+    let logins_go: BTreeSet<StepId> = steps.iter().filter(logins_go).map(Step::id).collect();
     let mut destroyed: BTreeMap<AppName, BTreeSet<StepId>> = BTreeMap::new();
     for step in steps.iter().filter(|step| step.action == Action::Destroy && step.address.kind != SECRET) {
         destroyed.entry(step.app.clone()).or_default().insert(step.id());
@@ -187,8 +234,12 @@ fn connect(steps: &mut [Step]) {
         if step.part == Part::Credential {
             step.needs.insert(StepId::main(step.address.clone()));
         }
-        if step.action == Action::Destroy && matches!(step.op, Op::Secrets(_)) {
-            step.needs.extend(destroyed.get(&step.app).into_iter().flatten().cloned());
+        let removes = step.action == Action::Destroy && matches!(step.op, Op::Secrets(_));
+        // Values of logins that go, where no new password waits for being published.
+        let updates = step.part == Part::Publish && !step.sets_credential;
+        if removes || updates {
+            let goes = |id: &&StepId| removes || logins_go.contains(*id);
+            step.needs.extend(destroyed.get(&step.app).into_iter().flatten().filter(goes).cloned());
         }
         step.needs.retain(|need| ids.contains(need));
     }

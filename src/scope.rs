@@ -2,6 +2,9 @@
 
 use crate::core::address::Address;
 use crate::core::name::AppName;
+use crate::core::reconcile::{Applied, Wanted};
+use crate::secrets::model::{Published, SECRET};
+use crate::services::postgres::model::role_address;
 use crate::services::{Model, ServiceId};
 use crate::spec::model::Specs;
 use std::collections::{BTreeMap, BTreeSet};
@@ -81,15 +84,57 @@ impl Scope {
     }
 }
 
-/// With `--service`, an app's published values of the other services stay as they were last applied.
-pub fn keep_other_values(scope: &Scope, full: &Model, narrowed: &mut Model, last: Option<&Model>) {
-    if let (false, Model::Secret(full), Model::Secret(narrowed), Some(Model::Secret(last))) =
-        (scope.services.is_empty(), full, narrowed, last)
-    {
-        for (name, value) in &last.values {
-            if full.values.contains_key(name) {
-                narrowed.values.entry(name.clone()).or_insert_with(|| value.clone());
-            }
+/// With `--service`, an app's published values of the other services stay as they were last applied, and its secret is
+/// nobody's to remove while it owns anything on them.
+///
+/// `full` holds the secrets as they are wanted without narrowing by service, `all_applied` all that is ours.
+pub fn keep_other_values(
+    full: &BTreeMap<Address, Wanted<Model>>,
+    wanted: &mut BTreeMap<Address, Wanted<Model>>,
+    applied: &mut BTreeMap<Address, Applied<Model>>,
+    all_applied: &BTreeMap<Address, Applied<Model>>,
+) {
+    for (address, one) in full {
+        let (Model::Secret(full), Some(Model::Secret(last))) =
+            (&one.model, applied.get(address).map(|last| &last.model))
+        else {
+            continue;
+        };
+        let kept = last.values.iter().filter(|(name, _)| full.values.contains_key(*name));
+        let mut kept: BTreeMap<String, String> = kept.map(|(name, value)| (name.clone(), value.clone())).collect();
+        if let Some(Model::Secret(narrowed)) = wanted.get(address).map(|one| &one.model) {
+            kept.extend(narrowed.values.clone());
+        }
+        if !kept.is_empty() {
+            let model = Model::Secret(Published { values: kept });
+            wanted.insert(address.clone(), Wanted { app: one.app.clone(), model });
         }
     }
+    let outside: BTreeSet<AppName> = all_applied
+        .iter()
+        .filter(|(address, _)| address.kind != SECRET && !applied.contains_key(*address))
+        .map(|(_, one)| one.app.clone())
+        .collect();
+    applied
+        .retain(|address, one| address.kind != SECRET || wanted.contains_key(address) || !outside.contains(&one.app));
+}
+
+/// With `--app`, a role that goes takes along what it may do in the databases of other apps: it cannot be dropped else.
+/// These grants then count as its own app's, so that they wait for the same consent.
+pub fn take_grants_along(
+    all_wanted: &BTreeMap<Address, Wanted<Model>>,
+    all_applied: &BTreeMap<Address, Applied<Model>>,
+    wanted: &BTreeMap<Address, Wanted<Model>>,
+    applied: &mut BTreeMap<Address, Applied<Model>>,
+) {
+    let mut along = Vec::new();
+    for (address, one) in all_applied {
+        let Model::PostgresGrant(grant) = &one.model else { continue };
+        let role = role_address(&grant.role);
+        let goes = applied.get(&role).filter(|_| !wanted.contains_key(&role));
+        if let (Some(role), None, None) = (goes, applied.get(address), all_wanted.get(address)) {
+            along.push((address.clone(), Applied { app: role.app.clone(), model: one.model.clone() }));
+        }
+    }
+    applied.extend(along);
 }

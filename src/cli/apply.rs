@@ -5,7 +5,7 @@ use super::signals::Interrupts;
 use super::workspace::{self, Request, Workspace};
 use super::{Errors, Global, output, saved};
 use crate::core::consent::{self, Consent};
-use crate::core::step::{Hold, StepId};
+use crate::core::step::{Hold, Reason, StepId};
 use crate::error::{Diagnostic, Exit, Kind};
 use crate::exec::{self, Job, Listener};
 use crate::render::{self, Style};
@@ -94,6 +94,7 @@ pub async fn converge(workspace: &Workspace, run: &Run<'_>) -> super::Outcome {
         return Err(planned.errors.into());
     }
     if planned.plan.runnable().next().is_none() {
+        note_servers(&planned.plan, &mut store)?;
         store.finish()?;
         return Ok(Exit::Done);
     }
@@ -157,16 +158,7 @@ async fn carry_out(
     if plan.runnable().any(|step| ServiceId::of(&step.address) == Some(ServiceId::Secrets)) {
         workspace.vault.claim(&store.document().lineage)?;
     }
-    let servers: Vec<Event> = plan
-        .services
-        .iter()
-        .filter_map(|(service, head)| {
-            let identity = head.identity.clone()?;
-            let known = store.document().servers.get(service) == Some(&identity);
-            (!known).then(|| Event::Server { service: service.clone(), identity })
-        })
-        .collect();
-    store.append(&servers)?;
+    note_servers(plan, store)?;
     let context = ApplyContext { vault: workspace.vault.clone() };
     let job = Job {
         plan,
@@ -182,15 +174,34 @@ async fn carry_out(
     progress.done();
     // Whatever happened, what was done is written before anything is said.
     let finished = store.finish();
-    let outcomes = executed?;
-    finished?;
-    let report = render::outcome::Report::new(plan, outcomes, began.elapsed());
+    let mut report = render::outcome::Report::new(plan, executed.outcomes, began.elapsed());
+    if finished.is_err() {
+        report = report.unrecorded();
+    }
     output::result(&render::outcome::text(&report, &Style::of_stdout()));
+    let errors: Vec<Diagnostic> = executed.unrecorded.into_iter().chain(finished.err()).collect();
+    if !errors.is_empty() {
+        return Err(errors.into());
+    }
     if let Some(signal) = interrupts.heard() {
         output::message("Interrupted. Run `nornplan apply` again to go on from here.");
         return Ok(Exit::Interrupted(signal));
     }
     Ok(if report.incomplete() { Exit::Failed } else { Exit::Done })
+}
+
+/// Notes which servers the state is about.
+fn note_servers(plan: &Plan, store: &mut LockedStore) -> crate::error::Result<()> {
+    let servers: Vec<Event> = plan
+        .services
+        .iter()
+        .filter_map(|(service, head)| {
+            let identity = head.identity.clone()?;
+            let known = store.document().servers.get(service) == Some(&identity);
+            (!known).then(|| Event::Server { service: service.clone(), identity })
+        })
+        .collect();
+    store.append(&servers)
 }
 
 async fn carry_out_saved(global: &Global, file: &Path, args: &Args) -> super::Outcome {
@@ -214,14 +225,35 @@ async fn carry_out_saved(global: &Global, file: &Path, args: &Args) -> super::Ou
     if plan.lineage != document.lineage && !fresh {
         return Err(refuse("the plan was made from another state".to_owned()));
     }
-    check_servers(&workspace, &plan).await.map_err(refuse)?;
+    workspace.vault.check_lineage(&document.lineage, document.has_published())?;
+    if let Some(step) = published_meanwhile(&workspace, &plan)? {
+        return Err(refuse(format!(
+            "the password that an earlier run had staged for {} is published by now",
+            step.address
+        )));
+    }
+    if let Some(other) = another_server(&workspace, &plan).await? {
+        return Err(refuse(other));
+    }
     release(&mut plan, &args.consent.consent());
     output::result(&render::text::plan(&plan, &Style::of_stdout()));
     carry_out(&workspace, &plan, &mut store, &args.write, &interrupts).await
 }
 
-/// The servers must be the ones that were planned for.
-async fn check_servers(workspace: &Workspace, plan: &Plan) -> Result<(), String> {
+/// A step that was to finish what an earlier run began, which something else has finished meanwhile: carried out now, it
+/// would set a new password that nobody asked for.
+fn published_meanwhile<'a>(workspace: &Workspace, plan: &'a Plan) -> Result<Option<&'a Step>, Diagnostic> {
+    for step in plan.runnable().filter(|step| step.reasons.contains(&Reason::UnfinishedRun)) {
+        let Some(service) = ServiceId::of(&step.address) else { continue };
+        if workspace.vault.staged(&step.app, service)?.is_none() {
+            return Ok(Some(step));
+        }
+    }
+    Ok(None)
+}
+
+/// Whether a server is another one than was planned for, in words.
+async fn another_server(workspace: &Workspace, plan: &Plan) -> Result<Option<String>, Diagnostic> {
     let asks: BTreeMap<ServiceId, Ask> = ServiceId::ALL
         .into_iter()
         .filter(|id| *id != ServiceId::Secrets && plan.services.contains_key(id.as_str()))
@@ -229,18 +261,14 @@ async fn check_servers(workspace: &Workspace, plan: &Plan) -> Result<(), String>
         .collect();
     for (id, read) in workspace.observe(&asks, std::time::Duration::ZERO).await {
         let planned = plan.services.get(id.as_str()).and_then(|head| head.identity.clone());
-        let now = read.map_err(|error| error.to_string())?.identity;
+        let now = read?.identity;
         if planned.is_some() && planned != now {
             let name = |identity: Option<String>| identity.unwrap_or_else(|| "unknown".to_owned());
-            return Err(format!(
-                "{} is another server now: planned for {}, met {}",
-                id.title(),
-                name(planned),
-                name(now)
-            ));
+            let (planned, now) = (name(planned), name(now));
+            return Ok(Some(format!("{} is another server now: planned for {planned}, met {now}", id.title())));
         }
     }
-    Ok(())
+    Ok(None)
 }
 
 /// Lets steps go that were held when the plan was saved and are consented to now.

@@ -63,6 +63,7 @@ pub async fn run(global: &Global, args: &Args) -> Outcome {
         .iter()
         .map(|(address, one)| (address.clone(), Wanted { app: one.app.clone(), model: one.model.clone() }))
         .collect();
+    workspace.vault.check_lineage(&document.lineage, document.has_published())?;
     let depth = Depth { probe_credentials: true, ..args.look.depth() };
     let asks = observe::asks(&wanted, &applied, document, &workspace.vault, depth)?;
     let (mut errors, mut items, mut unread) = (Vec::new(), BTreeMap::new(), BTreeSet::new());

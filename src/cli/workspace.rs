@@ -9,7 +9,7 @@ use crate::error::{Diagnostic, Kind, Place};
 use crate::observe::{self, Depth, Reading};
 use crate::planner;
 use crate::render::count;
-use crate::scope::{Scope, keep_other_values};
+use crate::scope::{Scope, keep_other_values, take_grants_along};
 use crate::secrets::Vault;
 use crate::services::{self, Ask, Model, Observation, Plan, Service, ServiceId};
 use crate::spec::{self, model::Specs};
@@ -176,24 +176,18 @@ impl Workspace {
 
     /// What is wanted and what is ours, in scope.
     fn ends(&self, full: &Specs, specs: &Specs, scope: &Scope, document: &Document) -> Result<Ends, Errors> {
-        let mut wanted = BTreeMap::new();
+        let mut all_wanted: BTreeMap<_, Wanted<Model>> = BTreeMap::new();
         for id in ServiceId::ALL.into_iter().filter(|id| scope.has_service(*id)) {
-            wanted.extend(services::desired(id, specs, &self.config)?);
+            all_wanted.extend(services::desired(id, specs, &self.config)?);
         }
-        let mut wanted = scope.narrow(&wanted, |one: &Wanted<Model>| &one.app);
-        let applied: BTreeMap<_, _> = document
-            .resources
-            .iter()
-            .map(|(address, entry)| (address.clone(), Applied { app: entry.app.clone(), model: entry.applied.clone() }))
-            .collect();
-        let applied = scope.narrow(&applied, |one| &one.app);
+        let mut wanted = scope.narrow(&all_wanted, |one: &Wanted<Model>| &one.app);
+        let all_applied = document.applied();
+        let mut applied = scope.narrow(&all_applied, |one| &one.app);
+        take_grants_along(&all_wanted, &all_applied, &wanted, &mut applied);
         if !scope.services.is_empty() {
             let all = services::desired(ServiceId::Secrets, full, &self.config)?;
-            for (address, one) in &mut wanted {
-                if let Some(all) = all.get(address) {
-                    keep_other_values(scope, &all.model, &mut one.model, applied.get(address).map(|one| &one.model));
-                }
-            }
+            let all = scope.narrow(&all, |one: &Wanted<Model>| &one.app);
+            keep_other_values(&all, &mut wanted, &mut applied, &all_applied);
         }
         Ok((wanted, applied))
     }

@@ -23,6 +23,7 @@ pub async fn run(job: &Job<'_>, steps: &[&Step]) -> Vec<Outcome> {
         return steps.iter().map(|step| Outcome::failed(unknown_service(step))).collect();
     };
     let mut outcomes: BTreeMap<usize, Outcome> = BTreeMap::new();
+    let mut written = BTreeSet::new();
     let mut pause = FIRST_PAUSE;
     for attempt in 1..=TRIES {
         let left: Vec<(usize, &Step)> = steps
@@ -38,7 +39,17 @@ pub async fn run(job: &Job<'_>, steps: &[&Step]) -> Vec<Outcome> {
             tokio::time::sleep(pause).await;
             pause *= 2;
         }
-        outcomes.extend(attempt_once(job, service.as_ref(), &left).await);
+        for (index, outcome) in attempt_once(job, service.as_ref(), &left, &mut written).await {
+            // What our own failed write left half-done is no stranger's change: the failure says what happened.
+            match (outcomes.get_mut(&index), outcome) {
+                (Some(Outcome::Failed { retry, .. }), Outcome::Stale { .. }) if written.contains(&index) => {
+                    *retry = false;
+                }
+                (_, outcome) => {
+                    outcomes.insert(index, outcome);
+                }
+            }
+        }
     }
     steps
         .iter()
@@ -61,7 +72,13 @@ fn settled(outcome: Option<&Outcome>) -> bool {
     }
 }
 
-async fn attempt_once(job: &Job<'_>, service: &dyn Service, left: &[(usize, &Step)]) -> Vec<(usize, Outcome)> {
+/// `written` gets the places of the steps for which the service was asked to write.
+async fn attempt_once(
+    job: &Job<'_>,
+    service: &dyn Service,
+    left: &[(usize, &Step)],
+    written: &mut BTreeSet<usize>,
+) -> Vec<(usize, Outcome)> {
     let steps: Vec<&Step> = left.iter().map(|(_, step)| *step).collect();
     let addresses: BTreeSet<Address> =
         steps.iter().filter(|step| step.part != Part::Stage).map(|step| step.address.clone()).collect();
@@ -80,6 +97,7 @@ async fn attempt_once(job: &Job<'_>, service: &dyn Service, left: &[(usize, &Ste
     }
     let steps: Vec<&Step> = write.iter().map(|(_, step)| *step).collect();
     if !steps.is_empty() {
+        written.extend(write.iter().map(|(index, _)| *index));
         let results = service.apply(&steps, job.context).await;
         outcomes.extend(write.into_iter().map(|(index, _)| index).zip(results));
     }

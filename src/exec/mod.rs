@@ -6,7 +6,7 @@ mod batch;
 mod queue;
 
 use crate::core::step::{Action, StepId};
-use crate::error::Result;
+use crate::error::Diagnostic;
 use crate::services::{ApplyContext, Outcome, Plan, Service, ServiceId, Step};
 use crate::state::{Event, LockedStore, Origin};
 use futures_util::stream::{FuturesUnordered, StreamExt};
@@ -36,19 +36,25 @@ pub trait Listener {
 /// What became of each step. Steps that were never started, because of an interrupt, have no outcome.
 pub type Outcomes = BTreeMap<StepId, Outcome>;
 
+/// What a run came to.
+pub struct Executed {
+    pub outcomes: Outcomes,
+    /// Why the journal could not be written. Nothing more was started from then on, as it would be forgotten; what was
+    /// in flight was waited for.
+    pub unrecorded: Option<Diagnostic>,
+}
+
 /// Runs the plan. Each completed batch is in the journal before anything that depends on it starts.
-///
-/// # Errors
-/// The journal cannot be written: then nothing more is started, as it would be forgotten.
-pub async fn execute(job: &Job<'_>, store: &mut LockedStore, listener: &dyn Listener) -> Result<Outcomes> {
+pub async fn execute(job: &Job<'_>, store: &mut LockedStore, listener: &dyn Listener) -> Executed {
     let mut queue = Queue::new(&job.plan.steps, job.parallelism, |step| {
         let service = ServiceId::of(&step.address).and_then(|id| job.services.get(&id));
         service.map(|service| service.limits(&step.address.kind))
     });
     let mut outcomes = Outcomes::new();
     let mut in_flight = FuturesUnordered::new();
+    let mut unrecorded = None;
     loop {
-        while !job.stop.is_cancelled() {
+        while !job.stop.is_cancelled() && unrecorded.is_none() {
             let Some(batch) = queue.next_batch() else { break };
             let steps = queue.steps(&batch);
             listener.started(&steps);
@@ -70,9 +76,11 @@ pub async fn execute(job: &Job<'_>, store: &mut LockedStore, listener: &dyn List
             events.extend(event(step, outcome, store));
         }
         outcomes.extend(done.into_iter().map(|(step, outcome)| (step.id(), outcome)));
-        store.append(&events)?;
+        if let Err(error) = store.append(&events) {
+            unrecorded.get_or_insert(error);
+        }
     }
-    Ok(outcomes)
+    Executed { outcomes, unrecorded }
 }
 
 /// What the state learns from a completed step.

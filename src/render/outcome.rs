@@ -17,6 +17,8 @@ use std::time::Duration;
 pub struct Report {
     entries: Vec<Entry>,
     elapsed: Duration,
+    /// Whether the state has all that was done.
+    recorded: bool,
 }
 
 #[derive(Debug)]
@@ -74,7 +76,13 @@ impl Report {
                 }),
             }
         }
-        Self { entries, elapsed }
+        Self { entries, elapsed, recorded: true }
+    }
+
+    /// The state could not be written.
+    #[must_use]
+    pub fn unrecorded(self) -> Self {
+        Self { recorded: false, ..self }
     }
 
     /// Whether anything that should have been done was not; what is held should not.
@@ -201,7 +209,12 @@ pub fn text(report: &Report, style: &Style) -> String {
     if has(5) {
         end.push("Plan again to see what the refused resources have become.".to_owned());
     }
-    if has(6) || has(3) {
+    if !report.recorded {
+        end.push(
+            "The state could not be written: the next apply takes what was done from the journal, or finds it."
+                .to_owned(),
+        );
+    } else if has(6) || has(3) {
         end.push("Everything done is recorded; the next apply goes on from here.".to_owned());
     }
     end.push(style.paint(Ink::Bold, &report.verdict()));

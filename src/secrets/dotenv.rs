@@ -106,6 +106,10 @@ impl Sink for Dotenv {
         self.write(&self.directory.join(MARKER), &format!("{lineage}\n"))
     }
 
+    fn tidy(&self) -> Result<()> {
+        durable::tidy(&self.directory).map_err(|error| cannot("tidy", &self.directory, error))
+    }
+
     fn examine(&self) -> Vec<Check> {
         let check = |verdict, what: String, hint: Option<String>| Check { verdict, what, hint };
         let here = self.shown();
@@ -283,6 +287,18 @@ mod tests {
         fs::write(sink.file(&app()), "A=1\ncanary without a name\n").unwrap();
         let error = sink.read(&app()).unwrap_err();
         assert!(error.to_string().contains("line 2") && !error.to_string().contains("canary"), "{error}");
+    }
+
+    #[test]
+    fn what_a_killed_run_left_half_written_is_removed() {
+        let temporary = tempfile::tempdir().unwrap();
+        let sink = sink(&temporary);
+        sink.tidy().unwrap();
+        sink.mark("lineage").unwrap();
+        fs::write(sink.directory.join(".nornplan-Ab12.tmp"), "KAFKA_PASSWORD=x").unwrap();
+        sink.tidy().unwrap();
+        assert!(!sink.directory.join(".nornplan-Ab12.tmp").exists());
+        assert_eq!(sink.marker().unwrap().as_deref(), Some("lineage"));
     }
 
     #[test]

@@ -50,6 +50,12 @@ pub trait Sink: Send + Sync {
     /// It cannot be written.
     fn mark(&self, lineage: &str) -> Result<()>;
 
+    /// Removes what a killed run left half-written. Only for who holds the lock of the state.
+    ///
+    /// # Errors
+    /// It cannot be read or written.
+    fn tidy(&self) -> Result<()>;
+
     /// Whether it can be used, for `nornplan doctor`.
     fn examine(&self) -> Vec<Check>;
 }

@@ -180,6 +180,7 @@ impl Vault {
     /// # Errors
     /// The sink cannot be read or written.
     pub fn claim(&self, lineage: &str) -> Result<()> {
+        self.sink.tidy()?;
         if self.sink.marker()?.as_deref() == Some(lineage) { Ok(()) } else { self.sink.mark(lineage) }
     }
 

@@ -5,6 +5,10 @@ use std::io::{self, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
+/// How the names of files begin and end that are not whole yet.
+const PREFIX: &str = ".nornplan-";
+const SUFFIX: &str = ".tmp";
+
 /// Replaces a file in one step: a reader, and whoever looks after a crash, finds either the old content or the new.
 ///
 /// `mode` is that of the new file; the umask takes away from it.
@@ -14,8 +18,8 @@ use std::path::Path;
 pub fn replace(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
     let directory = directory_of(path);
     let mut file = tempfile::Builder::new()
-        .prefix(".nornplan-")
-        .suffix(".tmp")
+        .prefix(PREFIX)
+        .suffix(SUFFIX)
         .permissions(Permissions::from_mode(mode))
         .tempfile_in(directory)?;
     file.write_all(content)?;
@@ -34,6 +38,26 @@ pub fn remove(path: &Path) -> io::Result<()> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         Err(error) => Err(error),
     }
+}
+
+/// Removes the files that a killed run did not finish; no directory is no error.
+///
+/// # Errors
+/// Whatever the file system refuses.
+pub fn tidy(directory: &Path) -> io::Result<()> {
+    let entries = match fs::read_dir(directory) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(error),
+    };
+    for entry in entries {
+        let entry = entry?;
+        let name = entry.file_name();
+        if name.to_str().is_some_and(|name| name.starts_with(PREFIX) && name.ends_with(SUFFIX)) {
+            remove(&entry.path())?;
+        }
+    }
+    Ok(())
 }
 
 /// Makes the names in a directory durable.

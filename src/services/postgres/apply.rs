@@ -176,7 +176,14 @@ async fn extend(connector: &Connector, database: &Database) -> Result<(), Failur
 async fn set_grant(connector: &Connector, grant: &Grant, user: &str) -> Result<Option<Fingerprint>, Failure> {
     let mut connection = connector.admin(&grant.database, Purpose::Write).await?;
     join_for_grants(connector, &mut connection, user).await?;
-    run(&mut connection, &grant.database, &sql::set_grant(grant, user)).await?;
+    run(&mut connection, &grant.database, &sql::set_grant(grant, user)).await.map_err(|mut failure| {
+        let no_role = format!("role \"{}\" does not exist", grant.role);
+        if failure.error.message.contains(&no_role) {
+            failure.error.hint =
+                Some("its app was not applied yet: apply that one first, or all without --app".to_owned());
+        }
+        failure
+    })?;
     let model = Model::PostgresGrant(grant.clone());
     let mut scope = Scope::of([(&super::model::grant_address(&grant.database, &grant.role), &model)]);
     scope.creators.insert(grant.database.clone(), user.to_owned());
@@ -185,6 +192,13 @@ async fn set_grant(connector: &Connector, grant: &Grant, user: &str) -> Result<O
 
 async fn revoke(connector: &Connector, step: &Step, grant: &Grant, user: &str) -> Result<Option<Fingerprint>, Failure> {
     let mut connection = connector.admin(&grant.database, Purpose::Write).await?;
+    let found;
+    let user = if user.is_empty() {
+        found = creator(&mut connection, grant).await?;
+        found.as_str()
+    } else {
+        user
+    };
     join_for_grants(connector, &mut connection, user).await?;
     run(&mut connection, &grant.database, &sql::revoke_grant(&grant.database, &grant.role, user)).await?;
     let mut scope = Scope::of([(&step.address, &Model::PostgresGrant(grant.clone()))]);
@@ -193,6 +207,20 @@ async fn revoke(connector: &Connector, step: &Step, grant: &Grant, user: &str) -
         return Ok(None);
     }
     Err(other_grantor(&grant.database, &format!("{} still has privileges", grant.role)))
+}
+
+/// Whose new tables a role may use, where the plan did not look at the app that the database belongs to; the owner if
+/// nobody's.
+async fn creator(connection: &mut PgConnection, grant: &Grant) -> Result<String, Failure> {
+    let statement = "SELECT coalesce((SELECT min(pg_get_userbyid(f.defaclrole)) FROM pg_catalog.pg_default_acl f, \
+                     aclexplode(f.defaclacl) a JOIN pg_catalog.pg_roles r ON r.oid = a.grantee WHERE r.rolname = $1), \
+                     pg_get_userbyid(datdba))::text FROM pg_catalog.pg_database WHERE datname = current_database()";
+    sqlx::query_scalar(statement)
+        .bind(&grant.role)
+        .persistent(false)
+        .fetch_one(connection)
+        .await
+        .map_err(|error| super::problem::stating(error, &grant.database, statement))
 }
 
 /// Reads again: a REVOKE of what another role granted does nothing, and says nothing.
