@@ -73,8 +73,9 @@ lint: ## clippy, no warning allowed
 	cargo clippy --all-targets -- -D warnings
 
 .PHONY: bench
-bench: ## the benchmarks
-	cargo bench
+bench: build ## time whole commands against the services (APPS=100)
+	@infra/infra.sh up
+	@. "$${INFRA_DIR:-infra/run}/env" && python3 benches/whole.py $(or $(APPS),100)
 
 .PHONY: help
 help: ## this

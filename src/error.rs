@@ -85,6 +85,20 @@ impl Diagnostic {
         self
     }
 
+    /// What led to it, the nearest first, without what the message says already.
+    pub fn causes(&self) -> Vec<String> {
+        let mut causes: Vec<String> = Vec::new();
+        let mut cause = self.source.as_deref().map(|source| source as &dyn std::error::Error);
+        while let Some(error) = cause {
+            let text = error.to_string();
+            if !causes.last().unwrap_or(&self.message).contains(&text) {
+                causes.push(text);
+            }
+            cause = error.source();
+        }
+        causes
+    }
+
     /// The exit code of a run that ends with this.
     pub fn exit_code(&self) -> u8 {
         match self.kind {
@@ -112,23 +126,19 @@ impl fmt::Display for Diagnostic {
             Some(Place::Text { line, column, text, .. }) => {
                 let number = line.to_string();
                 let margin = " ".repeat(number.len());
-                let shown: String = text.chars().take(160).collect();
-                write!(f, "\n  {number} | {shown}\n  {margin} | {}^", " ".repeat(column.saturating_sub(1).min(160)))?;
+                let (shown, indent) = excerpt(text, *column);
+                write!(f, "\n  {number} | {shown}")?;
+                if let Some(indent) = indent {
+                    write!(f, "\n  {margin} | {}^", " ".repeat(indent))?;
+                }
             }
             Some(Place::Server { statement, .. }) if !statement.is_empty() => {
                 write!(f, "\n  while: {statement}")?;
             }
             Some(Place::Server { .. } | Place::File(_)) | None => {}
         }
-        let mut said = self.message.clone();
-        let mut cause = self.source.as_deref().map(|source| source as &dyn std::error::Error);
-        while let Some(error) = cause {
-            let text = error.to_string();
-            if !said.contains(&text) {
-                write!(f, "\n  caused by: {text}")?;
-                said = text;
-            }
-            cause = error.source();
+        for cause in self.causes() {
+            write!(f, "\n  caused by: {cause}")?;
         }
         if let Some(hint) = &self.hint {
             write!(f, "\n  help: {hint}")?;
@@ -137,7 +147,36 @@ impl fmt::Display for Diagnostic {
     }
 }
 
+/// The part of a line that is shown, and how far in it the column is: very long lines are kept only in part.
+fn excerpt(line: &str, column: usize) -> (String, Option<usize>) {
+    const WIDEST: usize = 160;
+    const BEFORE: usize = 100;
+    let (at, length) = (column.saturating_sub(1), line.chars().count());
+    if at < WIDEST || at > length {
+        let cut = if length > WIDEST { "…" } else { "" };
+        let shown: String = line.chars().take(WIDEST).collect();
+        return (shown + cut, Some(at).filter(|at| *at <= WIDEST));
+    }
+    let shown: String = line.chars().skip(at - BEFORE).take(WIDEST).collect();
+    (format!("…{shown}"), Some(BEFORE + 1))
+}
+
 impl std::error::Error for Diagnostic {}
+
+/// Sorts errors by their places, and leaves out repetitions.
+pub fn in_order(mut errors: Vec<Diagnostic>) -> Vec<Diagnostic> {
+    let key = |error: &Diagnostic| {
+        let (file, line, column) = match &error.place {
+            Some(Place::Text { file, line, column, .. }) => (file.clone(), *line, *column),
+            Some(Place::File(file)) => (file.clone(), 0, 0),
+            Some(Place::Server { .. }) | None => (PathBuf::new(), 0, 0),
+        };
+        (file, line, column, error.message.clone())
+    };
+    errors.sort_by_cached_key(key);
+    errors.dedup_by(|one, other| one.place == other.place && one.message == other.message);
+    errors
+}
 
 /// How a finished run ends, where 1 wins over 3 over 2 over 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

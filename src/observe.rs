@@ -56,15 +56,26 @@ pub fn asks(
     Ok(asks)
 }
 
+/// One service as it was read, or why it could not be, and how long that took.
+#[derive(Debug)]
+pub struct Reading {
+    pub result: Result<Observation>,
+    pub took: Duration,
+}
+
 /// Reads all services at once.
 pub async fn observe(
     services: &BTreeMap<ServiceId, Box<dyn Service>>,
     asks: &BTreeMap<ServiceId, Ask>,
     wait: Duration,
-) -> BTreeMap<ServiceId, Result<Observation>> {
+) -> BTreeMap<ServiceId, Reading> {
     let readings = asks.iter().filter_map(|(id, ask)| {
         let service = services.get(id)?;
-        Some(async move { (*id, patiently(service.as_ref(), ask, wait).await) })
+        Some(async move {
+            let since = Instant::now();
+            let result = patiently(service.as_ref(), ask, wait).await;
+            (*id, Reading { result, took: since.elapsed() })
+        })
     });
     join_all(readings).await.into_iter().collect()
 }

@@ -7,7 +7,7 @@ use crate::core::lint;
 use crate::core::name::AppName;
 use crate::core::plan::{FORMAT_VERSION, Level, Notice, ServiceHead};
 use crate::core::reconcile::{Applied, Wanted};
-use crate::core::step::{Action, Part, Risk, StepId};
+use crate::core::step::{Action, Part, Reason, Risk, StepId};
 use crate::error::{Diagnostic, Kind, Result};
 use crate::scope::Scope;
 use crate::secrets::model::SECRET;
@@ -67,6 +67,7 @@ pub fn plan(mut inputs: Inputs<'_>) -> Result<Plan> {
     if let Some(observation) = inputs.observed.get(&ServiceId::Secrets) {
         steps.extend(services::diff(ServiceId::Secrets, inputs.diff_input(observation, &credentials)));
     }
+    name_what_was_asked_for(&mut steps, &inputs.scope.destroy);
     connect(&mut steps);
     consent::hold(&mut steps, inputs.consent, &circumstances);
     let steps = graph::sort(steps).map_err(|cycle| Diagnostic::new(Kind::Plan, cycle.to_string()))?;
@@ -202,6 +203,15 @@ fn keep_values_of_logins_that_stay(inputs: &mut Inputs<'_>, steps: &[Step]) {
             if staying.iter().any(|placeholder| value.contains(placeholder)) {
                 wanted.values.entry(name.clone()).or_insert_with(|| value.clone());
             }
+        }
+    }
+}
+
+/// What `destroy` removes may well be declared still.
+fn name_what_was_asked_for(steps: &mut [Step], apps: &BTreeSet<AppName>) {
+    for step in steps.iter_mut().filter(|step| apps.contains(&step.app)) {
+        if step.reasons.remove(&Reason::NoLongerDeclared) {
+            step.reasons.insert(Reason::AskedFor);
         }
     }
 }

@@ -31,8 +31,11 @@ fn applied() -> Workspace {
     workspace
 }
 
-/// The steps of the plan that change something: (address, action, fields, causes).
-fn changes(workspace: &Workspace) -> Vec<(String, String, Vec<(String, String)>)> {
+/// Address, action, and (field, cause) of each change.
+type Change = (String, String, Vec<(String, String)>);
+
+/// What the plan changes.
+fn changes(workspace: &Workspace) -> Vec<Change> {
     let json = workspace.run(&["plan", "--format", "json"]).exits(0).stdout;
     let plan: Value = serde_json::from_str(&json).expect("JSON");
     let text = |value: &Value| value.as_str().expect("a text").replace(&workspace.prefix, "@");
@@ -47,7 +50,7 @@ fn changes(workspace: &Workspace) -> Vec<(String, String, Vec<(String, String)>)
         .collect()
 }
 
-fn one(address: &str, field: &str, cause: &str) -> Vec<(String, String, Vec<(String, String)>)> {
+fn one(address: &str, field: &str, cause: &str) -> Vec<Change> {
     vec![(address.to_owned(), "update".to_owned(), vec![(field.to_owned(), cause.to_owned())])]
 }
 

@@ -73,6 +73,39 @@ fn a_wrong_password_is_said_at_once_and_not_shown() {
 }
 
 #[test]
+fn a_canary_in_every_admin_variable_is_never_shown() {
+    let canary = "canary-Yk3-admin-password";
+    let mut workspace = Workspace::new();
+    workspace.spec("a", ALL);
+    // An empty variable counts as unset, so that those after it are asked.
+    for variable in ["NORNPLAN_POSTGRES_PASSWORD", "NORNPLAN_VALKEY_PASSWORD", "NORNPLAN_KAFKA_PASSWORD"] {
+        workspace.set(variable, "");
+    }
+    for variable in ["POSTGRES_ADMIN_PASSWORD", "POSTGRES_PASSWORD", "REDIS_PASSWORD", "KAFKA_PASSWORD"] {
+        workspace.set(variable, canary);
+    }
+    let commands: [&[&str]; 7] = [
+        &["-vvv", "validate"],
+        &["-vvv", "plan"],
+        &["-vvv", "plan", "--format", "json"],
+        &["-vvv", "apply", "--auto-approve"],
+        &["-vvv", "doctor"],
+        &["-vvv", "drift"],
+        &["-vvv", "state", "list"],
+    ];
+    for command in commands {
+        workspace.run(command).hides(canary);
+    }
+    let refused = workspace.run(&["plan"]).exits(1).complains("postgres: ").complains("valkey: ").complains("kafka: ");
+    assert!(refused.stderr.contains("password"), "{}", refused.stderr);
+    let state = workspace.path("state");
+    for file in std::fs::read_dir(state).into_iter().flatten() {
+        let text = std::fs::read_to_string(file.expect("a file").path()).expect("text");
+        assert!(!text.contains(canary));
+    }
+}
+
+#[test]
 fn drift_without_a_state_cannot_be_told() {
     let workspace = Workspace::new();
     workspace.spec("a", "app = \"@a\"\n[services.postgres]\n");

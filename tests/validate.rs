@@ -39,7 +39,6 @@ fn config(root: &Path) -> Config {
             public_host: "127.0.0.1".to_owned(),
             public_port: 5432,
             public_sslmode: "disable".to_owned(),
-            lock_down: false,
             snapshots: root.join("snapshots"),
         },
         valkey: ValkeyConfig {

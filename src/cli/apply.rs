@@ -23,7 +23,7 @@ use std::time::Instant;
 #[command(after_help = "Example:
   nornplan apply
   nornplan apply --auto-approve --app cafe-backend
-  nornplan apply plan.json              exactly what was saved, without asking and without planning again
+  nornplan apply plan.json              exactly what was saved, without asking
   nornplan apply --allow-destroy postgres.database.old_db
 
 Exit: 0 done, 1 something failed, 130 or 143 interrupted")]
@@ -51,7 +51,7 @@ pub async fn run(global: &Global, args: &Args) -> super::Outcome {
         return carry_out_saved(global, file, args).await;
     }
     let workspace = Workspace::open(global)?;
-    let specs = workspace::specs(&workspace.config)?;
+    let specs = workspace::specs(global, &workspace.config)?;
     let run = Run {
         specs: &specs,
         scope: args.scope.scope(),
@@ -259,7 +259,7 @@ async fn another_server(workspace: &Workspace, plan: &Plan) -> Result<Option<Str
         .filter(|id| *id != ServiceId::Secrets && plan.services.contains_key(id.as_str()))
         .map(|id| (id, Ask { shallow: true, ..Ask::default() }))
         .collect();
-    for (id, read) in crate::observe::observe(&workspace.services, &asks, std::time::Duration::ZERO).await {
+    for (id, read) in workspace.observe(&asks, std::time::Duration::ZERO).await {
         let planned = plan.services.get(id.as_str()).and_then(|head| head.identity.clone());
         let now = read?.identity;
         if planned.is_some() && planned != now {

@@ -74,7 +74,7 @@ impl ConsentArgs {
 /// How to look at the services.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct LookArgs {
-    /// Wait so long for services that are still starting (60s, 2m)
+    /// How long to wait for services that are still starting (60s, 2m)
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     pub wait: Option<Duration>,
     /// Leave out what costs one connection per database
@@ -98,13 +98,13 @@ impl LookArgs {
 /// How to write.
 #[derive(Clone, Debug, clap::Args)]
 pub struct WriteArgs {
-    /// Do not ask
+    /// Carry it out without asking
     #[arg(long)]
     pub auto_approve: bool,
-    /// Calls in flight at most
+    /// How many calls may be under way at once
     #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=256))]
     pub parallelism: u16,
-    /// Wait so long for another run that holds the lock
+    /// How long to wait for another run that holds the lock (60s, 2m)
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     pub lock_timeout: Option<Duration>,
 }

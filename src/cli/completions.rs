@@ -8,6 +8,7 @@ use clap::CommandFactory;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  nornplan completions bash > ~/.local/share/bash-completion/completions/nornplan")]
 pub struct Args {
+    /// The shell
     shell: clap_complete::Shell,
 }
 

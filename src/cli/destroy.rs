@@ -15,7 +15,9 @@ use crate::state::Store;
 #[command(after_help = "Example:
   nornplan destroy --app cafe-backend
   nornplan destroy --app cafe-backend --allow-destroy 'postgres.*.cafe*'
-  nornplan destroy --all --allow-destroy all")]
+  nornplan destroy --all --allow-destroy all
+
+Exit: 0 done, 1 something failed, 130 or 143 interrupted")]
 pub struct Args {
     /// The app (may be given several times)
     #[arg(long = "app", value_name = "APP", value_parser = app_name, required_unless_present = "all", conflicts_with = "all")]
@@ -33,7 +35,7 @@ pub struct Args {
 
 pub async fn run(global: &Global, args: &Args) -> Outcome {
     let workspace = Workspace::open(global)?;
-    let specs = workspace::specs(&workspace.config)?;
+    let specs = workspace::specs(global, &workspace.config)?;
     let mut scope = Scope { destroy: args.apps.iter().cloned().collect(), ..Scope::default() };
     if args.all {
         let store = Store::open(&workspace.config)?;

@@ -1,76 +1,98 @@
 //! `nornplan doctor`
 
+use super::args::duration;
 use super::workspace::{self, Workspace};
 use super::{Global, Outcome, output};
-use crate::error::{Diagnostic, Exit};
-use crate::render::Style;
-use crate::services::{self, Check, ServiceId, Verdict};
+use crate::error::Exit;
+use crate::render::{Style, count};
+use crate::services::{self, Check, Service, ServiceId, Verdict};
 use crate::state::Store;
-use std::time::Duration;
+use futures_util::future::join_all;
+use std::time::{Duration, Instant};
 
 /// Look over every service in use: reachable, version, rights, what isolates, persistence
 #[derive(Debug, clap::Args)]
 #[command(
     visible_alias = "health",
-    after_help = "Example:\n  nornplan doctor\n\nExit: 0 all can be worked with (warnings included), 1 something is in the way"
+    after_help = "Example:\n  nornplan doctor\n  nornplan doctor --wait 60s\n\nExit: 0 all can be worked with (warnings included), 1 something is in the way"
 )]
-pub struct Args {}
+pub struct Args {
+    /// How long to wait for services that are still starting (60s, 2m)
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    wait: Option<Duration>,
+}
 
 const DEADLINE: Duration = Duration::from_secs(20);
 
-pub async fn run(global: &Global, _args: &Args) -> Outcome {
+pub async fn run(global: &Global, args: &Args) -> Outcome {
     let workspace = Workspace::open(global)?;
     let mut first = Vec::new();
-    let specs = match workspace::specs(&workspace.config) {
+    let specs = match workspace::specs(global, &workspace.config) {
         Ok(specs) => {
-            first.push(check(Verdict::Good, format!("{} infraspecs are valid", specs.apps.len()), None));
+            let number = count(specs.apps.len(), "infraspec is valid", "infraspecs are valid");
+            first.push(check(Verdict::Good, number, None));
             Some(specs)
         }
         Err(errors) => {
             let hint = "`nornplan validate` shows them".to_owned();
-            first.push(check(Verdict::Bad, format!("{} errors in the infraspecs", errors.0.len()), Some(hint)));
+            let number = count(errors.0.len(), "error in the infraspecs", "errors in the infraspecs");
+            first.push(check(Verdict::Bad, number, Some(hint)));
             None
         }
     };
     let state = Store::open(&workspace.config);
     first.push(match &state {
         Ok(store) => {
-            check(Verdict::Good, format!("the state owns {} resources", store.document().resources.len()), None)
+            let owned = count(store.document().resources.len(), "resource is ours", "resources are ours");
+            check(Verdict::Good, format!("the state can be read: {owned}"), None)
         }
-        Err(error) => bad(error),
+        Err(error) => Check::failed(error),
     });
     let mut sections = vec![(
         "Workspace",
         format!("{} (environment {})", workspace.config.root.display(), workspace.config.environment),
         first,
     )];
-    for id in ServiceId::ALL {
-        let Some(service) = workspace.services.get(&id) else { continue };
+    let mut used = Vec::new();
+    for (id, service) in &workspace.services {
         let declared = match &specs {
-            Some(specs) => !services::desired(id, specs, &workspace.config)?.is_empty(),
+            Some(specs) => !services::desired(*id, specs, &workspace.config)?.is_empty(),
             None => true,
         };
         let owned = state
             .as_ref()
-            .is_ok_and(|store| store.document().resources.keys().any(|address| ServiceId::of(address) == Some(id)));
-        let checks = if declared || owned {
-            tokio::time::timeout(DEADLINE, service.examine()).await.unwrap_or_else(|_| {
-                vec![check(Verdict::Bad, format!("no answer within {} s", DEADLINE.as_secs()), None)]
-            })
+            .is_ok_and(|store| store.document().resources.keys().any(|address| ServiceId::of(address) == Some(*id)));
+        used.push((service.as_ref(), declared || owned));
+    }
+    let wait = args.wait.unwrap_or_default();
+    let looked = used.into_iter().map(|(service, used)| async move {
+        let checks = if used {
+            examine(service, wait).await
         } else {
             vec![check(Verdict::NotUsed, "not used: no infraspec declares anything on it".to_owned(), None)]
         };
-        sections.push((id.title(), service.endpoint(), checks));
-    }
+        (service.id().title(), service.endpoint(), checks)
+    });
+    sections.extend(join_all(looked).await);
     output::result(&crate::render::doctor::text(&sections, &Style::of_stdout()));
     let bad = sections.iter().any(|(_, _, checks)| checks.iter().any(|check| check.verdict == Verdict::Bad));
     Ok(if bad { Exit::Failed } else { Exit::Done })
 }
 
-fn check(verdict: Verdict, what: String, hint: Option<String>) -> Check {
-    Check { verdict, what, hint }
+/// Looks a service over, again and again for as long as something is wrong with it and the user is ready to wait.
+async fn examine(service: &dyn Service, wait: Duration) -> Vec<Check> {
+    let since = Instant::now();
+    loop {
+        let checks = tokio::time::timeout(DEADLINE, service.examine())
+            .await
+            .unwrap_or_else(|_| vec![check(Verdict::Bad, format!("no answer within {} s", DEADLINE.as_secs()), None)]);
+        if since.elapsed() >= wait || checks.iter().all(|check| check.verdict != Verdict::Bad) {
+            return checks;
+        }
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
 }
 
-fn bad(error: &Diagnostic) -> Check {
-    check(Verdict::Bad, error.message.clone(), error.hint.clone())
+fn check(verdict: Verdict, what: String, hint: Option<String>) -> Check {
+    Check { verdict, what, hint }
 }

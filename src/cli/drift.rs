@@ -3,6 +3,7 @@
 use super::args::{LookArgs, ScopeArgs};
 use super::workspace::Workspace;
 use super::{Global, Outcome, output};
+use crate::core::address::Address;
 use crate::core::change::FieldChange;
 use crate::core::reconcile::{Applied, Wanted};
 use crate::core::step::{Action, Reason};
@@ -25,6 +26,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 Exit: 0 no drift, 2 drift, 1 it could not be told (a service cannot be read, or there is no state)")]
 pub struct Args {
+    /// How to show it
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     format: Format,
     #[command(flatten)]
@@ -48,6 +50,7 @@ pub async fn run(global: &Global, args: &Args) -> Outcome {
             .hint("`nornplan apply` makes one; existing resources that match are adopted without a write")
             .into());
     }
+    workspace.tell_state(document);
     let scope = args.scope.scope();
     let applied: BTreeMap<_, _> = document
         .resources
@@ -63,9 +66,9 @@ pub async fn run(global: &Global, args: &Args) -> Outcome {
     workspace.vault.check_lineage(&document.lineage, document.has_published())?;
     let depth = Depth { probe_credentials: true, ..args.look.depth() };
     let asks = observe::asks(&wanted, &applied, document, &workspace.vault, depth)?;
-    let (mut errors, mut items, mut unread) = (Vec::new(), Vec::new(), BTreeSet::new());
+    let (mut errors, mut items, mut unread) = (Vec::new(), BTreeMap::new(), BTreeSet::new());
     let (nobody, nothing) = (BTreeSet::new(), BTreeMap::new());
-    for (id, read) in observe::observe(&workspace.services, &asks, args.look.wait()).await {
+    for (id, read) in workspace.observe(&asks, args.look.wait()).await {
         match read {
             Ok(observation) => {
                 let input = DiffInput {
@@ -75,7 +78,9 @@ pub async fn run(global: &Global, args: &Args) -> Outcome {
                     rotate: &nobody,
                     credentials: &nothing,
                 };
-                items.extend(services::diff(id, input).into_iter().map(item));
+                for step in services::diff(id, input) {
+                    add(&mut items, step);
+                }
             }
             Err(error) => {
                 unread.insert(id);
@@ -88,7 +93,7 @@ pub async fn run(global: &Global, args: &Args) -> Outcome {
     let report = DriftReport {
         environment: workspace.config.environment.clone(),
         compared,
-        drifted: items,
+        drifted: items.into_values().collect(),
         errors: errors.iter().map(|error| error.message.clone()).collect(),
     };
     output::result(&match args.format {
@@ -102,16 +107,26 @@ pub async fn run(global: &Global, args: &Args) -> Outcome {
     Ok(if report.drifted.is_empty() { Exit::Done } else { Exit::Differs })
 }
 
-fn item(step: Step) -> DriftItem {
+/// The step that would put a resource right, told the other way round: from what was applied to what there is.
+fn add(items: &mut BTreeMap<Address, DriftItem>, step: Step) {
     let mut changes = step.changes;
+    for change in &mut changes {
+        std::mem::swap(&mut change.before, &mut change.after);
+    }
     if step.action == Action::Rotate {
         let why = step.reasons.iter().next().map_or("unknown", |reason: &Reason| reason.as_str());
         changes.push(FieldChange {
             field: "credential".to_owned(),
-            before: Value::from(why),
-            after: Value::from("signs in with what is published"),
+            before: Value::from("signs in with what is published"),
+            after: Value::from(why),
             cause: crate::core::change::Cause::Drifted,
         });
     }
-    DriftItem { address: step.address, app: step.app, changes, gone: step.action == Action::Create }
+    let item = items.entry(step.address.clone()).or_insert_with(|| DriftItem {
+        address: step.address,
+        app: step.app,
+        changes: Vec::new(),
+        gone: step.action == Action::Create,
+    });
+    item.changes.extend(changes);
 }

@@ -8,7 +8,7 @@ use std::path::Path;
 /// Write a workspace file and a first infraspec, and git-ignore what must not be committed
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Example:\n  mkdir platform && cd platform && nornplan init\n\nFiles that exist are left as they are."
+    after_help = "Example:\n  mkdir platform && cd platform && nornplan init\n\nFiles that exist are left as they are; lines that .gitignore lacks are added.\nExit: 0 done, 1 something cannot be written"
 )]
 pub struct Args {}
 
@@ -22,6 +22,8 @@ pub fn run(_global: &Global, _args: &Args) -> Outcome {
     let no_infraspec = std::fs::read_dir("specs").is_ok_and(|mut entries| entries.next().is_none());
     if no_infraspec {
         create(Path::new("specs/example.toml"), INFRASPEC)?;
+    } else {
+        output::result("left specs/ as it is");
     }
     ignore(Path::new(".gitignore"))?;
     output::result(
@@ -31,7 +33,8 @@ pub fn run(_global: &Global, _args: &Args) -> Outcome {
 }
 
 fn failed(file: &Path, error: std::io::Error) -> Diagnostic {
-    Diagnostic::new(Kind::Config, "cannot be written").in_file(file).because(error)
+    let wrong = Diagnostic::new(Kind::Config, "cannot be written").in_file(file).because(error);
+    wrong.hint("run it in a directory that you may write in")
 }
 
 fn create(file: &Path, text: &str) -> Result<()> {

@@ -46,8 +46,9 @@ pub struct Cli {
 
 /// Flags of every command.
 #[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Global options")]
 pub struct Global {
-    /// The workspace file; without it, nornplan.toml is looked for from here upwards
+    /// The workspace file; without it, the nearest nornplan.toml from here upwards
     #[arg(long, value_name = "FILE", global = true)]
     config: Option<PathBuf>,
     /// The environment, an [env.NAME] table of the workspace file
@@ -56,7 +57,7 @@ pub struct Global {
     /// When to colour
     #[arg(long, value_name = "WHEN", global = true, default_value = "auto")]
     color: args::ColorWhen,
-    /// Say more about what is going on, on standard error
+    /// Say on standard error what is read from where, and how long it takes
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     verbose: u8,
 }
@@ -121,6 +122,7 @@ pub fn run() -> u8 {
     // A connection that does not answer must not keep the program from ending.
     runtime.shutdown_timeout(std::time::Duration::from_millis(200));
     match outcome {
+        Ok(Exit::Done | Exit::Differs) if !output::complete() => Exit::Failed.code(),
         Ok(exit) => exit.code(),
         Err(Errors(errors)) => {
             for error in &errors {

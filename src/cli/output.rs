@@ -1,13 +1,26 @@
 //! Results go to standard output, messages and errors to standard error. A closed pipe ends nothing in a panic.
 
-use crate::error::{Diagnostic, Exit};
+use crate::error::{Diagnostic, Exit, Kind};
 use crate::render;
 use std::io::{IsTerminal, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Whether a result could not be written. Runs go on to their end all the same: an apply must not stop half-way.
+static LOST: AtomicBool = AtomicBool::new(false);
 
 /// Prints a result.
 pub fn result(text: &str) {
     let end = if text.ends_with('\n') || text.is_empty() { "" } else { "\n" };
-    render::print(&format!("{text}{end}"));
+    if let Err(failure) = render::print(&format!("{text}{end}"))
+        && !LOST.swap(true, Ordering::Relaxed)
+    {
+        error(&Diagnostic::new(Kind::Usage, "the result cannot be written to standard output").because(failure));
+    }
+}
+
+/// Whether all results were written.
+pub fn complete() -> bool {
+    !LOST.load(Ordering::Relaxed)
 }
 
 /// Prints a line for people that is no result.
@@ -15,10 +28,16 @@ pub fn message(text: &str) {
     render::tell(&format!("{text}\n"));
 }
 
-/// Prints an error.
+/// Prints a line about what is going on, for `-v`. Never with a value that could be secret.
+pub fn detail(text: &str) {
+    let faint = anstyle::Style::new().dimmed();
+    message(&format!("{faint}{text}{faint:#}"));
+}
+
+/// Prints an error. Names of files and what a server says may be anything, and must not steer a terminal.
 pub fn error(error: &Diagnostic) {
     let red = anstyle::AnsiColor::Red.on_default().bold();
-    message(&format!("{red}error{red:#}: {error}"));
+    message(&format!("{red}error{red:#}: {}", render::clean_lines(&error.to_string()).join("\n")));
 }
 
 /// Whether there is somebody to answer a question.

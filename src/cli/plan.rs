@@ -21,6 +21,7 @@ pub struct Args {
     /// Save the plan, for `nornplan apply FILE`
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
+    /// How to show it
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     format: Format,
     #[command(flatten)]
@@ -70,7 +71,7 @@ pub fn render(
 
 pub async fn run(global: &Global, args: &Args) -> Outcome {
     let workspace = Workspace::open(global)?;
-    let specs = workspace::specs(&workspace.config)?;
+    let specs = workspace::specs(global, &workspace.config)?;
     let store = Store::open(&workspace.config)?;
     let (scope, consent) = (args.scope.scope(), args.consent.consent());
     let planned = workspace

@@ -10,8 +10,13 @@ use crate::services::ServiceId;
 
 /// Set new passwords for some apps, and publish them
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example:\n  nornplan rotate cafe-backend\n  nornplan rotate cafe-backend --service valkey")]
+#[command(after_help = "Example:
+  nornplan rotate cafe-backend
+  nornplan rotate cafe-backend --service valkey
+
+Running apps must read the new passwords. Exit: 0 done, 1 something failed, 130 or 143 interrupted")]
 pub struct Args {
+    /// The apps
     #[arg(value_name = "APP", required = true, value_parser = app_name)]
     apps: Vec<AppName>,
     /// Only on this service (may be given several times)
@@ -27,7 +32,7 @@ pub struct Args {
 
 pub async fn run(global: &Global, args: &Args) -> Outcome {
     let workspace = Workspace::open(global)?;
-    let specs = workspace::specs(&workspace.config)?;
+    let specs = workspace::specs(global, &workspace.config)?;
     let apps: std::collections::BTreeSet<AppName> = args.apps.iter().cloned().collect();
     let scope = Scope {
         apps: apps.clone(),

@@ -7,6 +7,7 @@ use crate::error::Exit;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  nornplan schema plan > plan.schema.json")]
 pub struct Args {
+    /// What it describes
     #[arg(value_name = "WHAT")]
     what: What,
 }

@@ -16,6 +16,7 @@ pub struct Args {
     /// A plan that `nornplan plan --out FILE` saved; without it, the state is shown
     #[arg(value_name = "FILE")]
     file: Option<PathBuf>,
+    /// How to show it
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     format: Format,
     /// Cut the markdown to so many bytes

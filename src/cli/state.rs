@@ -1,19 +1,19 @@
 //! `nornplan state`
 
-use super::{Global, Outcome, output, workspace};
+use super::{Errors, Global, Outcome, output, workspace};
 use crate::core::address::Address;
+use crate::core::consent::Allowance;
 use crate::error::{Diagnostic, Exit, Kind};
 use crate::render::{self, Style};
 use crate::state::{Document, Event, Store};
 use clap::Subcommand;
-use globset::{Glob, GlobMatcher};
 use std::collections::BTreeSet;
 use std::time::Duration;
 
 /// Look after the state: what is ours, and what was last applied
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Example:\n  nornplan state list\n  nornplan state show postgres.database.cafe\n  nornplan state forget postgres.database.cafe"
+    after_help = "Example:\n  nornplan state list\n  nornplan state show postgres.database.cafe\n  nornplan state forget 'secret.*'"
 )]
 pub struct Args {
     #[command(subcommand)]
@@ -23,43 +23,30 @@ pub struct Args {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// List every resource that is ours
+    #[command(after_help = "Example:\n  nornplan state list\n  nornplan state list --env prod")]
     List,
     /// Show one resource as it was last applied
+    #[command(after_help = "Example:\n  nornplan state show postgres.database.cafe")]
     Show {
+        /// The resource, as `nornplan state list` names it
         #[arg(value_name = "ADDRESS", value_parser = address)]
         address: Address,
     },
-    /// Strike resources from the state; nothing on any service is touched
+    /// Remove resources from the state; nothing on any service is touched
+    #[command(after_help = "Example:
+  nornplan state forget postgres.database.cafe
+  nornplan state forget 'secret.*'
+
+What is still declared is adopted by the next apply, if it is as declared.")]
     Forget {
-        /// An address, or a glob such as 'secret.*'
-        #[arg(value_name = "ADDRESS", value_parser = pattern, required = true)]
-        addresses: Vec<Pattern>,
+        /// What to forget: addresses, globs, or all
+        #[arg(value_name = "WHAT", required = true)]
+        what: Vec<String>,
     },
 }
 
 fn address(text: &str) -> Result<Address, String> {
     text.parse()
-}
-
-/// What was written, and what it covers.
-#[derive(Clone, Debug)]
-struct Pattern(String, GlobMatcher);
-
-fn pattern(text: &str) -> Result<Pattern, String> {
-    match Glob::new(text) {
-        Ok(glob) => Ok(Pattern(text.to_owned(), glob.compile_matcher())),
-        Err(error) => Err(format!("{text:?} is neither an address nor a glob: {}", error.kind())),
-    }
-}
-
-/// The addresses that a pattern names: the one that is written so, else those that the glob covers.
-fn named(document: &Document, Pattern(text, glob): &Pattern) -> Result<BTreeSet<Address>, Diagnostic> {
-    let matching = |matches: &dyn Fn(&str) -> bool| -> BTreeSet<Address> {
-        document.resources.keys().filter(|address| matches(&address.to_string())).cloned().collect()
-    };
-    let found = Some(matching(&|address| address == text)).filter(|exact| !exact.is_empty());
-    let found = found.unwrap_or_else(|| matching(&|address| glob.is_match(address)));
-    if found.is_empty() { Err(unknown(text)) } else { Ok(found) }
 }
 
 pub fn run(global: &Global, args: &Args) -> Outcome {
@@ -74,21 +61,32 @@ pub fn run(global: &Global, args: &Args) -> Outcome {
             let entry = store.document().resources.get(address).ok_or_else(|| unknown(address))?;
             output::result(&render::state::entry_text(address, entry, &Style::of_stdout()));
         }
-        Command::Forget { addresses } => {
+        Command::Forget { what } => {
             let mut store = Store::lock(&config, Duration::ZERO, "nornplan state forget")?;
-            let mut forgotten = BTreeSet::new();
-            for pattern in addresses {
-                forgotten.extend(named(store.document(), pattern)?);
-            }
-            let events: Vec<Event> = forgotten.iter().map(|address| Event::Gone { address: address.clone() }).collect();
+            let addresses = matching(what, store.document())?;
+            let events: Vec<Event> = addresses.iter().map(|address| Event::Gone { address: address.clone() }).collect();
             store.append(&events)?;
             store.finish()?;
-            for address in forgotten {
+            for address in addresses {
                 output::result(&format!("Forgot {address}. It exists as before, and is not ours any more."));
             }
         }
     }
     Ok(Exit::Done)
+}
+
+/// The resources that an address or a glob stands for. One that stands for none is a mistake, and nothing is forgotten.
+fn matching(what: &[String], document: &Document) -> Result<BTreeSet<Address>, Errors> {
+    let mut addresses = BTreeSet::new();
+    for text in what {
+        let wanted = Allowance::parse(text).map_err(|message| Diagnostic::new(Kind::Usage, message))?;
+        let mut covered = document.resources.keys().filter(|address| wanted.covers(address, false)).cloned().peekable();
+        if covered.peek().is_none() {
+            return Err(unknown(text).into());
+        }
+        addresses.extend(covered);
+    }
+    Ok(addresses)
 }
 
 fn unknown(address: impl std::fmt::Display) -> Diagnostic {

@@ -1,7 +1,7 @@
 //! `nornplan validate`
 
 use super::{Global, Outcome, output, workspace};
-use crate::error::Exit;
+use crate::error::{Diagnostic, Exit, Kind};
 use std::path::PathBuf;
 
 /// Check the infraspecs, without any service
@@ -15,19 +15,35 @@ pub struct Args {
     paths: Vec<PathBuf>,
 }
 
+/// How many apps are listed by name.
+const MOST_NAMES: usize = 50;
+
 pub fn run(global: &Global, args: &Args) -> Outcome {
     let mut config = workspace::config(global)?;
     if !args.paths.is_empty() {
         let here = std::env::current_dir().unwrap_or_default();
+        let missing = args.paths.iter().filter(|path| !here.join(path).exists()).map(|path| {
+            let wrong = Diagnostic::new(Kind::Usage, "there is no such file or directory").in_file(path);
+            wrong.hint("name an infraspec, or a directory of them")
+        });
+        let missing: Vec<Diagnostic> = missing.collect();
+        if !missing.is_empty() {
+            return Err(missing.into());
+        }
         config.specs = args.paths.iter().map(|path| here.join(path)).collect();
     }
-    let specs = workspace::specs(&config)?;
+    let specs = workspace::specs(global, &config)?;
     // Templates are filled in when secrets are desired: an error in one belongs here too.
     crate::services::desired(crate::services::ServiceId::Secrets, &specs, &config)?;
     let names: Vec<&str> = specs.apps.keys().map(crate::core::name::AppName::as_str).collect();
-    output::result(&match names.as_slice() {
-        [one] => format!("1 app is valid: {one}"),
-        names => format!("{} apps are valid: {}", names.len(), names.join(", ")),
+    let more = match names.len().saturating_sub(MOST_NAMES) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    let listed = names.get(..MOST_NAMES).unwrap_or(&names).join(", ");
+    output::result(&match names.len() {
+        1 => format!("1 app is valid: {listed}"),
+        number => format!("{number} apps are valid: {listed}{more}"),
     });
     Ok(Exit::Done)
 }

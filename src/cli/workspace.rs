@@ -5,43 +5,86 @@ use crate::config::{self, Config, Source};
 use crate::core::consent::Consent;
 use crate::core::name::AppName;
 use crate::core::reconcile::{Applied, Wanted};
-use crate::error::{Diagnostic, Kind};
-use crate::observe::{self, Depth};
+use crate::error::{Diagnostic, Kind, Place};
+use crate::observe::{self, Depth, Reading};
 use crate::planner;
+use crate::render::count;
 use crate::scope::{Scope, keep_other_values, take_grants_along};
 use crate::secrets::Vault;
-use crate::services::{self, Model, Plan, Service, ServiceId};
+use crate::services::{self, Ask, Model, Observation, Plan, Service, ServiceId};
 use crate::spec::{self, model::Specs};
 use crate::state::Document;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// A loaded workspace. Services are connected to when they are first asked something.
 pub struct Workspace {
     pub config: Config,
     pub vault: Arc<Vault>,
     pub services: BTreeMap<ServiceId, Box<dyn Service>>,
+    verbose: u8,
 }
 
 /// Reads the workspace file and the environment's variables.
 pub fn config(global: &Global) -> Result<Config, Errors> {
-    let working_directory = std::env::current_dir()
-        .map_err(|error| Diagnostic::new(Kind::Config, "the working directory cannot be read").because(error))?;
+    let working_directory = std::env::current_dir().map_err(|error| {
+        let wrong = Diagnostic::new(Kind::Config, "the working directory cannot be read").because(error);
+        wrong.hint("it may have been removed: change to another")
+    })?;
     let source = Source {
         config_file: global.config.clone(),
         environment: global.env.clone(),
         working_directory,
-        variables: std::env::vars_os()
-            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
-            .collect(),
+        variables: variables()?,
     };
-    Ok(config::load(&source)?)
+    let config = config::load(&source)?;
+    if global.verbose > 0 {
+        match config::workspace_file(&source) {
+            Some(file) => output::detail(&format!("workspace file {}", file.display())),
+            None => output::detail(&format!("no workspace file from {} upwards: defaults", config.root.display())),
+        }
+        let names = source.variables.keys().map(String::as_str).filter(|name| config::keys::is_variable(name));
+        let names: Vec<&str> = names.collect();
+        output::detail(&format!("variables: {}", if names.is_empty() { "none".to_owned() } else { names.join(", ") }));
+    }
+    Ok(config)
+}
+
+/// The environment's variables. Those of other programs may be anything; ours must be text.
+fn variables() -> Result<BTreeMap<String, String>, Errors> {
+    let mut variables = BTreeMap::new();
+    for (name, value) in std::env::vars_os() {
+        let Ok(name) = name.into_string() else { continue };
+        match value.into_string() {
+            Ok(value) => drop(variables.insert(name, value)),
+            Err(_) if name.starts_with("NORNPLAN_") => {
+                return Err(Diagnostic::new(Kind::Config, format!("{name}: is not UTF-8"))
+                    .hint("set it anew, or unset it")
+                    .into());
+            }
+            Err(_) => {}
+        }
+    }
+    Ok(variables)
 }
 
 /// Loads the infraspecs and says what they name that is not managed.
-pub fn specs(config: &Config) -> Result<Specs, Errors> {
+pub fn specs(global: &Global, config: &Config) -> Result<Specs, Errors> {
+    let since = Instant::now();
     let specs = spec::load(config)?;
+    if global.verbose > 0 {
+        let apps = count(specs.apps.len(), "infraspec", "infraspecs");
+        let from: Vec<String> = config.specs.iter().map(|path| path.display().to_string()).collect();
+        output::detail(&format!("{apps} in {}, in {} ms", from.join(", "), since.elapsed().as_millis()));
+    }
+    if global.verbose > 1 {
+        for (name, app) in &specs.apps {
+            if let Place::Text { file, .. } | Place::File(file) = &app.place {
+                output::detail(&format!("  {name}: {}", file.display()));
+            }
+        }
+    }
     for note in &specs.notes {
         output::message(&format!("note: {note}"));
     }
@@ -56,13 +99,44 @@ impl Workspace {
         for id in ServiceId::ALL {
             services.insert(id, services::connect(&config, id, &vault)?);
         }
-        Ok(Self { config, vault, services })
+        Ok(Self { config, vault, services, verbose: global.verbose })
+    }
+
+    /// Reads services, and says with `-v` what each was asked and how long that took.
+    pub async fn observe(
+        &self,
+        asks: &BTreeMap<ServiceId, Ask>,
+        wait: Duration,
+    ) -> BTreeMap<ServiceId, Result<Observation, Diagnostic>> {
+        let readings = observe::observe(&self.services, asks, wait).await;
+        if self.verbose > 0 {
+            for (id, Reading { result, took }) in &readings {
+                let endpoint = self.services.get(id).map(|service| service.endpoint()).unwrap_or_default();
+                let asked = asks.get(id).map_or(0, |ask| ask.addresses().len());
+                let found = match result {
+                    Ok(seen) => format!("found {} of {}", seen.resources.len(), count(asked, "resource", "resources")),
+                    Err(_) => "cannot be read".to_owned(),
+                };
+                output::detail(&format!("{} {endpoint}: {found}, in {} ms", id.title(), took.as_millis()));
+            }
+        }
+        readings.into_iter().map(|(id, reading)| (id, reading.result)).collect()
+    }
+
+    /// Says with `-v` which state is compared with.
+    pub fn tell_state(&self, document: &Document) {
+        if self.verbose > 0 {
+            let owned = count(document.resources.len(), "resource", "resources");
+            let file = self.config.state.path.join(format!("{}.json", self.config.environment));
+            output::detail(&format!("state {}: serial {}, {owned}", file.display(), document.serial));
+        }
     }
 
     /// Reads what the plan is about, and plans.
     pub async fn plan(&self, request: &Request<'_>) -> Result<Planned, Errors> {
         let Request { specs: full, scope, consent, document, depth, wait } = *request;
         check_scope(full, scope, document)?;
+        self.tell_state(document);
         let specs = scope.specs(full);
         let (wanted, applied) = self.ends(full, &specs, scope, document)?;
         self.vault.check_lineage(&document.lineage, document.has_published())?;
@@ -70,13 +144,14 @@ impl Workspace {
         let mut observed = BTreeMap::new();
         let mut unreadable = BTreeMap::new();
         let mut errors = Vec::new();
-        for (id, read) in observe::observe(&self.services, &asks, wait).await {
+        for (id, read) in self.observe(&asks, wait).await {
             match read {
                 Ok(observation) => {
                     observed.insert(id, observation);
                 }
                 Err(error) => {
-                    unreadable.insert(id, error.message.clone());
+                    let endpoint = self.services.get(&id).map(|service| service.endpoint()).unwrap_or_default();
+                    unreadable.insert(id, format!("{} at {endpoint}: {}", id.title(), error.message));
                     errors.push(error);
                 }
             }
@@ -142,8 +217,9 @@ pub struct Planned {
 fn check_scope(specs: &Specs, scope: &Scope, document: &Document) -> Result<(), Errors> {
     let known: BTreeSet<&AppName> =
         specs.apps.keys().chain(document.resources.values().map(|entry| &entry.app)).collect();
-    let named = scope.apps.iter().chain(&scope.destroy).chain(&scope.rotate);
+    let named: BTreeSet<&AppName> = scope.apps.iter().chain(&scope.destroy).chain(&scope.rotate).collect();
     let errors: Vec<Diagnostic> = named
+        .into_iter()
         .filter(|app| !known.contains(app))
         .map(|app| {
             let error = Diagnostic::new(

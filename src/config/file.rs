@@ -19,9 +19,10 @@ pub struct File {
     pub environments: BTreeMap<String, Layer>,
 }
 
-/// Finds the workspace file, from a directory upwards.
+/// Finds the workspace file, from a directory upwards. A link that leads nowhere is one: passing by it in silence would
+/// mean other servers.
 pub fn find(from: &Path) -> Option<PathBuf> {
-    from.ancestors().map(|directory| directory.join(NAME)).find(|file| file.exists())
+    from.ancestors().map(|directory| directory.join(NAME)).find(|file| file.symlink_metadata().is_ok())
 }
 
 /// Reads a workspace file. What is wrong with it is added to `wrong`.
@@ -42,9 +43,16 @@ pub fn read(path: &Path, variables: &BTreeMap<String, String>, wrong: &mut Vec<D
 fn text_of(path: &Path) -> Result<String, Diagnostic> {
     let cannot = |message: &str| Diagnostic::new(Kind::Config, message).in_file(path);
     let bytes = std::fs::read(path).map_err(|error| {
-        cannot("cannot read the workspace file")
-            .because(error)
-            .hint("give your user the right to read it, or name another by --config")
+        use std::io::ErrorKind::{IsADirectory, NotFound};
+        let kind = error.kind();
+        let hint = if kind == NotFound {
+            "check --config, and links; `nornplan init` writes a first workspace file"
+        } else if kind == IsADirectory {
+            "name the file itself: --config DIRECTORY/nornplan.toml"
+        } else {
+            "give your user the right to read it, or name another by --config"
+        };
+        cannot("cannot read the workspace file").because(error).hint(hint)
     })?;
     String::from_utf8(bytes).map_err(|error| {
         let line =
@@ -180,7 +188,8 @@ impl Reader<'_> {
         let (line, start) = (before.matches('\n').count() + 1, before.rfind('\n').map_or(0, |at| at + 1));
         let column = before.get(start..).unwrap_or_default().chars().count() + 1;
         let text = self.text.get(start..).unwrap_or_default().lines().next().unwrap_or_default();
-        Place::Text { file: self.path.to_owned(), line, column, text: without_secret(text) }
+        // A tab would misplace the mark below the line.
+        Place::Text { file: self.path.to_owned(), line, column, text: without_secret(text).replace('\t', " ") }
     }
 }
 

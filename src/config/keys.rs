@@ -76,7 +76,6 @@ pub const KEYS: &[Key] = &[
     key("postgres", "public_host", Shape::Text),
     key("postgres", "public_port", Shape::Port),
     key("postgres", "public_sslmode", Shape::Choice(PUBLIC_SSLMODES)),
-    key("postgres", "lock_down", Shape::Flag),
     key("valkey", "url", Shape::Text),
     key("valkey", "host", Shape::Text),
     key("valkey", "port", Shape::Port),
@@ -116,6 +115,24 @@ pub const SERVICES: &[&str] = &["postgres", "valkey", "kafka"];
 
 pub fn find(table: &str, name: &str) -> Option<&'static Key> {
     KEYS.iter().find(|key| key.table == table && key.name == name)
+}
+
+/// Variables of other programs that passwords and names are taken from where ours are not set.
+const BORROWED: &[&str] = &[
+    "POSTGRES_ADMIN_PASSWORD",
+    "POSTGRES_PASSWORD",
+    "POSTGRES_ADMIN_USER",
+    "POSTGRES_USER",
+    "PGPASSFILE",
+    "REDIS_PASSWORD",
+    "KAFKA_PASSWORD",
+];
+
+/// Whether nornplan reads the variable.
+pub fn is_variable(name: &str) -> bool {
+    let is_password =
+        SERVICES.iter().any(|service| name == format!("NORNPLAN_{}_PASSWORD", service.to_ascii_uppercase()));
+    is_password || BORROWED.contains(&name) || KEYS.iter().any(|key| key.variable() == name)
 }
 
 /// The names of a table's keys.

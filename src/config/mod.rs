@@ -16,7 +16,7 @@ mod variables;
 
 pub use password::PasswordSource;
 
-use crate::error::{Diagnostic, Kind};
+use crate::error::{Diagnostic, Kind, in_order};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
@@ -63,7 +63,6 @@ pub struct PostgresConfig {
     pub public_port: u16,
     /// Never `prefer`. By default ours; where ours leaves it open, `disable` on a loopback address, else `require`.
     pub public_sslmode: String,
-    pub lock_down: bool,
     /// Where a database is dumped before it is dropped, of this environment.
     pub snapshots: PathBuf,
 }
@@ -156,10 +155,7 @@ pub struct Source {
 pub fn load(source: &Source) -> Result<Config, Vec<Diagnostic>> {
     let mut wrong = Vec::new();
     let here = std::path::absolute(&source.working_directory).unwrap_or_else(|_| source.working_directory.clone());
-    let path = match &source.config_file {
-        Some(named) => Some(std::path::absolute(here.join(named)).unwrap_or_else(|_| here.join(named))),
-        None => file::find(&here),
-    };
+    let path = workspace_file(source);
     let root = path.as_deref().and_then(Path::parent).unwrap_or(&here).to_owned();
     let mut file = path.as_deref().map(|path| file::read(path, &source.variables, &mut wrong)).unwrap_or_default();
     if let Some(environment) = source.environment.as_deref().filter(|name| *name != build::DEFAULT) {
@@ -174,7 +170,16 @@ pub fn load(source: &Source) -> Result<Config, Vec<Diagnostic>> {
     }
     let base = layer::Base { directory: &here, variables: &source.variables };
     settings.overlay(variables::read(&base, &mut wrong));
-    build::Builder { settings, source, wrong }.build(&root)
+    build::Builder { settings, source, wrong }.build(&root).map_err(in_order)
+}
+
+/// The workspace file: the one that `--config` names, else the nearest from the working directory upwards.
+pub fn workspace_file(source: &Source) -> Option<PathBuf> {
+    let here = std::path::absolute(&source.working_directory).unwrap_or_else(|_| source.working_directory.clone());
+    match &source.config_file {
+        Some(named) => Some(std::path::absolute(here.join(named)).unwrap_or_else(|_| here.join(named))),
+        None => file::find(&here),
+    }
 }
 
 fn unknown_environment(name: &str, path: Option<&Path>, file: &file::File) -> Diagnostic {

@@ -92,7 +92,6 @@ fn variables_win_over_the_environment_over_the_file_over_defaults() {
         .load();
     assert_eq!(lists.kafka.brokers, ["x:1", "y:2"]);
     assert_eq!(lists.specs, [PathBuf::from("/home/me/one"), PathBuf::from("/d/two")]);
-    assert!(lists.postgres.lock_down);
     assert_eq!(lists.postgres.user, "u");
 }
 
@@ -248,6 +247,8 @@ fn urls_hosts_and_sockets() {
     assert_eq!(socket.hosts, [("/run/postgresql".to_owned(), 5432)]);
     assert_eq!((socket.public_host.as_str(), socket.public_sslmode.as_str()), ("localhost", "disable"));
     assert_eq!(postgres("url = 'postgres://%2Frun%2Fpg/x'").hosts[0].0, "/run/pg");
+    assert_eq!(postgres("url = 'postgres://%2Frun%2Fpg:7/x'").endpoint(), "/run/pg:7");
+    assert_eq!(postgres("url = 'postgres:///x?host=/run/pg&port=7'").endpoint(), "/run/pg:7");
     let over = Workspace::new(Some("[postgres]\nhost = 'a:1'")).with("NORNPLAN_POSTGRES_PORT", "2").load();
     assert_eq!(over.postgres.endpoint(), "a:2");
     let wrong = Workspace::new(Some("[postgres]\nurl = 'postgres://h/d'\nhost = 'x'")).errors();

@@ -94,6 +94,10 @@ fn spread_one(layer: &mut Layer, table: &'static str, text: &str, origin: &Origi
                 _ => return Err(origin.wrong(format!("{value:?} is no sslmode"))),
             },
             ("postgres", "host") => hosts = split(&value),
+            ("postgres", "port") => match value.parse::<u16>() {
+                Ok(port) if port > 0 => said.push(("port", Value::Port(port))),
+                Ok(_) | Err(_) => return Err(origin.wrong(format!("{value:?} is no port"))),
+            },
             ("postgres", "user") => said.push(("user", Value::Text(value))),
             ("postgres", "dbname") => said.push(("database", Value::Text(value))),
             ("postgres", "password") => password = Some(value),
@@ -116,7 +120,9 @@ fn spread_one(layer: &mut Layer, table: &'static str, text: &str, origin: &Origi
     if !hosts.is_empty() {
         let default = if table == "postgres" { 5432 } else { 6379 };
         let port = || Located { value: Value::Port(default), origin: origin.clone() };
-        layer.values.entry((table, "port")).or_insert_with(port);
+        if !said.iter().any(|(name, _)| *name == "port") {
+            layer.values.entry((table, "port")).or_insert_with(port);
+        }
         let host = hosts.first().cloned().unwrap_or_default();
         said.push(("host", if table == "postgres" { Value::List(hosts) } else { Value::Text(host) }));
     }
@@ -147,7 +153,10 @@ fn split_port(layer: &mut Layer, table: &'static str) {
 /// `host`, `host:port`, `[::1]:port`, `::1`, `/run/postgresql`. `None` for a port that is none.
 pub fn host_and_port(text: &str) -> Option<(String, Option<u16>)> {
     if text.starts_with('/') {
-        return Some((text.to_owned(), None));
+        // The port of a socket is a part of its file's name.
+        let port = |digits: &str| digits.parse().ok().filter(|port: &u16| *port > 0);
+        let parts = text.rsplit_once(':').and_then(|(path, digits)| Some((path, port(digits)?)));
+        return Some(parts.map_or((text.to_owned(), None), |(path, port)| (path.to_owned(), Some(port))));
     }
     if let Some((host, rest)) = text.strip_prefix('[').and_then(|inside| inside.split_once(']')) {
         return match rest.strip_prefix(':') {

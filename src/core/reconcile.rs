@@ -3,7 +3,7 @@
 use super::address::Address;
 use super::change::{Cause, FieldChange, Resource, three_way, whole};
 use super::name::AppName;
-use super::step::{Action, Reason};
+use super::step::{Action, Part, Reason, Step};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A resource that an infraspec declares, with every default filled in.
@@ -30,6 +30,30 @@ pub struct Decision<M> {
     pub changes: Vec<FieldChange>,
     pub before: Option<M>,
     pub after: Option<M>,
+}
+
+impl<M> Decision<M> {
+    /// The step that carries the decision out, with nothing yet of what only its service knows.
+    pub fn step<O>(self, op: O) -> Step<M, O> {
+        let Self { address, app, action, reasons, changes, before, after } = self;
+        Step {
+            address,
+            part: Part::Main,
+            app,
+            action,
+            reasons,
+            risks: BTreeSet::new(),
+            changes,
+            notes: Vec::new(),
+            before,
+            op,
+            after,
+            sets_credential: false,
+            needs: BTreeSet::new(),
+            exclusive: None,
+            hold: None,
+        }
+    }
 }
 
 /// Decides for every address that is wanted or ours, in address order; what needs nothing is left out.

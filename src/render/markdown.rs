@@ -6,7 +6,7 @@ use super::{Style, clean, clean_lines, columns, count, symbol, words};
 use crate::core::plan::{Level, Notice};
 use crate::core::step::{Action, Hold};
 use crate::services::Plan;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What GitHub takes as one comment, in bytes.
 pub const GITHUB_BYTES: usize = 65_536;
@@ -189,11 +189,15 @@ fn risk_line(item: &Item<'_>) -> String {
 /// there is room; shown in plan order.
 fn apps(items: &[Item<'_>], budget: &mut usize, cut: &mut Cut) -> String {
     let mut by_weight: Vec<&Item<'_>> = items.iter().collect();
-    by_weight.sort_by_key(|item| (std::cmp::Reverse(item.weight()), item.order));
+    // Of equal risks one app after another: fewer blocks leave more room for what is in them.
+    by_weight.sort_by_key(|item| (std::cmp::Reverse(item.weight()), item.app, item.order));
+    let apps = by_app(items);
+    let frames: BTreeMap<_, usize> =
+        apps.iter().map(|(app, of_app)| (*app, frame_bytes(app.as_str(), of_app))).collect();
     let mut opened = BTreeSet::new();
     let mut shown = BTreeSet::new();
     for item in &by_weight {
-        let frame = if opened.contains(item.app) { 0 } else { frame_bytes(item.app.as_str()) };
+        let frame = if opened.contains(item.app) { 0 } else { frames.get(item.app).copied().unwrap_or_default() };
         let cost = frame + block(item, false).len();
         if cost <= *budget {
             *budget -= cost;
@@ -212,7 +216,7 @@ fn apps(items: &[Item<'_>], budget: &mut usize, cut: &mut Cut) -> String {
     }
     cut.details = shown.len() - detailed.len();
     let mut text = String::new();
-    for (app, of_app) in by_app(items) {
+    for (app, of_app) in apps {
         let lines: String = of_app
             .iter()
             .filter(|item| shown.contains(&item.order))
@@ -223,9 +227,7 @@ fn apps(items: &[Item<'_>], budget: &mut usize, cut: &mut Cut) -> String {
         }
         let counts = counts(&of_app);
         let fence = fence(&lines);
-        text.push_str(&format!(
-            "\n<details><summary><b>{app}</b>: {counts}</summary>\n\n{fence}diff\n{lines}{fence}\n\n</details>\n"
-        ));
+        text.push_str(&frame(app.as_str(), &counts, &fence, &lines));
     }
     text
 }
@@ -244,9 +246,14 @@ fn counts(items: &[&Item<'_>]) -> String {
     counts.join(", ")
 }
 
+fn frame(app: &str, counts: &str, fence: &str, lines: &str) -> String {
+    format!("\n<details><summary><b>{app}</b>: {counts}</summary>\n\n{fence}diff\n{lines}{fence}\n\n</details>\n")
+}
+
 /// Bytes of an app's block without its lines, at most.
-fn frame_bytes(app: &str) -> usize {
-    400 + app.len()
+fn frame_bytes(app: &str, items: &[&Item<'_>]) -> usize {
+    let all: String = items.iter().map(|item| block(item, true)).collect();
+    frame(app, &counts(items), &fence(&all), "").len()
 }
 
 /// A resource as lines of a `diff` block: the sign of its first line stands in the first column, where it gives the

@@ -177,9 +177,15 @@ pub(crate) fn count(number: usize, one: &str, many: &str) -> String {
 }
 
 /// Writes a result to stdout. A reader that went away is no error.
-pub fn print(text: &str) {
+///
+/// # Errors
+/// It cannot be written: the disk is full.
+pub fn print(text: &str) -> std::io::Result<()> {
     let mut out = anstream::stdout().lock();
-    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        written => written,
+    }
 }
 
 /// Writes a message to stderr. A reader that went away is no error.

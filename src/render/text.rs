@@ -5,7 +5,7 @@ use super::{Ink, Style, clean, clean_lines, columns, count, fields, symbol, word
 use crate::core::name::AppName;
 use crate::core::plan::{Level, Notice};
 use crate::core::step::{Action, Hold, Reason};
-use crate::services::Plan;
+use crate::services::{Plan, ServiceId};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Addresses longer than this do not push the rest of their block to the right.
@@ -42,11 +42,14 @@ fn blocks(plan: &Plan, style: Style, detailed: bool) -> String {
     blocks.join("\n\n") + "\n"
 }
 
-/// The items of each app, in plan order.
+/// The items of each app as people read them: database, key-value user, topics, secret; within a service in plan order.
 pub(super) fn by_app<'p, 'i>(items: &'i [Item<'p>]) -> BTreeMap<&'p AppName, Vec<&'i Item<'p>>> {
     let mut apps: BTreeMap<&AppName, Vec<&Item<'_>>> = BTreeMap::new();
     for item in items {
         apps.entry(item.app).or_default().push(item);
+    }
+    for items in apps.values_mut() {
+        items.sort_by_key(|item| ServiceId::of(item.address));
     }
     apps
 }
@@ -58,9 +61,8 @@ fn head(plan: &Plan, style: Style) -> Vec<String> {
         style.paint(Ink::Faint, "Environment"),
         style.paint(Ink::Bold, &clean(&plan.environment))
     )];
-    let rows: Vec<[String; 3]> = plan
-        .services
-        .iter()
+    let in_order = ServiceId::ALL.into_iter().filter_map(|id| plan.services.get_key_value(id.as_str()));
+    let rows: Vec<[String; 3]> = in_order
         .map(|(name, head)| {
             let version = head.version.as_deref().map(clean).unwrap_or_default();
             [words::service_title(name), clean(&head.endpoint), version]

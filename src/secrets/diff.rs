@@ -104,22 +104,5 @@ fn publish(mut decision: Decision, credentials: &BTreeSet<StepId>) -> Vec<Step> 
 }
 
 fn step(decision: Decision, part: Part, op: Op) -> Step {
-    let Decision { address, app, action, reasons, changes, before, after } = decision;
-    Step {
-        address,
-        part,
-        app,
-        action,
-        reasons,
-        risks: BTreeSet::new(),
-        changes,
-        notes: Vec::new(),
-        before,
-        op,
-        after,
-        sets_credential: false,
-        needs: BTreeSet::new(),
-        exclusive: None,
-        hold: None,
-    }
+    Step { part, ..decision.step(op) }
 }

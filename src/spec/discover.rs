@@ -33,7 +33,8 @@ pub fn discover(config: &Config, errors: &mut Vec<Diagnostic>) -> Vec<Found> {
             Ok(metadata) if metadata.is_dir() => walk(config, root, errors),
             Ok(_) => explicit(root, shown, errors),
             Err(error) => {
-                let hint = "specs = ... in nornplan.toml (or NORNPLAN_SPECS) says where infraspecs are";
+                let hint = "specs = ... in nornplan.toml (or NORNPLAN_SPECS) says where infraspecs are; \
+                            `nornplan init` writes a workspace file and a first infraspec";
                 let missing = Diagnostic::new(Kind::Spec, "no infraspecs can be read here").in_file(shown);
                 errors.push(missing.because(error).hint(hint));
                 continue;
@@ -41,7 +42,8 @@ pub fn discover(config: &Config, errors: &mut Vec<Diagnostic>) -> Vec<Found> {
         };
         let grouped = group(config, files, errors);
         if grouped.is_empty() && errors.len() == before {
-            let hint = "put NAME.toml or NAME/infraspec.yaml into it; an empty directory never means that all is to go";
+            let hint = "put NAME.toml or NAME/infraspec.yaml into it; to remove everything there is `nornplan destroy`, \
+                        never an empty directory";
             errors
                 .push(Diagnostic::new(Kind::Spec, "there is no infraspec in this directory").in_file(shown).hint(hint));
         }
@@ -60,7 +62,11 @@ fn once(found: BTreeSet<Found>) -> Vec<Found> {
 /// A specs path that is itself a file: it alone, with the overlays beside it.
 fn explicit(file: &Path, shown: &Path, errors: &mut Vec<Diagnostic>) -> Vec<PathBuf> {
     if !has_extension(file, &["toml", "yaml", "yml"]) || named(file, WORKSPACE_FILE) {
-        let hint = "an infraspec is a .toml, .yaml or .yml file";
+        let hint = if named(file, WORKSPACE_FILE) {
+            "this is the workspace file; name an infraspec, or a directory of them"
+        } else {
+            "an infraspec is a .toml, .yaml or .yml file"
+        };
         errors.push(Diagnostic::new(Kind::Spec, "is no infraspec").in_file(shown).hint(hint));
         return Vec::new();
     }

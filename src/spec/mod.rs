@@ -28,7 +28,7 @@ pub mod yaml;
 
 use crate::config::Config;
 use crate::core::name::AppName;
-use crate::error::{Diagnostic, Place};
+use crate::error::{Diagnostic, in_order};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Finds, loads, resolves and cross-checks all infraspecs of a workspace. No service is contacted.
@@ -58,6 +58,7 @@ pub fn load(config: &Config) -> Result<model::Specs, Vec<Diagnostic>> {
     }
     errors.extend(overlap::check(&loaded, &broken));
     if !errors.is_empty() {
+        // The layers of one file are read once for each environment, so the same error can come more than once.
         return Err(in_order(errors));
     }
     let notes = unmanaged.into_iter().map(|(path, apps)| {
@@ -67,19 +68,4 @@ pub fn load(config: &Config) -> Result<model::Specs, Vec<Diagnostic>> {
     let notes = notes.collect();
     let apps = loaded.into_iter().map(|one| (one.app.name.clone(), one.app)).collect();
     Ok(model::Specs { apps, notes })
-}
-
-/// The layers of one file are read once for each environment, so the same error can come more than once.
-fn in_order(mut errors: Vec<Diagnostic>) -> Vec<Diagnostic> {
-    let key = |error: &Diagnostic| {
-        let (file, line, column) = match &error.place {
-            Some(Place::Text { file, line, column, .. }) => (file.clone(), *line, *column),
-            Some(Place::File(file)) => (file.clone(), 0, 0),
-            Some(Place::Server { .. }) | None => (std::path::PathBuf::new(), 0, 0),
-        };
-        (file, line, column, error.message.clone())
-    };
-    errors.sort_by_cached_key(key);
-    errors.dedup_by(|one, other| one.place == other.place && one.message == other.message);
-    errors
 }

@@ -93,7 +93,6 @@ impl World {
                 public_host: String::new(),
                 public_port: 0,
                 public_sslmode: String::new(),
-                lock_down: false,
                 snapshots: root.join("snapshots"),
             },
             valkey: ValkeyConfig {

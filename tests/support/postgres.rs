@@ -44,7 +44,6 @@ pub fn postgres_config() -> PostgresConfig {
         public_host: host,
         public_port: port,
         public_sslmode: "disable".to_owned(),
-        lock_down: false,
         snapshots: std::env::temp_dir(),
     }
 }

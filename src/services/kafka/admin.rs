@@ -11,13 +11,10 @@ use super::poller::{Notice, Poller};
 use super::trouble::{Cause, Trouble};
 use super::words::{ANY, MECHANISMS, OPERATIONS, RESOURCES, binding, c_string, c_strings, expected, made, meaning};
 use super::words::{edit_operation, no_memory, operations, pattern, permission, word};
-use rdkafka::admin::AdminClient;
 use rdkafka::config::{ClientConfig, FromClientConfigAndContext};
-use rdkafka::error::KafkaError;
 use rdkafka_sys as sys;
 use std::collections::HashMap;
 use std::ffi::{CStr, c_char, c_int, c_void};
-use std::future::Future;
 use std::ptr::{self, NonNull};
 use std::sync::{Arc, Once};
 use std::time::Duration;
@@ -29,7 +26,7 @@ type RkEvent = sys::rd_kafka_event_t;
 /// A function that gives the start and the length of a list.
 type List<W, T> = unsafe extern "C" fn(*const W, *mut usize) -> *mut T;
 /// rdkafka's own client, which tells us of its connections.
-pub type Client = AdminClient<Link>;
+pub type Client = rdkafka::admin::AdminClient<Link>;
 type Reply<T> = Result<T, Trouble>;
 
 /// How long one request may take; a broken connection is told long before.
@@ -47,10 +44,7 @@ pub struct Admin {
 }
 
 impl Admin {
-    /// Makes a client; nothing is contacted yet.
-    ///
-    /// # Errors
-    /// A configuration that librdkafka refuses (a CA file that cannot be read).
+    /// Makes a client; nothing is contacted yet. It fails on a configuration that librdkafka refuses.
     pub fn new(config: &ClientConfig) -> Reply<Self> {
         #[cfg(all(target_os = "linux", target_env = "gnu"))]
         raise_stack();
@@ -247,7 +241,7 @@ impl Queue {
             let event = Event(NonNull::new(sys::rd_kafka_queue_poll(self.ptr(), patience))?);
             Some(match sys::rd_kafka_event_type(event.ptr()) {
                 sys::RD_KAFKA_EVENT_ERROR => {
-                    let error = KafkaError::Global(sys::rd_kafka_event_error(event.ptr()).into());
+                    let error = rdkafka::error::KafkaError::Global(sys::rd_kafka_event_error(event.ptr()).into());
                     Notice::Error(error, text(sys::rd_kafka_event_error_string(event.ptr())))
                 }
                 sys::RD_KAFKA_EVENT_LOG => {

@@ -3,9 +3,8 @@
 use super::model::{ACL, Acl, Binding, Op as KafkaOp, TOPIC, Topic, USER, User, topic_address, user_address};
 use crate::core::address::Address;
 use crate::core::reconcile::reconcile;
-use crate::core::step::{Action, Hold, Part, Reason, Risk, StepId};
-use crate::secrets::model::secret_address;
-use crate::services::{Decision, DiffInput, Model, Op, Step, rotation_reason};
+use crate::core::step::{Action, Hold, Risk, StepId};
+use crate::services::{Decision, DiffInput, Model, Op, Step, rotation, rotation_reason};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Decides every step from what was read.
@@ -44,16 +43,16 @@ pub fn only_configs(topic: &Topic, named_by: &[&Topic]) -> Topic {
     topic
 }
 
-fn main_step(decision: Decision, input: &DiffInput<'_>) -> Step {
-    let Decision { address, app, mut action, reasons, mut changes, mut before, after } = decision;
+fn main_step(mut decision: Decision, input: &DiffInput<'_>) -> Step {
     let mut notes = Vec::new();
-    if action == Action::Destroy && address.kind == USER && keeps_principal(&address, input) {
+    if decision.action == Action::Destroy && decision.address.kind == USER && keeps_principal(&decision.address, input)
+    {
         // The app looks after its credential itself from now on; its user stays.
-        action = Action::Forget;
-        (changes, before) = (Vec::new(), None);
+        decision.action = Action::Forget;
+        (decision.changes, decision.before) = (Vec::new(), None);
         notes.push("credential = \"keep\": the user and its password stay as they are".to_owned());
     }
-    let op = match (action, &address.kind) {
+    let op = match (decision.action, &decision.address.kind) {
         (Action::Adopt | Action::Forget | Action::Record, _) => Op::State,
         (Action::Destroy, kind) if *kind == USER => Op::Kafka(KafkaOp::DeleteUser),
         (Action::Destroy, kind) if *kind == TOPIC => Op::Kafka(KafkaOp::DeleteTopic),
@@ -63,23 +62,8 @@ fn main_step(decision: Decision, input: &DiffInput<'_>) -> Step {
         (_, kind) if *kind == TOPIC => Op::Kafka(KafkaOp::AlterTopic),
         (Action::Create | Action::Update | Action::Replace | Action::Rotate, _) => Op::Kafka(KafkaOp::SetAcls),
     };
-    let mut step = Step {
-        sets_credential: op == Op::Kafka(KafkaOp::SetUser),
-        address,
-        part: Part::Main,
-        app,
-        action,
-        reasons,
-        risks: BTreeSet::new(),
-        changes,
-        notes,
-        before,
-        op,
-        after,
-        needs: BTreeSet::new(),
-        exclusive: None,
-        hold: None,
-    };
+    let sets_credential = op == Op::Kafka(KafkaOp::SetUser);
+    let mut step = Step { sets_credential, notes, ..decision.step(op) };
     judge(&mut step, input);
     step
 }
@@ -163,23 +147,7 @@ fn rotations(input: &DiffInput<'_>, steps: &[Step]) -> Vec<Step> {
         .filter_map(|(address, wanted)| {
             let seen = input.observation.resources.get(address)?;
             let reason = rotation_reason(seen.credential, input.rotate.contains(&wanted.app))?;
-            Some(Step {
-                address: address.clone(),
-                part: Part::Credential,
-                app: wanted.app.clone(),
-                action: Action::Rotate,
-                reasons: BTreeSet::<Reason>::from([reason]),
-                risks: BTreeSet::from([Risk::Interrupts]),
-                changes: Vec::new(),
-                notes: Vec::new(),
-                before: Some(seen.model.clone()),
-                op: Op::Kafka(KafkaOp::SetUser),
-                after: Some(wanted.model.clone()),
-                sets_credential: true,
-                needs: BTreeSet::new(),
-                exclusive: None,
-                hold: None,
-            })
+            Some(rotation(address, wanted, &seen.model, reason, Op::Kafka(KafkaOp::SetUser)))
         })
         .collect()
 }
@@ -206,12 +174,6 @@ fn add_edges(steps: &mut [Step], input: &DiffInput<'_>) {
         }
     }
     for step in steps.iter_mut() {
-        if step.sets_credential {
-            step.needs.insert(StepId { address: secret_address(step.app.as_str()), part: Part::Stage });
-            if step.part == Part::Credential {
-                step.needs.insert(StepId::main(step.address.clone()));
-            }
-        }
         if step.action == Action::Destroy {
             step.needs.extend(takes.get(&step.address).into_iter().flatten().cloned());
             if step.address.kind == TOPIC {

@@ -16,8 +16,7 @@ pub async fn examine(config: &KafkaConfig, admin: &Admin) -> Vec<Check> {
     let cluster = match admin.describe_cluster().await {
         Ok(cluster) => cluster,
         Err(trouble) => {
-            let told = trouble.tell(&endpoint, "", "", "Describe on Cluster");
-            return vec![Check { verdict: Verdict::Bad, what: told.message, hint: told.hint }];
+            return vec![Check::failed(&trouble.tell(&endpoint, "", "", "Describe on Cluster"))];
         }
     };
     let id = cluster.id.unwrap_or_else(|| "without an id".to_owned());
@@ -41,7 +40,7 @@ pub async fn examine(config: &KafkaConfig, admin: &Admin) -> Vec<Check> {
             "there is no authorizer: every user may do everything".to_owned(),
             Some("set authorizer.class.name (Redpanda: kafka_enable_authorization), and super.users"),
         )),
-        Err(told) => checks.push(Check { verdict: Verdict::Bad, what: told.message, hint: told.hint }),
+        Err(told) => checks.push(Check::failed(&told)),
     }
     let Some(allowed) = cluster.allowed else {
         checks.push(check(

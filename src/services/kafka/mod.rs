@@ -14,11 +14,13 @@ pub mod observe;
 pub mod poller;
 pub mod read;
 pub mod safe;
+#[cfg(test)]
+mod tests;
 pub mod topics;
 pub mod trouble;
 pub mod words;
 
-use super::{ApplyContext, Ask, Check, Limits, Model, Observation, Outcome, Service, ServiceId, Step, Verdict};
+use super::{ApplyContext, Ask, Check, Limits, Model, Observation, Outcome, Service, ServiceId, Step};
 use crate::config::KafkaConfig;
 use crate::core::address::{Address, Kind};
 use crate::error::Result;
@@ -109,7 +111,7 @@ impl Service for Kafka {
     async fn examine(&self) -> Vec<Check> {
         match self.connection.admin().await {
             Ok(admin) => examine::examine(&self.config, &admin).await,
-            Err(error) => vec![Check { verdict: Verdict::Bad, what: error.message, hint: error.hint }],
+            Err(error) => vec![Check::failed(&error)],
         }
     }
 }

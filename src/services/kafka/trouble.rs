@@ -105,6 +105,10 @@ impl Trouble {
                 format!("the broker's policy refuses it: {}", self.message),
                 Some("see create.topic.policy.class.name and alter.config.policy.class.name on the broker".to_owned()),
             ),
+            Cause::Other if self.message.contains("Invalid response size") => (
+                format!("what answers at {endpoint} is no Kafka"),
+                Some("check kafka.brokers: another program listens there, or it wants TLS (kafka.tls)".to_owned()),
+            ),
             Cause::Transient | Cause::Invalid | Cause::Other => (self.message.clone(), None),
         };
         let told = Diagnostic::new(Kind::Service, message).on("kafka", object, call);

@@ -5,8 +5,8 @@ use super::model::{Access, Credential, Database, Grant, Op as Do, Role};
 use super::shape::settle;
 use crate::core::address::Address;
 use crate::core::reconcile::{Applied, Wanted, reconcile};
-use crate::core::step::{Action, Part, Reason, Risk};
-use crate::services::{Decision, DiffInput, Model, Op, Step, rotation_reason};
+use crate::core::step::{Reason, Risk};
+use crate::services::{Decision, DiffInput, Model, Op, Step, rotation, rotation_reason};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -53,7 +53,7 @@ impl View {
     }
 
     fn step(&self, decision: Decision, input: DiffInput<'_>) -> Option<Step> {
-        let mut step = blank(decision);
+        let mut step = decision.step(Op::State);
         if step.action.only_state() {
             return Some(step);
         }
@@ -146,43 +146,9 @@ impl View {
             let there = self.observed.get(address)?;
             let status = input.observation.resources.get(address)?.credential;
             let reason = rotation_reason(status, input.rotate.contains(&wanted.app))?;
-            let mut step = blank(Decision {
-                address: address.clone(),
-                app: wanted.app.clone(),
-                action: Action::Rotate,
-                reasons: BTreeSet::from([reason]),
-                changes: Vec::new(),
-                before: Some(there.clone()),
-                after: Some(wanted.model.clone()),
-            });
-            step.part = Part::Credential;
-            step.op = Op::Postgres(Do::SetPassword);
-            step.risks.insert(Risk::Interrupts);
-            step.sets_credential = true;
-            Some(step)
+            Some(rotation(address, wanted, there, reason, Op::Postgres(Do::SetPassword)))
         };
         self.wanted.iter().filter_map(rotation).collect()
-    }
-}
-
-fn blank(decision: Decision) -> Step {
-    let Decision { address, app, action, reasons, changes, before, after } = decision;
-    Step {
-        address,
-        part: Part::Main,
-        app,
-        action,
-        reasons,
-        risks: BTreeSet::new(),
-        changes,
-        notes: Vec::new(),
-        before,
-        op: Op::State,
-        after,
-        sets_credential: false,
-        needs: BTreeSet::new(),
-        exclusive: None,
-        hold: None,
     }
 }
 

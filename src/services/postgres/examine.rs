@@ -37,12 +37,7 @@ struct Facts {
 pub async fn examine(connector: &Connector) -> Vec<Check> {
     match look(connector).await {
         Ok(checks) => checks,
-        Err(failure) => {
-            let Diagnostic { hint, .. } = &failure.error;
-            let hint = hint.clone();
-            let what = failure.error.to_string().lines().next().unwrap_or_default().to_owned();
-            vec![Check { verdict: Verdict::Bad, what, hint }]
-        }
+        Err(failure) => vec![Check::failed(&failure.error)],
     }
 }
 

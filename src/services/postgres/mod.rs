@@ -12,6 +12,7 @@ mod examine;
 mod membership;
 pub mod model;
 mod observe;
+mod orphans;
 mod problem;
 mod scope;
 mod shape;

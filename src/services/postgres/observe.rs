@@ -4,23 +4,19 @@ use super::catalog::{self, Inside, Shared, privileges};
 use super::connect::{Connector, Purpose, close};
 use super::credential;
 use super::model::{Access, Database, Grant, Role, database_address, grant_address, role_address};
+use super::orphans;
 use super::problem::{Failure, code};
 use super::scope::{Pair, Scope};
 use crate::core::address::Address;
 use crate::core::plan::{Level, Notice};
 use crate::services::{Ask, Model, Observation, Observed};
 use futures_util::{StreamExt, TryStreamExt, stream};
-use postgres_protocol::escape::escape_identifier;
 use serde_json::{Value, json};
 use sqlx::PgConnection;
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::{Duration, Instant};
 
 /// Databases that are looked into at once; more is no faster.
 const DEEP_AT_ONCE: usize = 4;
-
-/// How long the statement of a killed run is waited for.
-const UNFINISHED: Duration = Duration::from_secs(15);
 
 /// Reads everything that is asked for.
 pub async fn observe(connector: &Connector, ask: &Ask) -> Result<Observation, Failure> {
@@ -31,8 +27,7 @@ pub async fn observe(connector: &Connector, ask: &Ask) -> Result<Observation, Fa
         scope.managed.iter().filter(|name| !ask.wanted.contains_key(&database_address(name))).cloned().collect();
 
     let mut connection = connector.admin(&connector.config.database, Purpose::Observe).await?;
-    let ours = scope.managed.iter().map(String::as_str);
-    wait_for_the_unfinished(&mut connection, ours).await?;
+    orphans::wait(&mut connection, &scope.databases).await?;
     let shared = catalog::shared(&mut connection, &scope.all_roles(), &scope.databases, &sized).await?;
     let insides = if ask.shallow { BTreeMap::new() } else { look_inside(connector, &scope, &shared).await? };
     let mut resources = assemble(&scope, &shared, &insides);
@@ -50,32 +45,6 @@ pub async fn observe(connector: &Connector, ask: &Ask) -> Result<Observation, Fa
         resources,
         notices,
     })
-}
-
-/// A run that was killed leaves its CREATE or DROP DATABASE to the server, which goes on with it: what is read before
-/// that ends is not what will be there. After a while it is read all the same.
-async fn wait_for_the_unfinished(
-    connection: &mut PgConnection,
-    databases: impl Iterator<Item = &str>,
-) -> Result<(), Failure> {
-    let begin = |name: &str| ["CREATE", "DROP"].map(|verb| format!("{verb} DATABASE {}", escape_identifier(name)));
-    let statements: Vec<String> = databases.flat_map(begin).collect();
-    let query = "SELECT EXISTS (SELECT FROM pg_catalog.pg_stat_activity a, unnest($1::text[]) s(begin) \
-                 WHERE a.application_name = 'nornplan' AND a.state = 'active' AND strpos(a.query, s.begin) = 1)";
-    let since = Instant::now();
-    while !statements.is_empty() && since.elapsed() < UNFINISHED {
-        let running: bool = sqlx::query_scalar(query)
-            .bind(&statements)
-            .persistent(false)
-            .fetch_one(&mut *connection)
-            .await
-            .map_err(|error| super::problem::stating(error, "running statements", query))?;
-        if !running {
-            break;
-        }
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-    Ok(())
 }
 
 /// Reads the managed fields of some objects, as they are now.

@@ -57,11 +57,13 @@ impl Task<'_> {
 /// Carries out steps of one kind and action; one outcome for each, in their order.
 pub async fn apply(nodes: &Nodes, steps: &[&Step], password: PasswordOf<'_>) -> Vec<Outcome> {
     let mut tasks: Vec<Task<'_>> = steps.iter().map(|step| task(step, password)).collect();
-    if let Err(failure) = carry_out(nodes, &mut tasks).await {
-        let said = failure.error.to_string();
+    if let Err(Failure { error, retry }) = carry_out(nodes, &mut tasks).await {
+        let cause = error.source.as_ref().map(ToString::to_string);
         for task in tasks.iter_mut().filter(|task| task.sound()) {
-            let error = Diagnostic::new(Kind::Service, said.clone());
-            task.fail(Failure { error, retry: failure.retry });
+            let mut each = Diagnostic::new(error.kind, error.message.clone());
+            (each.place, each.hint) = (error.place.clone(), error.hint.clone());
+            each.source = cause.clone().map(Into::into);
+            task.fail(Failure { error: each, retry });
         }
     }
     tasks.into_iter().map(outcome).collect()

@@ -8,6 +8,7 @@ use crate::config::{Tls, ValkeyConfig};
 use crate::core::secret::Secret;
 use crate::error::{Diagnostic, Kind, Result};
 use fred::clients::Client;
+use fred::error::ErrorKind;
 use fred::interfaces::ClientLike;
 use fred::rustls::pki_types::pem::PemObject;
 use fred::rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -155,7 +156,15 @@ impl Nodes {
             .with_performance_config(|performance| performance.default_command_timeout = COMMAND)
             .build()
             .map_err(|error| explain(&error, &name, "connect"))?;
-        client.init().await.map_err(|error| explain(&error, &name, "connect"))?;
+        client.init().await.map_err(|error| {
+            let said = explain(&error, &name, "connect");
+            // A server without TLS takes the handshake for the start of a command, and waits for its end.
+            if self.config.use_tls && *error.kind() == ErrorKind::Timeout {
+                return said
+                    .hint("if the server has no TLS, say `tls = false` under [valkey]; else check host and port");
+            }
+            said
+        })?;
         Ok(Node {
             name,
             client,
@@ -167,35 +176,37 @@ impl Nodes {
     }
 }
 
-/// The replicas as the primary names them.
+/// The replicas as the primary names them. `ROLE` would leave out those that are still catching up.
 async fn replicas(primary: &Node) -> Result<Vec<String>> {
-    let role = primary.call(&["ROLE"], "ROLE").await?;
-    let parts = role.into_array();
-    let mut parts = parts.into_iter();
-    match parts.next().and_then(|word| word.into_string()).as_deref() {
+    const CALL: &str = "INFO replication";
+    let info = primary.call(&["INFO", "replication"], CALL).await?;
+    let info = info.as_str_lossy().unwrap_or_default().into_owned();
+    let fact = |name: &str| info.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).map(str::trim);
+    match fact("role") {
         Some("master") => {}
         Some("slave") => {
-            let of: Vec<String> = parts.take(2).filter_map(Value::into_string).collect();
-            return Err(Diagnostic::new(Kind::Service, format!("this node is a replica of {}", of.join(":")))
-                .on("valkey", &primary.name, "ROLE")
+            let of = [fact("master_host"), fact("master_port")].map(Option::unwrap_or_default).join(":");
+            return Err(Diagnostic::new(Kind::Service, format!("this node is a replica of {of}"))
+                .on("valkey", &primary.name, CALL)
                 .hint("point [valkey] at the primary: its replicas are found through it"));
         }
         Some(_) | None => {
             return Err(Diagnostic::new(Kind::Service, "this is no Valkey or Redis that keeps data")
-                .on("valkey", &primary.name, "ROLE")
+                .on("valkey", &primary.name, CALL)
                 .hint("point [valkey] at a data node; a sentinel has no keys"));
         }
     }
-    let replicas = parts.nth(1).map(Value::into_array).unwrap_or_default();
-    let mut names: Vec<String> = replicas
-        .into_iter()
-        .filter_map(|replica| {
-            let mut words = replica.into_array().into_iter().filter_map(Value::into_string);
-            Some(format!("{}:{}", words.next()?, words.next()?))
-        })
-        .collect();
+    let mut names: Vec<String> = info.lines().filter_map(replica).collect();
     names.sort();
     Ok(names)
+}
+
+/// `slave0:ip=10.0.0.7,port=6379,state=online,...`
+fn replica(line: &str) -> Option<String> {
+    let (name, facts) = line.trim().split_once(':')?;
+    name.strip_prefix("slave")?.parse::<u32>().ok()?;
+    let fact = |name: &str| facts.split(',').find_map(|fact| fact.strip_prefix(name)?.strip_prefix('='));
+    Some(format!("{}:{}", fact("ip")?, fact("port")?))
 }
 
 /// All other nodes of a cluster, primaries and replicas.
@@ -258,4 +269,21 @@ fn tls(files: &Tls) -> Result<TlsConnector> {
         }
     };
     Ok(config.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn other_nodes_are_found_in_what_a_node_says() {
+        assert_eq!(replica("slave0:ip=::1,port=6380,state=wait_bgsave,offset=0").as_deref(), Some("::1:6380"));
+        assert_eq!(replica("slave_repl_offset:14"), None);
+        assert_eq!(
+            other_node("abc 10.0.0.7:6379@16379,host slave def 0 0 1 connected").as_deref(),
+            Some("10.0.0.7:6379")
+        );
+        assert_eq!(other_node("abc :6379@16379 myself,master - 0 0 1 connected"), None);
+        assert_eq!(split("::1:6380", 1), ("::1".to_owned(), 6380));
+    }
 }

@@ -5,9 +5,8 @@ use super::presets::{Server, expand};
 use super::words;
 use crate::core::address::Address;
 use crate::core::reconcile::{Applied, Wanted, reconcile};
-use crate::core::step::{Action, Hold, Part, Reason, Risk, StepId};
-use crate::secrets::model::secret_address;
-use crate::services::{Decision, DiffInput, Model, Observed, Op, Step, rotation_reason};
+use crate::core::step::{Action, Hold, Reason, Risk};
+use crate::services::{Decision, DiffInput, Model, Observed, Op, Step, rotation, rotation_reason};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Decides every step from what was read.
@@ -37,7 +36,6 @@ pub fn diff(input: DiffInput<'_>) -> Vec<Step> {
     let mut steps: Vec<Step> = decisions.into_iter().map(|decision| step(decision, server)).collect();
     let set: BTreeSet<Address> =
         steps.iter().filter(|step| step.sets_credential).map(|step| step.address.clone()).collect();
-    let changing: BTreeSet<StepId> = steps.iter().map(Step::id).collect();
     for (address, wanted) in wanted.iter().filter(|(address, _)| !set.contains(*address)) {
         let Some(there) = input.observation.resources.get(address) else { continue };
         let asked = input.rotate.contains(&wanted.app);
@@ -45,7 +43,7 @@ pub fn diff(input: DiffInput<'_>) -> Vec<Step> {
             continue;
         }
         if let Some(reason) = rotation_reason(there.credential, asked) {
-            steps.push(rotation(address, wanted, there, reason, &changing, server));
+            steps.push(new_password(address, wanted, there, reason, server));
         }
     }
     steps.sort_by_key(Step::id);
@@ -81,7 +79,7 @@ fn meant(declared: &User, there: Option<&Observed>, server: Option<&Server>) -> 
 }
 
 fn step(decision: Decision, server: Option<&Server>) -> Step {
-    let Decision { address, app, action, reasons, changes, before, after } = decision;
+    let Decision { address, action, before, after, .. } = &decision;
     let (there, wanted) = (before.as_ref().and_then(user_of), after.as_ref().and_then(user_of));
     let mut risks = BTreeSet::new();
     let mut notes = Vec::new();
@@ -113,63 +111,20 @@ fn step(decision: Decision, server: Option<&Server>) -> Step {
         Action::Rotate => Op::Valkey(UserOp::SetPassword),
         Action::Adopt | Action::Forget | Action::Record => Op::State,
     };
-    let needs = if sets_credential { stage(app.as_str()) } else { BTreeSet::new() };
-    let hold = blocked(&address, action, server);
-    Step {
-        address,
-        part: Part::Main,
-        app,
-        action,
-        reasons,
-        risks,
-        changes,
-        notes,
-        before,
-        op,
-        after,
-        sets_credential,
-        needs,
-        exclusive: None,
-        hold,
-    }
+    let hold = blocked(address, *action, server);
+    Step { risks, notes, sets_credential, hold, ..decision.step(op) }
 }
 
-fn rotation(
+fn new_password(
     address: &Address,
     wanted: &Wanted<Model>,
     there: &Observed,
     reason: Reason,
-    changing: &BTreeSet<StepId>,
     server: Option<&Server>,
 ) -> Step {
-    let mut needs = stage(wanted.app.as_str());
-    let main = StepId::main(address.clone());
-    let mut before = there.model.clone();
-    if changing.contains(&main) {
-        needs.insert(main);
-        before = wanted.model.clone();
-    }
-    Step {
-        address: address.clone(),
-        part: Part::Credential,
-        app: wanted.app.clone(),
-        action: Action::Rotate,
-        reasons: BTreeSet::from([reason]),
-        risks: BTreeSet::from([Risk::Interrupts]),
-        changes: Vec::new(),
-        notes: vec!["connections stay; whoever signs in anew needs the published password".to_owned()],
-        before: Some(before),
-        op: Op::Valkey(UserOp::SetPassword),
-        after: Some(wanted.model.clone()),
-        sets_credential: true,
-        needs,
-        exclusive: None,
-        hold: blocked(address, Action::Rotate, server),
-    }
-}
-
-fn stage(app: &str) -> BTreeSet<StepId> {
-    BTreeSet::from([StepId { address: secret_address(app), part: Part::Stage }])
+    let step = rotation(address, wanted, &there.model, reason, Op::Valkey(UserOp::SetPassword));
+    let notes = vec!["connections stay; whoever signs in anew needs the published password".to_owned()];
+    Step { notes, hold: blocked(address, Action::Rotate, server), ..step }
 }
 
 /// What cannot be done here, whoever consents.

@@ -9,7 +9,13 @@ pub fn explain(error: &Error, node: &str, call: &str) -> Diagnostic {
     let (message, hint) = cause(error.kind(), details);
     let said = Diagnostic::new(Kind::Service, message).on("valkey", node, call).hint(hint);
     // A refused rule is quoted by the server, and could be a hash.
-    if details.contains("'#") || details.contains("'>") { said } else { said.because(details.to_owned()) }
+    if details.contains("'#") || details.contains("'>") { said } else { said.because(plain(details)) }
+}
+
+/// The sentence in what the client passes on of the system's errors, which is their form for debugging.
+fn plain(details: &str) -> String {
+    let quoted = ["message: \"", "error: \""].iter().find_map(|lead| details.split_once(lead)?.1.split_once('"'));
+    quoted.map_or(details, |(sentence, _)| sentence).to_owned()
 }
 
 /// Whether the same call may succeed a moment later.

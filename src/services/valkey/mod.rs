@@ -13,7 +13,7 @@ pub mod presets;
 mod wire;
 mod words;
 
-use super::{ApplyContext, Ask, Check, Limits, Model, Observation, Outcome, Service, ServiceId, Step, Verdict};
+use super::{ApplyContext, Ask, Check, Limits, Model, Observation, Outcome, Service, ServiceId, Step};
 use crate::config::ValkeyConfig;
 use crate::core::address::{Address, Kind};
 use crate::error::{Diagnostic, Kind as ErrorKind, Result};
@@ -99,7 +99,7 @@ impl Service for Valkey {
         let looked = async { observe::look(&self.nodes.all().await?, &Ask::default()).await }.await;
         match looked {
             Ok(seen) => examine::checks(&seen),
-            Err(error) => vec![Check { verdict: Verdict::Bad, what: error.to_string(), hint: error.hint }],
+            Err(error) => vec![Check::failed(&error)],
         }
     }
 }

@@ -1,0 +1,144 @@
+//! What is asked of a service, what it answers, and what a differ decides from.
+
+use super::{Decision, Model, Op, Step};
+use crate::core::address::{Address, Kind};
+use crate::core::name::AppName;
+use crate::core::plan::Notice;
+use crate::core::reconcile::{Applied, Wanted};
+use crate::core::secret::Secret;
+use crate::core::step::{Action, Part, Reason, Risk, StepId};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What is known of a login's password, and never the password.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CredentialStatus {
+    /// The published password is the one that the server has.
+    Verified,
+    /// An unfinished run staged a password; whether the server has it is the next run's business.
+    Staged,
+    /// The published password does not sign in.
+    Wrong,
+    /// Nothing is published.
+    Absent,
+}
+
+/// A resource as it was read.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Observed {
+    pub model: Model,
+    /// Of logins whose password we generate.
+    pub credential: Option<CredentialStatus>,
+    /// What is worth telling and is not managed: sizes in bytes, counts of sessions or messages.
+    #[serde(default)]
+    pub facts: BTreeMap<String, Value>,
+}
+
+impl Observed {
+    pub fn plain(model: Model) -> Self {
+        Self { model, credential: None, facts: BTreeMap::new() }
+    }
+}
+
+/// One service as it was read: whole, or not at all.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Observation {
+    pub endpoint: String,
+    pub identity: Option<String>,
+    pub version: Option<String>,
+    /// What the server is, as far as rules depend on it (a service's own form).
+    #[serde(default)]
+    pub server: Value,
+    /// Every resource that was asked for and exists.
+    pub resources: BTreeMap<Address, Observed>,
+    pub notices: Vec<Notice>,
+}
+
+/// sha256 (hex) of a generated password and of what the server stores for it. Harmless: the password has 190 bits.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fingerprint {
+    pub password: String,
+    /// What the server stores (a verifier's sha256; for Kafka the mechanism and iterations).
+    pub stored: Option<String>,
+}
+
+/// What a service needs to prove that a login's password is the published one.
+#[derive(Clone, Debug, Default)]
+pub struct Proof {
+    pub published: Option<Secret>,
+    pub staged: Option<Secret>,
+    pub fingerprint: Option<Fingerprint>,
+}
+
+/// What is asked of a service's observation.
+#[derive(Clone, Debug, Default)]
+pub struct Ask {
+    pub wanted: BTreeMap<Address, Wanted<Model>>,
+    pub applied: BTreeMap<Address, Applied<Model>>,
+    /// One for each login in `wanted` whose password is generated.
+    pub proofs: BTreeMap<Address, Proof>,
+    /// Leave out what costs a connection per database.
+    pub shallow: bool,
+    /// Sign in with every password, even where a fingerprint says that it is right.
+    pub probe_credentials: bool,
+}
+
+impl Ask {
+    /// All addresses that are wanted or ours.
+    pub fn addresses(&self) -> BTreeSet<&Address> {
+        self.wanted.keys().chain(self.applied.keys()).collect()
+    }
+
+    /// Names of one kind that are wanted or ours.
+    pub fn names(&self, kind: &Kind) -> BTreeSet<&str> {
+        self.addresses()
+            .into_iter()
+            .filter(|address| address.kind == *kind)
+            .map(|address| address.name.as_str())
+            .collect()
+    }
+}
+
+/// What a service's differ decides from.
+#[derive(Clone, Copy, Debug)]
+pub struct DiffInput<'a> {
+    pub wanted: &'a BTreeMap<Address, Wanted<Model>>,
+    pub applied: &'a BTreeMap<Address, Applied<Model>>,
+    pub observation: &'a Observation,
+    /// Apps whose credentials on this service the user asked to rotate.
+    pub rotate: &'a BTreeSet<AppName>,
+    /// Logins (by step) of each app whose password this plan sets; only filled in for secrets, which come last.
+    pub credentials: &'a BTreeMap<AppName, BTreeSet<StepId>>,
+}
+
+/// Why a login that exists needs a (new) password, if it does.
+pub fn rotation_reason(status: Option<CredentialStatus>, asked: bool) -> Option<Reason> {
+    match status {
+        Some(CredentialStatus::Staged) => Some(Reason::UnfinishedRun),
+        _ if asked => Some(Reason::AskedFor),
+        Some(CredentialStatus::Wrong) => Some(Reason::CredentialWrong),
+        Some(CredentialStatus::Absent) => Some(Reason::CredentialUnknown),
+        Some(CredentialStatus::Verified) | None => None,
+    }
+}
+
+/// The step that sets a new password on a login that exists.
+pub fn rotation(address: &Address, wanted: &Wanted<Model>, there: &Model, reason: Reason, op: Op) -> Step {
+    let decision = Decision {
+        address: address.clone(),
+        app: wanted.app.clone(),
+        action: Action::Rotate,
+        reasons: BTreeSet::from([reason]),
+        changes: Vec::new(),
+        before: Some(there.clone()),
+        after: Some(wanted.model.clone()),
+    };
+    Step {
+        part: Part::Credential,
+        risks: BTreeSet::from([Risk::Interrupts]),
+        sets_credential: true,
+        ..decision.step(op)
+    }
+}

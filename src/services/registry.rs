@@ -1,0 +1,57 @@
+//! The one place that knows which services there are.
+
+use super::{DiffInput, Model, Service, ServiceId, Step, kafka, postgres, valkey};
+use crate::core::address::Address;
+use crate::core::reconcile::Wanted;
+use crate::error::Result;
+use crate::secrets;
+use std::collections::BTreeMap;
+
+/// Connects lazily: no service is contacted before it is asked something.
+pub fn connect(
+    config: &crate::config::Config,
+    id: ServiceId,
+    vault: &std::sync::Arc<secrets::Vault>,
+) -> Result<Box<dyn Service>> {
+    Ok(match id {
+        ServiceId::Postgres => Box::new(postgres::Postgres::new(&config.postgres)?),
+        ServiceId::Valkey => Box::new(valkey::Valkey::new(&config.valkey)?),
+        ServiceId::Kafka => Box::new(kafka::Kafka::new(&config.kafka)?),
+        ServiceId::Secrets => Box::new(secrets::Secrets::new(vault.clone())),
+    })
+}
+
+/// Everything that the infraspecs declare on one service.
+///
+/// # Errors
+/// A `[publish]` template that cannot be filled in.
+pub fn desired(
+    id: ServiceId,
+    specs: &crate::spec::model::Specs,
+    config: &crate::config::Config,
+) -> Result<BTreeMap<Address, Wanted<Model>>> {
+    Ok(match id {
+        ServiceId::Postgres => postgres::desired::desired(specs, &config.postgres),
+        ServiceId::Valkey => valkey::desired::desired(specs, &config.valkey),
+        ServiceId::Kafka => kafka::desired::desired(specs, &config.kafka),
+        ServiceId::Secrets => secrets::desired(specs, config)?,
+    })
+}
+
+/// The steps that bring one service where the specs want it: pure, from what was read. A differ sees nothing that lies
+/// on another service.
+pub fn diff(id: ServiceId, input: DiffInput<'_>) -> Vec<Step> {
+    let (wanted, applied) = (only(id, input.wanted), only(id, input.applied));
+    let input = DiffInput { wanted: &wanted, applied: &applied, ..input };
+    match id {
+        ServiceId::Postgres => postgres::diff::diff(input),
+        ServiceId::Valkey => valkey::diff::diff(input),
+        ServiceId::Kafka => kafka::diff::diff(input),
+        ServiceId::Secrets => secrets::diff::diff(input),
+    }
+}
+
+fn only<T: Clone>(id: ServiceId, all: &BTreeMap<Address, T>) -> BTreeMap<Address, T> {
+    let of = all.iter().filter(|(address, _)| ServiceId::of(address) == Some(id));
+    of.map(|(address, one)| (address.clone(), one.clone())).collect()
+}

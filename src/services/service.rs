@@ -1,0 +1,122 @@
+//! What every service can do, and what becomes of the steps that it is given.
+
+use super::{Ask, Fingerprint, Model, Observation, ServiceId, Step};
+use crate::core::address::{Address, Kind};
+use crate::core::step::StepId;
+use crate::error::{Diagnostic, Place, Result};
+use crate::secrets;
+use async_trait::async_trait;
+use serde::Serialize;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What became of a step.
+#[derive(Debug)]
+pub enum Outcome {
+    Done {
+        fingerprint: Option<Fingerprint>,
+    },
+    /// The object was already as wanted.
+    AlreadySo,
+    /// The object is neither as planned nor as wanted.
+    Stale {
+        now: Option<Box<Model>>,
+    },
+    Failed {
+        error: Diagnostic,
+        retry: bool,
+    },
+    /// A step that it needs did not succeed.
+    Skipped {
+        because_of: StepId,
+    },
+    Held,
+}
+
+impl Outcome {
+    pub fn done() -> Self {
+        Self::Done { fingerprint: None }
+    }
+
+    pub fn failed(error: Diagnostic) -> Self {
+        Self::Failed { error, retry: false }
+    }
+
+    /// Whether what depends on the step may go on.
+    pub fn succeeded(&self) -> bool {
+        match self {
+            Self::Done { .. } | Self::AlreadySo => true,
+            Self::Stale { .. } | Self::Failed { .. } | Self::Skipped { .. } | Self::Held => false,
+        }
+    }
+}
+
+/// How steps of one kind and action are grouped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Steps in one call at most.
+    pub batch: usize,
+    /// Calls of this kind in flight at most.
+    pub in_flight: usize,
+}
+
+/// What a step may ask for while it is carried out.
+pub struct ApplyContext {
+    /// Staged passwords are read here, and published from here.
+    pub vault: std::sync::Arc<secrets::Vault>,
+}
+
+/// One line of `nornplan doctor`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Check {
+    pub verdict: Verdict,
+    pub what: String,
+    /// What to do about it.
+    pub hint: Option<String>,
+}
+
+impl Check {
+    /// What stopped the looking over.
+    pub fn failed(error: &Diagnostic) -> Self {
+        let mut what = match &error.place {
+            Some(Place::Server { object, .. }) if !object.is_empty() => format!("{object}: {}", error.message),
+            Some(Place::Text { file, .. } | Place::File(file)) => format!("{}: {}", file.display(), error.message),
+            Some(Place::Server { .. }) | None => error.message.clone(),
+        };
+        for cause in error.causes() {
+            what = format!("{what}\ncaused by: {cause}");
+        }
+        Self { verdict: Verdict::Bad, what, hint: error.hint.clone() }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    Good,
+    Warning,
+    Bad,
+    NotUsed,
+}
+
+/// A service that can be read and written.
+#[async_trait]
+pub trait Service: Send + Sync {
+    fn id(&self) -> ServiceId;
+
+    /// host:port, as people know it; no password in it.
+    fn endpoint(&self) -> String;
+
+    /// Reads everything that is asked for in few calls. What could not be read is an error, never absence.
+    async fn observe(&self, ask: &Ask) -> Result<Observation>;
+
+    /// Reads the managed fields of some objects again, right before they are written. Absent ones are left out.
+    async fn read(&self, addresses: &BTreeSet<Address>, steps: &[&Step]) -> Result<BTreeMap<Address, Model>>;
+
+    /// Carries out steps of one kind and action; one outcome for each, in their order.
+    async fn apply(&self, steps: &[&Step], context: &ApplyContext) -> Vec<Outcome>;
+
+    fn limits(&self, kind: &Kind) -> Limits;
+
+    /// Looks the server over: reachable, version, rights, what isolates, persistence.
+    async fn examine(&self) -> Vec<Check>;
+}

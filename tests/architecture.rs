@@ -1,0 +1,98 @@
+//! What the folders promise: the core is pure, models and differs know no IO, `unsafe` has one home, files are short.
+
+#![allow(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
+
+use std::path::{Path, PathBuf};
+
+/// Every Rust file below a directory: its path from the repository's root, and its text.
+fn sources(directory: &str) -> Vec<(String, String)> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut found = Vec::new();
+    let mut open: Vec<PathBuf> = vec![root.join(directory)];
+    while let Some(path) = open.pop() {
+        if path.is_dir() {
+            open.extend(path.read_dir().expect("a directory").map(|entry| entry.expect("an entry").path()));
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            let name = path.strip_prefix(root).expect("below the root").to_str().expect("UTF-8").to_owned();
+            found.push((name, std::fs::read_to_string(&path).expect("a file")));
+        }
+    }
+    assert!(!found.is_empty(), "{directory}");
+    found.sort();
+    found
+}
+
+/// What a file imports, and every path that it names in full, without its tests.
+fn names<'a>(text: &'a str, what: &'a str) -> impl Iterator<Item = &'a str> {
+    let code = text.split("#[cfg(test)]").next().unwrap_or_default();
+    code.lines().filter(|line| !line.trim_start().starts_with("//")).filter(move |line| line.contains(what))
+}
+
+const EFFECTS: [&str; 12] = [
+    "std::fs",
+    "std::env",
+    "std::net",
+    "std::process",
+    "std::io",
+    "std::time",
+    "SystemTime",
+    "Instant",
+    "tokio",
+    "async ",
+    "sqlx",
+    "rdkafka",
+];
+
+#[test]
+fn the_core_is_pure_and_knows_no_service() {
+    for (file, text) in sources("src/core") {
+        for effect in EFFECTS {
+            assert_eq!(names(&text, effect).next(), None, "{file} has an effect");
+        }
+        assert!(
+            names(&text, "crate::").all(|line| line.contains("crate::core")),
+            "{file} imports from outside the core"
+        );
+    }
+}
+
+#[test]
+fn models_and_differs_import_only_what_is_pure() {
+    let all = sources("src/services").into_iter().chain(sources("src/secrets"));
+    let mut seen = 0;
+    for (file, text) in all.filter(|(file, _)| file.ends_with("/model.rs") || file.ends_with("/diff.rs")) {
+        seen += 1;
+        for effect in EFFECTS {
+            assert_eq!(names(&text, effect).next(), None, "{file} has an effect");
+        }
+        let allowed: &[&str] = if file.ends_with("/model.rs") {
+            &["crate::core"]
+        } else {
+            &["crate::core", "crate::services::{", "crate::secrets::model"]
+        };
+        for line in names(&text, "crate::") {
+            assert!(allowed.iter().any(|prefix| line.contains(prefix)), "{file}: {line}");
+        }
+    }
+    assert_eq!(seen, 8, "four services, a model and a differ each");
+}
+
+#[test]
+fn unsafe_has_one_home() {
+    for (file, text) in sources("src").into_iter().filter(|(file, _)| file != "src/services/kafka/admin.rs") {
+        assert_eq!(names(&text, "unsafe ").next(), None, "{file}");
+    }
+}
+
+#[test]
+fn files_are_short() {
+    for (file, text) in sources("src").into_iter().chain(sources("tests")) {
+        assert!(text.lines().count() <= 500, "{file} has {} lines", text.lines().count());
+    }
+}

@@ -1,0 +1,393 @@
+//! Valkey through its service, on a real server: users that isolate, that are seen to drift, and that last.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
+
+use fred::clients::Client;
+use fred::interfaces::ClientLike;
+use fred::types::config::{Config, Server, ServerConfig};
+use fred::types::{Builder, ClusterHash, CustomCommand, Value};
+use nornplan::config::{PasswordSource, Tls, ValkeyConfig};
+use nornplan::core::address::Address;
+use nornplan::core::name::AppName;
+use nornplan::core::plan::Level;
+use nornplan::core::reconcile::{Applied, Wanted};
+use nornplan::core::secret::Secret;
+use nornplan::core::step::{Action, Part, Reason, Risk};
+use nornplan::services::valkey::Valkey;
+use nornplan::services::valkey::model::{Access, User, user_address};
+use nornplan::services::{
+    Ask, CredentialStatus, DiffInput, Model, Observation, Op, Outcome, Proof, Service, ServiceId, Step, Verdict, diff,
+};
+use std::collections::{BTreeMap, BTreeSet};
+
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
+fn config() -> ValkeyConfig {
+    let port = variable("NORNPLAN_VALKEY_PORT").expect("no Valkey to test with: run `make test`, which starts one");
+    let password = variable("NORNPLAN_VALKEY_PASSWORD").filter(|password| !password.is_empty());
+    let host = variable("NORNPLAN_VALKEY_HOST").unwrap_or_else(|| "127.0.0.1".to_owned());
+    ValkeyConfig {
+        public_host: host.clone(),
+        host,
+        port: port.parse().unwrap(),
+        public_port: port.parse().unwrap(),
+        user: "default".to_owned(),
+        use_tls: false,
+        tls: Tls::default(),
+        password: password.map_or(PasswordSource::None, |password| PasswordSource::Given(Secret::new(password))),
+        sentinels: Vec::new(),
+        sentinel_service: None,
+        cluster: false,
+    }
+}
+
+/// A connection that is no part of what is tested.
+struct Raw(Client);
+
+impl Raw {
+    async fn sign_in(user: &str, password: &str) -> Result<Self, String> {
+        let wanted = config();
+        let server = ServerConfig::Centralized { server: Server::new(wanted.host, wanted.port) };
+        let credentials = (!password.is_empty()).then(|| (user.to_owned(), password.to_owned()));
+        let (username, password) = credentials.unzip();
+        let config = Config { server, username, password, ..Config::default() };
+        let client = Builder::from_config(config).build().unwrap();
+        client.init().await.map_err(|error| error.details().to_owned())?;
+        Ok(Self(client))
+    }
+
+    async fn admin() -> Self {
+        let password = variable("NORNPLAN_VALKEY_PASSWORD").unwrap_or_default();
+        Self::sign_in("default", &password).await.unwrap()
+    }
+
+    /// One command, as one writes it.
+    async fn run(&self, line: &str) -> Result<Value, String> {
+        let mut words = line.split_ascii_whitespace().map(str::to_owned);
+        let command = CustomCommand::new(words.next().unwrap(), ClusterHash::FirstKey, false);
+        self.0.custom(command, words.collect::<Vec<String>>()).await.map_err(|error| error.details().to_owned())
+    }
+}
+
+/// A few users with names of their own, and what a state would know of them.
+struct Bench {
+    service: Valkey,
+    wanted: BTreeMap<Address, Wanted<Model>>,
+    applied: BTreeMap<Address, Applied<Model>>,
+    passwords: BTreeMap<AppName, String>,
+    rotate: BTreeSet<AppName>,
+}
+
+impl Bench {
+    fn new() -> Self {
+        let service = Valkey::new(&config()).unwrap();
+        Self {
+            service,
+            wanted: BTreeMap::new(),
+            applied: BTreeMap::new(),
+            passwords: BTreeMap::new(),
+            rotate: BTreeSet::new(),
+        }
+    }
+
+    fn declare(&mut self, name: &str, access: Access, reads: &[&str]) {
+        let user = User {
+            name: name.to_owned(),
+            access: Some(access),
+            namespace: Some(name.to_owned()),
+            reads: Some(reads.iter().map(|namespace| ((*namespace).to_owned(), 0)).collect()),
+            db: Some(0),
+            generated: Some(true),
+            enabled: true,
+            nopass: false,
+            keys: None,
+            channels: None,
+            databases: None,
+            commands: None,
+            selectors: None,
+            uneven_nodes: BTreeSet::new(),
+        };
+        let app = AppName::new(name).unwrap();
+        self.passwords.insert(app.clone(), format!("password-of-{name}"));
+        self.wanted.insert(user_address(name), Wanted { app, model: Model::ValkeyUser(user) });
+    }
+
+    async fn observe(&self) -> Observation {
+        let proof = |app| Proof { published: self.passwords.get(app).cloned().map(Secret::new), ..Proof::default() };
+        let ask = Ask {
+            wanted: self.wanted.clone(),
+            applied: self.applied.clone(),
+            proofs: self.wanted.iter().map(|(address, wanted)| (address.clone(), proof(&wanted.app))).collect(),
+            ..Ask::default()
+        };
+        self.service.observe(&ask).await.unwrap()
+    }
+
+    async fn plan(&self) -> Vec<Step> {
+        let observation = self.observe().await;
+        diff(
+            ServiceId::Valkey,
+            DiffInput {
+                wanted: &self.wanted,
+                applied: &self.applied,
+                observation: &observation,
+                rotate: &self.rotate,
+                credentials: &BTreeMap::new(),
+            },
+        )
+    }
+
+    /// Carries everything out as the executor would, and remembers it as the state would.
+    async fn apply(&mut self, steps: &[Step]) {
+        for step in steps {
+            assert!(step.hold.is_none(), "{:?}", step.hold);
+            let passwords = self.passwords.clone();
+            let password = move |app: &AppName| Ok(Secret::new(passwords[app].clone()));
+            if step.op != Op::State {
+                let outcomes = self.service.carry_out(&[step], &password).await;
+                assert!(matches!(outcomes[..], [Outcome::Done { .. }]), "{outcomes:?}");
+                if let [Outcome::Done { fingerprint }] = &outcomes[..] {
+                    assert_eq!(fingerprint.is_some(), step.sets_credential);
+                }
+            }
+            match &step.after {
+                Some(model) => {
+                    let applied = Applied { app: step.app.clone(), model: model.clone() };
+                    self.applied.insert(step.address.clone(), applied);
+                }
+                None => drop(self.applied.remove(&step.address)),
+            }
+        }
+    }
+
+    async fn converge(&mut self) {
+        let steps = self.plan().await;
+        self.apply(&steps).await;
+        let again = self.plan().await;
+        assert!(again.is_empty(), "{again:#?}");
+    }
+
+    async fn sign_in(&self, name: &str) -> Result<Raw, String> {
+        Raw::sign_in(name, &self.passwords[&AppName::new(name).unwrap()]).await
+    }
+
+    async fn clean(mut self) {
+        self.wanted.clear();
+        let steps = self.plan().await;
+        assert!(steps.iter().all(|step| step.action == Action::Destroy));
+        self.apply(&steps).await;
+        assert!(self.plan().await.is_empty());
+    }
+}
+
+#[tokio::test]
+async fn users_work_in_their_namespace_and_see_nothing_else() {
+    let mut bench = Bench::new();
+    for name in ["t-iso-mail", "t-iso-cafe"] {
+        bench.declare(name, Access::Readwrite, &[]);
+    }
+    bench.converge().await;
+    let (mail, cafe) = (bench.sign_in("t-iso-mail").await.unwrap(), bench.sign_in("t-iso-cafe").await.unwrap());
+    for daily in [
+        "SET t-iso-mail:k 1",
+        "GET t-iso-mail:k",
+        "HSET t-iso-mail:h f v",
+        "LPUSH t-iso-mail:l a",
+        "BRPOP t-iso-mail:l 1",
+        "XADD t-iso-mail:x * f v",
+        "ZADD t-iso-mail:z 1 a",
+        "EXPIRE t-iso-mail:k 100",
+        "PUBLISH t-iso-mail:news hello",
+        "EVAL return(redis.call('GET',KEYS[1])) 1 t-iso-mail:k",
+        "INFO server",
+        "PING",
+        "CLIENT SETNAME t-iso",
+        "SELECT 0",
+        "MULTI",
+        "EXEC",
+    ] {
+        mail.run(daily).await.unwrap_or_else(|error| panic!("{daily}: {error}"));
+    }
+    cafe.run("SET t-iso-cafe:k 2").await.unwrap();
+    for crossing in [
+        "GET t-iso-cafe:k",
+        "SET t-iso-cafe:k 3",
+        "DEL t-iso-cafe:k",
+        "COPY t-iso-cafe:k t-iso-mail:copy",
+        "RENAME t-iso-mail:k t-iso-cafe:k",
+        "EVAL return(redis.call('GET',KEYS[1])) 1 t-iso-cafe:k",
+        "SORT t-iso-mail:z BY t-iso-cafe:* GET t-iso-cafe:*",
+        "OBJECT ENCODING t-iso-cafe:k",
+        "DUMP t-iso-cafe:k",
+        "PUBLISH t-iso-cafe:news hello",
+        "PSUBSCRIBE *",
+        "KEYS *",
+        "SCAN 0",
+        "RANDOMKEY",
+        "DBSIZE",
+        "FLUSHDB",
+        "FLUSHALL",
+        "SWAPDB 0 1",
+        "CONFIG GET *",
+        "MONITOR",
+        "SHUTDOWN NOSAVE",
+        "SAVE",
+        "REPLICAOF NO ONE",
+        "CLIENT LIST",
+        "CLIENT KILL TYPE normal",
+        "CLIENT PAUSE 1",
+        "CLIENT TRACKING ON BCAST",
+        "ACL LIST",
+        "ACL LOG",
+        "ACL SETUSER t-iso-mail ~*",
+        "SLOWLOG GET",
+        "FUNCTION FLUSH",
+        "SCRIPT FLUSH",
+        "PUBSUB CHANNELS",
+        "SELECT 1",
+        "MOVE t-iso-mail:k 1",
+        "MIGRATE 127.0.0.1 1 t-iso-mail:k 0 10",
+    ] {
+        let refused = mail.run(crossing).await.expect_err(crossing);
+        let denied = refused.starts_with("NOPERM") || refused.contains("permission");
+        assert!(denied || refused.contains("No keys"), "{crossing}: {refused}");
+    }
+    let admin = Raw::admin().await;
+    admin.run("UNLINK t-iso-mail:k t-iso-mail:h t-iso-mail:x t-iso-mail:z t-iso-cafe:k").await.unwrap();
+    bench.clean().await;
+}
+
+#[tokio::test]
+async fn readers_read_what_the_owner_opened_and_write_nothing_there() {
+    let mut bench = Bench::new();
+    bench.declare("t-read-owner", Access::Queue, &[]);
+    bench.declare("t-read-other", Access::Readonly, &["t-read-owner"]);
+    bench.converge().await;
+    let (owner, other) = (bench.sign_in("t-read-owner").await.unwrap(), bench.sign_in("t-read-other").await.unwrap());
+    owner.run("SET t-read-owner:k 1").await.unwrap();
+    other.run("GET t-read-owner:k").await.unwrap();
+    for refused in ["SET t-read-owner:k 2", "SET t-read-other:k 2", "SCAN 0", "PUBLISH t-read-owner:news x"] {
+        assert!(other.run(refused).await.unwrap_err().starts_with("NOPERM"), "{refused}");
+    }
+    let admin = Raw::admin().await;
+    let celery = "ACL DRYRUN t-read-owner PSUBSCRIBE t-read-owner:/0.celeryev/worker.*";
+    assert!(admin.run(celery).await.unwrap().is_ok());
+    admin.run("UNLINK t-read-owner:k").await.unwrap();
+    bench.clean().await;
+}
+
+#[tokio::test]
+async fn drift_is_seen_and_repaired_with_the_same_password() {
+    let mut bench = Bench::new();
+    bench.declare("t-drift", Access::Readwrite, &[]);
+    bench.converge().await;
+    let admin = Raw::admin().await;
+    admin.run("ACL SETUSER t-drift resetkeys ~* +flushall").await.unwrap();
+    let steps = bench.plan().await;
+    assert_eq!(steps.len(), 1, "{steps:#?}");
+    let step = &steps[0];
+    assert_eq!((step.action, &step.reasons), (Action::Update, &BTreeSet::from([Reason::Drifted])));
+    let fields: Vec<&str> = step.changes.iter().map(|change| change.field.as_str()).collect();
+    assert_eq!(fields, ["keys", "commands"]);
+    assert!(step.risks.contains(&Risk::Interrupts), "{:?}", step.risks);
+    assert!(step.notes.contains(&"takes commands away: flushall".to_owned()), "{:?}", step.notes);
+    let read = bench.service.read(&BTreeSet::from([step.address.clone()]), &[step]).await.unwrap();
+    assert_eq!(read.get(&step.address), step.before.as_ref());
+    bench.apply(&steps).await;
+    assert!(bench.plan().await.is_empty());
+    bench.sign_in("t-drift").await.unwrap();
+    let read = bench.service.read(&BTreeSet::from([step.address.clone()]), &[step]).await.unwrap();
+    let Some(Model::ValkeyUser(there)) = read.get(&step.address) else { panic!("gone") };
+    let Some(Model::ValkeyUser(wanted)) = &step.after else { panic!("no form") };
+    assert_eq!((&there.keys, &there.commands), (&wanted.keys, &wanted.commands));
+    admin.run("ACL DELUSER t-drift").await.unwrap();
+    let steps = bench.plan().await;
+    assert_eq!((steps[0].action, &steps[0].reasons), (Action::Create, &BTreeSet::from([Reason::Vanished])));
+    bench.converge().await;
+    bench.clean().await;
+}
+
+#[tokio::test]
+async fn passwords_are_verified_found_wrong_and_rotated() {
+    let mut bench = Bench::new();
+    bench.declare("t-password", Access::Readwrite, &[]);
+    bench.converge().await;
+    let address = user_address("t-password");
+    let status = |observation: &Observation| observation.resources[&address].credential;
+    assert_eq!(status(&bench.observe().await), Some(CredentialStatus::Verified));
+    let admin = Raw::admin().await;
+    admin.run("ACL SETUSER t-password >another-one").await.unwrap();
+    let extra = bench.observe().await;
+    assert_eq!(status(&extra), Some(CredentialStatus::Verified));
+    assert!(extra.notices.iter().any(|notice| notice.text.contains("an extra password is accepted")));
+    admin.run("ACL SETUSER t-password resetpass >another-one").await.unwrap();
+    assert_eq!(status(&bench.observe().await), Some(CredentialStatus::Wrong));
+    assert!(bench.sign_in("t-password").await.is_err());
+    let steps = bench.plan().await;
+    assert_eq!(steps.len(), 1, "{steps:#?}");
+    assert_eq!((steps[0].part, steps[0].action), (Part::Credential, Action::Rotate));
+    bench.apply(&steps).await;
+    assert_eq!(status(&bench.observe().await), Some(CredentialStatus::Verified));
+    bench.sign_in("t-password").await.unwrap();
+    assert!(Raw::sign_in("t-password", "another-one").await.is_err());
+    bench.clean().await;
+}
+
+#[tokio::test]
+async fn users_are_saved_where_the_server_keeps_them() {
+    let mut bench = Bench::new();
+    bench.declare("t-saved", Access::Readwrite, &[]);
+    bench.converge().await;
+    let answer = Raw::admin().await.run("CONFIG GET aclfile").await.unwrap();
+    let path = answer.into_array().into_iter().nth(1).and_then(Value::into_string).unwrap_or_default();
+    // In a container the file is out of sight.
+    if let Ok(text) = std::fs::read_to_string(path) {
+        assert!(text.lines().any(|line| line.starts_with("user t-saved on #")), "not in the aclfile");
+    }
+    bench.clean().await;
+}
+
+#[tokio::test]
+async fn a_server_that_lets_everybody_in_is_an_alarm() {
+    let bench = Bench::new();
+    let everybody = variable("NORNPLAN_VALKEY_PASSWORD").is_none_or(|password| password.is_empty());
+    let observation = bench.observe().await;
+    assert_eq!(observation.notices.iter().any(|notice| notice.level == Level::Alarm), everybody);
+    let checks = bench.service.examine().await;
+    assert_eq!(checks.iter().any(|check| check.verdict == Verdict::Bad), everybody, "{checks:?}");
+    assert_eq!(observation.identity.as_deref(), Some(config().endpoint().as_str()));
+}
+
+#[tokio::test]
+async fn failures_name_their_cause_and_never_the_password() {
+    let wrong = "canary-of-a-password";
+    let given = |password: &str| PasswordSource::Given(Secret::new(password.to_owned()));
+    let refused = ValkeyConfig { port: 1, password: given(wrong), ..config() };
+    let unknown = ValkeyConfig { host: "no-such-host.invalid".to_owned(), password: given(wrong), ..config() };
+    let plain = ValkeyConfig { use_tls: true, password: given(wrong), ..config() };
+    let stranger = ValkeyConfig { user: "t-nobody".to_owned(), password: given(wrong), ..config() };
+    let mut cases = vec![
+        (refused, "nothing listens there"),
+        (unknown, "the host's name is not known"),
+        (plain, "say `tls = false`"),
+        (stranger, "does not accept this user name and password"),
+    ];
+    if variable("NORNPLAN_VALKEY_PASSWORD").is_some() {
+        cases.push((ValkeyConfig { password: PasswordSource::None, ..config() }, "asks for a password"));
+    }
+    for (config, cause) in cases {
+        let error = Valkey::new(&config).unwrap().observe(&Ask::default()).await.unwrap_err();
+        let said = error.to_string();
+        assert!(said.contains(cause), "{cause}: {said}");
+        assert!(!said.contains(wrong) && !format!("{error:?}").contains(wrong), "{said}");
+        assert!(error.hint.is_some(), "{said}");
+    }
+}
