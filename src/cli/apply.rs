@@ -1,6 +1,6 @@
 //! `nornplan apply`, and what `destroy` and `rotate` share with it.
 
-use super::args::{ConsentArgs, LookArgs, ScopeArgs, WriteArgs};
+use super::args::{ApplyArgs, ScopeArgs, WriteArgs};
 use super::signals::Interrupts;
 use super::workspace::{self, Request, Workspace};
 use super::{Errors, Global, output, saved};
@@ -34,11 +34,7 @@ pub struct Args {
     #[command(flatten)]
     scope: ScopeArgs,
     #[command(flatten)]
-    consent: ConsentArgs,
-    #[command(flatten)]
-    look: LookArgs,
-    #[command(flatten)]
-    write: WriteArgs,
+    apply: ApplyArgs,
 }
 
 pub async fn run(global: &Global, args: &Args) -> super::Outcome {
@@ -52,37 +48,29 @@ pub async fn run(global: &Global, args: &Args) -> super::Outcome {
     }
     let workspace = Workspace::open(global)?;
     let specs = workspace::specs(global, &workspace.config)?;
-    let run = Run {
-        specs: &specs,
-        scope: args.scope.scope(),
-        consent: args.consent.consent(),
-        look: &args.look,
-        write: &args.write,
-    };
-    converge(&workspace, &run).await
+    converge(&workspace, &Run { specs: &specs, scope: args.scope.scope(), flags: &args.apply }).await
 }
 
 /// What to bring about, and how.
 pub struct Run<'a> {
     pub specs: &'a Specs,
     pub scope: Scope,
-    pub consent: Consent,
-    pub look: &'a LookArgs,
-    pub write: &'a WriteArgs,
+    pub flags: &'a ApplyArgs,
 }
 
 /// Takes the lock, plans, shows, asks and carries it out.
 pub async fn converge(workspace: &Workspace, run: &Run<'_>) -> super::Outcome {
-    run.write.check()?;
+    let ApplyArgs { consent, look, write } = run.flags;
+    write.check()?;
     let interrupts = Interrupts::listen()?;
-    let mut store = lock(workspace, run.write, &interrupts).await?;
+    let mut store = lock(workspace, write, &interrupts).await?;
     let request = Request {
         specs: run.specs,
         scope: &run.scope,
-        consent: &run.consent,
+        consent: &consent.consent(),
         document: store.document(),
-        depth: run.look.depth(),
-        wait: run.look.wait(),
+        depth: look.depth(),
+        wait: look.wait(),
     };
     let planned = tokio::select! {
         planned = workspace.plan(&request) => planned?,
@@ -98,7 +86,7 @@ pub async fn converge(workspace: &Workspace, run: &Run<'_>) -> super::Outcome {
         store.finish()?;
         return Ok(Exit::Done);
     }
-    if !run.write.auto_approve {
+    if !write.auto_approve {
         let question = format!("Carry this out in environment {:?}?", planned.plan.environment);
         let answer = tokio::task::spawn_blocking(move || output::ask(&question));
         let yes = tokio::select! {
@@ -110,7 +98,7 @@ pub async fn converge(workspace: &Workspace, run: &Run<'_>) -> super::Outcome {
             return Ok(Exit::Failed);
         }
     }
-    carry_out(workspace, &planned.plan, &mut store, run.write, &interrupts).await
+    carry_out(workspace, &planned.plan, &mut store, write, &interrupts).await
 }
 
 /// Waits for the lock on a thread of its own, so that an interrupt is heard meanwhile.
@@ -208,7 +196,7 @@ async fn carry_out_saved(global: &Global, file: &Path, args: &Args) -> super::Ou
     let mut plan = saved::read(file)?;
     let workspace = Workspace::open(global)?;
     let interrupts = Interrupts::listen()?;
-    let mut store = lock(&workspace, &args.write, &interrupts).await?;
+    let mut store = lock(&workspace, &args.apply.write, &interrupts).await?;
     let refuse = |message: String| {
         Errors::from(
             Diagnostic::new(Kind::Plan, message).in_file(file).hint("make a new one with `nornplan plan --out FILE`"),
@@ -235,9 +223,9 @@ async fn carry_out_saved(global: &Global, file: &Path, args: &Args) -> super::Ou
     if let Some(other) = another_server(&workspace, &plan).await? {
         return Err(refuse(other));
     }
-    release(&mut plan, &args.consent.consent());
+    release(&mut plan, &args.apply.consent.consent());
     output::result(&render::text::plan(&plan, &Style::of_stdout()));
-    carry_out(&workspace, &plan, &mut store, &args.write, &interrupts).await
+    carry_out(&workspace, &plan, &mut store, &args.apply.write, &interrupts).await
 }
 
 /// A step that was to finish what an earlier run began, which something else has finished meanwhile: carried out now, it

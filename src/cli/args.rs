@@ -125,6 +125,17 @@ pub fn app_name(text: &str) -> Result<AppName, String> {
     AppName::new(text)
 }
 
+/// What every command takes that carries out a plan.
+#[derive(Clone, Debug, clap::Args)]
+pub struct ApplyArgs {
+    #[command(flatten)]
+    pub consent: ConsentArgs,
+    #[command(flatten)]
+    pub look: LookArgs,
+    #[command(flatten)]
+    pub write: WriteArgs,
+}
+
 fn allowance(text: &str) -> Result<Allowance, String> {
     Allowance::parse(text)
 }

@@ -1,7 +1,7 @@
 //! `nornplan destroy`
 
 use super::apply::{Run, converge};
-use super::args::{ConsentArgs, LookArgs, WriteArgs, app_name};
+use super::args::{ApplyArgs, app_name};
 use super::workspace::{self, Workspace};
 use super::{Global, Outcome};
 use crate::core::name::AppName;
@@ -26,11 +26,7 @@ pub struct Args {
     #[arg(long)]
     all: bool,
     #[command(flatten)]
-    consent: ConsentArgs,
-    #[command(flatten)]
-    look: LookArgs,
-    #[command(flatten)]
-    write: WriteArgs,
+    apply: ApplyArgs,
 }
 
 pub async fn run(global: &Global, args: &Args) -> Outcome {
@@ -44,9 +40,5 @@ pub async fn run(global: &Global, args: &Args) -> Outcome {
     } else {
         scope.apps = scope.destroy.clone();
     }
-    converge(
-        &workspace,
-        &Run { specs: &specs, scope, consent: args.consent.consent(), look: &args.look, write: &args.write },
-    )
-    .await
+    converge(&workspace, &Run { specs: &specs, scope, flags: &args.apply }).await
 }
