@@ -37,7 +37,7 @@ pub struct Args {
     #[arg(long)]
     summary: bool,
     /// Cut the markdown to so many bytes, by risk and never by position
-    #[arg(long, value_name = "N", default_value_t = 65_536)]
+    #[arg(long, value_name = "N", default_value_t = render::markdown::GITHUB_BYTES)]
     max_bytes: usize,
 }
 

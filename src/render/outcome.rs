@@ -33,7 +33,7 @@ struct Entry {
 enum Fate {
     Done,
     AlreadySo,
-    Held(Option<Hold>),
+    Held(Hold),
     /// The run was stopped before its turn.
     NotStarted,
     Skipped(StepId),
@@ -115,12 +115,10 @@ fn fate(step: &Step, outcome: Option<Outcome>) -> Fate {
     match outcome {
         Some(Outcome::Done { .. }) => Fate::Done,
         Some(Outcome::AlreadySo) => Fate::AlreadySo,
-        Some(Outcome::Held) => Fate::Held(step.hold.clone()),
         Some(Outcome::Skipped { because_of }) => Fate::Skipped(because_of),
         Some(Outcome::Failed { error, .. }) => Fate::Failed(error.to_string()),
         Some(Outcome::Stale { now }) => Fate::Stale(stale(step, now.as_deref())),
-        None if step.runs() => Fate::NotStarted,
-        None => Fate::Held(step.hold.clone()),
+        None => step.hold.clone().map_or(Fate::NotStarted, Fate::Held),
     }
 }
 
@@ -259,7 +257,7 @@ fn entry_lines(entry: &Entry, widest: usize, style: Style) -> Vec<String> {
         Fate::Done => vec![line(words::past(entry.action))],
         Fate::AlreadySo => vec![line("already so")],
         Fate::NotStarted => vec![line(entry.action.as_str())],
-        Fate::Held(hold) => vec![line(&held_because(hold.as_ref()))],
+        Fate::Held(hold) => vec![line(&held_because(hold))],
         Fate::Skipped(because) => vec![line(&format!("because of {}", clean(&because.to_string())))],
         Fate::Stale(rows) if rows.is_empty() => vec![line(&format!("{}: its values are not as planned", entry.action))],
         Fate::Stale(rows) => {
@@ -277,14 +275,13 @@ fn entry_lines(entry: &Entry, widest: usize, style: Style) -> Vec<String> {
     }
 }
 
-fn held_because(hold: Option<&Hold>) -> String {
+fn held_because(hold: &Hold) -> String {
     match hold {
-        Some(Hold::Destroy) => "needs --allow-destroy".to_owned(),
-        Some(Hold::DestroyAll) => "needs --allow-destroy all".to_owned(),
-        Some(Hold::Interrupt) => "needs --allow-interrupt".to_owned(),
-        Some(Hold::Prevented) => "prevent_destroy".to_owned(),
-        Some(Hold::Waits { on }) => format!("waits for {}", clean(&on.to_string())),
-        Some(Hold::Blocked { reason }) => format!("blocked: {}", clean_lines(reason).join(" ")),
-        None => String::new(),
+        Hold::Destroy => "needs --allow-destroy".to_owned(),
+        Hold::DestroyAll => "needs --allow-destroy all".to_owned(),
+        Hold::Interrupt => "needs --allow-interrupt".to_owned(),
+        Hold::Prevented => "prevent_destroy".to_owned(),
+        Hold::Waits { on } => format!("waits for {}", clean(&on.to_string())),
+        Hold::Blocked { reason } => format!("blocked: {}", clean_lines(reason).join(" ")),
     }
 }

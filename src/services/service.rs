@@ -29,7 +29,6 @@ pub enum Outcome {
     Skipped {
         because_of: StepId,
     },
-    Held,
 }
 
 impl Outcome {
@@ -45,7 +44,7 @@ impl Outcome {
     pub fn succeeded(&self) -> bool {
         match self {
             Self::Done { .. } | Self::AlreadySo => true,
-            Self::Stale { .. } | Self::Failed { .. } | Self::Skipped { .. } | Self::Held => false,
+            Self::Stale { .. } | Self::Failed { .. } | Self::Skipped { .. } => false,
         }
     }
 }
