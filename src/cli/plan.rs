@@ -95,7 +95,6 @@ pub async fn run(global: &Global, args: &Args) -> Outcome {
         saved::write(file, &planned.plan)?;
         output::message(&format!("Saved to {}. Carry out exactly this with: nornplan apply {0}", file.display()));
     }
-    let exit = output::exit(!planned.plan.is_empty(), args.detailed_exitcode);
-    debug_assert!(matches!(exit, Exit::Done | Exit::Differs));
-    Ok(exit)
+    let differs = args.detailed_exitcode && !planned.plan.is_empty();
+    Ok(if differs { Exit::Differs } else { Exit::Done })
 }

@@ -6,6 +6,7 @@
 pub mod address;
 pub mod change;
 pub mod consent;
+pub mod digest;
 pub mod graph;
 pub mod lint;
 pub mod name;
