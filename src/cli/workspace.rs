@@ -2,9 +2,11 @@
 
 use super::{Errors, Global, output};
 use crate::config::{self, Config, Source};
+use crate::core::address::Address;
 use crate::core::consent::Consent;
 use crate::core::name::AppName;
 use crate::core::reconcile::{Applied, Wanted};
+use crate::core::suggest::closest;
 use crate::error::{Diagnostic, Kind, Place};
 use crate::observe::{self, Depth, Reading};
 use crate::planner;
@@ -193,8 +195,7 @@ impl Workspace {
     }
 }
 
-type Ends =
-    (BTreeMap<crate::core::address::Address, Wanted<Model>>, BTreeMap<crate::core::address::Address, Applied<Model>>);
+type Ends = (BTreeMap<Address, Wanted<Model>>, BTreeMap<Address, Applied<Model>>);
 
 /// What to plan.
 #[derive(Clone, Copy)]
@@ -226,7 +227,7 @@ fn check_scope(specs: &Specs, scope: &Scope, document: &Document) -> Result<(), 
                 Kind::Usage,
                 format!("there is no app {app}: no infraspec declares it and the state owns nothing of it"),
             );
-            let near = known.iter().find(|known| strsim::jaro_winkler(known.as_str(), app.as_str()) > 0.8);
+            let near = closest(app.as_str(), known.iter().map(|known| known.as_str()));
             match near {
                 Some(near) => error.hint(format!("did you mean {near}?")),
                 None => error.hint("`nornplan validate` lists the apps"),

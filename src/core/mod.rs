@@ -14,5 +14,6 @@ pub mod plan;
 pub mod reconcile;
 pub mod secret;
 pub mod step;
+pub mod suggest;
 #[cfg(test)]
 mod testing;
