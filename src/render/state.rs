@@ -2,7 +2,7 @@
 
 use super::items::masked;
 use super::text::table;
-use super::{Ink, Style, clean, count, words};
+use super::{Ink, Style, clean, count, environment, words};
 use crate::core::address::Address;
 use crate::core::change::{Cause, FieldChange, Resource, whole};
 use crate::state::{Document, Entry, Origin};
@@ -27,11 +27,7 @@ pub fn list(document: &Document) -> String {
 
 /// The whole state in a few lines, as `show` without a file says it.
 pub fn text(document: &Document, style: &Style) -> String {
-    let mut text = format!(
-        "{} {}\n",
-        style.paint(Ink::Faint, "Environment"),
-        style.paint(Ink::Bold, &clean(&document.environment))
-    );
+    let mut text = environment(&document.environment, *style) + "\n";
     text.push_str(&format!("State serial {}, lineage {}\n\n", document.serial, clean(&document.lineage)));
     if !document.resources.is_empty() {
         text.push_str(&list(document));
