@@ -104,6 +104,11 @@ impl Workspace {
         Ok(Self { config, vault, services, verbose: global.verbose })
     }
 
+    /// Where a service is, as people know it.
+    fn endpoint(&self, id: ServiceId) -> String {
+        self.services.get(&id).map(|service| service.endpoint()).unwrap_or_default()
+    }
+
     /// Reads services, and says with `-v` what each was asked and how long that took.
     pub async fn observe(
         &self,
@@ -113,7 +118,7 @@ impl Workspace {
         let readings = observe::observe(&self.services, asks, wait).await;
         if self.verbose > 0 {
             for (id, Reading { result, took }) in &readings {
-                let endpoint = self.services.get(id).map(|service| service.endpoint()).unwrap_or_default();
+                let endpoint = self.endpoint(*id);
                 let asked = asks.get(id).map_or(0, |ask| ask.addresses().len());
                 let found = match result {
                     Ok(seen) => format!("found {} of {}", seen.resources.len(), count(asked, "resource", "resources")),
@@ -152,13 +157,12 @@ impl Workspace {
                     observed.insert(id, observation);
                 }
                 Err(error) => {
-                    let endpoint = self.services.get(&id).map(|service| service.endpoint()).unwrap_or_default();
-                    unreadable.insert(id, format!("{} at {endpoint}: {}", id.title(), error.message));
+                    unreadable.insert(id, format!("{} at {}: {}", id.title(), self.endpoint(id), error.message));
                     errors.push(error);
                 }
             }
         }
-        let endpoints = asks.keys().filter_map(|id| Some((*id, self.services.get(id)?.endpoint()))).collect();
+        let endpoints = asks.keys().map(|id| (*id, self.endpoint(*id))).collect();
         let prevented = full.apps.values().filter(|app| app.prevent_destroy).map(|app| app.name.clone()).collect();
         let plan = planner::plan(planner::Inputs {
             environment: &self.config.environment,

@@ -87,7 +87,7 @@ impl Reader<'_> {
                 self.top(name, value, &mut file.base, true);
             }
         }
-        self.finish(&mut file.base);
+        url::spread(&mut file.base, self.wrong);
         file
     }
 
@@ -108,7 +108,7 @@ impl Reader<'_> {
                 }
                 None => self.push(value.span(), "expected a table, as in [env.prod.postgres]"),
             }
-            self.finish(&mut layer);
+            url::spread(&mut layer, self.wrong);
             file.environments.insert(name.get_ref().to_string(), layer);
         }
     }
@@ -163,11 +163,6 @@ impl Reader<'_> {
             Ok(value) => drop(layer.values.insert((key.table, key.name), Located { value, origin })),
             Err(error) => self.wrong.push(error),
         }
-    }
-
-    /// Spreads URLs over the keys that they stand for.
-    fn finish(&mut self, layer: &mut Layer) {
-        url::spread(layer, self.wrong);
     }
 
     fn unknown(&mut self, name: &Spanned<toml::de::DeString<'_>>, within: &str, candidates: &[&str]) {

@@ -24,7 +24,7 @@ pub struct DriftItem {
 }
 
 /// The outcome of comparing the services with the state.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct DriftReport {
     pub environment: String,
     /// Resources that could be compared.
