@@ -4,13 +4,15 @@ use super::connect::signs_in;
 use super::model::User;
 use super::trouble::Trouble;
 use crate::config::KafkaConfig;
-use crate::core::digest::sha256;
 use crate::core::secret::Secret;
 use crate::services::{CredentialStatus, Fingerprint, Proof};
+use sha2::{Digest, Sha256};
 
 /// What state may keep of a password: its digest, and what the broker tells about what it stores.
 pub fn fingerprint(user: &User, password: &Secret) -> Fingerprint {
-    Fingerprint { password: sha256(password.expose()), stored: Some(format!("{}/{}", user.mechanism, user.iterations)) }
+    let digest = Sha256::digest(password.expose().as_bytes());
+    let password = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+    Fingerprint { password, stored: Some(format!("{}/{}", user.mechanism, user.iterations)) }
 }
 
 /// Compares fingerprints where they exist, and signs in where they do not, or where that is asked for (`probe`).

@@ -4,23 +4,28 @@ use super::catalog::Shared;
 use super::connect::{Connector, SignIn, run};
 use super::problem::{Failure, stating};
 use crate::core::address::Address;
-use crate::core::digest::sha256;
 use crate::core::plan::{Level, Notice};
 use crate::core::secret::Secret;
 use crate::error::{Diagnostic, Kind};
 use crate::services::postgres::model::role_address;
 use crate::services::{Ask, CredentialStatus, Fingerprint, Observed, Proof};
 use futures_util::{StreamExt, TryStreamExt, stream};
+use sha2::{Digest, Sha256};
 use sqlx::{AssertSqlSafe, PgConnection};
 use std::collections::BTreeMap;
 
 /// Sign-ins at once.
 const AT_ONCE: usize = 4;
 
+/// sha256 in lower-case hex.
+fn digest(text: &str) -> String {
+    Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 /// Makes the verifier that the server stores as it is, and the fingerprint of both.
 pub fn verifier(password: &Secret) -> (Secret, Fingerprint) {
     let verifier = postgres_protocol::password::scram_sha_256(password.expose().as_bytes());
-    let fingerprint = Fingerprint { password: sha256(password.expose()), stored: Some(sha256(&verifier)) };
+    let fingerprint = Fingerprint { password: digest(password.expose()), stored: Some(digest(&verifier)) };
     (Secret::new(verifier), fingerprint)
 }
 
@@ -72,7 +77,7 @@ async fn status(
     let known = proof.fingerprint.as_ref().is_some_and(|fingerprint| {
         stored.is_some()
             && fingerprint.stored.as_deref() == stored
-            && fingerprint.password == sha256(published.expose())
+            && fingerprint.password == digest(published.expose())
     });
     if known && !probe {
         return Ok((role, Some(CredentialStatus::Verified)));

@@ -7,12 +7,12 @@ use super::presets::{Persistence, Server, expand};
 use super::wire;
 use crate::core::address::Address;
 use crate::core::change::{Resource, three_way};
-use crate::core::digest::sha256;
 use crate::core::plan::{Level, Notice};
 use crate::core::secret::Secret;
 use crate::error::Result;
 use crate::services::{Ask, CredentialStatus, Model, Observed, Proof, Step};
 use futures_util::future::try_join_all;
+use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// One node as it was read.
@@ -27,7 +27,7 @@ type Meant<'a> = BTreeMap<&'a str, Vec<&'a User>>;
 
 /// sha256 of a password as the server keeps it.
 pub fn hash(password: &Secret) -> String {
-    sha256(password.expose())
+    Sha256::digest(password.expose().as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Reads all users of every node at once.
