@@ -6,7 +6,7 @@ use std::path::PathBuf;
 /// The result of anything that can fail in front of a user.
 pub type Result<T, E = Diagnostic> = std::result::Result<T, E>;
 
-/// What sort of failure this is; decides nothing but how it is introduced and which exit code it has.
+/// What sort of failure this is. A run that ends with one is [`Exit::Failed`], whatever its sort.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// Arguments that cannot be carried out together.
@@ -23,8 +23,6 @@ pub enum Kind {
     Secrets,
     /// A plan that cannot be made or carried out.
     Plan,
-    /// The run was interrupted by a signal (its number).
-    Interrupted(i32),
 }
 
 /// Where something is wrong.
@@ -98,14 +96,6 @@ impl Diagnostic {
         }
         causes
     }
-
-    /// The exit code of a run that ends with this.
-    pub fn exit_code(&self) -> u8 {
-        match self.kind {
-            Kind::Interrupted(signal) => u8::try_from(128 + signal).unwrap_or(1),
-            Kind::Usage | Kind::Spec | Kind::Config | Kind::Service | Kind::State | Kind::Secrets | Kind::Plan => 1,
-        }
-    }
 }
 
 impl fmt::Display for Diagnostic {
@@ -178,13 +168,14 @@ pub fn in_order(mut errors: Vec<Diagnostic>) -> Vec<Diagnostic> {
     errors
 }
 
-/// How a finished run ends, where 1 wins over 3 over 2 over 0.
+/// How a run ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {
     Done,
     Failed,
     /// Changes or drift, where the user asked to be told by the exit code.
     Differs,
+    /// By a signal (its number).
     Interrupted(i32),
 }
 

@@ -20,9 +20,12 @@
 //! 5. [`core`] is pure. [`core::change`] compares wanted, observed and last applied field by field;
 //!    [`core::reconcile`] decides the action on each resource; each service's `diff` turns decisions into steps.
 //! 6. [`planner`] adds the edges between services, [`core::consent`] holds what nobody consented to, [`core::graph`]
-//!    sorts, [`core::lint`] checks the laws. The result is a [`services::Plan`], and nothing changes it afterwards.
+//!    sorts, [`core::lint`] checks the laws. The result is a [`services::Plan`]; all that changes it afterwards
+//!    is consent given later, which releases held steps.
 //! 7. [`render`] shows it. [`exec`] carries it out: every object is read again right before it is written.
 //! 8. [`state`] keeps what is ours, journalled step by step; [`secrets`] stages, publishes and never shows passwords.
+//!
+//! Whatever goes wrong on the way is an [`error::Diagnostic`]: what, where, and what to do next.
 //!
 //! A new service is a folder in [`services`], a variant of each of its enums, and a line in its registry.
 

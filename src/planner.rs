@@ -10,7 +10,7 @@ use crate::core::reconcile::{Applied, Wanted};
 use crate::core::step::{Action, Part, Reason, Risk, StepId};
 use crate::error::{Diagnostic, Kind, Result};
 use crate::scope::Scope;
-use crate::secrets::model::SECRET;
+use crate::secrets::model::{SECRET, secret_address};
 use crate::secrets::password::placeholder;
 use crate::services::{self, CredentialStatus, DiffInput, Model, Observation, Op, Plan, ServiceId, Step};
 use crate::spec::model::Specs;
@@ -228,8 +228,7 @@ fn connect(steps: &mut [Step]) {
     }
     for step in steps.iter_mut() {
         if step.sets_credential && step.address.kind != SECRET {
-            let secret = crate::secrets::model::secret_address(step.app.as_str());
-            step.needs.insert(StepId { address: secret, part: Part::Stage });
+            step.needs.insert(StepId { address: secret_address(step.app.as_str()), part: Part::Stage });
         }
         if step.part == Part::Credential {
             step.needs.insert(StepId::main(step.address.clone()));

@@ -4,8 +4,8 @@ use super::args::{ApplyArgs, ScopeArgs, WriteArgs};
 use super::signals::Interrupts;
 use super::workspace::{self, Request, Workspace};
 use super::{Errors, Global, output, saved};
-use crate::core::consent::{self, Consent};
-use crate::core::step::{Hold, Reason, StepId};
+use crate::core::consent;
+use crate::core::step::{Reason, StepId};
 use crate::error::{Diagnostic, Exit, Kind};
 use crate::exec::{self, Job, Listener};
 use crate::render::{self, Style};
@@ -63,7 +63,7 @@ pub async fn converge(workspace: &Workspace, run: &Run<'_>) -> super::Outcome {
     let ApplyArgs { consent, look, write } = run.flags;
     write.check()?;
     let interrupts = Interrupts::listen()?;
-    let mut store = lock(workspace, write, &interrupts).await?;
+    let Some(mut store) = lock(workspace, write, &interrupts).await? else { return Ok(interrupted(&interrupts)) };
     let request = Request {
         specs: run.specs,
         scope: &run.scope,
@@ -101,26 +101,27 @@ pub async fn converge(workspace: &Workspace, run: &Run<'_>) -> super::Outcome {
     carry_out(workspace, &planned.plan, &mut store, write, &interrupts).await
 }
 
-/// Waits for the lock on a thread of its own, so that an interrupt is heard meanwhile.
-async fn lock(workspace: &Workspace, write: &WriteArgs, interrupts: &Interrupts) -> Result<LockedStore, Errors> {
+/// Waits for the lock on a thread of its own, so that an interrupt is heard meanwhile: `None`.
+async fn lock(
+    workspace: &Workspace,
+    write: &WriteArgs,
+    interrupts: &Interrupts,
+) -> Result<Option<LockedStore>, Diagnostic> {
     let command: Vec<String> = std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect();
     let (config, timeout) = (workspace.config.clone(), write.lock_timeout.unwrap_or_default());
     let waiting = tokio::task::spawn_blocking(move || Store::lock(&config, timeout, &command.join(" ")));
     tokio::select! {
         locked = waiting => match locked {
-            Ok(locked) => Ok(locked?),
-            Err(error) => Err(Diagnostic::new(Kind::State, "the lock could not be waited for").because(error).into()),
+            Ok(locked) => locked.map(Some),
+            Err(error) => Err(Diagnostic::new(Kind::State, "the lock could not be waited for").because(error)),
         },
-        () = interrupts.stop.cancelled() => {
-            let signal = interrupts.heard().unwrap_or(libc::SIGINT);
-            Err(Diagnostic::new(Kind::Interrupted(signal), "interrupted; nothing was applied").into())
-        }
+        () = interrupts.stop.cancelled() => Ok(None),
     }
 }
 
 fn interrupted(interrupts: &Interrupts) -> Exit {
     output::message("Interrupted; nothing was applied.");
-    Exit::Interrupted(interrupts.heard().unwrap_or(2))
+    Exit::Interrupted(interrupts.heard().unwrap_or(libc::SIGINT))
 }
 
 impl Listener for render::progress::Progress {
@@ -196,7 +197,8 @@ async fn carry_out_saved(global: &Global, file: &Path, args: &Args) -> super::Ou
     let mut plan = saved::read(file)?;
     let workspace = Workspace::open(global)?;
     let interrupts = Interrupts::listen()?;
-    let mut store = lock(&workspace, &args.apply.write, &interrupts).await?;
+    let write = &args.apply.write;
+    let Some(mut store) = lock(&workspace, write, &interrupts).await? else { return Ok(interrupted(&interrupts)) };
     let refuse = |message: String| {
         Errors::from(
             Diagnostic::new(Kind::Plan, message).in_file(file).hint("make a new one with `nornplan plan --out FILE`"),
@@ -223,9 +225,9 @@ async fn carry_out_saved(global: &Global, file: &Path, args: &Args) -> super::Ou
     if let Some(other) = another_server(&workspace, &plan).await? {
         return Err(refuse(other));
     }
-    release(&mut plan, &args.apply.consent.consent());
+    consent::release(&mut plan.steps, &args.apply.consent.consent());
     output::result(&render::text::plan(&plan, &Style::of_stdout()));
-    carry_out(&workspace, &plan, &mut store, &args.apply.write, &interrupts).await
+    carry_out(&workspace, &plan, &mut store, write, &interrupts).await
 }
 
 /// A step that was to finish what an earlier run began, which something else has finished meanwhile: carried out now, it
@@ -257,24 +259,4 @@ async fn another_server(workspace: &Workspace, plan: &Plan) -> Result<Option<Str
         }
     }
     Ok(None)
-}
-
-/// Lets steps go that were held when the plan was saved and are consented to now.
-fn release(plan: &mut Plan, consent: &Consent) {
-    let covered = |step: &Step, allowances: &[consent::Allowance]| {
-        allowances.iter().any(|allowance| allowance.covers(&step.address, false))
-    };
-    for step in &mut plan.steps {
-        let freed = match &step.hold {
-            Some(Hold::Destroy) => covered(step, &consent.destroy),
-            Some(Hold::DestroyAll) => consent.destroy.iter().any(|allowance| allowance.covers(&step.address, true)),
-            Some(Hold::Interrupt) => covered(step, &consent.interrupt),
-            Some(Hold::Waits { .. }) => true,
-            Some(Hold::Prevented | Hold::Blocked { .. }) | None => false,
-        };
-        if freed {
-            step.hold = None;
-        }
-    }
-    consent::hold_dependents(&mut plan.steps);
 }

@@ -33,7 +33,7 @@ impl ColorWhen {
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct ScopeArgs {
     /// Only this app (may be given several times)
-    #[arg(long = "app", value_name = "APP", value_parser = app_name)]
+    #[arg(long = "app", value_name = "APP")]
     pub apps: Vec<AppName>,
     /// Only this service (may be given several times)
     #[arg(long = "service", value_name = "SERVICE")]
@@ -58,10 +58,10 @@ impl ScopeArgs {
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct ConsentArgs {
     /// Let steps run that lose data or remove a login: an address, a glob, or all
-    #[arg(long, value_name = "WHAT", value_parser = allowance)]
+    #[arg(long, value_name = "WHAT", value_parser = Allowance::parse)]
     pub allow_destroy: Vec<Allowance>,
     /// Let steps run that may interrupt a running app: an address, a glob, or all
-    #[arg(long, value_name = "WHAT", value_parser = allowance)]
+    #[arg(long, value_name = "WHAT", value_parser = Allowance::parse)]
     pub allow_interrupt: Vec<Allowance>,
 }
 
@@ -121,10 +121,6 @@ impl WriteArgs {
     }
 }
 
-pub fn app_name(text: &str) -> Result<AppName, String> {
-    AppName::new(text)
-}
-
 /// What every command takes that carries out a plan.
 #[derive(Clone, Debug, clap::Args)]
 pub struct ApplyArgs {
@@ -134,10 +130,6 @@ pub struct ApplyArgs {
     pub look: LookArgs,
     #[command(flatten)]
     pub write: WriteArgs,
-}
-
-fn allowance(text: &str) -> Result<Allowance, String> {
-    Allowance::parse(text)
 }
 
 /// `30s`, `2m`, `1h`, `500ms`; a bare number is seconds.

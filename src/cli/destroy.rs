@@ -1,7 +1,7 @@
 //! `nornplan destroy`
 
 use super::apply::{Run, converge};
-use super::args::{ApplyArgs, app_name};
+use super::args::ApplyArgs;
 use super::workspace::{self, Workspace};
 use super::{Global, Outcome};
 use crate::core::name::AppName;
@@ -20,7 +20,7 @@ use crate::state::Store;
 Exit: 0 done, 1 something failed, 130 or 143 interrupted")]
 pub struct Args {
     /// The app (may be given several times)
-    #[arg(long = "app", value_name = "APP", value_parser = app_name, required_unless_present = "all", conflicts_with = "all")]
+    #[arg(long = "app", value_name = "APP", required_unless_present = "all", conflicts_with = "all")]
     apps: Vec<AppName>,
     /// Every app that an infraspec declares or the state knows
     #[arg(long)]

@@ -4,9 +4,9 @@ use super::args::{LookArgs, ScopeArgs};
 use super::workspace::Workspace;
 use super::{Global, Outcome, output};
 use crate::core::address::Address;
-use crate::core::change::FieldChange;
-use crate::core::reconcile::{Applied, Wanted};
-use crate::core::step::{Action, Reason};
+use crate::core::change::{Cause, FieldChange};
+use crate::core::reconcile::Wanted;
+use crate::core::step::Action;
 use crate::error::{Diagnostic, Exit, Kind};
 use crate::observe::{self, Depth};
 use crate::render::Style;
@@ -51,13 +51,7 @@ pub async fn run(global: &Global, args: &Args) -> Outcome {
             .into());
     }
     workspace.tell_state(document);
-    let scope = args.scope.scope();
-    let applied: BTreeMap<_, _> = document
-        .resources
-        .iter()
-        .map(|(address, entry)| (address.clone(), Applied { app: entry.app.clone(), model: entry.applied.clone() }))
-        .collect();
-    let applied = scope.narrow(&applied, |one| &one.app);
+    let applied = args.scope.scope().narrow(&document.applied(), |one| &one.app);
     // Drift is the way back to what was last applied: a plan in which that is what is wanted.
     let wanted: BTreeMap<_, _> = applied
         .iter()
@@ -114,12 +108,12 @@ fn add(items: &mut BTreeMap<Address, DriftItem>, step: Step) {
         std::mem::swap(&mut change.before, &mut change.after);
     }
     if step.action == Action::Rotate {
-        let why = step.reasons.iter().next().map_or("unknown", |reason: &Reason| reason.as_str());
+        let why = step.reasons.iter().next().map_or("unknown", |reason| reason.as_str());
         changes.push(FieldChange {
             field: "credential".to_owned(),
             before: Value::from("signs in with what is published"),
             after: Value::from(why),
-            cause: crate::core::change::Cause::Drifted,
+            cause: Cause::Drifted,
         });
     }
     let item = items.entry(step.address.clone()).or_insert_with(|| DriftItem {

@@ -18,7 +18,7 @@ mod state;
 mod validate;
 mod workspace;
 
-use crate::error::{Diagnostic, Exit};
+use crate::error::{Diagnostic, Exit, Kind};
 use clap::{Parser, Subcommand};
 use std::path::PathBuf;
 
@@ -112,18 +112,16 @@ pub fn run() -> u8 {
     let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
-            output::error(
-                &Diagnostic::new(crate::error::Kind::Usage, "the asynchronous runtime does not start").because(error),
-            );
-            return 1;
+            output::error(&Diagnostic::new(Kind::Usage, "the asynchronous runtime does not start").because(error));
+            return Exit::Failed.code();
         }
     };
     let outcome = runtime.block_on(dispatch(cli));
     // A connection that does not answer must not keep the program from ending.
     runtime.shutdown_timeout(std::time::Duration::from_millis(200));
-    match outcome {
-        Ok(Exit::Done | Exit::Differs) if !output::complete() => Exit::Failed.code(),
-        Ok(exit) => exit.code(),
+    let exit = match outcome {
+        Ok(Exit::Done | Exit::Differs) if !output::complete() => Exit::Failed,
+        Ok(exit) => exit,
         Err(Errors(errors)) => {
             for error in &errors {
                 output::error(error);
@@ -131,9 +129,10 @@ pub fn run() -> u8 {
             if errors.len() > 1 {
                 output::message(&format!("{} errors", errors.len()));
             }
-            errors.first().map_or(1, Diagnostic::exit_code)
+            Exit::Failed
         }
-    }
+    };
+    exit.code()
 }
 
 async fn dispatch(cli: Cli) -> Outcome {

@@ -1,6 +1,6 @@
 //! Results go to standard output, messages and errors to standard error. A closed pipe ends nothing in a panic.
 
-use crate::error::{Diagnostic, Exit, Kind};
+use crate::error::{Diagnostic, Kind};
 use crate::render;
 use std::io::{IsTerminal, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -52,9 +52,4 @@ pub fn ask(question: &str) -> bool {
     let _ = err.flush();
     let mut answer = String::new();
     std::io::stdin().read_line(&mut answer).is_ok() && answer.trim() == "yes"
-}
-
-/// Exit code 2 for differences, where the user asked for it.
-pub fn exit(differs: bool, asked: bool) -> Exit {
-    if differs && asked { Exit::Differs } else { Exit::Done }
 }

@@ -37,7 +37,7 @@ pub struct Args {
     #[arg(long)]
     summary: bool,
     /// Cut the markdown to so many bytes, by risk and never by position
-    #[arg(long, value_name = "N", default_value_t = 65_536)]
+    #[arg(long, value_name = "N", default_value_t = render::markdown::GITHUB_BYTES)]
     max_bytes: usize,
 }
 
@@ -95,7 +95,6 @@ pub async fn run(global: &Global, args: &Args) -> Outcome {
         saved::write(file, &planned.plan)?;
         output::message(&format!("Saved to {}. Carry out exactly this with: nornplan apply {0}", file.display()));
     }
-    let exit = output::exit(!planned.plan.is_empty(), args.detailed_exitcode);
-    debug_assert!(matches!(exit, Exit::Done | Exit::Differs));
-    Ok(exit)
+    let differs = args.detailed_exitcode && !planned.plan.is_empty();
+    Ok(if differs { Exit::Differs } else { Exit::Done })
 }

@@ -1,7 +1,7 @@
 //! `nornplan rotate`
 
 use super::apply::{Run, converge};
-use super::args::{ApplyArgs, app_name};
+use super::args::ApplyArgs;
 use super::workspace::{self, Workspace};
 use super::{Global, Outcome};
 use crate::core::name::AppName;
@@ -17,7 +17,7 @@ use crate::services::ServiceId;
 Running apps must read the new passwords. Exit: 0 done, 1 something failed, 130 or 143 interrupted")]
 pub struct Args {
     /// The apps
-    #[arg(value_name = "APP", required = true, value_parser = app_name)]
+    #[arg(value_name = "APP", required = true)]
     apps: Vec<AppName>,
     /// Only on this service (may be given several times)
     #[arg(long = "service", value_name = "SERVICE")]

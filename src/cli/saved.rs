@@ -1,10 +1,10 @@
 //! Saved plans: a file that says exactly what will be done, checked before it is believed.
 
+use crate::core::digest::sha256;
 use crate::error::{Diagnostic, Kind, Result};
 use crate::services::Plan;
+use crate::state::durable;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
-use std::io::Write;
 use std::path::Path;
 
 /// The file's form: the plan as a text of its own, so that the checksum is over its bytes.
@@ -16,10 +16,6 @@ struct Envelope {
     plan: String,
 }
 
-fn checksum(text: &str) -> String {
-    Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
 /// Writes a plan, whole or not at all, readable only by its owner.
 ///
 /// # Errors
@@ -29,17 +25,9 @@ pub fn write(file: &Path, plan: &Plan) -> Result<()> {
         Diagnostic::new(Kind::Plan, "the plan cannot be saved").in_file(file).because(error)
     };
     let text = serde_json::to_string_pretty(plan).map_err(|error| failed(error.into()))?;
-    let envelope = Envelope { nornplan_plan: plan.format_version, checksum: checksum(&text), plan: text };
+    let envelope = Envelope { nornplan_plan: plan.format_version, checksum: sha256(&text), plan: text };
     let bytes = serde_json::to_vec_pretty(&envelope).map_err(|error| failed(error.into()))?;
-    let directory = match file.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        Some(_) | None => Path::new("."),
-    };
-    let mut temporary = tempfile::NamedTempFile::new_in(directory).map_err(|error| failed(error.into()))?;
-    temporary.write_all(&bytes).map_err(|error| failed(error.into()))?;
-    temporary.as_file().sync_all().map_err(|error| failed(error.into()))?;
-    temporary.persist(file).map_err(|error| failed(error.error.into()))?;
-    Ok(())
+    durable::replace(file, &bytes, 0o600).map_err(|error| failed(error.into()))
 }
 
 /// Reads a saved plan.
@@ -58,7 +46,7 @@ pub fn read(file: &Path) -> Result<Plan> {
     if envelope.nornplan_plan != crate::core::plan::FORMAT_VERSION {
         return Err(wrong("the saved plan has the form of another version of nornplan"));
     }
-    if checksum(&envelope.plan) != envelope.checksum {
+    if sha256(&envelope.plan) != envelope.checksum {
         return Err(wrong("the saved plan was changed after it was saved"));
     }
     serde_json::from_str(&envelope.plan).map_err(|error| wrong("the saved plan cannot be understood").because(error))

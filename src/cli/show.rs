@@ -3,7 +3,7 @@
 use super::plan::{Format, render};
 use super::{Global, Outcome, output, saved, workspace};
 use crate::error::Exit;
-use crate::render::Style;
+use crate::render::{self, Style, markdown::GITHUB_BYTES};
 use crate::state::Store;
 use std::path::PathBuf;
 
@@ -20,7 +20,7 @@ pub struct Args {
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     format: Format,
     /// Cut the markdown to so many bytes
-    #[arg(long, value_name = "N", default_value_t = 65_536)]
+    #[arg(long, value_name = "N", default_value_t = GITHUB_BYTES)]
     max_bytes: usize,
 }
 
@@ -29,7 +29,7 @@ pub fn run(global: &Global, args: &Args) -> Outcome {
         Some(file) => output::result(&render(&saved::read(file)?, args.format, false, args.max_bytes)?),
         None => {
             let store = Store::open(&workspace::config(global)?)?;
-            output::result(&crate::render::state::text(store.document(), &Style::of_stdout()));
+            output::result(&render::state::text(store.document(), &Style::of_stdout()));
         }
     }
     Ok(Exit::Done)

@@ -27,8 +27,8 @@ impl Interrupts {
         tokio::spawn(async move {
             loop {
                 let number = tokio::select! {
-                    _ = interrupt.recv() => 2,
-                    _ = terminate.recv() => 15,
+                    _ = interrupt.recv() => libc::SIGINT,
+                    _ = terminate.recv() => libc::SIGTERM,
                 };
                 heard.number.store(number, Ordering::SeqCst);
                 if heard.stop.is_cancelled() {

@@ -29,7 +29,7 @@ enum Command {
     #[command(after_help = "Example:\n  nornplan state show postgres.database.cafe")]
     Show {
         /// The resource, as `nornplan state list` names it
-        #[arg(value_name = "ADDRESS", value_parser = address)]
+        #[arg(value_name = "ADDRESS")]
         address: Address,
     },
     /// Remove resources from the state; nothing on any service is touched
@@ -43,10 +43,6 @@ What is still declared is adopted by the next apply, if it is as declared.")]
         #[arg(value_name = "WHAT", required = true)]
         what: Vec<String>,
     },
-}
-
-fn address(text: &str) -> Result<Address, String> {
-    text.parse()
 }
 
 pub fn run(global: &Global, args: &Args) -> Outcome {

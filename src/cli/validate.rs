@@ -1,7 +1,9 @@
 //! `nornplan validate`
 
 use super::{Global, Outcome, output, workspace};
+use crate::core::name::AppName;
 use crate::error::{Diagnostic, Exit, Kind};
+use crate::services::{self, ServiceId};
 use std::path::PathBuf;
 
 /// Check the infraspecs, without any service
@@ -34,8 +36,8 @@ pub fn run(global: &Global, args: &Args) -> Outcome {
     }
     let specs = workspace::specs(global, &config)?;
     // Templates are filled in when secrets are desired: an error in one belongs here too.
-    crate::services::desired(crate::services::ServiceId::Secrets, &specs, &config)?;
-    let names: Vec<&str> = specs.apps.keys().map(crate::core::name::AppName::as_str).collect();
+    services::desired(ServiceId::Secrets, &specs, &config)?;
+    let names: Vec<&str> = specs.apps.keys().map(AppName::as_str).collect();
     let more = match names.len().saturating_sub(MOST_NAMES) {
         0 => String::new(),
         more => format!(" and {more} more"),

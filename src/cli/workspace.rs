@@ -2,9 +2,11 @@
 
 use super::{Errors, Global, output};
 use crate::config::{self, Config, Source};
+use crate::core::address::Address;
 use crate::core::consent::Consent;
 use crate::core::name::AppName;
 use crate::core::reconcile::{Applied, Wanted};
+use crate::core::suggest::closest;
 use crate::error::{Diagnostic, Kind, Place};
 use crate::observe::{self, Depth, Reading};
 use crate::planner;
@@ -102,6 +104,11 @@ impl Workspace {
         Ok(Self { config, vault, services, verbose: global.verbose })
     }
 
+    /// Where a service is, as people know it.
+    fn endpoint(&self, id: ServiceId) -> String {
+        self.services.get(&id).map(|service| service.endpoint()).unwrap_or_default()
+    }
+
     /// Reads services, and says with `-v` what each was asked and how long that took.
     pub async fn observe(
         &self,
@@ -111,7 +118,7 @@ impl Workspace {
         let readings = observe::observe(&self.services, asks, wait).await;
         if self.verbose > 0 {
             for (id, Reading { result, took }) in &readings {
-                let endpoint = self.services.get(id).map(|service| service.endpoint()).unwrap_or_default();
+                let endpoint = self.endpoint(*id);
                 let asked = asks.get(id).map_or(0, |ask| ask.addresses().len());
                 let found = match result {
                     Ok(seen) => format!("found {} of {}", seen.resources.len(), count(asked, "resource", "resources")),
@@ -150,13 +157,12 @@ impl Workspace {
                     observed.insert(id, observation);
                 }
                 Err(error) => {
-                    let endpoint = self.services.get(&id).map(|service| service.endpoint()).unwrap_or_default();
-                    unreadable.insert(id, format!("{} at {endpoint}: {}", id.title(), error.message));
+                    unreadable.insert(id, format!("{} at {}: {}", id.title(), self.endpoint(id), error.message));
                     errors.push(error);
                 }
             }
         }
-        let endpoints = asks.keys().filter_map(|id| Some((*id, self.services.get(id)?.endpoint()))).collect();
+        let endpoints = asks.keys().map(|id| (*id, self.endpoint(*id))).collect();
         let prevented = full.apps.values().filter(|app| app.prevent_destroy).map(|app| app.name.clone()).collect();
         let plan = planner::plan(planner::Inputs {
             environment: &self.config.environment,
@@ -193,8 +199,7 @@ impl Workspace {
     }
 }
 
-type Ends =
-    (BTreeMap<crate::core::address::Address, Wanted<Model>>, BTreeMap<crate::core::address::Address, Applied<Model>>);
+type Ends = (BTreeMap<Address, Wanted<Model>>, BTreeMap<Address, Applied<Model>>);
 
 /// What to plan.
 #[derive(Clone, Copy)]
@@ -226,7 +231,7 @@ fn check_scope(specs: &Specs, scope: &Scope, document: &Document) -> Result<(), 
                 Kind::Usage,
                 format!("there is no app {app}: no infraspec declares it and the state owns nothing of it"),
             );
-            let near = known.iter().find(|known| strsim::jaro_winkler(known.as_str(), app.as_str()) > 0.8);
+            let near = closest(app.as_str(), known.iter().map(|known| known.as_str()));
             match near {
                 Some(near) => error.hint(format!("did you mean {near}?")),
                 None => error.hint("`nornplan validate` lists the apps"),

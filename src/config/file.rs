@@ -1,8 +1,9 @@
 //! The workspace file: found, read, and turned into layers, with every error of it at once.
 
-use super::keys::{self, SERVICES, TABLES, nearest};
+use super::keys::{self, SERVICES, TABLES};
 use super::layer::{Base, Layer, Located, Origin, Raw, shape};
 use super::url;
+use crate::core::suggest::closest;
 use crate::error::{Diagnostic, Kind, Place};
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -86,7 +87,7 @@ impl Reader<'_> {
                 self.top(name, value, &mut file.base, true);
             }
         }
-        self.finish(&mut file.base);
+        url::spread(&mut file.base, self.wrong);
         file
     }
 
@@ -107,7 +108,7 @@ impl Reader<'_> {
                 }
                 None => self.push(value.span(), "expected a table, as in [env.prod.postgres]"),
             }
-            self.finish(&mut layer);
+            url::spread(&mut layer, self.wrong);
             file.environments.insert(name.get_ref().to_string(), layer);
         }
     }
@@ -164,15 +165,10 @@ impl Reader<'_> {
         }
     }
 
-    /// Spreads URLs over the keys that they stand for.
-    fn finish(&mut self, layer: &mut Layer) {
-        url::spread(layer, self.wrong);
-    }
-
     fn unknown(&mut self, name: &Spanned<toml::de::DeString<'_>>, within: &str, candidates: &[&str]) {
         let place = self.place(name.span());
         let wrong = Diagnostic::new(Kind::Config, format!("unknown key {:?} in {within}", name.get_ref())).at(place);
-        self.wrong.push(match nearest(name.get_ref(), candidates.iter().copied()) {
+        self.wrong.push(match closest(name.get_ref(), candidates.iter().copied()) {
             Some(near) => wrong.hint(format!("did you mean {near:?}?")),
             None => wrong.hint(format!("known are {}", candidates.join(", "))),
         });

@@ -1,7 +1,8 @@
 //! One layer of settings (the file, an environment's table, the variables), and what is said about a wrong one.
 
-use super::keys::{Key, Shape, nearest};
+use super::keys::{Key, Shape};
 use crate::core::secret::Secret;
+use crate::core::suggest::closest;
 use crate::error::{Diagnostic, Kind, Place};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -152,7 +153,7 @@ pub fn shape(key: &Key, raw: Raw, origin: &Origin, base: &Base<'_>) -> Result<Va
                 Some(choice) => Ok(Value::Text((*choice).to_owned())),
                 None => {
                     let wrong = origin.wrong(format!("{name} = {text:?}: expected {}", key.shape.describe()));
-                    Err(match nearest(&text, choices.iter().copied()) {
+                    Err(match closest(&text, choices.iter().copied()) {
                         Some(near) => wrong.hint(format!("did you mean {near:?}?")),
                         None => wrong,
                     })

@@ -16,6 +16,7 @@ mod variables;
 
 pub use password::PasswordSource;
 
+use crate::core::suggest::closest;
 use crate::error::{Diagnostic, Kind, in_order};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -188,7 +189,7 @@ fn unknown_environment(name: &str, path: Option<&Path>, file: &file::File) -> Di
     let Some(path) = path else {
         return wrong.hint(format!("there is no {} either: write one with a table [env.{name}]", file::NAME));
     };
-    wrong.in_file(path).hint(match keys::nearest(name, known.iter().copied()) {
+    wrong.in_file(path).hint(match closest(name, known.iter().copied()) {
         Some(near) => format!("did you mean {near:?}?"),
         None if known.is_empty() => format!("it has none: write a table such as [env.{name}.postgres] into it"),
         None => format!("it has {}; or write a table such as [env.{name}.postgres] into it", known.join(", ")),

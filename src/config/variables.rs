@@ -1,8 +1,9 @@
 //! The variables of the environment as a layer.
 
-use super::keys::{self, KEYS, SERVICES, Shape, TABLES, nearest};
+use super::keys::{self, KEYS, SERVICES, Shape, TABLES};
 use super::layer::{Base, Layer, Located, Origin, Raw, shape, split};
 use super::url;
+use crate::core::suggest::closest;
 use crate::error::Diagnostic;
 
 /// Reads every variable that overrides a key. One that is set to nothing counts as not set.
@@ -42,7 +43,7 @@ fn misspelt(name: &str) -> Option<Diagnostic> {
     if known.contains(&key) {
         return None;
     }
-    let near = nearest(key, known.iter().copied())?;
+    let near = closest(key, known.iter().copied())?;
     let wrong = Origin::Variable(name.to_owned()).wrong("this is no variable that nornplan reads");
     Some(wrong.hint(format!("did you mean NORNPLAN_{}_{}?", table.to_ascii_uppercase(), near.to_ascii_uppercase())))
 }

@@ -42,6 +42,16 @@ pub struct Consent {
     pub interrupt: Vec<Allowance>,
 }
 
+impl Consent {
+    fn to_destroy(&self, address: &Address, only_all: bool) -> bool {
+        self.destroy.iter().any(|one| one.covers(address, only_all))
+    }
+
+    fn to_interrupt(&self, address: &Address) -> bool {
+        self.interrupt.iter().any(|one| one.covers(address, false))
+    }
+}
+
 /// What consent depends on beside the steps.
 #[derive(Clone, Debug, Default)]
 pub struct Circumstances {
@@ -70,14 +80,13 @@ fn needs_consent<M, O>(
     circumstances: &Circumstances,
     many: bool,
 ) -> Option<Hold> {
-    let gives = |allowances: &[Allowance], only_all| allowances.iter().any(|one| one.covers(&step.address, only_all));
     if step.action == Action::Destroy {
         let app_is_gone = !circumstances.declared.contains(&step.app);
         let serious = step.risks.contains(&Risk::LosesData) || step.risks.contains(&Risk::RemovesLogin);
         if circumstances.prevented.contains(&step.app) && (serious || app_is_gone) {
             return Some(Hold::Prevented);
         }
-        if (serious || app_is_gone) && !gives(&consent.destroy, many) {
+        if (serious || app_is_gone) && !consent.to_destroy(&step.address, many) {
             return Some(if many { Hold::DestroyAll } else { Hold::Destroy });
         }
         return None;
@@ -86,14 +95,31 @@ fn needs_consent<M, O>(
         && !step.reasons.contains(&Reason::AskedFor)
         && !step.reasons.contains(&Reason::UnfinishedRun);
     let adopting_takes_away = step.reasons.contains(&Reason::NotOursYet) && step.risks.contains(&Risk::Interrupts);
-    if (unasked_rotation || adopting_takes_away) && !gives(&consent.interrupt, false) {
+    if (unasked_rotation || adopting_takes_away) && !consent.to_interrupt(&step.address) {
         return Some(Hold::Interrupt);
     }
     None
 }
 
+/// Lets steps of a saved plan go that were held when it was made and are consented to now.
+pub fn release<M, O>(steps: &mut [Step<M, O>], consent: &Consent) {
+    for step in steps.iter_mut() {
+        let freed = match &step.hold {
+            Some(Hold::Destroy) => consent.to_destroy(&step.address, false),
+            Some(Hold::DestroyAll) => consent.to_destroy(&step.address, true),
+            Some(Hold::Interrupt) => consent.to_interrupt(&step.address),
+            Some(Hold::Waits { .. }) => true,
+            Some(Hold::Prevented | Hold::Blocked { .. }) | None => false,
+        };
+        if freed {
+            step.hold = None;
+        }
+    }
+    hold_dependents(steps);
+}
+
 /// Holds what waits for something that is held, however far away.
-pub fn hold_dependents<M, O>(steps: &mut [Step<M, O>]) {
+fn hold_dependents<M, O>(steps: &mut [Step<M, O>]) {
     let mut held: BTreeSet<StepId> = steps.iter().filter(|step| !step.runs()).map(Step::id).collect();
     loop {
         let mut more = BTreeMap::new();

@@ -6,6 +6,7 @@
 pub mod address;
 pub mod change;
 pub mod consent;
+pub mod digest;
 pub mod graph;
 pub mod lint;
 pub mod name;
@@ -13,5 +14,6 @@ pub mod plan;
 pub mod reconcile;
 pub mod secret;
 pub mod step;
+pub mod suggest;
 #[cfg(test)]
 mod testing;

@@ -1,4 +1,5 @@
-//! The plan: what the whole program turns around. Made once, shown, saved, carried out; never changed in between.
+//! The plan: what the whole program turns around. Made once, shown, saved, carried out. In between only
+//! consent changes it, which releases held steps.
 
 use super::address::Address;
 use super::name::AppName;

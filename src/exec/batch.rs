@@ -66,8 +66,7 @@ fn settled(outcome: Option<&Outcome>) -> bool {
             | Outcome::AlreadySo
             | Outcome::Stale { .. }
             | Outcome::Failed { retry: false, .. }
-            | Outcome::Skipped { .. }
-            | Outcome::Held,
+            | Outcome::Skipped { .. },
         ) => true,
     }
 }

@@ -5,7 +5,7 @@
 mod batch;
 mod queue;
 
-use crate::core::step::{Action, StepId};
+use crate::core::step::{Action, Part, StepId};
 use crate::error::Diagnostic;
 use crate::services::{ApplyContext, Outcome, Plan, Service, ServiceId, Step};
 use crate::state::{Event, LockedStore, Origin};
@@ -88,16 +88,14 @@ fn event(step: &Step, outcome: &Outcome, store: &LockedStore) -> Option<Event> {
     let fingerprint = match outcome {
         Outcome::Done { fingerprint } => fingerprint.clone(),
         Outcome::AlreadySo => None,
-        Outcome::Stale { .. } | Outcome::Failed { .. } | Outcome::Skipped { .. } | Outcome::Held => return None,
+        Outcome::Stale { .. } | Outcome::Failed { .. } | Outcome::Skipped { .. } => return None,
     };
     let address = step.address.clone();
     match (step.part, &step.after) {
-        (crate::core::step::Part::Stage, _) => None,
-        (crate::core::step::Part::Credential, _) => {
-            fingerprint.map(|fingerprint| Event::Credential { address, fingerprint })
-        }
-        (crate::core::step::Part::Main | crate::core::step::Part::Publish, None) => Some(Event::Gone { address }),
-        (crate::core::step::Part::Main | crate::core::step::Part::Publish, Some(after)) => {
+        (Part::Stage, _) => None,
+        (Part::Credential, _) => fingerprint.map(|fingerprint| Event::Credential { address, fingerprint }),
+        (Part::Main | Part::Publish, None) => Some(Event::Gone { address }),
+        (Part::Main | Part::Publish, Some(after)) => {
             let known = store.document().resources.get(&address).map(|entry| entry.origin);
             let origin = match step.action {
                 Action::Create => Origin::Created,

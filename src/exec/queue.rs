@@ -1,11 +1,11 @@
 //! Which steps are ready, and which of them go together.
 
-use crate::core::step::StepId;
+use crate::core::step::{Action, Part, StepId};
 use crate::services::{Limits, Outcome, Step};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What goes into one call: steps of one kind, action and part.
-type Group = (String, crate::core::step::Action, crate::core::step::Part);
+type Group = (String, Action, Part);
 
 /// Where a step stands, as long as it has no outcome.
 struct Waiting<'a> {
@@ -168,7 +168,7 @@ mod tests {
     use super::*;
     use crate::core::address::Address;
     use crate::core::name::AppName;
-    use crate::core::step::{Action, Part};
+    use crate::error::{Diagnostic, Kind};
     use crate::services::Op;
 
     fn step(address: &str, needs: &[&str]) -> Step {
@@ -221,7 +221,7 @@ mod tests {
         let first = queue.next_batch().unwrap();
         let second = queue.next_batch().unwrap();
         assert!(queue.next_batch().is_none());
-        let error = crate::error::Diagnostic::new(crate::error::Kind::Service, "no");
+        let error = Diagnostic::new(Kind::Service, "no");
         let done = queue.finish(&first, vec![Outcome::failed(error)]);
         assert_eq!(done.len(), 2);
         queue.finish(&second, vec![Outcome::done()]);

@@ -2,7 +2,7 @@
 
 use super::items::masked;
 use super::text::pad;
-use super::{Ink, Style, clean, clean_lines, columns, count, fields, words};
+use super::{Ink, Style, clean_lines, columns, count, environment, fields, words};
 use crate::core::address::Address;
 use crate::core::change::FieldChange;
 use crate::core::name::AppName;
@@ -24,7 +24,7 @@ pub struct DriftItem {
 }
 
 /// The outcome of comparing the services with the state.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct DriftReport {
     pub environment: String,
     /// Resources that could be compared.
@@ -54,11 +54,7 @@ impl DriftReport {
 /// For people.
 pub fn text(report: &DriftReport, style: &Style) -> String {
     let style = *style;
-    let mut blocks = vec![format!(
-        "{} {}",
-        style.paint(Ink::Faint, "Environment"),
-        style.paint(Ink::Bold, &clean(&report.environment))
-    )];
+    let mut blocks = vec![environment(&report.environment, style)];
     let mut apps: BTreeMap<&AppName, Vec<&DriftItem>> = BTreeMap::new();
     for item in &report.drifted {
         apps.entry(&item.app).or_default().push(item);

@@ -176,6 +176,11 @@ pub(crate) fn count(number: usize, one: &str, many: &str) -> String {
     format!("{number} {}", if number == 1 { one } else { many })
 }
 
+/// The line that every report begins with.
+pub(crate) fn environment(name: &str, style: Style) -> String {
+    format!("{} {}", style.paint(Ink::Faint, "Environment"), style.paint(Ink::Bold, &clean(name)))
+}
+
 /// Writes a result to stdout. A reader that went away is no error.
 ///
 /// # Errors

@@ -4,7 +4,7 @@ use super::items::masked;
 use super::text::{pad, table};
 use super::{Ink, Style, clean, clean_lines, columns, symbol, words};
 use crate::core::address::Address;
-use crate::core::change::{Field, FieldChange, Resource};
+use crate::core::change::{Cause, Field, FieldChange, Resource};
 use crate::core::name::AppName;
 use crate::core::step::{Action, Hold, StepId};
 use crate::services::{Model, Outcome, Plan, Step};
@@ -33,7 +33,7 @@ struct Entry {
 enum Fate {
     Done,
     AlreadySo,
-    Held(Option<Hold>),
+    Held(Hold),
     /// The run was stopped before its turn.
     NotStarted,
     Skipped(StepId),
@@ -42,17 +42,28 @@ enum Fate {
     Failed(String),
 }
 
+/// How bad a fate is. Of several steps of one resource, the worst fate is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Rank {
+    AlreadySo,
+    Done,
+    Held,
+    NotStarted,
+    Skipped,
+    Refused,
+    Failed,
+}
+
 impl Fate {
-    /// Which fate of several steps is told of their resource: the highest.
-    fn rank(&self) -> u8 {
+    fn rank(&self) -> Rank {
         match self {
-            Self::AlreadySo => 0,
-            Self::Done => 1,
-            Self::Held(_) => 2,
-            Self::NotStarted => 3,
-            Self::Skipped(_) => 4,
-            Self::Stale(_) => 5,
-            Self::Failed(_) => 6,
+            Self::AlreadySo => Rank::AlreadySo,
+            Self::Done => Rank::Done,
+            Self::Held(_) => Rank::Held,
+            Self::NotStarted => Rank::NotStarted,
+            Self::Skipped(_) => Rank::Skipped,
+            Self::Stale(_) => Rank::Refused,
+            Self::Failed(_) => Rank::Failed,
         }
     }
 }
@@ -87,24 +98,31 @@ impl Report {
 
     /// Whether anything that should have been done was not; what is held should not.
     pub fn incomplete(&self) -> bool {
-        self.entries.iter().any(|entry| entry.fate.rank() >= 3)
+        self.entries.iter().any(|entry| entry.fate.rank() >= Rank::NotStarted)
     }
 
     /// The last line of the text.
     pub fn verdict(&self) -> String {
-        let done =
-            |action| self.entries.iter().filter(|entry| entry.action == action && entry.fate.rank() <= 1).count();
+        let done = |action| {
+            self.entries.iter().filter(|entry| entry.action == action && entry.fate.rank() <= Rank::Done).count()
+        };
         let counted: Vec<String> = Action::ALL
             .into_iter()
             .filter(|action| matches!(action, Action::Create | Action::Update | Action::Destroy) || done(*action) > 0)
             .map(|action| format!("{} {}", done(action), words::past(action)))
             .collect();
-        let undone: Vec<String> = [(6, "failed"), (5, "refused"), (4, "skipped"), (3, "not started"), (2, "held")]
-            .into_iter()
-            .map(|(rank, word)| (self.entries.iter().filter(|entry| entry.fate.rank() == rank).count(), word))
-            .filter(|(number, _)| *number > 0)
-            .map(|(number, word)| format!("{number} {word}"))
-            .collect();
+        let undone: Vec<String> = [
+            (Rank::Failed, "failed"),
+            (Rank::Refused, "refused"),
+            (Rank::Skipped, "skipped"),
+            (Rank::NotStarted, "not started"),
+            (Rank::Held, "held"),
+        ]
+        .into_iter()
+        .map(|(rank, word)| (self.entries.iter().filter(|entry| entry.fate.rank() == rank).count(), word))
+        .filter(|(number, _)| *number > 0)
+        .map(|(number, word)| format!("{number} {word}"))
+        .collect();
         let rest = if undone.is_empty() { String::new() } else { format!("; {}", undone.join(", ")) };
         let how = if self.incomplete() { "incomplete" } else { "complete" };
         format!("Apply {how}: {}{rest}.", counted.join(", "))
@@ -115,12 +133,10 @@ fn fate(step: &Step, outcome: Option<Outcome>) -> Fate {
     match outcome {
         Some(Outcome::Done { .. }) => Fate::Done,
         Some(Outcome::AlreadySo) => Fate::AlreadySo,
-        Some(Outcome::Held) => Fate::Held(step.hold.clone()),
         Some(Outcome::Skipped { because_of }) => Fate::Skipped(because_of),
         Some(Outcome::Failed { error, .. }) => Fate::Failed(error.to_string()),
         Some(Outcome::Stale { now }) => Fate::Stale(stale(step, now.as_deref())),
-        None if step.runs() => Fate::NotStarted,
-        None => Fate::Held(step.hold.clone()),
+        None => step.hold.clone().map_or(Fate::NotStarted, Fate::Held),
     }
 }
 
@@ -170,7 +186,7 @@ fn visible(address: &Address, fields: Vec<Field>) -> Vec<(String, Value)> {
                     field: field.name.to_owned(),
                     before: Value::Null,
                     after: value,
-                    cause: crate::core::change::Cause::ChangedInSpec,
+                    cause: Cause::ChangedInSpec,
                 };
                 let names = masked(address, vec![change]).into_iter().map(|change| Value::from(change.field));
                 return Some((field.name.to_owned(), names.collect()));
@@ -188,25 +204,25 @@ pub fn text(report: &Report, style: &Style) -> String {
     let style = *style;
     let mut blocks: Vec<Vec<String>> = vec![done(report, style)];
     for (rank, title) in [
-        (2, "Held: shown, not carried out"),
-        (3, "Not started: the run was stopped before their turn"),
-        (4, "Skipped: what they need was not done"),
-        (5, "Refused: not as planned any more; nothing was written to them"),
-        (6, "Failed"),
+        (Rank::Held, "Held: shown, not carried out"),
+        (Rank::NotStarted, "Not started: the run was stopped before their turn"),
+        (Rank::Skipped, "Skipped: what they need was not done"),
+        (Rank::Refused, "Refused: not as planned any more; nothing was written to them"),
+        (Rank::Failed, "Failed"),
     ] {
         let entries: Vec<&Entry> = report.entries.iter().filter(|entry| entry.fate.rank() == rank).collect();
         if entries.is_empty() {
             continue;
         }
-        let ink = if rank >= 5 { Ink::Danger } else { Ink::Change };
+        let ink = if rank >= Rank::Refused { Ink::Danger } else { Ink::Change };
         let mut lines = vec![style.paint(ink, title)];
         let widest = widest(&entries);
         lines.extend(entries.iter().flat_map(|entry| entry_lines(entry, widest, style)));
         blocks.push(lines);
     }
-    let has = |rank| report.entries.iter().any(|entry| entry.fate.rank() == rank);
+    let has = |rank: Rank| report.entries.iter().any(|entry| entry.fate.rank() == rank);
     let mut end = vec![format!("Took {}.", words::elapsed(report.elapsed))];
-    if has(5) {
+    if has(Rank::Refused) {
         end.push("Plan again to see what the refused resources have become.".to_owned());
     }
     if !report.recorded {
@@ -214,7 +230,7 @@ pub fn text(report: &Report, style: &Style) -> String {
             "The state could not be written: the next apply takes what was done from the journal, or finds it."
                 .to_owned(),
         );
-    } else if has(6) || has(3) {
+    } else if has(Rank::Failed) || has(Rank::NotStarted) {
         end.push("Everything done is recorded; the next apply goes on from here.".to_owned());
     }
     end.push(style.paint(Ink::Bold, &report.verdict()));
@@ -229,7 +245,7 @@ fn widest(entries: &[&Entry]) -> usize {
 }
 
 fn done(report: &Report, style: Style) -> Vec<String> {
-    let done: Vec<&Entry> = report.entries.iter().filter(|entry| entry.fate.rank() <= 1).collect();
+    let done: Vec<&Entry> = report.entries.iter().filter(|entry| entry.fate.rank() <= Rank::Done).collect();
     if done.is_empty() {
         return Vec::new();
     }
@@ -259,7 +275,7 @@ fn entry_lines(entry: &Entry, widest: usize, style: Style) -> Vec<String> {
         Fate::Done => vec![line(words::past(entry.action))],
         Fate::AlreadySo => vec![line("already so")],
         Fate::NotStarted => vec![line(entry.action.as_str())],
-        Fate::Held(hold) => vec![line(&held_because(hold.as_ref()))],
+        Fate::Held(hold) => vec![line(&held_because(hold))],
         Fate::Skipped(because) => vec![line(&format!("because of {}", clean(&because.to_string())))],
         Fate::Stale(rows) if rows.is_empty() => vec![line(&format!("{}: its values are not as planned", entry.action))],
         Fate::Stale(rows) => {
@@ -277,14 +293,13 @@ fn entry_lines(entry: &Entry, widest: usize, style: Style) -> Vec<String> {
     }
 }
 
-fn held_because(hold: Option<&Hold>) -> String {
+fn held_because(hold: &Hold) -> String {
     match hold {
-        Some(Hold::Destroy) => "needs --allow-destroy".to_owned(),
-        Some(Hold::DestroyAll) => "needs --allow-destroy all".to_owned(),
-        Some(Hold::Interrupt) => "needs --allow-interrupt".to_owned(),
-        Some(Hold::Prevented) => "prevent_destroy".to_owned(),
-        Some(Hold::Waits { on }) => format!("waits for {}", clean(&on.to_string())),
-        Some(Hold::Blocked { reason }) => format!("blocked: {}", clean_lines(reason).join(" ")),
-        None => String::new(),
+        Hold::Destroy => "needs --allow-destroy".to_owned(),
+        Hold::DestroyAll => "needs --allow-destroy all".to_owned(),
+        Hold::Interrupt => "needs --allow-interrupt".to_owned(),
+        Hold::Prevented => "prevent_destroy".to_owned(),
+        Hold::Waits { on } => format!("waits for {}", clean(&on.to_string())),
+        Hold::Blocked { reason } => format!("blocked: {}", clean_lines(reason).join(" ")),
     }
 }

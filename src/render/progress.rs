@@ -2,7 +2,6 @@
 
 use super::{clean, clean_lines, tell, words};
 use crate::core::step::{Action, Part, StepId};
-use crate::error::Diagnostic;
 use crate::services::Outcome;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::collections::BTreeMap;
@@ -44,7 +43,7 @@ impl Progress {
         let bars = terminal.then(|| {
             let all = MultiProgress::with_draw_target(ProgressDrawTarget::stderr());
             let overall = all.add(ProgressBar::new(u64::try_from(total).unwrap_or(u64::MAX)));
-            overall.set_style(template("{bar:30.green} {pos}/{len} steps  {elapsed}  {msg}").progress_chars("━━─"));
+            overall.set_style(template("{bar:30.green} {pos}/{len} steps  {elapsed}").progress_chars("━━─"));
             overall.enable_steady_tick(TICK);
             Bars { all, overall }
         });
@@ -80,21 +79,6 @@ impl Progress {
         } else {
             self.say(&finished_line(step, action, took, outcome));
         }
-    }
-
-    /// A step met something that passes, and is tried again.
-    pub fn retrying(&self, step: &StepId, error: &Diagnostic) {
-        let why = clean(&error.message);
-        self.say(&format!("{}: trying again: {why}", clean(&step.to_string())));
-    }
-
-    /// The user asked to stop.
-    pub fn stopping(&self) {
-        let text = "Stopping once what is in flight has finished; interrupt again to abort.";
-        if let Some(bars) = &self.bars {
-            bars.overall.set_message("stopping");
-        }
-        self.say(text);
     }
 
     /// Everything is over: the bars go, so that the report stands alone.
@@ -159,7 +143,6 @@ fn finished_line(step: &StepId, action: Option<Action>, took: Duration, outcome:
             format!("{step}: failed: {}", clean_lines(&error.message).join(" "))
         }
         Outcome::Skipped { because_of } => format!("{step}: skipped because of {}", clean(&because_of.to_string())),
-        Outcome::Held => format!("{step}: held"),
     }
 }
 

@@ -2,11 +2,10 @@
 
 use super::items::masked;
 use super::text::table;
-use super::{Ink, Style, clean, count, words};
+use super::{Ink, Style, clean, count, environment, words};
 use crate::core::address::Address;
 use crate::core::change::{Cause, FieldChange, Resource, whole};
 use crate::state::{Document, Entry, Origin};
-use serde::Serialize;
 use serde_json::Value;
 
 fn origin(entry: &Entry) -> &'static str {
@@ -28,11 +27,7 @@ pub fn list(document: &Document) -> String {
 
 /// The whole state in a few lines, as `show` without a file says it.
 pub fn text(document: &Document, style: &Style) -> String {
-    let mut text = format!(
-        "{} {}\n",
-        style.paint(Ink::Faint, "Environment"),
-        style.paint(Ink::Bold, &clean(&document.environment))
-    );
+    let mut text = environment(&document.environment, *style) + "\n";
     text.push_str(&format!("State serial {}, lineage {}\n\n", document.serial, clean(&document.lineage)));
     if !document.resources.is_empty() {
         text.push_str(&list(document));
@@ -70,30 +65,6 @@ pub fn entry_text(address: &Address, entry: &Entry, style: &Style) -> String {
     lines.join("\n") + "\n"
 }
 
-/// `state show ADDRESS --format json`, without fingerprints.
-///
-/// # Errors
-/// Never for a state that was read by nornplan.
-pub fn entry_json(address: &Address, entry: &Entry) -> serde_json::Result<String> {
-    #[derive(Serialize)]
-    struct View<'a> {
-        address: &'a Address,
-        app: &'a str,
-        origin: Origin,
-        /// Whether nornplan generated its password.
-        credential: bool,
-        applied: serde_json::Map<String, Value>,
-    }
-    let view = View {
-        address,
-        app: entry.app.as_str(),
-        origin: entry.origin,
-        credential: entry.fingerprint.is_some(),
-        applied: applied(address, entry).into_iter().map(|change| (change.field, change.after)).collect(),
-    };
-    Ok(serde_json::to_string_pretty(&view)? + "\n")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -114,11 +85,7 @@ mod tests {
         };
         let address: Address = "secret.cafe".parse().unwrap();
         let text = entry_text(&address, &entry, &Style::PLAIN);
-        let json = entry_json(&address, &entry).unwrap();
         assert!(text.contains("publishes   DSN"), "{text}");
-        assert!(json.contains("\"values.DSN\": \"(set)\""), "{json}");
-        for shown in [text, json] {
-            assert!(!shown.contains("key@host") && !shown.contains("abc123"), "{shown}");
-        }
+        assert!(!text.contains("key@host") && !text.contains("abc123"), "{text}");
     }
 }

@@ -1,7 +1,7 @@
 //! A plan for the terminal: what matters first, then app by app, and the verdict as the last line.
 
 use super::items::{Item, items};
-use super::{Ink, Style, clean, clean_lines, columns, count, fields, symbol, words, wrap_words};
+use super::{Ink, Style, clean, clean_lines, columns, count, environment, fields, symbol, words, wrap_words};
 use crate::core::name::AppName;
 use crate::core::plan::{Level, Notice};
 use crate::core::step::{Action, Hold, Reason};
@@ -56,11 +56,7 @@ pub(super) fn by_app<'p, 'i>(items: &'i [Item<'p>]) -> BTreeMap<&'p AppName, Vec
 
 /// The environment and where each service is: the first thing to check before saying yes.
 fn head(plan: &Plan, style: Style) -> Vec<String> {
-    let mut lines = vec![format!(
-        "{} {}",
-        style.paint(Ink::Faint, "Environment"),
-        style.paint(Ink::Bold, &clean(&plan.environment))
-    )];
+    let mut lines = vec![environment(&plan.environment, style)];
     let in_order = ServiceId::ALL.into_iter().filter_map(|id| plan.services.get_key_value(id.as_str()));
     let rows: Vec<[String; 3]> = in_order
         .map(|(name, head)| {

@@ -6,7 +6,6 @@ use crate::core::step::StepId;
 use crate::error::{Diagnostic, Place, Result};
 use crate::secrets;
 use async_trait::async_trait;
-use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What became of a step.
@@ -29,7 +28,6 @@ pub enum Outcome {
     Skipped {
         because_of: StepId,
     },
-    Held,
 }
 
 impl Outcome {
@@ -45,7 +43,7 @@ impl Outcome {
     pub fn succeeded(&self) -> bool {
         match self {
             Self::Done { .. } | Self::AlreadySo => true,
-            Self::Stale { .. } | Self::Failed { .. } | Self::Skipped { .. } | Self::Held => false,
+            Self::Stale { .. } | Self::Failed { .. } | Self::Skipped { .. } => false,
         }
     }
 }
@@ -66,7 +64,7 @@ pub struct ApplyContext {
 }
 
 /// One line of `nornplan doctor`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Check {
     pub verdict: Verdict,
     pub what: String,
@@ -89,8 +87,7 @@ impl Check {
     }
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
     Good,
     Warning,

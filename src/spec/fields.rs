@@ -1,10 +1,10 @@
 //! Typed access to the keys of one table. Every error is collected; nothing stops at the first.
 
 use crate::core::name::AppName;
+use crate::core::suggest;
 use crate::error::Diagnostic;
 use crate::spec::node::{Located, Node, Table, Value};
 use crate::spec::source::Spot;
-use crate::spec::suggest;
 use std::ops::RangeInclusive;
 
 /// So many errors of one file are told; a file that has more is no infraspec.

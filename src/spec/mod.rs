@@ -19,7 +19,6 @@ pub mod publish;
 pub mod read;
 pub mod resolve;
 pub mod source;
-pub mod suggest;
 pub mod template;
 pub mod toml;
 pub mod topic;

@@ -1,11 +1,11 @@
 //! What infraspecs say, with every default filled in and every name checked.
 
+use crate::core::digest::sha256;
 use crate::core::name::AppName;
 use crate::error::Place;
 use crate::services::postgres::model::Credential;
 use crate::services::valkey::model::Access as KvAccess;
 use serde::Serialize;
-use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// All infraspecs of a workspace.
@@ -36,7 +36,7 @@ impl App {
     pub fn digest(&self) -> String {
         // Sorted maps of texts and numbers: serialising them cannot fail.
         let canonical = serde_json::to_vec(self).unwrap_or_default();
-        Sha256::digest(canonical).iter().map(|byte| format!("{byte:02x}")).collect()
+        sha256(canonical)
     }
 }
 

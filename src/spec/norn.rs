@@ -145,7 +145,7 @@ fn check_keys(table: &Table, errors: &mut Vec<Diagnostic>) {
         .collect();
     for (key, (spot, _)) in table {
         if !known.contains(&key.as_str()) && errors.len() < MOST_ERRORS {
-            let near = crate::spec::suggest::closest(key, known.iter().copied());
+            let near = crate::core::suggest::closest(key, known.iter().copied());
             let hint = match near {
                 Some(near) => format!("did you mean {near:?}?"),
                 None => "neither Norn nor nornplan knows it; services are under services (v1) or infrastructure (v2)"

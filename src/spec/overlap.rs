@@ -2,12 +2,12 @@
 //! more than sorting them.
 
 use crate::core::name::AppName;
+use crate::core::suggest;
 use crate::error::Diagnostic;
 use crate::spec::claims::{Claim, Claims, Guest, Shared};
 use crate::spec::model::App;
 use crate::spec::names::Named;
 use crate::spec::node::Located;
-use crate::spec::suggest;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// One app that loaded.

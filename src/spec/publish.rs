@@ -1,10 +1,10 @@
 //! `[publish]`: names of variables, and templates whose placeholders the app can fill.
 
+use crate::core::suggest;
 use crate::error::Diagnostic;
 use crate::services::postgres::model::Credential;
 use crate::spec::fields::Setting;
 use crate::spec::model::App;
-use crate::spec::suggest;
 use crate::spec::template::{PLACEHOLDERS, Piece, TemplateError, parse};
 
 /// Checks every published name and template of an app.

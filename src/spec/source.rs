@@ -93,10 +93,6 @@ impl Source {
         &self.text
     }
 
-    pub fn path(&self) -> &Path {
-        &self.shown
-    }
-
     /// The line (from 0) and the byte where it starts.
     fn line_of(&self, offset: usize) -> (usize, usize) {
         let line = self.starts.partition_point(|start| *start <= offset).saturating_sub(1);

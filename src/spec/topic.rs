@@ -1,11 +1,11 @@
 //! Topics: their configs in the form that a broker stores.
 
+use crate::core::suggest;
 use crate::spec::claims::Shared;
 use crate::spec::model::Topic;
 use crate::spec::names::Named;
 use crate::spec::read;
 use crate::spec::resolve::Resolver;
-use crate::spec::suggest;
 use crate::spec::units::Unit;
 use std::collections::BTreeMap;
 

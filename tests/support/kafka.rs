@@ -258,7 +258,7 @@ impl World {
                     }
                     Outcome::Done { fingerprint: None } => {}
                     Outcome::Failed { error, .. } => panic!("{error}"),
-                    other @ (Outcome::AlreadySo | Outcome::Stale { .. } | Outcome::Skipped { .. } | Outcome::Held) => {
+                    other @ (Outcome::AlreadySo | Outcome::Stale { .. } | Outcome::Skipped { .. }) => {
                         panic!("{other:?}")
                     }
                 }

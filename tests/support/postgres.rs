@@ -232,10 +232,7 @@ impl World {
                         match outcome {
                             Outcome::Done { fingerprint } => continue_with(self, &step, fingerprint),
                             Outcome::Failed { error, .. } => return Err(error.to_string()),
-                            other @ (Outcome::AlreadySo
-                            | Outcome::Stale { .. }
-                            | Outcome::Skipped { .. }
-                            | Outcome::Held) => {
+                            other @ (Outcome::AlreadySo | Outcome::Stale { .. } | Outcome::Skipped { .. }) => {
                                 panic!("{other:?}")
                             }
                         }
