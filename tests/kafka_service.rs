@@ -235,7 +235,7 @@ async fn what_cannot_connect_says_why_at_once() {
         (mechanism, "refuses the sign-in"),
     ] {
         let since = Instant::now();
-        let error = Kafka::new(&config).unwrap().observe(&Ask::default()).await.unwrap_err().to_string();
+        let error = Kafka::new(&config).observe(&Ask::default()).await.unwrap_err().to_string();
         assert!(error.contains(said), "{said}: {error}");
         assert!(!error.contains(canary) && error.contains("help:"), "{error}");
         assert!(since.elapsed() < Duration::from_secs(3), "{said}: {:?}", since.elapsed());
@@ -250,7 +250,7 @@ async fn too_few_rights_are_an_error_that_names_the_acl() {
     let mut lesser = world.config.kafka.clone();
     lesser.user = world.name("shop").to_string();
     lesser.password = PasswordSource::Given(Secret::new(world.password(&world.name("shop"))));
-    let kafka = Kafka::new(&lesser).unwrap();
+    let kafka = Kafka::new(&lesser);
     let error = kafka.observe(&world.ask()).await.unwrap_err().to_string();
     assert!(error.contains("Describe"), "{error}");
     let checks = kafka.examine().await;

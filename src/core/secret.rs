@@ -1,5 +1,6 @@
 //! A value that must never be seen.
 
+use sha2::{Digest, Sha256};
 use std::fmt;
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
@@ -25,6 +26,11 @@ impl Secret {
     /// The plaintext: only for what sends it to where it belongs.
     pub fn expose(&self) -> &str {
         &self.0
+    }
+
+    /// sha256 in lower-case hex. It shows nothing of a secret that cannot be guessed.
+    pub fn sha256(&self) -> String {
+        Sha256::digest(self.0.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
     }
 }
 

@@ -26,17 +26,9 @@ impl fmt::Debug for Vault {
 }
 
 impl Vault {
-    /// Opens the sink of the workspace; nothing is read yet.
-    ///
-    /// # Errors
-    /// None today: the configuration has refused sinks that are not known.
-    pub fn open(config: &Config) -> Result<Self> {
-        Ok(Self::over(Box::new(Dotenv::new(config.secrets.dir.clone(), config.root.clone()))))
-    }
-
-    /// A vault over any sink.
-    pub fn over(sink: Box<dyn Sink>) -> Self {
-        Self { sink }
+    /// Over the sink of the workspace; nothing is read yet.
+    pub fn open(config: &Config) -> Self {
+        Self { sink: Box::new(Dotenv::new(config.secrets.dir.clone(), config.root.clone())) }
     }
 
     /// The password that was published for an app on a service.

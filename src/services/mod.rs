@@ -112,6 +112,29 @@ impl Model {
     }
 }
 
+/// The model as that of one type, if it is of that.
+impl Model {
+    pub fn as_valkey_user(&self) -> Option<&valkey::model::User> {
+        if let Self::ValkeyUser(user) = self { Some(user) } else { None }
+    }
+
+    pub fn as_kafka_user(&self) -> Option<&kafka::model::User> {
+        if let Self::KafkaUser(user) = self { Some(user) } else { None }
+    }
+
+    pub fn as_kafka_topic(&self) -> Option<&kafka::model::Topic> {
+        if let Self::KafkaTopic(topic) = self { Some(topic) } else { None }
+    }
+
+    pub fn as_kafka_acl(&self) -> Option<&kafka::model::Acl> {
+        if let Self::KafkaAcl(acl) = self { Some(acl) } else { None }
+    }
+
+    pub fn as_secret(&self) -> Option<&secrets::model::Published> {
+        if let Self::Secret(published) = self { Some(published) } else { None }
+    }
+}
+
 /// What a step does on its service; the managed fields stand in the step's `before` and `after`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "on", content = "do", rename_all = "snake_case")]

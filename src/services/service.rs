@@ -75,6 +75,18 @@ pub struct Check {
 }
 
 impl Check {
+    pub fn good(what: impl Into<String>) -> Self {
+        Self { verdict: Verdict::Good, what: what.into(), hint: None }
+    }
+
+    pub fn warning(what: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self { verdict: Verdict::Warning, what: what.into(), hint: Some(hint.into()) }
+    }
+
+    pub fn bad(what: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self { verdict: Verdict::Bad, what: what.into(), hint: Some(hint.into()) }
+    }
+
     /// What stopped the looking over.
     pub fn failed(error: &Diagnostic) -> Self {
         let mut what = match &error.place {

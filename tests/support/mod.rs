@@ -55,7 +55,7 @@ impl World {
     pub fn new(id: ServiceId, test: &str) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let config = config(directory.path());
-        let vault = Arc::new(Vault::open(&config).unwrap());
+        let vault = Arc::new(Vault::open(&config));
         let mut world = Self {
             id,
             prefix: format!("np{}{test}", std::process::id()),

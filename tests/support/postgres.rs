@@ -164,5 +164,5 @@ pub fn broken_configs(world: &World) -> Vec<(PostgresConfig, &'static str)> {
 }
 
 pub async fn observe_error(config: &PostgresConfig) -> String {
-    Postgres::new(config).unwrap().observe(&Ask::default()).await.unwrap_err().to_string()
+    Postgres::new(config).observe(&Ask::default()).await.unwrap_err().to_string()
 }

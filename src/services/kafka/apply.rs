@@ -3,7 +3,6 @@
 use super::admin::Admin;
 use super::connect::signs_in;
 use super::credential::fingerprint;
-use super::diff::as_acl;
 use super::model::{Op as KafkaOp, User};
 use super::native::{Alteration, Change, OwnedBinding};
 use super::observe::SIGN_INS;
@@ -213,7 +212,7 @@ impl Work<'_> {
         let (mut create, mut delete) = (Vec::new(), Vec::new());
         for (index, step) in steps.iter().enumerate() {
             let bindings = |model: &Option<Model>| {
-                model.as_ref().and_then(as_acl).map(|acl| acl.bindings.clone()).unwrap_or_default()
+                model.as_ref().and_then(Model::as_kafka_acl).map(|acl| acl.bindings.clone()).unwrap_or_default()
             };
             let (had, has) = (bindings(&step.before), bindings(&step.after));
             let principal = format!("User:{}", step.address.name);
@@ -264,7 +263,7 @@ impl Work<'_> {
             let seen = seen.map_err(|error| Trouble::new(Cause::Other, error.message))?.unwrap_or_default();
             let arrived = good.iter().all(|step| {
                 let there = seen.by_principal.get(&step.address.name).map(|acl| &acl.bindings);
-                let wanted = step.after.as_ref().and_then(as_acl).map(|acl| &acl.bindings);
+                let wanted = step.after.as_ref().and_then(Model::as_kafka_acl).map(|acl| &acl.bindings);
                 there.cloned().unwrap_or_default() == wanted.cloned().unwrap_or_default()
             });
             if arrived {

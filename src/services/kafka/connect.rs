@@ -17,7 +17,7 @@ const ERROR_EVENTS: &str = "8";
 
 /// The admin's client, made when it is first needed and again after a connection broke.
 pub struct Connection {
-    config: KafkaConfig,
+    pub config: KafkaConfig,
     client: Mutex<Option<Arc<Admin>>>,
 }
 

@@ -64,11 +64,6 @@ impl Trouble {
         }
     }
 
-    /// Whether the client must be made anew before anything is asked again.
-    pub fn breaks_client(&self) -> bool {
-        matches!(self.cause, Cause::Unreachable | Cause::Authentication)
-    }
-
     /// For people: what failed, on what, while what, and what to do.
     pub fn tell(&self, endpoint: &str, object: &str, call: &str, needs: &str) -> Diagnostic {
         let (message, hint) = match self.cause {
