@@ -13,7 +13,7 @@ pub use observation::{
     Ask, CredentialStatus, DiffInput, Fingerprint, Observation, Observed, Proof, rotation, rotation_reason,
 };
 pub use registry::{connect, desired, diff};
-pub use service::{ApplyContext, Check, Limits, Outcome, Service, Verdict};
+pub use service::{ApplyContext, Check, Failure, Limits, Outcome, Service, Verdict};
 
 use crate::core::address::Address;
 use crate::core::change::{Field, Resource};

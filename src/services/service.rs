@@ -50,6 +50,31 @@ impl Outcome {
     }
 }
 
+/// Why a step failed, and whether trying again may help.
+#[derive(Debug)]
+pub struct Failure {
+    pub error: Diagnostic,
+    pub retry: bool,
+}
+
+impl From<Diagnostic> for Failure {
+    fn from(error: Diagnostic) -> Self {
+        Self { error, retry: false }
+    }
+}
+
+impl From<Failure> for Diagnostic {
+    fn from(failure: Failure) -> Self {
+        failure.error
+    }
+}
+
+impl From<Failure> for Outcome {
+    fn from(Failure { error, retry }: Failure) -> Self {
+        Self::Failed { error, retry }
+    }
+}
+
 /// How steps of one kind and action are grouped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {

@@ -1,17 +1,16 @@
 //! Carries out steps: one operation each, read again afterwards where a statement may silently do nothing.
 
-use super::connect::{Connector, Purpose, run};
+use super::connect::{Connector, Purpose, run, value, values};
 use super::credential::{prove, run_quietly, verifier};
 use super::drop;
 use super::membership::{join, join_for_grants};
 use super::model::{Access, Credential, Database, Grant, Op as Do, Role};
-use super::problem::Failure;
 use super::scope::Scope;
 use super::{desired, observe, sql};
 use crate::core::change::{Resource, three_way};
 use crate::core::secret::Secret;
 use crate::error::{Diagnostic, Kind};
-use crate::services::{ApplyContext, Fingerprint, Model, Op, Outcome, ServiceId, Step};
+use crate::services::{ApplyContext, Failure, Fingerprint, Model, Op, Outcome, ServiceId, Step};
 use postgres_protocol::escape::escape_identifier;
 use sqlx::PgConnection;
 
@@ -146,13 +145,8 @@ async fn alter_database(
 async fn open_if_closed(connector: &Connector, database: &Database) -> Result<(), Failure> {
     let statement = "SELECT datconnlimit = 0 FROM pg_catalog.pg_database WHERE datname = $1";
     let mut connection = connector.writer().await?;
-    let closed: Option<bool> = sqlx::query_scalar(statement)
-        .bind(&database.name)
-        .persistent(false)
-        .fetch_optional(&mut connection)
-        .await
-        .map_err(|error| super::problem::stating(error, &database.name, statement))?;
-    if closed == Some(true) {
+    let closed: Vec<bool> = values(&mut connection, &database.name, statement, &[&database.name]).await?;
+    if closed == [true] {
         join(connector, &mut connection, &database.owner).await?;
         run(&mut connection, &database.name, &sql::isolate(&database.name)).await?;
     }
@@ -215,12 +209,7 @@ async fn creator(connection: &mut PgConnection, grant: &Grant) -> Result<String,
     let statement = "SELECT coalesce((SELECT min(pg_get_userbyid(f.defaclrole)) FROM pg_catalog.pg_default_acl f, \
                      aclexplode(f.defaclacl) a JOIN pg_catalog.pg_roles r ON r.oid = a.grantee WHERE r.rolname = $1), \
                      pg_get_userbyid(datdba))::text FROM pg_catalog.pg_database WHERE datname = current_database()";
-    sqlx::query_scalar(statement)
-        .bind(&grant.role)
-        .persistent(false)
-        .fetch_one(connection)
-        .await
-        .map_err(|error| super::problem::stating(error, &grant.database, statement))
+    value(connection, &grant.database, statement, &[&grant.role]).await
 }
 
 /// Reads again: a REVOKE of what another role granted does nothing, and says nothing.

@@ -1,8 +1,9 @@
 //! The two statements that read PostgreSQL, and the rows that they answer with.
 
-use super::problem::{Failure, stating};
+use super::problem::stating;
 use super::scope::Needs;
 use crate::error::{Diagnostic, Kind};
+use crate::services::Failure;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use sqlx::PgConnection;

@@ -2,13 +2,13 @@
 
 use super::catalog::Shared;
 use super::connect::{Connector, SignIn, run};
-use super::problem::{Failure, stating};
+use super::problem::stating;
 use crate::core::address::Address;
 use crate::core::plan::{Level, Notice};
 use crate::core::secret::Secret;
 use crate::error::{Diagnostic, Kind};
 use crate::services::postgres::model::role_address;
-use crate::services::{Ask, CredentialStatus, Fingerprint, Observed, Proof};
+use crate::services::{Ask, CredentialStatus, Failure, Fingerprint, Observed, Proof};
 use futures_util::{StreamExt, TryStreamExt, stream};
 use sqlx::{AssertSqlSafe, PgConnection};
 use std::collections::BTreeMap;

@@ -2,9 +2,9 @@
 
 use super::connect::{Connector, Purpose};
 use super::credential::accepts_anything;
-use super::problem::{Failure, stating};
+use super::problem::stating;
 use crate::error::Diagnostic;
-use crate::services::Check;
+use crate::services::{Check, Failure};
 use serde::Deserialize;
 
 const STATEMENT: &str = "\

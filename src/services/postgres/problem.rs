@@ -1,34 +1,9 @@
 //! What can go wrong with PostgreSQL, by cause: what it means and what to do next.
 
 use crate::error::{Diagnostic, Kind};
-use crate::services::Outcome;
+use crate::services::Failure;
 use sqlx::postgres::PgDatabaseError;
 use std::io::ErrorKind;
-
-/// An error, and whether trying again may help.
-#[derive(Debug)]
-pub struct Failure {
-    pub error: Diagnostic,
-    pub retry: bool,
-}
-
-impl From<Diagnostic> for Failure {
-    fn from(error: Diagnostic) -> Self {
-        Self { error, retry: false }
-    }
-}
-
-impl From<Failure> for Diagnostic {
-    fn from(failure: Failure) -> Self {
-        failure.error
-    }
-}
-
-impl From<Failure> for Outcome {
-    fn from(failure: Failure) -> Self {
-        Self::Failed { error: failure.error, retry: failure.retry }
-    }
-}
 
 /// Whom we tried to reach, as whom, and where.
 #[derive(Clone, Debug)]

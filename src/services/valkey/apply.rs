@@ -8,24 +8,12 @@ use super::presets::{Persistence, Server, expand};
 use super::wire;
 use crate::core::secret::Secret;
 use crate::error::{Diagnostic, Kind, Result};
-use crate::services::{ApplyContext, Fingerprint, Model, Op, Outcome, ServiceId, Step};
+use crate::services::{ApplyContext, Failure, Fingerprint, Model, Op, Outcome, ServiceId, Step};
 use futures_util::future::join_all;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A key that lies in nobody's namespace: no namespace has an underscore.
 const FOREIGN_KEY: &str = "nornplan_probe:key";
-
-/// A failure, and whether trying again may help.
-struct Failure {
-    error: Diagnostic,
-    retry: bool,
-}
-
-impl From<Diagnostic> for Failure {
-    fn from(error: Diagnostic) -> Self {
-        Self { error, retry: false }
-    }
-}
 
 /// What one step does.
 struct Task<'a> {
@@ -73,7 +61,7 @@ fn outcome(task: Task<'_>) -> Outcome {
                 .as_ref()
                 .map(|password| Fingerprint { password: password.sha256(), stored: None }),
         },
-        Err(Failure { error, retry }) => Outcome::Failed { error, retry },
+        Err(failure) => failure.into(),
     }
 }
 
