@@ -104,7 +104,9 @@ async fn create_database(connector: &Connector, database: &Database) -> Result<O
     run(&mut connection, &database.name, &sql::create_database(database)).await?;
     run(&mut connection, &database.name, &sql::isolate(&database.name)).await?;
     connector.keep(connection).await;
-    extend(connector, database).await?;
+    if database.extensions.iter().any(|extensions| !extensions.is_empty()) {
+        extend(&mut connector.admin(&database.name, Purpose::Write).await?, database).await?;
+    }
     Ok(None)
 }
 
@@ -134,7 +136,7 @@ async fn alter_database(
         run(&mut connection, &after.name, &statements.join("; ")).await?;
     }
     if before.extensions != after.extensions {
-        extend(connector, after).await?;
+        extend(&mut connection, after).await?;
     }
     let model = Model::PostgresDatabase(after.clone());
     let scope = Scope::of([(&super::model::database_address(&after.name), &model)]);
@@ -155,14 +157,10 @@ async fn open_if_closed(connector: &Connector, database: &Database) -> Result<()
 }
 
 /// Makes the declared extensions that are not there.
-async fn extend(connector: &Connector, database: &Database) -> Result<(), Failure> {
-    let wanted: Vec<String> = database.extensions.iter().flatten().map(|name| escape_identifier(name)).collect();
-    if wanted.is_empty() {
-        return Ok(());
-    }
-    let mut connection = connector.admin(&database.name, Purpose::Write).await?;
-    for name in wanted {
-        run(&mut connection, &database.name, &format!("CREATE EXTENSION IF NOT EXISTS {name}")).await?;
+async fn extend(connection: &mut PgConnection, database: &Database) -> Result<(), Failure> {
+    for name in database.extensions.iter().flatten() {
+        let statement = format!("CREATE EXTENSION IF NOT EXISTS {}", escape_identifier(name));
+        run(connection, &database.name, &statement).await?;
     }
     Ok(())
 }
