@@ -9,9 +9,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// Decides every step from what was read.
 ///
-/// An app whose passwords this plan sets gets two steps: one that stages them and one that publishes them after the last
-/// of the logins has them. That the logins wait for the stage is the planner's edge. One whose values alone differ gets
-/// the second step alone.
+/// An app whose passwords this plan sets gets two steps: one that stages them, and one that publishes them after the
+/// last of the logins has them. That the logins wait for the stage is the planner's edge. One whose values alone differ
+/// gets the second step alone.
 pub fn diff(input: DiffInput<'_>) -> Vec<Step> {
     let observed = input.observation.models();
     let mut decisions: BTreeMap<Address, Decision> = reconcile(input.wanted, &observed, input.applied)

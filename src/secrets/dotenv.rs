@@ -163,8 +163,8 @@ fn mode(path: &Path) -> io::Result<u32> {
     Ok(fs::metadata(path)?.permissions().mode())
 }
 
-/// The text of a file; `None` if there is none. Symbolic links are refused: what they lead to may be open to others, and
-/// an atomic write would put a file in the link's place.
+/// The text of a file; `None` if there is none. Symbolic links are refused: what they lead to may be open to others,
+/// and an atomic write would put a file in the link's place.
 fn text_of(path: &Path) -> Result<Option<Zeroizing<String>>> {
     let meta = match fs::symlink_metadata(path) {
         Ok(meta) => meta,

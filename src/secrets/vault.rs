@@ -168,8 +168,8 @@ impl Vault {
             None => format!("{here} has no marker of a state, and this state has published secrets"),
         };
         Err(Diagnostic::new(Kind::Secrets, message).hint(
-            "bring back the directory that these secrets were published to, or name it by secrets.dir; if they are lost \
-             for good, nornplan state forget 'secret.*' lets the next plan show which passwords it would renew",
+            "bring back the directory that these secrets were published to, or name it by secrets.dir; if they are \
+             lost for good, nornplan state forget 'secret.*' lets the next plan show which passwords it would renew",
         ))
     }
 

@@ -119,7 +119,8 @@ fn judge_topic(step: &mut Step) {
     match (before.partitions, after.partitions) {
         (Some(there), Some(wanted)) if wanted < there => {
             step.hold = block(format!(
-                "Kafka cannot take partitions away: {} has {there} and {wanted} are declared; declare {there}, or make another topic",
+                "Kafka cannot take partitions away: {} has {there} and {wanted} are declared; declare {there}, or make \
+                 another topic",
                 after.name
             ));
         }
@@ -133,7 +134,8 @@ fn judge_topic(step: &mut Step) {
         && there != wanted
     {
         step.hold = block(format!(
-            "the replication factor of {} is {there} and {wanted} is declared; changing it is a reassignment, for which the broker's own tools are needed",
+            "the replication factor of {} is {there} and {wanted} is declared; changing it is a reassignment, for which \
+             the broker's own tools are needed",
             after.name
         ));
     }

@@ -13,7 +13,8 @@ const PAUSE: Duration = Duration::from_millis(50);
 
 const RUNNING: &str = "SELECT count(*) FROM pg_stat_activity a, unnest($1::text[]) AS d(name) \
      WHERE a.application_name = 'nornplan' AND a.state = 'active' AND a.pid <> pg_backend_pid() \
-       AND a.query ~ '^(CREATE|DROP) DATABASE' AND position('\"' || replace(d.name, '\"', '\"\"') || '\"' IN a.query) > 0";
+       AND a.query ~ '^(CREATE|DROP) DATABASE' \
+       AND position('\"' || replace(d.name, '\"', '\"\"') || '\"' IN a.query) > 0";
 
 /// Waits until none of the databases is being made or dropped by a nornplan.
 pub async fn wait(connection: &mut PgConnection, databases: &BTreeSet<String>) -> Result<(), Failure> {

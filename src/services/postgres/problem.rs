@@ -60,7 +60,8 @@ fn connecting_words(error: &sqlx::Error, target: &Target) -> (String, String) {
         if matches!(error, sqlx::Error::Tls(_)) {
             return say(
                 "TLS could not be set up",
-                "check sslmode and ca_file under [postgres]; sslmode = \"disable\" goes without, where the server allows it",
+                "check sslmode and ca_file under [postgres]; sslmode = \"disable\" goes without, where the server \
+                 allows it",
             );
         }
         return (format!("{endpoint} did not answer as PostgreSQL does"), format!("check host and port ({database})"));
@@ -138,7 +139,8 @@ pub fn stating(error: sqlx::Error, object: &str, statement: &str) -> Failure {
 fn statement_hint(answer: &PgDatabaseError) -> Option<String> {
     let hint = match answer.code() {
         "42501" => {
-            "sign in as a superuser, or as a role with CREATEROLE and CREATEDB; `nornplan doctor` names the missing right"
+            "sign in as a superuser, or as a role with CREATEROLE and CREATEDB; `nornplan doctor` names the missing \
+             right"
         }
         "55006" => "something is connected to it; end that session and run it again",
         "25006" => "this server is a replica or read-only; point host at the primary",
