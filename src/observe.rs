@@ -36,12 +36,8 @@ pub fn asks(
         let Some(id) = ServiceId::of(address) else { continue };
         let ask = asks.entry(id).or_default();
         if one.model.generates_password() {
-            let proof = Proof {
-                published: vault.published(&one.app, id)?,
-                staged: vault.staged(&one.app, id)?,
-                fingerprint: document.resources.get(address).and_then(|entry| entry.fingerprint.clone()),
-            };
-            ask.proofs.insert(address.clone(), proof);
+            let fingerprint = document.resources.get(address).and_then(|entry| entry.fingerprint.clone());
+            ask.proofs.insert(address.clone(), Proof { fingerprint, ..vault.proof(&one.app, id)? });
         }
         ask.wanted.insert(address.clone(), one.clone());
     }

@@ -1,6 +1,7 @@
 //! Kafka through its `Service`, against a real broker: what is made, found, repaired, isolated and deleted.
 
 #[path = "support/kafka.rs"]
+mod kafka;
 mod support;
 
 use nornplan::config::PasswordSource;
@@ -9,14 +10,14 @@ use nornplan::core::step::{Action, Hold, Reason, Risk};
 use nornplan::services::kafka::Kafka;
 use nornplan::services::kafka::model::{Binding, acl_address, topic_address, user_address};
 use nornplan::services::kafka::native::{Alteration, Change, ConfigEdit, OwnedBinding};
-use nornplan::services::{Ask, CredentialStatus, Model, Service, Verdict};
+use nornplan::services::{Ask, CredentialStatus, Model, Service, ServiceId, Verdict};
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
-use support::{World, kafka_config};
+use support::World;
 
 #[tokio::test]
 async fn what_is_declared_is_made_once_and_adopted_without_a_state() {
-    let mut world = World::new("made");
+    let mut world = World::new(ServiceId::Kafka, "made");
     let mut shop = world.events("shop", &["orders", "paid"]);
     shop.topics[0].partitions = Some(3);
     shop.topics[0].replication = Some(1);
@@ -32,7 +33,7 @@ async fn what_is_declared_is_made_once_and_adopted_without_a_state() {
     assert_eq!(plan.len(), 3 + 3 + 3, "topics, users, ACLs");
     world.apply(plan).await;
     assert_eq!(world.plan().await, Vec::new());
-    assert_eq!(world.status("shop").await, Some(CredentialStatus::Verified));
+    assert_eq!(world.status(&user_address(world.name("shop").as_str())).await, Some(CredentialStatus::Verified));
 
     // Everybody sees what is theirs, and what was given to them.
     assert_eq!(world.seen_by("shop"), [world.topic("orders"), world.topic("paid")]);
@@ -40,8 +41,7 @@ async fn what_is_declared_is_made_once_and_adopted_without_a_state() {
     assert_eq!(world.seen_by("other"), [world.topic("own")]);
 
     // The state is lost: everything is taken over as it is, and the passwords are proved by signing in.
-    world.applied.clear();
-    world.fingerprints.clear();
+    world.lose_state();
     let plan = world.plan().await;
     assert!(plan.iter().all(|step| step.action == Action::Adopt), "{plan:#?}");
     world.apply(plan).await;
@@ -51,11 +51,11 @@ async fn what_is_declared_is_made_once_and_adopted_without_a_state() {
 
 #[tokio::test]
 async fn what_is_changed_by_hand_is_found_and_repaired() {
-    let mut world = World::new("drift");
+    let mut world = World::new(ServiceId::Kafka, "drift");
     let mut shop = world.events("shop", &["orders"]);
     shop.topics[0].config.insert("retention.ms".to_owned(), "1000000".to_owned());
     world.declare("shop", shop);
-    world.make().await;
+    world.converge().await;
     let (user, topic) = (world.name("shop").to_string(), world.topic("orders"));
     let admin = world.by_hand().await;
 
@@ -98,12 +98,12 @@ async fn what_is_changed_by_hand_is_found_and_repaired() {
 
 #[tokio::test]
 async fn topics_grow_and_reset_but_never_shrink() {
-    let mut world = World::new("grow");
+    let mut world = World::new(ServiceId::Kafka, "grow");
     let mut shop = world.events("shop", &["orders"]);
     shop.topics[0].partitions = Some(2);
     shop.topics[0].config.insert("retention.ms".to_owned(), "1000000".to_owned());
     world.declare("shop", shop.clone());
-    world.make().await;
+    world.converge().await;
 
     shop.topics[0].partitions = Some(4);
     shop.topics[0].config.clear();
@@ -137,11 +137,11 @@ async fn topics_grow_and_reset_but_never_shrink() {
 
 #[tokio::test]
 async fn credentials_are_proved_and_rotated() {
-    let mut world = World::new("login");
+    let mut world = World::new(ServiceId::Kafka, "login");
     world.declare("shop", world.events("shop", &["orders"]));
-    world.make().await;
-    assert_eq!(world.status("shop").await, Some(CredentialStatus::Verified));
-    let before = world.fingerprints.clone();
+    world.converge().await;
+    assert_eq!(world.status(&user_address(world.name("shop").as_str())).await, Some(CredentialStatus::Verified));
+    let before = world.fingerprints();
 
     // Another password by hand. The fingerprint cannot know, a sign-in does.
     let (user, other) = (world.name("shop").to_string(), Secret::new("another".to_owned()));
@@ -150,22 +150,22 @@ async fn credentials_are_proved_and_rotated() {
     let admin = world.by_hand().await;
     assert!(admin.alter_users(&[set]).await.unwrap().values().all(Result::is_ok));
     tokio::time::sleep(Duration::from_millis(300)).await;
-    assert_eq!(world.status("shop").await, Some(CredentialStatus::Verified));
+    assert_eq!(world.status(&user_address(world.name("shop").as_str())).await, Some(CredentialStatus::Verified));
     let mut probing = world.ask();
     probing.probe_credentials = true;
-    let seen = world.kafka.observe(&probing).await.unwrap();
+    let seen = world.service().observe(&probing).await.unwrap();
     assert_eq!(seen.resources[&user_address(&user)].credential, Some(CredentialStatus::Wrong));
-    world.fingerprints.clear();
+    world.lose_fingerprints();
     let plan = world.plan().await;
     assert_eq!(plan.len(), 1);
     assert_eq!((plan[0].action, plan[0].reasons.first()), (Action::Rotate, Some(&Reason::CredentialWrong)));
     world.apply(plan).await;
     assert_eq!(world.plan().await, Vec::new());
-    assert_ne!(world.fingerprints, before);
+    assert_ne!(world.fingerprints(), before);
     assert_eq!(world.seen_by("shop"), [world.topic("orders")]);
 
     // Iterations by hand are drift, and the same password is set again.
-    let after = world.fingerprints.clone();
+    let after = world.fingerprints();
     let change = Change::Set { iterations: 8192, password: &other };
     let set = Alteration { user: &user, mechanism: "SCRAM-SHA-512", change };
     assert!(admin.alter_users(&[set]).await.unwrap().values().all(Result::is_ok));
@@ -175,7 +175,7 @@ async fn credentials_are_proved_and_rotated() {
     assert_eq!((plan[0].action, plan[0].sets_credential), (Action::Update, true));
     world.apply(plan).await;
     assert_eq!(world.plan().await, Vec::new());
-    assert_eq!(world.fingerprints, after);
+    assert_eq!(world.fingerprints(), after);
 
     world.rotate.insert(world.name("shop"));
     let plan = world.plan().await;
@@ -189,9 +189,9 @@ async fn credentials_are_proved_and_rotated() {
 
 #[tokio::test]
 async fn what_is_given_up_goes_in_order_and_with_its_risks() {
-    let mut world = World::new("gone");
+    let mut world = World::new(ServiceId::Kafka, "gone");
     world.declare("shop", world.events("shop", &["orders", "old"]));
-    world.make().await;
+    world.converge().await;
     world.declare("shop", world.events("shop", &["orders"]));
     let plan = world.plan().await;
     let order: Vec<Action> = plan.iter().map(|step| step.action).collect();
@@ -213,17 +213,18 @@ async fn what_is_given_up_goes_in_order_and_with_its_risks() {
 #[tokio::test]
 async fn what_cannot_connect_says_why_at_once() {
     let canary = "canary-password";
-    let mut closed = kafka_config();
+    let world = World::new(ServiceId::Kafka, "fail");
+    let mut closed = world.config.kafka.clone();
     closed.brokers = vec!["127.0.0.1:1".to_owned()];
-    let mut wrong = kafka_config();
+    let mut wrong = world.config.kafka.clone();
     wrong.password = PasswordSource::Given(Secret::new(canary.to_owned()));
-    let mut unknown = kafka_config();
+    let mut unknown = world.config.kafka.clone();
     unknown.brokers = vec!["no-such-host.invalid:9092".to_owned()];
-    let mut tls = kafka_config();
+    let mut tls = world.config.kafka.clone();
     tls.use_tls = true;
-    let mut plain = kafka_config();
+    let mut plain = world.config.kafka.clone();
     plain.mechanism = "none".to_owned();
-    let mut mechanism = kafka_config();
+    let mut mechanism = world.config.kafka.clone();
     mechanism.mechanism = "PLAIN".to_owned();
     for (config, said) in [
         (closed, "Connection refused"),
@@ -234,7 +235,7 @@ async fn what_cannot_connect_says_why_at_once() {
         (mechanism, "refuses the sign-in"),
     ] {
         let since = Instant::now();
-        let error = Kafka::new(&config).unwrap().observe(&Ask::default()).await.unwrap_err().to_string();
+        let error = Kafka::new(&config).observe(&Ask::default()).await.unwrap_err().to_string();
         assert!(error.contains(said), "{said}: {error}");
         assert!(!error.contains(canary) && error.contains("help:"), "{error}");
         assert!(since.elapsed() < Duration::from_secs(3), "{said}: {:?}", since.elapsed());
@@ -243,19 +244,18 @@ async fn what_cannot_connect_says_why_at_once() {
 
 #[tokio::test]
 async fn too_few_rights_are_an_error_that_names_the_acl() {
-    let mut world = World::new("rights");
+    let mut world = World::new(ServiceId::Kafka, "rights");
     world.declare("shop", world.events("shop", &["orders"]));
-    world.make().await;
-    let mut lesser = kafka_config();
+    world.converge().await;
+    let mut lesser = world.config.kafka.clone();
     lesser.user = world.name("shop").to_string();
-    let published = world.vault.published(&world.name("shop"), nornplan::services::ServiceId::Kafka);
-    lesser.password = PasswordSource::Given(published.unwrap().unwrap());
-    let kafka = Kafka::new(&lesser).unwrap();
+    lesser.password = PasswordSource::Given(Secret::new(world.password(&world.name("shop"))));
+    let kafka = Kafka::new(&lesser);
     let error = kafka.observe(&world.ask()).await.unwrap_err().to_string();
     assert!(error.contains("Describe"), "{error}");
     let checks = kafka.examine().await;
     assert!(checks.iter().any(|check| check.verdict == Verdict::Bad), "{checks:?}");
-    let checks = world.kafka.examine().await;
+    let checks = world.service().examine().await;
     assert!(checks.iter().all(|check| check.verdict == Verdict::Good), "{checks:?}");
     world.clean_up().await;
 }

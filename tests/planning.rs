@@ -1,4 +1,4 @@
-//! The planner's laws, without any service: the demo's infraspecs against services that are made up from the plan itself.
+//! The planner's laws, without any service: the demo's infraspecs against services that are made up from the plan.
 
 #![allow(
     clippy::expect_used,

@@ -1,16 +1,18 @@
 //! PostgreSQL through its `Service`, against a real server: what is made, found, repaired, isolated and dropped.
 
 #[path = "support/postgres.rs"]
+mod postgres;
 mod support;
 
 use nornplan::core::step::{Action, Reason, Risk};
-use nornplan::services::CredentialStatus;
 use nornplan::services::postgres::model::{Credential, role_address};
-use support::{World, app};
+use nornplan::services::{CredentialStatus, ServiceId};
+use postgres::app;
+use support::World;
 
 #[tokio::test]
 async fn what_is_declared_is_made_once_and_adopted_without_a_state() {
-    let mut world = World::new("made");
+    let mut world = World::new(ServiceId::Postgres, "made");
     let mut shop = app(&world, "shop");
     shop.extensions.extend(world.extension("pgcrypto").await);
     shop.connection_limit = Some(7);
@@ -31,19 +33,19 @@ async fn what_is_declared_is_made_once_and_adopted_without_a_state() {
     // The app works: it makes tables, also with the trusted extension, and others get in as declared.
     let database = world.plain("shop_db");
     let mut shop = world.sign_in("shop", &database).await.unwrap();
-    support::run(&mut shop, "CREATE SCHEMA app; CREATE TABLE public.t (id serial, x text)").await.unwrap();
-    support::run(&mut shop, "INSERT INTO public.t (x) VALUES ('a')").await.unwrap();
+    postgres::run(&mut shop, "CREATE SCHEMA app; CREATE TABLE public.t (id serial, x text)").await.unwrap();
+    postgres::run(&mut shop, "INSERT INTO public.t (x) VALUES ('a')").await.unwrap();
     if let Some(trusted) = world.extension("citext").await {
-        support::run(&mut shop, &format!("CREATE EXTENSION {trusted}")).await.unwrap();
+        postgres::run(&mut shop, &format!("CREATE EXTENSION {trusted}")).await.unwrap();
     }
     let mut report = world.sign_in("report", &database).await.unwrap();
-    support::run(&mut report, "SELECT * FROM t").await.unwrap();
-    assert_eq!(support::code(support::run(&mut report, "INSERT INTO t (x) VALUES ('b')").await), "42501");
-    assert_eq!(support::code(support::run(&mut report, "CREATE TABLE mine ()").await), "42501");
-    assert_eq!(support::code(support::run(&mut report, "CREATE TEMP TABLE mine ()").await), "42501");
+    postgres::run(&mut report, "SELECT * FROM t").await.unwrap();
+    assert_eq!(postgres::code(postgres::run(&mut report, "INSERT INTO t (x) VALUES ('b')").await), "42501");
+    assert_eq!(postgres::code(postgres::run(&mut report, "CREATE TABLE mine ()").await), "42501");
+    assert_eq!(postgres::code(postgres::run(&mut report, "CREATE TEMP TABLE mine ()").await), "42501");
     let mut importer = world.sign_in("importer", &database).await.unwrap();
-    support::run(&mut importer, "INSERT INTO t (x) VALUES ('c'); UPDATE t SET x = 'd'; DELETE FROM t").await.unwrap();
-    assert_eq!(support::code(support::run(&mut importer, "TRUNCATE t").await), "42501");
+    postgres::run(&mut importer, "INSERT INTO t (x) VALUES ('c'); UPDATE t SET x = 'd'; DELETE FROM t").await.unwrap();
+    assert_eq!(postgres::code(postgres::run(&mut importer, "TRUNCATE t").await), "42501");
     assert_eq!(world.plan().await, Vec::new());
 
     // Nobody undoes the isolation from inside, and nobody crosses.
@@ -56,7 +58,7 @@ async fn what_is_declared_is_made_once_and_adopted_without_a_state() {
         "CREATE ROLE nobody_else".to_owned(),
         "SELECT * FROM pg_authid".to_owned(),
     ] {
-        let result = support::run(&mut shop, &statement).await;
+        let result = postgres::run(&mut shop, &statement).await;
         // A GRANT without the right only warns; what counts is that nothing has changed.
         if !statement.starts_with("GRANT") {
             assert!(result.is_err(), "{statement}");
@@ -65,32 +67,31 @@ async fn what_is_declared_is_made_once_and_adopted_without_a_state() {
     assert_eq!(world.plan().await, Vec::new());
     for stranger in ["report", "importer"] {
         let denied = world.sign_in("shop", &world.plain(&format!("{stranger}_db"))).await;
-        assert_eq!(support::code(denied.map(drop)), "42501");
+        assert_eq!(postgres::code(denied.map(drop)), "42501");
     }
 
     // The state is lost: everything is taken over as it is, by reading alone.
-    world.applied.clear();
-    world.fingerprints.clear();
+    world.lose_state();
     let plan = world.plan().await;
     assert!(plan.iter().all(|step| step.action == Action::Adopt), "{plan:#?}");
     drop((shop, report, importer));
     world.apply(plan).await;
     assert_eq!(world.plan().await, Vec::new());
-    world.clean_up().await;
+    world.drop_all().await;
 }
 
 #[tokio::test]
 async fn what_is_changed_by_hand_is_found_and_repaired() {
-    let mut world = World::new("drift");
+    let mut world = World::new(ServiceId::Postgres, "drift");
     let mut shop = app(&world, "shop");
     shop.readers.insert(world.name("report"));
     shop.extensions.extend(world.extension("pgcrypto").await);
     world.declare("shop", shop);
     world.declare("report", app(&world, "report"));
-    world.make().await;
+    world.converge().await;
     let (database, user, reader) = (world.plain("shop_db"), world.plain("shop_user"), world.plain("report_user"));
     let mut shop = world.sign_in("shop", &database).await.unwrap();
-    support::run(&mut shop, "CREATE TABLE t (id serial)").await.unwrap();
+    postgres::run(&mut shop, "CREATE TABLE t (id serial)").await.unwrap();
     drop(shop);
 
     let by_hand = [
@@ -124,7 +125,7 @@ async fn what_is_changed_by_hand_is_found_and_repaired() {
         assert_eq!(world.plan().await, Vec::new(), "after {statement}");
     }
     let mut report = world.sign_in("report", &database).await.unwrap();
-    support::run(&mut report, "SELECT * FROM t").await.unwrap();
+    postgres::run(&mut report, "SELECT * FROM t").await.unwrap();
     drop(report);
 
     // Gone altogether.
@@ -133,17 +134,17 @@ async fn what_is_changed_by_hand_is_found_and_repaired() {
     assert!(plan.iter().all(|step| step.reasons.contains(&Reason::Vanished)), "{plan:#?}");
     world.apply(plan).await;
     assert_eq!(world.plan().await, Vec::new());
-    world.clean_up().await;
+    world.drop_all().await;
 }
 
 #[tokio::test]
 async fn a_spec_that_changes_changes_only_that() {
-    let mut world = World::new("change");
+    let mut world = World::new(ServiceId::Postgres, "change");
     let mut shop = app(&world, "shop");
     shop.readers.insert(world.name("report"));
     world.declare("shop", shop.clone());
     world.declare("report", app(&world, "report"));
-    world.make().await;
+    world.converge().await;
 
     shop.connection_limit = Some(5);
     world.declare("shop", shop.clone());
@@ -172,19 +173,19 @@ async fn a_spec_that_changes_changes_only_that() {
     assert_eq!(world.plan().await, Vec::new());
     world.sign_in("shop", &world.plain("shop_db")).await.unwrap();
     assert!(world.sign_in("report", &world.plain("shop_db")).await.is_err());
-    world.clean_up().await;
+    world.drop_all().await;
 }
 
 #[tokio::test]
 async fn credentials_are_verified_rotated_and_found_wrong() {
-    let mut world = World::new("creds");
+    let mut world = World::new(ServiceId::Postgres, "creds");
     world.declare("shop", app(&world, "shop"));
-    world.make().await;
+    world.converge().await;
     let user = role_address(&world.plain("shop_user"));
     assert_eq!(world.status(&user).await, Some(CredentialStatus::Verified));
-    let before = world.password("shop");
+    let before = world.password(&world.name("shop"));
     // Without the fingerprint it signs in.
-    world.fingerprints.clear();
+    world.lose_fingerprints();
     assert_eq!(world.status(&user).await, Some(CredentialStatus::Verified));
 
     world.rotate.insert(world.name("shop"));
@@ -194,25 +195,25 @@ async fn credentials_are_verified_rotated_and_found_wrong() {
     world.apply(plan).await;
     world.rotate.clear();
     assert_eq!(world.plan().await, Vec::new());
-    assert_ne!(world.password("shop"), before);
+    assert_ne!(world.password(&world.name("shop")), before);
     world.sign_in("shop", &world.plain("shop_db")).await.unwrap();
 
     world.as_admin("postgres", &format!("ALTER ROLE {} PASSWORD 'by hand'", user.name)).await;
     assert_eq!(world.status(&user).await, Some(CredentialStatus::Wrong));
     let plan = world.plan().await;
     assert_eq!(plan[0].reasons.iter().copied().collect::<Vec<_>>(), [Reason::CredentialWrong]);
-    world.stage("shop", true);
+    world.stage(&world.name("shop"));
     assert_eq!(world.status(&user).await, Some(CredentialStatus::Staged));
     let plan = world.plan().await;
     assert_eq!(plan[0].reasons.iter().copied().collect::<Vec<_>>(), [Reason::UnfinishedRun]);
     world.apply(plan).await;
     assert_eq!(world.plan().await, Vec::new());
-    world.clean_up().await;
+    world.drop_all().await;
 }
 
 #[tokio::test]
 async fn a_kept_role_that_owns_its_database_is_adopted_as_it_is() {
-    let mut world = World::new("keep");
+    let mut world = World::new(ServiceId::Postgres, "keep");
     let mut norn = app(&world, "norn");
     norn.user = world.plain("norn");
     norn.owner = norn.user.clone();
@@ -232,21 +233,21 @@ async fn a_kept_role_that_owns_its_database_is_adopted_as_it_is() {
     assert_eq!(plan.len(), 2);
     world.apply(plan).await;
     assert_eq!(world.plan().await, Vec::new());
-    support::connect(&user, Some("norn"), &database).await.unwrap();
+    postgres::connect(&user, Some("norn"), &database).await.unwrap();
     let by_hand = "NOCREATEDB CONNECTION LIMIT 4";
     world.as_admin("postgres", &format!("ALTER ROLE {user} {by_hand}; ALTER ROLE {user} SET work_mem = '6MB'")).await;
     assert_eq!(world.plan().await, Vec::new());
-    world.clean_up().await;
+    world.drop_all().await;
 }
 
 #[tokio::test]
 async fn an_app_that_is_gone_is_dropped_after_a_dump_and_not_under_anybodys_feet() {
-    let mut world = World::new("gone");
+    let mut world = World::new(ServiceId::Postgres, "gone");
     let mut shop = app(&world, "shop");
     shop.readers.insert(world.name("report"));
     world.declare("shop", shop);
     world.declare("report", app(&world, "report"));
-    world.make().await;
+    world.converge().await;
     let database = world.plain("shop_db");
     let session = world.sign_in("report", &database).await.unwrap();
     world.forget("shop");
@@ -264,20 +265,20 @@ async fn an_app_that_is_gone_is_dropped_after_a_dump_and_not_under_anybodys_feet
 
     drop(session);
     let plan = world.plan().await;
-    support::eventually(|| world.sessions(&database)).await;
+    postgres::eventually(|| world.sessions(&database)).await;
     world.apply(plan).await;
     assert_eq!(world.plan().await, Vec::new());
     let snapshots = world.snapshots();
     assert_eq!(snapshots.len(), 1);
     assert!(snapshots[0].0.starts_with(&format!("{database}_manual_")));
     assert_eq!(snapshots[0].1 & 0o777, 0o600);
-    world.clean_up().await;
+    world.drop_all().await;
 }
 
 #[tokio::test]
 async fn what_a_killed_run_left_is_finished_without_asking() {
     for lesser in [false, true] {
-        let mut world = World::new(if lesser { "killedless" } else { "killed" });
+        let mut world = World::new(ServiceId::Postgres, if lesser { "killedless" } else { "killed" });
         if lesser {
             world.become_lesser_admin().await;
         }
@@ -291,34 +292,34 @@ async fn what_a_killed_run_left_is_finished_without_asking() {
         world.apply(plan).await;
         assert_eq!(world.plan().await, Vec::new());
         world.sign_in("shop", &database).await.unwrap();
-        world.clean_up().await;
+        world.drop_all().await;
     }
 }
 
 #[tokio::test]
 async fn an_administrator_with_createrole_and_createdb_is_enough() {
-    let mut world = World::new("fewer");
+    let mut world = World::new(ServiceId::Postgres, "fewer");
     world.become_lesser_admin().await;
     let mut shop = app(&world, "shop");
     shop.readers.insert(world.name("report"));
     shop.extensions.extend(world.extension("citext").await);
     world.declare("shop", shop);
     world.declare("report", app(&world, "report"));
-    world.make().await;
+    world.converge().await;
     world.sign_in("shop", &world.plain("shop_db")).await.unwrap();
     world.forget("shop");
     world.forget("report");
     let plan = world.plan().await;
     world.apply(plan).await;
     assert_eq!(world.plan().await, Vec::new());
-    world.clean_up().await;
+    world.drop_all().await;
 }
 
 #[tokio::test]
 async fn connections_that_fail_say_why() {
-    let world = World::new("fail");
-    for (change, expected) in support::broken_configs(&world) {
-        let message = support::observe_error(change).await;
+    let world = World::new(ServiceId::Postgres, "fail");
+    for (change, expected) in postgres::broken_configs(&world) {
+        let message = postgres::observe_error(&change).await;
         assert!(message.contains(expected), "{expected}: {message}");
         assert!(message.contains("help: "), "{message}");
         assert!(!message.contains("canary"), "{message}");
@@ -327,8 +328,8 @@ async fn connections_that_fail_say_why() {
 
 #[tokio::test]
 async fn the_server_is_looked_over() {
-    let world = World::new("doctor");
-    let checks = world.examine().await;
+    let world = World::new(ServiceId::Postgres, "doctor");
+    let checks = world.service().examine().await;
     assert!(checks.iter().any(|check| check.what.contains("superuser")), "{checks:?}");
     assert!(checks.iter().any(|check| check.what == "passwords are checked"), "{checks:?}");
 }

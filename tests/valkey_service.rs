@@ -8,54 +8,32 @@
     reason = "a test fails by panicking"
 )]
 
+mod support;
+
 use fred::clients::Client;
 use fred::interfaces::ClientLike;
 use fred::types::config::{Config, Server, ServerConfig};
 use fred::types::{Builder, ClusterHash, CustomCommand, Value};
-use nornplan::config::{PasswordSource, Tls, ValkeyConfig};
-use nornplan::core::address::Address;
+use nornplan::config::{PasswordSource, ValkeyConfig};
 use nornplan::core::name::AppName;
 use nornplan::core::plan::Level;
-use nornplan::core::reconcile::{Applied, Wanted};
 use nornplan::core::secret::Secret;
 use nornplan::core::step::{Action, Part, Reason, Risk};
+use nornplan::services::postgres::model::Credential;
 use nornplan::services::valkey::Valkey;
-use nornplan::services::valkey::model::{Access, User, user_address};
-use nornplan::services::{
-    Ask, CredentialStatus, DiffInput, Model, Observation, Op, Outcome, Proof, Service, ServiceId, Step, Verdict, diff,
-};
-use std::collections::{BTreeMap, BTreeSet};
-
-fn variable(name: &str) -> Option<String> {
-    std::env::var(name).ok()
-}
-
-fn config() -> ValkeyConfig {
-    let port = variable("NORNPLAN_VALKEY_PORT").expect("no Valkey to test with: run `make test`, which starts one");
-    let password = variable("NORNPLAN_VALKEY_PASSWORD").filter(|password| !password.is_empty());
-    let host = variable("NORNPLAN_VALKEY_HOST").unwrap_or_else(|| "127.0.0.1".to_owned());
-    ValkeyConfig {
-        public_host: host.clone(),
-        host,
-        port: port.parse().unwrap(),
-        public_port: port.parse().unwrap(),
-        user: "default".to_owned(),
-        use_tls: false,
-        tls: Tls::default(),
-        password: password.map_or(PasswordSource::None, |password| PasswordSource::Given(Secret::new(password))),
-        sentinels: Vec::new(),
-        sentinel_service: None,
-        cluster: false,
-    }
-}
+use nornplan::services::valkey::model::{Access, user_address};
+use nornplan::services::{Ask, CredentialStatus, Model, Service, ServiceId, Verdict};
+use nornplan::spec::model::{App, Kv};
+use std::collections::BTreeSet;
+use support::{World, variable};
 
 /// A connection that is no part of what is tested.
 struct Raw(Client);
 
 impl Raw {
     async fn sign_in(user: &str, password: &str) -> Result<Self, String> {
-        let wanted = config();
-        let server = ServerConfig::Centralized { server: Server::new(wanted.host, wanted.port) };
+        let port = variable("NORNPLAN_VALKEY_PORT").parse().unwrap();
+        let server = ServerConfig::Centralized { server: Server::new(variable("NORNPLAN_VALKEY_HOST"), port) };
         let credentials = (!password.is_empty()).then(|| (user.to_owned(), password.to_owned()));
         let (username, password) = credentials.unzip();
         let config = Config { server, username, password, ..Config::default() };
@@ -65,8 +43,7 @@ impl Raw {
     }
 
     async fn admin() -> Self {
-        let password = variable("NORNPLAN_VALKEY_PASSWORD").unwrap_or_default();
-        Self::sign_in("default", &password).await.unwrap()
+        Self::sign_in("default", &admin_password()).await.unwrap()
     }
 
     /// One command, as one writes it.
@@ -77,125 +54,46 @@ impl Raw {
     }
 }
 
-/// A few users with names of their own, and what a state would know of them.
-struct Bench {
-    service: Valkey,
-    wanted: BTreeMap<Address, Wanted<Model>>,
-    applied: BTreeMap<Address, Applied<Model>>,
-    passwords: BTreeMap<AppName, String>,
-    rotate: BTreeSet<AppName>,
+/// Empty where everybody is let in.
+fn admin_password() -> String {
+    std::env::var("NORNPLAN_VALKEY_PASSWORD").unwrap_or_default()
 }
 
-impl Bench {
-    fn new() -> Self {
-        let service = Valkey::new(&config()).unwrap();
-        Self {
-            service,
-            wanted: BTreeMap::new(),
-            applied: BTreeMap::new(),
-            passwords: BTreeMap::new(),
-            rotate: BTreeSet::new(),
-        }
-    }
+fn world() -> World {
+    World::new(ServiceId::Valkey, "valkey")
+}
 
-    fn declare(&mut self, name: &str, access: Access, reads: &[&str]) {
-        let user = User {
-            name: name.to_owned(),
-            access: Some(access),
-            namespace: Some(name.to_owned()),
-            reads: Some(reads.iter().map(|namespace| ((*namespace).to_owned(), 0)).collect()),
-            db: Some(0),
-            generated: Some(true),
-            enabled: true,
-            nopass: false,
-            keys: None,
-            channels: None,
-            databases: None,
-            commands: None,
-            selectors: None,
-            uneven_nodes: BTreeSet::new(),
+/// The users are named in commands, so their names are the same in every run.
+fn name(app: &str) -> AppName {
+    AppName::new(app).unwrap()
+}
+
+impl World {
+    fn declare(&mut self, app: &str, access: Access, readers: &[&str]) {
+        let kv = Kv {
+            namespace: app.to_owned(),
+            user: app.to_owned(),
+            access,
+            db: 0,
+            readers: readers.iter().map(|reader| name(reader)).collect(),
+            credential: Credential::Generate,
         };
-        let app = AppName::new(name).unwrap();
-        self.passwords.insert(app.clone(), format!("password-of-{name}"));
-        self.wanted.insert(user_address(name), Wanted { app, model: Model::ValkeyUser(user) });
+        self.insert(App { kv: Some(kv), ..self.app(name(app)) });
     }
 
-    async fn observe(&self) -> Observation {
-        let proof = |app| Proof { published: self.passwords.get(app).cloned().map(Secret::new), ..Proof::default() };
-        let ask = Ask {
-            wanted: self.wanted.clone(),
-            applied: self.applied.clone(),
-            proofs: self.wanted.iter().map(|(address, wanted)| (address.clone(), proof(&wanted.app))).collect(),
-            ..Ask::default()
-        };
-        self.service.observe(&ask).await.unwrap()
-    }
-
-    async fn plan(&self) -> Vec<Step> {
-        let observation = self.observe().await;
-        diff(
-            ServiceId::Valkey,
-            DiffInput {
-                wanted: &self.wanted,
-                applied: &self.applied,
-                observation: &observation,
-                rotate: &self.rotate,
-                credentials: &BTreeMap::new(),
-            },
-        )
-    }
-
-    /// Carries everything out as the executor would, and remembers it as the state would.
-    async fn apply(&mut self, steps: &[Step]) {
-        for step in steps {
-            assert!(step.hold.is_none(), "{:?}", step.hold);
-            let passwords = self.passwords.clone();
-            let password = move |app: &AppName| Ok(Secret::new(passwords[app].clone()));
-            if step.op != Op::State {
-                let outcomes = self.service.carry_out(&[step], &password).await;
-                assert!(matches!(outcomes[..], [Outcome::Done { .. }]), "{outcomes:?}");
-                if let [Outcome::Done { fingerprint }] = &outcomes[..] {
-                    assert_eq!(fingerprint.is_some(), step.sets_credential);
-                }
-            }
-            match &step.after {
-                Some(model) => {
-                    let applied = Applied { app: step.app.clone(), model: model.clone() };
-                    self.applied.insert(step.address.clone(), applied);
-                }
-                None => drop(self.applied.remove(&step.address)),
-            }
-        }
-    }
-
-    async fn converge(&mut self) {
-        let steps = self.plan().await;
-        self.apply(&steps).await;
-        let again = self.plan().await;
-        assert!(again.is_empty(), "{again:#?}");
-    }
-
-    async fn sign_in(&self, name: &str) -> Result<Raw, String> {
-        Raw::sign_in(name, &self.passwords[&AppName::new(name).unwrap()]).await
-    }
-
-    async fn clean(mut self) {
-        self.wanted.clear();
-        let steps = self.plan().await;
-        assert!(steps.iter().all(|step| step.action == Action::Destroy));
-        self.apply(&steps).await;
-        assert!(self.plan().await.is_empty());
+    async fn sign_in(&self, app: &str) -> Result<Raw, String> {
+        Raw::sign_in(app, &self.password(&name(app))).await
     }
 }
 
 #[tokio::test]
 async fn users_work_in_their_namespace_and_see_nothing_else() {
-    let mut bench = Bench::new();
+    let mut world = world();
     for name in ["t-iso-mail", "t-iso-cafe"] {
-        bench.declare(name, Access::Readwrite, &[]);
+        world.declare(name, Access::Readwrite, &[]);
     }
-    bench.converge().await;
-    let (mail, cafe) = (bench.sign_in("t-iso-mail").await.unwrap(), bench.sign_in("t-iso-cafe").await.unwrap());
+    world.converge().await;
+    let (mail, cafe) = (world.sign_in("t-iso-mail").await.unwrap(), world.sign_in("t-iso-cafe").await.unwrap());
     for daily in [
         "SET t-iso-mail:k 1",
         "GET t-iso-mail:k",
@@ -262,16 +160,16 @@ async fn users_work_in_their_namespace_and_see_nothing_else() {
     }
     let admin = Raw::admin().await;
     admin.run("UNLINK t-iso-mail:k t-iso-mail:h t-iso-mail:x t-iso-mail:z t-iso-cafe:k").await.unwrap();
-    bench.clean().await;
+    world.clean_up().await;
 }
 
 #[tokio::test]
 async fn readers_read_what_the_owner_opened_and_write_nothing_there() {
-    let mut bench = Bench::new();
-    bench.declare("t-read-owner", Access::Queue, &[]);
-    bench.declare("t-read-other", Access::Readonly, &["t-read-owner"]);
-    bench.converge().await;
-    let (owner, other) = (bench.sign_in("t-read-owner").await.unwrap(), bench.sign_in("t-read-other").await.unwrap());
+    let mut world = world();
+    world.declare("t-read-owner", Access::Queue, &["t-read-other"]);
+    world.declare("t-read-other", Access::Readonly, &[]);
+    world.converge().await;
+    let (owner, other) = (world.sign_in("t-read-owner").await.unwrap(), world.sign_in("t-read-other").await.unwrap());
     owner.run("SET t-read-owner:k 1").await.unwrap();
     other.run("GET t-read-owner:k").await.unwrap();
     for refused in ["SET t-read-owner:k 2", "SET t-read-other:k 2", "SCAN 0", "PUBLISH t-read-owner:news x"] {
@@ -281,17 +179,17 @@ async fn readers_read_what_the_owner_opened_and_write_nothing_there() {
     let celery = "ACL DRYRUN t-read-owner PSUBSCRIBE t-read-owner:/0.celeryev/worker.*";
     assert!(admin.run(celery).await.unwrap().is_ok());
     admin.run("UNLINK t-read-owner:k").await.unwrap();
-    bench.clean().await;
+    world.clean_up().await;
 }
 
 #[tokio::test]
 async fn drift_is_seen_and_repaired_with_the_same_password() {
-    let mut bench = Bench::new();
-    bench.declare("t-drift", Access::Readwrite, &[]);
-    bench.converge().await;
+    let mut world = world();
+    world.declare("t-drift", Access::Readwrite, &[]);
+    world.converge().await;
     let admin = Raw::admin().await;
     admin.run("ACL SETUSER t-drift resetkeys ~* +flushall").await.unwrap();
-    let steps = bench.plan().await;
+    let steps = world.plan().await;
     assert_eq!(steps.len(), 1, "{steps:#?}");
     let step = &steps[0];
     assert_eq!((step.action, &step.reasons), (Action::Update, &BTreeSet::from([Reason::Drifted])));
@@ -299,76 +197,77 @@ async fn drift_is_seen_and_repaired_with_the_same_password() {
     assert_eq!(fields, ["keys", "commands"]);
     assert!(step.risks.contains(&Risk::Interrupts), "{:?}", step.risks);
     assert!(step.notes.contains(&"takes commands away: flushall".to_owned()), "{:?}", step.notes);
-    let read = bench.service.read(&BTreeSet::from([step.address.clone()]), &[step]).await.unwrap();
+    let read = world.service().read(&BTreeSet::from([step.address.clone()]), &[step]).await.unwrap();
     assert_eq!(read.get(&step.address), step.before.as_ref());
-    bench.apply(&steps).await;
-    assert!(bench.plan().await.is_empty());
-    bench.sign_in("t-drift").await.unwrap();
-    let read = bench.service.read(&BTreeSet::from([step.address.clone()]), &[step]).await.unwrap();
+    world.apply(steps.clone()).await;
+    assert!(world.plan().await.is_empty());
+    world.sign_in("t-drift").await.unwrap();
+    let read = world.service().read(&BTreeSet::from([step.address.clone()]), &[step]).await.unwrap();
     let Some(Model::ValkeyUser(there)) = read.get(&step.address) else { panic!("gone") };
     let Some(Model::ValkeyUser(wanted)) = &step.after else { panic!("no form") };
     assert_eq!((&there.keys, &there.commands), (&wanted.keys, &wanted.commands));
     admin.run("ACL DELUSER t-drift").await.unwrap();
-    let steps = bench.plan().await;
+    let steps = world.plan().await;
     assert_eq!((steps[0].action, &steps[0].reasons), (Action::Create, &BTreeSet::from([Reason::Vanished])));
-    bench.converge().await;
-    bench.clean().await;
+    world.converge().await;
+    world.clean_up().await;
 }
 
 #[tokio::test]
 async fn passwords_are_verified_found_wrong_and_rotated() {
-    let mut bench = Bench::new();
-    bench.declare("t-password", Access::Readwrite, &[]);
-    bench.converge().await;
+    let mut world = world();
+    world.declare("t-password", Access::Readwrite, &[]);
+    world.converge().await;
     let address = user_address("t-password");
-    let status = |observation: &Observation| observation.resources[&address].credential;
-    assert_eq!(status(&bench.observe().await), Some(CredentialStatus::Verified));
+    assert_eq!(world.status(&address).await, Some(CredentialStatus::Verified));
     let admin = Raw::admin().await;
     admin.run("ACL SETUSER t-password >another-one").await.unwrap();
-    let extra = bench.observe().await;
-    assert_eq!(status(&extra), Some(CredentialStatus::Verified));
+    let extra = world.observe().await;
+    assert_eq!(extra.resources[&address].credential, Some(CredentialStatus::Verified));
     assert!(extra.notices.iter().any(|notice| notice.text.contains("an extra password is accepted")));
     admin.run("ACL SETUSER t-password resetpass >another-one").await.unwrap();
-    assert_eq!(status(&bench.observe().await), Some(CredentialStatus::Wrong));
-    assert!(bench.sign_in("t-password").await.is_err());
-    let steps = bench.plan().await;
+    assert_eq!(world.status(&address).await, Some(CredentialStatus::Wrong));
+    assert!(world.sign_in("t-password").await.is_err());
+    let steps = world.plan().await;
     assert_eq!(steps.len(), 1, "{steps:#?}");
     assert_eq!((steps[0].part, steps[0].action), (Part::Credential, Action::Rotate));
-    bench.apply(&steps).await;
-    assert_eq!(status(&bench.observe().await), Some(CredentialStatus::Verified));
-    bench.sign_in("t-password").await.unwrap();
+    world.apply(steps.clone()).await;
+    assert_eq!(world.status(&address).await, Some(CredentialStatus::Verified));
+    world.sign_in("t-password").await.unwrap();
     assert!(Raw::sign_in("t-password", "another-one").await.is_err());
-    bench.clean().await;
+    world.clean_up().await;
 }
 
 #[tokio::test]
 async fn users_are_saved_where_the_server_keeps_them() {
-    let mut bench = Bench::new();
-    bench.declare("t-saved", Access::Readwrite, &[]);
-    bench.converge().await;
+    let mut world = world();
+    world.declare("t-saved", Access::Readwrite, &[]);
+    world.converge().await;
     let answer = Raw::admin().await.run("CONFIG GET aclfile").await.unwrap();
     let path = answer.into_array().into_iter().nth(1).and_then(Value::into_string).unwrap_or_default();
     // In a container the file is out of sight.
     if let Ok(text) = std::fs::read_to_string(path) {
         assert!(text.lines().any(|line| line.starts_with("user t-saved on #")), "not in the aclfile");
     }
-    bench.clean().await;
+    world.clean_up().await;
 }
 
 #[tokio::test]
 async fn a_server_that_lets_everybody_in_is_an_alarm() {
-    let bench = Bench::new();
-    let everybody = variable("NORNPLAN_VALKEY_PASSWORD").is_none_or(|password| password.is_empty());
-    let observation = bench.observe().await;
+    let world = world();
+    let everybody = admin_password().is_empty();
+    let observation = world.observe().await;
     assert_eq!(observation.notices.iter().any(|notice| notice.level == Level::Alarm), everybody);
-    let checks = bench.service.examine().await;
+    let checks = world.service().examine().await;
     assert_eq!(checks.iter().any(|check| check.verdict == Verdict::Bad), everybody, "{checks:?}");
-    assert_eq!(observation.identity.as_deref(), Some(config().endpoint().as_str()));
+    assert_eq!(observation.identity.as_deref(), Some(world.config.valkey.endpoint().as_str()));
 }
 
 #[tokio::test]
 async fn failures_name_their_cause_and_never_the_password() {
     let wrong = "canary-of-a-password";
+    let sound = world().config.valkey;
+    let config = || sound.clone();
     let given = |password: &str| PasswordSource::Given(Secret::new(password.to_owned()));
     let refused = ValkeyConfig { port: 1, password: given(wrong), ..config() };
     let unknown = ValkeyConfig { host: "no-such-host.invalid".to_owned(), password: given(wrong), ..config() };
@@ -380,7 +279,7 @@ async fn failures_name_their_cause_and_never_the_password() {
         (plain, "say `tls = false`"),
         (stranger, "does not accept this user name and password"),
     ];
-    if variable("NORNPLAN_VALKEY_PASSWORD").is_some() {
+    if !admin_password().is_empty() {
         cases.push((ValkeyConfig { password: PasswordSource::None, ..config() }, "asks for a password"));
     }
     for (config, cause) in cases {

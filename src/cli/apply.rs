@@ -150,7 +150,7 @@ async fn carry_out(
     note_servers(plan, store)?;
     let context = ApplyContext { vault: workspace.vault.clone() };
     let job = Job {
-        plan,
+        steps: &plan.steps,
         services: &workspace.services,
         context: &context,
         parallelism: usize::from(write.parallelism),

@@ -17,10 +17,10 @@ pub struct Args {
     #[arg(value_name = "FILE")]
     file: Option<PathBuf>,
     /// How to show it
-    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    #[arg(long, value_name = "FORMAT", default_value = "text", requires = "file")]
     format: Format,
     /// Cut the markdown to so many bytes
-    #[arg(long, value_name = "N", default_value_t = GITHUB_BYTES)]
+    #[arg(long, value_name = "N", default_value_t = GITHUB_BYTES, requires = "file")]
     max_bytes: usize,
 }
 

@@ -96,7 +96,7 @@ pub fn specs(global: &Global, config: &Config) -> Result<Specs, Errors> {
 impl Workspace {
     pub fn open(global: &Global) -> Result<Self, Errors> {
         let config = config(global)?;
-        let vault = Arc::new(Vault::open(&config)?);
+        let vault = Arc::new(Vault::open(&config));
         let mut services = BTreeMap::new();
         for id in ServiceId::ALL {
             services.insert(id, services::connect(&config, id, &vault)?);

@@ -26,6 +26,11 @@ impl Secret {
     pub fn expose(&self) -> &str {
         &self.0
     }
+
+    /// sha256 in lower-case hex. It shows nothing of a secret that cannot be guessed.
+    pub fn sha256(&self) -> String {
+        super::digest::sha256(&self.0)
+    }
 }
 
 impl fmt::Debug for Secret {

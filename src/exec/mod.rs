@@ -7,16 +7,16 @@ mod queue;
 
 use crate::core::step::{Action, Part, StepId};
 use crate::error::Diagnostic;
-use crate::services::{ApplyContext, Outcome, Plan, Service, ServiceId, Step};
+use crate::services::{ApplyContext, Outcome, Service, ServiceId, Step};
 use crate::state::{Event, LockedStore, Origin};
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use queue::Queue;
 use std::collections::BTreeMap;
 use tokio_util::sync::CancellationToken;
 
-/// What an apply needs beside the plan.
+/// What is carried out, and with what.
 pub struct Job<'a> {
-    pub plan: &'a Plan,
+    pub steps: &'a [Step],
     pub services: &'a BTreeMap<ServiceId, Box<dyn Service>>,
     pub context: &'a ApplyContext,
     /// Calls in flight at most.
@@ -44,9 +44,9 @@ pub struct Executed {
     pub unrecorded: Option<Diagnostic>,
 }
 
-/// Runs the plan. Each completed batch is in the journal before anything that depends on it starts.
+/// Runs every step that is not held. Each completed batch is in the journal before anything that depends on it starts.
 pub async fn execute(job: &Job<'_>, store: &mut LockedStore, listener: &dyn Listener) -> Executed {
-    let mut queue = Queue::new(&job.plan.steps, job.parallelism, |step| {
+    let mut queue = Queue::new(job.steps, job.parallelism, |step| {
         let service = ServiceId::of(&step.address).and_then(|id| job.services.get(&id));
         service.map(|service| service.limits(&step.address.kind))
     });

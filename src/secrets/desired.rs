@@ -116,7 +116,10 @@ fn fill(app: &App, config: &Config, name: &str, template: &str) -> Result<String
             Piece::Placeholder(placeholder) => {
                 let found = lookup(app, config, &placeholder, url).ok_or_else(|| {
                     wrong(app, format!("[publish] {name}: {} has nothing to put in for {{{placeholder}}}", app.name))
-                        .hint("there is no such placeholder, the app lacks that service, or it says credential = \"keep\"")
+                        .hint(
+                            "there is no such placeholder, the app lacks that service, or it says \
+                             credential = \"keep\"",
+                        )
                 })?;
                 value.push_str(&found);
             }

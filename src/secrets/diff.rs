@@ -1,34 +1,25 @@
 //! When secrets are staged and published: pure.
 
-use super::model::{self, SECRET};
+use super::model;
 use crate::core::address::Address;
-use crate::core::reconcile::{Applied, Wanted, reconcile};
+use crate::core::reconcile::{Wanted, reconcile};
 use crate::core::step::{Action, Part, Reason, Risk, StepId};
 use crate::services::{Decision, DiffInput, Model, Op, ServiceId, Step};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Decides every step from what was read.
 ///
-/// An app whose passwords this plan sets gets two steps: one that stages them and one that publishes them after the last
-/// of the logins has them. That the logins wait for the stage is the planner's edge. One whose values alone differ gets
-/// the second step alone.
+/// An app whose passwords this plan sets gets two steps: one that stages them, and one that publishes them after the
+/// last of the logins has them. That the logins wait for the stage is the planner's edge. One whose values alone differ
+/// gets the second step alone.
 pub fn diff(input: DiffInput<'_>) -> Vec<Step> {
-    let of_secrets = |address: &&Address| address.kind == SECRET;
-    let wanted: BTreeMap<Address, Wanted<Model>> = only(input.wanted, of_secrets);
-    let applied: BTreeMap<Address, Applied<Model>> = only(input.applied, of_secrets);
-    let observed: BTreeMap<Address, Model> = input
-        .observation
-        .resources
-        .iter()
-        .map(|(address, observed)| (address.clone(), observed.model.clone()))
-        .filter(|(address, _)| of_secrets(&address))
-        .collect();
-    let mut decisions: BTreeMap<Address, Decision> = reconcile(&wanted, &observed, &applied)
+    let observed = input.observation.models();
+    let mut decisions: BTreeMap<Address, Decision> = reconcile(input.wanted, &observed, input.applied)
         .into_iter()
         .map(|decision| (decision.address.clone(), decision))
         .collect();
     let nothing = BTreeSet::new();
-    for (address, wanted) in &wanted {
+    for (address, wanted) in input.wanted {
         if let (Some(_), None) = (input.credentials.get(&wanted.app), decisions.get(address)) {
             decisions.insert(address.clone(), unchanged(address, wanted, observed.get(address)));
         }
@@ -40,10 +31,6 @@ pub fn diff(input: DiffInput<'_>) -> Vec<Step> {
             steps(decision, credentials)
         })
         .collect()
-}
-
-fn only<V: Clone>(all: &BTreeMap<Address, V>, keep: impl Fn(&&Address) -> bool) -> BTreeMap<Address, V> {
-    all.iter().filter(|(address, _)| keep(address)).map(|(address, value)| (address.clone(), value.clone())).collect()
 }
 
 /// What is decided about a secret that is as it should be, but for a password in it.

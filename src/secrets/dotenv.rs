@@ -111,34 +111,29 @@ impl Sink for Dotenv {
     }
 
     fn examine(&self) -> Vec<Check> {
-        let check = |verdict, what: String, hint: Option<String>| Check { verdict, what, hint };
         let here = self.shown();
         if !self.directory.exists() {
-            return vec![check(Verdict::Good, format!("{here} is not there yet; the first apply makes it"), None)];
+            return vec![Check::good(format!("{here} is not there yet; the first apply makes it"))];
         }
         let mut checks = vec![match tempfile::tempfile_in(&self.directory) {
-            Ok(_) => check(Verdict::Good, format!("{here} can be written"), None),
-            Err(error) => check(
-                Verdict::Bad,
+            Ok(_) => Check::good(format!("{here} can be written")),
+            Err(error) => Check::bad(
                 format!("{here} cannot be written: {error}"),
-                Some("give your user the right to write it, or name another directory by secrets.dir".to_owned()),
+                "give your user the right to write it, or name another directory by secrets.dir",
             ),
         }];
         let open = open_to_others(&self.directory);
         if !open.is_empty() {
             let list: Vec<String> = open.iter().map(|path| path.display().to_string()).collect();
-            checks.push(check(
-                Verdict::Warning,
-                format!("others may read {}", list.join(", ")),
-                Some(format!("chmod go= {}", list.join(" "))),
-            ));
+            let hint = format!("chmod go= {}", list.join(" "));
+            checks.push(Check::warning(format!("others may read {}", list.join(", ")), hint));
         }
         match self.marker() {
             Ok(Some(lineage)) => {
-                checks.push(check(Verdict::Good, format!("{here} belongs to the state {lineage}"), None));
+                checks.push(Check::good(format!("{here} belongs to the state {lineage}")));
             }
             Ok(None) => {}
-            Err(error) => checks.push(check(Verdict::Bad, error.message, error.hint)),
+            Err(error) => checks.push(Check { verdict: Verdict::Bad, what: error.message, hint: error.hint }),
         }
         checks
     }
@@ -168,8 +163,8 @@ fn mode(path: &Path) -> io::Result<u32> {
     Ok(fs::metadata(path)?.permissions().mode())
 }
 
-/// The text of a file; `None` if there is none. Symbolic links are refused: what they lead to may be open to others, and
-/// an atomic write would put a file in the link's place.
+/// The text of a file; `None` if there is none. Symbolic links are refused: what they lead to may be open to others,
+/// and an atomic write would put a file in the link's place.
 fn text_of(path: &Path) -> Result<Option<Zeroizing<String>>> {
     let meta = match fs::symlink_metadata(path) {
         Ok(meta) => meta,

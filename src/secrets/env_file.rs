@@ -205,8 +205,8 @@ mod tests {
 
     #[test]
     fn reads_what_people_write() {
-        let text = "# a comment\n\nA=1\nexport B = two words # note\r\nC='it # is $x'\nD=\"a\\\"b\\n\\$c\\q\" # d\nE=\nF= # no\nG=x#y\n\
-                    H='two\nlines'\nA=3";
+        let text = "# a comment\n\nA=1\nexport B = two words # note\r\nC='it # is $x'\nD=\"a\\\"b\\n\\$c\\q\" # d\n\
+                    E=\nF= # no\nG=x#y\nH='two\nlines'\nA=3";
         let values = read(text);
         let expected = [
             ("A", "3"),

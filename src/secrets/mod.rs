@@ -40,7 +40,7 @@ impl Secrets {
     }
 
     fn observe_one(&self, address: &Address, models: &[Option<&Model>]) -> Result<Option<Model>> {
-        let templates: Vec<&Published> = models.iter().filter_map(|model| published(*model)).collect();
+        let templates: Vec<&Published> = models.iter().flatten().filter_map(|model| model.as_secret()).collect();
         Ok(self.vault.observe(&app_of(address)?, &templates)?.map(Model::Secret))
     }
 
@@ -50,14 +50,14 @@ impl Secrets {
                 let services = services.iter().filter_map(|(name, renew)| Some((service(name)?, *renew))).collect();
                 self.vault.stage(&step.app, &services)
             }
-            Op::Secrets(model::Op::Publish { proved }) => match published(step.after.as_ref()) {
+            Op::Secrets(model::Op::Publish { proved }) => match step.after.as_ref().and_then(Model::as_secret) {
                 Some(after) => {
                     let proved = proved.iter().filter_map(|name| service(name)).collect();
-                    self.vault.publish(&step.app, published(step.before.as_ref()), after, &proved)
+                    self.vault.publish(&step.app, step.before.as_ref().and_then(Model::as_secret), after, &proved)
                 }
                 None => Err(not_ours(step)),
             },
-            Op::Secrets(model::Op::Remove) => match published(step.before.as_ref()) {
+            Op::Secrets(model::Op::Remove) => match step.before.as_ref().and_then(Model::as_secret) {
                 Some(before) => self.vault.remove(&step.app, before),
                 None => Err(not_ours(step)),
             },
@@ -117,22 +117,6 @@ impl Service for Secrets {
 
     async fn examine(&self) -> Vec<Check> {
         self.vault.examine()
-    }
-}
-
-fn published(model: Option<&Model>) -> Option<&Published> {
-    match model {
-        Some(Model::Secret(published)) => Some(published),
-        Some(
-            Model::PostgresRole(_)
-            | Model::PostgresDatabase(_)
-            | Model::PostgresGrant(_)
-            | Model::ValkeyUser(_)
-            | Model::KafkaUser(_)
-            | Model::KafkaTopic(_)
-            | Model::KafkaAcl(_),
-        )
-        | None => None,
     }
 }
 

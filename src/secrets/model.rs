@@ -31,8 +31,7 @@ impl Resource for Published {
 #[serde(rename_all = "snake_case")]
 pub enum Op {
     /// Puts a password for each named service into the stage: the staged one if there is one; else, unless its flag
-    /// (renew) is set,
-    /// the published one; else a generated one.
+    /// (renew) is set, the published one; else a generated one.
     Stage { services: BTreeMap<String, bool> },
     /// Writes all values in one go. `proved` names the services whose staged passwords are promoted: those that steps
     /// before this one have set.

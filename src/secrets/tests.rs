@@ -84,7 +84,7 @@ impl World {
         let variables = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         let source = Source { working_directory: directory.path().to_owned(), variables, ..Source::default() };
         let config = load(&source).unwrap();
-        let vault = Arc::new(Vault::open(&config).unwrap());
+        let vault = Arc::new(Vault::open(&config));
         let mut specs = Specs::default();
         specs.apps.insert(app.name.clone(), app);
         Self { directory, config, specs, applied: BTreeMap::new(), vault }
@@ -96,7 +96,7 @@ impl World {
 
     fn values(&self) -> BTreeMap<String, String> {
         let wanted = self.wanted().remove(&model::secret_address("cafe")).unwrap();
-        published(Some(&wanted.model)).unwrap().values.clone()
+        wanted.model.as_secret().unwrap().values.clone()
     }
 
     async fn observe(&self) -> Observation {

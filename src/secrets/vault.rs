@@ -9,7 +9,7 @@ use crate::config::Config;
 use crate::core::name::AppName;
 use crate::core::secret::Secret;
 use crate::error::{Diagnostic, Kind, Result};
-use crate::services::{Check, ServiceId};
+use crate::services::{Check, Proof, ServiceId};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
@@ -26,17 +26,9 @@ impl fmt::Debug for Vault {
 }
 
 impl Vault {
-    /// Opens the sink of the workspace; nothing is read yet.
-    ///
-    /// # Errors
-    /// None today: the configuration has refused sinks that are not known.
-    pub fn open(config: &Config) -> Result<Self> {
-        Ok(Self::over(Box::new(Dotenv::new(config.secrets.dir.clone(), config.root.clone()))))
-    }
-
-    /// A vault over any sink.
-    pub fn over(sink: Box<dyn Sink>) -> Self {
-        Self { sink }
+    /// Over the sink of the workspace; nothing is read yet.
+    pub fn open(config: &Config) -> Self {
+        Self { sink: Box::new(Dotenv::new(config.secrets.dir.clone(), config.root.clone())) }
     }
 
     /// The password that was published for an app on a service.
@@ -52,9 +44,18 @@ impl Vault {
     /// # Errors
     /// The sink cannot be read.
     pub fn staged(&self, app: &AppName, service: ServiceId) -> Result<Option<Secret>> {
-        let Some(staged) = staged_of(&self.sink.staged(app)?, service) else { return Ok(None) };
+        Ok(self.proof(app, service)?.staged)
+    }
+
+    /// What is published and what is staged, to be held against what the server has.
+    ///
+    /// # Errors
+    /// The sink cannot be read.
+    pub fn proof(&self, app: &AppName, service: ServiceId) -> Result<Proof> {
         let published = self.published(app, service)?;
-        Ok(Some(staged).filter(|staged| published.is_none_or(|published| published.expose() != staged.expose())))
+        let is_new = |staged: &Secret| published.as_ref().is_none_or(|published| published.expose() != staged.expose());
+        let staged = staged_of(&self.sink.staged(app)?, service).filter(is_new);
+        Ok(Proof { published, staged, fingerprint: None })
     }
 
     /// The password to set now: the staged one, else the published one.
@@ -62,8 +63,8 @@ impl Vault {
     /// # Errors
     /// The sink cannot be read, or has neither.
     pub fn password(&self, app: &AppName, service: ServiceId) -> Result<Secret> {
-        let staged = self.staged(app, service)?;
-        staged.or(self.published(app, service)?).ok_or_else(|| {
+        let Proof { published, staged, .. } = self.proof(app, service)?;
+        staged.or(published).ok_or_else(|| {
             Diagnostic::new(Kind::Secrets, format!("no password is staged or published for {app} on {service}"))
                 .hint("run nornplan plan again: it stages one before it is set")
         })
@@ -78,11 +79,8 @@ impl Vault {
         let mut stage = self.sink.staged(app)?;
         for (service, renew) in services {
             let Some(name) = password::stage_name(*service) else { continue };
-            let password = match (self.staged(app, *service)?, renew) {
-                (Some(staged), true | false) => staged,
-                (None, true) => generate::password()?,
-                (None, false) => self.published(app, *service)?.map_or_else(generate::password, Ok)?,
-            };
+            let Proof { published, staged, .. } = self.proof(app, *service)?;
+            let password = staged.or(published.filter(|_| !renew)).map_or_else(generate::password, Ok)?;
             stage.insert(name.to_owned(), password);
         }
         self.sink.stage(app, &stage)
@@ -170,8 +168,8 @@ impl Vault {
             None => format!("{here} has no marker of a state, and this state has published secrets"),
         };
         Err(Diagnostic::new(Kind::Secrets, message).hint(
-            "bring back the directory that these secrets were published to, or name it by secrets.dir; if they are lost \
-             for good, nornplan state forget 'secret.*' lets the next plan show which passwords it would renew",
+            "bring back the directory that these secrets were published to, or name it by secrets.dir; if they are \
+             lost for good, nornplan state forget 'secret.*' lets the next plan show which passwords it would renew",
         ))
     }
 

@@ -13,7 +13,7 @@ pub use observation::{
     Ask, CredentialStatus, DiffInput, Fingerprint, Observation, Observed, Proof, rotation, rotation_reason,
 };
 pub use registry::{connect, desired, diff};
-pub use service::{ApplyContext, Check, Limits, Outcome, Service, Verdict};
+pub use service::{ApplyContext, Check, Failure, Limits, Outcome, Service, Verdict};
 
 use crate::core::address::Address;
 use crate::core::change::{Field, Resource};
@@ -109,6 +109,29 @@ impl Model {
             | Self::KafkaAcl(_)
             | Self::Secret(_) => false,
         }
+    }
+}
+
+/// The model as that of one type, if it is of that.
+impl Model {
+    pub fn as_valkey_user(&self) -> Option<&valkey::model::User> {
+        if let Self::ValkeyUser(user) = self { Some(user) } else { None }
+    }
+
+    pub fn as_kafka_user(&self) -> Option<&kafka::model::User> {
+        if let Self::KafkaUser(user) = self { Some(user) } else { None }
+    }
+
+    pub fn as_kafka_topic(&self) -> Option<&kafka::model::Topic> {
+        if let Self::KafkaTopic(topic) = self { Some(topic) } else { None }
+    }
+
+    pub fn as_kafka_acl(&self) -> Option<&kafka::model::Acl> {
+        if let Self::KafkaAcl(acl) = self { Some(acl) } else { None }
+    }
+
+    pub fn as_secret(&self) -> Option<&secrets::model::Published> {
+        if let Self::Secret(published) = self { Some(published) } else { None }
     }
 }
 

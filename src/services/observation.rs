@@ -56,6 +56,13 @@ pub struct Observation {
     pub notices: Vec<Notice>,
 }
 
+impl Observation {
+    /// What exists, by address.
+    pub fn models(&self) -> BTreeMap<Address, Model> {
+        self.resources.iter().map(|(address, observed)| (address.clone(), observed.model.clone())).collect()
+    }
+}
+
 /// sha256 (hex) of a generated password and of what the server stores for it. Harmless: the password has 190 bits.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fingerprint {
@@ -70,6 +77,19 @@ pub struct Proof {
     pub published: Option<Secret>,
     pub staged: Option<Secret>,
     pub fingerprint: Option<Fingerprint>,
+}
+
+impl Proof {
+    /// The published password, if trying it says anything; else what is known without.
+    ///
+    /// # Errors
+    /// A password is staged, or none is published.
+    pub fn to_try(&self) -> Result<&Secret, CredentialStatus> {
+        if self.staged.is_some() {
+            return Err(CredentialStatus::Staged);
+        }
+        self.published.as_ref().ok_or(CredentialStatus::Absent)
+    }
 }
 
 /// What is asked of a service's observation.

@@ -14,9 +14,9 @@ pub fn connect(
     vault: &std::sync::Arc<secrets::Vault>,
 ) -> Result<Box<dyn Service>> {
     Ok(match id {
-        ServiceId::Postgres => Box::new(postgres::Postgres::new(&config.postgres)?),
+        ServiceId::Postgres => Box::new(postgres::Postgres::new(&config.postgres)),
         ServiceId::Valkey => Box::new(valkey::Valkey::new(&config.valkey)?),
-        ServiceId::Kafka => Box::new(kafka::Kafka::new(&config.kafka)?),
+        ServiceId::Kafka => Box::new(kafka::Kafka::new(&config.kafka)),
         ServiceId::Secrets => Box::new(secrets::Secrets::new(vault.clone())),
     })
 }
@@ -31,8 +31,8 @@ pub fn desired(
     config: &crate::config::Config,
 ) -> Result<BTreeMap<Address, Wanted<Model>>> {
     Ok(match id {
-        ServiceId::Postgres => postgres::desired::desired(specs, &config.postgres),
-        ServiceId::Valkey => valkey::desired::desired(specs, &config.valkey),
+        ServiceId::Postgres => postgres::desired::desired(specs),
+        ServiceId::Valkey => valkey::desired::desired(specs),
         ServiceId::Kafka => kafka::desired::desired(specs, &config.kafka),
         ServiceId::Secrets => secrets::desired(specs, config)?,
     })

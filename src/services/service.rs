@@ -48,6 +48,31 @@ impl Outcome {
     }
 }
 
+/// Why a step failed, and whether trying again may help.
+#[derive(Debug)]
+pub struct Failure {
+    pub error: Diagnostic,
+    pub retry: bool,
+}
+
+impl From<Diagnostic> for Failure {
+    fn from(error: Diagnostic) -> Self {
+        Self { error, retry: false }
+    }
+}
+
+impl From<Failure> for Diagnostic {
+    fn from(failure: Failure) -> Self {
+        failure.error
+    }
+}
+
+impl From<Failure> for Outcome {
+    fn from(Failure { error, retry }: Failure) -> Self {
+        Self::Failed { error, retry }
+    }
+}
+
 /// How steps of one kind and action are grouped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
@@ -73,6 +98,18 @@ pub struct Check {
 }
 
 impl Check {
+    pub fn good(what: impl Into<String>) -> Self {
+        Self { verdict: Verdict::Good, what: what.into(), hint: None }
+    }
+
+    pub fn warning(what: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self { verdict: Verdict::Warning, what: what.into(), hint: Some(hint.into()) }
+    }
+
+    pub fn bad(what: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self { verdict: Verdict::Bad, what: what.into(), hint: Some(hint.into()) }
+    }
+
     /// What stopped the looking over.
     pub fn failed(error: &Diagnostic) -> Self {
         let mut what = match &error.place {

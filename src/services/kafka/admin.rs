@@ -100,8 +100,8 @@ impl Admin {
         self.ask_list(call, parts, read_topic).await
     }
 
-    /// All ACLs, or those of one principal (`User:mail-agent`), wildcards of the principal not included. librdkafka 2.12
-    /// drops the error of this call: an empty list may be a refusal, or a broker with no authorizer.
+    /// All ACLs, or those of one principal (`User:mail-agent`), wildcards of the principal not included. librdkafka
+    /// 2.12 drops the error of this call: an empty list may be a refusal, or a broker with no authorizer.
     pub async fn describe_acls(&self, principal: Option<&str>) -> Reply<Vec<OwnedBinding>> {
         let filter = any_acl_of(principal)?;
         let call = move |client: *mut Rk, options: *mut Options, queue: *mut RkQueue| {
@@ -288,7 +288,7 @@ impl Event {
     /// When a broker refuses DescribeUserScramCredentials as a whole, librdkafka 2.12 points the event to a text that
     /// is gone or constant, and would free that with the event: it must be neither read nor destroyed.
     fn has_stray_text(&self) -> bool {
-        // SAFETY: the event lives. Codes of brokers are positive or -1; those of librdkafka, with sound texts, are less.
+        // SAFETY: the event lives. Codes of brokers are positive or -1; those of librdkafka (sound texts) are less.
         let (kind, code) = unsafe { (sys::rd_kafka_event_type(self.ptr()), sys::rd_kafka_event_error(self.ptr())) };
         let code = code as i32;
         kind == sys::RD_KAFKA_EVENT_DESCRIBEUSERSCRAMCREDENTIALS_RESULT && (code > 0 || code == -1)

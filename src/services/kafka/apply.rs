@@ -3,7 +3,6 @@
 use super::admin::Admin;
 use super::connect::signs_in;
 use super::credential::fingerprint;
-use super::diff::as_acl;
 use super::model::{Op as KafkaOp, User};
 use super::native::{Alteration, Change, OwnedBinding};
 use super::observe::SIGN_INS;
@@ -15,7 +14,7 @@ use crate::core::secret::Secret;
 use crate::error::{Diagnostic, Kind};
 use crate::services::{ApplyContext, Model, Op, Outcome, ServiceId, Step};
 use futures_util::{FutureExt, StreamExt, stream};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -75,14 +74,13 @@ impl Work<'_> {
 
     /// Upserts users in one call, and proves every password by signing in.
     async fn set_users(&self, steps: &[&Step], passwords: Vec<Result<Secret, Diagnostic>>) -> Vec<Outcome> {
-        let mut outcomes: Vec<Option<Outcome>> = Vec::new();
+        let mut outcomes: BTreeMap<usize, Outcome> = BTreeMap::new();
         let mut ready: Vec<(usize, &Step, &User, Secret)> = Vec::new();
         for (index, (step, password)) in steps.iter().zip(passwords).enumerate() {
-            outcomes.push(None);
-            match (password, step.after.as_ref()) {
-                (Ok(password), Some(Model::KafkaUser(user))) => ready.push((index, step, user, password)),
-                (Err(error), _) => put(&mut outcomes, index, Outcome::failed(error)),
-                (Ok(_), _) => put(&mut outcomes, index, no_model(step)),
+            match (password, step.after.as_ref().and_then(Model::as_kafka_user)) {
+                (Ok(password), Some(user)) => ready.push((index, step, user, password)),
+                (Err(error), _) => drop(outcomes.insert(index, Outcome::failed(error))),
+                (Ok(_), None) => drop(outcomes.insert(index, no_model(step))),
             }
         }
         let alterations: Vec<Alteration<'_>> = ready
@@ -94,11 +92,9 @@ impl Work<'_> {
             })
             .collect();
         let call = "AlterUserScramCredentials";
-        let mut results = match if alterations.is_empty() {
-            Ok(Default::default())
-        } else {
-            self.admin.alter_users(&alterations).await
-        } {
+        let results =
+            if alterations.is_empty() { Ok(HashMap::new()) } else { self.admin.alter_users(&alterations).await };
+        let mut results = match results {
             Ok(results) => results,
             Err(trouble) => return steps.iter().map(|step| self.failed(&trouble, step, call, NEEDS_ALTER)).collect(),
         };
@@ -106,7 +102,7 @@ impl Work<'_> {
         for (index, step, user, password) in ready {
             match results.remove(&user.name).unwrap_or_else(unanswered) {
                 Ok(()) => set.push((index, step, user, password)),
-                Err(trouble) => put(&mut outcomes, index, self.failed(&trouble, step, call, NEEDS_ALTER)),
+                Err(trouble) => drop(outcomes.insert(index, self.failed(&trouble, step, call, NEEDS_ALTER))),
             }
         }
         let proofs: Vec<_> = set
@@ -116,11 +112,9 @@ impl Work<'_> {
             })
             .collect();
         let proved: Vec<(usize, Outcome)> = stream::iter(proofs).buffer_unordered(SIGN_INS).collect().await;
-        for (index, outcome) in proved {
-            put(&mut outcomes, index, outcome);
-        }
+        outcomes.extend(proved);
         self.remove_replaced(steps, &mut outcomes).await;
-        steps.iter().zip(outcomes).map(|(step, outcome)| outcome.unwrap_or_else(|| no_model(step))).collect()
+        outcomes.into_values().collect()
     }
 
     /// A new credential takes a moment to reach every broker: until then it is refused.
@@ -143,11 +137,11 @@ impl Work<'_> {
     }
 
     /// Removes the credential of the mechanism that a user had before, once the new one works.
-    async fn remove_replaced(&self, steps: &[&Step], outcomes: &mut [Option<Outcome>]) {
+    async fn remove_replaced(&self, steps: &[&Step], outcomes: &mut BTreeMap<usize, Outcome>) {
         let mut places = BTreeMap::new();
         let mut alterations = Vec::new();
         for (index, step) in steps.iter().enumerate() {
-            let works = outcomes.get(index).is_some_and(|outcome| outcome.as_ref().is_some_and(Outcome::succeeded));
+            let works = outcomes.get(&index).is_some_and(Outcome::succeeded);
             let (Some(Model::KafkaUser(before)), Some(Model::KafkaUser(after))) = (&step.before, &step.after) else {
                 continue;
             };
@@ -171,10 +165,7 @@ impl Work<'_> {
             };
             match result {
                 Err(trouble) if trouble.cause != Cause::Absent => {
-                    let outcome = self.failed(&trouble, step, "AlterUserScramCredentials", NEEDS_ALTER);
-                    if let Some(place) = outcomes.get_mut(index) {
-                        *place = Some(outcome);
-                    }
+                    outcomes.insert(index, self.failed(&trouble, step, "AlterUserScramCredentials", NEEDS_ALTER));
                 }
                 Ok(()) | Err(_) => {}
             }
@@ -213,7 +204,7 @@ impl Work<'_> {
         let (mut create, mut delete) = (Vec::new(), Vec::new());
         for (index, step) in steps.iter().enumerate() {
             let bindings = |model: &Option<Model>| {
-                model.as_ref().and_then(as_acl).map(|acl| acl.bindings.clone()).unwrap_or_default()
+                model.as_ref().and_then(Model::as_kafka_acl).map(|acl| acl.bindings.clone()).unwrap_or_default()
             };
             let (had, has) = (bindings(&step.before), bindings(&step.after));
             let principal = format!("User:{}", step.address.name);
@@ -264,7 +255,7 @@ impl Work<'_> {
             let seen = seen.map_err(|error| Trouble::new(Cause::Other, error.message))?.unwrap_or_default();
             let arrived = good.iter().all(|step| {
                 let there = seen.by_principal.get(&step.address.name).map(|acl| &acl.bindings);
-                let wanted = step.after.as_ref().and_then(as_acl).map(|acl| &acl.bindings);
+                let wanted = step.after.as_ref().and_then(Model::as_kafka_acl).map(|acl| &acl.bindings);
                 there.cloned().unwrap_or_default() == wanted.cloned().unwrap_or_default()
             });
             if arrived {
@@ -302,12 +293,6 @@ pub fn all_failed(steps: &[&Step], error: Diagnostic) -> Vec<Outcome> {
 pub fn no_model(step: &Step) -> Outcome {
     let wrong = Diagnostic::new(Kind::Plan, "the step does not say what shall be there").on("kafka", &step.address, "");
     Outcome::failed(wrong.hint("plan again"))
-}
-
-fn put(outcomes: &mut [Option<Outcome>], index: usize, outcome: Outcome) {
-    if let Some(place) = outcomes.get_mut(index) {
-        *place = Some(outcome);
-    }
 }
 
 fn group(op: &Op) -> u8 {

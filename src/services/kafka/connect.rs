@@ -17,7 +17,7 @@ const ERROR_EVENTS: &str = "8";
 
 /// The admin's client, made when it is first needed and again after a connection broke.
 pub struct Connection {
-    config: KafkaConfig,
+    pub config: KafkaConfig,
     client: Mutex<Option<Arc<Admin>>>,
 }
 
@@ -37,7 +37,8 @@ impl Connection {
         if password.is_none() && self.config.authenticates() {
             let told = Diagnostic::new(Kind::Config, format!("no password for {} is given", self.config.user));
             return Err(told.on("kafka", "", "").hint(
-                "set NORNPLAN_KAFKA_PASSWORD, or password_file or password_command; kafka.mechanism = \"none\" is for brokers without sign-in",
+                "set NORNPLAN_KAFKA_PASSWORD, or password_file or password_command; kafka.mechanism = \"none\" is for \
+                 brokers without sign-in",
             ));
         }
         let settings = settings(&self.config, &self.config.user, &self.config.mechanism, password.as_ref());

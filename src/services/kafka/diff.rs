@@ -1,6 +1,6 @@
 //! The steps that bring Kafka where the specs want it: pure.
 
-use super::model::{ACL, Acl, Binding, Op as KafkaOp, TOPIC, Topic, USER, User, topic_address, user_address};
+use super::model::{ACL, Acl, Binding, Op as KafkaOp, TOPIC, Topic, USER, topic_address, user_address};
 use crate::core::address::Address;
 use crate::core::reconcile::reconcile;
 use crate::core::step::{Action, Hold, Risk, StepId};
@@ -9,12 +9,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// Decides every step from what was read.
 pub fn diff(input: DiffInput<'_>) -> Vec<Step> {
-    let observed: BTreeMap<Address, Model> = input
-        .observation
-        .resources
-        .iter()
-        .map(|(address, observed)| (address.clone(), managed(address, &observed.model, &input)))
-        .collect();
+    let observed = input.observation.models().into_iter().map(|(address, model)| {
+        let managed = managed(&address, model, &input);
+        (address, managed)
+    });
+    let observed: BTreeMap<Address, Model> = observed.collect();
     let mut steps: Vec<Step> = reconcile(input.wanted, &observed, input.applied)
         .into_iter()
         .map(|decision| main_step(decision, &input))
@@ -26,19 +25,18 @@ pub fn diff(input: DiffInput<'_>) -> Vec<Step> {
 }
 
 /// Only configs that are declared, or were, are managed; the other overrides of a topic are not ours to see.
-fn managed(address: &Address, model: &Model, input: &DiffInput<'_>) -> Model {
-    let Model::KafkaTopic(topic) = model else { return model.clone() };
+fn managed(address: &Address, model: Model, input: &DiffInput<'_>) -> Model {
+    let Model::KafkaTopic(topic) = model else { return model };
     let known = [
         input.wanted.get(address).map(|wanted| &wanted.model),
         input.applied.get(address).map(|applied| &applied.model),
     ];
-    let known: Vec<&Topic> = known.into_iter().flatten().filter_map(as_topic).collect();
+    let known: Vec<&Topic> = known.into_iter().flatten().filter_map(Model::as_kafka_topic).collect();
     Model::KafkaTopic(only_configs(topic, &known))
 }
 
 /// The topic with no other configs than those that one of the given topics names.
-pub fn only_configs(topic: &Topic, named_by: &[&Topic]) -> Topic {
-    let mut topic = topic.clone();
+pub fn only_configs(mut topic: Topic, named_by: &[&Topic]) -> Topic {
     topic.config.retain(|key, _| named_by.iter().any(|other| other.config.contains_key(key)));
     topic
 }
@@ -77,8 +75,9 @@ fn keeps_principal(user: &Address, input: &DiffInput<'_>) -> bool {
 fn judge(step: &mut Step, input: &DiffInput<'_>) {
     let Op::Kafka(op) = &step.op else { return };
     let authorizer = input.observation.server.get("authorizer").and_then(serde_json::Value::as_bool);
-    let acls =
-        |model: &Option<Model>| model.as_ref().and_then(as_acl).map(|acl| acl.bindings.clone()).unwrap_or_default();
+    let acls = |model: &Option<Model>| {
+        model.as_ref().and_then(Model::as_kafka_acl).map(|acl| acl.bindings.clone()).unwrap_or_default()
+    };
     let (had, has) = (acls(&step.before), acls(&step.after));
     match op {
         KafkaOp::DeleteTopic => {
@@ -111,7 +110,8 @@ fn judge(step: &mut Step, input: &DiffInput<'_>) {
 }
 
 fn judge_topic(step: &mut Step) {
-    let (Some(before), Some(after)) = (step.before.as_ref().and_then(as_topic), step.after.as_ref().and_then(as_topic))
+    let (Some(before), Some(after)) =
+        (step.before.as_ref().and_then(Model::as_kafka_topic), step.after.as_ref().and_then(Model::as_kafka_topic))
     else {
         return;
     };
@@ -119,7 +119,8 @@ fn judge_topic(step: &mut Step) {
     match (before.partitions, after.partitions) {
         (Some(there), Some(wanted)) if wanted < there => {
             step.hold = block(format!(
-                "Kafka cannot take partitions away: {} has {there} and {wanted} are declared; declare {there}, or make another topic",
+                "Kafka cannot take partitions away: {} has {there} and {wanted} are declared; declare {there}, or make \
+                 another topic",
                 after.name
             ));
         }
@@ -133,7 +134,8 @@ fn judge_topic(step: &mut Step) {
         && there != wanted
     {
         step.hold = block(format!(
-            "the replication factor of {} is {there} and {wanted} is declared; changing it is a reassignment, for which the broker's own tools are needed",
+            "the replication factor of {} is {there} and {wanted} is declared; changing it is a reassignment, for which \
+             the broker's own tools are needed",
             after.name
         ));
     }
@@ -160,7 +162,7 @@ fn add_edges(steps: &mut [Step], input: &DiffInput<'_>) {
         let id = step.id();
         match step.op {
             Op::Kafka(KafkaOp::SetAcls | KafkaOp::DeleteAcls) => {
-                for topic in step.before.as_ref().and_then(as_acl).into_iter().flat_map(topics_named) {
+                for topic in step.before.as_ref().and_then(Model::as_kafka_acl).into_iter().flat_map(topics_named) {
                     takes.entry(topic).or_default().insert(id.clone());
                 }
                 if step.action == Action::Destroy {
@@ -179,7 +181,7 @@ fn add_edges(steps: &mut [Step], input: &DiffInput<'_>) {
             if step.address.kind == TOPIC {
                 step.needs.extend(users_gone.get(step.app.as_str()).into_iter().flatten().cloned());
             }
-        } else if let Some(acl) = step.after.as_ref().and_then(as_acl) {
+        } else if let Some(acl) = step.after.as_ref().and_then(Model::as_kafka_acl) {
             let needed = topics_named(acl).chain([user_address(&step.address.name)]);
             let needed = needed.filter(|address| input.wanted.contains_key(address)).map(StepId::main);
             step.needs.extend(needed);
@@ -190,16 +192,4 @@ fn add_edges(steps: &mut [Step], input: &DiffInput<'_>) {
 /// The topics that ACLs name one by one.
 fn topics_named(acl: &Acl) -> impl Iterator<Item = Address> {
     acl.bindings.iter().filter(|one| one.resource == "topic" && !one.prefixed).map(|one| topic_address(&one.name))
-}
-
-pub fn as_topic(model: &Model) -> Option<&Topic> {
-    if let Model::KafkaTopic(topic) = model { Some(topic) } else { None }
-}
-
-pub fn as_acl(model: &Model) -> Option<&Acl> {
-    if let Model::KafkaAcl(acl) = model { Some(acl) } else { None }
-}
-
-pub fn as_user(model: &Model) -> Option<&User> {
-    if let Model::KafkaUser(user) = model { Some(user) } else { None }
 }

@@ -86,7 +86,7 @@ impl ClientContext for Link {
     }
 }
 
-/// Strips what librdkafka puts around the reason: `sasl_plaintext://127.0.0.1:1/bootstrap: `, ` (after 0ms in state X)`.
+/// Strips what librdkafka puts around the reason: `sasl_ssl://127.0.0.1:1/bootstrap: `, ` (after 0ms in state X)`.
 fn readable(reason: &str) -> String {
     let reason = reason.split_once(" (after ").map_or(reason, |(reason, _)| reason);
     let reason = match reason.split_once(": ") {
@@ -102,7 +102,8 @@ mod tests {
 
     #[test]
     fn the_reason_alone_is_left() {
-        let raw = "sasl_plaintext://127.0.0.1:1/bootstrap: Connect to ipv4#127.0.0.1:1 failed: Connection refused (after 0ms in state CONNECT)";
+        let raw = "sasl_plaintext://127.0.0.1:1/bootstrap: Connect to ipv4#127.0.0.1:1 failed: Connection refused \
+                   (after 0ms in state CONNECT)";
         assert_eq!(readable(raw), "Connect to ipv4#127.0.0.1:1 failed: Connection refused");
         assert_eq!(readable("1/1 brokers are down"), "1/1 brokers are down");
     }

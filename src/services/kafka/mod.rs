@@ -1,24 +1,24 @@
 //! Kafka as a service.
 
 pub mod admin;
-pub mod apply;
+mod apply;
 pub mod connect;
-pub mod credential;
+mod credential;
 pub mod desired;
 pub mod diff;
-pub mod examine;
-pub mod link;
+mod examine;
+mod link;
 pub mod model;
 pub mod native;
-pub mod observe;
-pub mod poller;
-pub mod read;
-pub mod safe;
+mod observe;
+mod poller;
+mod read;
+mod safe;
 #[cfg(test)]
 mod tests;
-pub mod topics;
-pub mod trouble;
-pub mod words;
+mod topics;
+mod trouble;
+mod words;
 
 use super::{ApplyContext, Ask, Check, Limits, Model, Observation, Outcome, Service, ServiceId, Step};
 use crate::config::KafkaConfig;
@@ -30,15 +30,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// A Kafka that is contacted when it is first asked something.
 pub struct Kafka {
-    config: KafkaConfig,
     connection: connect::Connection,
 }
 
 impl Kafka {
-    /// # Errors
-    /// A configuration that cannot be used.
-    pub fn new(config: &KafkaConfig) -> Result<Self> {
-        Ok(Self { config: config.clone(), connection: connect::Connection::new(config.clone()) })
+    pub fn new(config: &KafkaConfig) -> Self {
+        Self { connection: connect::Connection::new(config.clone()) }
     }
 }
 
@@ -49,17 +46,17 @@ impl Service for Kafka {
     }
 
     fn endpoint(&self) -> String {
-        self.config.endpoint()
+        self.connection.config.endpoint()
     }
 
     async fn observe(&self, ask: &Ask) -> Result<Observation> {
         let admin = self.connection.admin().await?;
-        observe::observe(&self.config, &admin, ask).await
+        observe::observe(&self.connection.config, &admin, ask).await
     }
 
     async fn read(&self, addresses: &BTreeSet<Address>, steps: &[&Step]) -> Result<BTreeMap<Address, Model>> {
         let admin = self.connection.admin().await?;
-        let endpoint = self.config.endpoint();
+        let endpoint = self.connection.config.endpoint();
         let reader = read::Reader { admin: &admin, endpoint: &endpoint };
         let names = |kind: Kind| -> BTreeSet<&str> {
             addresses.iter().filter(|address| address.kind == kind).map(|address| address.name.as_str()).collect()
@@ -76,14 +73,14 @@ impl Service for Kafka {
         for (name, topic) in topics {
             let address = topic_address(&name);
             let known: Vec<&model::Topic> =
-                ends_of(&address).iter().filter_map(|model| diff::as_topic(model)).collect();
-            there.insert(address, Model::KafkaTopic(diff::only_configs(&topic, &known)));
+                ends_of(&address).iter().filter_map(|model| model.as_kafka_topic()).collect();
+            there.insert(address, Model::KafkaTopic(diff::only_configs(topic, &known)));
         }
         for user in users {
             let address = user_address(&user.name);
             // As the plan saw it: the mechanism that it goes to if the user has that, else the one that it comes from.
             let wish =
-                ends_of(&address).last().and_then(|model| diff::as_user(model)).map(|user| user.mechanism.as_str());
+                ends_of(&address).last().and_then(|model| model.as_kafka_user()).map(|user| user.mechanism.as_str());
             if let Some(user) = read::user_model(&user, wish) {
                 there.insert(address, Model::KafkaUser(user));
             }
@@ -99,7 +96,8 @@ impl Service for Kafka {
             Ok(admin) => admin,
             Err(error) => return apply::all_failed(steps, error),
         };
-        let work = apply::Work { config: &self.config, admin: &admin, endpoint: self.config.endpoint() };
+        let work =
+            apply::Work { config: &self.connection.config, admin: &admin, endpoint: self.connection.config.endpoint() };
         work.apply(steps, context).await
     }
 
@@ -110,7 +108,7 @@ impl Service for Kafka {
 
     async fn examine(&self) -> Vec<Check> {
         match self.connection.admin().await {
-            Ok(admin) => examine::examine(&self.config, &admin).await,
+            Ok(admin) => examine::examine(&self.connection.config, &admin).await,
             Err(error) => vec![Check::failed(&error)],
         }
     }

@@ -79,10 +79,8 @@ pub async fn observe(config: &KafkaConfig, admin: &Admin, ask: &Ask) -> Result<O
 fn mechanism_of<'a>(ask: &'a Ask, name: &str) -> Option<&'a str> {
     let address: Address = user_address(name);
     let wanted = ask.wanted.get(&address).map(|wanted| &wanted.model);
-    match wanted.or_else(|| ask.applied.get(&address).map(|applied| &applied.model)) {
-        Some(Model::KafkaUser(user)) => Some(&user.mechanism),
-        Some(_) | None => None,
-    }
+    let model = wanted.or_else(|| ask.applied.get(&address).map(|applied| &applied.model))?;
+    model.as_kafka_user().map(|user| user.mechanism.as_str())
 }
 
 fn product(cluster: &str) -> String {

@@ -2,7 +2,6 @@
 
 use super::admin::Admin;
 use super::apply::{PAUSE, SETTLING, Work, all_failed, no_model, unanswered};
-use super::diff::as_topic;
 use super::model::Topic;
 use super::native::ConfigEdit;
 use super::trouble::{Cause, Trouble};
@@ -21,7 +20,7 @@ type Results = HashMap<String, Result<(), Trouble>>;
 
 /// Creates topics, and waits until the brokers know them.
 pub async fn create(work: &Work<'_>, steps: &[&Step]) -> Vec<Outcome> {
-    let wanted: Vec<&Topic> = steps.iter().filter_map(|step| as_topic(step.after.as_ref()?)).collect();
+    let wanted: Vec<&Topic> = steps.iter().filter_map(|step| step.after.as_ref()?.as_kafka_topic()).collect();
     let mut results = Results::new();
     for batch in batches(&wanted) {
         let new: Vec<NewTopic<'_>> = batch.iter().map(|topic| new_topic(topic)).collect();
@@ -42,7 +41,7 @@ pub async fn alter(work: &Work<'_>, steps: &[&Step]) -> Vec<Outcome> {
     let mut results = Results::new();
     let pairs: Vec<(&Topic, &Topic)> = steps
         .iter()
-        .filter_map(|step| Some((as_topic(step.before.as_ref()?)?, as_topic(step.after.as_ref()?)?)))
+        .filter_map(|step| Some((step.before.as_ref()?.as_kafka_topic()?, step.after.as_ref()?.as_kafka_topic()?)))
         .collect();
     results.extend(pairs.iter().map(|(_, after)| (after.name.clone(), Ok(()))));
     let grown: Vec<(&str, usize)> = pairs

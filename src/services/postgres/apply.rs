@@ -1,17 +1,16 @@
 //! Carries out steps: one operation each, read again afterwards where a statement may silently do nothing.
 
-use super::connect::{Connector, Purpose, run};
+use super::connect::{Connector, Purpose, run, value, values};
 use super::credential::{prove, run_quietly, verifier};
 use super::drop;
 use super::membership::{join, join_for_grants};
 use super::model::{Access, Credential, Database, Grant, Op as Do, Role};
-use super::problem::Failure;
 use super::scope::Scope;
 use super::{desired, observe, sql};
 use crate::core::change::{Resource, three_way};
 use crate::core::secret::Secret;
 use crate::error::{Diagnostic, Kind};
-use crate::services::{ApplyContext, Fingerprint, Model, Op, Outcome, ServiceId, Step};
+use crate::services::{ApplyContext, Failure, Fingerprint, Model, Op, Outcome, ServiceId, Step};
 use postgres_protocol::escape::escape_identifier;
 use sqlx::PgConnection;
 
@@ -105,7 +104,9 @@ async fn create_database(connector: &Connector, database: &Database) -> Result<O
     run(&mut connection, &database.name, &sql::create_database(database)).await?;
     run(&mut connection, &database.name, &sql::isolate(&database.name)).await?;
     connector.keep(connection).await;
-    extend(connector, database).await?;
+    if database.extensions.iter().any(|extensions| !extensions.is_empty()) {
+        extend(&mut connector.admin(&database.name, Purpose::Write).await?, database).await?;
+    }
     Ok(None)
 }
 
@@ -135,7 +136,7 @@ async fn alter_database(
         run(&mut connection, &after.name, &statements.join("; ")).await?;
     }
     if before.extensions != after.extensions {
-        extend(connector, after).await?;
+        extend(&mut connection, after).await?;
     }
     let model = Model::PostgresDatabase(after.clone());
     let scope = Scope::of([(&super::model::database_address(&after.name), &model)]);
@@ -146,13 +147,8 @@ async fn alter_database(
 async fn open_if_closed(connector: &Connector, database: &Database) -> Result<(), Failure> {
     let statement = "SELECT datconnlimit = 0 FROM pg_catalog.pg_database WHERE datname = $1";
     let mut connection = connector.writer().await?;
-    let closed: Option<bool> = sqlx::query_scalar(statement)
-        .bind(&database.name)
-        .persistent(false)
-        .fetch_optional(&mut connection)
-        .await
-        .map_err(|error| super::problem::stating(error, &database.name, statement))?;
-    if closed == Some(true) {
+    let closed: Vec<bool> = values(&mut connection, &database.name, statement, &[&database.name]).await?;
+    if closed == [true] {
         join(connector, &mut connection, &database.owner).await?;
         run(&mut connection, &database.name, &sql::isolate(&database.name)).await?;
     }
@@ -161,14 +157,10 @@ async fn open_if_closed(connector: &Connector, database: &Database) -> Result<()
 }
 
 /// Makes the declared extensions that are not there.
-async fn extend(connector: &Connector, database: &Database) -> Result<(), Failure> {
-    let wanted: Vec<String> = database.extensions.iter().flatten().map(|name| escape_identifier(name)).collect();
-    if wanted.is_empty() {
-        return Ok(());
-    }
-    let mut connection = connector.admin(&database.name, Purpose::Write).await?;
-    for name in wanted {
-        run(&mut connection, &database.name, &format!("CREATE EXTENSION IF NOT EXISTS {name}")).await?;
+async fn extend(connection: &mut PgConnection, database: &Database) -> Result<(), Failure> {
+    for name in database.extensions.iter().flatten() {
+        let statement = format!("CREATE EXTENSION IF NOT EXISTS {}", escape_identifier(name));
+        run(connection, &database.name, &statement).await?;
     }
     Ok(())
 }
@@ -215,12 +207,7 @@ async fn creator(connection: &mut PgConnection, grant: &Grant) -> Result<String,
     let statement = "SELECT coalesce((SELECT min(pg_get_userbyid(f.defaclrole)) FROM pg_catalog.pg_default_acl f, \
                      aclexplode(f.defaclacl) a JOIN pg_catalog.pg_roles r ON r.oid = a.grantee WHERE r.rolname = $1), \
                      pg_get_userbyid(datdba))::text FROM pg_catalog.pg_database WHERE datname = current_database()";
-    sqlx::query_scalar(statement)
-        .bind(&grant.role)
-        .persistent(false)
-        .fetch_one(connection)
-        .await
-        .map_err(|error| super::problem::stating(error, &grant.database, statement))
+    value(connection, &grant.database, statement, &[&grant.role]).await
 }
 
 /// Reads again: a REVOKE of what another role granted does nothing, and says nothing.

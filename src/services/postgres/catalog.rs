@@ -1,8 +1,9 @@
 //! The two statements that read PostgreSQL, and the rows that they answer with.
 
-use super::problem::{Failure, stating};
+use super::problem::stating;
 use super::scope::Needs;
 use crate::error::{Diagnostic, Kind};
+use crate::services::Failure;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use sqlx::PgConnection;
@@ -31,7 +32,8 @@ SELECT jsonb_build_object(
       'acl', (SELECT coalesce(jsonb_agg(jsonb_build_object('privilege', a.privilege_type,
           'grantee', CASE WHEN a.grantee <> 0 THEN pg_get_userbyid(a.grantee) END)), '[]')
         FROM aclexplode(coalesce(d.datacl, acldefault('d', d.datdba))) a)
-    )), '[]') FROM pg_catalog.pg_database d LEFT JOIN (SELECT datid, count(*) AS sessions FROM pg_catalog.pg_stat_activity
+    )), '[]') FROM pg_catalog.pg_database d LEFT JOIN (
+      SELECT datid, count(*) AS sessions FROM pg_catalog.pg_stat_activity
       WHERE application_name IS DISTINCT FROM 'nornplan' AND backend_type IS DISTINCT FROM 'autovacuum worker'
       GROUP BY datid) s ON s.datid = d.oid
     WHERE d.datname = ANY($2))
@@ -50,7 +52,8 @@ SELECT jsonb_build_object(
     FROM pg_catalog.pg_default_acl f JOIN pg_catalog.pg_roles c ON c.oid = f.defaclrole,
       aclexplode(f.defaclacl) a
     WHERE c.rolname = $1 AND f.defaclobjtype IN ('r', 'S')
-      AND (f.defaclnamespace = 0 OR f.defaclnamespace = (SELECT oid FROM pg_catalog.pg_namespace WHERE nspname = 'public'))),
+      AND (f.defaclnamespace = 0
+        OR f.defaclnamespace = (SELECT oid FROM pg_catalog.pg_namespace WHERE nspname = 'public'))),
   'lacking', (SELECT coalesce(jsonb_agg(DISTINCT r.rolname), '[]')
     FROM unnest($2::text[], $3::text[], $4::text[]) AS w(role, kind, privilege)
       JOIN pg_catalog.pg_roles r ON r.rolname = w.role

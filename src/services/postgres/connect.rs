@@ -1,11 +1,12 @@
 //! Connections: to the administration database and into each app's, for reading or for writing.
 
-use super::problem::{Failure, Target, code, connecting, is_unreachable, server_error, stating};
+use super::problem::{Target, code, connecting, is_unreachable, server_error, stating};
 use crate::config::PostgresConfig;
 use crate::core::secret::Secret;
 use crate::error::{Diagnostic, Kind};
+use crate::services::Failure;
 use sqlx::postgres::{PgConnectOptions, PgSslMode};
-use sqlx::{AssertSqlSafe, ConnectOptions, Connection, PgConnection};
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Decode, PgConnection, Postgres, Type};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 use tokio::sync::{Mutex, OnceCell};
@@ -91,14 +92,7 @@ impl Connector {
     /// Whether the administrator is a superuser.
     pub async fn is_superuser(&self, connection: &mut PgConnection) -> Result<bool, Failure> {
         let statement = "SELECT rolsuper FROM pg_catalog.pg_roles WHERE rolname = current_user";
-        let ask = || async {
-            sqlx::query_scalar(statement)
-                .persistent(false)
-                .fetch_one(connection)
-                .await
-                .map_err(|error| stating(error, "rights", statement))
-        };
-        self.superuser.get_or_try_init(ask).await.copied()
+        self.superuser.get_or_try_init(|| value(connection, "rights", statement, &[])).await.copied()
     }
 
     /// Tries a password, without entering any database.
@@ -243,12 +237,7 @@ async fn open(options: &PgConnectOptions) -> Result<PgConnection, sqlx::Error> {
 }
 
 async fn is_replica(connection: &mut PgConnection) -> Result<bool, Failure> {
-    let statement = "SELECT pg_is_in_recovery()";
-    sqlx::query_scalar(statement)
-        .persistent(false)
-        .fetch_one(connection)
-        .await
-        .map_err(|error| stating(error, "role in replication", statement))
+    value(connection, "role in replication", "SELECT pg_is_in_recovery()", &[]).await
 }
 
 /// Runs statements that have no secret in them; several in one text are one transaction.
@@ -258,6 +247,34 @@ pub async fn run(connection: &mut PgConnection, object: &str, statements: &str) 
         .await
         .map(drop)
         .map_err(|error| stating(error, object, statements))
+}
+
+/// The values that a query of one column answers with; the arguments are names.
+pub async fn values<T>(
+    connection: &mut PgConnection,
+    object: &str,
+    statement: &'static str,
+    arguments: &[&str],
+) -> Result<Vec<T>, Failure>
+where
+    T: for<'r> Decode<'r, Postgres> + Type<Postgres> + Send + Unpin,
+{
+    let query = arguments.iter().fold(sqlx::query_scalar(statement), |query, argument| query.bind(*argument));
+    query.persistent(false).fetch_all(connection).await.map_err(|error| stating(error, object, statement))
+}
+
+/// The same where there is just one row.
+pub async fn value<T>(
+    connection: &mut PgConnection,
+    object: &str,
+    statement: &'static str,
+    arguments: &[&str],
+) -> Result<T, Failure>
+where
+    T: for<'r> Decode<'r, Postgres> + Type<Postgres> + Send + Unpin,
+{
+    let found = values(connection, object, statement, arguments).await?.pop();
+    found.ok_or_else(|| stating(sqlx::Error::RowNotFound, object, statement))
 }
 
 /// Ends a session in order, so that it does not stand in the way of who drops its database next.

@@ -2,31 +2,25 @@
 
 use super::catalog::Shared;
 use super::connect::{Connector, SignIn, run};
-use super::problem::{Failure, stating};
+use super::problem::stating;
 use crate::core::address::Address;
 use crate::core::plan::{Level, Notice};
 use crate::core::secret::Secret;
 use crate::error::{Diagnostic, Kind};
 use crate::services::postgres::model::role_address;
-use crate::services::{Ask, CredentialStatus, Fingerprint, Observed, Proof};
+use crate::services::{Ask, CredentialStatus, Failure, Fingerprint, Observed, Proof};
 use futures_util::{StreamExt, TryStreamExt, stream};
-use sha2::{Digest, Sha256};
 use sqlx::{AssertSqlSafe, PgConnection};
 use std::collections::BTreeMap;
 
 /// Sign-ins at once.
 const AT_ONCE: usize = 4;
 
-/// sha256 in lower-case hex.
-fn digest(text: &str) -> String {
-    Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
 /// Makes the verifier that the server stores as it is, and the fingerprint of both.
 pub fn verifier(password: &Secret) -> (Secret, Fingerprint) {
-    let verifier = postgres_protocol::password::scram_sha_256(password.expose().as_bytes());
-    let fingerprint = Fingerprint { password: digest(password.expose()), stored: Some(digest(&verifier)) };
-    (Secret::new(verifier), fingerprint)
+    let verifier = Secret::new(postgres_protocol::password::scram_sha_256(password.expose().as_bytes()));
+    let fingerprint = Fingerprint { password: password.sha256(), stored: Some(verifier.sha256()) };
+    (verifier, fingerprint)
 }
 
 /// Fills in the status of every login that is asked about; says which could not be tried.
@@ -70,14 +64,12 @@ async fn status(
     stored: Option<&str>,
     probe: bool,
 ) -> Result<(Address, Option<CredentialStatus>), Failure> {
-    if proof.staged.is_some() {
-        return Ok((role, Some(CredentialStatus::Staged)));
-    }
-    let Some(published) = &proof.published else { return Ok((role, Some(CredentialStatus::Absent))) };
+    let published = match proof.to_try() {
+        Ok(published) => published,
+        Err(status) => return Ok((role, Some(status))),
+    };
     let known = proof.fingerprint.as_ref().is_some_and(|fingerprint| {
-        stored.is_some()
-            && fingerprint.stored.as_deref() == stored
-            && fingerprint.password == digest(published.expose())
+        stored.is_some() && fingerprint.stored.as_deref() == stored && fingerprint.password == published.sha256()
     });
     if known && !probe {
         return Ok((role, Some(CredentialStatus::Verified)));

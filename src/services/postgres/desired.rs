@@ -2,7 +2,6 @@
 
 use super::model::{Access, Credential, Database, Grant, Role, database_address, grant_address, role_address};
 use super::sql::is_list;
-use crate::config::PostgresConfig;
 use crate::core::address::Address;
 use crate::core::name::AppName;
 use crate::core::reconcile::Wanted;
@@ -11,7 +10,7 @@ use crate::spec::model::{App, Postgres, Specs};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Every resource that the infraspecs declare here.
-pub fn desired(specs: &Specs, _config: &PostgresConfig) -> BTreeMap<Address, Wanted<Model>> {
+pub fn desired(specs: &Specs) -> BTreeMap<Address, Wanted<Model>> {
     let mut wanted = BTreeMap::new();
     for app in specs.apps.values() {
         if let Some(postgres) = &app.postgres {

@@ -31,13 +31,8 @@ struct View {
 
 impl View {
     fn of(input: DiffInput<'_>) -> Self {
-        let ours = |address: &Address| address.service() == "postgres";
-        let mut wanted = input.wanted.clone();
-        wanted.retain(|address, _| ours(address));
-        let mut applied = input.applied.clone();
-        applied.retain(|address, _| ours(address));
-        let mut observed: BTreeMap<Address, Model> =
-            input.observation.resources.iter().map(|(address, one)| (address.clone(), one.model.clone())).collect();
+        let (mut wanted, mut applied) = (input.wanted.clone(), input.applied.clone());
+        let mut observed = input.observation.models();
         for (address, wanted) in &mut wanted {
             let last = applied.get_mut(address).map(|last| &mut last.model);
             settle(Some(&mut wanted.model), observed.get_mut(address), last);

@@ -1,8 +1,8 @@
 //! Dropping a database: not under anybody's feet, and not before it is dumped.
 
-use super::connect::{Connector, run};
-use super::problem::{Failure, stating};
+use super::connect::{Connector, run, value, values};
 use crate::error::{Diagnostic, Kind};
+use crate::services::Failure;
 use postgres_protocol::escape::escape_identifier;
 use sqlx::PgConnection;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
@@ -22,12 +22,7 @@ async fn refuse_sessions(connection: &mut PgConnection, name: &str) -> Result<()
     let statement = "SELECT coalesce(usename, '?')::text FROM pg_catalog.pg_stat_activity \
                      WHERE datname = $1 AND backend_type IS DISTINCT FROM 'autovacuum worker' \
                      AND NOT (usename = current_user AND application_name = 'nornplan') ORDER BY 1";
-    let users: Vec<String> = sqlx::query_scalar(statement)
-        .bind(name)
-        .persistent(false)
-        .fetch_all(connection)
-        .await
-        .map_err(|error| stating(error, name, statement))?;
+    let users: Vec<String> = values(connection, name, statement, &[name]).await?;
     if users.is_empty() {
         return Ok(());
     }
@@ -41,12 +36,7 @@ async fn refuse_sessions(connection: &mut PgConnection, name: &str) -> Result<()
 /// Whether a cancelled DROP left it behind: then only DROP works.
 async fn is_left_behind(connection: &mut PgConnection, name: &str) -> Result<bool, Failure> {
     let statement = "SELECT datconnlimit = -2 FROM pg_catalog.pg_database WHERE datname = $1";
-    sqlx::query_scalar(statement)
-        .bind(name)
-        .persistent(false)
-        .fetch_one(connection)
-        .await
-        .map_err(|error| stating(error, name, statement))
+    value(connection, name, statement, &[name]).await
 }
 
 /// Writes `<database>_manual_<YYYYMMDDTHHMMSS>.dump`, which only we can read.

@@ -1,4 +1,5 @@
-//! What must be done before what: owner role -> database -> user -> grants; revoke -> drop database -> drop roles. Pure.
+//! What must be done before what: owner role -> database -> user -> grants; revoke -> drop database -> drop roles.
+//! Pure.
 
 use super::model::{Op as Do, database_address, role_address};
 use crate::core::address::Address;

@@ -2,9 +2,9 @@
 
 use super::connect::{Connector, Purpose};
 use super::credential::accepts_anything;
-use super::problem::{Failure, stating};
+use super::problem::stating;
 use crate::error::Diagnostic;
-use crate::services::{Check, Verdict};
+use crate::services::{Check, Failure};
 use serde::Deserialize;
 
 const STATEMENT: &str = "\
@@ -52,12 +52,15 @@ async fn look(connector: &Connector) -> Result<Vec<Check>, Failure> {
         Diagnostic::new(crate::error::Kind::Service, "the server's answer was not understood").because(error)
     })?;
     let isolates = if accepts_anything(connector).await? {
-        bad("accepts a wrong password (trust): nothing is isolated", "use scram-sha-256 in pg_hba.conf, and reload it")
+        Check::bad(
+            "accepts a wrong password (trust): nothing is isolated",
+            "use scram-sha-256 in pg_hba.conf, and reload it",
+        )
     } else {
-        good("passwords are checked")
+        Check::good("passwords are checked")
     };
     Ok(vec![
-        good(format!("reachable at {}, PostgreSQL {}", connector.config.endpoint(), facts.version)),
+        Check::good(format!("reachable at {}, PostgreSQL {}", connector.config.endpoint(), facts.version)),
         version(&facts),
         rights(&facts),
         isolates,
@@ -69,56 +72,49 @@ async fn look(connector: &Connector) -> Result<Vec<Check>, Failure> {
 
 fn version(facts: &Facts) -> Check {
     if facts.version_number >= 150_000 {
-        good("schema public of new databases is closed to others")
+        Check::good("schema public of new databases is closed to others")
     } else {
-        warn("on versions before 15 every role may create tables in schema public", "upgrade to 15 or later")
+        Check::warning("on versions before 15 every role may create tables in schema public", "upgrade to 15 or later")
     }
 }
 
 fn rights(facts: &Facts) -> Check {
     let Facts { user, superuser, createrole, createdb, .. } = facts;
     match (superuser, createrole, createdb) {
-        (true, _, _) => good(format!("{user} is a superuser")),
-        (false, true, true) => good(format!("{user} has CREATEROLE and CREATEDB")),
-        (false, true, false) => bad(&format!("{user} lacks CREATEDB"), &format!("ALTER ROLE {user} CREATEDB")),
-        (false, false, true) => bad(&format!("{user} lacks CREATEROLE"), &format!("ALTER ROLE {user} CREATEROLE")),
-        (false, false, false) => {
-            bad(&format!("{user} lacks CREATEROLE and CREATEDB"), &format!("ALTER ROLE {user} CREATEROLE CREATEDB"))
-        }
+        (true, _, _) => Check::good(format!("{user} is a superuser")),
+        (false, true, true) => Check::good(format!("{user} has CREATEROLE and CREATEDB")),
+        (false, true, false) => Check::bad(format!("{user} lacks CREATEDB"), format!("ALTER ROLE {user} CREATEDB")),
+        (false, false, true) => Check::bad(format!("{user} lacks CREATEROLE"), format!("ALTER ROLE {user} CREATEROLE")),
+        (false, false, false) => Check::bad(
+            format!("{user} lacks CREATEROLE and CREATEDB"),
+            format!("ALTER ROLE {user} CREATEROLE CREATEDB"),
+        ),
     }
 }
 
 fn encryption(facts: &Facts) -> Check {
     if facts.encryption == "scram-sha-256" {
-        good("password_encryption is scram-sha-256")
+        Check::good("password_encryption is scram-sha-256")
     } else {
         let what = format!("password_encryption is {}", facts.encryption);
-        warn(&what, "ALTER SYSTEM SET password_encryption = 'scram-sha-256'; ours are SCRAM anyway")
+        Check::warning(what, "ALTER SYSTEM SET password_encryption = 'scram-sha-256'; ours are SCRAM anyway")
     }
 }
 
 fn closed(facts: &Facts) -> Check {
     if facts.open.is_empty() {
-        return good("postgres and template1 are closed to PUBLIC");
+        return Check::good("postgres and template1 are closed to PUBLIC");
     }
     let what = format!("every role may connect to {}", facts.open.join(" and "));
-    warn(&what, "grant CONNECT to your own roles, then REVOKE CONNECT ON DATABASE .. FROM PUBLIC")
+    Check::warning(what, "grant CONNECT to your own roles, then REVOKE CONNECT ON DATABASE .. FROM PUBLIC")
 }
 
 fn limits(facts: &Facts) -> Check {
     let Facts { limits, max_connections, .. } = facts;
     let what = format!("connection limits of roles sum up to {limits} of max_connections = {max_connections}");
-    if limits <= max_connections { good(what) } else { warn(&what, "lower connection_limit, or raise max_connections") }
-}
-
-fn good(what: impl Into<String>) -> Check {
-    Check { verdict: Verdict::Good, what: what.into(), hint: None }
-}
-
-fn warn(what: &str, hint: &str) -> Check {
-    Check { verdict: Verdict::Warning, what: what.to_owned(), hint: Some(hint.to_owned()) }
-}
-
-fn bad(what: &str, hint: &str) -> Check {
-    Check { verdict: Verdict::Bad, what: what.to_owned(), hint: Some(hint.to_owned()) }
+    if limits <= max_connections {
+        Check::good(what)
+    } else {
+        Check::warning(what, "lower connection_limit, or raise max_connections")
+    }
 }

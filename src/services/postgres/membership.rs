@@ -1,7 +1,7 @@
 //! An administrator that is no superuser acts for a role by being a member of it.
 
-use super::connect::{Connector, run};
-use super::problem::{Failure, stating};
+use super::connect::{Connector, run, value, values};
+use crate::services::Failure;
 use postgres_protocol::escape::escape_identifier;
 use sqlx::PgConnection;
 
@@ -12,11 +12,7 @@ pub async fn join_for_grants(connector: &Connector, connection: &mut PgConnectio
     }
     let statement =
         "SELECT pg_get_userbyid(datdba)::text FROM pg_catalog.pg_database WHERE datname = current_database()";
-    let owner: String = sqlx::query_scalar(statement)
-        .persistent(false)
-        .fetch_one(&mut *connection)
-        .await
-        .map_err(|error| stating(error, user, statement))?;
+    let owner: String = value(connection, user, statement, &[]).await?;
     join(connector, connection, &owner).await?;
     join(connector, connection, user).await
 }
@@ -27,13 +23,8 @@ pub async fn join(connector: &Connector, connection: &mut PgConnection, role: &s
         return Ok(());
     }
     let statement = "SELECT pg_has_role(oid, 'USAGE') FROM pg_catalog.pg_roles WHERE rolname = $1";
-    let member: Option<bool> = sqlx::query_scalar(statement)
-        .bind(role)
-        .persistent(false)
-        .fetch_optional(&mut *connection)
-        .await
-        .map_err(|error| stating(error, role, statement))?;
-    if member == Some(true) {
+    let member: Vec<bool> = values(connection, role, statement, &[role]).await?;
+    if member == [true] {
         return Ok(());
     }
     run(connection, role, &format!("GRANT {} TO CURRENT_USER", escape_identifier(role))).await

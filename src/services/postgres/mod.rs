@@ -35,10 +35,8 @@ pub struct Postgres {
 }
 
 impl Postgres {
-    /// # Errors
-    /// A configuration that cannot be used.
-    pub fn new(config: &PostgresConfig) -> Result<Self> {
-        Ok(Self { connector: Connector::new(config.clone()) })
+    pub fn new(config: &PostgresConfig) -> Self {
+        Self { connector: Connector::new(config.clone()) }
     }
 }
 

@@ -1,7 +1,8 @@
 //! Statements of a run that was killed. The server carries a CREATE or DROP DATABASE to its end after its client has
 //! died, so what is read meanwhile is about to change.
 
-use super::problem::{Failure, stating};
+use super::problem::stating;
+use crate::services::Failure;
 use sqlx::{PgConnection, query_scalar};
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
@@ -12,7 +13,8 @@ const PAUSE: Duration = Duration::from_millis(50);
 
 const RUNNING: &str = "SELECT count(*) FROM pg_stat_activity a, unnest($1::text[]) AS d(name) \
      WHERE a.application_name = 'nornplan' AND a.state = 'active' AND a.pid <> pg_backend_pid() \
-       AND a.query ~ '^(CREATE|DROP) DATABASE' AND position('\"' || replace(d.name, '\"', '\"\"') || '\"' IN a.query) > 0";
+       AND a.query ~ '^(CREATE|DROP) DATABASE' \
+       AND position('\"' || replace(d.name, '\"', '\"\"') || '\"' IN a.query) > 0";
 
 /// Waits until none of the databases is being made or dropped by a nornplan.
 pub async fn wait(connection: &mut PgConnection, databases: &BTreeSet<String>) -> Result<(), Failure> {

@@ -1,34 +1,9 @@
 //! What can go wrong with PostgreSQL, by cause: what it means and what to do next.
 
 use crate::error::{Diagnostic, Kind};
-use crate::services::Outcome;
+use crate::services::Failure;
 use sqlx::postgres::PgDatabaseError;
 use std::io::ErrorKind;
-
-/// An error, and whether trying again may help.
-#[derive(Debug)]
-pub struct Failure {
-    pub error: Diagnostic,
-    pub retry: bool,
-}
-
-impl From<Diagnostic> for Failure {
-    fn from(error: Diagnostic) -> Self {
-        Self { error, retry: false }
-    }
-}
-
-impl From<Failure> for Diagnostic {
-    fn from(failure: Failure) -> Self {
-        failure.error
-    }
-}
-
-impl From<Failure> for Outcome {
-    fn from(failure: Failure) -> Self {
-        Self::Failed { error: failure.error, retry: failure.retry }
-    }
-}
 
 /// Whom we tried to reach, as whom, and where.
 #[derive(Clone, Debug)]
@@ -85,7 +60,8 @@ fn connecting_words(error: &sqlx::Error, target: &Target) -> (String, String) {
         if matches!(error, sqlx::Error::Tls(_)) {
             return say(
                 "TLS could not be set up",
-                "check sslmode and ca_file under [postgres]; sslmode = \"disable\" goes without, where the server allows it",
+                "check sslmode and ca_file under [postgres]; sslmode = \"disable\" goes without, where the server \
+                 allows it",
             );
         }
         return (format!("{endpoint} did not answer as PostgreSQL does"), format!("check host and port ({database})"));
@@ -163,7 +139,8 @@ pub fn stating(error: sqlx::Error, object: &str, statement: &str) -> Failure {
 fn statement_hint(answer: &PgDatabaseError) -> Option<String> {
     let hint = match answer.code() {
         "42501" => {
-            "sign in as a superuser, or as a role with CREATEROLE and CREATEDB; `nornplan doctor` names the missing right"
+            "sign in as a superuser, or as a role with CREATEROLE and CREATEDB; `nornplan doctor` names the missing \
+             right"
         }
         "55006" => "something is connected to it; end that session and run it again",
         "25006" => "this server is a replica or read-only; point host at the primary",

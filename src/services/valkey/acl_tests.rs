@@ -24,7 +24,8 @@ fn catalogue() -> Catalogue {
 fn reads_a_line_and_writes_it_back() {
     let hash = "ab".repeat(32);
     let line = format!(
-        "user mail on sanitize-payload #{hash} ~mail:* resetchannels &mail:* db=0 -@all +get (%R~cafe:* resetchannels -@all +get)"
+        "user mail on sanitize-payload #{hash} ~mail:* resetchannels &mail:* db=0 -@all +get \
+         (%R~cafe:* resetchannels -@all +get)"
     );
     let account = parse_line(&line, true).unwrap();
     assert_eq!(account.hashes, BTreeSet::from([hash.clone()]));
@@ -34,7 +35,8 @@ fn reads_a_line_and_writes_it_back() {
     assert_eq!(
         setuser(&account.user, &account.hashes).join(" "),
         format!(
-            "SETUSER mail reset on #{hash} ~mail:* resetchannels &mail:* db=0 -@all +get (%R~cafe:* resetchannels -@all +get)"
+            "SETUSER mail reset on #{hash} ~mail:* resetchannels &mail:* db=0 -@all +get \
+         (%R~cafe:* resetchannels -@all +get)"
         )
     );
 }

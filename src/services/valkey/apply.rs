@@ -4,33 +4,16 @@ use super::acl::setuser;
 use super::connect::{Node, Nodes};
 use super::errors::{explain, is_transient};
 use super::model::{Op as UserOp, User};
-use super::observe::hash;
 use super::presets::{Persistence, Server, expand};
 use super::wire;
-use crate::core::name::AppName;
 use crate::core::secret::Secret;
 use crate::error::{Diagnostic, Kind, Result};
-use crate::services::{Fingerprint, Model, Op, Outcome, Step};
+use crate::services::{ApplyContext, Failure, Fingerprint, Model, Op, Outcome, ServiceId, Step};
 use futures_util::future::join_all;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Where the password of an app is come by.
-pub type PasswordOf<'a> = &'a (dyn Fn(&AppName) -> Result<Secret> + Send + Sync);
-
 /// A key that lies in nobody's namespace: no namespace has an underscore.
 const FOREIGN_KEY: &str = "nornplan_probe:key";
-
-/// A failure, and whether trying again may help.
-struct Failure {
-    error: Diagnostic,
-    retry: bool,
-}
-
-impl From<Diagnostic> for Failure {
-    fn from(error: Diagnostic) -> Self {
-        Self { error, retry: false }
-    }
-}
 
 /// What one step does.
 struct Task<'a> {
@@ -55,8 +38,8 @@ impl Task<'_> {
 }
 
 /// Carries out steps of one kind and action; one outcome for each, in their order.
-pub async fn apply(nodes: &Nodes, steps: &[&Step], password: PasswordOf<'_>) -> Vec<Outcome> {
-    let mut tasks: Vec<Task<'_>> = steps.iter().map(|step| task(step, password)).collect();
+pub async fn apply(nodes: &Nodes, steps: &[&Step], context: &ApplyContext) -> Vec<Outcome> {
+    let mut tasks: Vec<Task<'_>> = steps.iter().map(|step| task(step, context)).collect();
     if let Err(Failure { error, retry }) = carry_out(nodes, &mut tasks).await {
         let cause = error.source.as_ref().map(ToString::to_string);
         for task in tasks.iter_mut().filter(|task| task.sound()) {
@@ -73,17 +56,17 @@ fn outcome(task: Task<'_>) -> Outcome {
     match task.outcome {
         Ok(()) => Outcome::Done {
             // The server stores just this hash.
-            fingerprint: task.password.as_ref().map(|password| Fingerprint { password: hash(password), stored: None }),
+            fingerprint: task
+                .password
+                .as_ref()
+                .map(|password| Fingerprint { password: password.sha256(), stored: None }),
         },
-        Err(Failure { error, retry }) => Outcome::Failed { error, retry },
+        Err(failure) => failure.into(),
     }
 }
 
-fn task<'a>(step: &'a Step, password: PasswordOf<'_>) -> Task<'a> {
-    let after = match &step.after {
-        Some(Model::ValkeyUser(user)) => Some(user),
-        Some(_) | None => None,
-    };
+fn task<'a>(step: &'a Step, context: &ApplyContext) -> Task<'a> {
+    let after = step.after.as_ref().and_then(Model::as_valkey_user);
     let op = match &step.op {
         Op::Valkey(op) => Some(*op),
         Op::State | Op::Postgres(_) | Op::Kafka(_) | Op::Secrets(_) => None,
@@ -97,7 +80,7 @@ fn task<'a>(step: &'a Step, password: PasswordOf<'_>) -> Task<'a> {
         );
     }
     if task.sound() && step.sets_credential {
-        match password(&step.app) {
+        match context.vault.password(&step.app, ServiceId::Valkey) {
             Ok(secret) => task.password = Some(secret),
             Err(error) => task.fail(error.into()),
         }
@@ -180,7 +163,7 @@ fn said(task: &Task<'_>) -> String {
 }
 
 fn call(task: &Task<'_>, server: &Server, kept: &BTreeMap<String, BTreeSet<String>>) -> Vec<String> {
-    let ours: Option<BTreeSet<String>> = task.password.as_ref().map(|password| BTreeSet::from([hash(password)]));
+    let ours: Option<BTreeSet<String>> = task.password.as_ref().map(|password| BTreeSet::from([password.sha256()]));
     let mut words = vec!["ACL".to_owned()];
     match (task.op, task.after) {
         (UserOp::SetUser, Some(user)) => {

@@ -122,8 +122,8 @@ impl Nodes {
             let node = self.open(&host, port).await.map_err(|error| {
                 let known = error.hint.clone().unwrap_or_default();
                 error.hint(format!(
-                    "{known}; access rules are not replicated, so every node is needed: {name} is as the others know it \
-                     (replica-announce-ip or cluster-announce-ip sets that)"
+                    "{known}; access rules are not replicated, so every node is needed: {name} is as the others know \
+                     it (replica-announce-ip or cluster-announce-ip sets that)"
                 ))
             })?;
             nodes.push(node);

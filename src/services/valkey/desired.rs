@@ -1,7 +1,6 @@
 //! What infraspecs want of Valkey.
 
 use super::model::{User, user_address};
-use crate::config::ValkeyConfig;
 use crate::core::address::Address;
 use crate::core::reconcile::Wanted;
 use crate::services::Model;
@@ -10,7 +9,7 @@ use crate::spec::model::{App, Kv, Specs};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Every resource that the infraspecs declare here, in declared form: the rules depend on the server.
-pub fn desired(specs: &Specs, _config: &ValkeyConfig) -> BTreeMap<Address, Wanted<Model>> {
+pub fn desired(specs: &Specs) -> BTreeMap<Address, Wanted<Model>> {
     let users = specs.apps.values().filter_map(|app| app.kv.as_ref().map(|kv| (app, kv)));
     users
         .map(|(app, kv)| {

@@ -1,10 +1,10 @@
 //! The steps that bring Valkey where the specs want it: pure.
 
-use super::model::{Op as UserOp, USER, User};
+use super::model::{Op as UserOp, User};
 use super::presets::{Server, expand};
 use super::words;
 use crate::core::address::Address;
-use crate::core::reconcile::{Applied, Wanted, reconcile};
+use crate::core::reconcile::{Wanted, reconcile};
 use crate::core::step::{Action, Hold, Reason, Risk};
 use crate::services::{Decision, DiffInput, Model, Observed, Op, Step, rotation, rotation_reason};
 use std::collections::{BTreeMap, BTreeSet};
@@ -17,29 +17,20 @@ pub fn diff(input: DiffInput<'_>) -> Vec<Step> {
         .wanted
         .iter()
         .filter_map(|(address, wanted)| {
-            let declared = user_of(&wanted.model)?;
+            let declared = wanted.model.as_valkey_user()?;
             let there = input.observation.resources.get(address);
             let model = Model::ValkeyUser(meant(declared, there, server));
             Some((address.clone(), Wanted { app: wanted.app.clone(), model }))
         })
         .collect();
-    let ours: BTreeMap<Address, Applied<Model>> =
-        input.applied.iter().filter(|(address, _)| address.kind == USER).map(|(a, b)| (a.clone(), b.clone())).collect();
-    let observed: BTreeMap<Address, Model> = input
-        .observation
-        .resources
-        .iter()
-        .filter(|(address, _)| address.kind == USER)
-        .map(|(address, observed)| (address.clone(), observed.model.clone()))
-        .collect();
-    let decisions = reconcile(&wanted, &observed, &ours);
+    let decisions = reconcile(&wanted, &input.observation.models(), input.applied);
     let mut steps: Vec<Step> = decisions.into_iter().map(|decision| step(decision, server)).collect();
     let set: BTreeSet<Address> =
         steps.iter().filter(|step| step.sets_credential).map(|step| step.address.clone()).collect();
     for (address, wanted) in wanted.iter().filter(|(address, _)| !set.contains(*address)) {
         let Some(there) = input.observation.resources.get(address) else { continue };
         let asked = input.rotate.contains(&wanted.app);
-        if !generated(&wanted.model) {
+        if !wanted.model.generates_password() {
             continue;
         }
         if let Some(reason) = rotation_reason(there.credential, asked) {
@@ -50,28 +41,11 @@ pub fn diff(input: DiffInput<'_>) -> Vec<Step> {
     steps
 }
 
-fn user_of(model: &Model) -> Option<&User> {
-    match model {
-        Model::ValkeyUser(user) => Some(user),
-        Model::PostgresRole(_)
-        | Model::PostgresDatabase(_)
-        | Model::PostgresGrant(_)
-        | Model::KafkaUser(_)
-        | Model::KafkaTopic(_)
-        | Model::KafkaAcl(_)
-        | Model::Secret(_) => None,
-    }
-}
-
-fn generated(model: &Model) -> bool {
-    user_of(model).is_some_and(|user| user.generated == Some(true))
-}
-
 /// The declared user with its rules on this server. Whether it has a password is not ours to say if people keep it.
 fn meant(declared: &User, there: Option<&Observed>, server: Option<&Server>) -> User {
     let mut user = server.map_or_else(|| declared.clone(), |server| expand(declared, server));
     if declared.generated == Some(false)
-        && let Some(there) = there.and_then(|there| user_of(&there.model))
+        && let Some(there) = there.and_then(|there| there.model.as_valkey_user())
     {
         user.nopass = there.nopass;
     }
@@ -80,10 +54,11 @@ fn meant(declared: &User, there: Option<&Observed>, server: Option<&Server>) -> 
 
 fn step(decision: Decision, server: Option<&Server>) -> Step {
     let Decision { address, action, before, after, .. } = &decision;
-    let (there, wanted) = (before.as_ref().and_then(user_of), after.as_ref().and_then(user_of));
+    let (there, wanted) =
+        (before.as_ref().and_then(Model::as_valkey_user), after.as_ref().and_then(Model::as_valkey_user));
     let mut risks = BTreeSet::new();
     let mut notes = Vec::new();
-    let ours = after.as_ref().is_some_and(generated);
+    let ours = after.as_ref().is_some_and(Model::generates_password);
     let mut sets_credential = false;
     let op = match action {
         Action::Create => {

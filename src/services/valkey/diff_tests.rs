@@ -2,6 +2,7 @@ use super::super::acl::{Catalogue, parse_line};
 use super::super::model::{Access, user_address};
 use super::*;
 use crate::core::name::AppName;
+use crate::core::reconcile::Applied;
 use crate::core::step::Part;
 use crate::services::{CredentialStatus, Observation};
 

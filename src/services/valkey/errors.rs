@@ -64,8 +64,8 @@ fn cause(kind: &ErrorKind, details: &str) -> (&'static str, &'static str) {
     if has("Resource busy") || has("saving the ACL") || has("error trying to save the ACLs") {
         return (
             "the users are set but could not be saved, and will be gone at the next restart",
-            "let the server write and rename in its aclfile's directory; in a container, mount the directory and not the file; \
-             then run ACL SAVE",
+            "let the server write and rename in its aclfile's directory; in a container, mount the directory and not \
+             the file; then run ACL SAVE",
         );
     }
     if has("Rewriting config file") {
@@ -83,7 +83,8 @@ fn cause(kind: &ErrorKind, details: &str) -> (&'static str, &'static str) {
     if has("ACL SETUSER modifier") {
         return (
             "the server does not accept these rules",
-            "managed offerings forbid `reset` and passwords in rules; otherwise please report this with the server's version",
+            "managed offerings forbid `reset` and passwords in rules; otherwise please report this with the \
+             server's version",
         );
     }
     connection(kind, details)

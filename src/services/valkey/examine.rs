@@ -2,36 +2,34 @@
 
 use super::observe::{Seen, opens_everything};
 use super::presets::Persistence;
-use crate::services::{Check, Verdict};
+use crate::services::Check;
 
 /// What is good and bad about every node.
 pub fn checks(seen: &[Seen]) -> Vec<Check> {
-    seen.iter().flat_map(node).collect()
+    let of_node =
+        |seen: &Seen| node(seen).map(|check| Check { what: format!("{}: {}", seen.node, check.what), ..check });
+    seen.iter().flat_map(of_node).collect()
 }
 
-fn node(seen: &Seen) -> Vec<Check> {
-    let check = |verdict, what: String, hint: Option<&str>| Check {
-        verdict,
-        what: format!("{}: {what}", seen.node),
-        hint: hint.map(str::to_owned),
-    };
-    let mut checks = vec![check(Verdict::Good, format!("{} answers", seen.server.describe()), None)];
-    checks.push(match seen.accounts.get("default") {
-        Some(account) if opens_everything(&account.user) => check(
-            Verdict::Bad,
-            "the user `default` needs no password and may do everything: nothing is isolated".to_owned(),
-            Some("give it a password (requirepass, or ACL SETUSER default), or switch it off"),
-        ),
-        Some(_) | None => check(Verdict::Good, "the user `default` does not let just anybody in".to_owned(), None),
-    });
-    checks.push(match seen.server.persistence() {
-        Persistence::AclFile => check(Verdict::Good, "users are saved in the aclfile".to_owned(), None),
-        Persistence::ConfigFile => check(Verdict::Good, "users are saved in the configuration file".to_owned(), None),
-        Persistence::Volatile => check(
-            Verdict::Warning,
-            "volatile: users are gone when it restarts".to_owned(),
-            Some("start it with an aclfile or a configuration file"),
-        ),
-    });
-    checks
+fn node(seen: &Seen) -> [Check; 3] {
+    let everybody = seen.accounts.get("default").is_some_and(|account| opens_everything(&account.user));
+    [
+        Check::good(format!("{} answers", seen.server.describe())),
+        if everybody {
+            Check::bad(
+                "the user `default` needs no password and may do everything: nothing is isolated",
+                "give it a password (requirepass, or ACL SETUSER default), or switch it off",
+            )
+        } else {
+            Check::good("the user `default` does not let just anybody in")
+        },
+        match seen.server.persistence() {
+            Persistence::AclFile => Check::good("users are saved in the aclfile"),
+            Persistence::ConfigFile => Check::good("users are saved in the configuration file"),
+            Persistence::Volatile => Check::warning(
+                "volatile: users are gone when it restarts",
+                "start it with an aclfile or a configuration file",
+            ),
+        },
+    ]
 }

@@ -1,7 +1,7 @@
 //! Valkey as a service: users whose rules isolate, on every node.
 
-pub mod acl;
-pub mod apply;
+mod acl;
+mod apply;
 mod connect;
 pub mod desired;
 pub mod diff;
@@ -9,7 +9,7 @@ mod errors;
 mod examine;
 pub mod model;
 mod observe;
-pub mod presets;
+mod presets;
 mod wire;
 mod words;
 
@@ -37,11 +37,6 @@ impl Valkey {
                 .hint("name the primary by `host` and `port` under [valkey]: its replicas are found through it"));
         }
         Ok(Self { endpoint: config.endpoint(), nodes: Nodes::new(config) })
-    }
-
-    /// [`Service::apply`], with the passwords from anywhere.
-    pub async fn carry_out(&self, steps: &[&Step], password: apply::PasswordOf<'_>) -> Vec<Outcome> {
-        apply::apply(&self.nodes, steps, password).await
     }
 }
 
@@ -75,10 +70,7 @@ impl Service for Valkey {
         let seen = observe::look_again(&nodes, &users().map(|address| address.name.clone()).collect(), steps).await?;
         let declared = |address: &Address| {
             let after = steps.iter().filter(|step| step.address == *address).find_map(|step| step.after.as_ref());
-            match after {
-                Some(Model::ValkeyUser(user)) => Some(user),
-                Some(_) | None => None,
-            }
+            after.and_then(Model::as_valkey_user)
         };
         let there = users().filter_map(|address| {
             let user = observe::user(&seen, &address.name, declared(address))?;
@@ -88,7 +80,7 @@ impl Service for Valkey {
     }
 
     async fn apply(&self, steps: &[&Step], context: &ApplyContext) -> Vec<Outcome> {
-        self.carry_out(steps, &|app| context.vault.password(app, ServiceId::Valkey)).await
+        apply::apply(&self.nodes, steps, context).await
     }
 
     fn limits(&self, _kind: &Kind) -> Limits {

@@ -12,7 +12,6 @@ use crate::core::secret::Secret;
 use crate::error::Result;
 use crate::services::{Ask, CredentialStatus, Model, Observed, Proof, Step};
 use futures_util::future::try_join_all;
-use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// One node as it was read.
@@ -24,11 +23,6 @@ pub struct Seen {
 
 /// Forms that a user may be meant in, most wanted first: the texts that its rules are given where they mean the same.
 type Meant<'a> = BTreeMap<&'a str, Vec<&'a User>>;
-
-/// sha256 of a password as the server keeps it.
-pub fn hash(password: &Secret) -> String {
-    Sha256::digest(password.expose().as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
-}
 
 /// Reads all users of every node at once.
 ///
@@ -122,10 +116,7 @@ pub fn resources(seen: &[Seen], ask: &Ask) -> BTreeMap<Address, Observed> {
     let addresses = ask.addresses().into_iter().filter(|address| address.kind == USER);
     addresses
         .filter_map(|address| {
-            let declared = match ask.wanted.get(address).map(|wanted| &wanted.model) {
-                Some(Model::ValkeyUser(user)) => Some(user),
-                Some(_) | None => None,
-            };
+            let declared = ask.wanted.get(address).and_then(|wanted| wanted.model.as_valkey_user());
             let user = user(seen, &address.name, declared)?;
             let (_, account) = holder(seen, &address.name)?;
             let credential = ask.proofs.get(address).map(|proof| status(&account.hashes, proof));
@@ -137,11 +128,10 @@ pub fn resources(seen: &[Seen], ask: &Ask) -> BTreeMap<Address, Observed> {
 
 /// The server keeps sha256 and no salt, so nobody needs to sign in to know.
 fn status(hashes: &BTreeSet<String>, proof: &Proof) -> CredentialStatus {
-    match &proof.published {
-        _ if proof.staged.is_some() => CredentialStatus::Staged,
-        Some(published) if hashes.contains(&hash(published)) => CredentialStatus::Verified,
-        Some(_) => CredentialStatus::Wrong,
-        None => CredentialStatus::Absent,
+    match proof.to_try() {
+        Ok(published) if hashes.contains(&published.sha256()) => CredentialStatus::Verified,
+        Ok(_) => CredentialStatus::Wrong,
+        Err(status) => status,
     }
 }
 
@@ -171,7 +161,7 @@ pub fn notices(seen: &[Seen], ask: &Ask) -> Vec<Notice> {
     }
     for (address, proof) in &ask.proofs {
         let Some((_, account)) = holder(seen, &address.name).filter(|_| address.kind == USER) else { continue };
-        let ours: BTreeSet<String> = proof.published.iter().chain(&proof.staged).map(hash).collect();
+        let ours: BTreeSet<String> = proof.published.iter().chain(&proof.staged).map(Secret::sha256).collect();
         let extra = account.hashes.difference(&ours).count();
         if extra > 0 && account.hashes.len() > extra {
             notices.push(notice(
