@@ -31,7 +31,7 @@ pub fn variable(name: &str) -> String {
 }
 
 /// The services that were started for us, and all else by default.
-pub fn config(root: &Path) -> Config {
+fn config(root: &Path) -> Config {
     // The variable that says whether they were.
     variable("NORNPLAN_POSTGRES_PORT");
     let variables = std::env::vars().filter(|(name, _)| name.starts_with("NORNPLAN_")).collect();
@@ -43,7 +43,7 @@ pub struct World {
     id: ServiceId,
     /// Begins the names of this test alone.
     pub prefix: String,
-    pub directory: tempfile::TempDir,
+    _directory: tempfile::TempDir,
     pub config: Config,
     vault: Arc<Vault>,
     services: BTreeMap<ServiceId, Box<dyn Service>>,
@@ -59,7 +59,7 @@ impl World {
         let mut world = Self {
             id,
             prefix: format!("np{}{test}", std::process::id()),
-            directory,
+            _directory: directory,
             config,
             vault,
             services: BTreeMap::new(),
