@@ -106,7 +106,6 @@ fn losing_the_state_costs_nothing() {
     let before = (workspace.secrets("@cafe"), workspace.secrets("@shop"));
     let claimed = workspace.read("secrets/.nornplan");
     std::fs::remove_dir_all(workspace.path("state")).expect("the state is removed");
-    workspace.remove("secrets/.nornplan");
     let plan = workspace.run(&["plan"]).exits(0);
     assert!(
         plan.last_line().contains("0 to create, 0 to update, 0 to destroy") && plan.last_line().contains("to adopt")
