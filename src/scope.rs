@@ -7,6 +7,7 @@ use crate::secrets::model::{Published, SECRET};
 use crate::services::postgres::model::role_address;
 use crate::services::{Model, ServiceId};
 use crate::spec::model::Specs;
+use crate::spec::template::{self, Piece};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// `--app`, `--service`, `destroy` and `rotate`. What is outside is neither read, counted nor taken for missing.
@@ -69,11 +70,11 @@ impl Scope {
                     gone(&mut topic.writers);
                 }
             }
-            for (service, placeholder) in
-                [(ServiceId::Postgres, "{pg."), (ServiceId::Valkey, "{kv."), (ServiceId::Kafka, "{kafka.")]
+            for (service, prefix) in
+                [(ServiceId::Postgres, "pg."), (ServiceId::Valkey, "kv."), (ServiceId::Kafka, "kafka.")]
             {
                 if !self.has_service(service) {
-                    app.publish.retain(|_, template| !template.contains(placeholder));
+                    app.publish.retain(|_, template| !asks_for(template, prefix));
                 }
             }
             app.postgres = app.postgres.take().filter(|_| self.has_service(ServiceId::Postgres));
@@ -82,6 +83,12 @@ impl Scope {
         }
         specs
     }
+}
+
+/// Whether a `[publish]` template has a placeholder that begins so; escaped braces are none.
+fn asks_for(template: &str, prefix: &str) -> bool {
+    let asks = |piece: &Piece| matches!(piece, Piece::Placeholder(name) if name.starts_with(prefix));
+    template::parse(template).is_ok_and(|pieces| pieces.iter().any(asks))
 }
 
 /// With `--service`, an app's published values of the other services stay as they were last applied, and its secret is
