@@ -60,7 +60,7 @@ pub async fn run(global: &Global, args: &Args) -> Outcome {
     workspace.vault.check_lineage(&document.lineage, document.has_published())?;
     let depth = Depth { probe_credentials: true, ..args.look.depth() };
     let asks = observe::asks(&wanted, &applied, document, &workspace.vault, depth)?;
-    let (mut errors, mut items, mut unread) = (Vec::new(), BTreeMap::new(), BTreeSet::new());
+    let (mut errors, mut items, mut unread) = (Vec::new(), BTreeMap::new(), BTreeMap::new());
     let (nobody, nothing) = (BTreeSet::new(), BTreeMap::new());
     for (id, read) in workspace.observe(&asks, args.look.wait()).await {
         match read {
@@ -77,18 +77,18 @@ pub async fn run(global: &Global, args: &Args) -> Outcome {
                 }
             }
             Err(error) => {
-                unread.insert(id);
+                unread.insert(id, workspace.unreadable(id, &error));
                 errors.push(error);
             }
         }
     }
     let compared =
-        applied.keys().filter(|address| ServiceId::of(address).is_some_and(|id| !unread.contains(&id))).count();
+        applied.keys().filter(|address| ServiceId::of(address).is_some_and(|id| !unread.contains_key(&id))).count();
     let report = DriftReport {
         environment: workspace.config.environment.clone(),
         compared,
         drifted: items.into_values().collect(),
-        errors: errors.iter().map(|error| error.message.clone()).collect(),
+        errors: unread.into_values().collect(),
     };
     output::result(&match args.format {
         Format::Text => crate::render::drift::text(&report, &Style::of_stdout()),

@@ -109,6 +109,11 @@ impl Workspace {
         self.services.get(&id).map(|service| service.endpoint()).unwrap_or_default()
     }
 
+    /// One line that names the service that could not be read.
+    pub fn unreadable(&self, id: ServiceId, error: &Diagnostic) -> String {
+        format!("{} at {}: {}", id.title(), self.endpoint(id), error.message)
+    }
+
     /// Reads services, and says with `-v` what each was asked and how long that took.
     pub async fn observe(
         &self,
@@ -157,7 +162,7 @@ impl Workspace {
                     observed.insert(id, observation);
                 }
                 Err(error) => {
-                    unreadable.insert(id, format!("{} at {}: {}", id.title(), self.endpoint(id), error.message));
+                    unreadable.insert(id, self.unreadable(id, &error));
                     errors.push(error);
                 }
             }
