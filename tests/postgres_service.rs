@@ -7,20 +7,20 @@ mod support;
 use nornplan::core::step::{Action, Reason, Risk};
 use nornplan::services::postgres::model::{Credential, role_address};
 use nornplan::services::{CredentialStatus, ServiceId};
-use postgres::app;
+use postgres::{app, database, extend};
 use support::World;
 
 #[tokio::test]
 async fn what_is_declared_is_made_once_and_adopted_without_a_state() {
     let mut world = World::new(ServiceId::Postgres, "made");
     let mut shop = app(&world, "shop");
-    shop.extensions.extend(world.extension("pgcrypto").await);
+    extend(&mut shop, world.extension("pgcrypto").await);
     shop.connection_limit = Some(7);
     shop.settings.insert("statement_timeout".to_owned(), "30s".to_owned());
     shop.settings.insert("search_path".to_owned(), "app,public".to_owned());
     shop.readers.insert(world.name("report"));
     shop.writers.insert(world.name("importer"));
-    shop.databases.push(world.plain("shop_more"));
+    shop.databases.push(database(world.plain("shop_more")));
     world.declare("shop", shop);
     world.declare("report", app(&world, "report"));
     world.declare("importer", app(&world, "importer"));
@@ -85,7 +85,7 @@ async fn what_is_changed_by_hand_is_found_and_repaired() {
     let mut world = World::new(ServiceId::Postgres, "drift");
     let mut shop = app(&world, "shop");
     shop.readers.insert(world.name("report"));
-    shop.extensions.extend(world.extension("pgcrypto").await);
+    extend(&mut shop, world.extension("pgcrypto").await);
     world.declare("shop", shop);
     world.declare("report", app(&world, "report"));
     world.converge().await;
@@ -218,7 +218,7 @@ async fn a_kept_role_that_owns_its_database_is_adopted_as_it_is() {
     norn.user = world.plain("norn");
     norn.owner = norn.user.clone();
     norn.credential = Credential::Keep;
-    let (user, database) = (norn.user.clone(), norn.databases[0].clone());
+    let (user, database) = (norn.user.clone(), norn.databases[0].name.clone());
     world.declare("norn", norn);
     world.as_admin("postgres", &format!("CREATE ROLE {user} LOGIN CREATEDB CONNECTION LIMIT 9 PASSWORD 'norn'")).await;
     world.as_admin("postgres", &format!("ALTER ROLE {user} SET work_mem = '5MB'")).await;
@@ -302,7 +302,7 @@ async fn an_administrator_with_createrole_and_createdb_is_enough() {
     world.become_lesser_admin().await;
     let mut shop = app(&world, "shop");
     shop.readers.insert(world.name("report"));
-    shop.extensions.extend(world.extension("citext").await);
+    extend(&mut shop, world.extension("citext").await);
     world.declare("shop", shop);
     world.declare("report", app(&world, "report"));
     world.converge().await;

@@ -74,7 +74,8 @@ fn postgres_values(postgres: &Postgres, config: &PostgresConfig) -> Vec<(String,
         0 => "DATABASE_URL".to_owned(),
         _ => format!("DATABASE_URL_{}", variable_part(database)),
     };
-    postgres.databases.iter().enumerate().map(|(at, database)| (name(at, database), url(database))).collect()
+    let names = postgres.databases.iter().map(|database| database.name.as_str());
+    names.enumerate().map(|(at, database)| (name(at, database), url(database))).collect()
 }
 
 fn kv_url(kv: &Kv, config: &ValkeyConfig) -> String {
@@ -142,7 +143,7 @@ fn lookup(app: &App, config: &Config, placeholder: &str, url: bool) -> Option<St
                 "password" if postgres.credential == Credential::Generate => Some("{pg.password}".to_owned()),
                 "host" => Some(host(&config.postgres.public_host)),
                 "port" => Some(config.postgres.public_port.to_string()),
-                "database" => postgres.databases.first().map(|database| encoded(database)),
+                "database" => postgres.databases.first().map(|database| encoded(&database.name)),
                 "sslmode" => Some(config.postgres.public_sslmode.clone()),
                 _ => None,
             }

@@ -8,7 +8,7 @@ use crate::core::step::{Action, Part, Reason, Risk, StepId};
 use crate::error::Place;
 use crate::services::postgres::model::{Credential, role_address};
 use crate::services::{DiffInput, kafka, valkey};
-use crate::spec::model::{App, Events, Kv, Postgres, Specs, Topic};
+use crate::spec::model::{App, Database, Events, Kv, Postgres, Specs, Topic};
 use std::fs;
 use std::path::PathBuf;
 
@@ -29,14 +29,16 @@ fn app() -> App {
         name: cafe(),
         place: Place::File(PathBuf::from("cafe.toml")),
         postgres: Some(Postgres {
-            databases: vec!["cafe".to_owned(), "cafe-logs".to_owned()],
+            databases: ["cafe", "cafe-logs"].map(database).into(),
             user: "cafe_user".to_owned(),
             owner: "cafe_owner".to_owned(),
-            extensions: BTreeSet::new(),
             connection_limit: None,
             settings: BTreeMap::new(),
             readers: BTreeSet::new(),
             writers: BTreeSet::new(),
+            grants: BTreeMap::new(),
+            migrator: None,
+            adopt_objects: false,
             credential: Credential::Generate,
         }),
         kv: Some(Kv {
@@ -61,6 +63,10 @@ fn app() -> App {
         publish: BTreeMap::new(),
         prevent_destroy: false,
     }
+}
+
+fn database(name: &str) -> Database {
+    Database { name: name.to_owned(), ..Database::default() }
 }
 
 fn topic(name: &str) -> Topic {

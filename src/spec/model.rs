@@ -3,7 +3,7 @@
 use crate::core::digest::sha256;
 use crate::core::name::AppName;
 use crate::error::Place;
-use crate::services::postgres::model::Credential;
+use crate::services::postgres::model::{Access, Credential, Extension};
 use crate::services::valkey::model::Access as KvAccess;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
@@ -43,16 +43,45 @@ impl App {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Postgres {
     /// At least one. The first is `DATABASE_URL`.
-    pub databases: Vec<String>,
+    pub databases: Vec<Database>,
     pub user: String,
     pub owner: String,
-    pub extensions: BTreeSet<String>,
+    /// Of the user. `None` is unlimited.
     pub connection_limit: Option<u32>,
+    /// Of the user, in all databases.
     pub settings: BTreeMap<String, String>,
     pub readers: BTreeSet<AppName>,
     pub writers: BTreeSet<AppName>,
+    /// What roles that no infraspec declares may do in all of the databases: [`Access::Readonly`] or
+    /// [`Access::Readwrite`].
+    pub grants: BTreeMap<String, Access>,
+    /// A role that people look after, which makes tables for the app to use.
+    pub migrator: Option<String>,
+    /// Whether objects that other roles own become the user's.
+    pub adopt_objects: bool,
     /// `Generate` or `Keep`.
     pub credential: Credential,
+}
+
+/// One database of an app. `None` leaves a matter to the server, and as it is.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Database {
+    pub name: String,
+    /// Those of the app, and its own.
+    pub extensions: BTreeMap<String, Extension>,
+    /// Of all sessions together. `None` is unlimited.
+    pub connection_limit: Option<u32>,
+    /// Whether it is closed to everybody, as for an app that is laid to rest.
+    pub closed: bool,
+    /// Of everybody in this database.
+    pub settings: BTreeMap<String, String>,
+    /// As PostgreSQL spells it: `UTF8`.
+    pub encoding: Option<String>,
+    /// Both LC_COLLATE and LC_CTYPE (or the ICU or builtin locale): `C.UTF-8`, `en-US`.
+    pub locale: Option<String>,
+    /// `libc`, `icu` or `builtin`.
+    pub locale_provider: Option<String>,
+    pub tablespace: Option<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize)]

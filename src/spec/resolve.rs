@@ -3,10 +3,10 @@
 use crate::config::Config;
 use crate::core::name::AppName;
 use crate::error::Diagnostic;
-use crate::services::postgres::model::Credential;
+use crate::services::postgres::model::{Credential, Extension};
 use crate::spec::claims::{Claim, Claims, Guest, Shared};
 use crate::spec::fields::{MOST_ERRORS, Setting};
-use crate::spec::model::{App, Events, Kv, Postgres};
+use crate::spec::model::{App, Database, Events, Kv, Postgres};
 use crate::spec::names::{self, Named};
 use crate::spec::node::Located;
 use crate::spec::norn::Form;
@@ -130,7 +130,7 @@ impl Resolver<'_> {
 
     fn postgres(&mut self, written: &read::Postgres) -> Postgres {
         let label = self.draft.form.postgres();
-        let databases = match &written.databases {
+        let databases: Vec<String> = match &written.databases {
             Some(databases) => databases.iter().map(|database| self.written(Named::Database, database)).collect(),
             None => {
                 let default = self.of_app(self.stem.replace('-', "_"));
@@ -161,20 +161,24 @@ impl Resolver<'_> {
             written => self.name(Named::Role, written, default_owner, &key("owner", label)),
         };
         let (readers, writers) = self.guests(&written.readers, &written.writers, Shared::Postgres);
+        let extensions = self.extensions(&written.extensions);
+        let database = |name| Database { name, extensions: extensions.clone(), ..Database::default() };
         Postgres {
-            databases,
+            databases: databases.into_iter().map(database).collect(),
             user,
             owner,
-            extensions: self.extensions(&written.extensions),
             connection_limit: written.connection_limit.as_ref().and_then(|limit| u32::try_from(limit.value).ok()),
             settings: self.settings(&written.settings),
             readers,
             writers,
+            grants: BTreeMap::new(),
+            migrator: None,
+            adopt_objects: false,
             credential: written.credential,
         }
     }
 
-    fn extensions(&mut self, written: &[Located<String>]) -> BTreeSet<String> {
+    fn extensions(&mut self, written: &[Located<String>]) -> BTreeMap<String, Extension> {
         for Located { value, spot } in written {
             if value.is_empty() || !value.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-') {
                 let error = spot.error(format!("{value:?} is no name of an extension"));
@@ -182,7 +186,8 @@ impl Resolver<'_> {
             }
         }
         // plpgsql is in every database.
-        written.iter().map(|name| name.value.clone()).filter(|name| name != "plpgsql").collect()
+        let names = written.iter().map(|name| name.value.clone()).filter(|name| name != "plpgsql");
+        names.map(|name| (name, Extension::default())).collect()
     }
 
     fn settings(&mut self, written: &[Setting]) -> BTreeMap<String, String> {

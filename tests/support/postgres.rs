@@ -6,9 +6,9 @@ use crate::support::{World, variable};
 use nornplan::config::{PasswordSource, PostgresConfig};
 use nornplan::core::secret::Secret;
 use nornplan::services::postgres::Postgres;
-use nornplan::services::postgres::model::Credential;
+use nornplan::services::postgres::model::{Credential, Extension};
 use nornplan::services::{Ask, Service};
-use nornplan::spec::model::{App, Postgres as Spec};
+use nornplan::spec::model::{App, Database, Postgres as Spec};
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use std::collections::{BTreeMap, BTreeSet};
@@ -17,15 +17,29 @@ use std::os::unix::fs::PermissionsExt;
 /// An app with one database and its own role, all defaults.
 pub fn app(world: &World, name: &str) -> Spec {
     Spec {
-        databases: vec![world.plain(&format!("{name}_db"))],
+        databases: vec![database(world.plain(&format!("{name}_db")))],
         user: world.plain(&format!("{name}_user")),
         owner: world.plain(&format!("{name}_owner")),
-        extensions: BTreeSet::new(),
         connection_limit: None,
         settings: BTreeMap::new(),
         readers: BTreeSet::new(),
         writers: BTreeSet::new(),
+        grants: BTreeMap::new(),
+        migrator: None,
+        adopt_objects: false,
         credential: Credential::Generate,
+    }
+}
+
+/// A database, all defaults.
+pub fn database(name: String) -> Database {
+    Database { name, ..Database::default() }
+}
+
+/// Declares an extension in every database of an app.
+pub fn extend(postgres: &mut Spec, extension: Option<String>) {
+    for database in &mut postgres.databases {
+        database.extensions.extend(extension.clone().map(|name| (name, Extension::default())));
     }
 }
 

@@ -30,15 +30,15 @@ fn of_app(specs: &Specs, app: &App, postgres: &Postgres) -> Vec<(Address, Model)
     }
     for database in &postgres.databases {
         let model = Database {
-            name: database.clone(),
+            name: database.name.clone(),
             owner: postgres.owner.clone(),
             public: BTreeSet::new(),
-            extensions: Some(postgres.extensions.clone()),
+            extensions: Some(database.extensions.keys().cloned().collect()),
         };
-        resources.push((database_address(database), Model::PostgresDatabase(model)));
+        resources.push((database_address(&database.name), Model::PostgresDatabase(model)));
         let mut give = |role: &str, access: Access| {
-            let grant = Model::PostgresGrant(grant(database, role, access));
-            resources.push((grant_address(database, role), grant));
+            let grant = Model::PostgresGrant(grant(&database.name, role, access));
+            resources.push((grant_address(&database.name, role), grant));
         };
         // Who owns the database may do everything in it already.
         if postgres.owner != postgres.user {

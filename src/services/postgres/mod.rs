@@ -15,6 +15,7 @@ mod observe;
 mod orphans;
 mod problem;
 mod scope;
+mod server;
 mod shape;
 mod sql;
 

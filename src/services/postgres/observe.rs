@@ -7,11 +7,12 @@ use super::model::{Access, Database, Grant, Role, database_address, grant_addres
 use super::orphans;
 use super::problem::code;
 use super::scope::{Pair, Scope};
+use super::server::Server;
 use crate::core::address::Address;
 use crate::core::plan::{Level, Notice};
 use crate::services::{Ask, Failure, Model, Observation, Observed};
 use futures_util::{StreamExt, TryStreamExt, stream};
-use serde_json::{Value, json};
+use serde_json::Value;
 use sqlx::PgConnection;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -41,7 +42,7 @@ pub async fn observe(connector: &Connector, ask: &Ask) -> Result<Observation, Fa
         endpoint: connector.config.endpoint(),
         identity: identity(&mut connection).await?,
         version: Some(format!("PostgreSQL {}", shared.version)),
-        server: json!({ "version_number": shared.version_number, "superuser": shared.superuser }),
+        server: serde_json::to_value(server(&shared)).unwrap_or_default(),
         resources,
         notices,
     })
@@ -166,6 +167,11 @@ async fn identity(connection: &mut PgConnection) -> Result<Option<String>, Failu
         Err(error) if code(&error) == Some("42501") => Ok(None),
         Err(error) => Err(super::problem::stating(error, "system identifier", statement)),
     }
+}
+
+/// What a plan must know of the server.
+fn server(shared: &Shared) -> Server {
+    Server { version_number: shared.version_number, superuser: shared.superuser }
 }
 
 /// A notice about the service that only informs.

@@ -1,22 +1,8 @@
-//! The statements that change roles, databases and privileges: pure.
+//! Statements about roles.
 
-use super::model::{Database, Grant, Role};
+use super::is_list;
+use crate::services::postgres::model::Role;
 use postgres_protocol::escape::{escape_identifier, escape_literal};
-use std::collections::BTreeSet;
-
-/// Settings whose value is a list of names; as one string the server would take the whole for one name.
-const LISTS: [&str; 5] = [
-    "search_path",
-    "temp_tablespaces",
-    "session_preload_libraries",
-    "shared_preload_libraries",
-    "local_preload_libraries",
-];
-
-/// Whether a setting's value is a list of names.
-pub fn is_list(setting: &str) -> bool {
-    LISTS.contains(&setting)
-}
 
 /// Creates a role whole, in one transaction. A verifier may stand in the text: never show it.
 pub fn create_role(role: &Role, verifier: Option<&str>) -> String {
@@ -68,68 +54,10 @@ pub fn set_password(role: &str, verifier: &str) -> String {
     format!("ALTER ROLE {} PASSWORD {}", escape_identifier(role), escape_literal(verifier))
 }
 
-/// Creates a database that nobody can use yet: until [`isolate`] has run, PUBLIC could connect.
-pub fn create_database(database: &Database) -> String {
-    let (name, owner) = (escape_identifier(&database.name), escape_identifier(&database.owner));
-    format!("CREATE DATABASE {name} OWNER {owner} TEMPLATE template0 CONNECTION LIMIT 0")
-}
-
-/// Takes a database from PUBLIC and opens it, in one transaction.
-pub fn isolate(database: &str) -> String {
-    let name = escape_identifier(database);
-    format!("REVOKE ALL ON DATABASE {name} FROM PUBLIC; ALTER DATABASE {name} CONNECTION LIMIT -1")
-}
-
-/// Brings a role's privileges to exactly the wanted ones, inside the database and in one transaction.
-pub fn set_grant(grant: &Grant, creator: &str) -> String {
-    let role = escape_identifier(&grant.role);
-    let database = escape_identifier(&grant.database);
-    let mut statements = vec![revoke_grant(&grant.database, &grant.role, creator)];
-    let mut give = |privileges: Option<&BTreeSet<String>>, what: &str, ending: &str| {
-        if let Some(privileges) = privileges.filter(|privileges| !privileges.is_empty()) {
-            statements.push(format!("{what}GRANT {} ON {ending} TO {role}", list(privileges)));
-        }
-    };
-    give(Some(&grant.database_privileges), "", &format!("DATABASE {database}"));
-    give(grant.schema_privileges.as_ref(), "", "SCHEMA public");
-    if creator == grant.role {
-        statements.push("REVOKE CREATE ON SCHEMA public FROM PUBLIC".to_owned());
-    } else {
-        let future = default_privileges(creator);
-        give(grant.future_tables.as_ref(), &future, "TABLES");
-        give(grant.future_sequences.as_ref(), &future, "SEQUENCES");
-        give(grant.future_tables.as_ref(), "", "ALL TABLES IN SCHEMA public");
-        give(grant.future_sequences.as_ref(), "", "ALL SEQUENCES IN SCHEMA public");
-    }
-    statements.join("; ")
-}
-
-/// Takes from a role everything that a grant could have given. What the creator made stays its own.
-pub fn revoke_grant(database: &str, role: &str, creator: &str) -> String {
-    let (database, name) = (escape_identifier(database), escape_identifier(role));
-    let mut what = vec![format!("REVOKE ALL ON DATABASE {database}"), "REVOKE ALL ON SCHEMA public".to_owned()];
-    if creator != role {
-        let future = default_privileges(creator);
-        what.push(format!("{future}REVOKE ALL ON TABLES"));
-        what.push(format!("{future}REVOKE ALL ON SEQUENCES"));
-        what.push("REVOKE ALL ON ALL TABLES IN SCHEMA public".to_owned());
-        what.push("REVOKE ALL ON ALL SEQUENCES IN SCHEMA public".to_owned());
-    }
-    let statements: Vec<String> = what.into_iter().map(|what| format!("{what} FROM {name}")).collect();
-    statements.join("; ")
-}
-
-fn default_privileges(creator: &str) -> String {
-    format!("ALTER DEFAULT PRIVILEGES FOR ROLE {} IN SCHEMA public ", escape_identifier(creator))
-}
-
-fn list(privileges: &BTreeSet<String>) -> String {
-    privileges.iter().map(String::as_str).collect::<Vec<_>>().join(", ")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::collections::BTreeSet;
 
     fn role(name: &str) -> Role {
         Role {

@@ -1,0 +1,96 @@
+//! Carries out steps: one operation each, read again afterwards where a statement may silently do nothing.
+
+mod database;
+mod grant;
+mod role;
+
+use super::connect::{Connector, run};
+use super::model::Op as Do;
+use super::scope::Scope;
+use super::{observe, sql};
+use crate::core::change::{Resource, three_way};
+use crate::error::{Diagnostic, Kind};
+use crate::services::{ApplyContext, Failure, Fingerprint, Model, Op, Outcome, ServiceId, Step};
+use postgres_protocol::escape::escape_identifier;
+use sqlx::PgConnection;
+
+/// Carries out one step.
+pub async fn apply(connector: &Connector, step: &Step, context: &ApplyContext) -> Outcome {
+    match carry_out(connector, step, context).await {
+        Ok(fingerprint) => Outcome::Done { fingerprint },
+        Err(failure) => failure.into(),
+    }
+}
+
+async fn carry_out(connector: &Connector, step: &Step, context: &ApplyContext) -> Result<Option<Fingerprint>, Failure> {
+    let Op::Postgres(operation) = &step.op else { return Ok(None) };
+    let password = || context.vault.password(&step.app, ServiceId::Postgres);
+    match (operation, &step.before, &step.after) {
+        (Do::CreateRole, _, Some(Model::PostgresRole(role))) => {
+            let password = if step.sets_credential { Some(password()?) } else { None };
+            role::create_role(connector, role, password).await
+        }
+        (Do::SetPassword, _, Some(Model::PostgresRole(role))) => {
+            role::set_password(connector, &role.name, &password()?).await.map(Some)
+        }
+        (Do::AlterRole, Some(Model::PostgresRole(before)), Some(Model::PostgresRole(after))) => {
+            write(connector, &after.name, &sql::role::alter_role(before, after)).await
+        }
+        (Do::DropRole, Some(Model::PostgresRole(role)), _) => {
+            write(connector, &role.name, &format!("DROP ROLE {}", escape_identifier(&role.name))).await
+        }
+        (Do::CreateDatabase, _, Some(Model::PostgresDatabase(database))) => {
+            database::create_database(connector, database).await
+        }
+        (Do::AlterDatabase { user }, Some(Model::PostgresDatabase(before)), Some(Model::PostgresDatabase(after))) => {
+            database::alter_database(connector, before, after, user).await
+        }
+        (Do::DropDatabase, Some(Model::PostgresDatabase(database)), _) => {
+            database::drop_database(connector, database).await
+        }
+        (Do::SetGrant { user }, _, Some(Model::PostgresGrant(grant))) => grant::set_grant(connector, grant, user).await,
+        (Do::RevokeGrant { user }, Some(Model::PostgresGrant(grant)), _) => {
+            grant::revoke(connector, step, grant, user).await
+        }
+        _ => Err(Diagnostic::new(Kind::Plan, "the step does not say what it changes")
+            .on("postgres", &step.address, "")
+            .hint("make the plan anew")
+            .into()),
+    }
+}
+
+/// Runs statements in the administration database.
+async fn write(connector: &Connector, object: &str, statements: &str) -> Result<Option<Fingerprint>, Failure> {
+    let mut connection = connector.writer().await?;
+    run(&mut connection, object, statements).await?;
+    connector.keep(connection).await;
+    Ok(None)
+}
+
+/// Reads again: a REVOKE of what another role granted does nothing, and says nothing.
+async fn verify(
+    connection: &mut PgConnection,
+    database: &str,
+    scope: &Scope,
+    wanted: &Model,
+) -> Result<Option<Fingerprint>, Failure> {
+    let now = observe::now_inside(connection, database, scope).await?;
+    let mut wanted = wanted.clone();
+    let mut differing = vec!["everything".to_owned()];
+    for mut model in now.into_values() {
+        crate::services::postgres::shape::settle(Some(&mut wanted), Some(&mut model), None);
+        let changes = three_way(&wanted.fields(), &model.fields(), None).changes;
+        differing = changes.into_iter().map(|change| change.field).collect();
+    }
+    if differing.is_empty() {
+        return Ok(None);
+    }
+    Err(other_grantor(database, &format!("done, but {} did not become as wanted", differing.join(", "))))
+}
+
+fn other_grantor(object: &str, message: &str) -> Failure {
+    Diagnostic::new(Kind::Service, message)
+        .on("postgres", object, "")
+        .hint("another role granted it: sign in as that role, or as a superuser, and revoke it there")
+        .into()
+}

@@ -1,0 +1,54 @@
+//! Databases.
+
+use super::View;
+use crate::core::address::Address;
+use crate::core::step::{Reason, Risk};
+use crate::services::postgres::model::{Database, Op as Do};
+use crate::services::{DiffInput, Model, Op, Step};
+use serde_json::Value;
+
+/// A database that is wanted and is not as it should be.
+pub fn keep(view: &View, step: &mut Step, before: Option<&Model>, database: &Database, input: DiffInput<'_>) {
+    let Some(Model::PostgresDatabase(before)) = before else {
+        step.op = Op::Postgres(Do::CreateDatabase);
+        return;
+    };
+    step.op = Op::Postgres(Do::AlterDatabase { user: view.creator(&database.name) });
+    // Nobody can use what our own unfinished run left behind, so nobody is interrupted.
+    let unfinished = fact(&step.address, "connection_limit", input) == Some(0);
+    let takes_from_public = !before.public.is_subset(&database.public) && !unfinished;
+    if before.owner != database.owner || (takes_from_public && step.reasons.contains(&Reason::NotOursYet)) {
+        step.risks.insert(Risk::Interrupts);
+    }
+}
+
+/// A database that is no longer wanted.
+pub fn give_up(step: &mut Step, input: DiffInput<'_>) {
+    step.op = Op::Postgres(Do::DropDatabase);
+    step.risks.insert(Risk::LosesData);
+    step.notes = losses(&step.address, input);
+}
+
+fn fact(address: &Address, name: &str, input: DiffInput<'_>) -> Option<i64> {
+    input.observation.resources.get(address)?.facts.get(name).and_then(Value::as_i64)
+}
+
+/// What a drop would lose.
+fn losses(address: &Address, input: DiffInput<'_>) -> Vec<String> {
+    let sessions = fact(address, "sessions", input).map(|count| match count {
+        1 => "1 session".to_owned(),
+        _ => format!("{count} sessions"),
+    });
+    let parts: Vec<String> = fact(address, "size_bytes", input).map(megabytes).into_iter().chain(sessions).collect();
+    let mut notes = Vec::new();
+    if !parts.is_empty() {
+        notes.push(format!("holds {}", parts.join(", ")));
+    }
+    notes.push("it is dumped into snapshots first".to_owned());
+    notes
+}
+
+fn megabytes(bytes: i64) -> String {
+    let tenths = bytes / 100_000;
+    format!("{}.{} MB", tenths / 10, tenths % 10)
+}

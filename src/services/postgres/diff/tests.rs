@@ -1,0 +1,115 @@
+//! Decisions on one app's role, database and grant.
+
+use super::*;
+use crate::core::graph::sort;
+use crate::core::name::AppName;
+use crate::services::postgres::desired::grant;
+use crate::services::postgres::model::{
+    Access, Credential, Database, Role, database_address, grant_address, role_address,
+};
+use crate::services::{CredentialStatus, Observation, Observed};
+use std::collections::BTreeSet;
+
+fn name() -> AppName {
+    AppName::new("cafe").unwrap()
+}
+
+fn role(name: &str, credential: Credential) -> (Address, Model) {
+    let role = Role {
+        name: name.to_owned(),
+        login: credential != Credential::None,
+        connection_limit: None,
+        attributes: BTreeSet::new(),
+        settings: BTreeMap::new(),
+        credential: Some(credential),
+    };
+    (role_address(name), Model::PostgresRole(role))
+}
+
+fn cafe() -> BTreeMap<Address, Model> {
+    let database = Database {
+        name: "cafe".to_owned(),
+        owner: "cafe_owner".to_owned(),
+        public: BTreeSet::new(),
+        extensions: Some(BTreeSet::new()),
+    };
+    BTreeMap::from([
+        role("a_cafe_user", Credential::Generate),
+        role("cafe_owner", Credential::None),
+        (database_address("cafe"), Model::PostgresDatabase(database)),
+        (grant_address("cafe", "a_cafe_user"), Model::PostgresGrant(grant("cafe", "a_cafe_user", Access::App))),
+    ])
+}
+
+fn plan(
+    wanted: &BTreeMap<Address, Model>,
+    there: &BTreeMap<Address, Model>,
+    applied: &BTreeMap<Address, Model>,
+    credential: Option<CredentialStatus>,
+) -> Vec<String> {
+    let of = |(address, model): (&Address, &Model)| (address.clone(), model.clone());
+    let wanted = wanted.iter().map(of).map(|(address, model)| (address, Wanted { app: name(), model })).collect();
+    let applied = applied.iter().map(of).map(|(address, model)| (address, Applied { app: name(), model })).collect();
+    let read = |(address, model)| (address, Observed { credential, ..Observed::plain(model) });
+    let resources = there.iter().map(of).map(read).collect();
+    let input = DiffInput {
+        wanted: &wanted,
+        applied: &applied,
+        observation: &Observation { resources, ..Observation::default() },
+        rotate: &BTreeSet::new(),
+        credentials: &BTreeMap::new(),
+    };
+    sort(diff(input)).unwrap().iter().map(|step| format!("{} {}", step.action, step.id())).collect()
+}
+
+#[test]
+fn owner_then_database_then_user_then_grant_and_back() {
+    let nothing = BTreeMap::new();
+    let cafe = cafe();
+    assert_eq!(
+        plan(&cafe, &nothing, &nothing, None),
+        [
+            "create postgres.role.cafe_owner",
+            "create postgres.database.cafe",
+            "create postgres.role.a_cafe_user",
+            "create postgres.grant.cafe/a_cafe_user"
+        ]
+    );
+    assert_eq!(
+        plan(&nothing, &cafe, &cafe, None),
+        [
+            "destroy postgres.grant.cafe/a_cafe_user",
+            "destroy postgres.database.cafe",
+            "destroy postgres.role.a_cafe_user",
+            "destroy postgres.role.cafe_owner"
+        ]
+    );
+    assert_eq!(plan(&cafe, &cafe, &cafe, Some(CredentialStatus::Verified)), Vec::<String>::new());
+}
+
+#[test]
+fn a_password_that_does_not_sign_in_is_rotated_and_a_kept_one_never() {
+    let mut cafe = cafe();
+    let wrong = Some(CredentialStatus::Wrong);
+    assert_eq!(plan(&cafe, &cafe, &cafe, wrong), ["rotate postgres.role.a_cafe_user (credential)"]);
+    cafe.extend([role("a_cafe_user", Credential::Keep)]);
+    assert_eq!(plan(&cafe, &cafe, &cafe, wrong), Vec::<String>::new());
+}
+
+#[test]
+fn undeclared_extensions_and_limits_of_kept_roles_are_left_alone() {
+    let mut cafe = cafe();
+    cafe.extend([role("a_cafe_user", Credential::Keep)]);
+    let mut there = cafe.clone();
+    for model in there.values_mut() {
+        if let Model::PostgresDatabase(database) = model {
+            database.extensions = Some(BTreeSet::from(["vector".to_owned()]));
+        }
+        if let Model::PostgresRole(role) = model {
+            role.connection_limit = if role.login { Some(3) } else { None };
+            role.attributes.extend(role.login.then(|| "CREATEDB".to_owned()));
+            role.settings.extend(role.login.then(|| ("work_mem".to_owned(), "1MB".to_owned())));
+        }
+    }
+    assert_eq!(plan(&cafe, &there, &cafe, None), Vec::<String>::new());
+}
