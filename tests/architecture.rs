@@ -8,6 +8,7 @@
     reason = "a test fails by panicking"
 )]
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// Every Rust file below a directory: its path from the repository's root, and its text.
@@ -62,25 +63,33 @@ fn the_core_is_pure_and_knows_no_service() {
     }
 }
 
+/// Whether a file is a service's model or differ, or lies in the folder of one.
+fn is_part(file: &str, part: &str) -> bool {
+    (file.ends_with(&format!("/{part}.rs")) || file.contains(&format!("/{part}/"))) && !file.ends_with("tests.rs")
+}
+
 #[test]
 fn models_and_differs_import_only_what_is_pure() {
-    let all = sources("src/services").into_iter().chain(sources("src/secrets"));
-    let mut seen = 0;
-    for (file, text) in all.filter(|(file, _)| file.ends_with("/model.rs") || file.ends_with("/diff.rs")) {
-        seen += 1;
-        for effect in EFFECTS {
-            assert_eq!(names(&text, effect).next(), None, "{file} has an effect");
+    let all: Vec<_> = sources("src/services").into_iter().chain(sources("src/secrets")).collect();
+    for (part, allowed) in [
+        ("model", &["crate::core"][..]),
+        (
+            "diff",
+            &["crate::core", "crate::services::{", "crate::secrets::model", "::model::", "::server::", "::rights"],
+        ),
+    ] {
+        let mut services = BTreeSet::new();
+        for (file, text) in all.iter().filter(|(file, _)| is_part(file, part)) {
+            services.insert(file.split(&format!("/{part}")).next().unwrap_or_default());
+            for effect in EFFECTS {
+                assert_eq!(names(text, effect).next(), None, "{file} has an effect");
+            }
+            for line in names(text, "crate::") {
+                assert!(allowed.iter().any(|allowed| line.contains(allowed)), "{file}: {line}");
+            }
         }
-        let allowed: &[&str] = if file.ends_with("/model.rs") {
-            &["crate::core"]
-        } else {
-            &["crate::core", "crate::services::{", "crate::secrets::model"]
-        };
-        for line in names(&text, "crate::") {
-            assert!(allowed.iter().any(|prefix| line.contains(prefix)), "{file}: {line}");
-        }
+        assert_eq!(services.len(), 4, "four services have a {part}: {services:?}");
     }
-    assert_eq!(seen, 8, "four services, a model and a differ each");
 }
 
 #[test]
