@@ -28,10 +28,10 @@ install_wheel() {
   mv -- "$1.new" "$1"
 }
 
-# The directory of PostgreSQL's programs: the system's newest, else the wheel's.
+# The directory of PostgreSQL's programs: the system's newest, else the wheel's; PG_FROM=wheel takes the wheel's anyway.
 postgres_bin() {
-  local system
-  system=$(printf '%s\n' /usr/lib/postgresql/*/bin /usr/pgsql-*/bin | sort -V | while read -r bin; do
+  local system=''
+  [[ $PG_FROM == wheel ]] || system=$(printf '%s\n' /usr/lib/postgresql/*/bin /usr/pgsql-*/bin | sort -V | while read -r bin; do
     [[ -x $bin/postgres && -x $bin/initdb ]] && echo "$bin"
   done | tail -n 1)
   [[ $system ]] && { echo "$system"; return; }
