@@ -7,13 +7,19 @@ cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.."
 export INFRA_DIR=${INFRA_DIR:-$PWD/infra/run-test}
 export INFRA=native INFRA_FAST=1 YES=1
 
+# And the newest PostgreSQL, from the wheel, beside the system's: everything is tested against both.
+newest() { INFRA_DIR=$INFRA_DIR-newest SERVICES=postgres PG_FROM=wheel PG_PORT=$NEWEST_PG_PORT infra/infra.sh "$1"; }
+
 step() { printf '\n== %s\n' "$*"; }
 
 drop_services() {
   local code=$?
   trap - EXIT
   # The logs are what one wants to see after a failure.
-  if ((code == 0)); then infra/infra.sh wipe; else infra/infra.sh stop; fi >/dev/null
+  local end=stop
+  if ((code == 0)); then end=wipe; fi
+  infra/infra.sh $end >/dev/null
+  newest $end >/dev/null
   exit "$code"
 }
 
@@ -23,8 +29,8 @@ choose_ports() {
   . infra/ports.sh
   for _ in {1..50}; do
     block=$((20000 + RANDOM % 1200 * 10))
-    [[ $(for offset in {0..4}; do port_holder $((block + offset)); done) ]] && continue
-    : "${PG_PORT:=$block}" "${VALKEY_PORT:=$((block + 1))}" "${KAFKA_PORT:=$((block + 2))}"
+    [[ $(for offset in {0..5}; do port_holder $((block + offset)); done) ]] && continue
+    : "${PG_PORT:=$block}" "${VALKEY_PORT:=$((block + 1))}" "${KAFKA_PORT:=$((block + 2))}" "${NEWEST_PG_PORT:=$((block + 5))}"
     export PG_PORT VALKEY_PORT KAFKA_PORT
     return
   done
@@ -45,14 +51,24 @@ RUSTDOCFLAGS='-D warnings' cargo doc --no-deps
 step 'services'
 exec 8>"$INFRA_DIR.lock"
 flock -n 8 || { echo "another make test is running with $INFRA_DIR"; exit 1; }
-infra/infra.sh wipe
 choose_ports
+infra/infra.sh wipe
+newest wipe
 trap drop_services EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
 infra/infra.sh up 8>&-
+newest up 8>&-
 # shellcheck source=/dev/null
 . "$INFRA_DIR/env"
 
 step "cargo test${1:+ -- $*}"
 cargo test -- "$@"
+
+step "the same against PostgreSQL $(newest status | grep -oE '[0-9.]+$' | head -n 1)"
+(
+  INFRA_DIR+=-newest
+  # shellcheck source=/dev/null
+  . "$INFRA_DIR/env"
+  cargo test --test '*' -- "$@"
+)

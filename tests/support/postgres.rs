@@ -1,5 +1,6 @@
 //! PostgreSQL for tests: apps with databases, and what somebody does by hand.
 
+#![allow(dead_code, reason = "each test file uses a part of it")]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on says so")]
 
 use crate::support::{World, variable};
@@ -93,8 +94,13 @@ impl World {
 
     /// Signs in as a role with CREATEROLE and CREATEDB from now on.
     pub async fn become_lesser_admin(&mut self) {
+        self.become_admin_with("LOGIN CREATEROLE CREATEDB").await;
+    }
+
+    /// Signs in as a role with some attributes from now on.
+    pub async fn become_admin_with(&mut self, attributes: &str) {
         let role = self.plain("zz_admin");
-        self.as_admin("postgres", &format!("CREATE ROLE {role} LOGIN CREATEROLE CREATEDB PASSWORD 'lesser'")).await;
+        self.as_admin("postgres", &format!("CREATE ROLE {role} {attributes} PASSWORD 'lesser'")).await;
         self.config.postgres.user = role;
         self.config.postgres.password = PasswordSource::Given(Secret::new("lesser".to_owned()));
         self.connect();

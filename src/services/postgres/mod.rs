@@ -14,6 +14,7 @@ pub mod model;
 mod observe;
 mod orphans;
 mod problem;
+mod rights;
 mod scope;
 mod server;
 mod shape;

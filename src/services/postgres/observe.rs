@@ -42,7 +42,7 @@ pub async fn observe(connector: &Connector, ask: &Ask) -> Result<Observation, Fa
         endpoint: connector.config.endpoint(),
         identity: identity(&mut connection).await?,
         version: Some(format!("PostgreSQL {}", shared.version)),
-        server: serde_json::to_value(server(&shared)).unwrap_or_default(),
+        server: serde_json::to_value(server(&mut connection, &scope, &shared).await?).unwrap_or_default(),
         resources,
         notices,
     })
@@ -170,8 +170,12 @@ async fn identity(connection: &mut PgConnection) -> Result<Option<String>, Failu
 }
 
 /// What a plan must know of the server.
-fn server(shared: &Shared) -> Server {
-    Server { version_number: shared.version_number, superuser: shared.superuser }
+async fn server(connection: &mut PgConnection, scope: &Scope, shared: &Shared) -> Result<Server, Failure> {
+    let owners: BTreeMap<String, String> =
+        shared.databases.iter().map(|row| (row.name.clone(), row.owner.clone())).collect();
+    let roles = scope.all_roles().into_iter().chain(owners.values().cloned()).collect();
+    let rights = catalog::rights(connection, &roles).await?;
+    Ok(Server { version_number: shared.version_number, admin: rights.admin, roles: rights.roles, owners })
 }
 
 /// A notice about the service that only informs.

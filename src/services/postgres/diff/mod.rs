@@ -7,10 +7,12 @@ mod role;
 mod tests;
 
 use super::edges::connect;
+use super::rights::missing;
 use super::server::Server;
 use super::shape::settle;
 use crate::core::address::Address;
 use crate::core::reconcile::{Applied, Wanted, reconcile};
+use crate::core::step::Hold;
 use crate::services::{Decision, DiffInput, Model, Op, Step};
 use std::collections::BTreeMap;
 
@@ -20,8 +22,16 @@ pub fn diff(input: DiffInput<'_>) -> Vec<Step> {
     let decisions = reconcile(&view.wanted, &view.observed, &view.applied);
     let mut steps: Vec<Step> = decisions.into_iter().filter_map(|decision| view.step(decision, input)).collect();
     steps.extend(role::rotations(&view, input));
+    block(&mut steps, &view.server);
     connect(&mut steps);
     steps
+}
+
+/// What our rights do not reach is said beforehand, and not tried.
+fn block(steps: &mut [Step], server: &Server) {
+    for step in steps.iter_mut().filter(|step| step.hold.is_none()) {
+        step.hold = missing(step, server).map(|reason| Hold::Blocked { reason });
+    }
 }
 
 /// The three sides, made comparable, and the server that they are about.
@@ -31,7 +41,6 @@ struct View {
     applied: BTreeMap<Address, Applied<Model>>,
     /// Whose tables each database's readers shall be able to read.
     creators: BTreeMap<String, String>,
-    #[expect(dead_code, reason = "what cannot be done on this server is told from it")]
     server: Server,
 }
 

@@ -1,0 +1,126 @@
+//! Which right the role that nornplan signs in with lacks for a step, and the statement that gives it. Pure.
+//!
+//! What an administrator that is no superuser may do differs between 15 and 16: measured on both.
+
+use super::model::Op as Do;
+use super::server::{Server, Standing};
+use crate::services::{Model, Op, Step};
+use postgres_protocol::escape::escape_identifier;
+
+/// Why a step cannot be carried out with our rights, and what a superuser can do about it; `None` if it can be.
+///
+/// Roles that the same plan creates are ours to administer.
+pub fn missing(step: &Step, server: &Server) -> Option<String> {
+    let rights = Rights(server);
+    if server.admin.superuser || server.admin.name.is_empty() {
+        return None;
+    }
+    let Op::Postgres(operation) = &step.op else { return None };
+    match (operation, &step.before, &step.after) {
+        (Do::CreateRole, _, Some(Model::PostgresRole(_))) => rights.create_roles(),
+        (Do::AlterRole | Do::SetPassword, _, Some(Model::PostgresRole(role)))
+        | (Do::DropRole, Some(Model::PostgresRole(role)), _) => rights.change_role(&role.name),
+        (Do::CreateDatabase, _, Some(Model::PostgresDatabase(database))) => {
+            rights.create_databases().or_else(|| rights.act_for(&database.owner))
+        }
+        (Do::AlterDatabase { .. }, Some(Model::PostgresDatabase(before)), Some(Model::PostgresDatabase(after))) => {
+            let moves = before.owner != after.owner;
+            rights
+                .act_for(&before.owner)
+                .or_else(|| if moves { rights.create_databases() } else { None })
+                .or_else(|| rights.act_for(&after.owner))
+        }
+        (Do::DropDatabase, Some(Model::PostgresDatabase(database)), _) => rights.act_for(&database.owner),
+        (Do::SetGrant { .. } | Do::RevokeGrant { .. }, before, after) => {
+            let grant = after.iter().chain(before).find_map(|model| match model {
+                Model::PostgresGrant(grant) => Some(grant),
+                _ => None,
+            })?;
+            rights.act_for(server.owners.get(&grant.database)?)
+        }
+        _ => None,
+    }
+}
+
+struct Rights<'a>(&'a Server);
+
+impl Rights<'_> {
+    fn admin(&self) -> &str {
+        &self.0.admin.name
+    }
+
+    fn to_admin(&self) -> String {
+        escape_identifier(self.admin())
+    }
+
+    fn create_roles(&self) -> Option<String> {
+        (!self.0.admin.createrole).then(|| {
+            format!(
+                "{} may not make or change roles: a superuser gives it that by ALTER ROLE {} CREATEROLE",
+                self.admin(),
+                self.to_admin()
+            )
+        })
+    }
+
+    fn create_databases(&self) -> Option<String> {
+        (!self.0.admin.createdb).then(|| {
+            format!(
+                "{} may not make databases or give them to others: a superuser allows it by ALTER ROLE {} CREATEDB",
+                self.admin(),
+                self.to_admin()
+            )
+        })
+    }
+
+    fn change_role(&self, role: &str) -> Option<String> {
+        let standing = self.0.roles.get(role)?;
+        if standing.superuser || (standing.privileged && !self.0.admin_option_counts()) {
+            return Some(format!(
+                "only a superuser may change {role}, which is a superuser or has REPLICATION or BYPASSRLS: sign in as \
+                 one, or take that from it"
+            ));
+        }
+        self.create_roles().or_else(|| self.administer(role, *standing))
+    }
+
+    fn administer(&self, role: &str, standing: Standing) -> Option<String> {
+        (self.0.admin_option_counts() && !standing.admin_option).then(|| {
+            format!(
+                "{} was made by another role, and {} may not change it: a superuser allows it by GRANT {} TO {} WITH \
+                 ADMIN OPTION",
+                role,
+                self.admin(),
+                escape_identifier(role),
+                self.to_admin()
+            )
+        })
+    }
+
+    /// What belongs to a role is changed as a member of it, and we join roles where we may.
+    fn act_for(&self, role: &str) -> Option<String> {
+        let standing = self.0.roles.get(role)?;
+        let joins = if self.0.admin_option_counts() {
+            standing.admin_option
+        } else {
+            self.0.admin.createrole && !standing.superuser
+        };
+        (!standing.member && !joins).then(|| {
+            let admin = self.to_admin();
+            let also = if self.0.admin_option_counts() { " WITH ADMIN OPTION" } else { "" };
+            if standing.superuser {
+                format!(
+                    "it belongs to {role}, a superuser, for whom {} cannot act: let a superuser give it to another \
+                     role by ALTER DATABASE .. OWNER TO {admin}",
+                    self.admin()
+                )
+            } else {
+                format!(
+                    "it belongs to {role}, for whom {} cannot act: a superuser allows it by GRANT {} TO {admin}{also}",
+                    self.admin(),
+                    escape_identifier(role)
+                )
+            }
+        })
+    }
+}
