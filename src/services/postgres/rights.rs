@@ -32,10 +32,10 @@ pub fn missing(step: &Step, server: &Server) -> Option<String> {
         }
         (Do::DropDatabase, Some(Model::PostgresDatabase(database)), _) => rights.act_for(&database.owner),
         (Do::SetGrant { .. } | Do::RevokeGrant { .. }, before, after) => {
-            let grant = after.iter().chain(before).find_map(|model| match model {
-                Model::PostgresGrant(grant) => Some(grant),
-                _ => None,
-            })?;
+            let grant = after
+                .iter()
+                .chain(before)
+                .find_map(|model| if let Model::PostgresGrant(grant) = model { Some(grant) } else { None })?;
             rights.act_for(server.owners.get(&grant.database)?)
         }
         _ => None,
