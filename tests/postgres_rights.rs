@@ -1,5 +1,7 @@
 //! Administrators with fewer rights: what works, and what the plan says beforehand where a right is missing.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on says so")]
+
 #[path = "support/postgres.rs"]
 mod postgres;
 mod support;
