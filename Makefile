@@ -73,9 +73,10 @@ lint: ## clippy, no warning allowed
 	cargo clippy --all-targets -- -D warnings
 
 .PHONY: bench
-bench: build ## time whole commands against the services (APPS=100)
+bench: build ## time whole commands against the services, and PostgreSQL against psql (APPS=100)
 	@infra/infra.sh up
-	@. "$${INFRA_DIR:-infra/run}/env" && python3 benches/whole.py $(or $(APPS),100)
+	@. "$${INFRA_DIR:-infra/run}/env" && python3 benches/whole.py $(or $(APPS),100) && \
+	  python3 benches/postgres.py $(or $(APPS),100)
 
 .PHONY: help
 help: ## this

@@ -70,5 +70,6 @@ step "the same against PostgreSQL $(newest status | grep -oE '[0-9.]+$' | head -
   INFRA_DIR+=-newest
   # shellcheck source=/dev/null
   . "$INFRA_DIR/env"
+  export PG_FROM=wheel
   cargo test --test '*' -- "$@"
 )
