@@ -38,7 +38,8 @@ impl<'a, 'e> Fields<'a, 'e> {
         Some(Self { table, spot: node.spot.clone(), what, errors })
     }
 
-    fn get(&self, key: &str) -> Option<&'a Node> {
+    /// What stands at a key, of any type.
+    pub fn get(&self, key: &str) -> Option<&'a Node> {
         self.table.get(key).map(|(_, node)| node)
     }
 
@@ -196,8 +197,8 @@ pub fn wrong_type(node: &Node, what: &str, wanted: &str) -> Diagnostic {
         Value::Text(value) if wanted == "an integer" && value.parse::<i64>().is_ok() => {
             format!("write {value} without quotes")
         }
-        Value::Integer(number) if wanted == "a string" => format!("write \"{number}\", in quotes"),
-        Value::Flag(flag) if wanted == "a string" => format!("write \"{flag}\", in quotes"),
+        Value::Integer(number) if wanted.starts_with("a string") => format!("write \"{number}\", in quotes"),
+        Value::Flag(flag) if wanted.starts_with("a string") => format!("write \"{flag}\", in quotes"),
         Value::Date | Value::Float(_) if text => "put it in quotes".to_owned(),
         Value::Flag(_)
         | Value::Integer(_)
@@ -210,7 +211,7 @@ pub fn wrong_type(node: &Node, what: &str, wanted: &str) -> Diagnostic {
 }
 
 /// Names under which people look for our keys.
-const SYNONYMS: [(&str, &str); 12] = [
+const SYNONYMS: [(&str, &str); 21] = [
     ("valkey", "kv"),
     ("redis", "kv"),
     ("cache", "kv"),
@@ -223,6 +224,17 @@ const SYNONYMS: [(&str, &str); 12] = [
     ("role", "user"),
     ("username", "user"),
     ("name", "app"),
+    // Of a database.
+    ("charset", "encoding"),
+    ("collate", "locale"),
+    ("collation", "locale"),
+    ("lc_collate", "locale"),
+    ("lc_ctype", "locale"),
+    ("icu_locale", "locale"),
+    // Of a grant.
+    ("user", "role"),
+    ("privileges", "access"),
+    ("level", "access"),
 ];
 
 pub fn unknown_key(key: &str, spot: &Spot, what: &str, known: &[&str]) -> Diagnostic {
