@@ -4,7 +4,7 @@ use crate::config::Config;
 use crate::core::name::AppName;
 use crate::error::Diagnostic;
 use crate::spec::claims::{Claim, Claims, Guest, Shared};
-use crate::spec::fields::{MOST_ERRORS, Setting};
+use crate::spec::fields::{MOST_ERRORS, Setting, shown};
 use crate::spec::model::{App, Events, Kv};
 use crate::spec::names::{self, Named};
 use crate::spec::node::Located;
@@ -96,7 +96,7 @@ impl Resolver<'_> {
             return;
         }
         if let Err(why) = names::check(named, &written.value, self.config) {
-            let shown: String = written.value.chars().take(80).collect();
+            let shown = shown(&written.value);
             let message = format!("the {} {shown:?} {why}", named.title());
             let hint = self.legal(named, &written.value).unwrap_or_else(|| "choose another name".to_owned());
             self.errors.push(written.spot.error(message).hint(hint));

@@ -2,7 +2,7 @@
 
 use crate::error::Diagnostic;
 use crate::services::postgres::model::Extension;
-use crate::spec::fields::MOST_ERRORS;
+use crate::spec::fields::{MOST_ERRORS, shown};
 use crate::spec::names;
 use crate::spec::node::Located;
 use crate::spec::postgres::read;
@@ -54,7 +54,7 @@ fn check_name(name: &Located<String>, errors: &mut Vec<Diagnostic>) {
     let Located { value, spot } = name;
     let legal = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
     if value.is_empty() || value.len() > names::LONGEST_IN_POSTGRES || !value.chars().all(legal) {
-        let shown: String = value.chars().take(80).collect();
+        let shown = shown(value);
         let error = spot.error(format!("{shown:?} is no name of an extension"));
         errors.push(error.hint("such as \"pgcrypto\", \"citext\", \"uuid-ossp\""));
     }
@@ -66,7 +66,7 @@ fn check_version(version: &Located<String>, errors: &mut Vec<Diagnostic>) {
     let odd = |c: char| c.is_control() || c.is_whitespace() || c == '/' || c == '\\';
     let dashes = value.contains("--") || value.starts_with('-') || value.ends_with('-');
     if value.is_empty() || value.len() > 100 || value.chars().any(odd) || dashes {
-        let shown: String = value.chars().take(80).collect();
+        let shown = shown(value);
         let error = spot.error(format!("{shown:?} is no version of an extension"));
         errors.push(error.hint("such as \"1.3\", as pg_available_extension_versions has it; or leave it out"));
     }
@@ -74,7 +74,7 @@ fn check_version(version: &Located<String>, errors: &mut Vec<Diagnostic>) {
 
 fn check_schema(schema: &Located<String>, errors: &mut Vec<Diagnostic>) {
     let Located { value, spot } = schema;
-    let shown: String = value.chars().take(80).collect();
+    let shown = shown(value);
     if let Err(why) = names::check_existing(value) {
         let error = spot.error(format!("the schema {shown:?} {why}"));
         errors.push(error.hint("such as \"extensions\"; or leave it out for the server's choice"));

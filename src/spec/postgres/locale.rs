@@ -1,6 +1,7 @@
 //! What a database is created with and keeps: encoding, locale, tablespace.
 
 use crate::error::Diagnostic;
+use crate::spec::fields::shown;
 use crate::spec::names;
 use crate::spec::node::Located;
 use crate::spec::postgres::encoding;
@@ -17,7 +18,7 @@ pub fn encoding(written: &Database, errors: &mut Vec<Diagnostic>) -> Option<Stri
     match encoding::canonical(value) {
         Ok(name) => Some(name.to_owned()),
         Err((why, hint)) => {
-            let shown: String = value.chars().take(80).collect();
+            let shown = shown(value);
             errors.push(spot.error(format!("the encoding {shown:?} {why}")).hint(hint));
             None
         }
@@ -39,7 +40,7 @@ pub fn locale(written: &Database, encoding: Option<&str>, errors: &mut Vec<Diagn
         }
         return None;
     };
-    let shown: String = value.chars().take(80).collect();
+    let shown = shown(value);
     if value.is_empty() || value.len() > LONGEST_LOCALE || value.chars().any(|c| c.is_control() || c.is_whitespace()) {
         let error = spot.error(format!("{shown:?} is no locale"));
         errors.push(error.hint("such as \"C.UTF-8\" or \"en_US.UTF-8\" (libc), \"en-US\" (icu)"));
@@ -63,7 +64,7 @@ pub fn locale(written: &Database, encoding: Option<&str>, errors: &mut Vec<Diagn
 /// A tablespace that the server has.
 pub fn tablespace(written: &Database, errors: &mut Vec<Diagnostic>) -> Option<String> {
     let Located { value, spot } = written.tablespace.as_ref()?;
-    let shown: String = value.chars().take(80).collect();
+    let shown = shown(value);
     if let Err(why) = names::check_existing(value) {
         let error = spot.error(format!("the tablespace {shown:?} {why}"));
         errors.push(error.hint("name one that the server has (\\db in psql), or leave it out for the default"));

@@ -1,6 +1,6 @@
 //! What infraspecs say about PostgreSQL: as it is written, and as it is meant.
 
-mod encoding;
+pub mod encoding;
 mod extensions;
 mod locale;
 mod outside;

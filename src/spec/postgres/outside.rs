@@ -2,7 +2,7 @@
 
 use crate::services::postgres::model::Access;
 use crate::spec::claims::{Outsider, Part};
-use crate::spec::fields::MOST_ERRORS;
+use crate::spec::fields::{MOST_ERRORS, shown};
 use crate::spec::model::Postgres;
 use crate::spec::names;
 use crate::spec::node::Located;
@@ -20,7 +20,7 @@ pub fn resolve(resolver: &mut Resolver<'_>, written: &read::Postgres, postgres: 
         };
         check(resolver, role, part, postgres);
         if written.migrator.as_ref().is_some_and(|migrator| migrator.value == role.value) {
-            let error = role.spot.error(format!("the role {:?} is the migrator, and in grants", shown(role)));
+            let error = role.spot.error(format!("the role {:?} is the migrator, and in grants", shown(&role.value)));
             push(resolver, error.hint("the migrator may do more anyway: leave it out of grants"));
         }
         postgres.grants.insert(role.value.clone(), grant.access);
@@ -34,7 +34,7 @@ pub fn resolve(resolver: &mut Resolver<'_>, written: &read::Postgres, postgres: 
 fn check(resolver: &mut Resolver<'_>, role: &Located<String>, part: Part, postgres: &Postgres) {
     let title = if part == Part::Migrator { "migrator" } else { "role" };
     if let Err((why, hint)) = names::check_outside(&role.value, resolver.config) {
-        let error = role.spot.error(format!("the {title} {:?} {why}", shown(role)));
+        let error = role.spot.error(format!("the {title} {:?} {why}", shown(&role.value)));
         push(resolver, error.hint(hint));
         return;
     }
@@ -47,7 +47,7 @@ fn check(resolver: &mut Resolver<'_>, role: &Located<String>, part: Part, postgr
         resolver.claims.outsiders.push(Outsider { role: role.clone(), part });
         return;
     };
-    let error = role.spot.error(format!("the {title} {:?} is the {own} of {app} itself", shown(role)));
+    let error = role.spot.error(format!("the {title} {:?} is the {own} of {app} itself", shown(&role.value)));
     let hint = match (part, own) {
         (Part::Migrator, "user") => "leave it out: what the user makes is the app's already",
         (Part::Migrator, _) => "leave it out: the app's user migrates, unless a role from outside does",
@@ -60,8 +60,4 @@ fn push(resolver: &mut Resolver<'_>, error: crate::error::Diagnostic) {
     if resolver.errors.len() < MOST_ERRORS {
         resolver.errors.push(error);
     }
-}
-
-fn shown(role: &Located<String>) -> String {
-    role.value.chars().take(80).collect()
 }

@@ -3,7 +3,7 @@
 use crate::core::name::AppName;
 use crate::error::Diagnostic;
 use crate::services::postgres::model::{Access, Credential};
-use crate::spec::fields::{Fields, MOST_ERRORS, Setting, wrong_type};
+use crate::spec::fields::{Fields, MOST_ERRORS, Setting, shown, wrong_type};
 use crate::spec::node::{Located, Node, Value};
 use crate::spec::norn::Form;
 use crate::spec::read::read_credential;
@@ -187,7 +187,7 @@ impl<'a> Once<'a> {
     fn takes(&mut self, name: &Located<String>, errors: &mut Vec<Diagnostic>) -> bool {
         let new = self.seen.insert(name.value.clone());
         if !new {
-            let error = name.spot.error(format!("{:?} is in {} twice", name.value, self.list));
+            let error = name.spot.error(format!("{:?} is in {} twice", shown(&name.value), self.list));
             errors.push(error.hint("remove one of them"));
         }
         new
@@ -283,7 +283,7 @@ fn read_grants(items: &[Node], errors: &mut Vec<Diagnostic>) -> Vec<Grant> {
 /// How much a role may do is said, never guessed.
 fn read_grant(node: &Node, errors: &mut Vec<Diagnostic>) -> Option<Grant> {
     if !matches!(node.value, Value::Table(_)) {
-        let role = name_alone(node).map_or("metabase".to_owned(), |name| name.value.chars().take(80).collect());
+        let role = name_alone(node).map_or("metabase".to_owned(), |name| shown(&name.value));
         let hint = format!("write {{ role = {role:?}, access = \"readonly\" }}");
         errors.push(wrong_type(node, "a grant", "a table").hint(hint));
         return None;

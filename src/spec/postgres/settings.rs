@@ -1,7 +1,7 @@
 //! Settings of a role, or of a database.
 
 use crate::error::Diagnostic;
-use crate::spec::fields::{MOST_ERRORS, Setting};
+use crate::spec::fields::{MOST_ERRORS, Setting, shown};
 use crate::spec::units;
 use std::collections::BTreeMap;
 
@@ -14,7 +14,7 @@ pub fn resolve(written: &[Setting], errors: &mut Vec<Diagnostic>) -> BTreeMap<St
         }
         let legal = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_' || c == '.';
         if name.value.is_empty() || !name.value.chars().all(legal) {
-            let error = name.spot.error(format!("{:?} is no name of a setting", name.value));
+            let error = name.spot.error(format!("{:?} is no name of a setting", shown(&name.value)));
             errors.push(error.hint("such as statement_timeout or work_mem, in lower case"));
         }
         if ["role", "session_authorization"].contains(&name.value.as_str()) {
