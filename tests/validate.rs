@@ -390,7 +390,7 @@ fn odd_values_of_any_key_are_told_with_their_places() {
     let granted = ["role", "access"].map(|key| format!("grants: [{{{key}: VALUE}}, {{role: r, access: VALUE}}]"));
     let items = ["databases", "extensions", "grants"].map(|key| format!("{key}: [VALUE, VALUE, {{VALUE: 1}}]"));
     let lines: Vec<String> = top.chain(inner).chain(listed).chain(granted).chain(items).collect();
-    let long = format!("\"{}\"", "é".repeat(40_000));
+    let long = format!("\"{}\"", "é".repeat(2_000));
     let values = [
         "",
         "~",

@@ -111,9 +111,9 @@ pub struct Grant {
 pub fn read(node: &Node, form: Form, errors: &mut Vec<Diagnostic>) -> Option<Postgres> {
     let label = form.postgres();
     let mut fields = Fields::open(node, label, &POSTGRES, errors)?;
-    if let (Some(_), Some(spot)) = (fields.get("database"), fields.key_spot("databases")) {
+    if let (Some(one), Some(spot)) = (fields.key_spot("database"), fields.key_spot("databases")) {
         fields.fail(
-            spot.error("there is database and databases")
+            spot.error(format!("there is database ({one}) and databases"))
                 .hint("keep one of them; the first of databases is the main one"),
         );
     }
