@@ -7,6 +7,7 @@ mod support;
 use nornplan::core::step::{Action, Reason, Risk};
 use nornplan::services::postgres::model::{Credential, role_address};
 use nornplan::services::{CredentialStatus, ServiceId};
+use nornplan::spec::postgres::encoding;
 use postgres::{app, database, extend};
 use support::World;
 
@@ -78,6 +79,26 @@ async fn what_is_declared_is_made_once_and_adopted_without_a_state() {
     world.apply(plan).await;
     assert_eq!(world.plan().await, Vec::new());
     world.drop_all().await;
+}
+
+#[tokio::test]
+async fn encodings_are_named_as_the_server_names_them() {
+    let mut admin = postgres::connect(&support::variable("NORNPLAN_POSTGRES_USER"), None, "postgres").await.unwrap();
+    for number in 0..=41 {
+        let name: String = sqlx::query_scalar("SELECT pg_encoding_to_char($1)::text")
+            .bind(number)
+            .fetch_one(&mut admin)
+            .await
+            .unwrap();
+        // From 35 on they are for clients.
+        assert_eq!(encoding::canonical(&name).ok(), Some(name.as_str()).filter(|_| number < 35), "{name}");
+    }
+    for spelling in ["utf-8", "Unicode", "ISO-8859-1", "iso_8859-15", "iso885916", "windows-1251", "Win", "KOI8", "ALT"]
+    {
+        let query = "SELECT pg_encoding_to_char(pg_char_to_encoding($1))::text";
+        let name: String = sqlx::query_scalar(query).bind(spelling).fetch_one(&mut admin).await.unwrap();
+        assert_eq!(encoding::canonical(spelling), Ok(name.as_str()), "{spelling}");
+    }
 }
 
 #[tokio::test]

@@ -14,7 +14,7 @@
 use nornplan::config::{
     Config, KafkaConfig, PasswordSource, PostgresConfig, SecretsConfig, StateConfig, Tls, ValkeyConfig,
 };
-use nornplan::error::Diagnostic;
+use nornplan::error::{Diagnostic, Place};
 use nornplan::spec;
 use nornplan::spec::model::Specs;
 use std::fs;
@@ -300,27 +300,60 @@ fn the_digest_is_of_the_meaning_alone() {
     scratch.write("a.toml", "# more\napp = \"a\"\n[services.postgres]\nowner = \"a_owner\"\ndatabase = \"a\"\n");
     assert_eq!(digest(&scratch), implicit);
     scratch.write("a.toml", "app = \"a\"\n[services.postgres]\nconnection_limit = 3\n");
-    assert_ne!(digest(&scratch), implicit);
+    let limited = digest(&scratch);
+    assert_ne!(limited, implicit);
     assert_eq!(implicit.len(), 64);
+    for same in [
+        "database = {}",
+        "database = { name = \"a\" }",
+        "databases = [\"a\"]",
+        "databases = [{ name = \"a\", allow_connections = true, settings = {}, extensions = [\"plpgsql\"] }]",
+    ] {
+        scratch.write("a.toml", format!("app = \"a\"\n[services.postgres]\nconnection_limit = 3\n{same}\n"));
+        assert_eq!(digest(&scratch), limited, "{same}");
+    }
+    let mut different = std::collections::BTreeSet::from([limited]);
+    for other in [
+        "database = { connection_limit = 3 }",
+        "database = { allow_connections = false }",
+        "database = { encoding = \"utf-8\" }",
+        "database = { locale = \"C\" }",
+        "database = { locale = \"C\", locale_provider = \"icu\" }",
+        "database = { tablespace = \"fast\" }",
+        "database = { settings = { jit = false } }",
+        "extensions = [\"vector\"]",
+        "extensions = [{ name = \"vector\", version = \"1\" }]",
+        "database = { extensions = [{ name = \"vector\", schema = \"e\" }] }",
+        "grants = [{ role = \"r\", access = \"readonly\" }]",
+        "grants = [{ role = \"r\", access = \"readwrite\" }]",
+        "migrator = \"r\"",
+        "adopt_objects = true",
+    ] {
+        scratch.write("a.toml", format!("app = \"a\"\n[services.postgres]\nconnection_limit = 3\n{other}\n"));
+        assert!(different.insert(digest(&scratch)), "{other}");
+    }
 }
 
 #[test]
 fn hostile_files_are_refused_fast() {
     let many = |item: &str| item.repeat(900_000 / item.len());
+    let numbered =
+        |count: usize, item: &str| -> String { (0..count).map(|i| item.replace('#', &i.to_string())).collect() };
     let anchors: String = (1..20_000).map(|i| format!("a{i}: &a{i} [*a{}]\n", i - 1)).collect();
     for (name, content) in [
         ("a.toml", format!("app = \"a\"\n[services.events]\ntopics = [{}]\n", many("1,"))),
         ("a.toml", format!("app = \"a\"\n[services.events]\ntopics = [{}]\n", many("\"a b\","))),
         ("a.toml", format!("app = \"a\"\n[services.events]\ntopics = [{}]\n", many("\"a\","))),
         ("a.toml", format!("app = \"a\"\n[services.events]\ngroups = [{}]\n", many("\"a\","))),
-        ("a.toml", (0..50_000).map(|i| format!("key{i} = 1\n")).collect()),
+        ("a.toml", format!("app = \"a\"\n[services.postgres]\ndatabases = [{}]\n", numbered(40_000, "\"d#\","))),
+        ("a.toml", format!("app = \"a\"\n[services.postgres]\nextensions = [{}]\n", many("{name=\"a\"},"))),
         (
             "a.toml",
-            format!(
-                "app = \"a\"\nx = {{ {} z = 1 }}\n",
-                (0..50_000).map(|i| format!("key{i} = 1,")).collect::<String>()
-            ),
+            format!("app = \"a\"\n[services.postgres]\ngrants = [{}]\n", many("{role=\"pg_a\",access=\"readonly\"},")),
         ),
+        ("a.toml", format!("app = \"a\"\n[services.postgres.database.settings]\n{}", numbered(30_000, "\"A#\" = 1\n"))),
+        ("a.toml", numbered(50_000, "key# = 1\n")),
+        ("a.toml", format!("app = \"a\"\nx = {{ {} z = 1 }}\n", numbered(50_000, "key# = 1,"))),
         ("a.toml", format!("app{} = 1\n", many(".a"))),
         ("a.toml", many("[[a]]\n")),
         ("a.toml", many("\"")),
@@ -330,7 +363,7 @@ fn hostile_files_are_refused_fast() {
         ("a/infraspec.yaml", many("? ")),
         ("a/infraspec.yaml", many("!")),
         ("a/infraspec.yaml", format!("app: {}", many("\"\\x00"))),
-        ("a/infraspec.yaml", (0..60_000).map(|i| format!("key{i}: 1\n")).collect()),
+        ("a/infraspec.yaml", numbered(60_000, "key#: 1\n")),
         ("a/infraspec.yaml", anchors),
         ("a/infraspec.yaml", format!("app: a\nservices: {{events: {{topics: [{}]}}}}\n", many("a,"))),
     ] {
@@ -342,6 +375,61 @@ fn hostile_files_are_refused_fast() {
         assert!(!error.is_empty(), "{head}");
         assert!(took < HANGS, "{took:?} for {head}");
         println!("{took:?} for {head:?}");
+    }
+}
+
+/// Whatever stands at a key of PostgreSQL is taken, or told with its place and what to do.
+#[test]
+fn odd_values_of_any_key_are_told_with_their_places() {
+    let keys = ["database", "databases", "user", "owner", "extensions", "connection_limit", "settings", "readers"];
+    let more = ["writers", "grants", "migrator", "adopt_objects", "credential"];
+    let of_database = ["name", "encoding", "locale", "locale_provider", "tablespace", "connection_limit"];
+    let more_of_database = ["allow_connections", "settings", "extensions"];
+    let top = keys.into_iter().chain(more).map(|key| format!("{key}: VALUE"));
+    let inner = of_database.into_iter().chain(more_of_database).map(|key| format!("database: {{{key}: VALUE}}"));
+    let listed = ["name", "version", "schema"].map(|key| format!("extensions: [{{name: a, {key}: VALUE}}]"));
+    let granted = ["role", "access"].map(|key| format!("grants: [{{{key}: VALUE}}, {{role: r, access: VALUE}}]"));
+    let items = ["databases", "extensions", "grants"].map(|key| format!("{key}: [VALUE, VALUE, {{VALUE: 1}}]"));
+    let lines: Vec<String> = top.chain(inner).chain(listed).chain(granted).chain(items).collect();
+    let long = format!("\"{}\"", "é".repeat(2_000));
+    let values = [
+        "",
+        "~",
+        "true",
+        "-1",
+        "0",
+        "9223372036854775807",
+        "1e400",
+        ".nan",
+        "2026-06-01",
+        "\"\"",
+        "\" \"",
+        "\"\\0\"",
+        "\"\\u202e\"",
+        "\"'; DROP\"",
+        "\"{}%s\\\\\"",
+        "public",
+        "[]",
+        "[[]]",
+        "[~, 1, a, a]",
+        "{}",
+        "{name: ~}",
+        "{a: {b: {}}}",
+        &long,
+    ];
+    let scratch = Scratch::new();
+    for line in &lines {
+        for value in values {
+            let line = line.replace("VALUE", value);
+            // A key of an item twice, or none: that is no YAML, which is told too.
+            scratch.write("a/infraspec.yaml", format!("app: a\nservices:\n  postgres:\n    {line}\n"));
+            for error in spec::load(&scratch.config()).err().into_iter().flatten() {
+                let shown: String = line.chars().take(100).collect();
+                assert!(matches!(error.place, Some(Place::Text { line: 1..=5, .. })), "{shown}: {error}");
+                assert!(error.hint.as_ref().is_some_and(|hint| !hint.is_empty()), "{shown}: {error}");
+                assert!(error.message.len() < 1_000, "{shown}");
+            }
+        }
     }
 }
 

@@ -41,11 +41,28 @@ pub struct Guest {
     pub to: Shared,
 }
 
+/// What a role that no infraspec declares is let in for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    Reader,
+    Writer,
+    /// It makes tables for the app.
+    Migrator,
+}
+
+/// A role that no infraspec declares, which people look after.
+#[derive(Clone, Debug)]
+pub struct Outsider {
+    pub role: Located<String>,
+    pub part: Part,
+}
+
 /// Everything of one app that another could collide with.
 #[derive(Clone, Debug, Default)]
 pub struct Claims {
     pub claims: Vec<Claim>,
     pub guests: Vec<Guest>,
+    pub outsiders: Vec<Outsider>,
     /// Topics that no infraspec declares, which it reads.
     pub external: Vec<Located<String>>,
 }

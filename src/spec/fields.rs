@@ -10,6 +10,11 @@ use std::ops::RangeInclusive;
 /// So many errors of one file are told; a file that has more is no infraspec.
 pub const MOST_ERRORS: usize = 100;
 
+/// A text as an error shows it: the start of one that is too long for any name.
+pub fn shown(text: &str) -> String {
+    text.chars().take(80).collect()
+}
+
 /// A key of the user's own and its value.
 pub type Setting = (Located<String>, Located<String>);
 
@@ -38,7 +43,8 @@ impl<'a, 'e> Fields<'a, 'e> {
         Some(Self { table, spot: node.spot.clone(), what, errors })
     }
 
-    fn get(&self, key: &str) -> Option<&'a Node> {
+    /// What stands at a key, of any type.
+    pub fn get(&self, key: &str) -> Option<&'a Node> {
         self.table.get(key).map(|(_, node)| node)
     }
 
@@ -92,7 +98,9 @@ impl<'a, 'e> Fields<'a, 'e> {
             if seen.insert(text.value.clone()) {
                 texts.push(text);
             } else {
-                self.fail(text.spot.error(format!("{:?} is in {key} twice", text.value)).hint("remove one of them"));
+                self.fail(
+                    text.spot.error(format!("{:?} is in {key} twice", shown(&text.value))).hint("remove one of them"),
+                );
             }
         }
         Some(texts)
@@ -143,7 +151,7 @@ impl<'a, 'e> Fields<'a, 'e> {
             return Some(*value);
         }
         let known: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
-        let error = text.spot.error(format!("{key} is {:?}", text.value));
+        let error = text.spot.error(format!("{key} is {:?}", shown(&text.value)));
         self.fail(error.hint(suggest::hint(&text.value, &known)));
         None
     }
@@ -169,7 +177,7 @@ impl<'a, 'e> Fields<'a, 'e> {
                 let name = Located::new(name.clone(), spot.clone());
                 scalars.push((name, Located::new(text, node.spot.clone())));
             } else {
-                self.fail(wrong_type(node, name, "a string, a number, true or false"));
+                self.fail(wrong_type(node, &shown(name), "a string, a number, true or false"));
             }
         }
         scalars
@@ -192,12 +200,12 @@ pub fn wrong_type(node: &Node, what: &str, wanted: &str) -> Diagnostic {
     error.hint(match &node.value {
         Value::Null if wanted == "a table" => "write {} to take the defaults, or leave the key out".to_owned(),
         Value::Null => "give it a value, or leave the key out".to_owned(),
-        Value::Text(value) if list => format!("write [{value:?}]"),
+        Value::Text(value) if list => format!("write [{:?}]", shown(value)),
         Value::Text(value) if wanted == "an integer" && value.parse::<i64>().is_ok() => {
             format!("write {value} without quotes")
         }
-        Value::Integer(number) if wanted == "a string" => format!("write \"{number}\", in quotes"),
-        Value::Flag(flag) if wanted == "a string" => format!("write \"{flag}\", in quotes"),
+        Value::Integer(number) if wanted.starts_with("a string") => format!("write \"{number}\", in quotes"),
+        Value::Flag(flag) if wanted.starts_with("a string") => format!("write \"{flag}\", in quotes"),
         Value::Date | Value::Float(_) if text => "put it in quotes".to_owned(),
         Value::Flag(_)
         | Value::Integer(_)
@@ -210,7 +218,7 @@ pub fn wrong_type(node: &Node, what: &str, wanted: &str) -> Diagnostic {
 }
 
 /// Names under which people look for our keys.
-const SYNONYMS: [(&str, &str); 12] = [
+const SYNONYMS: [(&str, &str); 21] = [
     ("valkey", "kv"),
     ("redis", "kv"),
     ("cache", "kv"),
@@ -223,10 +231,21 @@ const SYNONYMS: [(&str, &str); 12] = [
     ("role", "user"),
     ("username", "user"),
     ("name", "app"),
+    // Of a database.
+    ("charset", "encoding"),
+    ("collate", "locale"),
+    ("collation", "locale"),
+    ("lc_collate", "locale"),
+    ("lc_ctype", "locale"),
+    ("icu_locale", "locale"),
+    // Of a grant.
+    ("user", "role"),
+    ("privileges", "access"),
+    ("level", "access"),
 ];
 
 pub fn unknown_key(key: &str, spot: &Spot, what: &str, known: &[&str]) -> Diagnostic {
-    let error = spot.error(format!("unknown key {key:?} in {what}"));
+    let error = spot.error(format!("unknown key {:?} in {what}", shown(key)));
     let synonym = SYNONYMS.iter().find(|(from, to)| *from == key && known.contains(to));
     error.hint(match synonym {
         Some((_, to)) => format!("did you mean {to:?}?"),

@@ -15,6 +15,7 @@ pub mod node;
 pub mod norn;
 pub mod overlap;
 pub mod overlay;
+pub mod postgres;
 pub mod publish;
 pub mod read;
 pub mod resolve;

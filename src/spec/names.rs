@@ -5,6 +5,9 @@
 
 use crate::config::Config;
 
+/// PostgreSQL cuts longer names, with no more than a notice.
+pub const LONGEST_IN_POSTGRES: usize = 63;
+
 /// What a name names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Named {
@@ -38,7 +41,7 @@ impl Named {
     /// The longest name, in bytes.
     fn longest(self) -> usize {
         match self {
-            Self::Database | Self::Role => 63,
+            Self::Database | Self::Role => LONGEST_IN_POSTGRES,
             Self::Namespace | Self::KvUser | Self::KafkaUser => 128,
             Self::Topic | Self::Prefix | Self::Group | Self::TransactionalId => 249,
         }
@@ -112,6 +115,44 @@ pub fn check(named: Named, name: &str, config: &Config) -> Result<(), String> {
         return Err(why);
     }
     Ok(())
+}
+
+/// Why a text cannot name something that exists in PostgreSQL, which may have other letters than names of ours: the end
+/// of a sentence that starts with it.
+///
+/// # Errors
+/// It is empty, too long, or has control characters.
+pub fn check_existing(name: &str) -> Result<(), String> {
+    if name.is_empty() {
+        return Err("is empty".to_owned());
+    }
+    if name.len() > LONGEST_IN_POSTGRES {
+        return Err(format!("has {} bytes, and at most {LONGEST_IN_POSTGRES} may be", name.len()));
+    }
+    match name.chars().find(|c| c.is_control()) {
+        Some(wrong) => Err(format!("has {wrong:?} in it, a control character")),
+        None => Ok(()),
+    }
+}
+
+/// Why a role cannot be one that people look after and that apps let in: the end of a sentence that starts with it, and
+/// what to do next.
+///
+/// # Errors
+/// As [`check_existing`]; it is everybody or nobody, the server's own, or what nornplan signs in with.
+pub fn check_outside(role: &str, config: &Config) -> Result<(), (String, &'static str)> {
+    check_existing(role).map_err(|why| (why, "name a role as the server has it"))?;
+    if role.eq_ignore_ascii_case("public") {
+        return Err(("is everybody".to_owned(), "name each role by itself"));
+    }
+    if role.eq_ignore_ascii_case("none") {
+        return Err(("is nobody".to_owned(), "name a role as the server has it, or leave the key out"));
+    }
+    if role == config.postgres.user {
+        return Err(("is what nornplan itself signs in with".to_owned(), "leave it out, or name another"));
+    }
+    let hint = "name a role that people or programs sign in with, or a group of theirs";
+    reserved(Named::Role, role, config).map_or(Ok(()), |why| Err((why, hint)))
 }
 
 fn reserved(named: Named, name: &str, config: &Config) -> Option<String> {

@@ -101,6 +101,9 @@ pub fn own(mut table: Table) -> Canonical {
     let mut unmanaged = Vec::new();
     if let Some((_, Located { value: Value::Table(services), .. })) = table.get_mut("services") {
         take_unmanaged(services, &UNMANAGED_V1, &mut unmanaged);
+        if let Some(postgres) = postgres(services) {
+            spell_out(postgres);
+        }
     }
     Canonical { table, form: Form::Services, unmanaged }
 }
@@ -201,12 +204,28 @@ fn services(mut node: Node, form: Form, found: &mut Vec<&'static str>) -> Node {
                 }
             }
         }
-        if let Some((_, Located { value: Value::Table(postgres), .. })) = services.get_mut("postgres") {
+        if let Some(postgres) = postgres(services) {
             // The directory of the app's migrations, which Norn runs.
             postgres.remove("migrations");
+            spell_out(postgres);
         }
     }
     node
+}
+
+fn postgres(services: &mut Table) -> Option<&mut Table> {
+    let (_, node) = services.get_mut("postgres")?;
+    if let Value::Table(postgres) = &mut node.value { Some(postgres) } else { None }
+}
+
+/// `database = "cafe"` is short for `database = { name = "cafe" }`: so that layers with the one and the other merge.
+fn spell_out(postgres: &mut Table) {
+    if let Some((spot, node)) = postgres.get_mut("database")
+        && let Value::Text(_) = node.value
+    {
+        let name = (spot.clone(), node.clone());
+        node.value = Value::Table(Table::from([("name".to_owned(), name)]));
+    }
 }
 
 fn take_unmanaged(services: &mut Table, unmanaged: &[(&str, &'static str)], found: &mut Vec<&'static str>) {

@@ -4,7 +4,7 @@
 use crate::core::name::AppName;
 use crate::core::suggest;
 use crate::error::Diagnostic;
-use crate::spec::claims::{Claim, Claims, Guest, Shared};
+use crate::spec::claims::{Claim, Claims, Guest, Outsider, Part, Shared};
 use crate::spec::model::App;
 use crate::spec::names::Named;
 use crate::spec::node::Located;
@@ -50,6 +50,9 @@ pub fn check(loaded: &[Loaded], broken: &Broken) -> Vec<Diagnostic> {
     for (name, one) in &apps {
         for guest in &one.claims.guests {
             check_guest(name, guest, &apps, broken, &mut errors);
+        }
+        for outsider in &one.claims.outsiders {
+            check_outsider(name, outsider, &names, &mut errors);
         }
         for topic in &one.claims.external {
             check_external(name, topic, &names, &mut errors);
@@ -215,6 +218,18 @@ fn check_guest(
         let message = format!("{name} ({}) does not have {}, so it cannot be let in", other.name.spot, to.title());
         errors.push(spot.error(message).hint(format!("declare {} in the infraspec of {name}", to.title())));
     }
+}
+
+/// A role of `grants`, and a migrator, is one that no infraspec declares. The app's own were told when it was resolved.
+fn check_outsider(app: &AppName, outsider: &Outsider, names: &Names<'_>, errors: &mut Vec<Diagnostic>) {
+    let Outsider { role: Located { value: role, spot }, part } = outsider;
+    let Some((claim, owner)) = names.get(Named::Role, role).filter(|(_, owner)| *owner != app) else { return };
+    let message = format!("the role {role:?} is not from outside: it is {owner}'s ({})", claim.spot);
+    errors.push(spot.error(message).hint(match part {
+        Part::Reader => format!("leave it out of grants, and name {owner} in readers"),
+        Part::Writer => format!("leave it out of grants, and name {owner} in writers"),
+        Part::Migrator => format!("a migrator belongs to no app; to let {owner} write, name it in writers"),
+    }));
 }
 
 /// An external topic is one that no infraspec declares.

@@ -7,31 +7,18 @@ use crate::services::valkey::model::Access;
 use crate::spec::fields::{Fields, MOST_ERRORS, Setting, unknown_key, wrong_type};
 use crate::spec::node::{Located, Node, Value};
 use crate::spec::norn::{Canonical, Form};
+use crate::spec::postgres;
 use crate::spec::source::Spot;
 
 /// Names of apps are parts of file names and of the names of everything else.
 const LONGEST_APP: usize = 100;
 
 const TOP: [&str; 5] = ["app", "services", "publish", "lifecycle", "overlay"];
-const POSTGRES: [&str; 10] = [
-    "database",
-    "databases",
-    "user",
-    "owner",
-    "extensions",
-    "connection_limit",
-    "settings",
-    "readers",
-    "writers",
-    "credential",
-];
 const KV: [&str; 6] = ["namespace", "user", "access", "db", "readers", "credential"];
 const EVENTS: [&str; 9] =
     ["topics", "user", "prefix", "groups", "transactional_ids", "readers", "writers", "external", "credential"];
 const TOPIC: [&str; 6] = ["name", "partitions", "replication", "config", "readers", "writers"];
 
-/// PostgreSQL's own limit of max_connections.
-const MOST_CONNECTIONS: i64 = 262_143;
 /// Kafka in KRaft mode creates so many partitions in one call.
 const MOST_PARTITIONS: i64 = 10_000;
 const MOST_REPLICAS: i64 = i16::MAX as i64;
@@ -42,24 +29,11 @@ const LAST_DB: i64 = 65_535;
 pub struct Draft {
     pub name: Located<AppName>,
     pub form: Form,
-    pub postgres: Option<Postgres>,
+    pub postgres: Option<postgres::read::Postgres>,
     pub kv: Option<Kv>,
     pub events: Option<Events>,
     pub publish: Vec<Setting>,
     pub prevent_destroy: bool,
-}
-
-#[derive(Debug)]
-pub struct Postgres {
-    pub databases: Option<Vec<Located<String>>>,
-    pub user: Option<Located<String>>,
-    pub owner: Option<Located<String>>,
-    pub extensions: Vec<Located<String>>,
-    pub connection_limit: Option<Located<i64>>,
-    pub settings: Vec<Setting>,
-    pub readers: Vec<Located<AppName>>,
-    pub writers: Vec<Located<AppName>>,
-    pub credential: Credential,
 }
 
 #[derive(Debug)]
@@ -106,10 +80,10 @@ pub fn read(canonical: &Canonical, start: &Spot, errors: &mut Vec<Diagnostic>) -
     let form = canonical.form;
     let root = Located::new(Value::Table(canonical.table.clone()), start.clone());
     let name = read_name(&mut Fields::open(&root, "the infraspec", &TOP, errors)?, form);
-    let (mut postgres, mut kv, mut events) = (None, None, None);
+    let (mut sql, mut kv, mut events) = (None, None, None);
     if let Some(services) = child(&root, "services") {
         check_services(services, form, errors);
-        postgres = child(services, "postgres").and_then(|node| read_postgres(node, form, errors));
+        sql = child(services, "postgres").and_then(|node| postgres::read::read(node, form, errors));
         kv = child(services, "kv").and_then(|node| read_kv(node, form, errors));
         events = child(services, "events").and_then(|node| read_events(node, form, errors));
     }
@@ -121,7 +95,7 @@ pub fn read(canonical: &Canonical, start: &Spot, errors: &mut Vec<Diagnostic>) -
     let prevent_destroy = lifecycle
         .and_then(|node| Fields::open(node, "lifecycle", &["prevent_destroy"], errors)?.flag("prevent_destroy"))
         .unwrap_or_default();
-    Some(Draft { name: name?, form, postgres, kv, events, publish, prevent_destroy })
+    Some(Draft { name: name?, form, postgres: sql, kv, events, publish, prevent_destroy })
 }
 
 fn child<'a>(node: &'a Node, key: &str) -> Option<&'a Node> {
@@ -165,32 +139,6 @@ fn check_services(services: &Node, form: Form, errors: &mut Vec<Diagnostic>) {
             errors.push(unknown_key(key, spot, form.services(), &form.known()));
         }
     }
-}
-
-fn read_postgres(node: &Node, form: Form, errors: &mut Vec<Diagnostic>) -> Option<Postgres> {
-    let mut fields = Fields::open(node, form.postgres(), &POSTGRES, errors)?;
-    let one = fields.text("database");
-    let several = fields.texts("databases");
-    if let (Some(_), Some(spot)) = (&one, fields.key_spot("databases")) {
-        fields.fail(
-            spot.error("there is database and databases")
-                .hint("keep one of them; the first of databases is the main one"),
-        );
-    }
-    if let (Some([]), Some(spot)) = (several.as_deref(), fields.key_spot("databases")) {
-        fields.fail(spot.error("databases is empty").hint("name at least one, or leave the key out for the default"));
-    }
-    Some(Postgres {
-        databases: several.filter(|databases| !databases.is_empty()).or(one.map(|one| vec![one])),
-        user: fields.text("user"),
-        owner: fields.text("owner"),
-        extensions: fields.texts("extensions").unwrap_or_default(),
-        connection_limit: fields.number("connection_limit", 0..=MOST_CONNECTIONS),
-        settings: fields.scalars("settings"),
-        readers: fields.apps("readers"),
-        writers: fields.apps("writers"),
-        credential: read_credential(&mut fields),
-    })
 }
 
 fn read_kv(node: &Node, form: Form, errors: &mut Vec<Diagnostic>) -> Option<Kv> {
@@ -255,7 +203,8 @@ fn read_topic(node: &Node, errors: &mut Vec<Diagnostic>) -> Option<Topic> {
     Some(Topic { name: name?, partitions, replication, config, readers, writers })
 }
 
-fn read_credential(fields: &mut Fields<'_, '_>) -> Credential {
+/// Who looks after the password of what signs in.
+pub fn read_credential(fields: &mut Fields<'_, '_>) -> Credential {
     let words = [("generate", Credential::Generate), ("keep", Credential::Keep)];
     fields.choice("credential", &words).unwrap_or_default()
 }

@@ -3,16 +3,15 @@
 use crate::config::Config;
 use crate::core::name::AppName;
 use crate::error::Diagnostic;
-use crate::services::postgres::model::{Credential, Extension};
 use crate::spec::claims::{Claim, Claims, Guest, Shared};
-use crate::spec::fields::{MOST_ERRORS, Setting};
-use crate::spec::model::{App, Database, Events, Kv, Postgres};
+use crate::spec::fields::{MOST_ERRORS, Setting, shown};
+use crate::spec::model::{App, Events, Kv};
 use crate::spec::names::{self, Named};
 use crate::spec::node::Located;
 use crate::spec::norn::Form;
 use crate::spec::read::{self, Draft};
 use crate::spec::source::Spot;
-use crate::spec::{publish, topic, units};
+use crate::spec::{postgres, publish, topic};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Resolves one infraspec by itself; what it shares with others is in the claims.
@@ -22,7 +21,7 @@ pub fn resolve(draft: &Draft, config: &Config, errors: &mut Vec<Diagnostic>) -> 
     let app = App {
         name: draft.name.value.clone(),
         place: draft.name.spot.place(),
-        postgres: draft.postgres.as_ref().map(|postgres| resolver.postgres(postgres)),
+        postgres: draft.postgres.as_ref().map(|written| postgres::resolve::resolve(&mut resolver, written)),
         kv: draft.kv.as_ref().map(|kv| resolver.kv(kv)),
         events: draft.events.as_ref().map(|events| resolver.events(events)),
         publish: texts(&draft.publish),
@@ -40,28 +39,29 @@ fn stem<'a>(name: &'a str, strip: &[String]) -> &'a str {
 }
 
 const FROM_APP: &str = "the app's name";
+pub const FROM_DATABASE: &str = "the database's name";
 
 /// A name that was made from another.
-struct Derived {
-    name: String,
-    from: &'static str,
+pub struct Derived {
+    pub name: String,
+    pub from: &'static str,
     /// Where the other one is written.
-    spot: Spot,
+    pub spot: Spot,
 }
 
 /// What one infraspec is resolved with.
 pub struct Resolver<'a> {
     pub config: &'a Config,
-    draft: &'a Draft,
+    pub draft: &'a Draft,
     /// What default names are made from.
-    stem: String,
+    pub stem: String,
     pub claims: Claims,
     pub errors: &'a mut Vec<Diagnostic>,
 }
 
 impl Resolver<'_> {
     /// Checks a name as written, or as derived, and claims it for the app.
-    fn name(&mut self, named: Named, written: Option<&Located<String>>, default: Derived, key: &str) -> String {
+    pub fn name(&mut self, named: Named, written: Option<&Located<String>>, default: Derived, key: &str) -> String {
         if let Some(written) = written {
             return self.written(named, written);
         }
@@ -78,7 +78,8 @@ impl Resolver<'_> {
         name
     }
 
-    fn of_app(&self, name: String) -> Derived {
+    /// A name that was made from the app's.
+    pub fn of_app(&self, name: String) -> Derived {
         Derived { name, from: FROM_APP, spot: self.draft.name.spot.clone() }
     }
 
@@ -95,7 +96,7 @@ impl Resolver<'_> {
             return;
         }
         if let Err(why) = names::check(named, &written.value, self.config) {
-            let shown: String = written.value.chars().take(80).collect();
+            let shown = shown(&written.value);
             let message = format!("the {} {shown:?} {why}", named.title());
             let hint = self.legal(named, &written.value).unwrap_or_else(|| "choose another name".to_owned());
             self.errors.push(written.spot.error(message).hint(hint));
@@ -126,87 +127,6 @@ impl Resolver<'_> {
         let guests = readers.iter().chain(writers);
         self.claims.guests.extend(guests.map(|app| Guest { app: app.clone(), to }));
         (readers.iter().map(|reader| reader.value.clone()).collect(), writing)
-    }
-
-    fn postgres(&mut self, written: &read::Postgres) -> Postgres {
-        let label = self.draft.form.postgres();
-        let databases: Vec<String> = match &written.databases {
-            Some(databases) => databases.iter().map(|database| self.written(Named::Database, database)).collect(),
-            None => {
-                let default = self.of_app(self.stem.replace('-', "_"));
-                vec![self.name(Named::Database, None, default, &key("database", label))]
-            }
-        };
-        let first = databases.first().map(String::as_str).unwrap_or_default();
-        let role = |end: &str| match written.databases.as_deref().and_then(<[_]>::first) {
-            Some(database) => {
-                let name = format!("{}_{end}", first.strip_suffix("_db").unwrap_or(first));
-                Derived { name, from: "the database's name", spot: database.spot.clone() }
-            }
-            None => self.of_app(format!("{}_{end}", first.strip_suffix("_db").unwrap_or(first))),
-        };
-        let (default_user, default_owner) = (role("user"), role("owner"));
-        let user = self.name(Named::Role, written.user.as_ref(), default_user, &key("user", label));
-        let owner = match written.owner.as_ref() {
-            // One role for both is what people have who look after the role themselves.
-            Some(owner) if owner.value == user => {
-                if written.credential != Credential::Keep {
-                    let error = owner.spot.error(format!("the role {user:?} signs in and owns the database"));
-                    self.errors.push(error.hint(
-                        "an owner can undo its own isolation: name another or none, or set credential = \"keep\"",
-                    ));
-                }
-                user.clone()
-            }
-            written => self.name(Named::Role, written, default_owner, &key("owner", label)),
-        };
-        let (readers, writers) = self.guests(&written.readers, &written.writers, Shared::Postgres);
-        let extensions = self.extensions(&written.extensions);
-        let database = |name| Database { name, extensions: extensions.clone(), ..Database::default() };
-        Postgres {
-            databases: databases.into_iter().map(database).collect(),
-            user,
-            owner,
-            connection_limit: written.connection_limit.as_ref().and_then(|limit| u32::try_from(limit.value).ok()),
-            settings: self.settings(&written.settings),
-            readers,
-            writers,
-            grants: BTreeMap::new(),
-            migrator: None,
-            adopt_objects: false,
-            credential: written.credential,
-        }
-    }
-
-    fn extensions(&mut self, written: &[Located<String>]) -> BTreeMap<String, Extension> {
-        for Located { value, spot } in written {
-            if value.is_empty() || !value.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-') {
-                let error = spot.error(format!("{value:?} is no name of an extension"));
-                self.errors.push(error.hint("such as \"pgcrypto\", \"citext\", \"uuid-ossp\""));
-            }
-        }
-        // plpgsql is in every database.
-        let names = written.iter().map(|name| name.value.clone()).filter(|name| name != "plpgsql");
-        names.map(|name| (name, Extension::default())).collect()
-    }
-
-    fn settings(&mut self, written: &[Setting]) -> BTreeMap<String, String> {
-        for (name, value) in written {
-            let legal = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_' || c == '.';
-            if name.value.is_empty() || !name.value.chars().all(legal) {
-                let error = name.spot.error(format!("{:?} is no name of a setting", name.value));
-                self.errors.push(error.hint("such as statement_timeout or work_mem, in lower case"));
-            }
-            if ["role", "session_authorization"].contains(&name.value.as_str()) {
-                let error = name.spot.error(format!("{} would let the app act as another role", name.value));
-                self.errors.push(error.hint("leave it out"));
-            }
-            if value.value.chars().any(char::is_control) {
-                let error = value.spot.error("there is a line break or control character in this value");
-                self.errors.push(error.hint("remove it"));
-            }
-        }
-        written.iter().map(|(name, value)| (name.value.clone(), units::setting(&value.value))).collect()
     }
 
     fn kv(&mut self, written: &read::Kv) -> Kv {
@@ -258,7 +178,7 @@ impl Resolver<'_> {
 }
 
 /// As a hint names a key: `database = "..." under [services.postgres]`.
-fn key(key: &str, label: &str) -> String {
+pub fn key(key: &str, label: &str) -> String {
     if label.starts_with(Form::Infrastructure.services()) {
         format!("{key}: ... under {label}")
     } else {
