@@ -119,6 +119,9 @@ take_apart "$(published mail-agent DATABASE_URL)"
 mail_database=$path
 works 'cafe-backend in its own database' '^1$' postgres_as cafe-backend '' 'SELECT 1'
 refused "cafe-backend in $mail_database" 'permission denied for database' postgres_as cafe-backend "$mail_database" 'SELECT 1'
+for database in postgres template1; do
+  refused "cafe-backend in $database" 'permission denied for database' postgres_as cafe-backend "$database" 'SELECT 1'
+done
 refused "cafe-backend reads mail-agent:hello" 'NOPERM' valkey_as cafe-backend 'GET mail-agent:hello'
 refused "cafe-backend lists everybody's keys" 'NOPERM' valkey_as cafe-backend 'KEYS *'
 refused 'shop reads mail.inbound' 'TopicAuthorizationException' kafka_read shop mail.inbound

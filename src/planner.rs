@@ -47,7 +47,7 @@ pub fn plan(mut inputs: Inputs<'_>) -> Result<Plan> {
     let circumstances = Circumstances {
         declared: inputs.specs.apps.keys().cloned().collect(),
         prevented: inputs.prevented.clone(),
-        owned: inputs.document.resources.len(),
+        owned: inputs.document.resources.values().filter(|entry| !entry.app.is_workspace()).count(),
     };
     let nothing = BTreeMap::new();
     let mut steps = Vec::new();

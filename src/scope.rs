@@ -25,6 +25,10 @@ pub struct Scope {
 
 impl Scope {
     pub fn has_app(&self, app: &AppName) -> bool {
+        if app.is_workspace() {
+            // Apps are destroyed; what protects the server for all is not.
+            return self.apps.is_empty() && self.destroy.is_empty();
+        }
         self.apps.is_empty() || self.apps.contains(app)
     }
 

@@ -33,6 +33,7 @@ fn config(root: &Path) -> Config {
         strip: Vec::new(),
         internal: Default::default(),
         postgres: PostgresConfig {
+            lock_down: false,
             hosts: vec![("127.0.0.1".to_owned(), 5432)],
             user: "admin_user".to_owned(),
             database: "postgres".to_owned(),

@@ -200,6 +200,10 @@ impl Workspace {
             let all = scope.narrow(&all, |one: &Wanted<Model>| &one.app);
             keep_other_values(&all, &mut wanted, &mut applied, &all_applied);
         }
+        if scope.has_app(&AppName::workspace()) {
+            let own = services::desired_of_workspace(&self.config, &wanted, &applied);
+            wanted.extend(own);
+        }
         Ok((wanted, applied))
     }
 }
@@ -236,7 +240,8 @@ fn check_scope(specs: &Specs, scope: &Scope, document: &Document) -> Result<(), 
                 Kind::Usage,
                 format!("there is no app {app}: no infraspec declares it and the state owns nothing of it"),
             );
-            let near = closest(app.as_str(), known.iter().map(|known| known.as_str()));
+            let near =
+                closest(app.as_str(), known.iter().filter(|known| !known.is_workspace()).map(|known| known.as_str()));
             match near {
                 Some(near) => error.hint(format!("did you mean {near}?")),
                 None => error.hint("`nornplan validate` lists the apps"),

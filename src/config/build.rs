@@ -84,6 +84,7 @@ impl Builder<'_> {
             public_host,
             public_port: self.settings.port("postgres", "public_port").unwrap_or(port),
             public_sslmode,
+            lock_down: self.settings.flag("postgres", "lock_down").unwrap_or(false),
             snapshots: per_environment(root.join("snapshots"), environment),
             ignore_roles: self.settings.list("postgres", "ignore_roles").unwrap_or_default().into_iter().collect(),
         }

@@ -64,6 +64,8 @@ pub struct PostgresConfig {
     pub public_port: u16,
     /// Never `prefer`. By default ours; where ours leaves it open, `disable` on a loopback address, else `require`.
     pub public_sslmode: String,
+    /// Whether the databases `postgres` and `template1` are closed to roles without CONNECT of their own.
+    pub lock_down: bool,
     /// Where a database is dumped before it is dropped, of this environment.
     pub snapshots: PathBuf,
     /// Roles that others look after: what they were granted, and their memberships, are left alone. One that ends in `*`

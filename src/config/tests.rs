@@ -60,6 +60,7 @@ fn without_a_file_the_defaults_serve() {
     assert_eq!((config.postgres.user.as_str(), config.postgres.database.as_str()), ("postgres", "postgres"));
     assert_eq!(config.postgres.sslmode, "prefer");
     assert_eq!(config.postgres.public_sslmode, "disable");
+    assert!(!config.postgres.lock_down);
     assert_eq!(config.valkey.endpoint(), "127.0.0.1:6379");
     assert_eq!(config.valkey.user, "default");
     assert_eq!(config.kafka.brokers, ["127.0.0.1:19092"]);
@@ -365,4 +366,16 @@ fn ignored_roles_are_names_or_beginnings_of_names() {
     let variable = Workspace::new(Some(file)).with("NORNPLAN_POSTGRES_IGNORE_ROLES", "one, two_*").load();
     assert!(variable.postgres.ignores("one") && variable.postgres.ignores("two_three"));
     assert!(!variable.postgres.ignores("metabase"));
+}
+
+#[test]
+fn lock_down_is_a_flag_of_every_layer() {
+    let file = "[postgres]\nlock_down = true\n[env.dev.postgres]\nlock_down = false\n";
+    assert!(Workspace::new(Some(file)).load().postgres.lock_down);
+    assert!(!Workspace::new(Some(file)).env("dev").load().postgres.lock_down);
+    let variable = |value| Workspace::new(Some(file)).with("NORNPLAN_POSTGRES_LOCK_DOWN", value);
+    assert!(!variable("false").load().postgres.lock_down);
+    assert!(variable("perhaps").errors().contains("true or false"));
+    let wrong = Workspace::new(Some("[postgres]\nlock_down = 'yes'\n")).errors();
+    assert!(wrong.contains("nornplan.toml:2") && wrong.contains("true or false"), "{wrong}");
 }

@@ -59,7 +59,7 @@ pub struct Circumstances {
     pub declared: BTreeSet<AppName>,
     /// Apps whose infraspec says `prevent_destroy`.
     pub prevented: BTreeSet<AppName>,
-    /// How many resources the state says are ours.
+    /// How many resources of apps the state says are ours; those of the workspace are never destroyed.
     pub owned: usize,
 }
 

@@ -4,7 +4,10 @@ use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
 
-/// The name of an app: `[a-z0-9][a-z0-9-]*`.
+/// Stands where an app's name stands, for what no app but the workspace file itself asks for.
+const WORKSPACE: &str = "(workspace)";
+
+/// The name of an app: `[a-z0-9][a-z0-9-]*`. Plans and states also know [`AppName::workspace`], which no app can have.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct AppName(String);
@@ -27,6 +30,15 @@ impl AppName {
         }
     }
 
+    /// Whose the things are that the workspace file itself asks for. No infraspec and no flag can name it.
+    pub fn workspace() -> Self {
+        Self(WORKSPACE.to_owned())
+    }
+
+    pub fn is_workspace(&self) -> bool {
+        self.0 == WORKSPACE
+    }
+
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -41,8 +53,10 @@ impl FromStr for AppName {
 
 impl TryFrom<String> for AppName {
     type Error = String;
+
+    /// Of plans and states, which nornplan wrote itself.
     fn try_from(name: String) -> Result<Self, String> {
-        Self::new(name)
+        if name == WORKSPACE { Ok(Self::workspace()) } else { Self::new(name) }
     }
 }
 
@@ -55,5 +69,19 @@ impl From<AppName> for String {
 impl fmt::Display for AppName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_workspace_travels_in_documents_and_cannot_be_named() {
+        let text = serde_json::to_string(&AppName::workspace()).unwrap();
+        assert_eq!(serde_json::from_str::<AppName>(&text).unwrap(), AppName::workspace());
+        assert!(AppName::new("(workspace)").is_err());
+        assert!("(workspace)".parse::<AppName>().is_err());
+        assert!(!AppName::new("workspace").unwrap().is_workspace());
     }
 }

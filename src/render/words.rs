@@ -5,7 +5,7 @@ use crate::core::address::Address;
 use crate::core::step::Action;
 use crate::secrets::model::Published;
 use crate::services::kafka::model::{Acl, Binding, Topic, User as KafkaUser};
-use crate::services::postgres::model::{Access as GrantAccess, Credential, Database, Grant, Role};
+use crate::services::postgres::model::{Access as GrantAccess, Credential, Database, Grant, LockDown, Role};
 use crate::services::valkey::model::{Access as KvAccess, User as KvUser};
 use crate::services::{Model, ServiceId};
 use serde_json::Value;
@@ -17,6 +17,7 @@ pub(super) fn field(name: &str) -> String {
     let known = match name {
         "login" => "may sign in",
         "public" => "PUBLIC may",
+        "admin" => "own CONNECT for nornplan",
         "credential" => "password",
         "database_privileges" => "on the database",
         "schema_privileges" => "on schema public",
@@ -133,6 +134,7 @@ pub(super) fn describe(model: &Model) -> Vec<String> {
         Model::PostgresRole(role) => role_words(role),
         Model::PostgresDatabase(database) => database_words(database),
         Model::PostgresGrant(grant) => grant_words(grant),
+        Model::PostgresLockDown(lock_down) => lock_down_words(lock_down),
         Model::ValkeyUser(user) => kv_words(user),
         Model::KafkaUser(user) => kafka_user_words(user),
         Model::KafkaTopic(topic) => topic_words(topic),
@@ -181,6 +183,11 @@ fn grant_words(grant: &Grant) -> Vec<String> {
         None => join(&grant.database_privileges),
     };
     vec![words]
+}
+
+fn lock_down_words(lock_down: &LockDown) -> Vec<String> {
+    let LockDown { database: _, public, admin: _ } = lock_down;
+    vec![if public.is_empty() { "closed to PUBLIC".to_owned() } else { format!("PUBLIC may {}", join(public)) }]
 }
 
 fn kv_words(user: &KvUser) -> Vec<String> {

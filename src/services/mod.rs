@@ -12,7 +12,7 @@ pub mod valkey;
 pub use observation::{
     Ask, CredentialStatus, DiffInput, Fingerprint, Observation, Observed, Proof, rotation, rotation_reason,
 };
-pub use registry::{connect, desired, diff};
+pub use registry::{connect, desired, desired_of_workspace, diff};
 pub use service::{ApplyContext, Check, Failure, Limits, Outcome, Service, Verdict};
 
 use crate::core::address::Address;
@@ -74,6 +74,7 @@ pub enum Model {
     PostgresRole(postgres::model::Role),
     PostgresDatabase(postgres::model::Database),
     PostgresGrant(postgres::model::Grant),
+    PostgresLockDown(postgres::model::LockDown),
     ValkeyUser(valkey::model::User),
     KafkaUser(kafka::model::User),
     KafkaTopic(kafka::model::Topic),
@@ -87,6 +88,7 @@ impl Resource for Model {
             Self::PostgresRole(model) => model.fields(),
             Self::PostgresDatabase(model) => model.fields(),
             Self::PostgresGrant(model) => model.fields(),
+            Self::PostgresLockDown(model) => model.fields(),
             Self::ValkeyUser(model) => model.fields(),
             Self::KafkaUser(model) => model.fields(),
             Self::KafkaTopic(model) => model.fields(),
@@ -105,6 +107,7 @@ impl Model {
             Self::KafkaUser(user) => user.generated == Some(true),
             Self::PostgresDatabase(_)
             | Self::PostgresGrant(_)
+            | Self::PostgresLockDown(_)
             | Self::KafkaTopic(_)
             | Self::KafkaAcl(_)
             | Self::Secret(_) => false,

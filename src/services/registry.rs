@@ -2,7 +2,7 @@
 
 use super::{DiffInput, Model, Service, ServiceId, Step, kafka, postgres, valkey};
 use crate::core::address::Address;
-use crate::core::reconcile::Wanted;
+use crate::core::reconcile::{Applied, Wanted};
 use crate::error::Result;
 use crate::secrets;
 use std::collections::BTreeMap;
@@ -36,6 +36,21 @@ pub fn desired(
         ServiceId::Kafka => kafka::desired::desired(specs, &config.kafka),
         ServiceId::Secrets => secrets::desired(specs, config)?,
     })
+}
+
+/// What the workspace file itself wants, in no app's name. A service that nothing else is wanted on and nothing is ours
+/// on is not used, so nothing is wanted of it here either.
+pub fn desired_of_workspace(
+    config: &crate::config::Config,
+    wanted: &BTreeMap<Address, Wanted<Model>>,
+    applied: &BTreeMap<Address, Applied<Model>>,
+) -> BTreeMap<Address, Wanted<Model>> {
+    let mut used = wanted.keys().chain(applied.keys()).filter_map(ServiceId::of);
+    if used.any(|id| id == ServiceId::Postgres) {
+        postgres::desired::of_workspace(&config.postgres)
+    } else {
+        BTreeMap::new()
+    }
 }
 
 /// The steps that bring one service where the specs want it: pure, from what was read. A differ sees nothing that lies

@@ -7,6 +7,7 @@
 use super::Workspace;
 use super::servers::{postgres_at, value_at};
 use std::net::TcpListener;
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU16, Ordering};
 
@@ -79,12 +80,23 @@ impl OwnPostgres {
         value_at(&self.admin_url(database), query)
     }
 
-    /// Has every run of nornplan in a workspace use this server, as its admin.
+    /// Has every run of nornplan in a workspace use this server, as its admin, and its pg_dump.
     pub fn serve(&self, workspace: &mut Workspace) {
         workspace.set("NORNPLAN_POSTGRES_HOST", "127.0.0.1");
         workspace.set("NORNPLAN_POSTGRES_PORT", &self.port.to_string());
         workspace.set("NORNPLAN_POSTGRES_USER", "postgres");
         workspace.set("NORNPLAN_POSTGRES_PASSWORD", &self.password);
+        let path = std::env::var("PATH").unwrap_or_default();
+        workspace.set("PATH", &format!("{}:{path}", self.programs().display()));
+    }
+
+    /// The directory of the server's own programs.
+    pub fn programs(&self) -> PathBuf {
+        let process = std::fs::read_to_string(self.directory.path().join("pid/postgres")).expect("the server's pid");
+        let command = std::fs::read(format!("/proc/{}/cmdline", process.trim())).expect("the server's command line");
+        let program = command.split(|byte| *byte == 0).next().unwrap_or_default();
+        let program = PathBuf::from(String::from_utf8_lossy(program).into_owned());
+        program.parent().expect("a directory").to_owned()
     }
 
     /// Runs `infra/infra.sh` for this server alone.
@@ -111,9 +123,8 @@ impl OwnPostgres {
 
 impl Drop for OwnPostgres {
     fn drop(&mut self) {
-        if let Err(error) = self.script("wipe") {
-            eprintln!("{error}");
-        }
+        let wiped = self.script("wipe");
+        assert!(wiped.is_ok() || std::thread::panicking(), "not cleaned up: {wiped:?}");
     }
 }
 

@@ -2,13 +2,16 @@
 
 use super::pieces::*;
 use nornplan::core::change::{Cause, FieldChange};
+use nornplan::core::name::AppName;
 use nornplan::core::plan::{Level, Notice};
 use nornplan::core::step::{Action, Hold, Part, Reason, Risk, StepId};
 use nornplan::error::{Diagnostic, Kind};
 use nornplan::render::outcome::Report;
 use nornplan::secrets::model::{Op as SecretOp, secret_address};
 use nornplan::services::kafka::model::{User as KafkaUser, acl_address, topic_address, user_address};
-use nornplan::services::postgres::model::{Access, Op as PgOp, database_address, grant_address, role_address};
+use nornplan::services::postgres::model::{
+    Access, LockDown, Op as PgOp, database_address, grant_address, lock_down_address, role_address,
+};
 use nornplan::services::valkey::model::user_address as kv_address;
 use nornplan::services::{Model, Op, Outcome, Plan, Step};
 use std::collections::{BTreeMap, BTreeSet};
@@ -28,6 +31,7 @@ pub fn all() -> Vec<(&'static str, Plan)> {
         ("long-values", long_values()),
         ("hostile", hostile()),
         ("adopt", adopt()),
+        ("lock-down", lock_down()),
     ]
 }
 
@@ -369,6 +373,30 @@ pub fn adopt() -> Plan {
     let limit = role("cafe_user", true, Some(5));
     steps.push(step("cafe-backend", Action::Record, role_address("cafe_user"), Some(limit.clone()), Some(limit)));
     plan(steps)
+}
+
+/// What no app but the workspace file asks for: one held, one that cannot be done, one that is no longer asked for.
+pub fn lock_down() -> Plan {
+    let closed = |database: &str| Model::PostgresLockDown(LockDown::closed(database));
+    let open = |database: &str| {
+        Model::PostgresLockDown(LockDown { public: strings(&["CONNECT", "TEMPORARY"]), ..LockDown::closed(database) })
+    };
+    let update = |database: &str| {
+        let address = lock_down_address(database);
+        step("workspace", Action::Update, address, Some(open(database)), Some(closed(database)))
+    };
+    let mut held = update("postgres");
+    held.risks.insert(Risk::Interrupts);
+    held.hold = Some(Hold::Interrupt);
+    held.notes.push("2 other roles could connect through PUBLIC: grafana, metabase".into());
+    let mut blocked = update("template1");
+    blocked.hold = Some(Hold::Blocked { reason: "only its owner, postgres, or a superuser may close it".into() });
+    let forgotten = step("workspace", Action::Forget, lock_down_address("defaultdb"), None, None);
+    let mut steps = vec![forgotten, held, blocked];
+    for step in &mut steps {
+        step.app = AppName::workspace();
+    }
+    Plan { apps: BTreeMap::new(), ..plan(steps) }
 }
 
 /// A thousand creates, and at the very end one destroy and one grant that widens access.

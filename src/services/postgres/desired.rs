@@ -1,7 +1,11 @@
 //! What infraspecs want of PostgreSQL.
 
-use super::model::{Access, Credential, Database, Grant, Role, database_address, grant_address, role_address};
+use super::model::{
+    Access, Credential, Database, Grant, LockDown, OPEN_BY_DEFAULT, Role, database_address, grant_address,
+    lock_down_address, role_address,
+};
 use super::sql::is_list;
+use crate::config::PostgresConfig;
 use crate::core::address::Address;
 use crate::core::name::AppName;
 use crate::core::reconcile::Wanted;
@@ -20,6 +24,15 @@ pub fn desired(specs: &Specs) -> BTreeMap<Address, Wanted<Model>> {
         }
     }
     wanted
+}
+
+/// What the workspace file itself wants of a server that is used.
+pub fn of_workspace(config: &PostgresConfig) -> BTreeMap<Address, Wanted<Model>> {
+    let closed = |database| {
+        let model = Model::PostgresLockDown(LockDown::closed(database));
+        (lock_down_address(database), Wanted { app: AppName::workspace(), model })
+    };
+    OPEN_BY_DEFAULT.into_iter().filter(|_| config.lock_down).map(closed).collect()
 }
 
 fn of_app(specs: &Specs, app: &App, postgres: &Postgres) -> Vec<(Address, Model)> {

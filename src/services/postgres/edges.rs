@@ -76,7 +76,7 @@ fn needs(step: &Step, own: &Summary, all: &BTreeMap<StepId, Summary>) -> BTreeSe
             };
             needs.extend(all.iter().filter(|(_, other)| involved(other)).map(|(id, _)| id.clone()));
         }
-        Do::AlterRole | Do::SetPassword | Do::RevokeGrant { .. } => {}
+        Do::AlterRole | Do::SetPassword | Do::RevokeGrant { .. } | Do::LockDown => {}
     }
     needs
 }
@@ -97,6 +97,9 @@ fn summary(step: &Step) -> Summary {
         }
         if let Model::PostgresGrant(model) = model {
             roles.insert(model.role.clone());
+            database = Some(model.database.clone());
+        }
+        if let Model::PostgresLockDown(model) = model {
             database = Some(model.database.clone());
         }
     }

@@ -65,7 +65,7 @@ async fn look(connector: &Connector) -> Result<Vec<Check>, Failure> {
         rights(&facts),
         isolates,
         encryption(&facts),
-        closed(&facts),
+        closed(&facts, connector.config.lock_down),
         limits(&facts),
     ])
 }
@@ -101,12 +101,17 @@ fn encryption(facts: &Facts) -> Check {
     }
 }
 
-fn closed(facts: &Facts) -> Check {
+fn closed(facts: &Facts, lock_down: bool) -> Check {
     if facts.open.is_empty() {
         return Check::good("postgres and template1 are closed to PUBLIC");
     }
     let what = format!("every role may connect to {}", facts.open.join(" and "));
-    Check::warning(what, "grant CONNECT to your own roles, then REVOKE CONNECT ON DATABASE .. FROM PUBLIC")
+    let hint = if lock_down {
+        "`nornplan apply` closes what lock_down asks for"
+    } else {
+        "set lock_down = true under [postgres]"
+    };
+    Check::warning(what, hint)
 }
 
 fn limits(facts: &Facts) -> Check {

@@ -32,6 +32,7 @@ pub async fn observe(connector: &Connector, ask: &Ask) -> Result<Observation, Fa
     let shared = catalog::shared(&mut connection, &scope.all_roles(), &scope.databases, &sized).await?;
     let insides = if ask.shallow { BTreeMap::new() } else { look_inside(connector, &scope, &shared).await? };
     let mut resources = assemble(&scope, &shared, &insides);
+    resources.extend(catalog::lock_downs(&mut connection, &scope.lock_downs).await?);
     let mut notices = credential::check(connector, &mut connection, ask, &shared, &mut resources).await?;
     notices.extend(credential::alarm_if_unchecked(connector).await?);
     if ask.shallow {
@@ -53,7 +54,9 @@ pub async fn now(connector: &Connector, scope: &Scope) -> Result<BTreeMap<Addres
     let mut connection = connector.admin(&connector.config.database, Purpose::Observe).await?;
     let shared = catalog::shared(&mut connection, &scope.all_roles(), &scope.databases, &BTreeSet::new()).await?;
     let insides = look_inside(connector, scope, &shared).await?;
-    Ok(models(assemble(scope, &shared, &insides)))
+    let mut resources = assemble(scope, &shared, &insides);
+    resources.extend(catalog::lock_downs(&mut connection, &scope.lock_downs).await?);
+    Ok(models(resources))
 }
 
 /// The same on one connection, into the one database of the scope.

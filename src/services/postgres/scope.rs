@@ -1,6 +1,6 @@
 //! What to look at: names and access levels, out of what is wanted and what is ours. Pure.
 
-use super::model::{Access, DATABASE, GRANT, ROLE};
+use super::model::{Access, DATABASE, GRANT, LOCK_DOWN, ROLE};
 use crate::core::address::Address;
 use crate::services::Model;
 use std::collections::{BTreeMap, BTreeSet};
@@ -35,6 +35,8 @@ pub struct Scope {
     pub grants: BTreeMap<String, Vec<Pair>>,
     /// Whose new tables each database's readers shall be able to read.
     pub creators: BTreeMap<String, String>,
+    /// Databases of the server's own that are to be closed.
+    pub lock_downs: BTreeSet<String>,
 }
 
 impl Scope {
@@ -50,6 +52,9 @@ impl Scope {
             if address.kind == DATABASE {
                 scope.databases.insert(address.name.clone());
                 scope.managed.insert(address.name.clone());
+            }
+            if address.kind == LOCK_DOWN {
+                scope.lock_downs.insert(address.name.clone());
             }
             if let Model::PostgresDatabase(database) = model {
                 owners.insert(database.name.clone(), database.owner.clone());

@@ -2,6 +2,7 @@
 
 mod database;
 mod grant;
+mod lock_down;
 mod role;
 
 use super::connect::{Connector, run};
@@ -51,6 +52,9 @@ async fn carry_out(connector: &Connector, step: &Step, context: &ApplyContext) -
         (Do::SetGrant { user }, _, Some(Model::PostgresGrant(grant))) => grant::set_grant(connector, grant, user).await,
         (Do::RevokeGrant { user }, Some(Model::PostgresGrant(grant)), _) => {
             grant::revoke(connector, step, grant, user).await
+        }
+        (Do::LockDown, Some(Model::PostgresLockDown(before)), Some(Model::PostgresLockDown(after))) => {
+            lock_down::shut(connector, before, after).await
         }
         _ => Err(Diagnostic::new(Kind::Plan, "the step does not say what it changes")
             .on("postgres", &step.address, "")

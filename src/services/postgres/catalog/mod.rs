@@ -1,10 +1,12 @@
 //! The statements that read PostgreSQL, and the rows that they answer with.
 
 mod inside;
+mod lock_down;
 mod rights;
 mod shared;
 
 pub use inside::{Inside, inside};
+pub use lock_down::lock_downs;
 pub use rights::rights;
 pub use shared::{Shared, shared};
 

@@ -2,6 +2,7 @@
 
 mod database;
 mod grant;
+mod lock_down;
 mod role;
 #[cfg(test)]
 mod tests;
@@ -82,6 +83,12 @@ impl View {
             (Some(Model::PostgresGrant(grant)), None) => {
                 grant::give_up(self, &mut step, grant);
             }
+            (Some(Model::PostgresLockDown(before)), Some(Model::PostgresLockDown(_))) => {
+                lock_down::keep(&mut step, &before, input);
+            }
+            (Some(Model::PostgresLockDown(before)), None) => lock_down::leave(&mut step, &before.database),
+            // Nobody can enter a database that does not exist.
+            (None, Some(Model::PostgresLockDown(_))) => return None,
             _ => return None,
         }
         Some(step)

@@ -2,10 +2,12 @@
 
 mod database;
 mod grant;
+mod lock_down;
 mod role;
 
 pub use database::{Database, Extension};
 pub use grant::{Access, Grant};
+pub use lock_down::{LockDown, OPEN_BY_DEFAULT};
 pub use role::{Credential, Role};
 
 use crate::core::address::{Address, Kind};
@@ -14,6 +16,7 @@ use serde::{Deserialize, Serialize};
 pub const ROLE: Kind = Kind::new("postgres.role");
 pub const DATABASE: Kind = Kind::new("postgres.database");
 pub const GRANT: Kind = Kind::new("postgres.grant");
+pub const LOCK_DOWN: Kind = Kind::new("postgres.lock_down");
 
 /// What a step does on PostgreSQL.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,6 +39,8 @@ pub enum Op {
     RevokeGrant {
         user: String,
     },
+    /// Closes a database of the server's own to PUBLIC.
+    LockDown,
 }
 
 pub fn role_address(name: &str) -> Address {
@@ -48,4 +53,8 @@ pub fn database_address(name: &str) -> Address {
 
 pub fn grant_address(database: &str, role: &str) -> Address {
     Address::new(GRANT, format!("{database}/{role}"))
+}
+
+pub fn lock_down_address(database: &str) -> Address {
+    Address::new(LOCK_DOWN, database)
 }

@@ -1,0 +1,48 @@
+//! Closes the databases that every role may enter.
+
+use super::other_grantor;
+use crate::core::change::agree;
+use crate::services::postgres::catalog::lock_downs;
+use crate::services::postgres::connect::{Connector, Purpose, close, run};
+use crate::services::postgres::model::{LockDown, lock_down_address};
+use crate::services::postgres::sql::lock_down;
+use crate::services::{Failure, Fingerprint, Model};
+use sqlx::PgConnection;
+use std::collections::BTreeSet;
+
+/// Closes a database to PUBLIC in one transaction, and proves that we ourselves still get in. If not, PUBLIC gets back
+/// what it had.
+pub async fn shut(connector: &Connector, before: &LockDown, after: &LockDown) -> Result<Option<Fingerprint>, Failure> {
+    let name = &after.database;
+    let mut connection = connector.writer().await?;
+    run(&mut connection, name, &format!("BEGIN; {}", lock_down::close(name))).await?;
+    // A REVOKE of what another role granted does nothing, and says nothing.
+    if !is_so(&mut connection, after).await? {
+        run(&mut connection, name, "ROLLBACK").await?;
+        return Err(other_grantor(name, "PUBLIC has privileges that its owner did not grant"));
+    }
+    run(&mut connection, name, "COMMIT").await?;
+    if let Err(mut failure) = prove(connector).await {
+        if !before.public.is_empty() {
+            run(&mut connection, name, &lock_down::open(name, &before.public)).await?;
+        }
+        failure.error.message =
+            format!("closed, but then we could not sign in, so it was opened again: {}", failure.error.message);
+        return Err(failure);
+    }
+    connector.keep(connection).await;
+    Ok(None)
+}
+
+/// Whether it is as wanted, for this transaction.
+async fn is_so(connection: &mut PgConnection, wanted: &LockDown) -> Result<bool, Failure> {
+    let now = lock_downs(connection, &BTreeSet::from([wanted.database.clone()])).await?;
+    let now = now.get(&lock_down_address(&wanted.database)).map(|observed| &observed.model);
+    Ok(now.is_some_and(|now| agree(now, &Model::PostgresLockDown(wanted.clone()))))
+}
+
+/// Signs in anew, to where every run begins.
+async fn prove(connector: &Connector) -> Result<(), Failure> {
+    close(connector.admin(&connector.config.database, Purpose::Observe).await?).await;
+    Ok(())
+}
