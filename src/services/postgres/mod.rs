@@ -14,8 +14,10 @@ pub mod model;
 mod observe;
 mod orphans;
 mod problem;
+mod roles;
 mod scope;
 mod server;
+mod server_log;
 mod shape;
 mod sql;
 

@@ -1,8 +1,10 @@
-//! The two statements that read PostgreSQL, and the rows that they answer with.
+//! The statements that read PostgreSQL, and the rows that they answer with.
 
+mod dependents;
 mod inside;
 mod shared;
 
+pub use dependents::{dependents, some_inside};
 pub use inside::{Inside, inside};
 pub use shared::{Shared, shared};
 
@@ -22,7 +24,8 @@ pub struct Acl {
     pub kind: Option<char>,
 }
 
-fn parse<T: DeserializeOwned>(text: &str) -> Result<T, Failure> {
+/// Reads what a catalog statement answered.
+pub fn parse<T: DeserializeOwned>(text: &str) -> Result<T, Failure> {
     serde_json::from_str(text).map_err(|error| {
         Diagnostic::new(Kind::Service, "the catalogs were answered in another form than expected")
             .on("postgres", "catalogs", "")

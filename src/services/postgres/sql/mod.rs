@@ -2,6 +2,7 @@
 
 pub mod database;
 pub mod grant;
+pub mod membership;
 pub mod role;
 
 use std::collections::BTreeSet;
