@@ -220,6 +220,7 @@ async fn a_kept_role_is_its_peoples_business() {
 #[tokio::test]
 async fn a_lesser_administrator_repairs_what_it_may_and_names_who_must_do_the_rest() {
     let mut world = World::new(ServiceId::Postgres, "rless");
+    let superusers = world.config.postgres.clone();
     world.become_lesser_admin().await;
     world.declare("shop", app(&world, "shop"));
     world.converge().await;
@@ -234,6 +235,19 @@ async fn a_lesser_administrator_repairs_what_it_may_and_names_who_must_do_the_re
     assert_eq!(world.plan().await, Vec::new());
     let kept = rows(&format!("SELECT count(*)::text FROM pg_auth_members WHERE roleid = '{owner}'::regrole")).await;
     assert_eq!(kept, own);
+
+    // Another administrator takes away by what this one acts, and leaves the mark by which it may come back.
+    world.as_itself(&format!("REVOKE {owner} FROM CURRENT_USER; GRANT {owner} TO CURRENT_USER")).await;
+    let lessers = std::mem::replace(&mut world.config.postgres, superusers);
+    world.connect();
+    let plan = world.plan().await;
+    assert_eq!(changed(&world, &plan), ["shop_owner.members", "shop_user.members"]);
+    world.apply(plan).await;
+    assert_eq!(world.plan().await, Vec::new());
+    world.config.postgres = lessers;
+    world.connect();
+    world.as_itself(&format!("GRANT {owner} TO CURRENT_USER; ALTER ROLE {owner} CONNECTION LIMIT -1")).await;
+    assert_eq!(world.plan().await, Vec::new());
 
     let superuser = variable("NORNPLAN_POSTGRES_USER");
     world.as_admin("postgres", &format!("GRANT {owner} TO {helper}")).await;
@@ -400,7 +414,7 @@ async fn a_renamed_user_is_not_dropped_with_its_tables() {
     let refused = world.try_apply(plan).await.unwrap_err();
     assert!(refused.contains("not dropped: it owns ") && refused.contains("table kept"), "{refused}");
     assert!(refused.contains(&format!("REASSIGN OWNED BY \"{old}\" TO <its new owner>")), "{refused}");
-    assert_eq!(rows(&format!("SELECT rolname::text FROM pg_roles WHERE rolname = '{old}'")).await, [old.clone()]);
+    assert_eq!(rows(&format!("SELECT rolname::text FROM pg_roles WHERE rolname = '{old}'")).await, [&*old]);
 
     let statements = solution.split_once(": ").unwrap().1.to_owned();
     world.as_admin(&database, &statements).await;

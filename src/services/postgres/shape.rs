@@ -107,3 +107,49 @@ fn less_is_as_planned(now: &mut Role, before: &Role, after: Option<&Role>) {
         *now = as_before;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeMap;
+
+    fn role(limit: Option<u32>, members: &[&str], settings: &[(&str, &str)]) -> Role {
+        let in_database = |(database, key): &(&str, &str)| {
+            ((*database).to_owned(), BTreeMap::from([((*key).to_owned(), "x".to_owned())]))
+        };
+        Role {
+            name: "a".to_owned(),
+            login: true,
+            connection_limit: limit,
+            attributes: BTreeSet::new(),
+            settings: BTreeMap::new(),
+            credential: None,
+            valid_until: None,
+            member_of: Some(BTreeSet::new()),
+            members: Some(members.iter().map(|name| (*name).to_owned()).collect()),
+            settings_in_databases: Some(settings.iter().map(in_database).collect()),
+        }
+    }
+
+    #[test]
+    fn what_another_step_took_away_first_is_as_planned() {
+        let before = role(Some(3), &["b", "c"], &[("x", "work_mem"), ("y", "work_mem")]);
+        let after = role(None, &[], &[]);
+        let seen = |mut now: Role, after: Option<&Role>| {
+            less_is_as_planned(&mut now, &before, after);
+            now
+        };
+        for after in [Some(&after), None] {
+            assert_eq!(seen(role(Some(3), &["b"], &[("y", "work_mem")]), after), before);
+            assert_eq!(seen(role(Some(3), &[], &[]), after), before);
+            // Somebody else has been there.
+            for stranger in
+                [role(Some(4), &["b"], &[]), role(Some(3), &["b", "d"], &[]), role(Some(3), &[], &[("z", "k")])]
+            {
+                assert_eq!(seen(stranger.clone(), after), stranger);
+            }
+        }
+        // What is done already is done.
+        assert_eq!(seen(after.clone(), Some(&after)), after);
+    }
+}

@@ -9,11 +9,15 @@ use crate::services::postgres::sql::membership::{Membership, leaves_first};
 use sqlx::PgConnection;
 use std::collections::BTreeSet;
 
+/// The mark of an administrator that has made the role is no membership to us, and could not be given back.
 const GRANTED: &str = "\
 SELECT g.rolname::text, u.rolname::text, pg_get_userbyid(m.grantor)::text, to_jsonb(m) ? 'set_option'
 FROM unnest($1::text[], $2::text[]) AS w(role, member)
   JOIN pg_catalog.pg_roles g ON g.rolname = w.role JOIN pg_catalog.pg_roles u ON u.rolname = w.member
-  JOIN pg_catalog.pg_auth_members m ON m.roleid = g.oid AND m.member = u.oid ORDER BY 1, 2, 3";
+  JOIN pg_catalog.pg_auth_members m ON m.roleid = g.oid AND m.member = u.oid
+WHERE NOT (u.rolcreaterole AND m.grantor = 10
+  AND to_jsonb(m) @> '{\"admin_option\": true, \"inherit_option\": false, \"set_option\": false}')
+ORDER BY 1, 2, 3";
 
 /// Takes away what `before` has and `after` has not, whoever granted it, and reads again.
 pub async fn revoke(connection: &mut PgConnection, before: &Role, after: &Role) -> Result<(), Failure> {
