@@ -5,7 +5,7 @@ use crate::core::address::Address;
 use crate::core::step::Action;
 use crate::secrets::model::Published;
 use crate::services::kafka::model::{Acl, Binding, Topic, User as KafkaUser};
-use crate::services::postgres::model::{Access as GrantAccess, Credential, Database, Grant, LockDown, Role};
+use crate::services::postgres::model::{Access as GrantAccess, Credential, Database, Expiry, Grant, LockDown, Role};
 use crate::services::valkey::model::{Access as KvAccess, User as KvUser};
 use crate::services::{Model, ServiceId};
 use serde_json::Value;
@@ -145,7 +145,18 @@ pub(super) fn describe(model: &Model) -> Vec<String> {
 }
 
 fn role_words(role: &Role) -> Vec<String> {
-    let Role { name: _, login, connection_limit, attributes, settings, credential } = role;
+    let Role {
+        name: _,
+        login,
+        connection_limit,
+        attributes,
+        settings,
+        credential,
+        valid_until,
+        member_of,
+        members,
+        settings_in_databases,
+    } = role;
     let mut words = vec![match (login, credential) {
         (false, _) => "cannot sign in".to_owned(),
         (true, Some(Credential::Generate)) => "signs in, password generated".to_owned(),
@@ -159,6 +170,15 @@ fn role_words(role: &Role) -> Vec<String> {
         words.push(join(attributes));
     }
     words.extend(map_words(settings));
+    if let Some(Expiry::At(moment)) = valid_until {
+        words.push(format!("until {moment}"));
+    }
+    for (what, roles) in [("member of", member_of), ("with the members", members)] {
+        words.extend(roles.as_ref().filter(|roles| !roles.is_empty()).map(|roles| format!("{what} {}", join(roles))));
+    }
+    for (database, settings) in settings_in_databases.iter().flatten() {
+        words.extend(map_words(settings).into_iter().map(|setting| format!("{setting} in {database}")));
+    }
     words
 }
 

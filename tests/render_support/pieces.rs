@@ -97,6 +97,10 @@ pub fn role(name: &str, login: bool, limit: Option<u32>) -> Model {
         attributes: BTreeSet::new(),
         settings: BTreeMap::new(),
         credential: Some(if login { Credential::Generate } else { Credential::None }),
+        valid_until: None,
+        member_of: None,
+        members: None,
+        settings_in_databases: None,
     })
 }
 

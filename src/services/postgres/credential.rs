@@ -3,10 +3,11 @@
 use super::catalog::Shared;
 use super::connect::{Connector, SignIn, run};
 use super::problem::stating;
+use super::{server_log, sql};
 use crate::core::address::Address;
 use crate::core::plan::{Level, Notice};
 use crate::core::secret::Secret;
-use crate::error::{Diagnostic, Kind};
+use crate::error::{Diagnostic, Kind, Place};
 use crate::services::postgres::model::role_address;
 use crate::services::{Ask, CredentialStatus, Failure, Fingerprint, Observed, Proof};
 use futures_util::{StreamExt, TryStreamExt, stream};
@@ -36,6 +37,13 @@ pub async fn check(
     for row in shared.roles.iter().filter(|row| row.login) {
         let address = role_address(&row.name);
         if let Some(proof) = ask.proofs.get(&address) {
+            // An expired password looks like a wrong one, whatever it is.
+            if row.expired {
+                if let (Some(observed), Err(status)) = (resources.get_mut(&address), proof.to_try()) {
+                    observed.credential = Some(status);
+                }
+                continue;
+            }
             let stored = stored.get(&row.name).map(String::as_str);
             asked.push(status(connector, address, proof, stored, ask.probe_credentials));
         }
@@ -113,33 +121,45 @@ pub async fn alarm_if_unchecked(connector: &Connector) -> Result<Option<Notice>,
     Ok(accepts_anything(connector).await?.then_some(alarm))
 }
 
-/// Runs a statement with a verifier in it. A superuser keeps it out of the server's log.
-pub async fn run_quietly(
-    connector: &Connector,
-    connection: &mut PgConnection,
-    role: &str,
-    statement: &Secret,
-    shown: &str,
-) -> Result<(), Failure> {
-    const PARAMETERS: [(&str, &str); 4] = [
-        ("log_statement", "none"),
-        ("log_min_error_statement", "panic"),
-        ("log_min_duration_statement", "-1"),
-        ("log_min_duration_sample", "-1"),
-    ];
-    let superuser = connector.is_superuser(connection).await?;
-    let all = |form: &dyn Fn(&(&str, &str)) -> String| PARAMETERS.iter().map(form).collect::<Vec<_>>().join("; ");
-    if superuser {
-        run(connection, role, &all(&|(name, value)| format!("SET {name} = '{value}'"))).await?;
-    }
+/// A password that is about to be set: `before` are statements without it.
+pub struct Setting<'a> {
+    pub role: &'a str,
+    pub before: &'a str,
+    pub verifier: &'a Secret,
+}
+
+/// Sets a password by its verifier, after other statements and in one transaction with them. The verifier has a message
+/// of its own, in which little can fail, and is kept out of the server's log as far as the administrator may.
+pub async fn set_quietly(connection: &mut PgConnection, setting: &Setting<'_>) -> Result<(), Failure> {
+    let Setting { role, before, verifier } = setting;
+    let hushed = server_log::hush(connection, role).await?;
+    run(connection, role, &format!("BEGIN; {before}")).await.map_err(|mut failure| {
+        // BEGIN is no news to anybody.
+        if let Some(Place::Server { statement, .. }) = &mut failure.error.place {
+            (*before).clone_into(statement);
+        }
+        failure
+    })?;
+    let statement = Secret::new(sql::role::set_password(role, verifier.expose()));
     sqlx::raw_sql(AssertSqlSafe(statement.expose().to_owned()))
         .execute(&mut *connection)
         .await
-        .map_err(|error| stating(error, role, shown))?;
-    if superuser {
-        run(connection, role, &all(&|(name, _)| format!("RESET {name}"))).await?;
+        .map_err(|error| stating(error, role, &sql::role::set_password(role, "…")))?;
+    run(connection, role, "COMMIT").await?;
+    server_log::speak(connection, role, &hushed).await
+}
+
+/// Says where the verifiers of new passwords will stand in the server's log, if some login may get one.
+pub async fn warn_of_log(connection: &mut PgConnection, ask: &Ask) -> Result<Option<Notice>, Failure> {
+    if !ask.wanted.values().any(|wanted| wanted.model.generates_password()) {
+        return Ok(None);
     }
-    Ok(())
+    let warning = server_log::listen(connection).await?.warning();
+    Ok(warning.map(|(what, fix)| Notice {
+        level: Level::Warning,
+        about: "postgres".to_owned(),
+        text: format!("{what}; {fix}"),
+    }))
 }
 
 /// Proves a password that was just set by signing in with it, where the server lets the role in from here.
@@ -149,7 +169,7 @@ pub async fn prove(connector: &Connector, role: &str, password: &Secret) -> Resu
         SignIn::Wrong | SignIn::Unchecked => {
             Err(Diagnostic::new(Kind::Service, "the password was set, but does not sign in")
                 .on("postgres", role, "")
-                .hint("is the role's VALID UNTIL in the past, or does pg_hba.conf ask for md5?")
+                .hint("does pg_hba.conf ask for md5?")
                 .into())
         }
     }

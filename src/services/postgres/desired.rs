@@ -1,7 +1,7 @@
 //! What infraspecs want of PostgreSQL.
 
 use super::model::{
-    Access, Credential, Database, Grant, LockDown, OPEN_BY_DEFAULT, Role, database_address, grant_address,
+    Access, Credential, Database, Expiry, Grant, LockDown, OPEN_BY_DEFAULT, Role, database_address, grant_address,
     lock_down_address, role_address,
 };
 use super::sql::is_list;
@@ -39,7 +39,8 @@ fn of_app(specs: &Specs, app: &App, postgres: &Postgres) -> Vec<(Address, Model)
     let user = user_role(postgres);
     let mut resources = vec![(role_address(&postgres.user), Model::PostgresRole(user))];
     if postgres.owner != postgres.user {
-        resources.push((role_address(&postgres.owner), Model::PostgresRole(owner_role(&postgres.owner))));
+        resources
+            .push((role_address(&postgres.owner), Model::PostgresRole(plain_role(&postgres.owner, Credential::None))));
     }
     for database in &postgres.databases {
         let model = Database {
@@ -82,23 +83,27 @@ fn user_role(postgres: &Postgres) -> Role {
         (name, value)
     };
     Role {
-        name: postgres.user.clone(),
         login: true,
         connection_limit: postgres.connection_limit,
-        attributes: BTreeSet::new(),
         settings: postgres.settings.iter().map(canonical).collect(),
-        credential: Some(postgres.credential),
+        ..plain_role(&postgres.user, postgres.credential)
     }
 }
 
-fn owner_role(name: &str) -> Role {
+/// A role that cannot sign in and may do nothing special. What people look after themselves is nobody's business.
+fn plain_role(name: &str, credential: Credential) -> Role {
+    let ours = credential != Credential::Keep;
     Role {
         name: name.to_owned(),
         login: false,
         connection_limit: None,
         attributes: BTreeSet::new(),
         settings: BTreeMap::new(),
-        credential: Some(Credential::None),
+        credential: Some(credential),
+        valid_until: ours.then_some(Expiry::Never),
+        member_of: ours.then(BTreeSet::new),
+        members: ours.then(BTreeSet::new),
+        settings_in_databases: ours.then(BTreeMap::new),
     }
 }
 

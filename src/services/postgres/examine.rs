@@ -3,6 +3,7 @@
 use super::connect::{Connector, Purpose};
 use super::credential::accepts_anything;
 use super::problem::stating;
+use super::server_log;
 use crate::error::Diagnostic;
 use crate::services::{Check, Failure};
 use serde::Deserialize;
@@ -51,6 +52,10 @@ async fn look(connector: &Connector) -> Result<Vec<Check>, Failure> {
     let facts: Facts = serde_json::from_str(&text).map_err(|error| {
         Diagnostic::new(crate::error::Kind::Service, "the server's answer was not understood").because(error)
     })?;
+    let log = match server_log::listen(&mut connection).await?.warning() {
+        Some((what, fix)) => Check::warning(what, fix),
+        None => Check::good("the server's log shows no verifiers of new passwords"),
+    };
     let isolates = if accepts_anything(connector).await? {
         Check::bad(
             "accepts a wrong password (trust): nothing is isolated",
@@ -66,6 +71,7 @@ async fn look(connector: &Connector) -> Result<Vec<Check>, Failure> {
         isolates,
         encryption(&facts),
         closed(&facts, connector.config.lock_down),
+        log,
         limits(&facts),
     ])
 }

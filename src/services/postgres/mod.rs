@@ -15,8 +15,10 @@ mod observe;
 mod orphans;
 mod problem;
 mod rights;
+mod roles;
 mod scope;
 mod server;
+mod server_log;
 mod shape;
 mod sql;
 

@@ -3,9 +3,10 @@
 use super::catalog::{self, Inside, Shared, privileges};
 use super::connect::{Connector, Purpose, close};
 use super::credential;
-use super::model::{Access, Database, Grant, Role, database_address, grant_address, role_address};
+use super::model::{Access, Database, Dependent, Grant, ROLE, database_address, grant_address, role_address};
 use super::orphans;
 use super::problem::code;
+use super::roles;
 use super::scope::{Pair, Scope};
 use super::server::Server;
 use crate::core::address::Address;
@@ -33,8 +34,11 @@ pub async fn observe(connector: &Connector, ask: &Ask) -> Result<Observation, Fa
     let insides = if ask.shallow { BTreeMap::new() } else { look_inside(connector, &scope, &shared).await? };
     let mut resources = assemble(&scope, &shared, &insides);
     resources.extend(catalog::lock_downs(&mut connection, &scope.lock_downs).await?);
+    resources.extend(roles::observed(&scope, &shared, |role| connector.config.ignores(role)));
+    tell_dependents(&mut connection, ask, &mut resources).await?;
     let mut notices = credential::check(connector, &mut connection, ask, &shared, &mut resources).await?;
     notices.extend(credential::alarm_if_unchecked(connector).await?);
+    notices.extend(credential::warn_of_log(&mut connection, ask).await?);
     if ask.shallow {
         notices
             .push(note("read shallowly: schemas, extensions and default privileges inside databases are not compared"));
@@ -56,10 +60,11 @@ pub async fn now(connector: &Connector, scope: &Scope) -> Result<BTreeMap<Addres
     let insides = look_inside(connector, scope, &shared).await?;
     let mut resources = assemble(scope, &shared, &insides);
     resources.extend(catalog::lock_downs(&mut connection, &scope.lock_downs).await?);
+    resources.extend(roles::observed(scope, &shared, |role| connector.config.ignores(role)));
     Ok(models(resources))
 }
 
-/// The same on one connection, into the one database of the scope.
+/// The same on one connection, into the one database of the scope; without roles.
 pub async fn now_inside(
     connection: &mut PgConnection,
     database: &str,
@@ -98,19 +103,27 @@ async fn look_into(connector: &Connector, scope: &Scope, name: &str) -> Result<(
     Ok((name.to_owned(), inside))
 }
 
+/// Tells of each role that is about to be dropped what depends on it.
+async fn tell_dependents(
+    connection: &mut PgConnection,
+    ask: &Ask,
+    resources: &mut BTreeMap<Address, Observed>,
+) -> Result<(), Failure> {
+    let doomed = resources.keys().filter(|address| address.kind == ROLE && !ask.wanted.contains_key(address));
+    let doomed: BTreeSet<String> = doomed.map(|address| address.name.clone()).collect();
+    if doomed.is_empty() {
+        return Ok(());
+    }
+    for (role, dependents) in catalog::dependents(connection, &doomed).await? {
+        if let (Some(role), Ok(told)) = (resources.get_mut(&role_address(&role)), serde_json::to_value(dependents)) {
+            role.facts.insert(Dependent::FACT.to_owned(), told);
+        }
+    }
+    Ok(())
+}
+
 fn assemble(scope: &Scope, shared: &Shared, insides: &BTreeMap<String, Inside>) -> BTreeMap<Address, Observed> {
     let mut resources = BTreeMap::new();
-    for row in shared.roles.iter().filter(|row| scope.roles.contains(&row.name)) {
-        let role = Role {
-            name: row.name.clone(),
-            login: row.login,
-            connection_limit: u32::try_from(row.connection_limit).ok(),
-            attributes: row.attributes.clone(),
-            settings: row.settings.clone(),
-            credential: None,
-        };
-        resources.insert(role_address(&row.name), Observed::plain(Model::PostgresRole(role)));
-    }
     for row in &shared.databases {
         let inside = insides.get(&row.name);
         for pair in scope.grants.get(&row.name).into_iter().flatten() {

@@ -4,7 +4,9 @@
 //! database may have more extensions than the declared ones.
 
 use super::model::{Credential, Database, Role};
+use crate::core::change::agree;
 use crate::services::{Model, Step};
+use std::collections::BTreeSet;
 
 /// What is wanted, what is there and what was last applied of one resource, made comparable before they are compared.
 pub fn settle(wanted: Option<&mut Model>, observed: Option<&mut Model>, applied: Option<&mut Model>) {
@@ -29,6 +31,9 @@ fn settle_role(wanted: &mut Role, observed: &mut Role, mut applied: Option<&mut 
         wanted.settings.contains_key(key) || applied.as_ref().is_some_and(|applied| applied.settings.contains_key(key))
     };
     observed.settings.retain(|key, _| managed(key));
+    for role in [&mut *wanted, &mut *observed].into_iter().chain(applied.as_deref_mut()) {
+        (role.valid_until, role.member_of, role.members, role.settings_in_databases) = (None, None, None, None);
+    }
     wanted.attributes.clone_from(&observed.attributes);
     if let Some(applied) = applied.as_mut() {
         applied.attributes.clone_from(&observed.attributes);
@@ -63,10 +68,88 @@ pub fn as_planned(now: &mut Model, step: &Step) {
                 now.connection_limit = after.connection_limit;
             }
         }
+        (Model::PostgresRole(now), Some(Model::PostgresRole(before)), Some(Model::PostgresRole(after))) => {
+            less_is_as_planned(now, before, Some(after));
+        }
+        (Model::PostgresRole(now), Some(Model::PostgresRole(before)), None) => less_is_as_planned(now, before, None),
         (Model::PostgresDatabase(now), _, Some(Model::PostgresDatabase(declared)))
         | (Model::PostgresDatabase(now), Some(Model::PostgresDatabase(declared)), None) => {
             only_declared_extensions(now, declared);
         }
         _ => {}
+    }
+}
+
+/// Memberships have two ends, and what is set in a database goes with it: another step of the same plan may have taken
+/// away some of what this one is about to. That is as planned.
+fn less_is_as_planned(now: &mut Role, before: &Role, after: Option<&Role>) {
+    let none = BTreeSet::new();
+    let between =
+        |now: &Option<BTreeSet<String>>, before: &Option<BTreeSet<String>>, after: Option<&BTreeSet<String>>| {
+            let (Some(now), Some(before)) = (now, before) else { return true };
+            now.is_subset(before) && after.unwrap_or(&none).is_subset(now)
+        };
+    let settings_between = match (&now.settings_in_databases, &before.settings_in_databases) {
+        (Some(now), Some(before)) => now.iter().all(|(database, settings)| before.get(database) == Some(settings)),
+        (None, _) | (_, None) => true,
+    };
+    let lessened = settings_between
+        && between(&now.member_of, &before.member_of, after.and_then(|after| after.member_of.as_ref()))
+        && between(&now.members, &before.members, after.and_then(|after| after.members.as_ref()));
+    let as_before = Role {
+        member_of: before.member_of.clone(),
+        members: before.members.clone(),
+        settings_in_databases: before.settings_in_databases.clone(),
+        ..now.clone()
+    };
+    let done = after.is_some_and(|after| agree(now, after));
+    if lessened && !done && agree(&as_before, before) {
+        *now = as_before;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeMap;
+
+    fn role(limit: Option<u32>, members: &[&str], settings: &[(&str, &str)]) -> Role {
+        let in_database = |(database, key): &(&str, &str)| {
+            ((*database).to_owned(), BTreeMap::from([((*key).to_owned(), "x".to_owned())]))
+        };
+        Role {
+            name: "a".to_owned(),
+            login: true,
+            connection_limit: limit,
+            attributes: BTreeSet::new(),
+            settings: BTreeMap::new(),
+            credential: None,
+            valid_until: None,
+            member_of: Some(BTreeSet::new()),
+            members: Some(members.iter().map(|name| (*name).to_owned()).collect()),
+            settings_in_databases: Some(settings.iter().map(in_database).collect()),
+        }
+    }
+
+    #[test]
+    fn what_another_step_took_away_first_is_as_planned() {
+        let before = role(Some(3), &["b", "c"], &[("x", "work_mem"), ("y", "work_mem")]);
+        let after = role(None, &[], &[]);
+        let seen = |mut now: Role, after: Option<&Role>| {
+            less_is_as_planned(&mut now, &before, after);
+            now
+        };
+        for after in [Some(&after), None] {
+            assert_eq!(seen(role(Some(3), &["b"], &[("y", "work_mem")]), after), before);
+            assert_eq!(seen(role(Some(3), &[], &[]), after), before);
+            // Somebody else has been there.
+            for stranger in
+                [role(Some(4), &["b"], &[]), role(Some(3), &["b", "d"], &[]), role(Some(3), &[], &[("z", "k")])]
+            {
+                assert_eq!(seen(stranger.clone(), after), stranger);
+            }
+        }
+        // What is done already is done.
+        assert_eq!(seen(after.clone(), Some(&after)), after);
     }
 }

@@ -3,16 +3,16 @@
 mod database;
 mod grant;
 mod lock_down;
+mod membership;
 mod role;
 
 use super::connect::{Connector, run};
 use super::model::Op as Do;
+use super::observe;
 use super::scope::Scope;
-use super::{observe, sql};
 use crate::core::change::{Resource, three_way};
 use crate::error::{Diagnostic, Kind};
 use crate::services::{ApplyContext, Failure, Fingerprint, Model, Op, Outcome, ServiceId, Step};
-use postgres_protocol::escape::escape_identifier;
 use sqlx::PgConnection;
 
 /// Carries out one step.
@@ -35,11 +35,9 @@ async fn carry_out(connector: &Connector, step: &Step, context: &ApplyContext) -
             role::set_password(connector, &role.name, &password()?).await.map(Some)
         }
         (Do::AlterRole, Some(Model::PostgresRole(before)), Some(Model::PostgresRole(after))) => {
-            write(connector, &after.name, &sql::role::alter_role(before, after)).await
+            role::alter_role(connector, before, after).await
         }
-        (Do::DropRole, Some(Model::PostgresRole(role)), _) => {
-            write(connector, &role.name, &format!("DROP ROLE {}", escape_identifier(&role.name))).await
-        }
+        (Do::DropRole, Some(Model::PostgresRole(role)), _) => role::drop_role(connector, &role.name).await,
         (Do::CreateDatabase, _, Some(Model::PostgresDatabase(database))) => {
             database::create_database(connector, database).await
         }

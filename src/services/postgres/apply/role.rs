@@ -1,12 +1,20 @@
 //! Makes, changes and drops roles.
 
-use super::write;
+use super::{membership, write};
 use crate::core::secret::Secret;
-use crate::services::postgres::connect::Connector;
-use crate::services::postgres::credential::{prove, run_quietly, verifier};
-use crate::services::postgres::model::{Credential, Role};
+use crate::error::{Diagnostic, Kind};
+use crate::services::postgres::catalog;
+use crate::services::postgres::connect::{Connector, Purpose, close, run, values};
+use crate::services::postgres::credential::{Setting, prove, set_quietly, verifier};
+use crate::services::postgres::model::{Credential, Dependent, Place, Role, solutions};
 use crate::services::postgres::sql;
 use crate::services::{Failure, Fingerprint};
+use postgres_protocol::escape::escape_identifier;
+use sqlx::PgConnection;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Things in one database that are named when they stand in the way of a drop.
+const NAMED: usize = 5;
 
 /// Creates a role; with a password, in the same transaction, and proves it.
 pub async fn create_role(
@@ -14,25 +22,85 @@ pub async fn create_role(
     role: &Role,
     password: Option<Secret>,
 ) -> Result<Option<Fingerprint>, Failure> {
-    let Some(password) = password.filter(|_| role.credential == Some(Credential::Generate)) else {
-        return write(connector, &role.name, &sql::role::create_role(role, None)).await;
-    };
-    let (verifier, fingerprint) = verifier(&password);
-    let statement = Secret::new(sql::role::create_role(role, Some(verifier.expose())));
-    let mut connection = connector.writer().await?;
-    run_quietly(connector, &mut connection, &role.name, &statement, &sql::role::create_role(role, None)).await?;
-    connector.keep(connection).await;
-    prove(connector, &role.name, &password).await?;
-    Ok(Some(fingerprint))
+    let create = sql::role::create_role(role);
+    match password.filter(|_| role.credential == Some(Credential::Generate)) {
+        Some(password) => set(connector, &role.name, &create, &password).await.map(Some),
+        None => write(connector, &role.name, &create).await,
+    }
 }
 
-/// Sets a password on a role that exists, and proves it.
+/// Sets a password on a role that exists, and proves it: one that has expired proves nothing.
 pub async fn set_password(connector: &Connector, role: &str, password: &Secret) -> Result<Fingerprint, Failure> {
+    set(connector, role, &sql::role::never_expire(role), password).await
+}
+
+async fn set(connector: &Connector, role: &str, before: &str, password: &Secret) -> Result<Fingerprint, Failure> {
     let (verifier, fingerprint) = verifier(password);
-    let statement = Secret::new(sql::role::set_password(role, verifier.expose()));
     let mut connection = connector.writer().await?;
-    run_quietly(connector, &mut connection, role, &statement, &sql::role::set_password(role, "…")).await?;
+    set_quietly(&mut connection, &Setting { role, before, verifier: &verifier }).await?;
     connector.keep(connection).await;
     prove(connector, role, password).await?;
     Ok(fingerprint)
+}
+
+/// Changes what differs.
+pub async fn alter_role(connector: &Connector, before: &Role, after: &Role) -> Result<Option<Fingerprint>, Failure> {
+    let mut connection = connector.writer().await?;
+    let mut statements = vec![sql::role::alter_role(before, after)];
+    if before.settings_in_databases != after.settings_in_databases && after.settings_in_databases.is_some() {
+        statements.extend(resets(&mut connection, &after.name).await?);
+    }
+    statements.retain(|statement| !statement.is_empty());
+    if !statements.is_empty() {
+        run(&mut connection, &after.name, &statements.join("; ")).await?;
+    }
+    membership::revoke(&mut connection, before, after).await?;
+    connector.keep(connection).await;
+    Ok(None)
+}
+
+/// What takes back all that is set for a role in the databases that still exist.
+async fn resets(connection: &mut PgConnection, role: &str) -> Result<Vec<String>, Failure> {
+    let statement = "SELECT ARRAY[d.datname::text, split_part(c, '=', 1)] FROM pg_catalog.pg_db_role_setting s \
+         JOIN pg_catalog.pg_roles r ON r.oid = s.setrole JOIN pg_catalog.pg_database d ON d.oid = s.setdatabase, \
+         unnest(s.setconfig) c WHERE r.rolname = $1 ORDER BY 1";
+    let rows: Vec<Vec<String>> = values(connection, role, statement, &[role]).await?;
+    let reset = |row: Vec<String>| match row.as_slice() {
+        [database, key] => Some(sql::role::reset_in_database(role, database, key)),
+        _ => None,
+    };
+    Ok(rows.into_iter().filter_map(reset).collect())
+}
+
+/// Drops a role on which nothing depends.
+pub async fn drop_role(connector: &Connector, role: &str) -> Result<Option<Fingerprint>, Failure> {
+    let mut connection = connector.writer().await?;
+    let dependents = catalog::dependents(&mut connection, &BTreeSet::from([role.to_owned()])).await?;
+    connector.keep(connection).await;
+    let statement = format!("DROP ROLE {}", escape_identifier(role));
+    let Some(dependents) = dependents.get(role) else { return write(connector, role, &statement).await };
+    let mut named = BTreeMap::new();
+    for dependent in dependents {
+        if let Place::Inside { database, .. } = &dependent.place {
+            named.insert(database.as_str(), some_names(connector, role, database).await);
+        }
+    }
+    let words: Vec<String> = dependents.iter().map(Dependent::words).collect();
+    let named = named.iter().filter(|(_, names)| !names.is_empty());
+    let named: Vec<String> = named.map(|(database, names)| format!("; in {database}: {}", names.join(", "))).collect();
+    let message = format!("not dropped: it {}{}", words.join(", "), named.concat());
+    let hint = format!("then run it again: {}", solutions(role, None, dependents).join("; "));
+    Err(Diagnostic::new(Kind::Service, message).on("postgres", role, statement).hint(hint).into())
+}
+
+/// What stands in the way inside a database, as far as we may look into it; that it is there is known already.
+async fn some_names(connector: &Connector, role: &str, database: &str) -> Vec<String> {
+    let Ok(mut connection) = connector.admin(database, Purpose::Observe).await else { return Vec::new() };
+    let mut names = catalog::some_inside(&mut connection, role).await.unwrap_or_default();
+    close(connection).await;
+    if names.len() > NAMED {
+        names.truncate(NAMED);
+        names.push("and more".to_owned());
+    }
+    names
 }

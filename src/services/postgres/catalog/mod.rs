@@ -1,10 +1,12 @@
 //! The statements that read PostgreSQL, and the rows that they answer with.
 
+mod dependents;
 mod inside;
 mod lock_down;
 mod rights;
 mod shared;
 
+pub use dependents::{dependents, some_inside};
 pub use inside::{Inside, inside};
 pub use lock_down::lock_downs;
 pub use rights::rights;
@@ -26,7 +28,8 @@ pub struct Acl {
     pub kind: Option<char>,
 }
 
-fn parse<T: DeserializeOwned>(text: &str) -> Result<T, Failure> {
+/// Reads what a catalog statement answered.
+pub fn parse<T: DeserializeOwned>(text: &str) -> Result<T, Failure> {
     serde_json::from_str(text).map_err(|error| {
         Diagnostic::new(Kind::Service, "the catalogs were answered in another form than expected")
             .on("postgres", "catalogs", "")

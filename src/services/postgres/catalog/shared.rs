@@ -20,8 +20,25 @@ SELECT jsonb_build_object(
         CASE WHEN r.rolcreatedb THEN 'CREATEDB' END, CASE WHEN r.rolcreaterole THEN 'CREATEROLE' END,
         CASE WHEN r.rolreplication THEN 'REPLICATION' END, CASE WHEN r.rolbypassrls THEN 'BYPASSRLS' END], NULL),
       'settings', (SELECT coalesce(jsonb_object_agg(split_part(c, '=', 1), substr(c, strpos(c, '=') + 1)), '{}')
-        FROM pg_catalog.pg_db_role_setting s, unnest(s.setconfig) c WHERE s.setrole = r.oid AND s.setdatabase = 0)
+        FROM pg_catalog.pg_db_role_setting s, unnest(s.setconfig) c WHERE s.setrole = r.oid AND s.setdatabase = 0),
+      'valid_until', CASE WHEN r.rolvaliduntil < 'infinity' THEN coalesce(nullif(
+        to_char(r.rolvaliduntil AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"'), ''), '-infinity') END,
+      'expired', coalesce(r.rolvaliduntil < now(), false)
     )), '[]') FROM pg_catalog.pg_roles r WHERE r.rolname = ANY($1)),
+  'memberships', (SELECT coalesce(jsonb_agg(jsonb_build_object(
+      'role', e.role, 'member', e.member, 'trusted', e.trusted)), '[]') FROM (
+    SELECT g.rolname AS role, u.rolname AS member, bool_and(u.rolsuper OR (u.rolcreaterole AND m.grantor = 10
+        AND to_jsonb(m) @> '{\"admin_option\": true, \"inherit_option\": false, \"set_option\": false}')) AS trusted
+      FROM pg_catalog.pg_auth_members m JOIN pg_catalog.pg_roles g ON g.oid = m.roleid
+        JOIN pg_catalog.pg_roles u ON u.oid = m.member
+      WHERE (g.rolname = ANY($1) OR u.rolname = ANY($1)) AND u.rolname NOT IN (current_user, session_user)
+      GROUP BY 1, 2) e),
+  'database_settings', (SELECT coalesce(jsonb_agg(jsonb_build_object('role', r.rolname, 'database', d.datname,
+      'settings', (SELECT jsonb_object_agg(split_part(c, '=', 1), substr(c, strpos(c, '=') + 1))
+        FROM unnest(s.setconfig) c))), '[]')
+    FROM pg_catalog.pg_db_role_setting s JOIN pg_catalog.pg_roles r ON r.oid = s.setrole
+      JOIN pg_catalog.pg_database d ON d.oid = s.setdatabase
+    WHERE r.rolname = ANY($1)),
   'databases', (SELECT coalesce(jsonb_agg(jsonb_build_object(
       'name', d.datname, 'owner', pg_get_userbyid(d.datdba), 'connection_limit', d.datconnlimit,
       'sessions', coalesce(s.sessions, 0),
@@ -44,6 +61,8 @@ pub struct Shared {
     pub superuser: bool,
     pub reads_verifiers: bool,
     pub roles: Vec<RoleRow>,
+    pub memberships: Vec<MembershipRow>,
+    pub database_settings: Vec<DatabaseSettingsRow>,
     pub databases: Vec<DatabaseRow>,
 }
 
@@ -54,6 +73,28 @@ pub struct RoleRow {
     /// -1 is unlimited.
     pub connection_limit: i64,
     pub attributes: BTreeSet<String>,
+    pub settings: BTreeMap<String, String>,
+    /// `None` is never.
+    pub valid_until: Option<String>,
+    /// Whether that is over, by the server's clock.
+    pub expired: bool,
+}
+
+/// That one role is a member of another. The role that we sign in with is left out: it joins owners to act for them.
+#[derive(Debug, Deserialize)]
+pub struct MembershipRow {
+    pub role: String,
+    pub member: String,
+    /// Whether the member is a superuser, or an administrator that has made the role: from 16 on the server itself notes
+    /// that as a membership which allows nothing but to give it away.
+    pub trusted: bool,
+}
+
+/// What is set for one role in one database alone.
+#[derive(Debug, Deserialize)]
+pub struct DatabaseSettingsRow {
+    pub role: String,
+    pub database: String,
     pub settings: BTreeMap<String, String>,
 }
 

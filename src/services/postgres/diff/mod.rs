@@ -22,6 +22,7 @@ pub fn diff(input: DiffInput<'_>) -> Vec<Step> {
     let view = View::of(input);
     let decisions = reconcile(&view.wanted, &view.observed, &view.applied);
     let mut steps: Vec<Step> = decisions.into_iter().filter_map(|decision| view.step(decision, input)).collect();
+    role::tell_dependents(&view, &mut steps, input);
     steps.extend(role::rotations(&view, input));
     block(&mut steps, &view.server);
     connect(&mut steps);

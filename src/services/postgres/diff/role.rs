@@ -3,9 +3,10 @@
 use super::View;
 use crate::core::address::Address;
 use crate::core::reconcile::Wanted;
-use crate::core::step::Risk;
-use crate::services::postgres::model::{Credential, Op as Do, Role};
+use crate::core::step::{Reason, Risk};
+use crate::services::postgres::model::{Credential, Dependent, Op as Do, Place, Role, Tie, solutions};
 use crate::services::{DiffInput, Model, Op, Step, rotation, rotation_reason};
+use std::collections::BTreeSet;
 
 /// A role that is wanted and is not as it should be.
 pub fn keep(step: &mut Step, before: Option<&Model>, role: &Role) {
@@ -19,7 +20,16 @@ pub fn keep(step: &mut Step, before: Option<&Model>, role: &Role) {
     };
     step.op = Op::Postgres(Do::AlterRole);
     let loses_attributes = !before.attributes.is_subset(&role.attributes);
-    if loses_attributes || (before.login && !role.login) {
+    let loses = |had: &Option<BTreeSet<String>>, keeps: &Option<BTreeSet<String>>| match (had, keeps) {
+        (Some(had), Some(keeps)) => !had.is_subset(keeps),
+        (None, _) | (_, None) => false,
+    };
+    let loses_memberships = loses(&before.member_of, &role.member_of) || loses(&before.members, &role.members);
+    // Whoever set it may count on it, until we have said otherwise once.
+    let loses_settings = step.reasons.contains(&Reason::NotOursYet)
+        && (before.settings.keys().any(|key| !role.settings.contains_key(key))
+            || before.settings_in_databases.iter().flatten().next().is_some() && role.settings_in_databases.is_some());
+    if loses_attributes || loses_memberships || loses_settings || (before.login && !role.login) {
         step.risks.insert(Risk::Interrupts);
     }
 }
@@ -28,6 +38,69 @@ pub fn keep(step: &mut Step, before: Option<&Model>, role: &Role) {
 pub fn give_up(step: &mut Step, role: &Role) {
     step.op = Op::Postgres(Do::DropRole);
     step.risks.extend(role.login.then_some(Risk::RemovesLogin));
+}
+
+/// Says of each role that is dropped what depends on it and is not removed by the same plan.
+pub fn tell_dependents(view: &View, steps: &mut [Step], input: DiffInput<'_>) {
+    let removed = Removed::by(steps);
+    for step in steps.iter_mut().filter(|step| step.op == Op::Postgres(Do::DropRole)) {
+        let facts = input.observation.resources.get(&step.address).map(|observed| &observed.facts);
+        let told = facts.and_then(|facts| facts.get(Dependent::FACT)).cloned().unwrap_or_default();
+        let mut dependents: Vec<Dependent> = serde_json::from_value(told).unwrap_or_default();
+        dependents.retain(|dependent| !removed.covers(&step.address.name, dependent));
+        if dependents.is_empty() {
+            continue;
+        }
+        let words: Vec<String> = dependents.iter().map(Dependent::words).collect();
+        let mut users = view.wanted.values().filter(|wanted| wanted.app == step.app).map(|wanted| &wanted.model);
+        let heir = users
+            .find_map(|model| if let Model::PostgresRole(role) = model { role.login.then_some(role) } else { None });
+        let solutions = solutions(&step.address.name, heir.map(|role| role.name.as_str()), &dependents);
+        step.notes.push(format!("it cannot be dropped while it {}", words.join(", ")));
+        step.notes.push(format!("to let it go, run {}", solutions.join("; ")));
+    }
+}
+
+/// What a plan takes away from roles.
+#[derive(Default)]
+struct Removed {
+    databases: BTreeSet<String>,
+    /// Databases and roles that had privileges there.
+    grants: BTreeSet<(String, String)>,
+    /// Databases and roles that owned them.
+    owned: BTreeSet<(String, String)>,
+}
+
+impl Removed {
+    fn by(steps: &[Step]) -> Self {
+        let mut removed = Self::default();
+        for step in steps {
+            match (&step.before, &step.after) {
+                (Some(Model::PostgresDatabase(database)), None) => {
+                    removed.databases.insert(database.name.clone());
+                }
+                (Some(Model::PostgresDatabase(before)), Some(Model::PostgresDatabase(after)))
+                    if before.owner != after.owner =>
+                {
+                    removed.owned.insert((before.name.clone(), before.owner.clone()));
+                }
+                (Some(Model::PostgresGrant(grant)), None) => {
+                    removed.grants.insert((grant.database.clone(), grant.role.clone()));
+                }
+                (_, _) => {}
+            }
+        }
+        removed
+    }
+
+    fn covers(&self, role: &str, dependent: &Dependent) -> bool {
+        let (Place::Inside { database, .. } | Place::Database(database)) = &dependent.place else { return false };
+        let pair = (database.clone(), role.to_owned());
+        let is_database = matches!(dependent.place, Place::Database(_));
+        self.databases.contains(database)
+            || (is_database && self.owned.contains(&pair))
+            || (dependent.tie == Tie::Privilege && self.grants.contains(&pair))
+    }
 }
 
 /// New passwords for logins that exist.

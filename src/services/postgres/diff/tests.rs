@@ -22,6 +22,10 @@ fn role(name: &str, credential: Credential) -> (Address, Model) {
         attributes: BTreeSet::new(),
         settings: BTreeMap::new(),
         credential: Some(credential),
+        valid_until: None,
+        member_of: None,
+        members: None,
+        settings_in_databases: None,
     };
     (role_address(name), Model::PostgresRole(role))
 }

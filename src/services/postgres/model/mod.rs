@@ -1,14 +1,16 @@
 //! What PostgreSQL resources are: one type each for desired, last applied and observed. Imports only the core.
 
 mod database;
+mod dependent;
 mod grant;
 mod lock_down;
 mod role;
 
 pub use database::{Database, Extension};
+pub use dependent::{Dependent, Place, Tie, solutions};
 pub use grant::{Access, Grant};
 pub use lock_down::{LockDown, OPEN_BY_DEFAULT};
-pub use role::{Credential, Role};
+pub use role::{Credential, Expiry, Role};
 
 use crate::core::address::{Address, Kind};
 use serde::{Deserialize, Serialize};

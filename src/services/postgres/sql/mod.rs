@@ -3,6 +3,7 @@
 pub mod database;
 pub mod grant;
 pub mod lock_down;
+pub mod membership;
 pub mod role;
 
 use std::collections::BTreeSet;
