@@ -17,6 +17,7 @@ mod problem;
 mod scope;
 mod server;
 mod shape;
+mod spelling;
 mod sql;
 
 use super::{ApplyContext, Ask, Check, Limits, Model, Observation, Outcome, Service, ServiceId, Step};

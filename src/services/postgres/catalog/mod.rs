@@ -1,10 +1,12 @@
-//! The two statements that read PostgreSQL, and the rows that they answer with.
+//! The statements that read PostgreSQL, and the rows that they answer with.
 
 mod inside;
+mod offered;
 mod shared;
 
 pub use inside::{Inside, inside};
-pub use shared::{Shared, shared};
+pub use offered::offered;
+pub use shared::{DatabaseRow, Shared, shared};
 
 use crate::error::{Diagnostic, Kind};
 use crate::services::Failure;
