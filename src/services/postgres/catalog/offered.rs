@@ -10,8 +10,8 @@ use std::collections::BTreeSet;
 /// Versions of the extensions that are asked for and of those that they require, and ways between their versions.
 const OFFERED: &str = "\
 WITH RECURSIVE available AS MATERIALIZED (SELECT * FROM pg_catalog.pg_available_extension_versions),
-  needed (name) AS (SELECT unnest($1::text[])::name UNION
-    SELECT unnest(v.requires) FROM needed n JOIN available v ON v.name = n.name)
+  needed (name) AS (SELECT unnest($1::text[]) COLLATE \"C\" UNION
+    SELECT unnest(v.requires)::text COLLATE \"C\" FROM needed n JOIN available v ON v.name = n.name)
 SELECT jsonb_build_object(
   'names', (SELECT coalesce(jsonb_agg(DISTINCT name), '[]') FROM available),
   'extensions', (SELECT coalesce(jsonb_object_agg(e.name, jsonb_build_object(
