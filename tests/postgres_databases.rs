@@ -52,7 +52,7 @@ async fn options_and_settings_are_made_found_changed_and_repaired() {
             database.locale = Some("C.utf8".to_owned());
             database.locale_provider = Some("libc".to_owned());
             database.tablespace = Some("pg_default".to_owned());
-            for (name, value) in [("timezone", "UTC"), ("search_path", "\"$user\",public"), ("app.Tenant", "it's")] {
+            for (name, value) in [("timezone", "UTC"), ("search_path", "\"$user\",public")] {
                 database.settings.insert(name.to_owned(), value.to_owned());
             }
         });
@@ -66,7 +66,7 @@ async fn options_and_settings_are_made_found_changed_and_repaired() {
         let expected = read("postgres", &options).await.unwrap();
         assert!(expected.starts_with("9 true C.utf8 C.utf8 UTF8 "), "{expected}");
         let mut shop = world.sign_in("shop", &database).await.unwrap();
-        for (setting, value) in [("timezone", "UTC"), ("search_path", "\"$user\", public"), ("app.tenant", "it's")] {
+        for (setting, value) in [("timezone", "UTC"), ("search_path", "\"$user\", public")] {
             let shown: String =
                 sqlx::query_scalar(AssertSqlSafe(format!("SHOW {setting}"))).fetch_one(&mut shop).await.unwrap();
             assert_eq!(shown, value, "{setting}");
@@ -99,6 +99,19 @@ async fn options_and_settings_are_made_found_changed_and_repaired() {
             };
             assert_eq!(sorted(&now), sorted(&expected), "after {statement}");
         }
+        // A setting that only a superuser may set.
+        declare(&mut world, |shop| drop(shop.databases[0].settings.insert("app.Tenant".to_owned(), "it's".to_owned())));
+        let outcome = world.try_apply(world.plan().await).await;
+        if lesser {
+            let refused = outcome.unwrap_err();
+            assert!(refused.contains("GRANT SET ON PARAMETER \"app.tenant\" TO "), "{refused}");
+        } else {
+            assert_eq!(outcome, Ok(()));
+            assert_eq!(world.plan().await, Vec::new());
+            let mut shop = world.sign_in("shop", &database).await.unwrap();
+            let shown: String = sqlx::query_scalar("SHOW app.tenant").fetch_one(&mut shop).await.unwrap();
+            assert_eq!(shown, "it's");
+        }
         // Another spelling of the same is no difference but to the state.
         declare(&mut world, |shop| {
             let database = &mut shop.databases[0];
@@ -106,7 +119,8 @@ async fn options_and_settings_are_made_found_changed_and_repaired() {
             database.locale = Some("C.UTF-8".to_owned());
         });
         let plan = world.plan().await;
-        assert_eq!(fields(&plan), ["connection_limit", "settings"]);
+        let fields = fields(&plan);
+        assert_eq!(fields, if lesser { vec!["connection_limit", "settings"] } else { vec!["settings"] }, "{plan:#?}");
         assert!(plan[0].reasons.contains(&Reason::ChangedInSpec) && plan[0].runs());
         world.apply(plan).await;
         assert_eq!(world.plan().await, Vec::new());
@@ -270,7 +284,7 @@ async fn a_closed_database_is_closed_last_and_opens_again() {
             assert_eq!(world.plan().await, Vec::new(), "after {statement}");
         }
         let trusted = world.extension("citext").await.expect("both servers have citext");
-        let reader = |shop: &mut Spec, name| drop(shop.readers.insert(name));
+        let reader = |shop: &mut Spec, name| assert!(shop.readers.insert(name));
         world.declare("report", app(&world, "report"));
         let report = world.name("report");
         declare(&mut world, |shop| {
@@ -390,11 +404,14 @@ async fn extensions_are_made_updated_moved_and_found_dropped() {
             world.as_admin(&database, statement).await;
             let plan = world.plan().await;
             assert_eq!(fields(&plan), ["extensions"], "{statement}");
-            assert!(plan[0].reasons.contains(&Reason::Drifted) && plan[0].runs());
-            if lesser && statement.starts_with("DROP") {
-                // What it made itself it may move; what a superuser made it may not.
-                assert!(plan[0].risks.is_empty());
+            if lesser && statement.contains("SET SCHEMA") {
+                let statement = "ALTER EXTENSION \"hstore\" SET SCHEMA \"Ext\"";
+                assert!(blocked(&plan).contains(statement), "{plan:#?}");
+                world.as_admin(&database, statement).await;
+                assert_eq!(world.plan().await, Vec::new());
+                continue;
             }
+            assert!(plan[0].reasons.contains(&Reason::Drifted) && plan[0].runs());
             world.apply(plan).await;
             assert_eq!(world.plan().await, Vec::new(), "after {statement}");
         }
@@ -405,15 +422,21 @@ async fn extensions_are_made_updated_moved_and_found_dropped() {
         assert!(reason.contains("no update to 1.4; from 1.5 there are updates to 1.6, 1.7, 1.8"), "{reason}");
 
         // The infraspec moves on.
+        let schema = if lesser { "Ext" } else { "public" };
         declare(
             &mut world,
-            with(&[("hstore", extension(Some("1.8"), Some("public"))), ("citext", extension(None, None))]),
+            with(&[("hstore", extension(Some("1.8"), Some(schema))), ("citext", extension(None, None))]),
         );
         let plan = world.plan().await;
         assert!(plan.iter().all(|step| step.runs()), "{plan:#?}");
         world.apply(plan).await;
         assert_eq!(world.plan().await, Vec::new());
-        assert!(read(&database, EXTENSIONS).await.unwrap().ends_with("hstore 1.8 public"));
+        assert!(
+            read(&database, EXTENSIONS)
+                .await
+                .unwrap()
+                .ends_with(&format!("hstore 1.8 {}", if lesser { "\"Ext\"" } else { schema }))
+        );
         declare(&mut world, with(&[("hstore", extension(None, None)), ("citext", extension(None, None))]));
         let plan = world.plan().await;
         assert_eq!(plan.iter().map(|step| step.action).collect::<Vec<_>>(), [Action::Record]);
@@ -463,24 +486,25 @@ async fn what_the_server_does_not_have_or_allow_is_known_when_planning() {
     world.converge().await;
     assert!(read(&database, EXTENSIONS).await.unwrap().starts_with("cube 1.4 public, earthdistance "));
 
-    // An administrator with fewer rights: only what is trusted.
+    world.drop_all().await;
+}
+
+#[tokio::test]
+async fn an_administrator_with_fewer_rights_is_told_what_a_superuser_must_do() {
+    let mut world = World::new(ServiceId::Postgres, "dbless");
     world.become_lesser_admin().await;
+    let database = world.plain("shop_db");
     declare(&mut world, |shop| {
-        shop.databases.push(postgres::database(format!("{database}_more")));
-        shop.databases[1].extensions.insert("dblink".to_owned(), extension(None, Some("public")));
-        want("earthdistance", extension(None, None))(shop);
-        want("cube", extension(Some("1.4"), None))(shop);
+        shop.databases[0].extensions.insert("dblink".to_owned(), extension(None, Some("public")));
     });
     let plan = world.plan().await;
     let reason = blocked(&plan);
-    let statement =
-        format!("As one, run in the database {database}_more: CREATE EXTENSION \"dblink\" SCHEMA \"public\"");
+    let statement = format!("As one, run in the database {database}: CREATE EXTENSION \"dblink\" SCHEMA \"public\"");
     assert!(reason.contains(&statement), "{reason}");
-    declare(&mut world, |shop| {
-        want("earthdistance", extension(None, None))(shop);
-        want("cube", extension(Some("1.4"), None))(shop);
-        shop.databases[0].connection_limit = Some(0);
-    });
+    // The required one is trusted, this one is not.
+    declare(&mut world, |shop| postgres::extend(shop, Some("earthdistance".to_owned())));
+    assert!(blocked(&world.plan().await).contains("\"earthdistance\" is not trusted"));
+    declare(&mut world, |shop| shop.databases[0].connection_limit = Some(0));
     let reason = blocked(&world.plan().await);
     assert!(reason.contains("shuts out nornplan too"), "{reason}");
     world.drop_all().await;

@@ -52,7 +52,7 @@ fn needs(step: &Step, own: &Summary, all: &BTreeMap<StepId, Summary>) -> BTreeSe
             // People read database, then user. Who owns a database must come before it.
             let databases = all.iter().filter(|(_, other)| other.app == own.app && other.database.is_some());
             let mine: Vec<&StepId> = databases
-                .filter(|(id, other)| other.action == Action::Create && is_database(id))
+                .filter(|(id, other)| other.action == Action::Create && is_database(id) && id.part == Part::Main)
                 .map(|(id, _)| id)
                 .collect();
             let owns = mine.iter().any(|id| all.get(*id).is_some_and(|other| other.roles.contains(&step.address.name)));

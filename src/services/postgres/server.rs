@@ -25,6 +25,8 @@ pub struct Offered {
     /// Those that are declared, and what they require.
     pub extensions: BTreeMap<String, Package>,
     pub tablespaces: BTreeSet<String>,
+    /// Those of them in which we may not create anything.
+    pub denied_tablespaces: BTreeSet<String>,
     /// Whether the server was built with ICU.
     pub icu: bool,
 }

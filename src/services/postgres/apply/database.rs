@@ -32,7 +32,8 @@ pub async fn create_database(connector: &Connector, database: &Database) -> Resu
     let mut connection = connector.writer().await?;
     join(connector, &mut connection, &database.owner).await?;
     run(&mut connection, &database.name, &sql::database::create_database(database)).await.map_err(explain_locale)?;
-    run(&mut connection, &database.name, &sql::database::isolate(database)).await?;
+    let isolated = run(&mut connection, &database.name, &sql::database::isolate(database)).await;
+    isolated.map_err(|failure| explain_setting(failure, connector))?;
     connector.keep(connection).await;
     if database.extensions.iter().any(|extensions| !extensions.is_empty()) {
         extension::bring(&mut connector.admin(&database.name, Purpose::Write).await?, database).await?;
@@ -65,7 +66,8 @@ pub async fn alter_database(
             statements.extend(change_owner(connector, &mut connection, before, after, user, false).await?);
         }
         if !statements.is_empty() {
-            run(&mut connection, &after.name, &statements.join("; ")).await?;
+            let done = run(&mut connection, &after.name, &statements.join("; ")).await;
+            done.map_err(|failure| explain_setting(failure, connector))?;
         }
         connector.keep(connection).await;
         statements.clear();
@@ -78,7 +80,8 @@ pub async fn alter_database(
     let mut all = change_owner(connector, &mut connection, before, after, user, true).await?;
     all.append(&mut statements);
     if !all.is_empty() {
-        run(&mut connection, &after.name, &all.join("; ")).await?;
+        let done = run(&mut connection, &after.name, &all.join("; ")).await;
+        done.map_err(|failure| explain_setting(failure, connector))?;
     }
     // What is in a database that nobody could look into was unknown.
     if before.extensions.is_none() || before.extensions != after.extensions {
@@ -117,6 +120,15 @@ async fn verify_outside(connector: &Connector, wanted: &Database) -> Result<Opti
     let model = Model::PostgresDatabase(wanted.clone());
     let scope = Scope::of([(&database_address(&wanted.name), &model)]);
     compare(&wanted.name, &model, observe::now(connector, &scope).await?)
+}
+
+/// Some settings are a superuser's, and so are those that no loaded module knows (`app.tenant`).
+fn explain_setting(mut failure: Failure, connector: &Connector) -> Failure {
+    if let Some((_, setting)) = failure.error.message.split_once("permission denied to set parameter ") {
+        let admin = escape_identifier(&connector.config.user);
+        failure.error.hint = Some(format!("as a superuser run GRANT SET ON PARAMETER {setting} TO {admin}"));
+    }
+    failure
 }
 
 /// A locale is one of the operating system's, which no catalog lists.

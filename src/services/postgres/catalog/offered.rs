@@ -24,6 +24,8 @@ SELECT jsonb_build_object(
     )), '{}') FROM pg_catalog.pg_available_extensions e WHERE e.name IN (SELECT name FROM needed)),
   'tablespaces', (SELECT coalesce(jsonb_agg(spcname), '[]') FROM pg_catalog.pg_tablespace
     WHERE spcname <> 'pg_global'),
+  'denied_tablespaces', (SELECT coalesce(jsonb_agg(spcname), '[]') FROM pg_catalog.pg_tablespace
+    WHERE spcname NOT IN ('pg_global', 'pg_default') AND NOT has_tablespace_privilege(oid, 'CREATE')),
   'icu', EXISTS (SELECT FROM pg_catalog.pg_collation WHERE collprovider = 'i' AND collname <> 'unicode')
 )::text";
 

@@ -90,6 +90,16 @@ impl Look<'_> {
                     escape_identifier(name)
                 ));
             }
+            // What a trusted extension brings belongs to the superuser who lent the right, and only he may move it.
+            if !self.superuser && version.is_some_and(|version| version.superuser) {
+                return Err(format!(
+                    "the extension {name:?} is in schema {from}, the infraspec wants {to}, and only a superuser may move \
+                     it. As one, run in the database {}: ALTER EXTENSION {} SET SCHEMA {} (a schema that is there)",
+                    self.database,
+                    escape_identifier(name),
+                    escape_identifier(to)
+                ));
+            }
         }
         Ok(())
     }

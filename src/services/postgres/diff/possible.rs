@@ -123,6 +123,15 @@ fn tablespace(view: &View, before: Option<&Database>, wanted: &Database) -> Opti
         );
         return Some(("tablespace", reason));
     }
+    let denied = view.server.offered.as_ref().is_some_and(|offered| offered.denied_tablespaces.contains(name));
+    if before.is_none() && denied {
+        let reason = format!(
+            "nornplan may not use tablespace {name}: as a superuser run GRANT CREATE ON TABLESPACE {} TO the role \
+             that it signs in with",
+            escape_identifier(name)
+        );
+        return Some(("tablespace", reason));
+    }
     let there = there.flatten()?;
     let reason = format!(
         "it lies in tablespace {there}, the infraspec wants {name}. Moving copies all of its files and lets nobody in \

@@ -22,7 +22,9 @@ pub fn create_database(database: &Database) -> String {
         Some(_) | None => "LOCALE",
     };
     words.extend(database.locale.as_ref().map(|locale| format!("{option} {}", escape_literal(locale))));
-    words.extend(database.tablespace.as_ref().map(|name| format!("TABLESPACE {}", escape_identifier(name))));
+    // Naming the default one takes a right that using it does not.
+    let tablespace = database.tablespace.as_ref().filter(|name| *name != "pg_default");
+    words.extend(tablespace.map(|name| format!("TABLESPACE {}", escape_identifier(name))));
     words.push("CONNECTION LIMIT 0".to_owned());
     words.join(" ")
 }
