@@ -99,7 +99,7 @@ fn opens(step: &Step) -> bool {
         return false;
     };
     let unlimited = before.connection_limit == Some(0) && after.connection_limit != Some(0);
-    (!before.allow_connections && after.allow_connections) || (unlimited && after.allow_connections)
+    after.allow_connections && (!before.allow_connections || unlimited)
 }
 
 fn summary(step: &Step) -> Summary {

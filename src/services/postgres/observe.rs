@@ -198,10 +198,10 @@ fn server(shared: &Shared, offered: Option<Offered>) -> Server {
 
 /// What the server offers, where a database is wanted.
 async fn offered(connection: &mut PgConnection, ask: &Ask) -> Result<Option<Offered>, Failure> {
-    let databases = ask.wanted.values().filter_map(|one| match &one.model {
-        Model::PostgresDatabase(database) => Some(database),
-        _ => None,
-    });
+    let databases = ask
+        .wanted
+        .values()
+        .filter_map(|one| if let Model::PostgresDatabase(database) = &one.model { Some(database) } else { None });
     let declared: Vec<_> = databases.map(|database| &database.extensions).collect();
     if declared.is_empty() {
         return Ok(None);
