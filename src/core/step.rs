@@ -162,6 +162,8 @@ pub enum Part {
     Credential,
     /// Publishes what was set and proved.
     Publish,
+    /// Closes the resource, after all else on it and in it.
+    Close,
 }
 
 /// Names one step of a plan.
@@ -184,6 +186,7 @@ impl fmt::Display for StepId {
             Part::Stage => write!(f, "{} (stage)", self.address),
             Part::Credential => write!(f, "{} (credential)", self.address),
             Part::Publish => write!(f, "{} (publish)", self.address),
+            Part::Close => write!(f, "{} (close)", self.address),
         }
     }
 }

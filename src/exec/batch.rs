@@ -114,9 +114,11 @@ fn recheck(step: &Step, now: Option<&Model>) -> Option<Outcome> {
         Part::Stage => None,
         // What the step before it of the same plan has made is as good as what was planned on.
         Part::Credential | Part::Publish if is(step.before.as_ref()) || is(step.after.as_ref()) => None,
-        Part::Main if is(step.before.as_ref()) => None,
-        Part::Main if is(step.after.as_ref()) && !step.sets_credential => Some(Outcome::AlreadySo),
-        Part::Main | Part::Credential | Part::Publish => Some(Outcome::Stale { now: now.cloned().map(Box::new) }),
+        Part::Main | Part::Close if is(step.before.as_ref()) => None,
+        Part::Main | Part::Close if is(step.after.as_ref()) && !step.sets_credential => Some(Outcome::AlreadySo),
+        Part::Main | Part::Credential | Part::Publish | Part::Close => {
+            Some(Outcome::Stale { now: now.cloned().map(Box::new) })
+        }
     }
 }
 

@@ -94,8 +94,8 @@ fn event(step: &Step, outcome: &Outcome, store: &LockedStore) -> Option<Event> {
     match (step.part, &step.after) {
         (Part::Stage, _) => None,
         (Part::Credential, _) => fingerprint.map(|fingerprint| Event::Credential { address, fingerprint }),
-        (Part::Main | Part::Publish, None) => Some(Event::Gone { address }),
-        (Part::Main | Part::Publish, Some(after)) => {
+        (Part::Main | Part::Publish | Part::Close, None) => Some(Event::Gone { address }),
+        (Part::Main | Part::Publish | Part::Close, Some(after)) => {
             let known = store.document().resources.get(&address).map(|entry| entry.origin);
             let origin = match step.action {
                 Action::Create => Origin::Created,

@@ -79,7 +79,7 @@ pub(super) fn items(plan: &Plan) -> Vec<Item<'_>> {
     for (order, step) in plan.steps.iter().enumerate() {
         let action = match step.part {
             Part::Stage => main_action.get(&step.address).copied().unwrap_or(step.action),
-            Part::Main | Part::Credential | Part::Publish => step.action,
+            Part::Main | Part::Credential | Part::Publish | Part::Close => step.action,
         };
         groups.entry((&step.address, action)).or_default().push((order, step));
     }

@@ -23,6 +23,8 @@ pub(super) fn field(name: &str) -> String {
         "schema_privileges" => "on schema public",
         "future_tables" => "on future tables",
         "future_sequences" => "on future sequences",
+        "allow_connections" => "open to connections",
+        "invalid" => "left by a cancelled DROP",
         "present_objects" => "all present objects covered",
         "reads" => "reads namespaces",
         "generated" => "password by nornplan",
@@ -183,13 +185,42 @@ fn role_words(role: &Role) -> Vec<String> {
 }
 
 fn database_words(database: &Database) -> Vec<String> {
-    let Database { name: _, owner, public, extensions } = database;
+    let Database {
+        name: _,
+        owner,
+        public,
+        connection_limit,
+        allow_connections,
+        settings,
+        encoding,
+        locale,
+        locale_provider,
+        tablespace,
+        invalid,
+        extensions,
+    } = database;
     let mut words = vec![format!("owner {owner}")];
+    if *invalid {
+        words.push("left behind by a cancelled DROP".to_owned());
+    }
+    if !allow_connections {
+        words.push("closed".to_owned());
+    }
     if !public.is_empty() {
         words.push(format!("PUBLIC may {}", join(public)));
     }
+    words.extend(
+        connection_limit.map(|limit| format!("at most {}", super::count(limit as usize, "connection", "connections"))),
+    );
+    words.extend(encoding.as_ref().map(|encoding| format!("encoding {encoding}")));
+    let of_provider = locale_provider.as_ref().map(|provider| format!(" ({provider})")).unwrap_or_default();
+    words.extend(locale.as_ref().map(|locale| format!("locale {locale}{of_provider}")));
+    let elsewhere = tablespace.as_ref().filter(|tablespace| *tablespace != "pg_default");
+    words.extend(elsewhere.map(|tablespace| format!("in tablespace {tablespace}")));
+    words.extend(map_words(settings));
     if let Some(extensions) = extensions.as_ref().filter(|extensions| !extensions.is_empty()) {
-        words.push(format!("with {}", join(extensions)));
+        let named = extensions.iter().map(|(name, extension)| format!("{name}{extension}"));
+        words.push(format!("with {}", named.collect::<Vec<_>>().join(", ")));
     }
     words
 }

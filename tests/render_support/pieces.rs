@@ -7,7 +7,7 @@ use nornplan::core::plan::{FORMAT_VERSION, ServiceHead};
 use nornplan::core::step::{Action, Part, Reason};
 use nornplan::secrets::model::Published;
 use nornplan::services::kafka::model::{Acl, Binding, Topic};
-use nornplan::services::postgres::model::{Access, Credential, Database, Grant, Role};
+use nornplan::services::postgres::model::{Access, Credential, Database, Extension, Grant, Role};
 use nornplan::services::valkey::model::{Access as KvAccess, User as KvUser};
 use nornplan::services::{Model, Op, Plan, Step};
 use std::collections::{BTreeMap, BTreeSet};
@@ -105,12 +105,8 @@ pub fn role(name: &str, login: bool, limit: Option<u32>) -> Model {
 }
 
 pub fn database(name: &str, owner: &str, extensions: &[&str]) -> Model {
-    Model::PostgresDatabase(Database {
-        name: name.into(),
-        owner: owner.into(),
-        public: BTreeSet::new(),
-        extensions: Some(strings(extensions)),
-    })
+    let extensions = extensions.iter().map(|name| ((*name).to_owned(), Extension::default())).collect();
+    Model::PostgresDatabase(Database { extensions: Some(extensions), ..Database::new(name, owner) })
 }
 
 pub fn grant(database: &str, role: &str, access: Access) -> Model {

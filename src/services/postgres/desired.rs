@@ -4,13 +4,13 @@ use super::model::{
     Access, Credential, Database, Expiry, Grant, LockDown, OPEN_BY_DEFAULT, Role, database_address, grant_address,
     lock_down_address, role_address,
 };
-use super::sql::is_list;
+use super::sql::{canonical_setting, is_list};
 use crate::config::PostgresConfig;
 use crate::core::address::Address;
 use crate::core::name::AppName;
 use crate::core::reconcile::Wanted;
 use crate::services::Model;
-use crate::spec::model::{App, Postgres, Specs};
+use crate::spec::model::{self as spec, App, Postgres, Specs};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Every resource that the infraspecs declare here.
@@ -43,12 +43,7 @@ fn of_app(specs: &Specs, app: &App, postgres: &Postgres) -> Vec<(Address, Model)
             .push((role_address(&postgres.owner), Model::PostgresRole(plain_role(&postgres.owner, Credential::None))));
     }
     for database in &postgres.databases {
-        let model = Database {
-            name: database.name.clone(),
-            owner: postgres.owner.clone(),
-            public: BTreeSet::new(),
-            extensions: Some(database.extensions.keys().cloned().collect()),
-        };
+        let model = of_database(database, &postgres.owner);
         resources.push((database_address(&database.name), Model::PostgresDatabase(model)));
         let mut give = |role: &str, access: Access| {
             let grant = Model::PostgresGrant(grant(&database.name, role, access));
@@ -64,6 +59,21 @@ fn of_app(specs: &Specs, app: &App, postgres: &Postgres) -> Vec<(Address, Model)
         writers.into_iter().for_each(|role| give(role, Access::Readwrite));
     }
     resources
+}
+
+fn of_database(declared: &spec::Database, owner: &str) -> Database {
+    let settings = declared.settings.iter().map(|(name, value)| canonical_setting(name, value)).collect();
+    Database {
+        connection_limit: declared.connection_limit,
+        allow_connections: !declared.closed,
+        settings,
+        encoding: declared.encoding.clone(),
+        locale: declared.locale.clone(),
+        locale_provider: declared.locale_provider.clone(),
+        tablespace: declared.tablespace.clone(),
+        extensions: Some(declared.extensions.clone()),
+        ..Database::new(&declared.name, owner)
+    }
 }
 
 /// The users of other apps. One that is not there was an error when the infraspecs were checked.

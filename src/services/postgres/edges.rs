@@ -15,6 +15,8 @@ struct Summary {
     roles: BTreeSet<String>,
     database: Option<String>,
     changes_owner: bool,
+    /// Whether nobody, or no administrator but a superuser, gets into the database before.
+    opens: bool,
     only_state: bool,
 }
 
@@ -44,12 +46,13 @@ fn needs(step: &Step, own: &Summary, all: &BTreeMap<StepId, Summary>) -> BTreeSe
         return needs;
     }
     let Op::Postgres(operation) = &step.op else { return needs };
+    let database = own.database.as_deref().map(|database| main(database_address(database)));
     match operation {
         Do::CreateRole => {
             // People read database, then user. Who owns a database must come before it.
             let databases = all.iter().filter(|(_, other)| other.app == own.app && other.database.is_some());
             let mine: Vec<&StepId> = databases
-                .filter(|(id, other)| other.action == Action::Create && is_database(id))
+                .filter(|(id, other)| other.action == Action::Create && is_database(id) && id.part == Part::Main)
                 .map(|(id, _)| id)
                 .collect();
             let owns = mine.iter().any(|id| all.get(*id).is_some_and(|other| other.roles.contains(&step.address.name)));
@@ -57,15 +60,20 @@ fn needs(step: &Step, own: &Summary, all: &BTreeMap<StepId, Summary>) -> BTreeSe
                 needs.extend(mine.into_iter().cloned());
             }
         }
+        Do::CloseDatabase => {
+            let others = all.iter().filter(|(id, other)| **id != step.id() && other.database == own.database);
+            needs.extend(others.map(|(id, _)| id.clone()));
+        }
         Do::CreateDatabase | Do::AlterDatabase { .. } => {
             needs.extend(own.roles.iter().map(|role| main(role_address(role))).filter(created));
         }
         Do::SetGrant { .. } => {
             needs.extend(own.roles.iter().map(|role| main(role_address(role))).filter(created));
-            let database = own.database.as_deref().map(|database| main(database_address(database)));
-            let matters = |id: &StepId| all.get(id).is_some_and(|other| created(id) || other.changes_owner);
+            let matters =
+                |id: &StepId| all.get(id).is_some_and(|other| created(id) || other.changes_owner || other.opens);
             needs.extend(database.filter(matters));
         }
+        Do::RevokeGrant { .. } => needs.extend(database.filter(|id| all.get(id).is_some_and(|other| other.opens))),
         Do::DropDatabase => {
             let grants = all.iter().filter(|(id, other)| other.database == own.database && !is_database(id));
             needs.extend(grants.filter(|(_, other)| other.action == Action::Destroy).map(|(id, _)| id.clone()));
@@ -76,13 +84,22 @@ fn needs(step: &Step, own: &Summary, all: &BTreeMap<StepId, Summary>) -> BTreeSe
             };
             needs.extend(all.iter().filter(|(_, other)| involved(other)).map(|(id, _)| id.clone()));
         }
-        Do::AlterRole | Do::SetPassword | Do::RevokeGrant { .. } | Do::LockDown => {}
+        Do::AlterRole | Do::SetPassword | Do::LockDown => {}
     }
     needs
 }
 
 fn is_database(id: &StepId) -> bool {
     id.address.kind == super::model::DATABASE
+}
+
+fn opens(step: &Step) -> bool {
+    let (Some(Model::PostgresDatabase(before)), Some(Model::PostgresDatabase(after))) = (&step.before, &step.after)
+    else {
+        return false;
+    };
+    let unlimited = before.connection_limit == Some(0) && after.connection_limit != Some(0);
+    after.allow_connections && (!before.allow_connections || unlimited)
 }
 
 fn summary(step: &Step) -> Summary {
@@ -112,6 +129,7 @@ fn summary(step: &Step) -> Summary {
         roles,
         database,
         changes_owner: owners.len() > 1,
+        opens: opens(step),
         only_state: step.action.only_state(),
     }
 }

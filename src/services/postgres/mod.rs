@@ -20,6 +20,7 @@ mod scope;
 mod server;
 mod server_log;
 mod shape;
+mod spelling;
 mod sql;
 
 use super::{ApplyContext, Ask, Check, Limits, Model, Observation, Outcome, Service, ServiceId, Step};

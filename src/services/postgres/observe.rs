@@ -1,6 +1,6 @@
 //! Reads what is asked for: one statement for all that databases share, then one into each database.
 
-use super::catalog::{self, Inside, Shared, privileges};
+use super::catalog::{self, DatabaseRow, Inside, Shared, privileges};
 use super::connect::{Connector, Purpose, close};
 use super::credential;
 use super::model::{Access, Database, Dependent, Grant, ROLE, database_address, grant_address, role_address};
@@ -8,7 +8,8 @@ use super::orphans;
 use super::problem::code;
 use super::roles;
 use super::scope::{Pair, Scope};
-use super::server::Server;
+use super::server::{Offered, Server};
+use super::sql::canonical_setting;
 use crate::core::address::Address;
 use crate::core::plan::{Level, Notice};
 use crate::services::{Ask, Failure, Model, Observation, Observed};
@@ -39,6 +40,7 @@ pub async fn observe(connector: &Connector, ask: &Ask) -> Result<Observation, Fa
     let mut notices = credential::check(connector, &mut connection, ask, &shared, &mut resources).await?;
     notices.extend(credential::alarm_if_unchecked(connector).await?);
     notices.extend(credential::warn_of_log(&mut connection, ask).await?);
+    let offered = offered(&mut connection, ask).await?;
     if ask.shallow {
         notices
             .push(note("read shallowly: schemas, extensions and default privileges inside databases are not compared"));
@@ -47,7 +49,7 @@ pub async fn observe(connector: &Connector, ask: &Ask) -> Result<Observation, Fa
         endpoint: connector.config.endpoint(),
         identity: identity(&mut connection).await?,
         version: Some(format!("PostgreSQL {}", shared.version)),
-        server: serde_json::to_value(server(&mut connection, &scope, &shared).await?).unwrap_or_default(),
+        server: serde_json::to_value(server(&mut connection, &scope, &shared, offered).await?).unwrap_or_default(),
         resources,
         notices,
     })
@@ -88,8 +90,8 @@ async fn look_inside(
     // A cancelled DROP leaves a database that lets nobody in (-2), an unfinished CREATE one for superusers (0).
     let open = shared.databases.iter().filter(|row| match row.connection_limit {
         -2 => false,
-        0 => shared.superuser,
-        _ => true,
+        0 => row.allow_connections && shared.superuser,
+        _ => row.allow_connections,
     });
     let mut each = Vec::new();
     open.for_each(|row| each.push(look_into(connector, scope, &row.name)));
@@ -136,21 +138,41 @@ fn assemble(scope: &Scope, shared: &Shared, insides: &BTreeMap<String, Inside>) 
         if !scope.managed.contains(&row.name) {
             continue;
         }
-        let database = Database {
-            name: row.name.clone(),
-            owner: row.owner.clone(),
-            public: privileges(&row.acl, None, None),
-            extensions: inside.map(|inside| inside.extensions.clone()),
-        };
+        let database = database(row, inside);
         let mut facts = BTreeMap::from([("sessions".to_owned(), Value::from(row.sessions))]);
         facts.extend(row.size.map(|size| ("size_bytes".to_owned(), Value::from(size))));
-        if row.connection_limit != -1 {
-            facts.insert("connection_limit".to_owned(), Value::from(row.connection_limit));
-        }
         let model = Model::PostgresDatabase(database);
         resources.insert(database_address(&row.name), Observed { model, credential: None, facts });
     }
     resources
+}
+
+fn database(row: &DatabaseRow, inside: Option<&Inside>) -> Database {
+    let provider = row.provider.as_deref().map(|letter| match letter {
+        "c" => "libc",
+        "i" => "icu",
+        "b" => "builtin",
+        other => other,
+    });
+    let locale = match (provider, &row.collate, &row.ctype) {
+        (Some("libc"), Some(collate), Some(ctype)) if collate != ctype => Some(format!("{collate} / {ctype}")),
+        (Some("libc"), collate, _) => collate.clone(),
+        (_, _, _) => row.locale.clone(),
+    };
+    Database {
+        name: row.name.clone(),
+        owner: row.owner.clone(),
+        public: privileges(&row.acl, None, None),
+        connection_limit: u32::try_from(row.connection_limit).ok(),
+        allow_connections: row.allow_connections,
+        settings: row.settings.iter().map(|(name, value)| canonical_setting(name, value)).collect(),
+        encoding: row.encoding.clone(),
+        locale,
+        locale_provider: provider.map(str::to_owned),
+        tablespace: row.tablespace.clone(),
+        invalid: row.connection_limit == -2,
+        extensions: inside.map(|inside| inside.extensions.clone()),
+    }
 }
 
 /// What a role may do in a database; `None` if nothing.
@@ -186,12 +208,33 @@ async fn identity(connection: &mut PgConnection) -> Result<Option<String>, Failu
 }
 
 /// What a plan must know of the server.
-async fn server(connection: &mut PgConnection, scope: &Scope, shared: &Shared) -> Result<Server, Failure> {
+async fn server(
+    connection: &mut PgConnection,
+    scope: &Scope,
+    shared: &Shared,
+    offered: Option<Offered>,
+) -> Result<Server, Failure> {
     let owners: BTreeMap<String, String> =
         shared.databases.iter().map(|row| (row.name.clone(), row.owner.clone())).collect();
     let roles = scope.all_roles().into_iter().chain(owners.values().cloned()).collect();
     let rights = catalog::rights(connection, &roles).await?;
-    Ok(Server { version_number: shared.version_number, admin: rights.admin, roles: rights.roles, owners })
+    Ok(Server { version_number: shared.version_number, admin: rights.admin, roles: rights.roles, owners, offered })
+}
+
+/// What the server offers, where a database is wanted.
+async fn offered(connection: &mut PgConnection, ask: &Ask) -> Result<Option<Offered>, Failure> {
+    let databases = ask
+        .wanted
+        .values()
+        .filter_map(|one| if let Model::PostgresDatabase(database) = &one.model { Some(database) } else { None });
+    let declared: Vec<_> = databases.map(|database| &database.extensions).collect();
+    if declared.is_empty() {
+        return Ok(None);
+    }
+    let all = || declared.iter().copied().flatten().flatten();
+    let names = all().map(|(name, _)| name.clone()).collect();
+    let versioned = all().filter(|(_, extension)| extension.version.is_some()).map(|(name, _)| name.clone()).collect();
+    catalog::offered(connection, &names, &versioned).await.map(Some)
 }
 
 /// A notice about the service that only informs.

@@ -2,7 +2,7 @@
 
 use crate::services::Observation;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// From here on CREATEROLE reaches only roles that one has ADMIN on.
 const ADMIN_OPTION_COUNTS: u32 = 160_000;
@@ -19,6 +19,8 @@ pub struct Server {
     pub roles: BTreeMap<String, Standing>,
     /// Who owns each database that a plan may touch.
     pub owners: BTreeMap<String, String>,
+    /// What databases can have here; read only where one is wanted.
+    pub offered: Option<Offered>,
 }
 
 /// The role that nornplan signs in with.
@@ -43,6 +45,45 @@ pub struct Standing {
     pub superuser: bool,
     /// The other has REPLICATION or BYPASSRLS, which before 16 took a superuser to change it.
     pub privileged: bool,
+}
+
+/// What the server offers to databases.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Offered {
+    /// Every extension whose files are on the server.
+    pub names: BTreeSet<String>,
+    /// Those that are declared, and what they require.
+    pub extensions: BTreeMap<String, Package>,
+    pub tablespaces: BTreeSet<String>,
+    /// Those of them in which we may not create anything.
+    pub denied_tablespaces: BTreeSet<String>,
+    /// Whether the server was built with ICU.
+    pub icu: bool,
+}
+
+/// The files of one extension.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Package {
+    pub default_version: Option<String>,
+    pub versions: BTreeMap<String, Version>,
+    /// From which version to which there is an update; unknown where no version is declared.
+    pub updates: Option<BTreeSet<(String, String)>>,
+}
+
+/// One version of an extension.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Version {
+    /// Whether only a superuser may create it, unless it is trusted.
+    pub superuser: bool,
+    pub trusted: bool,
+    /// Whether it can be moved to another schema later.
+    pub relocatable: bool,
+    /// The one schema that it can be in, if there is one.
+    pub schema: Option<String>,
+    pub requires: BTreeSet<String>,
 }
 
 impl Server {

@@ -3,7 +3,8 @@
 //! A role with `credential = "keep"` is looked after by people, so only its declared limits and settings count; and a
 //! database may have more extensions than the declared ones.
 
-use super::model::{Credential, Database, Role};
+use super::model::{Credential, Role};
+use super::spelling;
 use crate::core::change::agree;
 use crate::services::{Model, Step};
 use std::collections::BTreeSet;
@@ -17,7 +18,9 @@ pub fn settle(wanted: Option<&mut Model>, observed: Option<&mut Model>, applied:
             settle_role(wanted, observed, applied);
         }
         (Some(Model::PostgresDatabase(wanted)), Some(Model::PostgresDatabase(observed))) => {
-            only_declared_extensions(observed, wanted);
+            let applied =
+                applied.and_then(|model| if let Model::PostgresDatabase(last) = model { Some(last) } else { None });
+            spelling::settle(wanted, observed, applied);
         }
         _ => {}
     }
@@ -46,14 +49,6 @@ fn settle_role(wanted: &mut Role, observed: &mut Role, mut applied: Option<&mut 
     }
 }
 
-fn only_declared_extensions(observed: &mut Database, wanted: &Database) {
-    match (&mut observed.extensions, &wanted.extensions) {
-        (Some(there), Some(declared)) => there.retain(|name| declared.contains(name)),
-        (there, None) => *there = None,
-        (None, Some(_)) => {}
-    }
-}
-
 /// What is there now, as the step that is about to change it sees it: what the step leaves alone does not count.
 pub fn as_planned(now: &mut Model, step: &Step) {
     match (now, &step.before, &step.after) {
@@ -74,7 +69,7 @@ pub fn as_planned(now: &mut Model, step: &Step) {
         (Model::PostgresRole(now), Some(Model::PostgresRole(before)), None) => less_is_as_planned(now, before, None),
         (Model::PostgresDatabase(now), _, Some(Model::PostgresDatabase(declared)))
         | (Model::PostgresDatabase(now), Some(Model::PostgresDatabase(declared)), None) => {
-            only_declared_extensions(now, declared);
+            spelling::as_declared(declared, now);
         }
         _ => {}
     }

@@ -1,20 +1,28 @@
-//! Makes, changes and drops databases.
+//! Makes, changes, closes and drops databases.
 
-use super::verify;
-use crate::services::postgres::connect::{Connector, Purpose, run, values};
+use super::{compare, extension, verify, write};
+use crate::services::postgres::connect::{Connector, Purpose, run};
 use crate::services::postgres::membership::join;
 use crate::services::postgres::model::{Access, Database, database_address};
 use crate::services::postgres::scope::Scope;
-use crate::services::postgres::{desired, drop, sql};
+use crate::services::postgres::{desired, drop, observe, sql};
 use crate::services::{Failure, Fingerprint, Model};
 use postgres_protocol::escape::escape_identifier;
-use sqlx::PgConnection;
 
-/// Drops a database after it was dumped.
+/// Drops a database after it was dumped. One that is closed must be open for that.
 pub async fn drop_database(connector: &Connector, database: &Database) -> Result<Option<Fingerprint>, Failure> {
     let mut connection = connector.writer().await?;
     join(connector, &mut connection, &database.owner).await?;
-    drop::database(connector, &mut connection, &database.name).await?;
+    let opened = Database { allow_connections: true, connection_limit: None, ..database.clone() };
+    let is_shut = !database.invalid && (!database.allow_connections || database.connection_limit == Some(0));
+    if is_shut {
+        run(&mut connection, &database.name, &sql::database::alter_database(database, &opened).join("; ")).await?;
+    }
+    let dropped = drop::database(connector, &mut connection, &database.name).await;
+    if is_shut && dropped.is_err() {
+        run(&mut connection, &database.name, &sql::database::alter_database(&opened, database).join("; ")).await?;
+    }
+    dropped?;
     connector.keep(connection).await;
     Ok(None)
 }
@@ -23,13 +31,22 @@ pub async fn drop_database(connector: &Connector, database: &Database) -> Result
 pub async fn create_database(connector: &Connector, database: &Database) -> Result<Option<Fingerprint>, Failure> {
     let mut connection = connector.writer().await?;
     join(connector, &mut connection, &database.owner).await?;
-    run(&mut connection, &database.name, &sql::database::create_database(database)).await?;
-    run(&mut connection, &database.name, &sql::database::isolate(&database.name)).await?;
+    run(&mut connection, &database.name, &sql::database::create_database(database)).await.map_err(explain_locale)?;
+    let isolated = run(&mut connection, &database.name, &sql::database::isolate(database)).await;
+    isolated.map_err(|failure| explain_setting(failure, connector))?;
     connector.keep(connection).await;
     if database.extensions.iter().any(|extensions| !extensions.is_empty()) {
-        extend(&mut connector.admin(&database.name, Purpose::Write).await?, database).await?;
+        extension::bring(&mut connector.admin(&database.name, Purpose::Write).await?, database).await?;
     }
     Ok(None)
+}
+
+/// Closes a database to everybody; those who are in it stay.
+pub async fn close_database(connector: &Connector, database: &Database) -> Result<Option<Fingerprint>, Failure> {
+    let mut connection = connector.writer().await?;
+    join(connector, &mut connection, &database.owner).await?;
+    connector.keep(connection).await;
+    write(connector, &database.name, &sql::database::allow_connections(&database.name, false)).await
 }
 
 /// Changes what differs, and reads it again.
@@ -39,51 +56,92 @@ pub async fn alter_database(
     after: &Database,
     user: &str,
 ) -> Result<Option<Fingerprint>, Failure> {
-    open_if_closed(connector, before).await?;
-    let name = escape_identifier(&after.name);
-    let mut connection = connector.admin(&after.name, Purpose::Write).await?;
-    let mut statements = Vec::new();
-    join(connector, &mut connection, &before.owner).await?;
-    if before.owner != after.owner {
-        join(connector, &mut connection, &after.owner).await?;
-        statements.push(format!("ALTER DATABASE {name} OWNER TO {}", escape_identifier(&after.owner)));
-        // The old owner's entry became the new owner's: give the app its own in the same transaction.
-        if user != after.owner && !user.is_empty() {
-            statements.push(sql::grant::set_grant(&desired::grant(&after.name, user, Access::App), user));
+    let is_shut = !before.allow_connections || before.connection_limit == Some(0);
+    let mut statements = sql::database::alter_database(before, after);
+    if is_shut {
+        // Nobody, or no administrator but a superuser, gets in before.
+        let mut connection = connector.writer().await?;
+        join(connector, &mut connection, &before.owner).await?;
+        if !after.allow_connections {
+            statements.extend(change_owner(connector, &mut connection, before, after, user, false).await?);
+        }
+        if !statements.is_empty() {
+            let done = run(&mut connection, &after.name, &statements.join("; ")).await;
+            done.map_err(|failure| explain_setting(failure, connector))?;
+        }
+        connector.keep(connection).await;
+        statements.clear();
+        if !after.allow_connections {
+            return verify_outside(connector, after).await;
         }
     }
-    if before.public != after.public {
-        statements.push(format!("REVOKE ALL ON DATABASE {name} FROM PUBLIC"));
+    let mut connection = connector.admin(&after.name, Purpose::Write).await?;
+    join(connector, &mut connection, &before.owner).await?;
+    let mut all = change_owner(connector, &mut connection, before, after, user, true).await?;
+    all.append(&mut statements);
+    if !all.is_empty() {
+        let done = run(&mut connection, &after.name, &all.join("; ")).await;
+        done.map_err(|failure| explain_setting(failure, connector))?;
     }
-    if !statements.is_empty() {
-        run(&mut connection, &after.name, &statements.join("; ")).await?;
-    }
-    if before.extensions != after.extensions {
-        extend(&mut connection, after).await?;
+    // What is in a database that nobody could look into was unknown.
+    if before.extensions.is_none() || before.extensions != after.extensions {
+        extension::bring(&mut connection, after).await?;
     }
     let model = Model::PostgresDatabase(after.clone());
     let scope = Scope::of([(&database_address(&after.name), &model)]);
     verify(&mut connection, &after.name, &scope, &model).await
 }
 
-/// Finishes what a run that was killed began: it left the database with a connection limit of 0.
-async fn open_if_closed(connector: &Connector, database: &Database) -> Result<(), Failure> {
-    let statement = "SELECT datconnlimit = 0 FROM pg_catalog.pg_database WHERE datname = $1";
-    let mut connection = connector.writer().await?;
-    let closed: Vec<bool> = values(&mut connection, &database.name, statement, &[&database.name]).await?;
-    if closed == [true] {
-        join(connector, &mut connection, &database.owner).await?;
-        run(&mut connection, &database.name, &sql::database::isolate(&database.name)).await?;
+/// The statements that change the owner, if it changes. What the app has in the database can be given only from inside.
+async fn change_owner(
+    connector: &Connector,
+    connection: &mut sqlx::PgConnection,
+    before: &Database,
+    after: &Database,
+    user: &str,
+    inside: bool,
+) -> Result<Vec<String>, Failure> {
+    if before.owner == after.owner {
+        return Ok(Vec::new());
     }
-    connector.keep(connection).await;
-    Ok(())
+    join(connector, connection, &after.owner).await?;
+    let name = escape_identifier(&after.name);
+    let mut statements = vec![format!("ALTER DATABASE {name} OWNER TO {}", escape_identifier(&after.owner))];
+    // The old owner's entry became the new owner's: give the app its own in the same transaction.
+    if user != after.owner && !user.is_empty() {
+        let grant = desired::grant(&after.name, user, Access::App);
+        statements.push(if inside { sql::grant::set_grant(&grant, user) } else { sql::grant::give_database(&grant) });
+    }
+    Ok(statements)
 }
 
-/// Makes the declared extensions that are not there.
-async fn extend(connection: &mut PgConnection, database: &Database) -> Result<(), Failure> {
-    for name in database.extensions.iter().flatten() {
-        let statement = format!("CREATE EXTENSION IF NOT EXISTS {}", escape_identifier(name));
-        run(connection, &database.name, &statement).await?;
+/// Reads a database again that nobody gets into.
+async fn verify_outside(connector: &Connector, wanted: &Database) -> Result<Option<Fingerprint>, Failure> {
+    let model = Model::PostgresDatabase(wanted.clone());
+    let scope = Scope::of([(&database_address(&wanted.name), &model)]);
+    compare(&wanted.name, &model, observe::now(connector, &scope).await?)
+}
+
+/// Some settings are a superuser's, and so are those that no loaded module knows (`app.tenant`).
+fn explain_setting(mut failure: Failure, connector: &Connector) -> Failure {
+    if let Some((_, setting)) = failure.error.message.split_once("permission denied to set parameter ") {
+        let admin = escape_identifier(&connector.config.user);
+        failure.error.hint = Some(format!("as a superuser run GRANT SET ON PARAMETER {setting} TO {admin}"));
     }
-    Ok(())
+    failure
+}
+
+/// A locale is one of the operating system's, which no catalog lists.
+fn explain_locale(mut failure: Failure) -> Failure {
+    if failure.error.message.contains("locale name") {
+        failure.error.hint = Some(
+            "the server's operating system does not have this locale: `locale -a` there lists those that it has; make \
+             it there, or name another in the infraspec"
+                .to_owned(),
+        );
+    } else if failure.error.message.contains("does not match locale") {
+        failure.error.hint =
+            Some("name a locale of that encoding beside it in the infraspec; `C` goes with every encoding".to_owned());
+    }
+    failure
 }

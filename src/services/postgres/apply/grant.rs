@@ -1,8 +1,8 @@
 //! Gives and takes what a role may do in a database.
 
 use super::{other_grantor, verify};
-use crate::services::postgres::connect::{Connector, Purpose, run, value};
-use crate::services::postgres::membership::join_for_grants;
+use crate::services::postgres::connect::{Connector, Purpose, run, value, values};
+use crate::services::postgres::membership::{join, join_for_grants};
 use crate::services::postgres::model::{Grant, grant_address};
 use crate::services::postgres::scope::Scope;
 use crate::services::postgres::{observe, sql};
@@ -34,6 +34,9 @@ pub async fn revoke(
     grant: &Grant,
     user: &str,
 ) -> Result<Option<Fingerprint>, Failure> {
+    if is_shut(connector, &grant.database).await? {
+        return revoke_outside(connector, step, grant).await;
+    }
     let mut connection = connector.admin(&grant.database, Purpose::Write).await?;
     let found;
     let user = if user.is_empty() {
@@ -47,6 +50,31 @@ pub async fn revoke(
     let mut scope = Scope::of([(&step.address, &Model::PostgresGrant(grant.clone()))]);
     scope.creators.insert(grant.database.clone(), user.to_owned());
     if observe::now_inside(&mut connection, &grant.database, &scope).await?.is_empty() {
+        return Ok(None);
+    }
+    Err(other_grantor(&grant.database, &format!("{} still has privileges", grant.role)))
+}
+
+/// Whether we do not get into a database: it is closed, or a cancelled DROP left it behind.
+async fn is_shut(connector: &Connector, database: &str) -> Result<bool, Failure> {
+    let statement = "SELECT NOT datallowconn OR datconnlimit = -2 OR (datconnlimit = 0 AND NOT rolsuper) \
+                     FROM pg_catalog.pg_database, pg_catalog.pg_roles WHERE datname = $1 AND rolname = current_user";
+    let mut connection = connector.writer().await?;
+    let shut: Vec<bool> = values(&mut connection, database, statement, &[database]).await?;
+    connector.keep(connection).await;
+    Ok(shut == [true])
+}
+
+/// The same from outside, for a database that is about to be dropped.
+async fn revoke_outside(connector: &Connector, step: &Step, grant: &Grant) -> Result<Option<Fingerprint>, Failure> {
+    let statement = "SELECT pg_get_userbyid(datdba)::text FROM pg_catalog.pg_database WHERE datname = $1";
+    let mut connection = connector.writer().await?;
+    let owner: String = value(&mut connection, &grant.database, statement, &[&grant.database]).await?;
+    join(connector, &mut connection, &owner).await?;
+    run(&mut connection, &grant.database, &sql::grant::revoke_database(grant)).await?;
+    connector.keep(connection).await;
+    let scope = Scope::of([(&step.address, &Model::PostgresGrant(grant.clone()))]);
+    if observe::now(connector, &scope).await?.is_empty() {
         return Ok(None);
     }
     Err(other_grantor(&grant.database, &format!("{} still has privileges", grant.role)))

@@ -1,6 +1,7 @@
 //! Carries out steps: one operation each, read again afterwards where a statement may silently do nothing.
 
 mod database;
+mod extension;
 mod grant;
 mod lock_down;
 mod membership;
@@ -10,10 +11,12 @@ use super::connect::{Connector, run};
 use super::model::Op as Do;
 use super::observe;
 use super::scope::Scope;
+use crate::core::address::Address;
 use crate::core::change::{Resource, three_way};
 use crate::error::{Diagnostic, Kind};
 use crate::services::{ApplyContext, Failure, Fingerprint, Model, Op, Outcome, ServiceId, Step};
 use sqlx::PgConnection;
+use std::collections::BTreeMap;
 
 /// Carries out one step.
 pub async fn apply(connector: &Connector, step: &Step, context: &ApplyContext) -> Outcome {
@@ -43,6 +46,9 @@ async fn carry_out(connector: &Connector, step: &Step, context: &ApplyContext) -
         }
         (Do::AlterDatabase { user }, Some(Model::PostgresDatabase(before)), Some(Model::PostgresDatabase(after))) => {
             database::alter_database(connector, before, after, user).await
+        }
+        (Do::CloseDatabase, _, Some(Model::PostgresDatabase(database))) => {
+            database::close_database(connector, database).await
         }
         (Do::DropDatabase, Some(Model::PostgresDatabase(database)), _) => {
             database::drop_database(connector, database).await
@@ -76,7 +82,10 @@ async fn verify(
     scope: &Scope,
     wanted: &Model,
 ) -> Result<Option<Fingerprint>, Failure> {
-    let now = observe::now_inside(connection, database, scope).await?;
+    compare(database, wanted, observe::now_inside(connection, database, scope).await?)
+}
+
+fn compare(database: &str, wanted: &Model, now: BTreeMap<Address, Model>) -> Result<Option<Fingerprint>, Failure> {
     let mut wanted = wanted.clone();
     let mut differing = vec!["everything".to_owned()];
     for mut model in now.into_values() {

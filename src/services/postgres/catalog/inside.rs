@@ -2,16 +2,20 @@
 
 use super::{Acl, parse};
 use crate::services::Failure;
+use crate::services::postgres::model::Extension;
 use crate::services::postgres::problem::stating;
 use crate::services::postgres::scope::Needs;
 use serde::Deserialize;
 use sqlx::PgConnection;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What lies inside one database, as far as grants and extensions go.
 const INSIDE: &str = "\
 SELECT jsonb_build_object(
-  'extensions', (SELECT coalesce(jsonb_agg(extname), '[]') FROM pg_catalog.pg_extension WHERE extname <> 'plpgsql'),
+  'extensions', (SELECT coalesce(jsonb_object_agg(e.extname,
+      jsonb_build_object('version', e.extversion, 'schema', s.nspname)), '{}')
+    FROM pg_catalog.pg_extension e JOIN pg_catalog.pg_namespace s ON s.oid = e.extnamespace
+    WHERE e.extname <> 'plpgsql'),
   'schema', (SELECT coalesce(jsonb_agg(jsonb_build_object('privilege', a.privilege_type,
       'grantee', CASE WHEN a.grantee <> 0 THEN pg_get_userbyid(a.grantee) END)), '[]')
     FROM pg_catalog.pg_namespace n, aclexplode(coalesce(n.nspacl, acldefault('n', n.nspowner))) a
@@ -34,7 +38,7 @@ SELECT jsonb_build_object(
 
 #[derive(Debug, Deserialize)]
 pub struct Inside {
-    pub extensions: BTreeSet<String>,
+    pub extensions: BTreeMap<String, Extension>,
     pub schema: Vec<Acl>,
     pub future: Vec<Acl>,
     /// Roles to which some present table or sequence is closed that should be open.

@@ -3,14 +3,16 @@
 mod dependents;
 mod inside;
 mod lock_down;
+mod offered;
 mod rights;
 mod shared;
 
 pub use dependents::{dependents, some_inside};
 pub use inside::{Inside, inside};
 pub use lock_down::lock_downs;
+pub use offered::offered;
 pub use rights::rights;
-pub use shared::{Shared, shared};
+pub use shared::{DatabaseRow, Shared, shared};
 
 use crate::error::{Diagnostic, Kind};
 use crate::services::Failure;

@@ -41,6 +41,12 @@ SELECT jsonb_build_object(
     WHERE r.rolname = ANY($1)),
   'databases', (SELECT coalesce(jsonb_agg(jsonb_build_object(
       'name', d.datname, 'owner', pg_get_userbyid(d.datdba), 'connection_limit', d.datconnlimit,
+      'allow_connections', d.datallowconn, 'encoding', pg_encoding_to_char(d.encoding),
+      'provider', to_jsonb(d) ->> 'datlocprovider', 'collate', d.datcollate, 'ctype', d.datctype,
+      'locale', coalesce(to_jsonb(d) ->> 'datlocale', to_jsonb(d) ->> 'daticulocale'),
+      'tablespace', (SELECT t.spcname FROM pg_catalog.pg_tablespace t WHERE t.oid = d.dattablespace),
+      'settings', (SELECT coalesce(jsonb_object_agg(split_part(c, '=', 1), substr(c, strpos(c, '=') + 1)), '{}')
+        FROM pg_catalog.pg_db_role_setting s, unnest(s.setconfig) c WHERE s.setdatabase = d.oid AND s.setrole = 0),
       'sessions', coalesce(s.sessions, 0),
       'size', CASE WHEN d.datname = ANY($3) AND has_database_privilege(d.oid, 'CONNECT')
         THEN pg_database_size(d.oid) END,
@@ -104,6 +110,16 @@ pub struct DatabaseRow {
     pub owner: String,
     /// -1 is unlimited, -2 is left behind by a cancelled DROP.
     pub connection_limit: i64,
+    pub allow_connections: bool,
+    pub encoding: Option<String>,
+    /// c is libc, i ICU, b builtin.
+    pub provider: Option<String>,
+    pub collate: Option<String>,
+    pub ctype: Option<String>,
+    /// Of ICU or the builtin provider.
+    pub locale: Option<String>,
+    pub tablespace: Option<String>,
+    pub settings: BTreeMap<String, String>,
     /// Our own do not count.
     pub sessions: i64,
     /// Bytes; only of the databases that were asked for it.

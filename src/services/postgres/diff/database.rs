@@ -1,6 +1,6 @@
 //! Databases.
 
-use super::View;
+use super::{View, possible};
 use crate::core::address::Address;
 use crate::core::step::{Reason, Risk};
 use crate::services::postgres::model::{Database, Op as Do};
@@ -9,17 +9,30 @@ use serde_json::Value;
 
 /// A database that is wanted and is not as it should be.
 pub fn keep(view: &View, step: &mut Step, before: Option<&Model>, database: &Database, input: DiffInput<'_>) {
-    let Some(Model::PostgresDatabase(before)) = before else {
+    let there = if let Some(Model::PostgresDatabase(before)) = before { Some(before) } else { None };
+    possible::judge(view, step, there, database, input);
+    let Some(before) = there else {
         step.op = Op::Postgres(Do::CreateDatabase);
+        step.changes.retain(|change| change.field != "invalid");
         return;
     };
     step.op = Op::Postgres(Do::AlterDatabase { user: view.creator(&database.name) });
-    // Nobody can use what our own unfinished run left behind, so nobody is interrupted.
-    let unfinished = fact(&step.address, "connection_limit", input) == Some(0);
-    let takes_from_public = !before.public.is_subset(&database.public) && !unfinished;
-    if before.owner != database.owner || (takes_from_public && step.reasons.contains(&Reason::NotOursYet)) {
+    let closes = before.allow_connections && !database.allow_connections;
+    let takes = takes_away(before, database) && step.reasons.contains(&Reason::NotOursYet);
+    if before.owner != database.owner || closes || takes {
         step.risks.insert(Risk::Interrupts);
     }
+}
+
+/// Whether somebody has less of the database afterwards.
+fn takes_away(before: &Database, after: &Database) -> bool {
+    // Nobody can use what our own unfinished run left behind, so nobody is interrupted.
+    if before.connection_limit == Some(0) {
+        return false;
+    }
+    let lowers = after.connection_limit.is_some_and(|limit| before.connection_limit.is_none_or(|there| limit < there));
+    let resets = before.settings.keys().any(|name| !after.settings.contains_key(name));
+    !before.public.is_subset(&after.public) || lowers || resets
 }
 
 /// A database that is no longer wanted.

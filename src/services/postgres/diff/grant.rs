@@ -1,7 +1,7 @@
 //! What roles may do in databases.
 
 use super::View;
-use crate::core::step::Risk;
+use crate::core::step::{Hold, Risk};
 use crate::services::postgres::model::{Access, Grant, Op as Do};
 use crate::services::{Model, Op, Step};
 use std::collections::BTreeSet;
@@ -9,6 +9,7 @@ use std::collections::BTreeSet;
 /// What a role shall be able to do.
 pub fn keep(view: &View, step: &mut Step, before: Option<&Model>, grant: &Grant) {
     step.op = Op::Postgres(Do::SetGrant { user: view.creator(&grant.database) });
+    step.hold = view.shut(&grant.database).map(|reason| Hold::Blocked { reason });
     let none = BTreeSet::new();
     let before = if let Some(Model::PostgresGrant(before)) = before { Some(before) } else { None };
     let pairs = [
@@ -30,6 +31,9 @@ pub fn keep(view: &View, step: &mut Step, before: Option<&Model>, grant: &Grant)
 
 /// What a role shall no longer be able to do.
 pub fn give_up(view: &View, step: &mut Step, grant: Grant) {
+    if view.keeps(&grant.database) {
+        step.hold = view.shut(&grant.database).map(|reason| Hold::Blocked { reason });
+    }
     let last = view.applied.get(&step.address).map(|last| &last.model);
     let was_app = matches!(last, Some(Model::PostgresGrant(last)) if last.access == Some(Access::App));
     let user = if was_app { grant.role } else { view.creator(&grant.database) };

@@ -1,13 +1,17 @@
 //! The steps that bring PostgreSQL where the specs want it: pure.
 
+mod closing;
 mod database;
+mod extension;
 mod grant;
 mod lock_down;
+mod possible;
 mod role;
 #[cfg(test)]
 mod tests;
 
 use super::edges::connect;
+use super::model::database_address;
 use super::rights::missing;
 use super::server::Server;
 use super::shape::settle;
@@ -25,6 +29,7 @@ pub fn diff(input: DiffInput<'_>) -> Vec<Step> {
     role::tell_dependents(&view, &mut steps, input);
     steps.extend(role::rotations(&view, input));
     block(&mut steps, &view.server);
+    closing::put_last(&mut steps);
     connect(&mut steps);
     steps
 }
@@ -62,6 +67,28 @@ impl View {
 
     fn creator(&self, database: &str) -> String {
         self.creators.get(database).cloned().unwrap_or_default()
+    }
+
+    /// Why nobody can get into a database, neither now nor after this plan. What lies in it can then not be changed.
+    fn shut(&self, database: &str) -> Option<String> {
+        let address = database_address(database);
+        let Some(Model::PostgresDatabase(there)) = self.observed.get(&address) else { return None };
+        if there.invalid {
+            return Some(format!("a cancelled DROP left {database:?} behind, so nobody gets into it: see there"));
+        }
+        let opens = matches!(self.wanted.get(&address).map(|wanted| &wanted.model),
+            Some(Model::PostgresDatabase(wanted)) if wanted.allow_connections);
+        (!there.allow_connections && !opens).then(|| {
+            format!(
+                "{database:?} is closed, so nobody gets into it to change what roles may do: remove `closed` from the \
+                 infraspec"
+            )
+        })
+    }
+
+    /// Whether a database is wanted.
+    fn keeps(&self, database: &str) -> bool {
+        self.wanted.contains_key(&database_address(database))
     }
 
     fn step(&self, decision: Decision, input: DiffInput<'_>) -> Option<Step> {

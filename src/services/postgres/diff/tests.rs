@@ -5,7 +5,7 @@ use crate::core::graph::sort;
 use crate::core::name::AppName;
 use crate::services::postgres::desired::grant;
 use crate::services::postgres::model::{
-    Access, Credential, Database, Role, database_address, grant_address, role_address,
+    Access, Credential, Database, Extension, Role, database_address, grant_address, role_address,
 };
 use crate::services::{CredentialStatus, Observation, Observed};
 use std::collections::BTreeSet;
@@ -31,12 +31,7 @@ fn role(name: &str, credential: Credential) -> (Address, Model) {
 }
 
 fn cafe() -> BTreeMap<Address, Model> {
-    let database = Database {
-        name: "cafe".to_owned(),
-        owner: "cafe_owner".to_owned(),
-        public: BTreeSet::new(),
-        extensions: Some(BTreeSet::new()),
-    };
+    let database = Database::new("cafe", "cafe_owner");
     BTreeMap::from([
         role("a_cafe_user", Credential::Generate),
         role("cafe_owner", Credential::None),
@@ -107,7 +102,7 @@ fn undeclared_extensions_and_limits_of_kept_roles_are_left_alone() {
     let mut there = cafe.clone();
     for model in there.values_mut() {
         if let Model::PostgresDatabase(database) = model {
-            database.extensions = Some(BTreeSet::from(["vector".to_owned()]));
+            database.extensions = Some(BTreeMap::from([("vector".to_owned(), Extension::default())]));
         }
         if let Model::PostgresRole(role) = model {
             role.connection_limit = if role.login { Some(3) } else { None };

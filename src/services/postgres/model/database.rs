@@ -1,8 +1,9 @@
-//! A database, and what everybody may do with it.
+//! A database: its options, its settings, its extensions, and what everybody may do with it.
 
 use crate::core::change::{Field, Resource};
-use serde::{Deserialize, Serialize};
-use std::collections::BTreeSet;
+use serde::{Deserialize, Deserializer, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
 /// How an extension is wanted, or is there. `None` is whatever the server takes by default.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -13,7 +14,20 @@ pub struct Extension {
     pub schema: Option<String>,
 }
 
-/// A database and what PUBLIC may do with it.
+/// ` 1.8 (schema ext)`: what stands behind the name.
+impl fmt::Display for Extension {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(version) = &self.version {
+            write!(f, " {version}")?;
+        }
+        if let Some(schema) = &self.schema {
+            write!(f, " (schema {schema})")?;
+        }
+        Ok(())
+    }
+}
+
+/// A database. Of what is optional `None` is not compared where it is wanted; where it was read it is unknown.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Database {
     pub name: String,
@@ -21,14 +35,120 @@ pub struct Database {
     /// Privileges of PUBLIC on the database (CONNECT, TEMPORARY), in capitals; none is wanted.
     #[serde(default)]
     pub public: BTreeSet<String>,
-    /// Declared extensions that must be there; observed: all but plpgsql, unknown (`None`) when read shallowly.
+    /// Sessions of all roles together; `None` is unlimited.
     #[serde(default)]
-    pub extensions: Option<BTreeSet<String>>,
+    pub connection_limit: Option<u32>,
+    /// Whether anybody at all may connect, superusers included.
+    #[serde(default = "yes")]
+    pub allow_connections: bool,
+    /// `ALTER DATABASE .. SET`, for everybody; names in lower case.
+    #[serde(default)]
+    pub settings: BTreeMap<String, String>,
+    /// Fixed when the database is made, as are the locale and its provider.
+    #[serde(default)]
+    pub encoding: Option<String>,
+    /// LC_COLLATE and LC_CTYPE (`C / C.UTF-8` where they differ), or the locale of ICU or of the builtin provider.
+    #[serde(default)]
+    pub locale: Option<String>,
+    /// libc, icu or builtin.
+    #[serde(default)]
+    pub locale_provider: Option<String>,
+    #[serde(default)]
+    pub tablespace: Option<String>,
+    /// Whether a cancelled DROP left it behind: its data are gone, and only DROP works. Never wanted.
+    #[serde(default)]
+    pub invalid: bool,
+    /// Declared extensions that must be there; observed: all but plpgsql, unknown when read shallowly.
+    #[serde(default, deserialize_with = "names_or_map")]
+    pub extensions: Option<BTreeMap<String, Extension>>,
+}
+
+impl Database {
+    /// A database of which nothing but the owner is said: open to whom it is granted, without extensions.
+    pub fn new(name: impl Into<String>, owner: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            owner: owner.into(),
+            public: BTreeSet::new(),
+            connection_limit: None,
+            allow_connections: true,
+            settings: BTreeMap::new(),
+            encoding: None,
+            locale: None,
+            locale_provider: None,
+            tablespace: None,
+            invalid: false,
+            extensions: Some(BTreeMap::new()),
+        }
+    }
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// States that were written before extensions had versions hold a list of names.
+fn names_or_map<'de, D: Deserializer<'de>>(from: D) -> Result<Option<BTreeMap<String, Extension>>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Either {
+        Map(BTreeMap<String, Extension>),
+        Names(BTreeSet<String>),
+    }
+    Ok(Option::<Either>::deserialize(from)?.map(|either| match either {
+        Either::Map(map) => map,
+        Either::Names(names) => names.into_iter().map(|name| (name, Extension::default())).collect(),
+    }))
 }
 
 impl Resource for Database {
     fn fields(&self) -> Vec<Field> {
-        let Self { name: _, owner, public, extensions } = self;
-        vec![Field::new("owner", owner), Field::new("public", public), Field::maybe("extensions", extensions.as_ref())]
+        let Self {
+            name: _,
+            owner,
+            public,
+            connection_limit,
+            allow_connections,
+            settings,
+            encoding,
+            locale,
+            locale_provider,
+            tablespace,
+            invalid,
+            extensions,
+        } = self;
+        let extensions = extensions.as_ref().map(|extensions| {
+            extensions.iter().map(|(name, extension)| format!("{name}{extension}")).collect::<Vec<String>>()
+        });
+        vec![
+            Field::new("owner", owner),
+            Field::new("public", public),
+            Field::new("connection_limit", connection_limit),
+            Field::new("allow_connections", allow_connections),
+            Field::new("settings", settings),
+            Field::maybe("encoding", encoding.as_ref()),
+            Field::maybe("locale", locale.as_ref()),
+            Field::maybe("locale_provider", locale_provider.as_ref()),
+            Field::maybe("tablespace", tablespace.as_ref()),
+            Field::new("invalid", invalid),
+            Field::maybe("extensions", extensions),
+        ]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_an_older_state_says_is_still_read() {
+        let old = r#"{"name": "cafe", "owner": "cafe_owner", "public": [], "extensions": ["citext"]}"#;
+        let mut expected = Database::new("cafe", "cafe_owner");
+        expected.extensions = Some(BTreeMap::from([("citext".to_owned(), Extension::default())]));
+        assert_eq!(serde_json::from_str::<Database>(old).unwrap(), expected);
+        let again = serde_json::to_string(&expected).unwrap();
+        assert_eq!(serde_json::from_str::<Database>(&again).unwrap(), expected);
+        let unknown = r#"{"name": "cafe", "owner": "cafe_owner", "extensions": null}"#;
+        assert_eq!(serde_json::from_str::<Database>(unknown).unwrap().extensions, None);
     }
 }

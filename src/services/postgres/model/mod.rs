@@ -33,6 +33,8 @@ pub enum Op {
     AlterDatabase {
         user: String,
     },
+    /// Closes a database to everybody, after all else on it.
+    CloseDatabase,
     DropDatabase,
     /// Makes the privileges of one role in one database exactly the wanted ones. `user` makes the tables.
     SetGrant {

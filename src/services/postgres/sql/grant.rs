@@ -29,6 +29,18 @@ pub fn set_grant(grant: &Grant, creator: &str) -> String {
     statements.join("; ")
 }
 
+/// Gives a role its privileges on the database; nothing inside it.
+pub fn give_database(grant: &Grant) -> String {
+    let (role, database) = (escape_identifier(&grant.role), escape_identifier(&grant.database));
+    format!("GRANT {} ON DATABASE {database} TO {role}", list(&grant.database_privileges))
+}
+
+/// Takes from a role everything on a database; nothing inside it.
+pub fn revoke_database(grant: &Grant) -> String {
+    let (role, database) = (escape_identifier(&grant.role), escape_identifier(&grant.database));
+    format!("REVOKE ALL ON DATABASE {database} FROM {role}")
+}
+
 /// Takes from a role everything that a grant could have given. What the creator made stays its own.
 pub fn revoke_grant(database: &str, role: &str, creator: &str) -> String {
     let (database, name) = (escape_identifier(database), escape_identifier(role));

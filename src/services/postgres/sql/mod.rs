@@ -1,11 +1,13 @@
 //! The statements that change roles, databases and privileges: pure.
 
 pub mod database;
+pub mod extension;
 pub mod grant;
 pub mod lock_down;
 pub mod membership;
 pub mod role;
 
+use postgres_protocol::escape::{escape_identifier, escape_literal};
 use std::collections::BTreeSet;
 
 /// Settings whose value is a list of names; as one string the server would take the whole for one name.
@@ -20,6 +22,28 @@ const LISTS: [&str; 5] = [
 /// Whether a setting's value is a list of names.
 pub fn is_list(setting: &str) -> bool {
     LISTS.contains(&setting)
+}
+
+/// A setting as it is compared: the name in lower case, lists without the quotes of the server and with even spaces.
+pub fn canonical_setting(name: &str, value: &str) -> (String, String) {
+    let name = name.to_lowercase();
+    let value = if is_list(&name) {
+        value.split(',').map(|item| item.trim().trim_matches('"')).collect::<Vec<_>>().join(", ")
+    } else {
+        value.to_owned()
+    };
+    (name, value)
+}
+
+/// `name TO value`, as it stands behind SET.
+fn assignment(name: &str, value: &str) -> String {
+    let value = if is_list(name) {
+        let items: Vec<String> = value.split(',').map(|item| escape_literal(item.trim().trim_matches('"'))).collect();
+        items.join(", ")
+    } else {
+        escape_literal(value)
+    };
+    format!("{} TO {value}", escape_identifier(name))
 }
 
 fn list(privileges: &BTreeSet<String>) -> String {

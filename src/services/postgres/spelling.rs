@@ -1,0 +1,119 @@
+//! Makes a database that was read comparable with a declared one: other spellings of the same thing, and extensions
+//! that nobody declared, are no difference. Pure.
+
+use super::model::Database;
+
+/// What is wanted, what is there and what was last applied of one database, made comparable.
+pub fn settle(wanted: &Database, there: &mut Database, applied: Option<&mut Database>) {
+    // A version or schema that was left to the server when it was applied, and is not any more, was the one there is.
+    if let (Some(wanted), Some(there), Some(applied)) =
+        (&wanted.extensions, &there.extensions, applied.and_then(|last| last.extensions.as_mut()))
+    {
+        for (name, last) in applied {
+            let (Some(wanted), Some(there)) = (wanted.get(name), there.get(name)) else { continue };
+            if wanted.version.is_some() {
+                last.version = last.version.take().or_else(|| there.version.clone());
+            }
+            if wanted.schema.is_some() {
+                last.schema = last.schema.take().or_else(|| there.schema.clone());
+            }
+        }
+    }
+    as_declared(wanted, there);
+}
+
+/// Says what is there as the declaration says it, where it means the same.
+pub fn as_declared(declared: &Database, there: &mut Database) {
+    let spellings = [
+        (&declared.encoding, &mut there.encoding, plain as fn(&str) -> String),
+        (&declared.locale, &mut there.locale, locale),
+        (&declared.locale_provider, &mut there.locale_provider, plain),
+    ];
+    for (declared, there, canonical) in spellings {
+        if let (Some(declared), Some(there)) = (declared, there)
+            && canonical(declared) == canonical(there)
+        {
+            there.clone_from(declared);
+        }
+    }
+    match (&mut there.extensions, &declared.extensions) {
+        (Some(there), Some(declared)) => there.retain(|name, there| {
+            let Some(declared) = declared.get(name) else { return false };
+            there.version = there.version.take().filter(|_| declared.version.is_some());
+            there.schema = there.schema.take().filter(|_| declared.schema.is_some());
+            true
+        }),
+        (there, None) => *there = None,
+        (None, Some(_)) => {}
+    }
+}
+
+/// UTF-8 and utf8 are UTF8.
+fn plain(name: &str) -> String {
+    name.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_lowercase()
+}
+
+/// The server keeps libc's names as they are given (but POSIX is C) and from 16 on writes ICU's as language tags; an
+/// operating system knows `en_US.UTF-8` and `en_US.utf8` as one.
+fn locale(name: &str) -> String {
+    let one = |name: &str| match name.trim() {
+        "POSIX" => "c".to_owned(),
+        name => plain(name),
+    };
+    match name.split_once('/') {
+        Some((collate, ctype)) => format!("{} / {}", one(collate), one(ctype)),
+        None => one(name),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::services::postgres::model::Extension;
+    use std::collections::BTreeMap;
+
+    #[test]
+    fn other_spellings_are_no_difference() {
+        for (one, other) in [
+            ("en_US.UTF-8", "en_US.utf8"),
+            ("C.UTF-8", "C.utf8"),
+            ("POSIX", "C"),
+            ("en_us", "en-US"),
+            ("C / C.utf8", "POSIX / C.UTF-8"),
+        ] {
+            assert_eq!(locale(one), locale(other), "{one} {other}");
+        }
+        for (one, other) in [("C", "C.UTF-8"), ("en-US", "en-GB"), ("de_DE.UTF-8", "de_DE@euro"), ("C", "C / C.utf8")] {
+            assert_ne!(locale(one), locale(other), "{one} {other}");
+        }
+        let mut declared = Database::new("a", "o");
+        declared.encoding = Some("utf-8".to_owned());
+        let mut there = Database { encoding: Some("UTF8".to_owned()), ..declared.clone() };
+        as_declared(&declared, &mut there);
+        assert_eq!(there, declared);
+    }
+
+    #[test]
+    fn only_what_is_declared_of_an_extension_counts() {
+        let extension = |version: Option<&str>| Extension { version: version.map(str::to_owned), schema: None };
+        let with = |all: &[(&str, Option<&str>)]| Database {
+            extensions: Some(all.iter().map(|(name, version)| ((*name).to_owned(), extension(*version))).collect()),
+            ..Database::new("a", "o")
+        };
+        let there = || with(&[("hstore", Some("1.4")), ("citext", Some("1.6")), ("vector", Some("0.8"))]);
+        let mut seen = there();
+        as_declared(&with(&[("hstore", None), ("citext", Some("1.5"))]), &mut seen);
+        assert_eq!(seen, with(&[("hstore", None), ("citext", Some("1.6"))]));
+        let (mut seen, mut applied) = (there(), with(&[("hstore", None)]));
+        settle(&with(&[("hstore", Some("1.8"))]), &mut seen, Some(&mut applied));
+        assert_eq!(applied, with(&[("hstore", Some("1.4"))]));
+        settle(&with(&[("hstore", None)]), &mut there(), Some(&mut applied));
+        assert_eq!(applied, with(&[("hstore", Some("1.4"))]), "that it is left to the server now is to be recorded");
+        let mut applied = with(&[("hstore", None)]);
+        settle(&with(&[("hstore", None)]), &mut there(), Some(&mut applied));
+        assert_eq!(applied, with(&[("hstore", None)]));
+        let mut unknown = Database { extensions: None, ..there() };
+        as_declared(&with(&[]), &mut unknown);
+        assert_eq!(unknown.extensions, None::<BTreeMap<String, Extension>>);
+    }
+}

@@ -1,0 +1,161 @@
+//! Extensions of databases: made, updated, moved, found dropped, and told beforehand where they cannot be had.
+
+#[path = "support/databases.rs"]
+mod databases;
+#[path = "support/postgres.rs"]
+#[allow(dead_code, reason = "each test file uses a part of it")]
+mod postgres;
+mod support;
+
+use databases::{blocked, declare, fields, read};
+use nornplan::core::step::{Action, Reason};
+use nornplan::services::ServiceId;
+use nornplan::services::postgres::model::Extension;
+use nornplan::spec::model::Postgres as Spec;
+use support::World;
+
+const EXTENSIONS: &str = "SELECT string_agg(extname || ' ' || extversion || ' ' || extnamespace::regnamespace, ', ' \
+                          ORDER BY extname) FROM pg_extension WHERE extname <> 'plpgsql'";
+
+fn extension(version: Option<&str>, schema: Option<&str>) -> Extension {
+    Extension { version: version.map(str::to_owned), schema: schema.map(str::to_owned) }
+}
+
+#[tokio::test]
+async fn extensions_are_made_updated_moved_and_found_dropped() {
+    for lesser in [false, true] {
+        let mut world = World::new(ServiceId::Postgres, if lesser { "dbextless" } else { "dbext" });
+        if lesser {
+            world.become_lesser_admin().await;
+        }
+        let database = world.plain("shop_db");
+        let with = |all: &[(&str, Extension)]| {
+            let all: Vec<(String, Extension)> =
+                all.iter().map(|(name, one)| ((*name).to_owned(), one.clone())).collect();
+            move |shop: &mut Spec| shop.databases[0].extensions.extend(all)
+        };
+        declare(
+            &mut world,
+            with(&[("hstore", extension(Some("1.4"), Some("Ext"))), ("citext", extension(None, None))]),
+        );
+        world.converge().await;
+        let made = read(&database, EXTENSIONS).await.unwrap();
+        assert!(made.starts_with("citext ") && made.ends_with(" public, hstore 1.4 \"Ext\""), "{made}");
+        let mut shop = world.sign_in("shop", &database).await.unwrap();
+        postgres::run(&mut shop, "CREATE TABLE t (x \"Ext\".hstore, y citext)").await.unwrap();
+        drop(shop);
+
+        // By hand: dropped, moved, updated. One that nobody declared is left alone.
+        for statement in [
+            "DROP EXTENSION citext CASCADE",
+            "ALTER EXTENSION hstore SET SCHEMA public",
+            "CREATE EXTENSION btree_gin; ALTER EXTENSION hstore SET SCHEMA public",
+        ] {
+            world.as_admin(&database, statement).await;
+            let plan = world.plan().await;
+            assert_eq!(fields(&plan), ["extensions"], "{statement}");
+            if lesser && statement.contains("SET SCHEMA") {
+                let statement = "ALTER EXTENSION \"hstore\" SET SCHEMA \"Ext\"";
+                assert!(blocked(&plan).contains(statement), "{plan:#?}");
+                world.as_admin(&database, statement).await;
+                assert_eq!(world.plan().await, Vec::new());
+                continue;
+            }
+            assert!(plan[0].reasons.contains(&Reason::Drifted) && plan[0].runs());
+            world.apply(plan).await;
+            assert_eq!(world.plan().await, Vec::new(), "after {statement}");
+        }
+        world.as_admin(&database, "DROP EXTENSION btree_gin").await;
+        assert_eq!(read(&database, EXTENSIONS).await.unwrap(), made);
+        world.as_admin(&database, "ALTER EXTENSION hstore UPDATE TO '1.5'").await;
+        let reason = blocked(&world.plan().await);
+        assert!(reason.contains("no update to 1.4; from 1.5 there are updates to 1.6, 1.7, 1.8"), "{reason}");
+
+        // The infraspec moves on.
+        let schema = if lesser { "Ext" } else { "public" };
+        declare(
+            &mut world,
+            with(&[("hstore", extension(Some("1.8"), Some(schema))), ("citext", extension(None, None))]),
+        );
+        let plan = world.plan().await;
+        assert!(plan.iter().all(|step| step.runs()), "{plan:#?}");
+        world.apply(plan).await;
+        assert_eq!(world.plan().await, Vec::new());
+        assert!(
+            read(&database, EXTENSIONS)
+                .await
+                .unwrap()
+                .ends_with(&format!("hstore 1.8 {}", if lesser { "\"Ext\"" } else { schema }))
+        );
+        declare(&mut world, with(&[("hstore", extension(None, None)), ("citext", extension(None, None))]));
+        let plan = world.plan().await;
+        assert_eq!(plan.iter().map(|step| step.action).collect::<Vec<_>>(), [Action::Record]);
+        world.apply(plan).await;
+        assert_eq!(world.plan().await, Vec::new());
+        world.drop_all().await;
+    }
+}
+
+#[tokio::test]
+async fn what_the_server_does_not_have_or_allow_is_known_when_planning() {
+    let mut world = World::new(ServiceId::Postgres, "dbextno");
+    let want = |name: &str, one: Extension| {
+        let name = name.to_owned();
+        move |shop: &mut Spec| drop(shop.databases[0].extensions.insert(name, one))
+    };
+    let cases = [
+        (
+            want("hstor", extension(None, None)),
+            "\"hstor\" is not on this server (did you mean \"hstore\"?); there are ",
+        ),
+        (want("no_such_extension", extension(None, None)), " more. Install its package on the server"),
+        (want("hstore", extension(Some("0.1"), None)), "version 0.1 of the extension \"hstore\" is not on this server"),
+    ];
+    for (change, expected) in cases {
+        declare(&mut world, change);
+        let plan = world.plan().await;
+        let reason = blocked(&plan);
+        assert!(reason.contains(expected), "{expected}: {reason}");
+        assert!(reason.len() < 700, "{reason}");
+        assert!(plan.iter().any(|step| step.runs()), "the owner can be made all the same");
+    }
+
+    // Another extension is required: as a superuser it is made along, said beforehand, with its version if declared.
+    declare(&mut world, want("earthdistance", extension(None, None)));
+    let plan = world.plan().await;
+    assert!(plan.iter().any(|step| step.notes == ["earthdistance requires cube: made with it"]), "{plan:#?}");
+    world.apply(plan).await;
+    assert_eq!(world.plan().await, Vec::new());
+    let database = world.plain("shop_db");
+    assert!(read(&database, EXTENSIONS).await.unwrap().starts_with("cube "));
+    world.as_admin(&database, "DROP EXTENSION cube CASCADE").await;
+    declare(&mut world, |shop| {
+        want("earthdistance", extension(None, None))(shop);
+        want("cube", extension(Some("1.4"), None))(shop);
+    });
+    world.converge().await;
+    assert!(read(&database, EXTENSIONS).await.unwrap().starts_with("cube 1.4 public, earthdistance "));
+
+    world.drop_all().await;
+}
+
+#[tokio::test]
+async fn an_administrator_with_fewer_rights_is_told_what_a_superuser_must_do() {
+    let mut world = World::new(ServiceId::Postgres, "dbless");
+    world.become_lesser_admin().await;
+    let database = world.plain("shop_db");
+    declare(&mut world, |shop| {
+        shop.databases[0].extensions.insert("dblink".to_owned(), extension(None, Some("public")));
+    });
+    let plan = world.plan().await;
+    let reason = blocked(&plan);
+    let statement = format!("As one, run in the database {database}: CREATE EXTENSION \"dblink\" SCHEMA \"public\"");
+    assert!(reason.contains(&statement), "{reason}");
+    // The required one is trusted, this one is not.
+    declare(&mut world, |shop| postgres::extend(shop, Some("earthdistance".to_owned())));
+    assert!(blocked(&world.plan().await).contains("\"earthdistance\" is not trusted"));
+    declare(&mut world, |shop| shop.databases[0].connection_limit = Some(0));
+    let reason = blocked(&world.plan().await);
+    assert!(reason.contains("shuts out nornplan too"), "{reason}");
+    world.drop_all().await;
+}
