@@ -4,7 +4,7 @@ use super::model::{
     Access, Credential, Database, Expiry, Grant, LockDown, OPEN_BY_DEFAULT, Role, database_address, grant_address,
     lock_down_address, role_address,
 };
-use super::sql::{canonical_setting, is_list};
+use super::sql::canonical_settings;
 use crate::config::PostgresConfig;
 use crate::core::address::Address;
 use crate::core::name::AppName;
@@ -62,11 +62,10 @@ fn of_app(specs: &Specs, app: &App, postgres: &Postgres) -> Vec<(Address, Model)
 }
 
 fn of_database(declared: &spec::Database, owner: &str) -> Database {
-    let settings = declared.settings.iter().map(|(name, value)| canonical_setting(name, value)).collect();
     Database {
         connection_limit: declared.connection_limit,
         allow_connections: !declared.closed,
-        settings,
+        settings: canonical_settings(&declared.settings),
         encoding: declared.encoding.clone(),
         locale: declared.locale.clone(),
         locale_provider: declared.locale_provider.clone(),
@@ -86,16 +85,10 @@ fn others<'a>(specs: &'a Specs, app: &App, names: impl Iterator<Item = &'a AppNa
 }
 
 fn user_role(postgres: &Postgres) -> Role {
-    let canonical = |(name, value): (&String, &String)| {
-        let name = name.to_lowercase();
-        let value =
-            if is_list(&name) { value.split(',').map(str::trim).collect::<Vec<_>>().join(", ") } else { value.clone() };
-        (name, value)
-    };
     Role {
         login: true,
         connection_limit: postgres.connection_limit,
-        settings: postgres.settings.iter().map(canonical).collect(),
+        settings: canonical_settings(&postgres.settings),
         ..plain_role(&postgres.user, postgres.credential)
     }
 }

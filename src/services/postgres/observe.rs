@@ -9,7 +9,7 @@ use super::problem::code;
 use super::roles;
 use super::scope::{Pair, Scope};
 use super::server::{Offered, Server};
-use super::sql::canonical_setting;
+use super::sql::canonical_settings;
 use crate::core::address::Address;
 use crate::core::plan::{Level, Notice};
 use crate::services::{Ask, Failure, Model, Observation, Observed};
@@ -165,7 +165,7 @@ fn database(row: &DatabaseRow, inside: Option<&Inside>) -> Database {
         public: privileges(&row.acl, None, None),
         connection_limit: u32::try_from(row.connection_limit).ok(),
         allow_connections: row.allow_connections,
-        settings: row.settings.iter().map(|(name, value)| canonical_setting(name, value)).collect(),
+        settings: canonical_settings(&row.settings),
         encoding: row.encoding.clone(),
         locale,
         locale_provider: provider.map(str::to_owned),

@@ -3,6 +3,7 @@
 use super::catalog::Shared;
 use super::model::{Expiry, Role, role_address};
 use super::scope::Scope;
+use super::sql::canonical_settings;
 use crate::core::address::Address;
 use crate::services::{Model, Observed};
 use std::collections::{BTreeMap, BTreeSet};
@@ -25,7 +26,7 @@ pub fn observed(scope: &Scope, shared: &Shared, ignores: impl Fn(&str) -> bool) 
     }
     let mut settings: Settings<'_> = BTreeMap::new();
     for row in &shared.database_settings {
-        settings.entry(&row.role).or_default().insert(row.database.clone(), row.settings.clone());
+        settings.entry(&row.role).or_default().insert(row.database.clone(), canonical_settings(&row.settings));
     }
     let known = shared.roles.iter().filter(|row| scope.roles.contains(&row.name));
     let models = known.map(|row| {
@@ -35,7 +36,7 @@ pub fn observed(scope: &Scope, shared: &Shared, ignores: impl Fn(&str) -> bool) 
             login: row.login,
             connection_limit: u32::try_from(row.connection_limit).ok(),
             attributes: row.attributes.clone(),
-            settings: row.settings.clone(),
+            settings: canonical_settings(&row.settings),
             credential: None,
             valid_until: Some(row.valid_until.clone().map_or(Expiry::Never, Expiry::At)),
             member_of: Some(member_of.remove(name).unwrap_or_default()),

@@ -8,7 +8,7 @@ pub mod membership;
 pub mod role;
 
 use postgres_protocol::escape::{escape_identifier, escape_literal};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Settings whose value is a list of names; as one string the server would take the whole for one name.
 const LISTS: [&str; 5] = [
@@ -20,12 +20,16 @@ const LISTS: [&str; 5] = [
 ];
 
 /// Whether a setting's value is a list of names.
-pub fn is_list(setting: &str) -> bool {
+fn is_list(setting: &str) -> bool {
     LISTS.contains(&setting)
 }
 
-/// A setting as it is compared: the name in lower case, lists without the quotes of the server and with even spaces.
-pub fn canonical_setting(name: &str, value: &str) -> (String, String) {
+/// Settings as they are compared: names in lower case, lists without the quotes of the server and with even spaces.
+pub fn canonical_settings(settings: &BTreeMap<String, String>) -> BTreeMap<String, String> {
+    settings.iter().map(|(name, value)| canonical_setting(name, value)).collect()
+}
+
+fn canonical_setting(name: &str, value: &str) -> (String, String) {
     let name = name.to_lowercase();
     let value = if is_list(&name) {
         value.split(',').map(|item| item.trim().trim_matches('"')).collect::<Vec<_>>().join(", ")

@@ -1,6 +1,6 @@
 //! Statements about roles.
 
-use super::is_list;
+use super::assignment;
 use crate::services::postgres::model::{Expiry, Role};
 use postgres_protocol::escape::{escape_identifier, escape_literal};
 
@@ -42,13 +42,7 @@ pub fn alter_role(before: &Role, after: &Role) -> String {
 }
 
 fn set(role: &str, key: &str, value: &str) -> String {
-    let value = if is_list(key) {
-        let items: Vec<String> = value.split(',').map(|item| escape_literal(item.trim().trim_matches('"'))).collect();
-        items.join(", ")
-    } else {
-        escape_literal(value)
-    };
-    format!("ALTER ROLE {} SET {} TO {value}", escape_identifier(role), escape_identifier(key))
+    format!("ALTER ROLE {} SET {}", escape_identifier(role), assignment(key, value))
 }
 
 /// Lets the password of a role be good for ever.
