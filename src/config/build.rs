@@ -85,6 +85,7 @@ impl Builder<'_> {
             public_port: self.settings.port("postgres", "public_port").unwrap_or(port),
             public_sslmode,
             snapshots: per_environment(root.join("snapshots"), environment),
+            ignore_roles: self.settings.list("postgres", "ignore_roles").unwrap_or_default().into_iter().collect(),
         }
     }
 

@@ -76,6 +76,7 @@ pub const KEYS: &[Key] = &[
     key("postgres", "public_host", Shape::Text),
     key("postgres", "public_port", Shape::Port),
     key("postgres", "public_sslmode", Shape::Choice(PUBLIC_SSLMODES)),
+    key("postgres", "ignore_roles", Shape::List),
     key("valkey", "url", Shape::Text),
     key("valkey", "host", Shape::Text),
     key("valkey", "port", Shape::Port),

@@ -66,12 +66,22 @@ pub struct PostgresConfig {
     pub public_sslmode: String,
     /// Where a database is dumped before it is dropped, of this environment.
     pub snapshots: PathBuf,
+    /// Roles that others look after: what they were granted, and their memberships, are left alone. One that ends in `*`
+    /// stands for every name that starts so.
+    pub ignore_roles: BTreeSet<String>,
 }
 
 impl PostgresConfig {
     pub fn endpoint(&self) -> String {
         let each: Vec<String> = self.hosts.iter().map(|(host, port)| format!("{host}:{port}")).collect();
         each.join(",")
+    }
+
+    /// Whether a role is one of [`Self::ignore_roles`].
+    pub fn ignores(&self, role: &str) -> bool {
+        self.ignore_roles
+            .iter()
+            .any(|entry| entry.strip_suffix('*').map_or(entry == role, |start| role.starts_with(start)))
     }
 }
 

@@ -349,3 +349,20 @@ fn debug_shows_no_password() {
     let shown = format!("{config:?}");
     assert!(shown.contains("vault") && !shown.contains("canary"), "{shown}");
 }
+
+#[test]
+fn ignored_roles_are_names_or_beginnings_of_names() {
+    let none = Workspace::new(None).load();
+    assert!(!none.postgres.ignores("metabase") && !none.postgres.ignores(""));
+    let file = "[postgres]\nignore_roles = ['metabase', 'dba_*', 'odd*name']\n";
+    let config = Workspace::new(Some(file)).load();
+    for role in ["metabase", "dba_", "dba_anna", "odd*name"] {
+        assert!(config.postgres.ignores(role), "{role}");
+    }
+    for role in ["metabase2", "Metabase", "dba", "my_dba_anna", "oddxname"] {
+        assert!(!config.postgres.ignores(role), "{role}");
+    }
+    let variable = Workspace::new(Some(file)).with("NORNPLAN_POSTGRES_IGNORE_ROLES", "one, two_*").load();
+    assert!(variable.postgres.ignores("one") && variable.postgres.ignores("two_three"));
+    assert!(!variable.postgres.ignores("metabase"));
+}
