@@ -20,6 +20,11 @@ pub(super) fn field(name: &str) -> String {
         "credential" => "password",
         "database_privileges" => "on the database",
         "schema_privileges" => "on schema public",
+        "makers" => "on what these make",
+        "future_schemas" => "on future schemas",
+        "beyond" => "beyond its access",
+        "strays" => "others may",
+        "strays_inside" => "others may inside",
         "future_tables" => "on future tables",
         "future_sequences" => "on future sequences",
         "present_objects" => "all present objects covered",
@@ -161,11 +166,12 @@ fn role_words(role: &Role) -> Vec<String> {
 }
 
 fn database_words(database: &Database) -> Vec<String> {
-    let Database { name: _, owner, public, extensions } = database;
+    let Database { name: _, owner, public, extensions, strays, strays_inside } = database;
     let mut words = vec![format!("owner {owner}")];
     if !public.is_empty() {
         words.push(format!("PUBLIC may {}", join(public)));
     }
+    words.extend(strays.iter().chain(strays_inside.iter().flatten()).cloned());
     if let Some(extensions) = extensions.as_ref().filter(|extensions| !extensions.is_empty()) {
         words.push(format!("with {}", join(extensions)));
     }
@@ -177,6 +183,7 @@ fn grant_words(grant: &Grant) -> Vec<String> {
         Some(GrantAccess::App) => "full use of its own database".to_owned(),
         Some(GrantAccess::Readonly) => "may read".to_owned(),
         Some(GrantAccess::Readwrite) => "may read and write".to_owned(),
+        Some(GrantAccess::Migrator) => "makes objects for the app".to_owned(),
         None if grant.database_privileges.is_empty() => return Vec::new(),
         None => join(&grant.database_privileges),
     };

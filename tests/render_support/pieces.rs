@@ -106,6 +106,8 @@ pub fn database(name: &str, owner: &str, extensions: &[&str]) -> Model {
         owner: owner.into(),
         public: BTreeSet::new(),
         extensions: Some(strings(extensions)),
+        strays: BTreeSet::new(),
+        strays_inside: Some(BTreeSet::new()),
     })
 }
 
@@ -121,6 +123,7 @@ pub fn grant(database: &str, role: &str, access: Access) -> Model {
         future_tables: Some(strings(tables)),
         future_sequences: Some(strings(&["SELECT"])),
         present_objects: Some(true),
+        ..Grant::default()
     })
 }
 

@@ -60,7 +60,7 @@ fn needs(step: &Step, own: &Summary, all: &BTreeMap<StepId, Summary>) -> BTreeSe
         Do::CreateDatabase | Do::AlterDatabase { .. } => {
             needs.extend(own.roles.iter().map(|role| main(role_address(role))).filter(created));
         }
-        Do::SetGrant { .. } => {
+        Do::SetGrant => {
             needs.extend(own.roles.iter().map(|role| main(role_address(role))).filter(created));
             let database = own.database.as_deref().map(|database| main(database_address(database)));
             let matters = |id: &StepId| all.get(id).is_some_and(|other| created(id) || other.changes_owner);
@@ -76,7 +76,7 @@ fn needs(step: &Step, own: &Summary, all: &BTreeMap<StepId, Summary>) -> BTreeSe
             };
             needs.extend(all.iter().filter(|(_, other)| involved(other)).map(|(id, _)| id.clone()));
         }
-        Do::AlterRole | Do::SetPassword | Do::RevokeGrant { .. } => {}
+        Do::AlterRole | Do::SetPassword | Do::RevokeGrant => {}
     }
     needs
 }
@@ -97,10 +97,11 @@ fn summary(step: &Step) -> Summary {
         }
         if let Model::PostgresGrant(model) = model {
             roles.insert(model.role.clone());
+            roles.extend(model.makers.iter().flatten().cloned());
             database = Some(model.database.clone());
         }
     }
-    if let Op::Postgres(Do::AlterDatabase { user } | Do::SetGrant { user } | Do::RevokeGrant { user }) = &step.op {
+    if let Op::Postgres(Do::AlterDatabase { user }) = &step.op {
         roles.insert(user.clone());
     }
     Summary {

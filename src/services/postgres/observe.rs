@@ -1,13 +1,16 @@
 //! Reads what is asked for: one statement for all that databases share, then one into each database.
 
-use super::catalog::{self, Inside, Shared, privileges};
+use super::access;
+use super::catalog::{self, DatabaseRow, Inside, Shared, privileges};
 use super::connect::{Connector, Purpose, close};
 use super::credential;
-use super::model::{Access, Database, Grant, Role, database_address, grant_address, role_address};
+use super::model::{Database, Role, database_address, grant_address, role_address};
 use super::orphans;
 use super::problem::code;
-use super::scope::{Pair, Scope};
+use super::scope::Scope;
 use super::server::Server;
+use super::strays::{self, Stray};
+use crate::config::PostgresConfig;
 use crate::core::address::Address;
 use crate::core::plan::{Level, Notice};
 use crate::services::{Ask, Failure, Model, Observation, Observed};
@@ -31,7 +34,7 @@ pub async fn observe(connector: &Connector, ask: &Ask) -> Result<Observation, Fa
     orphans::wait(&mut connection, &scope.databases).await?;
     let shared = catalog::shared(&mut connection, &scope.all_roles(), &scope.databases, &sized).await?;
     let insides = if ask.shallow { BTreeMap::new() } else { look_inside(connector, &scope, &shared).await? };
-    let mut resources = assemble(&scope, &shared, &insides);
+    let mut resources = assemble(&scope, &shared, &insides, Some(&connector.config));
     let mut notices = credential::check(connector, &mut connection, ask, &shared, &mut resources).await?;
     notices.extend(credential::alarm_if_unchecked(connector).await?);
     if ask.shallow {
@@ -42,7 +45,7 @@ pub async fn observe(connector: &Connector, ask: &Ask) -> Result<Observation, Fa
         endpoint: connector.config.endpoint(),
         identity: identity(&mut connection).await?,
         version: Some(format!("PostgreSQL {}", shared.version)),
-        server: serde_json::to_value(server(&shared)).unwrap_or_default(),
+        server: serde_json::to_value(server(&shared, &scope)).unwrap_or_default(),
         resources,
         notices,
     })
@@ -53,7 +56,7 @@ pub async fn now(connector: &Connector, scope: &Scope) -> Result<BTreeMap<Addres
     let mut connection = connector.admin(&connector.config.database, Purpose::Observe).await?;
     let shared = catalog::shared(&mut connection, &scope.all_roles(), &scope.databases, &BTreeSet::new()).await?;
     let insides = look_inside(connector, scope, &shared).await?;
-    Ok(models(assemble(scope, &shared, &insides)))
+    Ok(models(assemble(scope, &shared, &insides, None)))
 }
 
 /// The same on one connection, into the one database of the scope.
@@ -63,9 +66,9 @@ pub async fn now_inside(
     scope: &Scope,
 ) -> Result<BTreeMap<Address, Model>, Failure> {
     let shared = catalog::shared(connection, &scope.all_roles(), &scope.databases, &BTreeSet::new()).await?;
-    let inside = catalog::inside(connection, database, scope.creator(database), &scope.needs(database)).await?;
+    let inside = catalog::inside(connection, database, &scope.needs(database)).await?;
     let insides = BTreeMap::from([(database.to_owned(), inside)]);
-    Ok(models(assemble(scope, &shared, &insides)))
+    Ok(models(assemble(scope, &shared, &insides, None)))
 }
 
 fn models(resources: BTreeMap<Address, Observed>) -> BTreeMap<Address, Model> {
@@ -90,13 +93,19 @@ async fn look_inside(
 
 async fn look_into(connector: &Connector, scope: &Scope, name: &str) -> Result<(String, Inside), Failure> {
     let mut connection = connector.admin(name, Purpose::Observe).await?;
-    let inside = catalog::inside(&mut connection, name, scope.creator(name), &scope.needs(name)).await?;
+    let inside = catalog::inside(&mut connection, name, &scope.needs(name)).await?;
     close(connection).await;
     Ok((name.to_owned(), inside))
 }
 
-fn assemble(scope: &Scope, shared: &Shared, insides: &BTreeMap<String, Inside>) -> BTreeMap<Address, Observed> {
+fn assemble(
+    scope: &Scope,
+    shared: &Shared,
+    insides: &BTreeMap<String, Inside>,
+    judge: Option<&PostgresConfig>,
+) -> BTreeMap<Address, Observed> {
     let mut resources = BTreeMap::new();
+    let there: BTreeSet<&str> = shared.roles.iter().map(|role| role.name.as_str()).collect();
     for row in shared.roles.iter().filter(|row| scope.roles.contains(&row.name)) {
         let role = Role {
             name: row.name.clone(),
@@ -111,8 +120,8 @@ fn assemble(scope: &Scope, shared: &Shared, insides: &BTreeMap<String, Inside>) 
     for row in &shared.databases {
         let inside = insides.get(&row.name);
         for pair in scope.grants.get(&row.name).into_iter().flatten() {
-            let role_exists = shared.roles.iter().any(|role| role.name == pair.role);
-            if let Some(grant) = grant(&row.name, pair, &row.acl, inside).filter(|_| role_exists) {
+            let role_exists = there.contains(pair.role.as_str());
+            if let Some(grant) = access::grant(row, pair, inside, &there).filter(|_| role_exists) {
                 let address = grant_address(&row.name, &pair.role);
                 resources.insert(address, Observed::plain(Model::PostgresGrant(grant)));
             }
@@ -120,11 +129,14 @@ fn assemble(scope: &Scope, shared: &Shared, insides: &BTreeMap<String, Inside>) 
         if !scope.managed.contains(&row.name) {
             continue;
         }
+        let (strays, strays_inside) = strays(row, inside, scope, judge);
         let database = Database {
             name: row.name.clone(),
             owner: row.owner.clone(),
-            public: privileges(&row.acl, None, None),
+            public: privileges(&row.acl, None),
             extensions: inside.map(|inside| inside.extensions.clone()),
+            strays,
+            strays_inside,
         };
         let mut facts = BTreeMap::from([("sessions".to_owned(), Value::from(row.sessions))]);
         facts.extend(row.size.map(|size| ("size_bytes".to_owned(), Value::from(size))));
@@ -137,26 +149,22 @@ fn assemble(scope: &Scope, shared: &Shared, insides: &BTreeMap<String, Inside>) 
     resources
 }
 
-/// What a role may do in a database; `None` if nothing.
-fn grant(database: &str, pair: &Pair, acl: &[catalog::Acl], inside: Option<&Inside>) -> Option<Grant> {
-    let role = Some(pair.role.as_str());
-    let reader = inside.filter(|_| pair.access != Access::App);
-    let grant = Grant {
-        database: database.to_owned(),
-        role: pair.role.clone(),
-        access: None,
-        database_privileges: privileges(acl, role, None),
-        schema_privileges: inside.map(|inside| privileges(&inside.schema, role, None)),
-        future_tables: reader.map(|inside| privileges(&inside.future, role, Some('r'))),
-        future_sequences: reader.map(|inside| privileges(&inside.future, role, Some('S'))),
-        present_objects: reader.map(|inside| !inside.lacking.contains(&pair.role)),
+/// What nobody declared on a database and in it: all of it if there is a configuration to judge by, else only what the
+/// steps of the scope take away.
+fn strays(
+    row: &DatabaseRow,
+    inside: Option<&Inside>,
+    scope: &Scope,
+    judge: Option<&PostgresConfig>,
+) -> (BTreeSet<String>, Option<BTreeSet<String>>) {
+    let planned = |words: &String| scope.strays.get(&row.name).is_some_and(|planned| planned.contains(words));
+    let counts = |stray: &Stray| match judge {
+        Some(config) => stray.counts(&row.name, scope, config),
+        None => planned(&stray.words()),
     };
-    let any = |set: &Option<BTreeSet<String>>| set.as_ref().is_some_and(|set| !set.is_empty());
-    let exists = !grant.database_privileges.is_empty()
-        || any(&grant.schema_privileges)
-        || any(&grant.future_tables)
-        || any(&grant.future_sequences);
-    exists.then_some(grant)
+    let words = |stray: Stray| counts(&stray).then(|| stray.words());
+    let on_database = strays::on_database(row).filter_map(words).collect();
+    (on_database, inside.map(|inside| strays::inside(row, inside).filter_map(words).collect()))
 }
 
 /// What tells this server from every other; unknown where reading it is not allowed.
@@ -170,8 +178,10 @@ async fn identity(connection: &mut PgConnection) -> Result<Option<String>, Failu
 }
 
 /// What a plan must know of the server.
-fn server(shared: &Shared) -> Server {
-    Server { version_number: shared.version_number, superuser: shared.superuser }
+fn server(shared: &Shared, scope: &Scope) -> Server {
+    let mut absent_roles = scope.all_roles();
+    absent_roles.retain(|name| !shared.roles.iter().any(|role| role.name == *name));
+    Server { version_number: shared.version_number, superuser: shared.superuser, absent_roles }
 }
 
 /// A notice about the service that only informs.

@@ -2,6 +2,7 @@
 
 use crate::services::Observation;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 
 /// Facts that decide what can be planned. They travel in [`Observation::server`].
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -11,6 +12,8 @@ pub struct Server {
     pub version_number: u32,
     /// Whether the role that nornplan signs in with is one.
     pub superuser: bool,
+    /// Roles that were asked for and do not exist.
+    pub absent_roles: BTreeSet<String>,
 }
 
 impl Server {

@@ -4,7 +4,9 @@
 //! database may have more extensions than the declared ones.
 
 use super::model::{Credential, Database, Role};
+use crate::core::change::agree;
 use crate::services::{Model, Step};
+use std::collections::BTreeSet;
 
 /// What is wanted, what is there and what was last applied of one resource, made comparable before they are compared.
 pub fn settle(wanted: Option<&mut Model>, observed: Option<&mut Model>, applied: Option<&mut Model>) {
@@ -63,10 +65,34 @@ pub fn as_planned(now: &mut Model, step: &Step) {
                 now.connection_limit = after.connection_limit;
             }
         }
+        (Model::PostgresDatabase(now), Some(Model::PostgresDatabase(before)), Some(Model::PostgresDatabase(after))) => {
+            only_declared_extensions(now, after);
+            if !agree(after, now) {
+                still_to_go(Some(&mut now.strays), Some(&before.strays));
+                still_to_go(now.strays_inside.as_mut(), before.strays_inside.as_ref());
+            }
+        }
         (Model::PostgresDatabase(now), _, Some(Model::PostgresDatabase(declared)))
         | (Model::PostgresDatabase(now), Some(Model::PostgresDatabase(declared)), None) => {
             only_declared_extensions(now, declared);
         }
+        (Model::PostgresGrant(now), Some(Model::PostgresGrant(before)), Some(Model::PostgresGrant(after))) => {
+            if !agree(after, now) {
+                still_to_go(now.beyond.as_mut(), before.beyond.as_ref());
+            }
+        }
+        // Whatever it is by now, all of it goes.
+        (Model::PostgresGrant(now), Some(Model::PostgresGrant(before)), None) => now.clone_from(before),
         _ => {}
+    }
+}
+
+/// Taking a right to pass on takes what was passed on as well, so another step of the same plan may have been faster
+/// with some of what this one takes away. That does not make this one stale.
+fn still_to_go(now: Option<&mut BTreeSet<String>>, planned: Option<&BTreeSet<String>>) {
+    if let (Some(now), Some(planned)) = (now, planned)
+        && now.is_subset(planned)
+    {
+        now.clone_from(planned);
     }
 }

@@ -1,6 +1,6 @@
 //! Makes, changes and drops databases.
 
-use super::verify;
+use super::{strays, verify};
 use crate::services::postgres::connect::{Connector, Purpose, run, values};
 use crate::services::postgres::membership::join;
 use crate::services::postgres::model::{Access, Database, database_address};
@@ -9,6 +9,7 @@ use crate::services::postgres::{desired, drop, sql};
 use crate::services::{Failure, Fingerprint, Model};
 use postgres_protocol::escape::escape_identifier;
 use sqlx::PgConnection;
+use std::collections::BTreeSet;
 
 /// Drops a database after it was dumped.
 pub async fn drop_database(connector: &Connector, database: &Database) -> Result<Option<Fingerprint>, Failure> {
@@ -49,12 +50,14 @@ pub async fn alter_database(
         statements.push(format!("ALTER DATABASE {name} OWNER TO {}", escape_identifier(&after.owner)));
         // The old owner's entry became the new owner's: give the app its own in the same transaction.
         if user != after.owner && !user.is_empty() {
-            statements.push(sql::grant::set_grant(&desired::grant(&after.name, user, Access::App), user));
+            let app = desired::grant(&after.name, user, Access::App, &BTreeSet::new());
+            statements.extend(sql::grant::own_access(&app, true));
         }
     }
     if before.public != after.public {
         statements.push(format!("REVOKE ALL ON DATABASE {name} FROM PUBLIC"));
     }
+    statements.extend(strays::revoke(connector, &mut connection, before).await?);
     if !statements.is_empty() {
         run(&mut connection, &after.name, &statements.join("; ")).await?;
     }
@@ -62,7 +65,9 @@ pub async fn alter_database(
         extend(&mut connection, after).await?;
     }
     let model = Model::PostgresDatabase(after.clone());
-    let scope = Scope::of([(&database_address(&after.name), &model)]);
+    let before = Model::PostgresDatabase(before.clone());
+    let address = database_address(&after.name);
+    let scope = Scope::of([(&address, &before), (&address, &model)]);
     verify(&mut connection, &after.name, &scope, &model).await
 }
 

@@ -3,6 +3,7 @@
 mod database;
 mod grant;
 mod role;
+mod strays;
 
 use super::connect::{Connector, run};
 use super::model::Op as Do;
@@ -48,10 +49,8 @@ async fn carry_out(connector: &Connector, step: &Step, context: &ApplyContext) -
         (Do::DropDatabase, Some(Model::PostgresDatabase(database)), _) => {
             database::drop_database(connector, database).await
         }
-        (Do::SetGrant { user }, _, Some(Model::PostgresGrant(grant))) => grant::set_grant(connector, grant, user).await,
-        (Do::RevokeGrant { user }, Some(Model::PostgresGrant(grant)), _) => {
-            grant::revoke(connector, step, grant, user).await
-        }
+        (Do::SetGrant, _, Some(Model::PostgresGrant(grant))) => grant::set_grant(connector, grant).await,
+        (Do::RevokeGrant, Some(Model::PostgresGrant(grant)), _) => grant::revoke(connector, grant).await,
         _ => Err(Diagnostic::new(Kind::Plan, "the step does not say what it changes")
             .on("postgres", &step.address, "")
             .hint("make the plan anew")

@@ -1,10 +1,12 @@
-//! The two statements that read PostgreSQL, and the rows that they answer with.
+//! The statements that read PostgreSQL, and the rows that they answer with.
 
 mod inside;
+mod objects;
 mod shared;
 
-pub use inside::{Inside, inside};
-pub use shared::{Shared, shared};
+pub use inside::{Future, Inside, inside};
+pub use objects::Deviation;
+pub use shared::{DatabaseRow, Shared, shared};
 
 use crate::error::{Diagnostic, Kind};
 use crate::services::Failure;
@@ -16,10 +18,12 @@ use std::collections::BTreeSet;
 #[derive(Debug, Deserialize)]
 pub struct Acl {
     pub grantee: Option<String>,
+    pub grantor: String,
     pub privilege: String,
-    /// Of default privileges: r for tables, S for sequences.
-    #[serde(default)]
-    pub kind: Option<char>,
+    /// Whether the grantee may pass it on.
+    pub grantable: bool,
+    /// Whether the grantee is a superuser, who needs no privilege.
+    pub superuser: bool,
 }
 
 fn parse<T: DeserializeOwned>(text: &str) -> Result<T, Failure> {
@@ -31,10 +35,7 @@ fn parse<T: DeserializeOwned>(text: &str) -> Result<T, Failure> {
     })
 }
 
-/// The privileges of one grantee (`None` is PUBLIC), of one kind where there are kinds.
-pub fn privileges(acl: &[Acl], grantee: Option<&str>, kind: Option<char>) -> BTreeSet<String> {
-    acl.iter()
-        .filter(|row| row.grantee.as_deref() == grantee && row.kind == kind)
-        .map(|row| row.privilege.clone())
-        .collect()
+/// The privileges of one grantee; `None` is PUBLIC.
+pub fn privileges(acl: &[Acl], grantee: Option<&str>) -> BTreeSet<String> {
+    acl.iter().filter(|row| row.grantee.as_deref() == grantee).map(|row| row.privilege.clone()).collect()
 }

@@ -16,8 +16,10 @@ pub fn keep(view: &View, step: &mut Step, before: Option<&Model>, database: &Dat
     step.op = Op::Postgres(Do::AlterDatabase { user: view.creator(&database.name) });
     // Nobody can use what our own unfinished run left behind, so nobody is interrupted.
     let unfinished = fact(&step.address, "connection_limit", input) == Some(0);
-    let takes_from_public = !before.public.is_subset(&database.public) && !unfinished;
-    if before.owner != database.owner || (takes_from_public && step.reasons.contains(&Reason::NotOursYet)) {
+    let strangers_lose =
+        !before.strays.is_empty() || before.strays_inside.as_ref().is_some_and(|strays| !strays.is_empty());
+    let takes_away = (!before.public.is_subset(&database.public) || strangers_lose) && !unfinished;
+    if before.owner != database.owner || (takes_away && step.reasons.contains(&Reason::NotOursYet)) {
         step.risks.insert(Risk::Interrupts);
     }
 }

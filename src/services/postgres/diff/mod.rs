@@ -7,6 +7,7 @@ mod role;
 mod tests;
 
 use super::edges::connect;
+use super::model::role_address;
 use super::server::Server;
 use super::shape::settle;
 use crate::core::address::Address;
@@ -24,6 +25,10 @@ pub fn diff(input: DiffInput<'_>) -> Vec<Step> {
     steps
 }
 
+fn is_absent(server: &Server, wanted: &BTreeMap<Address, Wanted<Model>>, role: &str) -> bool {
+    server.absent_roles.contains(role) && !wanted.contains_key(&role_address(role))
+}
+
 /// The three sides, made comparable, and the server that they are about.
 struct View {
     wanted: BTreeMap<Address, Wanted<Model>>,
@@ -31,7 +36,6 @@ struct View {
     applied: BTreeMap<Address, Applied<Model>>,
     /// Whose tables each database's readers shall be able to read.
     creators: BTreeMap<String, String>,
-    #[expect(dead_code, reason = "what cannot be done on this server is told from it")]
     server: Server,
 }
 
@@ -43,14 +47,23 @@ impl View {
             let last = applied.get_mut(address).map(|last| &mut last.model);
             settle(Some(&mut wanted.model), observed.get_mut(address), last);
         }
+        let server = Server::of(input.observation);
+        for model in wanted.values_mut().map(|wanted| &mut wanted.model) {
+            grant::leave_out_absent_makers(model, &server, input.wanted);
+        }
         let last = applied.iter().map(|(address, last)| (address, &last.model));
         let next = wanted.iter().map(|(address, wanted)| (address, &wanted.model));
         let creators = super::scope::Scope::of(last.chain(next)).creators;
-        Self { wanted, observed, applied, creators, server: Server::of(input.observation) }
+        Self { wanted, observed, applied, creators, server }
     }
 
     fn creator(&self, database: &str) -> String {
         self.creators.get(database).cloned().unwrap_or_default()
+    }
+
+    /// Whether a role is not there and will not be made.
+    fn is_absent(&self, role: &str) -> bool {
+        is_absent(&self.server, &self.wanted, role)
     }
 
     fn step(&self, decision: Decision, input: DiffInput<'_>) -> Option<Step> {

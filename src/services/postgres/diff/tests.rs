@@ -32,12 +32,15 @@ fn cafe() -> BTreeMap<Address, Model> {
         owner: "cafe_owner".to_owned(),
         public: BTreeSet::new(),
         extensions: Some(BTreeSet::new()),
+        strays: BTreeSet::new(),
+        strays_inside: Some(BTreeSet::new()),
     };
+    let access = grant("cafe", "a_cafe_user", Access::App, &BTreeSet::new());
     BTreeMap::from([
         role("a_cafe_user", Credential::Generate),
         role("cafe_owner", Credential::None),
         (database_address("cafe"), Model::PostgresDatabase(database)),
-        (grant_address("cafe", "a_cafe_user"), Model::PostgresGrant(grant("cafe", "a_cafe_user", Access::App))),
+        (grant_address("cafe", "a_cafe_user"), Model::PostgresGrant(access)),
     ])
 }
 

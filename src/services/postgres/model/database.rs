@@ -24,11 +24,24 @@ pub struct Database {
     /// Declared extensions that must be there; observed: all but plpgsql, unknown (`None`) when read shallowly.
     #[serde(default)]
     pub extensions: Option<BTreeSet<String>>,
+    /// Privileges on the database of roles that have no declared grant, in words ("CONNECT to stranger"); none is
+    /// wanted.
+    #[serde(default)]
+    pub strays: BTreeSet<String>,
+    /// The same on schema public and by default on future objects, of PUBLIC too. Unknown when read shallowly.
+    #[serde(default)]
+    pub strays_inside: Option<BTreeSet<String>>,
 }
 
 impl Resource for Database {
     fn fields(&self) -> Vec<Field> {
-        let Self { name: _, owner, public, extensions } = self;
-        vec![Field::new("owner", owner), Field::new("public", public), Field::maybe("extensions", extensions.as_ref())]
+        let Self { name: _, owner, public, extensions, strays, strays_inside } = self;
+        vec![
+            Field::new("owner", owner),
+            Field::new("public", public),
+            Field::maybe("extensions", extensions.as_ref()),
+            Field::new("strays", strays),
+            Field::maybe("strays_inside", strays_inside.as_ref()),
+        ]
     }
 }

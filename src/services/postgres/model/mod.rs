@@ -29,13 +29,10 @@ pub enum Op {
         user: String,
     },
     DropDatabase,
-    /// Makes the privileges of one role in one database exactly the wanted ones. `user` makes the tables.
-    SetGrant {
-        user: String,
-    },
-    RevokeGrant {
-        user: String,
-    },
+    /// Makes the privileges of one role in one database exactly the wanted ones.
+    SetGrant,
+    /// Takes every privilege that a role has in one database.
+    RevokeGrant,
 }
 
 pub fn role_address(name: &str) -> Address {
