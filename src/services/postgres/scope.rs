@@ -141,7 +141,8 @@ impl Scope {
             let owners: Vec<Option<String>> =
                 if exact { vec![None] } else { pair.makers.iter().cloned().map(Some).collect() };
             for (kind, privileges) in [("n", &pair.schemas), ("r", &pair.tables), ("S", &pair.sequences)] {
-                for (privilege, owner) in privileges.iter().flat_map(|one| owners.iter().map(move |owner| (one, owner))) {
+                for (privilege, owner) in privileges.iter().flat_map(|one| owners.iter().map(move |owner| (one, owner)))
+                {
                     needs.role.push(pair.role.clone());
                     needs.kind.push(kind.to_owned());
                     needs.privilege.push(privilege.clone());

@@ -64,7 +64,8 @@ pub struct Inside {
 /// Reads what lies inside the database that is connected to.
 pub async fn inside(connection: &mut PgConnection, database: &str, needs: &Needs) -> Result<Inside, Failure> {
     let text: Result<String, _> = sqlx::query_scalar(INSIDE).persistent(false).fetch_one(&mut *connection).await;
-    let text = text.map_err(|error| stating(error, database, "SELECT .. FROM pg_extension, pg_namespace, pg_default_acl"))?;
+    let text =
+        text.map_err(|error| stating(error, database, "SELECT .. FROM pg_extension, pg_namespace, pg_default_acl"))?;
     let mut inside: Inside = parse(&text)?;
     if !needs.is_empty() {
         inside.deviations = objects::deviations(connection, database, needs).await?;

@@ -55,7 +55,8 @@ pub fn revoke_grant(pair: &Pair, row: &DatabaseRow, inside: &Inside) -> String {
 /// Makes the privileges on the database and on schema public exactly the wanted ones.
 pub fn own_access(grant: &Grant, has_public: bool) -> Vec<String> {
     let role = escape_identifier(&grant.role);
-    let mut places = vec![(format!("DATABASE {}", escape_identifier(&grant.database)), Some(&grant.database_privileges))];
+    let mut places =
+        vec![(format!("DATABASE {}", escape_identifier(&grant.database)), Some(&grant.database_privileges))];
     places.extend(has_public.then(|| ("SCHEMA public".to_owned(), grant.schema_privileges.as_ref())));
     let mut statements = Vec::new();
     for (place, privileges) in places {
