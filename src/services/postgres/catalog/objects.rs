@@ -11,7 +11,7 @@ use std::collections::BTreeSet;
 /// Looks at every schema, table and sequence but those of the server and of extensions; of the exact roles also at
 /// columns and functions. Privileges count if the object's owner gave them: others' go when their giver loses the right
 /// to give. An administrator that is no superuser leaves alone what belongs to roles that it cannot act for. Schema
-/// public is read for itself.
+/// public is read for itself. Thousands of objects have few different lists of privileges, so these are compared.
 const DEVIATIONS: &str = "\
 WITH wants AS MATERIALIZED (
   SELECT r.oid AS role, w.kind, w.privilege, m.oid AS owner
@@ -30,51 +30,60 @@ schemas AS MATERIALIZED (
   WHERE nspname !~ '^pg_' AND nspname <> 'information_schema'
     AND ('pg_catalog.pg_namespace'::regclass::oid, oid) NOT IN (SELECT classid, objid FROM members)),
 objects AS MATERIALIZED (
-  SELECT 'n' AS kind, oid, quote_ident(nspname) AS name, nspowner AS owner, nspacl AS acl
+  SELECT 'n' AS kind, oid, nspname AS schema, NULL::name AS name, nspowner AS owner, nspacl AS acl
   FROM schemas WHERE nspname <> 'public'
   UNION ALL
-  SELECT CASE c.relkind WHEN 'S' THEN 'S' ELSE 'r' END, c.oid,
-    quote_ident(s.nspname) || '.' || quote_ident(c.relname), c.relowner, c.relacl
+  SELECT CASE c.relkind WHEN 'S' THEN 'S' ELSE 'r' END, c.oid, s.nspname, c.relname, c.relowner, c.relacl
   FROM pg_catalog.pg_class c JOIN schemas s ON s.oid = c.relnamespace
   WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S')
     AND ('pg_catalog.pg_class'::regclass::oid, c.oid) NOT IN (SELECT classid, objid FROM members)
   UNION ALL
-  SELECT 'f', p.oid, quote_ident(s.nspname) || '.' || quote_ident(p.proname)
-    || '(' || pg_get_function_identity_arguments(p.oid) || ')', p.proowner, p.proacl
+  SELECT 'f', p.oid, s.nspname, p.proname, p.proowner, p.proacl
   FROM pg_catalog.pg_proc p JOIN schemas s ON s.oid = p.pronamespace
   WHERE p.proacl IS NOT NULL
     AND ('pg_catalog.pg_proc'::regclass::oid, p.oid) NOT IN (SELECT classid, objid FROM members)),
+alike AS MATERIALIZED (
+  SELECT row_number() OVER () AS number, * FROM (
+    SELECT kind, owner, acl, array_agg(oid) AS oids FROM objects GROUP BY kind, owner, acl) AS o
+  WHERE owner IN (SELECT oid FROM owners)),
 held AS MATERIALIZED (
-  SELECT o.kind, o.oid, o.name, o.owner, a.grantee AS role, a.grantor, a.privilege_type AS privilege, a.is_grantable
-  FROM objects o, aclexplode(o.acl) a
+  SELECT o.number, o.kind, o.owner, a.grantee AS role, a.grantor, a.privilege_type AS privilege, a.is_grantable
+  FROM alike o, aclexplode(o.acl) a
   WHERE o.acl IS NOT NULL AND a.grantee <> o.owner
     AND a.grantee IN (SELECT role FROM wants UNION SELECT role FROM exact)),
-columns AS (
-  SELECT o.oid, o.name, o.owner, a.grantee AS role, a.grantor, a.privilege_type AS privilege
-  FROM pg_catalog.pg_attribute t JOIN objects o ON o.oid = t.attrelid AND o.kind = 'r', aclexplode(t.attacl) a
-  WHERE t.attacl IS NOT NULL AND a.grantee <> o.owner AND a.grantee IN (SELECT role FROM exact)),
-deviations AS (
-  SELECT w.role, o.kind, o.oid, o.name, o.owner, w.privilege AS lacks, NULL AS extra, NULL::oid AS giver
-  FROM wants w JOIN objects o ON o.kind = w.kind AND o.owner <> w.role AND (w.owner IS NULL OR w.owner = o.owner)
-    LEFT JOIN held h ON h.kind = o.kind AND h.oid = o.oid AND h.role = w.role AND h.privilege = w.privilege
-      AND h.grantor = o.owner
-  WHERE h.oid IS NULL
+wrong AS (
+  SELECT o.number, w.role, w.privilege AS lacks, NULL AS extra, NULL::oid AS giver
+  FROM wants w JOIN alike o ON o.kind = w.kind AND o.owner <> w.role AND (w.owner IS NULL OR w.owner = o.owner)
+    LEFT JOIN held h ON h.number = o.number AND h.role = w.role AND h.privilege = w.privilege AND h.grantor = o.owner
+  WHERE h.number IS NULL
   UNION ALL
-  SELECT h.role, h.kind, h.oid, h.name, h.owner, NULL, h.privilege || CASE WHEN h.grantor <> h.owner
+  SELECT h.number, h.role, NULL, h.privilege || CASE WHEN h.grantor <> h.owner
       THEN ' (by ' || pg_get_userbyid(h.grantor) || ')' WHEN h.is_grantable THEN ' WITH GRANT OPTION' ELSE '' END,
     NULLIF(h.grantor, h.owner)
   FROM held h JOIN exact e ON e.role = h.role
     LEFT JOIN wants w ON w.role = h.role AND w.kind = h.kind AND w.privilege = h.privilege
-  WHERE w.role IS NULL OR h.is_grantable OR h.grantor <> h.owner
+  WHERE w.role IS NULL OR h.is_grantable OR h.grantor <> h.owner),
+deviations AS (
+  SELECT o.kind, u.oid, w.role, w.lacks, w.extra, w.giver
+  FROM wrong w JOIN alike o ON o.number = w.number, unnest(o.oids) AS u(oid)
   UNION ALL
-  SELECT role, 'r', oid, name, owner, NULL, privilege || ' (columns)', NULLIF(grantor, owner) FROM columns)
+  SELECT 'r', c.oid, e.role, NULL, a.privilege_type || ' (columns)', NULLIF(a.grantor, c.relowner)
+  FROM exact e JOIN pg_catalog.pg_shdepend d ON d.refclassid = 'pg_catalog.pg_authid'::regclass AND d.refobjid = e.role
+      AND d.classid = 'pg_catalog.pg_class'::regclass AND d.objsubid > 0 AND d.deptype = 'a'
+      AND d.dbid = (SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database())
+    JOIN pg_catalog.pg_attribute t ON t.attrelid = d.objid AND t.attnum = d.objsubid
+    JOIN pg_catalog.pg_class c ON c.oid = t.attrelid AND c.relowner IN (SELECT oid FROM owners),
+    aclexplode(t.attacl) a
+  WHERE a.grantee = e.role AND a.grantee <> c.relowner)
 SELECT coalesce(jsonb_agg(found), '[]')::text FROM (
-  SELECT jsonb_build_object('role', pg_get_userbyid(d.role), 'kind', d.kind, 'name', d.name,
+  SELECT jsonb_build_object('role', pg_get_userbyid(d.role), 'kind', o.kind,
+    'name', quote_ident(o.schema) || coalesce('.' || quote_ident(o.name), '')
+      || CASE o.kind WHEN 'f' THEN '(' || pg_get_function_identity_arguments(o.oid) || ')' ELSE '' END,
     'lacks', coalesce(jsonb_agg(DISTINCT d.lacks) FILTER (WHERE d.lacks IS NOT NULL), '[]'),
     'extra', coalesce(jsonb_agg(DISTINCT d.extra) FILTER (WHERE d.extra IS NOT NULL), '[]'),
     'givers', coalesce(jsonb_agg(DISTINCT pg_get_userbyid(d.giver)) FILTER (WHERE d.giver IS NOT NULL), '[]')) AS found
-  FROM deviations d WHERE d.owner IN (SELECT oid FROM owners)
-  GROUP BY d.role, d.kind, d.oid, d.name ORDER BY d.kind, d.name) AS each";
+  FROM deviations d JOIN objects o ON o.kind = d.kind AND o.oid = d.oid
+  GROUP BY d.role, o.kind, o.oid, o.schema, o.name ORDER BY o.kind, o.schema, o.name, o.oid) AS each";
 
 /// One object on which one role has too little or too much.
 #[derive(Debug, Deserialize)]
