@@ -76,10 +76,10 @@ pub fn as_planned(now: &mut Model, step: &Step) {
         | (Model::PostgresDatabase(now), Some(Model::PostgresDatabase(declared)), None) => {
             only_declared_extensions(now, declared);
         }
-        (Model::PostgresGrant(now), Some(Model::PostgresGrant(before)), Some(Model::PostgresGrant(after))) => {
-            if !agree(after, now) {
-                still_to_go(now.beyond.as_mut(), before.beyond.as_ref());
-            }
+        (Model::PostgresGrant(now), Some(Model::PostgresGrant(before)), Some(Model::PostgresGrant(after)))
+            if !agree(after, now) =>
+        {
+            still_to_go(now.beyond.as_mut(), before.beyond.as_ref());
         }
         // Whatever it is by now, all of it goes.
         (Model::PostgresGrant(now), Some(Model::PostgresGrant(before)), None) => now.clone_from(before),
