@@ -125,7 +125,7 @@ async fn what_is_changed_by_hand_is_found_and_repaired() {
         (&*database, format!("REVOKE SELECT ON t FROM {reader}"), format!("grant.{database}/{reader}")),
         (
             &*database,
-            format!("ALTER DEFAULT PRIVILEGES FOR ROLE {user} IN SCHEMA public REVOKE SELECT ON TABLES FROM {reader}"),
+            format!("ALTER DEFAULT PRIVILEGES FOR ROLE {user} REVOKE SELECT ON TABLES FROM {reader}"),
             format!("grant.{database}/{reader}"),
         ),
         ("postgres", format!("ALTER ROLE {user} CONNECTION LIMIT 3 CREATEDB"), format!("role.{user}")),

@@ -21,6 +21,11 @@ pub(super) fn field(name: &str) -> String {
         "credential" => "password",
         "database_privileges" => "on the database",
         "schema_privileges" => "on schema public",
+        "makers" => "on what these make",
+        "future_schemas" => "on future schemas",
+        "beyond" => "beyond its access",
+        "strays" => "others may",
+        "strays_inside" => "others may inside",
         "future_tables" => "on future tables",
         "future_sequences" => "on future sequences",
         "allow_connections" => "open to connections",
@@ -198,6 +203,8 @@ fn database_words(database: &Database) -> Vec<String> {
         tablespace,
         invalid,
         extensions,
+        strays,
+        strays_inside,
     } = database;
     let mut words = vec![format!("owner {owner}")];
     if *invalid {
@@ -218,6 +225,7 @@ fn database_words(database: &Database) -> Vec<String> {
     let elsewhere = tablespace.as_ref().filter(|tablespace| *tablespace != "pg_default");
     words.extend(elsewhere.map(|tablespace| format!("in tablespace {tablespace}")));
     words.extend(map_words(settings));
+    words.extend(strays.iter().chain(strays_inside.iter().flatten()).cloned());
     if let Some(extensions) = extensions.as_ref().filter(|extensions| !extensions.is_empty()) {
         let named = extensions.iter().map(|(name, extension)| format!("{name}{extension}"));
         words.push(format!("with {}", named.collect::<Vec<_>>().join(", ")));
@@ -230,6 +238,7 @@ fn grant_words(grant: &Grant) -> Vec<String> {
         Some(GrantAccess::App) => "full use of its own database".to_owned(),
         Some(GrantAccess::Readonly) => "may read".to_owned(),
         Some(GrantAccess::Readwrite) => "may read and write".to_owned(),
+        Some(GrantAccess::Migrator) => "makes objects for the app".to_owned(),
         None if grant.database_privileges.is_empty() => return Vec::new(),
         None => join(&grant.database_privileges),
     };

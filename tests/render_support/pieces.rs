@@ -121,6 +121,7 @@ pub fn grant(database: &str, role: &str, access: Access) -> Model {
         future_tables: Some(strings(tables)),
         future_sequences: Some(strings(&["SELECT"])),
         present_objects: Some(true),
+        ..Grant::default()
     })
 }
 

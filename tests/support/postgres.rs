@@ -163,6 +163,40 @@ pub async fn eventually<F: Future<Output = i64>>(count: impl Fn() -> F) {
     panic!("did not come to an end");
 }
 
+/// A role that people made, which signs in with the password `outside`.
+pub async fn outsider(world: &World, name: &str) -> String {
+    let role = world.plain(name);
+    world.as_admin("postgres", &format!("CREATE ROLE {role} LOGIN PASSWORD 'outside'")).await;
+    role
+}
+
+pub async fn works(connection: &mut PgConnection, statements: &[&str]) {
+    for statement in statements {
+        run(connection, statement).await.unwrap_or_else(|error| panic!("{statement}: {error}"));
+    }
+}
+
+pub async fn denied(connection: &mut PgConnection, statements: &[&str]) {
+    for statement in statements {
+        let result = run(connection, statement).await;
+        assert!(result.is_err(), "{statement} worked");
+        assert_eq!(code(result), "42501", "{statement}");
+    }
+}
+
+/// What the server itself answers to the administrator.
+pub async fn is(database: &str, question: &str) -> bool {
+    let mut connection = connect(&variable("NORNPLAN_POSTGRES_USER"), None, database).await.unwrap();
+    let query = sqlx::query_scalar(AssertSqlSafe(format!("SELECT {question}")));
+    query.fetch_one(&mut connection).await.unwrap_or_else(|error| panic!("{question}: {error}"))
+}
+
+/// Whether no default privilege of a database names a role.
+pub async fn no_future_for(database: &str, role: &str) -> bool {
+    let named = format!("aclexplode(defaclacl) a WHERE a.grantee = '{role}'::regrole");
+    is(database, &format!("NOT EXISTS (SELECT FROM pg_default_acl, {named})")).await
+}
+
 /// Configurations that cannot work, and what must be said about each.
 pub fn broken_configs(world: &World) -> Vec<(PostgresConfig, &'static str)> {
     let broken = |change: &dyn Fn(&mut PostgresConfig)| {

@@ -246,7 +246,16 @@ pub async fn run(connection: &mut PgConnection, object: &str, statements: &str) 
         .execute(connection)
         .await
         .map(drop)
-        .map_err(|error| stating(error, object, statements))
+        .map_err(|error| stating(error, object, &excerpt(statements)))
+}
+
+/// The beginning of statements that may name thousands of objects.
+fn excerpt(statements: &str) -> String {
+    const LONGEST: usize = 2_000;
+    match statements.char_indices().nth(LONGEST) {
+        Some((end, _)) => format!("{}..", statements.get(..end).unwrap_or_default()),
+        None => statements.to_owned(),
+    }
 }
 
 /// The values that a query of one column answers with; the arguments are names.

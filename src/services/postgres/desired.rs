@@ -45,18 +45,7 @@ fn of_app(specs: &Specs, app: &App, postgres: &Postgres) -> Vec<(Address, Model)
     for database in &postgres.databases {
         let model = of_database(database, &postgres.owner);
         resources.push((database_address(&database.name), Model::PostgresDatabase(model)));
-        let mut give = |role: &str, access: Access| {
-            let grant = Model::PostgresGrant(grant(&database.name, role, access));
-            resources.push((grant_address(&database.name, role), grant));
-        };
-        // Who owns the database may do everything in it already.
-        if postgres.owner != postgres.user {
-            give(&postgres.user, Access::App);
-        }
-        let readers = others(specs, app, postgres.readers.difference(&postgres.writers));
-        readers.into_iter().for_each(|role| give(role, Access::Readonly));
-        let writers = others(specs, app, postgres.writers.iter());
-        writers.into_iter().for_each(|role| give(role, Access::Readwrite));
+        resources.extend(grants(specs, app, postgres, &database.name));
     }
     resources
 }
@@ -73,6 +62,31 @@ fn of_database(declared: &spec::Database, owner: &str) -> Database {
         extensions: Some(declared.extensions.clone()),
         ..Database::new(&declared.name, owner)
     }
+}
+
+/// What roles may do in one of the app's databases.
+fn grants(specs: &Specs, app: &App, postgres: &Postgres, database: &str) -> Vec<(Address, Model)> {
+    let migrator = postgres.migrator.iter().filter(|role| **role != postgres.user);
+    let makers: BTreeSet<String> = migrator.chain([&postgres.user]).cloned().collect();
+    let mut levels: BTreeMap<&str, (Access, bool)> = BTreeMap::new();
+    for (role, access) in &postgres.grants {
+        levels.insert(role, (*access, true));
+    }
+    for role in others(specs, app, postgres.readers.iter()) {
+        levels.entry(role).or_insert((Access::Readonly, false)).1 = false;
+    }
+    for role in others(specs, app, postgres.writers.iter()) {
+        levels.insert(role, (Access::Readwrite, false));
+    }
+    levels.extend(postgres.migrator.as_deref().map(|role| (role, (Access::Migrator, true))));
+    levels.insert(&postgres.user, (Access::App, false));
+    // Who owns the database may do everything in it already.
+    levels.remove(postgres.owner.as_str());
+    let model = |(role, (access, outside)): (&str, (Access, bool))| {
+        let grant = Grant { outside, ..grant(database, role, access, &makers) };
+        (grant_address(database, role), Model::PostgresGrant(grant))
+    };
+    levels.into_iter().map(model).collect()
 }
 
 /// The users of other apps. One that is not there was an error when the infraspecs were checked.
@@ -110,26 +124,43 @@ fn plain_role(name: &str, credential: Credential) -> Role {
     }
 }
 
-/// The privileges that an access level stands for.
-pub fn grant(database: &str, role: &str, access: Access) -> Grant {
+/// The privileges that an access level stands for, where `makers` make objects.
+pub fn grant(database: &str, role: &str, access: Access, makers: &BTreeSet<String>) -> Grant {
     let set = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<BTreeSet<String>>();
-    let (own, schema) = match access {
-        Access::App => (set(&["CONNECT", "CREATE", "TEMPORARY"]), set(&["CREATE", "USAGE"])),
+    let (own, public) = match access {
+        Access::App | Access::Migrator => (set(&["CONNECT", "CREATE", "TEMPORARY"]), set(&["CREATE", "USAGE"])),
         Access::Readonly | Access::Readwrite => (set(&["CONNECT"]), set(&["USAGE"])),
     };
-    let (tables, sequences) = match access {
-        Access::App => (None, None),
-        Access::Readonly => (Some(set(&["SELECT"])), Some(set(&["SELECT"]))),
-        Access::Readwrite => (Some(set(&["DELETE", "INSERT", "SELECT", "UPDATE"])), Some(set(&["SELECT", "USAGE"]))),
+    let (schemas, tables, sequences): (&[&str], &[&str], &[&str]) = match access {
+        Access::App => (
+            &["CREATE", "USAGE"],
+            // Without MAINTAIN, which servers before 17 do not know.
+            &["DELETE", "INSERT", "REFERENCES", "SELECT", "TRIGGER", "TRUNCATE", "UPDATE"],
+            &["SELECT", "UPDATE", "USAGE"],
+        ),
+        Access::Readonly => (&["USAGE"], &["SELECT"], &["SELECT"]),
+        Access::Readwrite => (&["USAGE"], &["DELETE", "INSERT", "SELECT", "UPDATE"], &["SELECT", "USAGE"]),
+        Access::Migrator => (&[], &[], &[]),
     };
+    let makers: BTreeSet<String> = match access {
+        Access::Migrator => BTreeSet::new(),
+        Access::App | Access::Readonly | Access::Readwrite => {
+            makers.iter().filter(|maker| *maker != role).cloned().collect()
+        }
+    };
+    let made = |privileges: &[&str]| (!makers.is_empty()).then(|| set(privileges));
     Grant {
         database: database.to_owned(),
         role: role.to_owned(),
         access: Some(access),
+        outside: false,
         database_privileges: own,
-        schema_privileges: Some(schema),
-        present_objects: tables.is_some().then_some(true),
-        future_tables: tables,
-        future_sequences: sequences,
+        schema_privileges: Some(public),
+        future_schemas: made(schemas),
+        future_tables: made(tables),
+        future_sequences: made(sequences),
+        present_objects: (!makers.is_empty()).then_some(true),
+        beyond: Some(BTreeSet::new()),
+        makers: Some(makers),
     }
 }

@@ -67,13 +67,13 @@ fn needs(step: &Step, own: &Summary, all: &BTreeMap<StepId, Summary>) -> BTreeSe
         Do::CreateDatabase | Do::AlterDatabase { .. } => {
             needs.extend(own.roles.iter().map(|role| main(role_address(role))).filter(created));
         }
-        Do::SetGrant { .. } => {
+        Do::SetGrant => {
             needs.extend(own.roles.iter().map(|role| main(role_address(role))).filter(created));
             let matters =
                 |id: &StepId| all.get(id).is_some_and(|other| created(id) || other.changes_owner || other.opens);
             needs.extend(database.filter(matters));
         }
-        Do::RevokeGrant { .. } => needs.extend(database.filter(|id| all.get(id).is_some_and(|other| other.opens))),
+        Do::RevokeGrant => needs.extend(database.filter(|id| all.get(id).is_some_and(|other| other.opens))),
         Do::DropDatabase => {
             let grants = all.iter().filter(|(id, other)| other.database == own.database && !is_database(id));
             needs.extend(grants.filter(|(_, other)| other.action == Action::Destroy).map(|(id, _)| id.clone()));
@@ -114,13 +114,14 @@ fn summary(step: &Step) -> Summary {
         }
         if let Model::PostgresGrant(model) = model {
             roles.insert(model.role.clone());
+            roles.extend(model.makers.iter().flatten().cloned());
             database = Some(model.database.clone());
         }
         if let Model::PostgresLockDown(model) = model {
             database = Some(model.database.clone());
         }
     }
-    if let Op::Postgres(Do::AlterDatabase { user } | Do::SetGrant { user } | Do::RevokeGrant { user }) = &step.op {
+    if let Op::Postgres(Do::AlterDatabase { user }) = &step.op {
         roles.insert(user.clone());
     }
     Summary {

@@ -5,16 +5,23 @@ use crate::services::Failure;
 use postgres_protocol::escape::escape_identifier;
 use sqlx::PgConnection;
 
-/// Joins the owner of the database that is connected to, and who makes its tables.
-pub async fn join_for_grants(connector: &Connector, connection: &mut PgConnection, user: &str) -> Result<(), Failure> {
+/// Joins the owner of the database that is connected to, and who makes its objects.
+pub async fn join_for_grants<'a>(
+    connector: &Connector,
+    connection: &mut PgConnection,
+    makers: impl IntoIterator<Item = &'a str>,
+) -> Result<(), Failure> {
     if connector.is_superuser(connection).await? {
         return Ok(());
     }
     let statement =
         "SELECT pg_get_userbyid(datdba)::text FROM pg_catalog.pg_database WHERE datname = current_database()";
-    let owner: String = value(connection, user, statement, &[]).await?;
+    let owner: String = value(connection, "owner", statement, &[]).await?;
     join(connector, connection, &owner).await?;
-    join(connector, connection, user).await
+    for maker in makers {
+        join(connector, connection, maker).await?;
+    }
+    Ok(())
 }
 
 /// Makes an administrator that is no superuser a member of a role, unless it is one.

@@ -1,5 +1,6 @@
 //! PostgreSQL as a service: roles, databases, and who may do what in them.
 
+mod access;
 mod apply;
 mod catalog;
 mod connect;
@@ -22,6 +23,7 @@ mod server_log;
 mod shape;
 mod spelling;
 mod sql;
+mod strays;
 
 use super::{ApplyContext, Ask, Check, Limits, Model, Observation, Outcome, Service, ServiceId, Step};
 use crate::config::PostgresConfig;
@@ -29,7 +31,7 @@ use crate::core::address::{Address, Kind};
 use crate::error::Result;
 use async_trait::async_trait;
 use connect::Connector;
-use model::{Op as Do, ROLE};
+use model::ROLE;
 use scope::Scope;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -62,17 +64,7 @@ impl Service for Postgres {
     async fn read(&self, addresses: &BTreeSet<Address>, steps: &[&Step]) -> Result<BTreeMap<Address, Model>> {
         let steps = || steps.iter().filter(|step| addresses.contains(&step.address));
         let ends = steps().flat_map(|step| step.before.iter().chain(&step.after).map(|model| (&step.address, model)));
-        let mut scope = Scope::of(ends);
-        for step in steps() {
-            if let (
-                super::Op::Postgres(Do::SetGrant { user } | Do::RevokeGrant { user }),
-                Some(Model::PostgresGrant(grant)),
-            ) = (&step.op, step.after.as_ref().or(step.before.as_ref()))
-            {
-                scope.creators.insert(grant.database.clone(), user.clone());
-            }
-        }
-        let mut now = observe::now(&self.connector, &scope).await?;
+        let mut now = observe::now(&self.connector, &Scope::of(ends)).await?;
         for step in steps() {
             if let Some(model) = now.get_mut(&step.address) {
                 shape::as_planned(model, step);

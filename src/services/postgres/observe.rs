@@ -1,15 +1,18 @@
 //! Reads what is asked for: one statement for all that databases share, then one into each database.
 
+use super::access;
 use super::catalog::{self, DatabaseRow, Inside, Shared, privileges};
 use super::connect::{Connector, Purpose, close};
 use super::credential;
-use super::model::{Access, Database, Dependent, Grant, ROLE, database_address, grant_address, role_address};
+use super::model::{Database, Dependent, ROLE, database_address, grant_address, role_address};
 use super::orphans;
 use super::problem::code;
 use super::roles;
-use super::scope::{Pair, Scope};
+use super::scope::Scope;
 use super::server::{Offered, Server};
 use super::sql::canonical_settings;
+use super::strays::{self, Stray};
+use crate::config::PostgresConfig;
 use crate::core::address::Address;
 use crate::core::plan::{Level, Notice};
 use crate::services::{Ask, Failure, Model, Observation, Observed};
@@ -33,7 +36,7 @@ pub async fn observe(connector: &Connector, ask: &Ask) -> Result<Observation, Fa
     orphans::wait(&mut connection, &scope.databases).await?;
     let shared = catalog::shared(&mut connection, &scope.all_roles(), &scope.databases, &sized).await?;
     let insides = if ask.shallow { BTreeMap::new() } else { look_inside(connector, &scope, &shared).await? };
-    let mut resources = assemble(&scope, &shared, &insides);
+    let mut resources = assemble(&scope, &shared, &insides, Some(&connector.config));
     resources.extend(catalog::lock_downs(&mut connection, &scope.lock_downs).await?);
     resources.extend(roles::observed(&scope, &shared, |role| connector.config.ignores(role)));
     tell_dependents(&mut connection, ask, &mut resources).await?;
@@ -60,7 +63,7 @@ pub async fn now(connector: &Connector, scope: &Scope) -> Result<BTreeMap<Addres
     let mut connection = connector.admin(&connector.config.database, Purpose::Observe).await?;
     let shared = catalog::shared(&mut connection, &scope.all_roles(), &scope.databases, &BTreeSet::new()).await?;
     let insides = look_inside(connector, scope, &shared).await?;
-    let mut resources = assemble(scope, &shared, &insides);
+    let mut resources = assemble(scope, &shared, &insides, None);
     resources.extend(catalog::lock_downs(&mut connection, &scope.lock_downs).await?);
     resources.extend(roles::observed(scope, &shared, |role| connector.config.ignores(role)));
     Ok(models(resources))
@@ -73,9 +76,9 @@ pub async fn now_inside(
     scope: &Scope,
 ) -> Result<BTreeMap<Address, Model>, Failure> {
     let shared = catalog::shared(connection, &scope.all_roles(), &scope.databases, &BTreeSet::new()).await?;
-    let inside = catalog::inside(connection, database, scope.creator(database), &scope.needs(database)).await?;
+    let inside = catalog::inside(connection, database, &scope.needs(database)).await?;
     let insides = BTreeMap::from([(database.to_owned(), inside)]);
-    Ok(models(assemble(scope, &shared, &insides)))
+    Ok(models(assemble(scope, &shared, &insides, None)))
 }
 
 fn models(resources: BTreeMap<Address, Observed>) -> BTreeMap<Address, Model> {
@@ -100,7 +103,7 @@ async fn look_inside(
 
 async fn look_into(connector: &Connector, scope: &Scope, name: &str) -> Result<(String, Inside), Failure> {
     let mut connection = connector.admin(name, Purpose::Observe).await?;
-    let inside = catalog::inside(&mut connection, name, scope.creator(name), &scope.needs(name)).await?;
+    let inside = catalog::inside(&mut connection, name, &scope.needs(name)).await?;
     close(connection).await;
     Ok((name.to_owned(), inside))
 }
@@ -124,13 +127,19 @@ async fn tell_dependents(
     Ok(())
 }
 
-fn assemble(scope: &Scope, shared: &Shared, insides: &BTreeMap<String, Inside>) -> BTreeMap<Address, Observed> {
+fn assemble(
+    scope: &Scope,
+    shared: &Shared,
+    insides: &BTreeMap<String, Inside>,
+    judge: Option<&PostgresConfig>,
+) -> BTreeMap<Address, Observed> {
     let mut resources = BTreeMap::new();
+    let there: BTreeSet<&str> = shared.roles.iter().map(|role| role.name.as_str()).collect();
     for row in &shared.databases {
         let inside = insides.get(&row.name);
         for pair in scope.grants.get(&row.name).into_iter().flatten() {
-            let role_exists = shared.roles.iter().any(|role| role.name == pair.role);
-            if let Some(grant) = grant(&row.name, pair, &row.acl, inside).filter(|_| role_exists) {
+            let role_exists = there.contains(pair.role.as_str());
+            if let Some(grant) = access::grant(row, pair, inside, &there).filter(|_| role_exists) {
                 let address = grant_address(&row.name, &pair.role);
                 resources.insert(address, Observed::plain(Model::PostgresGrant(grant)));
             }
@@ -138,7 +147,8 @@ fn assemble(scope: &Scope, shared: &Shared, insides: &BTreeMap<String, Inside>) 
         if !scope.managed.contains(&row.name) {
             continue;
         }
-        let database = database(row, inside);
+        let (strays, strays_inside) = strays(row, inside, scope, judge);
+        let database = Database { strays, strays_inside, ..database(row, inside) };
         let mut facts = BTreeMap::from([("sessions".to_owned(), Value::from(row.sessions))]);
         facts.extend(row.size.map(|size| ("size_bytes".to_owned(), Value::from(size))));
         let model = Model::PostgresDatabase(database);
@@ -162,7 +172,7 @@ fn database(row: &DatabaseRow, inside: Option<&Inside>) -> Database {
     Database {
         name: row.name.clone(),
         owner: row.owner.clone(),
-        public: privileges(&row.acl, None, None),
+        public: privileges(&row.acl, None),
         connection_limit: u32::try_from(row.connection_limit).ok(),
         allow_connections: row.allow_connections,
         settings: canonical_settings(&row.settings),
@@ -172,29 +182,27 @@ fn database(row: &DatabaseRow, inside: Option<&Inside>) -> Database {
         tablespace: row.tablespace.clone(),
         invalid: row.connection_limit == -2,
         extensions: inside.map(|inside| inside.extensions.clone()),
+        strays: BTreeSet::new(),
+        strays_inside: None,
     }
 }
 
-/// What a role may do in a database; `None` if nothing.
-fn grant(database: &str, pair: &Pair, acl: &[catalog::Acl], inside: Option<&Inside>) -> Option<Grant> {
-    let role = Some(pair.role.as_str());
-    let reader = inside.filter(|_| pair.access != Access::App);
-    let grant = Grant {
-        database: database.to_owned(),
-        role: pair.role.clone(),
-        access: None,
-        database_privileges: privileges(acl, role, None),
-        schema_privileges: inside.map(|inside| privileges(&inside.schema, role, None)),
-        future_tables: reader.map(|inside| privileges(&inside.future, role, Some('r'))),
-        future_sequences: reader.map(|inside| privileges(&inside.future, role, Some('S'))),
-        present_objects: reader.map(|inside| !inside.lacking.contains(&pair.role)),
+/// What nobody declared on a database and in it: all of it if there is a configuration to judge by, else only what the
+/// steps of the scope take away.
+fn strays(
+    row: &DatabaseRow,
+    inside: Option<&Inside>,
+    scope: &Scope,
+    judge: Option<&PostgresConfig>,
+) -> (BTreeSet<String>, Option<BTreeSet<String>>) {
+    let planned = |words: &String| scope.strays.get(&row.name).is_some_and(|planned| planned.contains(words));
+    let counts = |stray: &Stray| match judge {
+        Some(config) => stray.counts(&row.name, scope, config),
+        None => planned(&stray.words()),
     };
-    let any = |set: &Option<BTreeSet<String>>| set.as_ref().is_some_and(|set| !set.is_empty());
-    let exists = !grant.database_privileges.is_empty()
-        || any(&grant.schema_privileges)
-        || any(&grant.future_tables)
-        || any(&grant.future_sequences);
-    exists.then_some(grant)
+    let words = |stray: Stray| counts(&stray).then(|| stray.words());
+    let on_database = strays::on_database(row).filter_map(words).collect();
+    (on_database, inside.map(|inside| strays::inside(row, inside).filter_map(words).collect()))
 }
 
 /// What tells this server from every other; unknown where reading it is not allowed.
@@ -218,7 +226,16 @@ async fn server(
         shared.databases.iter().map(|row| (row.name.clone(), row.owner.clone())).collect();
     let roles = scope.all_roles().into_iter().chain(owners.values().cloned()).collect();
     let rights = catalog::rights(connection, &roles).await?;
-    Ok(Server { version_number: shared.version_number, admin: rights.admin, roles: rights.roles, owners, offered })
+    let mut absent_roles = scope.all_roles();
+    absent_roles.retain(|name| !shared.roles.iter().any(|role| role.name == *name));
+    Ok(Server {
+        version_number: shared.version_number,
+        admin: rights.admin,
+        roles: rights.roles,
+        owners,
+        offered,
+        absent_roles,
+    })
 }
 
 /// What the server offers, where a database is wanted.

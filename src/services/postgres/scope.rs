@@ -5,13 +5,26 @@ use crate::core::address::Address;
 use crate::services::Model;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// What roles shall be able to do with what is present: three columns of one table.
+/// What roles shall be able to do with what is present.
 #[derive(Clone, Debug, Default)]
 pub struct Needs {
+    /// These four are columns of one table.
     pub role: Vec<String>,
-    /// r or S.
+    /// n for schemas, r for tables, S for sequences.
     pub kind: Vec<String>,
     pub privilege: Vec<String>,
+    /// Whose objects; `None` is everybody's.
+    pub owner: Vec<Option<String>>,
+    /// Roles that shall have nothing more.
+    pub exact: Vec<String>,
+    /// Who makes objects: an administrator that is no superuser becomes a member of them when it must.
+    pub makers: Vec<String>,
+}
+
+impl Needs {
+    pub fn is_empty(&self) -> bool {
+        self.role.is_empty() && self.exact.is_empty()
+    }
 }
 
 /// One grant to look at.
@@ -19,8 +32,23 @@ pub struct Needs {
 pub struct Pair {
     pub role: String,
     pub access: Access,
+    /// Whose future objects are looked at.
+    pub makers: BTreeSet<String>,
+    pub schemas: BTreeSet<String>,
     pub tables: BTreeSet<String>,
     pub sequences: BTreeSet<String>,
+}
+
+impl Pair {
+    /// What it shall be able to do with objects of a kind (n, r, S), from now on.
+    pub fn wants(&self, kind: char) -> Option<&BTreeSet<String>> {
+        match kind {
+            'n' => Some(&self.schemas),
+            'r' => Some(&self.tables),
+            'S' => Some(&self.sequences),
+            _ => None,
+        }
+    }
 }
 
 /// Everything to look at.
@@ -33,18 +61,28 @@ pub struct Scope {
     /// Databases that are resources, and not only the place of a grant.
     pub managed: BTreeSet<String>,
     pub grants: BTreeMap<String, Vec<Pair>>,
-    /// Whose new tables each database's readers shall be able to read.
+    /// The app's user of each database, or its owner where that is the same.
     pub creators: BTreeMap<String, String>,
     /// Databases of the server's own that are to be closed.
     pub lock_downs: BTreeSet<String>,
+    /// The declared owner of each database.
+    pub owners: BTreeMap<String, String>,
+    /// What a step takes from each database's strangers, in the words of its model.
+    pub strays: BTreeMap<String, BTreeSet<String>>,
 }
 
 impl Scope {
     /// `models` are by address, the ones that count most last.
     pub fn of<'a>(models: impl IntoIterator<Item = (&'a Address, &'a Model)>) -> Self {
-        let by_address: BTreeMap<&Address, &Model> = models.into_iter().collect();
         let mut scope = Self::default();
-        let mut owners = BTreeMap::new();
+        let mut by_address: BTreeMap<&Address, &Model> = BTreeMap::new();
+        for (address, model) in models {
+            by_address.insert(address, model);
+            if let Model::PostgresDatabase(database) = model {
+                let strays = database.strays.iter().chain(database.strays_inside.iter().flatten());
+                scope.strays.entry(database.name.clone()).or_default().extend(strays.cloned());
+            }
+        }
         for (address, model) in by_address {
             if address.kind == ROLE {
                 scope.roles.insert(address.name.clone());
@@ -57,7 +95,7 @@ impl Scope {
                 scope.lock_downs.insert(address.name.clone());
             }
             if let Model::PostgresDatabase(database) = model {
-                owners.insert(database.name.clone(), database.owner.clone());
+                scope.owners.insert(database.name.clone(), database.owner.clone());
             }
             let Model::PostgresGrant(grant) = model else { continue };
             if address.kind != GRANT {
@@ -72,35 +110,48 @@ impl Scope {
             scope.grants.entry(grant.database.clone()).or_default().push(Pair {
                 role: grant.role.clone(),
                 access,
+                makers: grant.makers.clone().unwrap_or_default(),
+                schemas: grant.future_schemas.clone().unwrap_or_default(),
                 tables: grant.future_tables.clone().unwrap_or_default(),
                 sequences: grant.future_sequences.clone().unwrap_or_default(),
             });
         }
-        for (database, owner) in owners {
-            scope.creators.entry(database).or_insert(owner);
+        for (database, owner) in &scope.owners {
+            scope.creators.entry(database.clone()).or_insert_with(|| owner.clone());
         }
         scope
     }
 
     /// All roles to read.
     pub fn all_roles(&self) -> BTreeSet<String> {
-        self.roles.union(&self.grantees).cloned().collect()
+        let makers = self.grants.values().flatten().flat_map(|pair| &pair.makers);
+        self.roles.iter().chain(&self.grantees).chain(makers).cloned().collect()
     }
 
-    /// Who makes the tables of a database; nobody if nothing says so.
-    pub fn creator(&self, database: &str) -> &str {
-        self.creators.get(database).map_or("", String::as_str)
+    /// Who makes objects in a database: the app's user, its migrator, the declared owner.
+    pub fn makers(&self, database: &str) -> BTreeSet<&str> {
+        let pairs = || self.grants.get(database).into_iter().flatten();
+        let own = pairs().filter(|pair| !pair.access.is_exact()).map(|pair| &pair.role);
+        let makers = own.chain(pairs().flat_map(|pair| &pair.makers));
+        makers.chain(self.creators.get(database)).chain(self.owners.get(database)).map(String::as_str).collect()
     }
 
-    /// What the readers and writers of a database shall be able to do with what is present.
+    /// What the roles of a database shall be able to do with what is present.
     pub fn needs(&self, database: &str) -> Needs {
         let mut needs = Needs::default();
-        for pair in self.grants.get(database).into_iter().flatten().filter(|pair| pair.access != Access::App) {
-            for (kind, privileges) in [("r", &pair.tables), ("S", &pair.sequences)] {
-                for privilege in privileges {
+        needs.makers.extend(self.makers(database).into_iter().map(str::to_owned));
+        for pair in self.grants.get(database).into_iter().flatten() {
+            let exact = pair.access.is_exact();
+            needs.exact.extend(exact.then(|| pair.role.clone()));
+            let owners: Vec<Option<String>> =
+                if exact { vec![None] } else { pair.makers.iter().cloned().map(Some).collect() };
+            for (kind, privileges) in [("n", &pair.schemas), ("r", &pair.tables), ("S", &pair.sequences)] {
+                for (privilege, owner) in privileges.iter().flat_map(|one| owners.iter().map(move |owner| (one, owner)))
+                {
                     needs.role.push(pair.role.clone());
                     needs.kind.push(kind.to_owned());
                     needs.privilege.push(privilege.clone());
+                    needs.owner.push(owner.clone());
                 }
             }
         }

@@ -21,6 +21,8 @@ pub struct Server {
     pub owners: BTreeMap<String, String>,
     /// What databases can have here; read only where one is wanted.
     pub offered: Option<Offered>,
+    /// Roles that were asked for and do not exist.
+    pub absent_roles: BTreeSet<String>,
 }
 
 /// The role that nornplan signs in with.

@@ -67,11 +67,35 @@ pub fn as_planned(now: &mut Model, step: &Step) {
             less_is_as_planned(now, before, Some(after));
         }
         (Model::PostgresRole(now), Some(Model::PostgresRole(before)), None) => less_is_as_planned(now, before, None),
+        (Model::PostgresDatabase(now), Some(Model::PostgresDatabase(before)), Some(Model::PostgresDatabase(after))) => {
+            spelling::as_declared(after, now);
+            if !agree(after, now) {
+                still_to_go(Some(&mut now.strays), Some(&before.strays));
+                still_to_go(now.strays_inside.as_mut(), before.strays_inside.as_ref());
+            }
+        }
         (Model::PostgresDatabase(now), _, Some(Model::PostgresDatabase(declared)))
         | (Model::PostgresDatabase(now), Some(Model::PostgresDatabase(declared)), None) => {
             spelling::as_declared(declared, now);
         }
+        (Model::PostgresGrant(now), Some(Model::PostgresGrant(before)), Some(Model::PostgresGrant(after)))
+            if !agree(after, now) =>
+        {
+            still_to_go(now.beyond.as_mut(), before.beyond.as_ref());
+        }
+        // Whatever it is by now, all of it goes.
+        (Model::PostgresGrant(now), Some(Model::PostgresGrant(before)), None) => now.clone_from(before),
         _ => {}
+    }
+}
+
+/// Taking a right to pass on takes what was passed on as well, so another step of the same plan may have been faster
+/// with some of what this one takes away. That does not make this one stale.
+fn still_to_go(now: Option<&mut BTreeSet<String>>, planned: Option<&BTreeSet<String>>) {
+    if let (Some(now), Some(planned)) = (now, planned)
+        && now.is_subset(planned)
+    {
+        now.clone_from(planned);
     }
 }
 

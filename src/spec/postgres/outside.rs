@@ -16,7 +16,7 @@ pub fn resolve(resolver: &mut Resolver<'_>, written: &read::Postgres, postgres: 
         let role = &grant.role;
         let part = match grant.access {
             Access::Readonly => Part::Reader,
-            Access::App | Access::Readwrite => Part::Writer,
+            Access::App | Access::Migrator | Access::Readwrite => Part::Writer,
         };
         check(resolver, role, part, postgres);
         if written.migrator.as_ref().is_some_and(|migrator| migrator.value == role.value) {

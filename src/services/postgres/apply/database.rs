@@ -1,6 +1,6 @@
 //! Makes, changes, closes and drops databases.
 
-use super::{compare, extension, verify, write};
+use super::{compare, extension, strays, verify, write};
 use crate::services::postgres::connect::{Connector, Purpose, run};
 use crate::services::postgres::membership::join;
 use crate::services::postgres::model::{Access, Database, database_address};
@@ -8,6 +8,7 @@ use crate::services::postgres::scope::Scope;
 use crate::services::postgres::{desired, drop, observe, sql};
 use crate::services::{Failure, Fingerprint, Model};
 use postgres_protocol::escape::escape_identifier;
+use std::collections::BTreeSet;
 
 /// Drops a database after it was dumped. One that is closed must be open for that.
 pub async fn drop_database(connector: &Connector, database: &Database) -> Result<Option<Fingerprint>, Failure> {
@@ -64,6 +65,7 @@ pub async fn alter_database(
         join(connector, &mut connection, &before.owner).await?;
         if !after.allow_connections {
             statements.extend(change_owner(connector, &mut connection, before, after, user, false).await?);
+            statements.extend(strays::revoke_outside(&mut connection, before).await?);
         }
         if !statements.is_empty() {
             let done = run(&mut connection, &after.name, &statements.join("; ")).await;
@@ -79,6 +81,7 @@ pub async fn alter_database(
     join(connector, &mut connection, &before.owner).await?;
     let mut all = change_owner(connector, &mut connection, before, after, user, true).await?;
     all.append(&mut statements);
+    all.extend(strays::revoke(connector, &mut connection, before).await?);
     if !all.is_empty() {
         let done = run(&mut connection, &after.name, &all.join("; ")).await;
         done.map_err(|failure| explain_setting(failure, connector))?;
@@ -88,7 +91,9 @@ pub async fn alter_database(
         extension::bring(&mut connection, after).await?;
     }
     let model = Model::PostgresDatabase(after.clone());
-    let scope = Scope::of([(&database_address(&after.name), &model)]);
+    let before = Model::PostgresDatabase(before.clone());
+    let address = database_address(&after.name);
+    let scope = Scope::of([(&address, &before), (&address, &model)]);
     verify(&mut connection, &after.name, &scope, &model).await
 }
 
@@ -109,8 +114,8 @@ async fn change_owner(
     let mut statements = vec![format!("ALTER DATABASE {name} OWNER TO {}", escape_identifier(&after.owner))];
     // The old owner's entry became the new owner's: give the app its own in the same transaction.
     if user != after.owner && !user.is_empty() {
-        let grant = desired::grant(&after.name, user, Access::App);
-        statements.push(if inside { sql::grant::set_grant(&grant, user) } else { sql::grant::give_database(&grant) });
+        let app = desired::grant(&after.name, user, Access::App, &BTreeSet::new());
+        statements.extend(sql::grant::own_access(&app, inside));
     }
     Ok(statements)
 }

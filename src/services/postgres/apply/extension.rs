@@ -16,7 +16,7 @@ const SCHEMA: &str = "SELECT nspname::text FROM pg_catalog.pg_namespace WHERE ns
 /// Reads what is in the database that is connected to, and does what is missing; nothing where nothing is.
 pub async fn bring(connection: &mut PgConnection, database: &Database) -> Result<(), Failure> {
     let Some(wanted) = &database.extensions else { return Ok(()) };
-    let there = catalog::inside(connection, &database.name, "", &Needs::default()).await?.extensions;
+    let there = catalog::inside(connection, &database.name, &Needs::default()).await?.extensions;
     let names = wanted.keys().cloned().collect();
     for name in required_first(connection, names).await? {
         let Some(extension) = wanted.get(&name) else { continue };

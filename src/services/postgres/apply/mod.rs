@@ -6,6 +6,7 @@ mod grant;
 mod lock_down;
 mod membership;
 mod role;
+mod strays;
 
 use super::connect::{Connector, run};
 use super::model::Op as Do;
@@ -53,10 +54,8 @@ async fn carry_out(connector: &Connector, step: &Step, context: &ApplyContext) -
         (Do::DropDatabase, Some(Model::PostgresDatabase(database)), _) => {
             database::drop_database(connector, database).await
         }
-        (Do::SetGrant { user }, _, Some(Model::PostgresGrant(grant))) => grant::set_grant(connector, grant, user).await,
-        (Do::RevokeGrant { user }, Some(Model::PostgresGrant(grant)), _) => {
-            grant::revoke(connector, step, grant, user).await
-        }
+        (Do::SetGrant, _, Some(Model::PostgresGrant(grant))) => grant::set_grant(connector, grant).await,
+        (Do::RevokeGrant, Some(Model::PostgresGrant(grant)), _) => grant::revoke(connector, grant).await,
         (Do::LockDown, Some(Model::PostgresLockDown(before)), Some(Model::PostgresLockDown(after))) => {
             lock_down::shut(connector, before, after).await
         }

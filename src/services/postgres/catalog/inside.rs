@@ -1,5 +1,6 @@
 //! What lies inside one database, as far as grants and extensions go.
 
+use super::objects::{self, Deviation};
 use super::{Acl, parse};
 use crate::services::Failure;
 use crate::services::postgres::model::Extension;
@@ -7,7 +8,7 @@ use crate::services::postgres::problem::stating;
 use crate::services::postgres::scope::Needs;
 use serde::Deserialize;
 use sqlx::PgConnection;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 /// What lies inside one database, as far as grants and extensions go.
 const INSIDE: &str = "\
@@ -16,49 +17,62 @@ SELECT jsonb_build_object(
       jsonb_build_object('version', e.extversion, 'schema', s.nspname)), '{}')
     FROM pg_catalog.pg_extension e JOIN pg_catalog.pg_namespace s ON s.oid = e.extnamespace
     WHERE e.extname <> 'plpgsql'),
+  'public_owner', (SELECT pg_get_userbyid(nspowner) FROM pg_catalog.pg_namespace WHERE nspname = 'public'),
   'schema', (SELECT coalesce(jsonb_agg(jsonb_build_object('privilege', a.privilege_type,
-      'grantee', CASE WHEN a.grantee <> 0 THEN pg_get_userbyid(a.grantee) END)), '[]')
+      'grantee', CASE WHEN a.grantee <> 0 THEN pg_get_userbyid(a.grantee) END,
+      'grantor', pg_get_userbyid(a.grantor), 'grantable', a.is_grantable,
+      'superuser', coalesce((SELECT rolsuper FROM pg_catalog.pg_roles g WHERE g.oid = a.grantee), false))), '[]')
     FROM pg_catalog.pg_namespace n, aclexplode(coalesce(n.nspacl, acldefault('n', n.nspowner))) a
     WHERE n.nspname = 'public'),
-  'future', (SELECT coalesce(jsonb_agg(jsonb_build_object('kind', f.defaclobjtype, 'privilege', a.privilege_type,
-      'grantee', CASE WHEN a.grantee <> 0 THEN pg_get_userbyid(a.grantee) END)), '[]')
-    FROM pg_catalog.pg_default_acl f JOIN pg_catalog.pg_roles c ON c.oid = f.defaclrole,
+  'future', (SELECT coalesce(jsonb_agg(jsonb_build_object('maker', pg_get_userbyid(f.defaclrole),
+      'acts', pg_has_role(f.defaclrole, 'USAGE'), 'kind', f.defaclobjtype, 'schema', n.nspname,
+      'privilege', a.privilege_type, 'grantable', a.is_grantable,
+      'grantee', CASE WHEN a.grantee <> 0 THEN pg_get_userbyid(a.grantee) END,
+      'superuser', coalesce((SELECT rolsuper FROM pg_catalog.pg_roles g WHERE g.oid = a.grantee), false))), '[]')
+    FROM pg_catalog.pg_default_acl f LEFT JOIN pg_catalog.pg_namespace n ON n.oid = f.defaclnamespace,
       aclexplode(f.defaclacl) a
-    WHERE c.rolname = $1 AND f.defaclobjtype IN ('r', 'S')
-      AND (f.defaclnamespace = 0
-        OR f.defaclnamespace = (SELECT oid FROM pg_catalog.pg_namespace WHERE nspname = 'public'))),
-  'lacking', (SELECT coalesce(jsonb_agg(DISTINCT r.rolname), '[]')
-    FROM unnest($2::text[], $3::text[], $4::text[]) AS w(role, kind, privilege)
-      JOIN pg_catalog.pg_roles r ON r.rolname = w.role
-      JOIN pg_catalog.pg_class c ON (c.relkind = 'S') = (w.kind = 'S') AND c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S')
-      JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace AND n.nspname = 'public'
-    WHERE NOT CASE WHEN c.relkind = 'S' THEN has_sequence_privilege(r.oid, c.oid, w.privilege)
-      ELSE has_table_privilege(r.oid, c.oid, w.privilege) END)
+    WHERE a.grantee <> f.defaclrole)
 )::text";
+
+/// One privilege that objects will have from their beginning.
+#[derive(Debug, Deserialize)]
+pub struct Future {
+    /// Who will make the objects; never the grantee.
+    pub maker: String,
+    /// Whether we may act for the maker now.
+    pub acts: bool,
+    /// r for tables, S for sequences, f for functions, T for types, n for schemas, L for large objects.
+    pub kind: char,
+    /// `None` is everywhere in the database.
+    pub schema: Option<String>,
+    /// No grantee is PUBLIC.
+    pub grantee: Option<String>,
+    pub privilege: String,
+    pub grantable: bool,
+    pub superuser: bool,
+}
 
 #[derive(Debug, Deserialize)]
 pub struct Inside {
     pub extensions: BTreeMap<String, Extension>,
+    /// Of schema public; `None` if there is no such schema.
+    pub public_owner: Option<String>,
+    /// Privileges on schema public.
     pub schema: Vec<Acl>,
-    pub future: Vec<Acl>,
-    /// Roles to which some present table or sequence is closed that should be open.
-    pub lacking: BTreeSet<String>,
+    pub future: Vec<Future>,
+    /// Where present objects are not as the needs say.
+    #[serde(skip)]
+    pub deviations: Vec<Deviation>,
 }
 
-/// Reads what lies inside the database that is connected to. `creator` is whose new objects are looked at.
-pub async fn inside(
-    connection: &mut PgConnection,
-    database: &str,
-    creator: &str,
-    needs: &Needs,
-) -> Result<Inside, Failure> {
-    let text: Result<String, _> = sqlx::query_scalar(INSIDE)
-        .bind(creator)
-        .bind(&needs.role)
-        .bind(&needs.kind)
-        .bind(&needs.privilege)
-        .persistent(false)
-        .fetch_one(connection)
-        .await;
-    parse(&text.map_err(|error| stating(error, database, "SELECT .. FROM pg_extension, pg_namespace, pg_default_acl"))?)
+/// Reads what lies inside the database that is connected to.
+pub async fn inside(connection: &mut PgConnection, database: &str, needs: &Needs) -> Result<Inside, Failure> {
+    let text: Result<String, _> = sqlx::query_scalar(INSIDE).persistent(false).fetch_one(&mut *connection).await;
+    let text =
+        text.map_err(|error| stating(error, database, "SELECT .. FROM pg_extension, pg_namespace, pg_default_acl"))?;
+    let mut inside: Inside = parse(&text)?;
+    if !needs.is_empty() {
+        inside.deviations = objects::deviations(connection, database, needs).await?;
+    }
+    Ok(inside)
 }

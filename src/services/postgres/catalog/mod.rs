@@ -3,13 +3,15 @@
 mod dependents;
 mod inside;
 mod lock_down;
+mod objects;
 mod offered;
 mod rights;
 mod shared;
 
 pub use dependents::{dependents, some_inside};
-pub use inside::{Inside, inside};
+pub use inside::{Future, Inside, inside};
 pub use lock_down::lock_downs;
+pub use objects::Deviation;
 pub use offered::offered;
 pub use rights::rights;
 pub use shared::{DatabaseRow, Shared, shared};
@@ -24,10 +26,12 @@ use std::collections::BTreeSet;
 #[derive(Debug, Deserialize)]
 pub struct Acl {
     pub grantee: Option<String>,
+    pub grantor: String,
     pub privilege: String,
-    /// Of default privileges: r for tables, S for sequences.
-    #[serde(default)]
-    pub kind: Option<char>,
+    /// Whether the grantee may pass it on.
+    pub grantable: bool,
+    /// Whether the grantee is a superuser, who needs no privilege.
+    pub superuser: bool,
 }
 
 /// Reads what a catalog statement answered.
@@ -40,10 +44,7 @@ pub fn parse<T: DeserializeOwned>(text: &str) -> Result<T, Failure> {
     })
 }
 
-/// The privileges of one grantee (`None` is PUBLIC), of one kind where there are kinds.
-pub fn privileges(acl: &[Acl], grantee: Option<&str>, kind: Option<char>) -> BTreeSet<String> {
-    acl.iter()
-        .filter(|row| row.grantee.as_deref() == grantee && row.kind == kind)
-        .map(|row| row.privilege.clone())
-        .collect()
+/// The privileges of one grantee; `None` is PUBLIC.
+pub fn privileges(acl: &[Acl], grantee: Option<&str>) -> BTreeSet<String> {
+    acl.iter().filter(|row| row.grantee.as_deref() == grantee).map(|row| row.privilege.clone()).collect()
 }

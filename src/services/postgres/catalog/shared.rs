@@ -51,7 +51,9 @@ SELECT jsonb_build_object(
       'size', CASE WHEN d.datname = ANY($3) AND has_database_privilege(d.oid, 'CONNECT')
         THEN pg_database_size(d.oid) END,
       'acl', (SELECT coalesce(jsonb_agg(jsonb_build_object('privilege', a.privilege_type,
-          'grantee', CASE WHEN a.grantee <> 0 THEN pg_get_userbyid(a.grantee) END)), '[]')
+          'grantee', CASE WHEN a.grantee <> 0 THEN pg_get_userbyid(a.grantee) END,
+          'grantor', pg_get_userbyid(a.grantor), 'grantable', a.is_grantable,
+          'superuser', coalesce((SELECT rolsuper FROM pg_catalog.pg_roles g WHERE g.oid = a.grantee), false))), '[]')
         FROM aclexplode(coalesce(d.datacl, acldefault('d', d.datdba))) a)
     )), '[]') FROM pg_catalog.pg_database d LEFT JOIN (
       SELECT datid, count(*) AS sessions FROM pg_catalog.pg_stat_activity

@@ -32,7 +32,9 @@ fn takes_away(before: &Database, after: &Database) -> bool {
     }
     let lowers = after.connection_limit.is_some_and(|limit| before.connection_limit.is_none_or(|there| limit < there));
     let resets = before.settings.keys().any(|name| !after.settings.contains_key(name));
-    !before.public.is_subset(&after.public) || lowers || resets
+    let strangers_lose =
+        !before.strays.is_empty() || before.strays_inside.as_ref().is_some_and(|strays| !strays.is_empty());
+    !before.public.is_subset(&after.public) || strangers_lose || lowers || resets
 }
 
 /// A database that is no longer wanted.

@@ -1,20 +1,29 @@
 //! What roles may do in databases.
 
-use super::View;
+use super::{View, is_absent};
+use crate::core::address::Address;
+use crate::core::reconcile::Wanted;
 use crate::core::step::{Hold, Risk};
 use crate::services::postgres::model::{Access, Grant, Op as Do};
+use crate::services::postgres::server::Server;
 use crate::services::{Model, Op, Step};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What a role shall be able to do.
 pub fn keep(view: &View, step: &mut Step, before: Option<&Model>, grant: &Grant) {
-    step.op = Op::Postgres(Do::SetGrant { user: view.creator(&grant.database) });
+    step.op = Op::Postgres(Do::SetGrant);
     step.hold = view.shut(&grant.database).map(|reason| Hold::Blocked { reason });
+    if grant.outside && view.is_absent(&grant.role) {
+        let list = if grant.access == Some(Access::Migrator) { "migrator" } else { "grants" };
+        let reason = format!("there is no role {:?} on the server: create it, or take it out of {list}", grant.role);
+        step.hold = Some(Hold::Blocked { reason });
+    }
     let none = BTreeSet::new();
     let before = if let Some(Model::PostgresGrant(before)) = before { Some(before) } else { None };
     let pairs = [
         (before.map(|before| &before.database_privileges), Some(&grant.database_privileges)),
         (before.and_then(|before| before.schema_privileges.as_ref()), grant.schema_privileges.as_ref()),
+        (before.and_then(|before| before.future_schemas.as_ref()), grant.future_schemas.as_ref()),
         (before.and_then(|before| before.future_tables.as_ref()), grant.future_tables.as_ref()),
         (before.and_then(|before| before.future_sequences.as_ref()), grant.future_sequences.as_ref()),
     ];
@@ -27,6 +36,9 @@ pub fn keep(view: &View, step: &mut Step, before: Option<&Model>, grant: &Grant)
             step.risks.insert(Risk::WidensAccess);
         }
     }
+    if before.and_then(|before| before.beyond.as_ref()).is_some_and(|beyond| !beyond.is_empty()) {
+        step.risks.insert(Risk::Interrupts);
+    }
 }
 
 /// What a role shall no longer be able to do.
@@ -34,9 +46,18 @@ pub fn give_up(view: &View, step: &mut Step, grant: Grant) {
     if view.keeps(&grant.database) {
         step.hold = view.shut(&grant.database).map(|reason| Hold::Blocked { reason });
     }
-    let last = view.applied.get(&step.address).map(|last| &last.model);
-    let was_app = matches!(last, Some(Model::PostgresGrant(last)) if last.access == Some(Access::App));
-    let user = if was_app { grant.role } else { view.creator(&grant.database) };
-    step.op = Op::Postgres(Do::RevokeGrant { user });
+    // What the server does not tell: how it was declared.
+    if let Some(Model::PostgresGrant(last)) = view.applied.get(&step.address).map(|last| &last.model) {
+        let Grant { access, makers, outside, .. } = last.clone();
+        step.before = Some(Model::PostgresGrant(Grant { access, makers, outside, ..grant }));
+    }
+    step.op = Op::Postgres(Do::RevokeGrant);
     step.risks.insert(Risk::Interrupts);
+}
+
+/// A migrator that is not there yet blocks its own grant and nobody else's.
+pub fn leave_out_absent_makers(model: &mut Model, server: &Server, wanted: &BTreeMap<Address, Wanted<Model>>) {
+    if let Model::PostgresGrant(Grant { makers: Some(makers), .. }) = model {
+        makers.retain(|maker| !is_absent(server, wanted, maker));
+    }
 }

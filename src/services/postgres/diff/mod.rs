@@ -11,7 +11,7 @@ mod role;
 mod tests;
 
 use super::edges::connect;
-use super::model::database_address;
+use super::model::{database_address, role_address};
 use super::rights::missing;
 use super::server::Server;
 use super::shape::settle;
@@ -41,6 +41,10 @@ fn block(steps: &mut [Step], server: &Server) {
     }
 }
 
+fn is_absent(server: &Server, wanted: &BTreeMap<Address, Wanted<Model>>, role: &str) -> bool {
+    server.absent_roles.contains(role) && !wanted.contains_key(&role_address(role))
+}
+
 /// The three sides, made comparable, and the server that they are about.
 struct View {
     wanted: BTreeMap<Address, Wanted<Model>>,
@@ -59,10 +63,14 @@ impl View {
             let last = applied.get_mut(address).map(|last| &mut last.model);
             settle(Some(&mut wanted.model), observed.get_mut(address), last);
         }
+        let server = Server::of(input.observation);
+        for model in wanted.values_mut().map(|wanted| &mut wanted.model) {
+            grant::leave_out_absent_makers(model, &server, input.wanted);
+        }
         let last = applied.iter().map(|(address, last)| (address, &last.model));
         let next = wanted.iter().map(|(address, wanted)| (address, &wanted.model));
         let creators = super::scope::Scope::of(last.chain(next)).creators;
-        Self { wanted, observed, applied, creators, server: Server::of(input.observation) }
+        Self { wanted, observed, applied, creators, server }
     }
 
     fn creator(&self, database: &str) -> String {
@@ -89,6 +97,11 @@ impl View {
     /// Whether a database is wanted.
     fn keeps(&self, database: &str) -> bool {
         self.wanted.contains_key(&database_address(database))
+    }
+
+    /// Whether a role is not there and will not be made.
+    fn is_absent(&self, role: &str) -> bool {
+        is_absent(&self.server, &self.wanted, role)
     }
 
     fn step(&self, decision: Decision, input: DiffInput<'_>) -> Option<Step> {

@@ -32,11 +32,12 @@ fn role(name: &str, credential: Credential) -> (Address, Model) {
 
 fn cafe() -> BTreeMap<Address, Model> {
     let database = Database::new("cafe", "cafe_owner");
+    let access = grant("cafe", "a_cafe_user", Access::App, &BTreeSet::new());
     BTreeMap::from([
         role("a_cafe_user", Credential::Generate),
         role("cafe_owner", Credential::None),
         (database_address("cafe"), Model::PostgresDatabase(database)),
-        (grant_address("cafe", "a_cafe_user"), Model::PostgresGrant(grant("cafe", "a_cafe_user", Access::App))),
+        (grant_address("cafe", "a_cafe_user"), Model::PostgresGrant(access)),
     ])
 }
 

@@ -61,6 +61,13 @@ pub struct Database {
     /// Declared extensions that must be there; observed: all but plpgsql, unknown when read shallowly.
     #[serde(default, deserialize_with = "names_or_map")]
     pub extensions: Option<BTreeMap<String, Extension>>,
+    /// Privileges on the database of roles that have no declared grant, in words ("CONNECT to stranger"); none is
+    /// wanted.
+    #[serde(default)]
+    pub strays: BTreeSet<String>,
+    /// The same on schema public and by default on future objects, of PUBLIC too. Unknown when read shallowly.
+    #[serde(default)]
+    pub strays_inside: Option<BTreeSet<String>>,
 }
 
 impl Database {
@@ -79,6 +86,8 @@ impl Database {
             tablespace: None,
             invalid: false,
             extensions: Some(BTreeMap::new()),
+            strays: BTreeSet::new(),
+            strays_inside: Some(BTreeSet::new()),
         }
     }
 }
@@ -116,6 +125,8 @@ impl Resource for Database {
             tablespace,
             invalid,
             extensions,
+            strays,
+            strays_inside,
         } = self;
         let extensions = extensions.as_ref().map(|extensions| {
             extensions.iter().map(|(name, extension)| format!("{name}{extension}")).collect::<Vec<String>>()
@@ -132,6 +143,8 @@ impl Resource for Database {
             Field::maybe("tablespace", tablespace.as_ref()),
             Field::new("invalid", invalid),
             Field::maybe("extensions", extensions),
+            Field::new("strays", strays),
+            Field::maybe("strays_inside", strays_inside.as_ref()),
         ]
     }
 }
@@ -143,7 +156,7 @@ mod tests {
     #[test]
     fn what_an_older_state_says_is_still_read() {
         let old = r#"{"name": "cafe", "owner": "cafe_owner", "public": [], "extensions": ["citext"]}"#;
-        let mut expected = Database::new("cafe", "cafe_owner");
+        let mut expected = Database { strays_inside: None, ..Database::new("cafe", "cafe_owner") };
         expected.extensions = Some(BTreeMap::from([("citext".to_owned(), Extension::default())]));
         assert_eq!(serde_json::from_str::<Database>(old).unwrap(), expected);
         let again = serde_json::to_string(&expected).unwrap();

@@ -8,36 +8,63 @@ use std::collections::BTreeSet;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Access {
-    /// The app itself: CONNECT, TEMPORARY, CREATE on the database, ALL on schema public.
+    /// The app itself: CONNECT, TEMPORARY, CREATE on the database, ALL on schema public, and every use of what its
+    /// migrator makes.
     App,
-    /// CONNECT, USAGE, SELECT on present and future tables and sequences.
+    /// CONNECT, USAGE of schemas, SELECT on tables and sequences, present and future.
     Readonly,
     /// And INSERT, UPDATE, DELETE, USAGE of sequences.
     Readwrite,
+    /// A role that people look after and that makes objects for the app: like the app, of its own.
+    Migrator,
+}
+
+impl Access {
+    /// Whether the role may use others' objects as far as this says, and not one privilege more.
+    pub fn is_exact(self) -> bool {
+        match self {
+            Self::Readonly | Self::Readwrite => true,
+            Self::App | Self::Migrator => false,
+        }
+    }
 }
 
 /// What one role may do in one database. Address: `postgres.grant.DATABASE/ROLE`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+///
+/// Schemas of the server and of extensions, and what extensions made, are left out of everything here.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Grant {
     pub database: String,
     pub role: String,
     /// Declared only; `None` in what is observed.
     #[serde(default)]
     pub access: Option<Access>,
+    /// Roles for whose future objects (and for the app itself, present ones) this holds. Declared only, like `access`.
+    #[serde(default)]
+    pub makers: Option<BTreeSet<String>>,
+    /// Whether people look after the role, so that it must be on the server already. Declared only, and not compared.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub outside: bool,
     /// On the database: CONNECT, TEMPORARY, CREATE.
     pub database_privileges: BTreeSet<String>,
     /// On schema public: USAGE, CREATE. Unknown when read shallowly.
     #[serde(default)]
     pub schema_privileges: Option<BTreeSet<String>>,
-    /// On tables and views of schema public that the app's user makes from now on. Unknown when read shallowly.
+    /// On schemas that any of the makers makes from now on. Unknown when read shallowly.
+    #[serde(default)]
+    pub future_schemas: Option<BTreeSet<String>>,
+    /// On tables and views, likewise.
     #[serde(default)]
     pub future_tables: Option<BTreeSet<String>>,
     /// On sequences, likewise.
     #[serde(default)]
     pub future_sequences: Option<BTreeSet<String>>,
-    /// Whether every present table and sequence of schema public has at least these. Unknown when read shallowly.
+    /// Whether every present schema, table and sequence has at least these. Unknown when read shallowly.
     #[serde(default)]
     pub present_objects: Option<bool>,
+    /// What it has more than these, and what it may pass on, in words; none is wanted. Unknown when read shallowly.
+    #[serde(default)]
+    pub beyond: Option<BTreeSet<String>>,
 }
 
 impl Resource for Grant {
@@ -46,19 +73,26 @@ impl Resource for Grant {
             database: _,
             role: _,
             access,
+            makers,
+            outside: _,
             database_privileges,
             schema_privileges,
+            future_schemas,
             future_tables,
             future_sequences,
             present_objects,
+            beyond,
         } = self;
         vec![
             Field::maybe("access", access.as_ref()),
+            Field::maybe("makers", makers.as_ref()),
             Field::new("database_privileges", database_privileges).expanded(),
             Field::maybe("schema_privileges", schema_privileges.as_ref()).expanded(),
+            Field::maybe("future_schemas", future_schemas.as_ref()).expanded(),
             Field::maybe("future_tables", future_tables.as_ref()).expanded(),
             Field::maybe("future_sequences", future_sequences.as_ref()).expanded(),
             Field::maybe("present_objects", present_objects.as_ref()).expanded(),
+            Field::maybe("beyond", beyond.as_ref()).expanded(),
         ]
     }
 }

@@ -36,13 +36,10 @@ pub enum Op {
     /// Closes a database to everybody, after all else on it.
     CloseDatabase,
     DropDatabase,
-    /// Makes the privileges of one role in one database exactly the wanted ones. `user` makes the tables.
-    SetGrant {
-        user: String,
-    },
-    RevokeGrant {
-        user: String,
-    },
+    /// Makes the privileges of one role in one database exactly the wanted ones.
+    SetGrant,
+    /// Takes every privilege that a role has in one database.
+    RevokeGrant,
     /// Closes a database of the server's own to PUBLIC.
     LockDown,
 }

@@ -1,0 +1,85 @@
+//! What one role may do in one database, out of what the catalogs answered.
+
+use super::catalog::{DatabaseRow, Deviation, Future, Inside, privileges};
+use super::model::Grant;
+use super::scope::Pair;
+use super::strays::future_words;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What a role may do in a database; `None` if nothing. `there` are the roles that exist.
+pub fn grant(row: &DatabaseRow, pair: &Pair, inside: Option<&Inside>, there: &BTreeSet<&str>) -> Option<Grant> {
+    let role = Some(pair.role.as_str());
+    let makers: BTreeSet<&str> = pair.makers.iter().map(String::as_str).filter(|maker| there.contains(maker)).collect();
+    let made = inside.filter(|_| !makers.is_empty());
+    let future = |kind| made.map(|inside| by_all_makers(inside, pair, &makers, kind));
+    let lacks = |found: &Deviation| found.role == pair.role && !found.lacks.is_empty();
+    let grant = Grant {
+        database: row.name.clone(),
+        role: pair.role.clone(),
+        database_privileges: privileges(&row.acl, role),
+        schema_privileges: inside
+            .filter(|inside| inside.public_owner.is_some())
+            .map(|inside| privileges(&inside.schema, role)),
+        future_schemas: future('n'),
+        future_tables: future('r'),
+        future_sequences: future('S'),
+        present_objects: made.map(|inside| !inside.deviations.iter().any(lacks)),
+        beyond: inside.map(|inside| beyond(row, pair, inside, &makers)),
+        ..Grant::default()
+    };
+    let any = |set: &Option<BTreeSet<String>>| set.as_ref().is_some_and(|set| !set.is_empty());
+    let exists = !grant.database_privileges.is_empty()
+        || any(&grant.schema_privileges)
+        || any(&grant.future_schemas)
+        || any(&grant.future_tables)
+        || any(&grant.future_sequences)
+        || any(&grant.beyond);
+    exists.then_some(grant)
+}
+
+/// Default privileges that an administrator which may act for their maker, or will be able to, can change.
+pub fn of_role<'a>(inside: &'a Inside, pair: &'a Pair) -> impl Iterator<Item = &'a Future> {
+    let of_role = |future: &&Future| future.grantee.as_deref() == Some(pair.role.as_str());
+    inside.future.iter().filter(of_role).filter(|future| future.acts || pair.makers.contains(&future.maker))
+}
+
+/// What the role gets on the objects of a kind wherever any of the makers makes them.
+fn by_all_makers(inside: &Inside, pair: &Pair, makers: &BTreeSet<&str>, kind: char) -> BTreeSet<String> {
+    let by = |maker: &str| -> BTreeSet<String> {
+        let everywhere = |future: &&Future| future.maker == maker && future.kind == kind && future.schema.is_none();
+        of_role(inside, pair).filter(everywhere).map(|future| future.privilege.clone()).collect()
+    };
+    let each = makers.iter().map(|maker| by(maker));
+    each.reduce(|all, one| all.intersection(&one).cloned().collect()).unwrap_or_default()
+}
+
+/// What a role has that no other field of its grant tells, in words.
+fn beyond(row: &DatabaseRow, pair: &Pair, inside: &Inside, makers: &BTreeSet<&str>) -> BTreeSet<String> {
+    let mut words = BTreeSet::new();
+    for (acl, place) in [(&row.acl, "the database"), (&inside.schema, "schema public")] {
+        let passes_on = acl.iter().filter(|acl| acl.grantee.as_deref() == Some(&pair.role) && acl.grantable);
+        words.extend(passes_on.map(|acl| format!("{} WITH GRANT OPTION on {place}", acl.privilege)));
+    }
+    for future in of_role(inside, pair) {
+        let everywhere = || by_all_makers(inside, pair, makers, future.kind);
+        let wanted = makers.contains(future.maker.as_str())
+            && (pair.wants(future.kind).is_some_and(|wants| wants.contains(&future.privilege))
+                // The field of that kind tells it.
+                || (pair.wants(future.kind).is_some() && everywhere().contains(&future.privilege)));
+        if !wanted || future.grantable {
+            let option = if future.grantable { " WITH GRANT OPTION" } else { "" };
+            words.insert(format!("{}{option} {}", future.privilege, future_words(future)));
+        }
+    }
+    let mut objects: BTreeMap<(&str, char), Vec<&str>> = BTreeMap::new();
+    for found in inside.deviations.iter().filter(|found| found.role == pair.role) {
+        for extra in &found.extra {
+            objects.entry((extra, found.kind)).or_default().push(&found.name);
+        }
+    }
+    words.extend(objects.into_iter().map(|((extra, kind), names)| match names.as_slice() {
+        [name] => format!("{extra} on {name}"),
+        several => format!("{extra} on {} {}", several.len(), super::sql::grant::objects(kind).to_lowercase()),
+    }));
+    words
+}

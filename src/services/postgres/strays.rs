@@ -1,0 +1,140 @@
+//! Privileges that nobody declared, on a database and in it.
+
+use super::catalog::{Acl, DatabaseRow, Future, Inside};
+use super::scope::Scope;
+use super::sql::grant::{default_privileges, objects};
+use crate::config::PostgresConfig;
+use postgres_protocol::escape::escape_identifier;
+use std::collections::BTreeSet;
+
+/// Stands for the owner of whatever database it is looked at in.
+const OWNER_OF_DATABASE: &str = "pg_database_owner";
+
+/// One privilege that neither its owner nor a superuser has, as far as the catalogs tell.
+pub struct Stray<'a> {
+    /// `None` is PUBLIC.
+    pub grantee: Option<&'a str>,
+    pub privilege: &'a str,
+    place: Place<'a>,
+}
+
+enum Place<'a> {
+    Database { grantor: &'a str, owner: &'a str },
+    Public { grantor: &'a str, owner: &'a str },
+    Future(&'a Future),
+}
+
+/// All of them on the database, but those of PUBLIC, which are told apart.
+pub fn on_database(row: &DatabaseRow) -> impl Iterator<Item = Stray<'_>> {
+    let others = |acl: &&Acl| acl.grantee.as_ref().is_some_and(|grantee| *grantee != row.owner) && !acl.superuser;
+    row.acl.iter().filter(others).map(|acl| Stray {
+        grantee: acl.grantee.as_deref(),
+        privilege: &acl.privilege,
+        place: Place::Database { grantor: &acl.grantor, owner: &row.owner },
+    })
+}
+
+/// All of them on schema public and on objects of the future.
+pub fn inside<'a>(row: &'a DatabaseRow, inside: &'a Inside) -> impl Iterator<Item = Stray<'a>> {
+    let owner = inside.public_owner.as_deref().unwrap_or_default();
+    let on_public = inside.schema.iter().filter(move |acl| match &acl.grantee {
+        // Harmless to who cannot connect, and the server's own default.
+        None => acl.privilege != "USAGE",
+        Some(grantee) => *grantee != owner && *grantee != row.owner && grantee != OWNER_OF_DATABASE && !acl.superuser,
+    });
+    let on_public = on_public.map(move |acl| Stray {
+        grantee: acl.grantee.as_deref(),
+        privilege: &acl.privilege,
+        place: Place::Public { grantor: &acl.grantor, owner },
+    });
+    let future = inside.future.iter().filter(|future| match &future.grantee {
+        // What the server gives by itself.
+        None => !matches!(future.kind, 'f' | 'T'),
+        Some(_) => !future.superuser,
+    });
+    let future = future.map(|future| Stray {
+        grantee: future.grantee.as_deref(),
+        privilege: &future.privilege,
+        place: Place::Future(future),
+    });
+    on_public.chain(future)
+}
+
+impl Stray<'_> {
+    /// As a plan says it: "CREATE on schema public to PUBLIC".
+    pub fn words(&self) -> String {
+        let grantee = self.grantee.unwrap_or("PUBLIC");
+        let place = match self.place {
+            Place::Database { .. } => String::new(),
+            Place::Public { .. } => " on schema public".to_owned(),
+            Place::Future(future) => format!(" {}", future_words(future)),
+        };
+        format!("{}{place} to {grantee}", self.privilege)
+    }
+
+    /// Whether it is a stray indeed: the grantee has no declared grant, and nobody asked to leave it alone.
+    pub fn counts(&self, database: &str, scope: &Scope, config: &PostgresConfig) -> bool {
+        let leave = |role: &str| role == config.user || config.ignores(role);
+        let declared = |role: &str| {
+            let pairs = scope.grants.get(database).into_iter().flatten();
+            pairs.map(|pair| &pair.role).chain(scope.owners.get(database)).any(|known| known == role)
+        };
+        let by_makers = match self.place {
+            Place::Database { grantor, owner } | Place::Public { grantor, owner } => {
+                grantor == owner || !config.ignores(grantor)
+            }
+            Place::Future(future) => scope.makers(database).contains(future.maker.as_str()),
+        };
+        by_makers && self.grantee.is_none_or(|grantee| !leave(grantee) && !declared(grantee))
+    }
+
+    /// The role that must revoke it, where that is not the owner.
+    pub fn maker(&self) -> Option<&str> {
+        match self.place {
+            Place::Future(future) => Some(&future.maker),
+            Place::Database { .. } | Place::Public { .. } => None,
+        }
+    }
+
+    /// The statements that revoke it.
+    pub fn revoke(&self, database: &str) -> Vec<String> {
+        let from = self.grantee.map_or_else(|| "PUBLIC".to_owned(), escape_identifier);
+        let privilege = self.privilege;
+        match self.place {
+            Place::Database { grantor, owner } => {
+                let what = format!("DATABASE {}", escape_identifier(database));
+                revoked(privilege, &what, &from, (grantor != owner).then_some(grantor))
+            }
+            Place::Public { grantor, owner } => {
+                revoked(privilege, "SCHEMA public", &from, (grantor != owner).then_some(grantor))
+            }
+            Place::Future(future) => vec![format!(
+                "{}REVOKE {privilege} ON {} FROM {from} CASCADE",
+                default_privileges(&future.maker, future.schema.as_deref()),
+                objects(future.kind)
+            )],
+        }
+    }
+}
+
+/// What another role than the owner gave goes when that one loses the right to give.
+fn revoked(privilege: &str, what: &str, from: &str, giver: Option<&str>) -> Vec<String> {
+    let giver = giver.map(|giver| {
+        format!("REVOKE GRANT OPTION FOR ALL PRIVILEGES ON {what} FROM {} CASCADE", escape_identifier(giver))
+    });
+    giver.into_iter().chain([format!("REVOKE {privilege} ON {what} FROM {from} CASCADE")]).collect()
+}
+
+/// What PUBLIC got from another role than the owner.
+pub fn public_by_others(row: &DatabaseRow) -> Vec<String> {
+    let what = format!("DATABASE {}", escape_identifier(&row.name));
+    let others = row.acl.iter().filter(|acl| acl.grantee.is_none() && acl.grantor != row.owner);
+    let givers: BTreeSet<&str> = others.map(|acl| acl.grantor.as_str()).collect();
+    givers.into_iter().flat_map(|giver| revoked("ALL", &what, "PUBLIC", Some(giver))).collect()
+}
+
+/// "on future tables of cafe_user in schema app".
+pub fn future_words(future: &Future) -> String {
+    let schema = future.schema.as_ref().map(|schema| format!(" in schema {schema}")).unwrap_or_default();
+    format!("on future {} of {}{schema}", objects(future.kind).to_lowercase(), future.maker)
+}
