@@ -31,7 +31,7 @@ pub fn missing(step: &Step, server: &Server) -> Option<String> {
                 .or_else(|| rights.act_for(&after.owner))
         }
         (Do::DropDatabase, Some(Model::PostgresDatabase(database)), _) => rights.act_for(&database.owner),
-        (Do::SetGrant { .. } | Do::RevokeGrant { .. }, before, after) => {
+        (Do::SetGrant | Do::RevokeGrant, before, after) => {
             let grant = after
                 .iter()
                 .chain(before)
