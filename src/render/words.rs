@@ -161,7 +161,7 @@ fn role_words(role: &Role) -> Vec<String> {
 }
 
 fn database_words(database: &Database) -> Vec<String> {
-    let Database { name: _, owner, public, extensions } = database;
+    let Database { name: _, owner, public, extensions, objects_of_others: _, migrator: _ } = database;
     let mut words = vec![format!("owner {owner}")];
     if !public.is_empty() {
         words.push(format!("PUBLIC may {}", join(public)));

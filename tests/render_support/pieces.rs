@@ -106,6 +106,8 @@ pub fn database(name: &str, owner: &str, extensions: &[&str]) -> Model {
         owner: owner.into(),
         public: BTreeSet::new(),
         extensions: Some(strings(extensions)),
+        objects_of_others: None,
+        migrator: None,
     })
 }
 

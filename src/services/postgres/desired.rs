@@ -34,6 +34,8 @@ fn of_app(specs: &Specs, app: &App, postgres: &Postgres) -> Vec<(Address, Model)
             owner: postgres.owner.clone(),
             public: BTreeSet::new(),
             extensions: Some(database.extensions.keys().cloned().collect()),
+            objects_of_others: postgres.adopt_objects.then(BTreeMap::new),
+            migrator: postgres.migrator.clone(),
         };
         resources.push((database_address(&database.name), Model::PostgresDatabase(model)));
         let mut give = |role: &str, access: Access| {

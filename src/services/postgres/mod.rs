@@ -1,6 +1,7 @@
 //! PostgreSQL as a service: roles, databases, and who may do what in them.
 
 mod apply;
+mod belongings;
 mod catalog;
 mod connect;
 mod credential;
@@ -60,6 +61,11 @@ impl Service for Postgres {
         let ends = steps().flat_map(|step| step.before.iter().chain(&step.after).map(|model| (&step.address, model)));
         let mut scope = Scope::of(ends);
         for step in steps() {
+            if let (super::Op::Postgres(Do::AlterDatabase { user }), Some(Model::PostgresDatabase(database))) =
+                (&step.op, &step.after)
+            {
+                scope.creators.insert(database.name.clone(), user.clone());
+            }
             if let (
                 super::Op::Postgres(Do::SetGrant { user } | Do::RevokeGrant { user }),
                 Some(Model::PostgresGrant(grant)),

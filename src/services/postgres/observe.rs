@@ -1,13 +1,14 @@
 //! Reads what is asked for: one statement for all that databases share, then one into each database.
 
+use super::belongings;
 use super::catalog::{self, Inside, Shared, privileges};
 use super::connect::{Connector, Purpose, close};
-use super::credential;
 use super::model::{Access, Database, Grant, Role, database_address, grant_address, role_address};
 use super::orphans;
 use super::problem::code;
 use super::scope::{Pair, Scope};
 use super::server::Server;
+use super::{credential, diff};
 use crate::core::address::Address;
 use crate::core::plan::{Level, Notice};
 use crate::services::{Ask, Failure, Model, Observation, Observed};
@@ -38,14 +39,16 @@ pub async fn observe(connector: &Connector, ask: &Ask) -> Result<Observation, Fa
         notices
             .push(note("read shallowly: schemas, extensions and default privileges inside databases are not compared"));
     }
-    Ok(Observation {
+    let mut observation = Observation {
         endpoint: connector.config.endpoint(),
         identity: identity(&mut connection).await?,
         version: Some(format!("PostgreSQL {}", shared.version)),
         server: serde_json::to_value(server(&shared)).unwrap_or_default(),
         resources,
         notices,
-    })
+    };
+    observation.notices.extend(diff::unusable(ask, &observation));
+    Ok(observation)
 }
 
 /// Reads the managed fields of some objects, as they are now.
@@ -63,7 +66,7 @@ pub async fn now_inside(
     scope: &Scope,
 ) -> Result<BTreeMap<Address, Model>, Failure> {
     let shared = catalog::shared(connection, &scope.all_roles(), &scope.databases, &BTreeSet::new()).await?;
-    let inside = catalog::inside(connection, database, scope.creator(database), &scope.needs(database)).await?;
+    let inside = read_inside(connection, scope, database).await?;
     let insides = BTreeMap::from([(database.to_owned(), inside)]);
     Ok(models(assemble(scope, &shared, &insides)))
 }
@@ -90,9 +93,17 @@ async fn look_inside(
 
 async fn look_into(connector: &Connector, scope: &Scope, name: &str) -> Result<(String, Inside), Failure> {
     let mut connection = connector.admin(name, Purpose::Observe).await?;
-    let inside = catalog::inside(&mut connection, name, scope.creator(name), &scope.needs(name)).await?;
+    let inside = read_inside(&mut connection, scope, name).await?;
     close(connection).await;
     Ok((name.to_owned(), inside))
+}
+
+async fn read_inside(connection: &mut PgConnection, scope: &Scope, name: &str) -> Result<Inside, Failure> {
+    let mut inside = catalog::inside(connection, name, scope.creator(name), &scope.needs(name)).await?;
+    if scope.managed.contains(name) {
+        inside.belongings = catalog::belongings(connection, name, &scope.insiders(name)).await?;
+    }
+    Ok(inside)
 }
 
 fn assemble(scope: &Scope, shared: &Shared, insides: &BTreeMap<String, Inside>) -> BTreeMap<Address, Observed> {
@@ -125,11 +136,18 @@ fn assemble(scope: &Scope, shared: &Shared, insides: &BTreeMap<String, Inside>) 
             owner: row.owner.clone(),
             public: privileges(&row.acl, None, None),
             extensions: inside.map(|inside| inside.extensions.clone()),
+            objects_of_others: inside
+                .filter(|_| scope.adopting.contains(&row.name))
+                .map(|inside| belongings::totals(&inside.belongings)),
+            migrator: None,
         };
         let mut facts = BTreeMap::from([("sessions".to_owned(), Value::from(row.sessions))]);
         facts.extend(row.size.map(|size| ("size_bytes".to_owned(), Value::from(size))));
         if row.connection_limit != -1 {
             facts.insert("connection_limit".to_owned(), Value::from(row.connection_limit));
+        }
+        if let Some(inside) = inside.filter(|inside| !inside.belongings.is_empty()) {
+            facts.insert(belongings::FACT.to_owned(), serde_json::to_value(&inside.belongings).unwrap_or_default());
         }
         let model = Model::PostgresDatabase(database);
         resources.insert(database_address(&row.name), Observed { model, credential: None, facts });

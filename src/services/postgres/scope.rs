@@ -35,13 +35,25 @@ pub struct Scope {
     pub grants: BTreeMap<String, Vec<Pair>>,
     /// Whose new tables each database's readers shall be able to read.
     pub creators: BTreeMap<String, String>,
+    /// Databases in which objects of others shall become the app's.
+    pub adopting: BTreeSet<String>,
+    /// Who else may own objects in a database.
+    pub migrators: BTreeMap<String, String>,
 }
 
 impl Scope {
     /// `models` are by address, the ones that count most last.
     pub fn of<'a>(models: impl IntoIterator<Item = (&'a Address, &'a Model)>) -> Self {
-        let by_address: BTreeMap<&Address, &Model> = models.into_iter().collect();
+        let models: Vec<(&Address, &Model)> = models.into_iter().collect();
         let mut scope = Self::default();
+        for (_, model) in &models {
+            if let Model::PostgresGrant(grant) = model
+                && grant.access == Some(Access::App)
+            {
+                scope.creators.insert(grant.database.clone(), grant.role.clone());
+            }
+        }
+        let by_address: BTreeMap<&Address, &Model> = models.into_iter().collect();
         let mut owners = BTreeMap::new();
         for (address, model) in by_address {
             if address.kind == ROLE {
@@ -53,6 +65,8 @@ impl Scope {
             }
             if let Model::PostgresDatabase(database) = model {
                 owners.insert(database.name.clone(), database.owner.clone());
+                scope.adopting.extend(database.objects_of_others.as_ref().map(|_| database.name.clone()));
+                scope.migrators.extend(database.migrator.clone().map(|role| (database.name.clone(), role)));
             }
             let Model::PostgresGrant(grant) = model else { continue };
             if address.kind != GRANT {
@@ -61,9 +75,6 @@ impl Scope {
             scope.databases.insert(grant.database.clone());
             scope.grantees.insert(grant.role.clone());
             let access = grant.access.unwrap_or(Access::Readonly);
-            if access == Access::App {
-                scope.creators.insert(grant.database.clone(), grant.role.clone());
-            }
             scope.grants.entry(grant.database.clone()).or_default().push(Pair {
                 role: grant.role.clone(),
                 access,
@@ -85,6 +96,12 @@ impl Scope {
     /// Who makes the tables of a database; nobody if nothing says so.
     pub fn creator(&self, database: &str) -> &str {
         self.creators.get(database).map_or("", String::as_str)
+    }
+
+    /// Whose objects in a database are the app's, or as good as that.
+    pub fn insiders(&self, database: &str) -> Vec<String> {
+        let migrator = self.migrators.get(database).into_iter();
+        migrator.chain(self.creators.get(database)).cloned().collect()
     }
 
     /// What the readers and writers of a database shall be able to do with what is present.

@@ -1,6 +1,6 @@
 //! Makes, changes and drops databases.
 
-use super::verify;
+use super::{objects, verify};
 use crate::services::postgres::connect::{Connector, Purpose, run, values};
 use crate::services::postgres::membership::join;
 use crate::services::postgres::model::{Access, Database, database_address};
@@ -55,14 +55,27 @@ pub async fn alter_database(
     if before.public != after.public {
         statements.push(format!("REVOKE ALL ON DATABASE {name} FROM PUBLIC"));
     }
-    if !statements.is_empty() {
+    let model = Model::PostgresDatabase(after.clone());
+    let mut scope = Scope::of([(&database_address(&after.name), &model)]);
+    if !user.is_empty() {
+        scope.creators.insert(after.name.clone(), user.to_owned());
+    }
+    let adopts = before.objects_of_others != after.objects_of_others && after.objects_of_others.is_some();
+    if adopts {
+        let insiders = scope.insiders(&after.name);
+        run(&mut connection, &after.name, "BEGIN").await?;
+        // What fails leaves by an error, and the connection with it: nothing is committed.
+        if !statements.is_empty() {
+            run(&mut connection, &after.name, &statements.join("; ")).await?;
+        }
+        objects::adopt(connector, &mut connection, &after.name, &insiders, scope.creator(&after.name)).await?;
+        run(&mut connection, &after.name, "COMMIT").await?;
+    } else if !statements.is_empty() {
         run(&mut connection, &after.name, &statements.join("; ")).await?;
     }
     if before.extensions != after.extensions {
         extend(&mut connection, after).await?;
     }
-    let model = Model::PostgresDatabase(after.clone());
-    let scope = Scope::of([(&database_address(&after.name), &model)]);
     verify(&mut connection, &after.name, &scope, &model).await
 }
 

@@ -2,6 +2,7 @@
 
 mod database;
 mod grant;
+mod objects;
 mod role;
 
 use super::connect::{Connector, run};

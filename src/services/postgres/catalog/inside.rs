@@ -2,11 +2,12 @@
 
 use super::{Acl, parse};
 use crate::services::Failure;
+use crate::services::postgres::belongings::Belongings;
 use crate::services::postgres::problem::stating;
 use crate::services::postgres::scope::Needs;
 use serde::Deserialize;
 use sqlx::PgConnection;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What lies inside one database, as far as grants and extensions go.
 const INSIDE: &str = "\
@@ -39,6 +40,9 @@ pub struct Inside {
     pub future: Vec<Acl>,
     /// Roles to which some present table or sequence is closed that should be open.
     pub lacking: BTreeSet<String>,
+    /// What belongs to others, by owner: read on its own, where it matters.
+    #[serde(skip)]
+    pub belongings: BTreeMap<String, Belongings>,
 }
 
 /// Reads what lies inside the database that is connected to. `creator` is whose new objects are looked at.

@@ -1,9 +1,11 @@
-//! The two statements that read PostgreSQL, and the rows that they answer with.
+//! The statements that read PostgreSQL, and the rows that they answer with.
 
 mod inside;
+mod objects;
 mod shared;
 
 pub use inside::{Inside, inside};
+pub use objects::{Move, belongings, moves};
 pub use shared::{Shared, shared};
 
 use crate::error::{Diagnostic, Kind};

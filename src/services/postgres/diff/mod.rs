@@ -2,9 +2,12 @@
 
 mod database;
 mod grant;
+mod objects;
 mod role;
 #[cfg(test)]
 mod tests;
+
+pub use objects::unusable;
 
 use super::edges::connect;
 use super::server::Server;

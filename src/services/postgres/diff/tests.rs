@@ -32,6 +32,8 @@ fn cafe() -> BTreeMap<Address, Model> {
         owner: "cafe_owner".to_owned(),
         public: BTreeSet::new(),
         extensions: Some(BTreeSet::new()),
+        objects_of_others: None,
+        migrator: None,
     };
     BTreeMap::from([
         role("a_cafe_user", Credential::Generate),

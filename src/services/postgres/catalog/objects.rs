@@ -1,0 +1,127 @@
+//! Objects of roles other than the app's inside one database: how many there are, and how to give them to the app.
+
+use super::parse;
+use crate::services::Failure;
+use crate::services::postgres::belongings::Belongings;
+use crate::services::postgres::problem::stating;
+use sqlx::{AssertSqlSafe, PgConnection};
+use std::collections::BTreeMap;
+
+/// What has an owner of its own, except what belongs to an extension or to one of the roles in `$1`.
+///
+/// Indexes, types of rows and arrays, and sequences of columns are left out: they follow what they belong to.
+/// Functions that a range type brought along do not follow it, but nobody knows of them: `hidden`. A schema in which
+/// there is nothing but an extension is the extension's, and schema public is everybody's as long as it belongs to
+/// the owner of the database (`pg_database_owner`) or to the superuser that the cluster was made with (oid 10).
+const THEIRS: &str = "\
+WITH mine AS (SELECT oid FROM pg_catalog.pg_roles WHERE rolname = ANY($1)),
+members AS (SELECT classid, objid FROM pg_catalog.pg_depend WHERE deptype = 'e'),
+spaces AS (SELECT oid FROM pg_catalog.pg_namespace WHERE nspname !~ '^pg_' AND nspname <> 'information_schema'),
+owned (class, oid, owner, kind, definer, hidden) AS (
+  SELECT 'pg_catalog.pg_class'::regclass, c.oid, c.relowner, CASE c.relkind WHEN 'r' THEN 'table'
+      WHEN 'p' THEN 'partitioned table' WHEN 'v' THEN 'view' WHEN 'm' THEN 'materialised view'
+      WHEN 'S' THEN 'sequence' ELSE 'foreign table' END, false, false
+    FROM pg_catalog.pg_class c
+    WHERE c.relkind IN ('r', 'p', 'v', 'm', 'S', 'f') AND c.relnamespace IN (SELECT oid FROM spaces)
+      AND NOT (c.relkind = 'S' AND EXISTS (SELECT FROM pg_catalog.pg_depend d
+        WHERE d.classid = 'pg_catalog.pg_class'::regclass AND d.objid = c.oid AND d.deptype IN ('a', 'i')
+          AND d.refclassid = 'pg_catalog.pg_class'::regclass))
+  UNION ALL SELECT 'pg_catalog.pg_proc'::regclass, p.oid, p.proowner, CASE p.prokind WHEN 'p' THEN 'procedure'
+      WHEN 'a' THEN 'aggregate' ELSE 'function' END, p.prosecdef, EXISTS (SELECT FROM pg_catalog.pg_depend d
+        WHERE d.classid = 'pg_catalog.pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'i')
+    FROM pg_catalog.pg_proc p WHERE p.pronamespace IN (SELECT oid FROM spaces)
+  UNION ALL SELECT 'pg_catalog.pg_type'::regclass, t.oid, t.typowner,
+      CASE t.typtype WHEN 'd' THEN 'domain' ELSE 'type' END, false, false
+    FROM pg_catalog.pg_type t
+    WHERE t.typnamespace IN (SELECT oid FROM spaces) AND (t.typtype IN ('d', 'e', 'r')
+      OR t.typtype = 'b' AND NOT EXISTS (SELECT FROM pg_catalog.pg_type e WHERE e.oid = t.typelem AND e.typarray = t.oid)
+      OR t.typtype = 'c' AND (SELECT relkind FROM pg_catalog.pg_class c WHERE c.oid = t.typrelid) = 'c')
+  UNION ALL SELECT 'pg_catalog.pg_namespace'::regclass, n.oid, n.nspowner, 'schema', false, false
+    FROM pg_catalog.pg_namespace n WHERE n.oid IN (SELECT oid FROM spaces)
+      AND NOT (n.nspname = 'public' AND (n.nspowner = 10 OR pg_get_userbyid(n.nspowner) = 'pg_database_owner'))
+      AND NOT (EXISTS (SELECT FROM pg_catalog.pg_extension e WHERE e.extnamespace = n.oid)
+        AND NOT EXISTS (SELECT FROM pg_catalog.pg_class c WHERE c.relnamespace = n.oid
+          AND c.relkind IN ('r', 'p', 'v', 'm', 'S', 'f') AND NOT EXISTS (SELECT FROM members m
+            WHERE m.classid = 'pg_catalog.pg_class'::regclass AND m.objid = c.oid)))
+  UNION ALL SELECT 'pg_catalog.pg_largeobject'::regclass, oid, lomowner, 'large object', false, false
+    FROM pg_catalog.pg_largeobject_metadata
+  UNION ALL SELECT 'pg_catalog.pg_collation'::regclass, oid, collowner, 'collation', false, false
+    FROM pg_catalog.pg_collation WHERE collnamespace IN (SELECT oid FROM spaces)
+  UNION ALL SELECT 'pg_catalog.pg_conversion'::regclass, oid, conowner, 'conversion', false, false
+    FROM pg_catalog.pg_conversion WHERE connamespace IN (SELECT oid FROM spaces)
+  UNION ALL SELECT 'pg_catalog.pg_operator'::regclass, oid, oprowner, 'operator', false, false
+    FROM pg_catalog.pg_operator WHERE oprnamespace IN (SELECT oid FROM spaces)
+  UNION ALL SELECT 'pg_catalog.pg_opclass'::regclass, oid, opcowner, 'operator class', false, false
+    FROM pg_catalog.pg_opclass WHERE opcnamespace IN (SELECT oid FROM spaces)
+  UNION ALL SELECT 'pg_catalog.pg_opfamily'::regclass, oid, opfowner, 'operator family', false, false
+    FROM pg_catalog.pg_opfamily WHERE opfnamespace IN (SELECT oid FROM spaces)
+  UNION ALL SELECT 'pg_catalog.pg_ts_config'::regclass, oid, cfgowner, 'text search configuration', false, false
+    FROM pg_catalog.pg_ts_config WHERE cfgnamespace IN (SELECT oid FROM spaces)
+  UNION ALL SELECT 'pg_catalog.pg_ts_dict'::regclass, oid, dictowner, 'text search dictionary', false, false
+    FROM pg_catalog.pg_ts_dict WHERE dictnamespace IN (SELECT oid FROM spaces)
+  UNION ALL SELECT 'pg_catalog.pg_statistic_ext'::regclass, oid, stxowner, 'extended statistics', false, false
+    FROM pg_catalog.pg_statistic_ext WHERE stxnamespace IN (SELECT oid FROM spaces)
+  UNION ALL SELECT 'pg_catalog.pg_foreign_server'::regclass, oid, srvowner, 'foreign server', false, false
+    FROM pg_catalog.pg_foreign_server
+),
+theirs AS (SELECT * FROM owned o WHERE o.owner NOT IN (SELECT oid FROM mine)
+  AND NOT EXISTS (SELECT FROM members m WHERE m.classid = o.class AND m.objid = o.oid))
+";
+
+/// Per owner: how many of each kind, functions that run with its rights, and its sessions in this database.
+const COUNTED: &str = "\
+SELECT coalesce(jsonb_object_agg(r.rolname, jsonb_build_object('superuser', r.rolsuper, 'kinds', o.kinds,
+    'definers', o.definers, 'sessions', (SELECT count(*) FROM pg_catalog.pg_stat_activity a
+      WHERE a.datname = current_database() AND a.usesysid = r.oid AND a.application_name IS DISTINCT FROM 'nornplan'))),
+  '{}')::text
+FROM (SELECT owner, jsonb_object_agg(kind, number) AS kinds, sum(definers) AS definers
+  FROM (SELECT owner, kind, count(*) AS number, count(*) FILTER (WHERE definer) AS definers
+    FROM theirs WHERE NOT hidden GROUP BY owner, kind) k GROUP BY owner) o
+JOIN pg_catalog.pg_roles r ON r.oid = o.owner";
+
+/// One statement for each object. Schemas come first: who shall own a table must be able to create in its schema.
+const MOVES: &str = "\
+SELECT pg_get_userbyid(t.owner)::text, format('ALTER %s %s OWNER TO %I', CASE
+    WHEN t.class = 'pg_catalog.pg_proc'::regclass THEN 'ROUTINE'
+    WHEN t.class = 'pg_catalog.pg_statistic_ext'::regclass THEN 'STATISTICS'
+    ELSE upper(i.type) END, i.identity, $2::text)
+FROM theirs t, pg_identify_object(t.class, t.oid, 0) i
+ORDER BY t.class <> 'pg_catalog.pg_namespace'::regclass, t.class = 'pg_catalog.pg_class'::regclass, i.identity, t.oid";
+
+/// One object that becomes the app's: whose it is now, and the statement.
+#[derive(Clone, Debug)]
+pub struct Move {
+    pub owner: String,
+    pub statement: String,
+}
+
+/// What belongs to others than `insiders` in the database that is connected to, by owner.
+pub async fn belongings(
+    connection: &mut PgConnection,
+    database: &str,
+    insiders: &[String],
+) -> Result<BTreeMap<String, Belongings>, Failure> {
+    let text: Result<String, _> = sqlx::query_scalar(AssertSqlSafe(format!("{THEIRS}{COUNTED}")))
+        .bind(insiders)
+        .persistent(false)
+        .fetch_one(connection)
+        .await;
+    parse(&text.map_err(|error| stating(error, database, "SELECT .. FROM pg_class, pg_proc, pg_type, .."))?)
+}
+
+/// The statements that make all of it `user`'s, in the order in which they can be run.
+pub async fn moves(
+    connection: &mut PgConnection,
+    database: &str,
+    insiders: &[String],
+    user: &str,
+) -> Result<Vec<Move>, Failure> {
+    let rows: Result<Vec<(String, String)>, _> = sqlx::query_as(AssertSqlSafe(format!("{THEIRS}{MOVES}")))
+        .bind(insiders)
+        .bind(user)
+        .persistent(false)
+        .fetch_all(connection)
+        .await;
+    let rows = rows.map_err(|error| stating(error, database, "SELECT .. FROM pg_class, pg_proc, pg_type, .."))?;
+    Ok(rows.into_iter().map(|(owner, statement)| Move { owner, statement }).collect())
+}
