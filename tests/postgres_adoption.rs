@@ -33,7 +33,7 @@ CREATE FUNCTION old.f(VARIADIC a int[]) RETURNS int LANGUAGE sql AS 'SELECT 2';
 CREATE FUNCTION old.mighty() RETURNS int LANGUAGE sql SECURITY DEFINER AS 'SELECT 3';
 CREATE PROCEDURE old.p(IN a int, OUT b int) LANGUAGE plpgsql AS 'BEGIN b := a; END';
 CREATE AGGREGATE old.total(int) (SFUNC = int4pl, STYPE = int);
-CREATE AGGREGATE old.every_one() (SFUNC = int8inc, STYPE = int8, INITCOND = '0');
+CREATE AGGREGATE old.every_one(*) (SFUNC = int8inc, STYPE = int8, INITCOND = '0');
 CREATE FUNCTION old.finish(bigint) RETURNS bigint LANGUAGE sql AS 'SELECT $1';
 CREATE FUNCTION old.step(bigint, int) RETURNS bigint LANGUAGE sql AS 'SELECT $1 + $2';
 CREATE AGGREGATE old.ordered(ORDER BY int) (SFUNC = old.step, STYPE = bigint, FINALFUNC = old.finish);
@@ -50,12 +50,13 @@ CREATE STATISTICS old.related ON id, x FROM old.plain;
 SELECT lo_create(0);
 INSERT INTO old.plain (x) VALUES ('a')";
 
-/// Objects in the current database by owner: a read-back that shares nothing with what is tested.
+/// Objects in the current database by owner: a read-back that shares nothing with what is tested. Before 17 a multirange
+/// type does not follow its range type, and cannot be altered; it is left out.
 const OWNERS: &str = "\
 SELECT r.rolname::text, count(*) FROM (
   SELECT relowner AS owner FROM pg_class WHERE oid >= 16384 AND relkind <> 't' AND relnamespace <> 11
-  UNION ALL SELECT proowner FROM pg_proc WHERE oid >= 16384
-  UNION ALL SELECT typowner FROM pg_type t WHERE oid >= 16384 AND typnamespace <> 99
+  UNION ALL SELECT proowner FROM pg_proc WHERE oid >= 16384 AND prolang <> 12
+  UNION ALL SELECT typowner FROM pg_type t WHERE oid >= 16384 AND typnamespace <> 99 AND typname !~ 'multirange'
   UNION ALL SELECT nspowner FROM pg_namespace WHERE (oid >= 16384 OR nspname = 'public') AND nspname !~ '^pg_'
   UNION ALL SELECT lomowner FROM pg_largeobject_metadata
   UNION ALL SELECT collowner FROM pg_collation WHERE oid >= 16384
@@ -117,11 +118,11 @@ async fn objects_of_others_become_the_apps_and_stay_so() {
     assert!(step.reasons.contains(&Reason::NotOursYet) && step.risks.contains(&Risk::Interrupts));
     let change = step.changes.iter().find(|change| change.field == "objects_of_others").unwrap();
     assert_eq!(change.after, serde_json::json!({}));
-    assert_eq!(change.before[&old], 30, "{:#?}", step.notes);
+    assert_eq!(change.before[&old], 29, "{:#?}", step.notes);
     assert_eq!(change.before["postgres"], 6, "{:#?}", step.notes);
     let notes = step.notes.join("\n");
     for part in [
-        "6 functions, 3 aggregates, 3 tables, 3 types, 2 operators, 2 views, 1 collation, 1 domain, 1 extended statistics",
+        "5 functions, 3 aggregates, 3 tables, 3 types, 2 operators, 2 views, 1 collation, 1 domain, 1 extended statistics",
         &format!(" of {old} become {user}'s; {old} (1 session here now) loses its access"),
         &format!("1 SECURITY DEFINER function among them then runs with the rights of {user}"),
     ] {
@@ -135,7 +136,7 @@ async fn objects_of_others_become_the_apps_and_stay_so() {
     let owners = owners(&database).await;
     assert!(!owners.contains_key(&old), "{owners:?}");
     assert_eq!(owners.get("postgres").is_some(), extension.is_some(), "{owners:?}");
-    world.as_admin("postgres", &format!("DROP ROLE {old}")).await;
+    world.as_admin(&database, &format!("DROP TYPE old.span CASCADE; DROP ROLE {old}")).await;
     let mut shop = world.sign_in("shop", &database).await.unwrap();
     let daily = "INSERT INTO old.plain (x) VALUES ('b'); SELECT * FROM old.seen_again; ALTER TABLE old.plain ADD y int; \
         REFRESH MATERIALIZED VIEW old.kept; SELECT nextval('old.numbers'); SELECT old.mighty(); DROP TABLE by_hand; \
@@ -182,7 +183,7 @@ async fn objects_that_the_app_cannot_use_are_always_said_and_left_alone() {
     let observation = world.observe().await;
     let texts: Vec<&str> = observation.notices.iter().map(|notice| notice.text.as_str()).collect();
     assert_eq!(texts, [format!("postgres.database.{database}: {told}")]);
-    assert_eq!(owners(&database).await.get(&old), Some(&4));
+    assert_eq!(owners(&database).await.get(&old), Some(&8));
 
     // What the migrator makes is used by privileges.
     shop.migrator = Some(old.clone());
@@ -348,9 +349,6 @@ async fn a_running_app_and_its_readers_never_lose_access() {
         }
         let owners = owners(&database).await;
         assert!(!owners.contains_key(&boss), "{case}: {owners:?}");
-        world.forget(name);
-        let plan = world.plan().await;
-        world.apply(plan).await;
     }
     world.drop_all().await;
 }

@@ -1,5 +1,6 @@
 //! PostgreSQL for tests: apps with databases, and what somebody does by hand.
 
+#![allow(dead_code, reason = "each test file uses a part of it")]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on says so")]
 
 use crate::support::{World, variable};

@@ -9,59 +9,61 @@ use std::collections::BTreeMap;
 
 /// What has an owner of its own, except what belongs to an extension or to one of the roles in `$1`.
 ///
-/// Indexes, types of rows and arrays, and sequences of columns are left out: they follow what they belong to.
-/// Functions that a range type brought along do not follow it, but nobody knows of them: `hidden`. A schema in which
-/// there is nothing but an extension is the extension's, and schema public is everybody's as long as it belongs to
-/// the owner of the database (`pg_database_owner`) or to the superuser that the cluster was made with (oid 10).
+/// Indexes, types of rows and arrays, and sequences of columns are left out: they follow what they belong to; and the
+/// functions that come with a range type always are the first superuser's. A schema in which there is nothing but an
+/// extension is the extension's, and schema public is everybody's as long as it belongs to the owner of the database
+/// (`pg_database_owner`) or to the superuser that the cluster was made with (oid 10). Publications, subscriptions and
+/// event triggers are left to who replicates and administrates.
 const THEIRS: &str = "\
 WITH mine AS (SELECT oid FROM pg_catalog.pg_roles WHERE rolname = ANY($1)),
 members AS (SELECT classid, objid FROM pg_catalog.pg_depend WHERE deptype = 'e'),
 spaces AS (SELECT oid FROM pg_catalog.pg_namespace WHERE nspname !~ '^pg_' AND nspname <> 'information_schema'),
-owned (class, oid, owner, kind, definer, hidden) AS (
+owned (class, oid, owner, kind, definer) AS (
   SELECT 'pg_catalog.pg_class'::regclass, c.oid, c.relowner, CASE c.relkind WHEN 'r' THEN 'table'
       WHEN 'p' THEN 'partitioned table' WHEN 'v' THEN 'view' WHEN 'm' THEN 'materialised view'
-      WHEN 'S' THEN 'sequence' ELSE 'foreign table' END, false, false
+      WHEN 'S' THEN 'sequence' ELSE 'foreign table' END, false
     FROM pg_catalog.pg_class c
     WHERE c.relkind IN ('r', 'p', 'v', 'm', 'S', 'f') AND c.relnamespace IN (SELECT oid FROM spaces)
       AND NOT (c.relkind = 'S' AND EXISTS (SELECT FROM pg_catalog.pg_depend d
         WHERE d.classid = 'pg_catalog.pg_class'::regclass AND d.objid = c.oid AND d.deptype IN ('a', 'i')
           AND d.refclassid = 'pg_catalog.pg_class'::regclass))
   UNION ALL SELECT 'pg_catalog.pg_proc'::regclass, p.oid, p.proowner, CASE p.prokind WHEN 'p' THEN 'procedure'
-      WHEN 'a' THEN 'aggregate' ELSE 'function' END, p.prosecdef, EXISTS (SELECT FROM pg_catalog.pg_depend d
-        WHERE d.classid = 'pg_catalog.pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'i')
+      WHEN 'a' THEN 'aggregate' ELSE 'function' END, p.prosecdef
     FROM pg_catalog.pg_proc p WHERE p.pronamespace IN (SELECT oid FROM spaces)
+      AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d
+        WHERE d.classid = 'pg_catalog.pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'i')
   UNION ALL SELECT 'pg_catalog.pg_type'::regclass, t.oid, t.typowner,
-      CASE t.typtype WHEN 'd' THEN 'domain' ELSE 'type' END, false, false
+      CASE t.typtype WHEN 'd' THEN 'domain' ELSE 'type' END, false
     FROM pg_catalog.pg_type t
     WHERE t.typnamespace IN (SELECT oid FROM spaces) AND (t.typtype IN ('d', 'e', 'r')
       OR t.typtype = 'b' AND NOT EXISTS (SELECT FROM pg_catalog.pg_type e WHERE e.oid = t.typelem AND e.typarray = t.oid)
       OR t.typtype = 'c' AND (SELECT relkind FROM pg_catalog.pg_class c WHERE c.oid = t.typrelid) = 'c')
-  UNION ALL SELECT 'pg_catalog.pg_namespace'::regclass, n.oid, n.nspowner, 'schema', false, false
+  UNION ALL SELECT 'pg_catalog.pg_namespace'::regclass, n.oid, n.nspowner, 'schema', false
     FROM pg_catalog.pg_namespace n WHERE n.oid IN (SELECT oid FROM spaces)
       AND NOT (n.nspname = 'public' AND (n.nspowner = 10 OR pg_get_userbyid(n.nspowner) = 'pg_database_owner'))
       AND NOT (EXISTS (SELECT FROM pg_catalog.pg_extension e WHERE e.extnamespace = n.oid)
         AND NOT EXISTS (SELECT FROM pg_catalog.pg_class c WHERE c.relnamespace = n.oid
           AND c.relkind IN ('r', 'p', 'v', 'm', 'S', 'f') AND NOT EXISTS (SELECT FROM members m
             WHERE m.classid = 'pg_catalog.pg_class'::regclass AND m.objid = c.oid)))
-  UNION ALL SELECT 'pg_catalog.pg_largeobject'::regclass, oid, lomowner, 'large object', false, false
+  UNION ALL SELECT 'pg_catalog.pg_largeobject'::regclass, oid, lomowner, 'large object', false
     FROM pg_catalog.pg_largeobject_metadata
-  UNION ALL SELECT 'pg_catalog.pg_collation'::regclass, oid, collowner, 'collation', false, false
+  UNION ALL SELECT 'pg_catalog.pg_collation'::regclass, oid, collowner, 'collation', false
     FROM pg_catalog.pg_collation WHERE collnamespace IN (SELECT oid FROM spaces)
-  UNION ALL SELECT 'pg_catalog.pg_conversion'::regclass, oid, conowner, 'conversion', false, false
+  UNION ALL SELECT 'pg_catalog.pg_conversion'::regclass, oid, conowner, 'conversion', false
     FROM pg_catalog.pg_conversion WHERE connamespace IN (SELECT oid FROM spaces)
-  UNION ALL SELECT 'pg_catalog.pg_operator'::regclass, oid, oprowner, 'operator', false, false
+  UNION ALL SELECT 'pg_catalog.pg_operator'::regclass, oid, oprowner, 'operator', false
     FROM pg_catalog.pg_operator WHERE oprnamespace IN (SELECT oid FROM spaces)
-  UNION ALL SELECT 'pg_catalog.pg_opclass'::regclass, oid, opcowner, 'operator class', false, false
+  UNION ALL SELECT 'pg_catalog.pg_opclass'::regclass, oid, opcowner, 'operator class', false
     FROM pg_catalog.pg_opclass WHERE opcnamespace IN (SELECT oid FROM spaces)
-  UNION ALL SELECT 'pg_catalog.pg_opfamily'::regclass, oid, opfowner, 'operator family', false, false
+  UNION ALL SELECT 'pg_catalog.pg_opfamily'::regclass, oid, opfowner, 'operator family', false
     FROM pg_catalog.pg_opfamily WHERE opfnamespace IN (SELECT oid FROM spaces)
-  UNION ALL SELECT 'pg_catalog.pg_ts_config'::regclass, oid, cfgowner, 'text search configuration', false, false
+  UNION ALL SELECT 'pg_catalog.pg_ts_config'::regclass, oid, cfgowner, 'text search configuration', false
     FROM pg_catalog.pg_ts_config WHERE cfgnamespace IN (SELECT oid FROM spaces)
-  UNION ALL SELECT 'pg_catalog.pg_ts_dict'::regclass, oid, dictowner, 'text search dictionary', false, false
+  UNION ALL SELECT 'pg_catalog.pg_ts_dict'::regclass, oid, dictowner, 'text search dictionary', false
     FROM pg_catalog.pg_ts_dict WHERE dictnamespace IN (SELECT oid FROM spaces)
-  UNION ALL SELECT 'pg_catalog.pg_statistic_ext'::regclass, oid, stxowner, 'extended statistics', false, false
+  UNION ALL SELECT 'pg_catalog.pg_statistic_ext'::regclass, oid, stxowner, 'extended statistics', false
     FROM pg_catalog.pg_statistic_ext WHERE stxnamespace IN (SELECT oid FROM spaces)
-  UNION ALL SELECT 'pg_catalog.pg_foreign_server'::regclass, oid, srvowner, 'foreign server', false, false
+  UNION ALL SELECT 'pg_catalog.pg_foreign_server'::regclass, oid, srvowner, 'foreign server', false
     FROM pg_catalog.pg_foreign_server
 ),
 theirs AS (SELECT * FROM owned o WHERE o.owner NOT IN (SELECT oid FROM mine)
@@ -76,7 +78,7 @@ SELECT coalesce(jsonb_object_agg(r.rolname, jsonb_build_object('superuser', r.ro
   '{}')::text
 FROM (SELECT owner, jsonb_object_agg(kind, number) AS kinds, sum(definers) AS definers
   FROM (SELECT owner, kind, count(*) AS number, count(*) FILTER (WHERE definer) AS definers
-    FROM theirs WHERE NOT hidden GROUP BY owner, kind) k GROUP BY owner) o
+    FROM theirs GROUP BY owner, kind) k GROUP BY owner) o
 JOIN pg_catalog.pg_roles r ON r.oid = o.owner";
 
 /// One statement for each object. Schemas come first: who shall own a table must be able to create in its schema.
