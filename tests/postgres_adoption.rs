@@ -1,5 +1,7 @@
 //! Databases that were alive before they were declared: objects of others, and owners that change under a running app.
 
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test that cannot go on says so")]
+
 #[path = "support/postgres.rs"]
 mod postgres;
 mod support;
@@ -50,8 +52,8 @@ CREATE STATISTICS old.related ON id, x FROM old.plain;
 SELECT lo_create(0);
 INSERT INTO old.plain (x) VALUES ('a')";
 
-/// Objects in the current database by owner: a read-back that shares nothing with what is tested. Before 17 a multirange
-/// type does not follow its range type, and cannot be altered; it is left out.
+/// Objects in the current database by owner: a read-back that shares nothing with what is tested. A multirange type
+/// does not follow its range type on older servers (15), and cannot be altered itself; it is left out.
 const OWNERS: &str = "\
 SELECT r.rolname::text, count(*) FROM (
   SELECT relowner AS owner FROM pg_class WHERE oid >= 16384 AND relkind <> 't' AND relnamespace <> 11
@@ -122,7 +124,7 @@ async fn objects_of_others_become_the_apps_and_stay_so() {
     assert_eq!(change.before["postgres"], 6, "{:#?}", step.notes);
     let notes = step.notes.join("\n");
     for part in [
-        "5 functions, 3 aggregates, 3 tables, 3 types, 2 operators, 2 views, 1 collation, 1 domain, 1 extended statistics",
+        "5 functions, 3 aggregates, 3 tables, 3 types, 2 operators, 2 views, 1 collation, 1 domain, 1 extended",
         &format!(" of {old} become {user}'s; {old} (1 session here now) loses its access"),
         &format!("1 SECURITY DEFINER function among them then runs with the rights of {user}"),
     ] {
@@ -135,7 +137,7 @@ async fn objects_of_others_become_the_apps_and_stay_so() {
     // Extensions and the rest of the cluster stay where they are; the old role owns nothing any more.
     let owners = owners(&database).await;
     assert!(!owners.contains_key(&old), "{owners:?}");
-    assert_eq!(owners.get("postgres").is_some(), extension.is_some(), "{owners:?}");
+    assert_eq!(owners.contains_key("postgres"), extension.is_some(), "{owners:?}");
     world.as_admin(&database, &format!("DROP TYPE old.span CASCADE; DROP ROLE {old}")).await;
     let mut shop = world.sign_in("shop", &database).await.unwrap();
     let daily = "INSERT INTO old.plain (x) VALUES ('b'); SELECT * FROM old.seen_again; ALTER TABLE old.plain ADD y int; \
@@ -238,7 +240,7 @@ async fn a_thousand_tables_are_moved_at_once() {
     let mut shop = living(&world, "old").await;
     shop.adopt_objects = true;
     let (database, old) = (shop.databases[0].name.clone(), world.plain("old"));
-    let tables: Vec<String> = (0..1000).map(|n| format!("CREATE TABLE public.t{n} (id int, x text)")).collect();
+    let tables: Vec<String> = (0..1000).map(|n| format!("CREATE TABLE public.t{n} (id int)")).collect();
     for some in tables.chunks(250) {
         by(&old, &database, &some.join("; ")).await;
     }

@@ -1,7 +1,6 @@
 //! PostgreSQL as a service: roles, databases, and who may do what in them.
 
 mod apply;
-mod belongings;
 mod catalog;
 mod connect;
 mod credential;

@@ -1,9 +1,8 @@
 //! Reads what is asked for: one statement for all that databases share, then one into each database.
 
-use super::belongings;
 use super::catalog::{self, Inside, Shared, privileges};
 use super::connect::{Connector, Purpose, close};
-use super::model::{Access, Database, Grant, Role, database_address, grant_address, role_address};
+use super::model::{Access, Database, Grant, Role, belongings, database_address, grant_address, role_address};
 use super::orphans;
 use super::problem::code;
 use super::scope::{Pair, Scope};

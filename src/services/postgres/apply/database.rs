@@ -76,7 +76,12 @@ pub async fn alter_database(
     if before.extensions != after.extensions {
         extend(&mut connection, after).await?;
     }
-    verify(&mut connection, &after.name, &scope, &model).await
+    verify(&mut connection, &after.name, &scope, &model).await.map_err(|mut failure| {
+        if adopts && failure.error.message.contains("objects_of_others") {
+            failure.error.hint = Some("another role made objects meanwhile: run it again".to_owned());
+        }
+        failure
+    })
 }
 
 /// Finishes what a run that was killed began: it left the database with a connection limit of 0.

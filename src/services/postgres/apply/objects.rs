@@ -10,9 +10,9 @@ use futures_util::TryStreamExt;
 use sqlx::{AssertSqlSafe, PgConnection};
 use std::collections::BTreeSet;
 
-/// ALTER .. OWNER waits for whoever uses a table, and whoever comes next waits behind it: so not for long, and the whole
-/// is tried again a few times. It must be shorter than the app's own deadlock_timeout (1 s), so that it is never the
-/// app's statement that is ended; and our own is shorter still, which also sends an autovacuum away.
+/// ALTER .. OWNER waits for whoever uses a table, and whoever comes next waits behind it: so not for long, and the
+/// whole is tried again a few times. It must be shorter than the app's own deadlock_timeout (1 s), so that it is never
+/// the app's statement that is ended; and our own is shorter still, which also sends an autovacuum away.
 const PATIENT_AS_SUPERUSER: &str = "SET LOCAL deadlock_timeout = '100ms'; SET LOCAL lock_timeout = '800ms'";
 /// Only superusers may set deadlock_timeout: this waits long enough for the server's own to send an autovacuum away.
 const PATIENT: &str = "SET LOCAL lock_timeout = '1500ms'";

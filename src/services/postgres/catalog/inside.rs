@@ -2,7 +2,7 @@
 
 use super::{Acl, parse};
 use crate::services::Failure;
-use crate::services::postgres::belongings::Belongings;
+use crate::services::postgres::model::belongings::Belongings;
 use crate::services::postgres::problem::stating;
 use crate::services::postgres::scope::Needs;
 use serde::Deserialize;

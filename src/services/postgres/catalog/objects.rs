@@ -2,7 +2,7 @@
 
 use super::parse;
 use crate::services::Failure;
-use crate::services::postgres::belongings::Belongings;
+use crate::services::postgres::model::belongings::Belongings;
 use crate::services::postgres::problem::stating;
 use sqlx::{AssertSqlSafe, PgConnection};
 use std::collections::BTreeMap;
@@ -36,7 +36,8 @@ owned (class, oid, owner, kind, definer) AS (
       CASE t.typtype WHEN 'd' THEN 'domain' ELSE 'type' END, false
     FROM pg_catalog.pg_type t
     WHERE t.typnamespace IN (SELECT oid FROM spaces) AND (t.typtype IN ('d', 'e', 'r')
-      OR t.typtype = 'b' AND NOT EXISTS (SELECT FROM pg_catalog.pg_type e WHERE e.oid = t.typelem AND e.typarray = t.oid)
+      OR t.typtype = 'b' AND NOT EXISTS (SELECT FROM pg_catalog.pg_type e
+        WHERE e.oid = t.typelem AND e.typarray = t.oid)
       OR t.typtype = 'c' AND (SELECT relkind FROM pg_catalog.pg_class c WHERE c.oid = t.typrelid) = 'c')
   UNION ALL SELECT 'pg_catalog.pg_namespace'::regclass, n.oid, n.nspowner, 'schema', false
     FROM pg_catalog.pg_namespace n WHERE n.oid IN (SELECT oid FROM spaces)

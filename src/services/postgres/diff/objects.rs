@@ -5,7 +5,7 @@ use crate::core::name::AppName;
 use crate::core::plan::{Level, Notice};
 use crate::core::reconcile::Wanted;
 use crate::core::step::Risk;
-use crate::services::postgres::belongings::{Belongings, FACT, several};
+use crate::services::postgres::model::belongings::{Belongings, FACT, several};
 use crate::services::postgres::model::{Database, role_address};
 use crate::services::{Ask, DiffInput, Model, Observation, Step};
 use std::collections::{BTreeMap, BTreeSet};
