@@ -178,7 +178,7 @@ async fn objects_that_the_app_cannot_use_are_always_said_and_left_alone() {
          `migrator = \"{old}\"` gives privileges on them"
     );
     let plan = world.plan().await;
-    assert_eq!(of_database(&plan).notes, [told.clone()]);
+    assert_eq!(of_database(&plan).notes, std::slice::from_ref(&told));
     assert!(of_database(&plan).changes.iter().all(|change| change.field != "objects_of_others"));
     world.apply(plan).await;
     // Nothing is left to do, and it is said all the same.
