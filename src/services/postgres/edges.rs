@@ -19,14 +19,17 @@ struct Summary {
     changes_owner: bool,
     /// Whether the step takes a database from PUBLIC, or objects in it from their owners.
     takes_away: bool,
+    /// Whether it is a database that must be opened before anything is done in it.
+    closed: bool,
     /// Of a database: who loses what it had by owning the database or objects in it.
     loses: BTreeSet<String>,
     only_state: bool,
 }
 
-/// Fills in `needs` and `exclusive` of every step.
-pub fn connect(steps: &mut [Step]) {
-    let summaries: BTreeMap<StepId, Summary> = steps.iter().map(|step| (step.id(), summary(step))).collect();
+/// Fills in `needs` and `exclusive` of every step. `closed` tells databases that lesser administrators cannot enter.
+pub fn connect(steps: &mut [Step], closed: &dyn Fn(&Address) -> bool) {
+    let summarise = |step: &Step| (step.id(), Summary { closed: closed(&step.address), ..summary(step) });
+    let summaries: BTreeMap<StepId, Summary> = steps.iter().map(summarise).collect();
     for step in steps.iter_mut() {
         let Some(own) = summaries.get(&step.id()) else { continue };
         if own.only_state {
@@ -73,7 +76,7 @@ fn needs(step: &Step, own: &Summary, all: &BTreeMap<StepId, Summary>) -> BTreeSe
             let database = own.database.as_deref().map(|database| main(database_address(database)));
             let matters = |id: &StepId| {
                 all.get(id).is_some_and(|other| {
-                    created(id) || (other.changes_owner || other.takes_away) && !gives_first(own, other)
+                    created(id) || other.closed || (other.changes_owner || other.takes_away) && !gives_first(own, other)
                 })
             };
             needs.extend(database.filter(matters));
@@ -98,7 +101,7 @@ fn needs(step: &Step, own: &Summary, all: &BTreeMap<StepId, Summary>) -> BTreeSe
 fn gives_first(grant: &Summary, database: &Summary) -> bool {
     let Some(role) = &grant.grants_to else { return false };
     let same = grant.database == database.database && database.action == Action::Update;
-    same && database.takes_away && !database.loses.contains(role)
+    same && database.takes_away && !database.closed && !database.loses.contains(role)
 }
 
 fn is_database(id: &StepId) -> bool {
@@ -144,6 +147,7 @@ fn summary(step: &Step) -> Summary {
         database,
         grants_to,
         takes_away,
+        closed: false,
         loses,
         changes_owner: owners.len() > 1,
         only_state: step.action.only_state(),

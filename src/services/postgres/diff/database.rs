@@ -15,8 +15,7 @@ pub fn keep(view: &View, step: &mut Step, before: Option<&Model>, database: &Dat
     };
     step.op = Op::Postgres(Do::AlterDatabase { user: view.creator(&database.name) });
     // Nobody can use what our own unfinished run left behind, so nobody is interrupted.
-    let unfinished = fact(&step.address, "connection_limit", input) == Some(0);
-    let takes_from_public = !before.public.is_subset(&database.public) && !unfinished;
+    let takes_from_public = !before.public.is_subset(&database.public) && !is_unfinished(&step.address, input);
     if before.owner != database.owner || (takes_from_public && step.reasons.contains(&Reason::NotOursYet)) {
         step.risks.insert(Risk::Interrupts);
     }
@@ -33,6 +32,11 @@ pub fn give_up(step: &mut Step, input: DiffInput<'_>) {
     if let Some(Model::PostgresDatabase(before)) = &mut step.before {
         before.objects_of_others = None;
     }
+}
+
+/// Whether our own unfinished run left it closed.
+pub fn is_unfinished(address: &Address, input: DiffInput<'_>) -> bool {
+    fact(address, "connection_limit", input) == Some(0)
 }
 
 fn fact(address: &Address, name: &str, input: DiffInput<'_>) -> Option<i64> {

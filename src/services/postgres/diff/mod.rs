@@ -23,7 +23,7 @@ pub fn diff(input: DiffInput<'_>) -> Vec<Step> {
     let decisions = reconcile(&view.wanted, &view.observed, &view.applied);
     let mut steps: Vec<Step> = decisions.into_iter().filter_map(|decision| view.step(decision, input)).collect();
     steps.extend(role::rotations(&view, input));
-    connect(&mut steps);
+    connect(&mut steps, &|address| database::is_unfinished(address, input));
     steps
 }
 
