@@ -12,7 +12,7 @@
 )]
 
 use nornplan::config::{
-    Config, KafkaConfig, PasswordSource, PostgresConfig, SecretsConfig, StateConfig, Tls, ValkeyConfig,
+    Config, KafkaConfig, PasswordSource, PostgresConfig, SecretsConfig, Source, StateConfig, Tls, ValkeyConfig,
 };
 use nornplan::error::{Diagnostic, Place};
 use nornplan::spec;
@@ -447,4 +447,35 @@ fn a_thousand_infraspecs_load_together() {
         scratch.write(&format!("app-{i}.toml"), text);
     }
     assert_eq!(scratch.load().unwrap().apps.len(), 1000);
+}
+
+#[test]
+fn who_nornplan_signs_in_as_is_no_apps_user_wherever_the_name_comes_from() {
+    let directory = tempfile::tempdir().unwrap();
+    let specs = directory.path().join("specs");
+    fs::create_dir(&specs).unwrap();
+    fs::write(specs.join("a.toml"), "app = 'a'\n[services.postgres]\ndatabase = 'a_db'\nuser = 'boss'\n").unwrap();
+    let file = directory.path().join("nornplan.toml");
+    let sources: [(&str, &[(&str, &str)]); 7] = [
+        ("[postgres]\nuser = 'boss'\n", &[]),
+        ("[postgres]\nurl = 'postgres://boss@db/postgres'\n", &[]),
+        ("[postgres]\nuser = 'other'\n", &[("NORNPLAN_POSTGRES_URL", "postgres://boss:x@db/postgres")]),
+        ("[postgres]\nuser = 'other'\n", &[("NORNPLAN_POSTGRES_USER", "boss")]),
+        ("", &[("POSTGRES_ADMIN_USER", "boss"), ("POSTGRES_USER", "other")]),
+        ("", &[("POSTGRES_USER", "boss")]),
+        ("[env.prod.postgres]\nuser = 'boss'\n", &[]),
+    ];
+    for (text, variables) in sources {
+        fs::write(&file, text).unwrap();
+        let source = Source {
+            working_directory: directory.path().to_owned(),
+            environment: text.contains("env.prod").then(|| "prod".to_owned()),
+            variables: variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
+            ..Source::default()
+        };
+        let config = nornplan::config::load(&source).unwrap_or_else(|errors| panic!("{}", told(&errors)));
+        let errors = told(&spec::load(&config).expect_err(text));
+        assert!(errors.contains("\"boss\"") && errors.contains("is what nornplan itself signs in with"), "{errors}");
+        assert!(errors.contains("a.toml:4:8"), "{errors}");
+    }
 }

@@ -15,6 +15,8 @@ struct Row {
     cause: Cause,
 }
 
+/// The field that counts objects of a database by owner.
+const OBJECTS_OF_OTHERS: &str = "objects_of_others";
 /// Beyond this the names do not push the values further to the right.
 const WIDEST_NAME: usize = 30;
 /// Lines that stay the same around a change in a long value.
@@ -69,7 +71,8 @@ fn rows(change: &FieldChange, indent: usize, style: Style) -> Vec<Row> {
     }
     match (&change.before, &change.after) {
         (Value::Object(_), Value::Object(_) | Value::Null) | (Value::Null, Value::Object(_)) => {
-            entries(change, indent, style).into_iter().map(|(key, lines)| row(key, lines)).collect()
+            let named = |key| if change.field == OBJECTS_OF_OTHERS { format!("objects of {key}") } else { key };
+            entries(change, indent, style).into_iter().map(|(key, lines)| row(named(key), lines)).collect()
         }
         (Value::Array(before), Value::Array(after)) => vec![row(name, list(change, before, after, indent, style))],
         (Value::Array(before), Value::Null) => vec![row(name, list(change, before, &[], indent, style))],
@@ -102,8 +105,9 @@ fn entries(change: &FieldChange, indent: usize, style: Style) -> Vec<(String, Ve
             let lines = match (before, after) {
                 (Some(before), Some(after)) => scalar(key, &before, &after, indent, style),
                 (before, after) => {
+                    let nothing = if change.field == OBJECTS_OF_OTHERS { "none" } else { "not set" };
                     let word = |value: Option<Value>| {
-                        value.map_or_else(|| "not set".to_owned(), |value| words::value(key, &value))
+                        value.map_or_else(|| nothing.to_owned(), |value| words::value(key, &value))
                     };
                     vec![arrow(&word(before), &word(after), style)]
                 }

@@ -205,6 +205,8 @@ fn database_words(database: &Database) -> Vec<String> {
         extensions,
         strays,
         strays_inside,
+        objects_of_others: _,
+        migrator: _,
     } = database;
     let mut words = vec![format!("owner {owner}")];
     if *invalid {

@@ -64,9 +64,10 @@ impl Connector {
         let password = self.admin_password().await?;
         let (mut connection, index) = self.first_answer(&self.config.user, password.as_ref(), database).await?;
         self.host.store(index, Ordering::Relaxed);
+        // Statements on catalogs are long and quickly done: compiling them takes seconds, and gains nothing.
         let setup = match purpose {
-            Purpose::Observe => "SET default_transaction_read_only = on",
-            Purpose::Write => "SET statement_timeout = 0",
+            Purpose::Observe => "SET default_transaction_read_only = on; SET jit = off",
+            Purpose::Write => "SET statement_timeout = 0; SET jit = off",
         };
         run(&mut connection, database, setup).await?;
         Ok(connection)

@@ -43,14 +43,14 @@ fn of_app(specs: &Specs, app: &App, postgres: &Postgres) -> Vec<(Address, Model)
             .push((role_address(&postgres.owner), Model::PostgresRole(plain_role(&postgres.owner, Credential::None))));
     }
     for database in &postgres.databases {
-        let model = of_database(database, &postgres.owner);
+        let model = of_database(database, postgres);
         resources.push((database_address(&database.name), Model::PostgresDatabase(model)));
         resources.extend(grants(specs, app, postgres, &database.name));
     }
     resources
 }
 
-fn of_database(declared: &spec::Database, owner: &str) -> Database {
+fn of_database(declared: &spec::Database, postgres: &Postgres) -> Database {
     Database {
         connection_limit: declared.connection_limit,
         allow_connections: !declared.closed,
@@ -60,7 +60,9 @@ fn of_database(declared: &spec::Database, owner: &str) -> Database {
         locale_provider: declared.locale_provider.clone(),
         tablespace: declared.tablespace.clone(),
         extensions: Some(declared.extensions.clone()),
-        ..Database::new(&declared.name, owner)
+        objects_of_others: postgres.adopt_objects.then(BTreeMap::new),
+        migrator: postgres.migrator.clone(),
+        ..Database::new(&declared.name, &postgres.owner)
     }
 }
 

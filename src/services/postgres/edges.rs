@@ -14,9 +14,15 @@ struct Summary {
     /// Names of roles that the step works with, beside a role of its own.
     roles: BTreeSet<String>,
     database: Option<String>,
+    /// Who gets privileges by the step.
+    grants_to: Option<String>,
     changes_owner: bool,
     /// Whether nobody, or no administrator but a superuser, gets into the database before.
     opens: bool,
+    /// Whether the step takes a database from PUBLIC or strangers, or objects in it from their owners.
+    takes_away: bool,
+    /// Of a database: who loses what it had by owning the database or objects in it.
+    loses: BTreeSet<String>,
     only_state: bool,
 }
 
@@ -66,11 +72,16 @@ fn needs(step: &Step, own: &Summary, all: &BTreeMap<StepId, Summary>) -> BTreeSe
         }
         Do::CreateDatabase | Do::AlterDatabase { .. } => {
             needs.extend(own.roles.iter().map(|role| main(role_address(role))).filter(created));
+            let grants = all.iter().filter(|(_, other)| gives_first(other, own));
+            needs.extend(grants.map(|(id, _)| id.clone()));
         }
         Do::SetGrant => {
             needs.extend(own.roles.iter().map(|role| main(role_address(role))).filter(created));
-            let matters =
-                |id: &StepId| all.get(id).is_some_and(|other| created(id) || other.changes_owner || other.opens);
+            let matters = |id: &StepId| {
+                all.get(id).is_some_and(|other| {
+                    created(id) || other.opens || (other.changes_owner || other.takes_away) && !gives_first(own, other)
+                })
+            };
             needs.extend(database.filter(matters));
         }
         Do::RevokeGrant => needs.extend(database.filter(|id| all.get(id).is_some_and(|other| other.opens))),
@@ -87,6 +98,14 @@ fn needs(step: &Step, own: &Summary, all: &BTreeMap<StepId, Summary>) -> BTreeSe
         Do::AlterRole | Do::SetPassword | Do::LockDown => {}
     }
     needs
+}
+
+/// Whether a role gets its own privileges on a database before the database is taken from PUBLIC, or objects in it from
+/// their owners: it would be without access in between. What an owner has, and gives away, is granted anew afterwards.
+fn gives_first(grant: &Summary, database: &Summary) -> bool {
+    let Some(role) = &grant.grants_to else { return false };
+    let same = grant.database == database.database && database.action == Action::Update;
+    same && database.takes_away && !database.opens && !database.loses.contains(role)
 }
 
 fn is_database(id: &StepId) -> bool {
@@ -124,11 +143,32 @@ fn summary(step: &Step) -> Summary {
     if let Op::Postgres(Do::AlterDatabase { user }) = &step.op {
         roles.insert(user.clone());
     }
+    let grants_to = match (&step.op, &step.after) {
+        (Op::Postgres(Do::SetGrant), Some(Model::PostgresGrant(grant))) => Some(grant.role.clone()),
+        _ => None,
+    };
+    let mut takes_away = false;
+    let mut loses = BTreeSet::new();
+    if let (Some(Model::PostgresDatabase(before)), Some(Model::PostgresDatabase(after))) = (&step.before, &step.after) {
+        let adopts = before.objects_of_others != after.objects_of_others && after.objects_of_others.is_some();
+        let strangers = before.strays.iter().chain(before.strays_inside.iter().flatten());
+        takes_away = !before.public.is_subset(&after.public) || adopts || strangers.clone().next().is_some();
+        // Whoever loses something here may be about to be dropped.
+        roles.extend(strangers.filter_map(|words| words.rsplit_once(" to ")).map(|(_, role)| role.to_owned()));
+        roles.extend(before.objects_of_others.iter().flatten().map(|(owner, _)| owner.clone()));
+        loses.extend(before.objects_of_others.iter().flatten().map(|(owner, _)| owner.clone()));
+        if let (true, Op::Postgres(Do::AlterDatabase { user })) = (owners.len() > 1, &step.op) {
+            loses.extend(owners.iter().chain([user]).cloned());
+        }
+    }
     Summary {
         app: step.app.clone(),
         action: step.action,
         roles,
         database,
+        grants_to,
+        takes_away,
+        loses,
         changes_owner: owners.len() > 1,
         opens: opens(step),
         only_state: step.action.only_state(),

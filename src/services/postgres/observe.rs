@@ -3,8 +3,7 @@
 use super::access;
 use super::catalog::{self, DatabaseRow, Inside, Shared, privileges};
 use super::connect::{Connector, Purpose, close};
-use super::credential;
-use super::model::{Database, Dependent, ROLE, database_address, grant_address, role_address};
+use super::model::{Database, Dependent, ROLE, belongings, database_address, grant_address, role_address};
 use super::orphans;
 use super::problem::code;
 use super::roles;
@@ -12,6 +11,7 @@ use super::scope::Scope;
 use super::server::{Offered, Server};
 use super::sql::canonical_settings;
 use super::strays::{self, Stray};
+use super::{credential, diff};
 use crate::config::PostgresConfig;
 use crate::core::address::Address;
 use crate::core::plan::{Level, Notice};
@@ -48,14 +48,16 @@ pub async fn observe(connector: &Connector, ask: &Ask) -> Result<Observation, Fa
         notices
             .push(note("read shallowly: schemas, extensions and default privileges inside databases are not compared"));
     }
-    Ok(Observation {
+    let mut observation = Observation {
         endpoint: connector.config.endpoint(),
         identity: identity(&mut connection).await?,
         version: Some(format!("PostgreSQL {}", shared.version)),
         server: serde_json::to_value(server(&mut connection, &scope, &shared, offered).await?).unwrap_or_default(),
         resources,
         notices,
-    })
+    };
+    observation.notices.extend(diff::unusable(ask, &observation));
+    Ok(observation)
 }
 
 /// Reads the managed fields of some objects, as they are now.
@@ -76,7 +78,7 @@ pub async fn now_inside(
     scope: &Scope,
 ) -> Result<BTreeMap<Address, Model>, Failure> {
     let shared = catalog::shared(connection, &scope.all_roles(), &scope.databases, &BTreeSet::new()).await?;
-    let inside = catalog::inside(connection, database, &scope.needs(database)).await?;
+    let inside = read_inside(connection, scope, database).await?;
     let insides = BTreeMap::from([(database.to_owned(), inside)]);
     Ok(models(assemble(scope, &shared, &insides, None)))
 }
@@ -103,9 +105,17 @@ async fn look_inside(
 
 async fn look_into(connector: &Connector, scope: &Scope, name: &str) -> Result<(String, Inside), Failure> {
     let mut connection = connector.admin(name, Purpose::Observe).await?;
-    let inside = catalog::inside(&mut connection, name, &scope.needs(name)).await?;
+    let inside = read_inside(&mut connection, scope, name).await?;
     close(connection).await;
     Ok((name.to_owned(), inside))
+}
+
+async fn read_inside(connection: &mut PgConnection, scope: &Scope, name: &str) -> Result<Inside, Failure> {
+    let mut inside = catalog::inside(connection, name, &scope.needs(name)).await?;
+    if scope.managed.contains(name) {
+        inside.belongings = catalog::belongings(connection, name, &scope.insiders(name)).await?;
+    }
+    Ok(inside)
 }
 
 /// Tells of each role that is about to be dropped what depends on it.
@@ -148,9 +158,19 @@ fn assemble(
             continue;
         }
         let (strays, strays_inside) = strays(row, inside, scope, judge);
-        let database = Database { strays, strays_inside, ..database(row, inside) };
+        let database = Database {
+            strays,
+            strays_inside,
+            objects_of_others: inside
+                .filter(|_| scope.adopting.contains(&row.name))
+                .map(|inside| belongings::totals(&inside.belongings)),
+            ..database(row, inside)
+        };
         let mut facts = BTreeMap::from([("sessions".to_owned(), Value::from(row.sessions))]);
         facts.extend(row.size.map(|size| ("size_bytes".to_owned(), Value::from(size))));
+        if let Some(inside) = inside.filter(|inside| !inside.belongings.is_empty()) {
+            facts.insert(belongings::FACT.to_owned(), serde_json::to_value(&inside.belongings).unwrap_or_default());
+        }
         let model = Model::PostgresDatabase(database);
         resources.insert(database_address(&row.name), Observed { model, credential: None, facts });
     }
@@ -184,6 +204,8 @@ fn database(row: &DatabaseRow, inside: Option<&Inside>) -> Database {
         extensions: inside.map(|inside| inside.extensions.clone()),
         strays: BTreeSet::new(),
         strays_inside: None,
+        objects_of_others: None,
+        migrator: None,
     }
 }
 

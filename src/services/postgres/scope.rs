@@ -69,6 +69,10 @@ pub struct Scope {
     pub owners: BTreeMap<String, String>,
     /// What a step takes from each database's strangers, in the words of its model.
     pub strays: BTreeMap<String, BTreeSet<String>>,
+    /// Databases in which objects of others shall become the app's.
+    pub adopting: BTreeSet<String>,
+    /// Who else may own objects in a database.
+    pub migrators: BTreeMap<String, String>,
 }
 
 impl Scope {
@@ -78,6 +82,12 @@ impl Scope {
         let mut by_address: BTreeMap<&Address, &Model> = BTreeMap::new();
         for (address, model) in models {
             by_address.insert(address, model);
+            // An older user of the same app has a grant as well: the last one counts.
+            if let Model::PostgresGrant(grant) = model
+                && grant.access == Some(Access::App)
+            {
+                scope.creators.insert(grant.database.clone(), grant.role.clone());
+            }
             if let Model::PostgresDatabase(database) = model {
                 let strays = database.strays.iter().chain(database.strays_inside.iter().flatten());
                 scope.strays.entry(database.name.clone()).or_default().extend(strays.cloned());
@@ -96,6 +106,8 @@ impl Scope {
             }
             if let Model::PostgresDatabase(database) = model {
                 scope.owners.insert(database.name.clone(), database.owner.clone());
+                scope.adopting.extend(database.objects_of_others.as_ref().map(|_| database.name.clone()));
+                scope.migrators.extend(database.migrator.clone().map(|role| (database.name.clone(), role)));
             }
             let Model::PostgresGrant(grant) = model else { continue };
             if address.kind != GRANT {
@@ -104,9 +116,6 @@ impl Scope {
             scope.databases.insert(grant.database.clone());
             scope.grantees.insert(grant.role.clone());
             let access = grant.access.unwrap_or(Access::Readonly);
-            if access == Access::App {
-                scope.creators.insert(grant.database.clone(), grant.role.clone());
-            }
             scope.grants.entry(grant.database.clone()).or_default().push(Pair {
                 role: grant.role.clone(),
                 access,
@@ -136,7 +145,18 @@ impl Scope {
         makers.chain(self.creators.get(database)).chain(self.owners.get(database)).map(String::as_str).collect()
     }
 
-    /// What the roles of a database shall be able to do with what is present.
+    /// The app's user of a database; nobody if nothing says so.
+    pub fn creator(&self, database: &str) -> &str {
+        self.creators.get(database).map_or("", String::as_str)
+    }
+
+    /// Whose objects in a database are the app's, or as good as that.
+    pub fn insiders(&self, database: &str) -> Vec<String> {
+        let migrator = self.migrators.get(database).into_iter();
+        migrator.chain(self.creators.get(database)).cloned().collect()
+    }
+
+    /// What the readers and writers of a database shall be able to do with what is present.
     pub fn needs(&self, database: &str) -> Needs {
         let mut needs = Needs::default();
         needs.makers.extend(self.makers(database).into_iter().map(str::to_owned));

@@ -1,6 +1,6 @@
 //! Makes, changes, closes and drops databases.
 
-use super::{compare, extension, strays, verify, write};
+use super::{compare, extension, objects, strays, verify, write};
 use crate::services::postgres::connect::{Connector, Purpose, run};
 use crate::services::postgres::membership::join;
 use crate::services::postgres::model::{Access, Database, database_address};
@@ -82,19 +82,37 @@ pub async fn alter_database(
     let mut all = change_owner(connector, &mut connection, before, after, user, true).await?;
     all.append(&mut statements);
     all.extend(strays::revoke(connector, &mut connection, before).await?);
+    let model = Model::PostgresDatabase(after.clone());
+    let address = database_address(&after.name);
+    let there = Model::PostgresDatabase(before.clone());
+    let mut scope = Scope::of([(&address, &there), (&address, &model)]);
+    if !user.is_empty() {
+        scope.creators.insert(after.name.clone(), user.to_owned());
+    }
+    let adopts = before.objects_of_others != after.objects_of_others && after.objects_of_others.is_some();
+    if adopts {
+        run(&mut connection, &after.name, "BEGIN").await?;
+    }
     if !all.is_empty() {
         let done = run(&mut connection, &after.name, &all.join("; ")).await;
         done.map_err(|failure| explain_setting(failure, connector))?;
+    }
+    if adopts {
+        // What fails leaves by an error, and the connection with it: nothing is committed.
+        let insiders = scope.insiders(&after.name);
+        objects::adopt(connector, &mut connection, &after.name, &insiders, scope.creator(&after.name)).await?;
+        run(&mut connection, &after.name, "COMMIT").await?;
     }
     // What is in a database that nobody could look into was unknown.
     if before.extensions.is_none() || before.extensions != after.extensions {
         extension::bring(&mut connection, after).await?;
     }
-    let model = Model::PostgresDatabase(after.clone());
-    let before = Model::PostgresDatabase(before.clone());
-    let address = database_address(&after.name);
-    let scope = Scope::of([(&address, &before), (&address, &model)]);
-    verify(&mut connection, &after.name, &scope, &model).await
+    verify(&mut connection, &after.name, &scope, &model).await.map_err(|mut failure| {
+        if adopts && failure.error.message.contains("objects_of_others") {
+            failure.error.hint = Some("another role made objects meanwhile: run it again".to_owned());
+        }
+        failure
+    })
 }
 
 /// The statements that change the owner, if it changes. What the app has in the database can be given only from inside.

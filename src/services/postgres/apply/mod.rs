@@ -5,6 +5,7 @@ mod extension;
 mod grant;
 mod lock_down;
 mod membership;
+mod objects;
 mod role;
 mod strays;
 

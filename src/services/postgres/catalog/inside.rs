@@ -1,9 +1,10 @@
 //! What lies inside one database, as far as grants and extensions go.
 
-use super::objects::{self, Deviation};
+use super::deviations::{self, Deviation};
 use super::{Acl, parse};
 use crate::services::Failure;
 use crate::services::postgres::model::Extension;
+use crate::services::postgres::model::belongings::Belongings;
 use crate::services::postgres::problem::stating;
 use crate::services::postgres::scope::Needs;
 use serde::Deserialize;
@@ -63,6 +64,9 @@ pub struct Inside {
     /// Where present objects are not as the needs say.
     #[serde(skip)]
     pub deviations: Vec<Deviation>,
+    /// What belongs to others, by owner: read on its own, where it matters.
+    #[serde(skip)]
+    pub belongings: BTreeMap<String, Belongings>,
 }
 
 /// Reads what lies inside the database that is connected to.
@@ -72,7 +76,7 @@ pub async fn inside(connection: &mut PgConnection, database: &str, needs: &Needs
         text.map_err(|error| stating(error, database, "SELECT .. FROM pg_extension, pg_namespace, pg_default_acl"))?;
     let mut inside: Inside = parse(&text)?;
     if !needs.is_empty() {
-        inside.deviations = objects::deviations(connection, database, needs).await?;
+        inside.deviations = deviations::deviations(connection, database, needs).await?;
     }
     Ok(inside)
 }

@@ -1,6 +1,7 @@
 //! The statements that read PostgreSQL, and the rows that they answer with.
 
 mod dependents;
+mod deviations;
 mod inside;
 mod lock_down;
 mod objects;
@@ -9,9 +10,10 @@ mod rights;
 mod shared;
 
 pub use dependents::{dependents, some_inside};
+pub use deviations::Deviation;
 pub use inside::{Future, Inside, inside};
 pub use lock_down::lock_downs;
-pub use objects::Deviation;
+pub use objects::{Move, belongings, moves};
 pub use offered::offered;
 pub use rights::rights;
 pub use shared::{DatabaseRow, Shared, shared};

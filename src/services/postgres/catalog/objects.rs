@@ -1,121 +1,130 @@
-//! Where the privileges of a role on present objects are not as they should be.
+//! Objects of roles other than the app's inside one database: how many there are, and how to give them to the app.
 
 use super::parse;
 use crate::services::Failure;
+use crate::services::postgres::model::belongings::Belongings;
 use crate::services::postgres::problem::stating;
-use crate::services::postgres::scope::Needs;
-use serde::Deserialize;
-use sqlx::PgConnection;
-use std::collections::BTreeSet;
+use sqlx::{AssertSqlSafe, PgConnection};
+use std::collections::BTreeMap;
 
-/// Looks at every schema, table and sequence but those of the server and of extensions; of the exact roles also at
-/// columns and functions. Privileges count if the object's owner gave them: others' go when their giver loses the right
-/// to give. An administrator that is no superuser leaves alone what belongs to roles that it cannot act for. Schema
-/// public is read for itself. Thousands of objects have few different lists of privileges, so these are compared.
-const DEVIATIONS: &str = "\
-WITH wants AS MATERIALIZED (
-  SELECT r.oid AS role, w.kind, w.privilege, m.oid AS owner
-  FROM unnest($1::text[], $2::text[], $3::text[], $4::text[]) AS w(role, kind, privilege, owner)
-    JOIN pg_catalog.pg_roles r ON r.rolname = w.role LEFT JOIN pg_catalog.pg_roles m ON m.rolname = w.owner
-  WHERE w.owner IS NULL OR m.oid IS NOT NULL),
-exact AS MATERIALIZED (SELECT oid AS role FROM pg_catalog.pg_roles WHERE rolname = ANY($5)),
-owners AS MATERIALIZED (
-  SELECT oid FROM pg_catalog.pg_roles WHERE pg_has_role(oid, 'USAGE') OR rolname = ANY($6)
-    OR oid = (SELECT datdba FROM pg_catalog.pg_database WHERE datname = current_database())),
-members AS MATERIALIZED (
-  SELECT classid, objid FROM pg_catalog.pg_depend
-  WHERE deptype = 'e' AND refclassid = 'pg_catalog.pg_extension'::regclass),
-schemas AS MATERIALIZED (
-  SELECT oid, nspname, nspowner, nspacl FROM pg_catalog.pg_namespace
-  WHERE nspname !~ '^pg_' AND nspname <> 'information_schema'
-    AND ('pg_catalog.pg_namespace'::regclass::oid, oid) NOT IN (SELECT classid, objid FROM members)),
-objects AS MATERIALIZED (
-  SELECT 'n' AS kind, oid, nspname AS schema, NULL::name AS name, nspowner AS owner, nspacl AS acl
-  FROM schemas WHERE nspname <> 'public'
-  UNION ALL
-  SELECT CASE c.relkind WHEN 'S' THEN 'S' ELSE 'r' END, c.oid, s.nspname, c.relname, c.relowner, c.relacl
-  FROM pg_catalog.pg_class c JOIN schemas s ON s.oid = c.relnamespace
-  WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S')
-    AND ('pg_catalog.pg_class'::regclass::oid, c.oid) NOT IN (SELECT classid, objid FROM members)
-  UNION ALL
-  SELECT 'f', p.oid, s.nspname, p.proname, p.proowner, p.proacl
-  FROM pg_catalog.pg_proc p JOIN schemas s ON s.oid = p.pronamespace
-  WHERE p.proacl IS NOT NULL
-    AND ('pg_catalog.pg_proc'::regclass::oid, p.oid) NOT IN (SELECT classid, objid FROM members)),
-alike AS MATERIALIZED (
-  SELECT row_number() OVER () AS number, * FROM (
-    SELECT kind, owner, acl, array_agg(oid) AS oids FROM objects GROUP BY kind, owner, acl) AS o
-  WHERE owner IN (SELECT oid FROM owners)),
-held AS MATERIALIZED (
-  SELECT o.number, o.kind, o.owner, a.grantee AS role, a.grantor, a.privilege_type AS privilege, a.is_grantable
-  FROM alike o, aclexplode(o.acl) a
-  WHERE o.acl IS NOT NULL AND a.grantee <> o.owner
-    AND a.grantee IN (SELECT role FROM wants UNION SELECT role FROM exact)),
-wrong AS (
-  SELECT o.number, w.role, w.privilege AS lacks, NULL AS extra, NULL::oid AS giver
-  FROM wants w JOIN alike o ON o.kind = w.kind AND o.owner <> w.role AND (w.owner IS NULL OR w.owner = o.owner)
-    LEFT JOIN held h ON h.number = o.number AND h.role = w.role AND h.privilege = w.privilege AND h.grantor = o.owner
-  WHERE h.number IS NULL
-  UNION ALL
-  SELECT h.number, h.role, NULL, h.privilege || CASE WHEN h.grantor <> h.owner
-      THEN ' (by ' || pg_get_userbyid(h.grantor) || ')' WHEN h.is_grantable THEN ' WITH GRANT OPTION' ELSE '' END,
-    NULLIF(h.grantor, h.owner)
-  FROM held h JOIN exact e ON e.role = h.role
-    LEFT JOIN wants w ON w.role = h.role AND w.kind = h.kind AND w.privilege = h.privilege
-  WHERE w.role IS NULL OR h.is_grantable OR h.grantor <> h.owner),
-deviations AS (
-  SELECT o.kind, u.oid, w.role, w.lacks, w.extra, w.giver
-  FROM wrong w JOIN alike o ON o.number = w.number, unnest(o.oids) AS u(oid)
-  UNION ALL
-  SELECT 'r', c.oid, e.role, NULL, a.privilege_type || ' (columns)', NULLIF(a.grantor, c.relowner)
-  FROM exact e JOIN pg_catalog.pg_shdepend d ON d.refclassid = 'pg_catalog.pg_authid'::regclass AND d.refobjid = e.role
-      AND d.classid = 'pg_catalog.pg_class'::regclass AND d.objsubid > 0 AND d.deptype = 'a'
-      AND d.dbid = (SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database())
-    JOIN pg_catalog.pg_attribute t ON t.attrelid = d.objid AND t.attnum = d.objsubid
-    JOIN pg_catalog.pg_class c ON c.oid = t.attrelid AND c.relowner IN (SELECT oid FROM owners),
-    aclexplode(t.attacl) a
-  WHERE a.grantee = e.role AND a.grantee <> c.relowner)
-SELECT coalesce(jsonb_agg(found), '[]')::text FROM (
-  SELECT jsonb_build_object('role', pg_get_userbyid(d.role), 'kind', o.kind,
-    'name', quote_ident(o.schema) || coalesce('.' || quote_ident(o.name), '')
-      || CASE o.kind WHEN 'f' THEN '(' || pg_get_function_identity_arguments(o.oid) || ')' ELSE '' END,
-    'lacks', coalesce(jsonb_agg(DISTINCT d.lacks) FILTER (WHERE d.lacks IS NOT NULL), '[]'),
-    'extra', coalesce(jsonb_agg(DISTINCT d.extra) FILTER (WHERE d.extra IS NOT NULL), '[]'),
-    'givers', coalesce(jsonb_agg(DISTINCT pg_get_userbyid(d.giver)) FILTER (WHERE d.giver IS NOT NULL), '[]')) AS found
-  FROM deviations d JOIN objects o ON o.kind = d.kind AND o.oid = d.oid
-  GROUP BY d.role, o.kind, o.oid, o.schema, o.name ORDER BY o.kind, o.schema, o.name, o.oid) AS each";
+/// What has an owner of its own, except what belongs to an extension or to one of the roles in `$1`.
+///
+/// Indexes, types of rows and arrays, and sequences of columns are left out: they follow what they belong to; and the
+/// functions that come with a range type always are the first superuser's. A schema in which there is nothing but an
+/// extension is the extension's; one of the owner of the database (`pg_database_owner`) is nobody's concern, nor is schema
+/// public as long as it belongs to the superuser that the cluster was made with (oid 10). Publications, subscriptions and
+/// event triggers are left to who replicates and administrates.
+const THEIRS: &str = "\
+WITH mine AS (SELECT oid FROM pg_catalog.pg_roles WHERE rolname = ANY($1)),
+members AS (SELECT classid, objid FROM pg_catalog.pg_depend WHERE deptype = 'e'),
+spaces AS (SELECT oid FROM pg_catalog.pg_namespace WHERE nspname !~ '^pg_' AND nspname <> 'information_schema'),
+owned (class, oid, owner, kind, definer) AS (
+  SELECT 'pg_catalog.pg_class'::regclass, c.oid, c.relowner, CASE c.relkind WHEN 'r' THEN 'table'
+      WHEN 'p' THEN 'partitioned table' WHEN 'v' THEN 'view' WHEN 'm' THEN 'materialised view'
+      WHEN 'S' THEN 'sequence' ELSE 'foreign table' END, false
+    FROM pg_catalog.pg_class c
+    WHERE c.relkind IN ('r', 'p', 'v', 'm', 'S', 'f') AND c.relnamespace IN (SELECT oid FROM spaces)
+      AND NOT (c.relkind = 'S' AND EXISTS (SELECT FROM pg_catalog.pg_depend d
+        WHERE d.classid = 'pg_catalog.pg_class'::regclass AND d.objid = c.oid AND d.deptype IN ('a', 'i')
+          AND d.refclassid = 'pg_catalog.pg_class'::regclass))
+  UNION ALL SELECT 'pg_catalog.pg_proc'::regclass, p.oid, p.proowner, CASE p.prokind WHEN 'p' THEN 'procedure'
+      WHEN 'a' THEN 'aggregate' ELSE 'function' END, p.prosecdef
+    FROM pg_catalog.pg_proc p WHERE p.pronamespace IN (SELECT oid FROM spaces)
+      AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d
+        WHERE d.classid = 'pg_catalog.pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'i')
+  UNION ALL SELECT 'pg_catalog.pg_type'::regclass, t.oid, t.typowner,
+      CASE t.typtype WHEN 'd' THEN 'domain' ELSE 'type' END, false
+    FROM pg_catalog.pg_type t
+    WHERE t.typnamespace IN (SELECT oid FROM spaces) AND (t.typtype IN ('d', 'e', 'r')
+      OR t.typtype = 'b' AND NOT EXISTS (SELECT FROM pg_catalog.pg_type e
+        WHERE e.oid = t.typelem AND e.typarray = t.oid)
+      OR t.typtype = 'c' AND (SELECT relkind FROM pg_catalog.pg_class c WHERE c.oid = t.typrelid) = 'c')
+  UNION ALL SELECT 'pg_catalog.pg_namespace'::regclass, n.oid, n.nspowner, 'schema', false
+    FROM pg_catalog.pg_namespace n WHERE n.oid IN (SELECT oid FROM spaces)
+      AND pg_get_userbyid(n.nspowner) <> 'pg_database_owner' AND NOT (n.nspname = 'public' AND n.nspowner = 10)
+      AND NOT (EXISTS (SELECT FROM pg_catalog.pg_extension e WHERE e.extnamespace = n.oid)
+        AND NOT EXISTS (SELECT FROM pg_catalog.pg_class c WHERE c.relnamespace = n.oid
+          AND c.relkind IN ('r', 'p', 'v', 'm', 'S', 'f') AND NOT EXISTS (SELECT FROM members m
+            WHERE m.classid = 'pg_catalog.pg_class'::regclass AND m.objid = c.oid)))
+  UNION ALL SELECT 'pg_catalog.pg_largeobject'::regclass, oid, lomowner, 'large object', false
+    FROM pg_catalog.pg_largeobject_metadata
+  UNION ALL SELECT 'pg_catalog.pg_collation'::regclass, oid, collowner, 'collation', false
+    FROM pg_catalog.pg_collation WHERE collnamespace IN (SELECT oid FROM spaces)
+  UNION ALL SELECT 'pg_catalog.pg_conversion'::regclass, oid, conowner, 'conversion', false
+    FROM pg_catalog.pg_conversion WHERE connamespace IN (SELECT oid FROM spaces)
+  UNION ALL SELECT 'pg_catalog.pg_operator'::regclass, oid, oprowner, 'operator', false
+    FROM pg_catalog.pg_operator WHERE oprnamespace IN (SELECT oid FROM spaces)
+  UNION ALL SELECT 'pg_catalog.pg_opclass'::regclass, oid, opcowner, 'operator class', false
+    FROM pg_catalog.pg_opclass WHERE opcnamespace IN (SELECT oid FROM spaces)
+  UNION ALL SELECT 'pg_catalog.pg_opfamily'::regclass, oid, opfowner, 'operator family', false
+    FROM pg_catalog.pg_opfamily WHERE opfnamespace IN (SELECT oid FROM spaces)
+  UNION ALL SELECT 'pg_catalog.pg_ts_config'::regclass, oid, cfgowner, 'text search configuration', false
+    FROM pg_catalog.pg_ts_config WHERE cfgnamespace IN (SELECT oid FROM spaces)
+  UNION ALL SELECT 'pg_catalog.pg_ts_dict'::regclass, oid, dictowner, 'text search dictionary', false
+    FROM pg_catalog.pg_ts_dict WHERE dictnamespace IN (SELECT oid FROM spaces)
+  UNION ALL SELECT 'pg_catalog.pg_statistic_ext'::regclass, oid, stxowner, 'extended statistics', false
+    FROM pg_catalog.pg_statistic_ext WHERE stxnamespace IN (SELECT oid FROM spaces)
+  UNION ALL SELECT 'pg_catalog.pg_foreign_server'::regclass, oid, srvowner, 'foreign server', false
+    FROM pg_catalog.pg_foreign_server
+),
+theirs AS (SELECT * FROM owned o WHERE o.owner NOT IN (SELECT oid FROM mine)
+  AND NOT EXISTS (SELECT FROM members m WHERE m.classid = o.class AND m.objid = o.oid))
+";
 
-/// One object on which one role has too little or too much.
-#[derive(Debug, Deserialize)]
-pub struct Deviation {
-    pub role: String,
-    /// r for tables and views, S for sequences, n for schemas, f for functions.
-    pub kind: char,
-    /// With its schema, and quoted where it must be.
-    pub name: String,
-    /// Privileges that it should have.
-    pub lacks: BTreeSet<String>,
-    /// Privileges that it should not have, with what is wrong about them.
-    pub extra: BTreeSet<String>,
-    /// Roles that gave it something and do not own the object.
-    pub givers: BTreeSet<String>,
+/// Per owner: how many of each kind, functions that run with its rights, and its sessions in this database.
+const COUNTED: &str = "\
+SELECT coalesce(jsonb_object_agg(r.rolname, jsonb_build_object('superuser', r.rolsuper, 'kinds', o.kinds,
+    'definers', o.definers, 'sessions', (SELECT count(*) FROM pg_catalog.pg_stat_activity a
+      WHERE a.datname = current_database() AND a.usesysid = r.oid AND a.application_name IS DISTINCT FROM 'nornplan'))),
+  '{}')::text
+FROM (SELECT owner, jsonb_object_agg(kind, number) AS kinds, sum(definers) AS definers
+  FROM (SELECT owner, kind, count(*) AS number, count(*) FILTER (WHERE definer) AS definers
+    FROM theirs GROUP BY owner, kind) k GROUP BY owner) o
+JOIN pg_catalog.pg_roles r ON r.oid = o.owner";
+
+/// One statement for each object. Schemas come first: who shall own a table must be able to create in its schema.
+const MOVES: &str = "\
+SELECT pg_get_userbyid(t.owner)::text, format('ALTER %s %s OWNER TO %I', CASE
+    WHEN t.class = 'pg_catalog.pg_proc'::regclass THEN 'ROUTINE'
+    WHEN t.class = 'pg_catalog.pg_statistic_ext'::regclass THEN 'STATISTICS'
+    ELSE upper(i.type) END, i.identity, $2::text)
+FROM theirs t, pg_identify_object(t.class, t.oid, 0) i
+ORDER BY t.class <> 'pg_catalog.pg_namespace'::regclass, t.class = 'pg_catalog.pg_class'::regclass, i.identity, t.oid";
+
+/// One object that becomes the app's: whose it is now, and the statement.
+#[derive(Clone, Debug)]
+pub struct Move {
+    pub owner: String,
+    pub statement: String,
 }
 
-/// Compares every present object of the database that is connected to with the needs.
-pub async fn deviations(
+/// What belongs to others than `insiders` in the database that is connected to, by owner.
+pub async fn belongings(
     connection: &mut PgConnection,
     database: &str,
-    needs: &Needs,
-) -> Result<Vec<Deviation>, Failure> {
-    let text: Result<String, _> = sqlx::query_scalar(DEVIATIONS)
-        .bind(&needs.role)
-        .bind(&needs.kind)
-        .bind(&needs.privilege)
-        .bind(&needs.owner)
-        .bind(&needs.exact)
-        .bind(&needs.makers)
+    insiders: &[String],
+) -> Result<BTreeMap<String, Belongings>, Failure> {
+    let text: Result<String, _> = sqlx::query_scalar(AssertSqlSafe(format!("{THEIRS}{COUNTED}")))
+        .bind(insiders)
         .persistent(false)
         .fetch_one(connection)
         .await;
-    parse(&text.map_err(|error| stating(error, database, "SELECT .. FROM pg_namespace, pg_class, pg_proc"))?)
+    parse(&text.map_err(|error| stating(error, database, "SELECT .. FROM pg_class, pg_proc, pg_type, .."))?)
+}
+
+/// The statements that make all of it `user`'s, in the order in which they can be run.
+pub async fn moves(
+    connection: &mut PgConnection,
+    database: &str,
+    insiders: &[String],
+    user: &str,
+) -> Result<Vec<Move>, Failure> {
+    let rows: Result<Vec<(String, String)>, _> = sqlx::query_as(AssertSqlSafe(format!("{THEIRS}{MOVES}")))
+        .bind(insiders)
+        .bind(user)
+        .persistent(false)
+        .fetch_all(connection)
+        .await;
+    let rows = rows.map_err(|error| stating(error, database, "SELECT .. FROM pg_class, pg_proc, pg_type, .."))?;
+    Ok(rows.into_iter().map(|(owner, statement)| Move { owner, statement }).collect())
 }

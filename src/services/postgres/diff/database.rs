@@ -1,6 +1,6 @@
 //! Databases.
 
-use super::{View, possible};
+use super::{View, objects, possible};
 use crate::core::address::Address;
 use crate::core::step::{Reason, Risk};
 use crate::services::postgres::model::{Database, Op as Do};
@@ -22,6 +22,7 @@ pub fn keep(view: &View, step: &mut Step, before: Option<&Model>, database: &Dat
     if before.owner != database.owner || closes || takes {
         step.risks.insert(Risk::Interrupts);
     }
+    objects::note(step, database, &view.creator(&database.name), input);
 }
 
 /// Whether somebody has less of the database afterwards.
@@ -42,6 +43,11 @@ pub fn give_up(step: &mut Step, input: DiffInput<'_>) {
     step.op = Op::Postgres(Do::DropDatabase);
     step.risks.insert(Risk::LosesData);
     step.notes = losses(&step.address, input);
+    // Who owns what in it does not matter any more.
+    step.changes.retain(|change| change.field != "objects_of_others");
+    if let Some(Model::PostgresDatabase(before)) = &mut step.before {
+        before.objects_of_others = None;
+    }
 }
 
 fn fact(address: &Address, name: &str, input: DiffInput<'_>) -> Option<i64> {

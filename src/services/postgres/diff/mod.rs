@@ -5,10 +5,13 @@ mod database;
 mod extension;
 mod grant;
 mod lock_down;
+pub mod objects;
 mod possible;
 mod role;
 #[cfg(test)]
 mod tests;
+
+pub use objects::unusable;
 
 use super::edges::connect;
 use super::model::{database_address, role_address};

@@ -113,3 +113,62 @@ fn undeclared_extensions_and_limits_of_kept_roles_are_left_alone() {
     }
     assert_eq!(plan(&cafe, &there, &cafe, None), Vec::<String>::new());
 }
+
+/// The plan for a living database of `owner`, in which another app's user owns tables that shall become the cafe's.
+fn adopting(owner: &str) -> Vec<Step> {
+    let mut cafe = cafe();
+    let (address, billing) = role("billing_user", Credential::Generate);
+    let mut wanted: BTreeMap<Address, Wanted<Model>> = BTreeMap::new();
+    wanted.insert(address.clone(), Wanted { app: AppName::new("billing").unwrap(), model: billing.clone() });
+    let (mut there, mut facts) = (cafe.clone(), BTreeMap::new());
+    there.remove(&grant_address("cafe", "a_cafe_user"));
+    there.insert(address, billing);
+    let place = database_address("cafe");
+    if let (Some(Model::PostgresDatabase(wanted)), Some(Model::PostgresDatabase(there))) =
+        (cafe.get_mut(&place), there.get_mut(&place))
+    {
+        wanted.objects_of_others = Some(BTreeMap::new());
+        there.objects_of_others = Some(BTreeMap::from([("billing_user".to_owned(), 3)]));
+        there.public.insert("CONNECT".to_owned());
+        owner.clone_into(&mut there.owner);
+        let told =
+            serde_json::json!({"billing_user": {"kinds": {"table": 2, "view": 1}, "definers": 1, "sessions": 4}});
+        facts.insert(crate::services::postgres::model::belongings::FACT.to_owned(), told);
+    }
+    wanted.extend(cafe.into_iter().map(|(address, model)| (address, Wanted { app: name(), model })));
+    let read = |(address, model): (Address, Model)| {
+        let facts = if address == place { facts.clone() } else { BTreeMap::new() };
+        (address, Observed { facts, credential: Some(CredentialStatus::Verified), ..Observed::plain(model) })
+    };
+    let input = DiffInput {
+        wanted: &wanted,
+        applied: &BTreeMap::new(),
+        observation: &Observation { resources: there.into_iter().map(read).collect(), ..Observation::default() },
+        rotate: &BTreeSet::new(),
+        credentials: &BTreeMap::new(),
+    };
+    sort(diff(input)).unwrap().into_iter().filter(|step| !step.action.only_state()).collect()
+}
+
+#[test]
+fn rights_are_given_before_others_are_taken_away_and_after_their_owner_changed() {
+    let order = |owner| adopting(owner).iter().map(|step| step.address.to_string()).collect::<Vec<_>>();
+    let (grant, database) = ("postgres.grant.cafe/a_cafe_user", "postgres.database.cafe");
+    assert_eq!(order("cafe_owner"), [grant, database]);
+    assert_eq!(order("somebody"), [database, grant]);
+}
+
+#[test]
+fn adopting_says_who_loses_access_and_asks() {
+    let steps = adopting("cafe_owner");
+    let step = steps.iter().find(|step| step.address == database_address("cafe")).unwrap();
+    assert!(step.risks.contains(&crate::core::step::Risk::Interrupts));
+    assert_eq!(
+        step.notes,
+        [
+            "2 tables and 1 view of billing_user become a_cafe_user's; billing_user (4 sessions here now) loses its \
+             access: the app billing signs in so",
+            "1 SECURITY DEFINER function among them then runs with the rights of a_cafe_user",
+        ]
+    );
+}

@@ -68,6 +68,13 @@ pub struct Database {
     /// The same on schema public and by default on future objects, of PUBLIC too. Unknown when read shallowly.
     #[serde(default)]
     pub strays_inside: Option<BTreeSet<String>>,
+    /// How many objects in it belong to others than the app's user and the migrator, by owner. None are wanted where
+    /// they shall be adopted; elsewhere, and when read shallowly, not compared.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub objects_of_others: Option<BTreeMap<String, u64>>,
+    /// Declared only, and never compared: whose objects the app uses by privileges, so that they may stay.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub migrator: Option<String>,
 }
 
 impl Database {
@@ -88,6 +95,8 @@ impl Database {
             extensions: Some(BTreeMap::new()),
             strays: BTreeSet::new(),
             strays_inside: Some(BTreeSet::new()),
+            objects_of_others: None,
+            migrator: None,
         }
     }
 }
@@ -127,6 +136,8 @@ impl Resource for Database {
             extensions,
             strays,
             strays_inside,
+            objects_of_others,
+            migrator: _,
         } = self;
         let extensions = extensions.as_ref().map(|extensions| {
             extensions.iter().map(|(name, extension)| format!("{name}{extension}")).collect::<Vec<String>>()
@@ -145,6 +156,7 @@ impl Resource for Database {
             Field::maybe("extensions", extensions),
             Field::new("strays", strays),
             Field::maybe("strays_inside", strays_inside.as_ref()),
+            Field::maybe("objects_of_others", objects_of_others.as_ref()),
         ]
     }
 }

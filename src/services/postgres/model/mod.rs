@@ -1,5 +1,6 @@
 //! What PostgreSQL resources are: one type each for desired, last applied and observed. Imports only the core.
 
+pub mod belongings;
 mod database;
 mod dependent;
 mod grant;
