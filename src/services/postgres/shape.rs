@@ -81,6 +81,8 @@ pub fn as_planned(now: &mut Model, step: &Step) {
         (Model::PostgresGrant(now), Some(Model::PostgresGrant(before)), Some(Model::PostgresGrant(after)))
             if !agree(after, now) =>
         {
+            // Who owned the database, and does no longer, has lost what an owner has.
+            still_to_go(Some(&mut now.database_privileges), Some(&before.database_privileges));
             still_to_go(now.beyond.as_mut(), before.beyond.as_ref());
         }
         // Whatever it is by now, all of it goes.
