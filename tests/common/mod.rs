@@ -1,6 +1,7 @@
 //! A workspace of its own for each test, and nornplan as a user runs it: the binary.
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
+pub mod own_postgres;
 pub mod servers;
 
 use std::path::{Path, PathBuf};

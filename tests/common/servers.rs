@@ -40,15 +40,20 @@ pub fn postgres_at(url: &str, statements: &str) -> Result<(), sqlx::Error> {
 
 /// One value as the admin.
 pub fn postgres_value(database: &str, query: &str) -> Option<String> {
+    let url = format!(
+        "postgres://{}:{}@{}:{}/{database}",
+        service("NORNPLAN_POSTGRES_USER"),
+        service("NORNPLAN_POSTGRES_PASSWORD"),
+        service("NORNPLAN_POSTGRES_HOST"),
+        service("NORNPLAN_POSTGRES_PORT"),
+    );
+    value_at(&url, query)
+}
+
+/// One value as whom the URL names.
+pub fn value_at(url: &str, query: &str) -> Option<String> {
     block_on(async {
-        let url = format!(
-            "postgres://{}:{}@{}:{}/{database}",
-            service("NORNPLAN_POSTGRES_USER"),
-            service("NORNPLAN_POSTGRES_PASSWORD"),
-            service("NORNPLAN_POSTGRES_HOST"),
-            service("NORNPLAN_POSTGRES_PORT"),
-        );
-        let mut connection = PgConnection::connect(&url).await.expect("the admin connects");
+        let mut connection = PgConnection::connect(url).await.expect("a connection");
         let value: Option<(Option<String>,)> = sqlx::query_as(sqlx::AssertSqlSafe(query.to_owned()))
             .fetch_optional(&mut connection)
             .await
