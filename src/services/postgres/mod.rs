@@ -2,6 +2,7 @@
 
 mod apply;
 mod catalog;
+mod causes;
 mod connect;
 mod credential;
 pub mod desired;
@@ -16,6 +17,7 @@ mod orphans;
 mod problem;
 mod scope;
 mod server;
+mod session;
 mod shape;
 mod sql;
 
