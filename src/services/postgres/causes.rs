@@ -167,6 +167,12 @@ const STATING: &[Cause] = &[
         "somebody made it at this very moment: plan again, which reads what is there and adopts it",
     ),
     Cause(
+        "23505",
+        Says("\"pg_"),
+        "{says}",
+        "somebody made it at this very moment: plan again, which reads what is there and adopts it",
+    ),
+    Cause(
         "22023",
         Routine("parse_and_validate_value"),
         "{says}",

@@ -46,8 +46,8 @@ pub fn is_crowded(failure: &Failure) -> bool {
     cause.and_then(code) == Some("53300")
 }
 
-/// Whether the same call may succeed in a moment: a lost connection, a shutdown, a concurrent change, a busy
-/// template, a server that became a replica while another became the primary.
+/// Whether the same call may succeed in a moment: a lost connection, a shutdown, a concurrent change, a server
+/// that became a replica while another became the primary. Not 55006 (in use): the server has waited 5 s already.
 pub fn is_transient(error: &sqlx::Error) -> bool {
     if let sqlx::Error::Io(io) = error {
         // A certificate does not become better by waiting.
@@ -56,7 +56,7 @@ pub fn is_transient(error: &sqlx::Error) -> bool {
     let Some(answer) = server_error(error) else { return false };
     let code = answer.code();
     let first_time = code == "23505" && answer.table().is_some_and(|table| table.starts_with("pg_"));
-    let named = ["XX000", "55006", "40001", "40P01", "57P01", "57P02", "57P03", "53300", "25006"].contains(&code);
+    let named = ["XX000", "40001", "40P01", "57P01", "57P02", "57P03", "53300", "25006"].contains(&code);
     first_time || named || code.starts_with("08")
 }
 
@@ -126,6 +126,11 @@ fn tls_words(error: &sqlx::Error) -> (String, String) {
         (
             "the server's certificate is for another host name",
             "set host under [postgres] to a name that the certificate has; sslmode = \"verify-ca\" does not look at names",
+        )
+    } else if said.contains("CaUsedAsEndEntity") {
+        (
+            "the server's certificate is an authority's own (CA:TRUE), which is not accepted for a server",
+            "give the server a certificate with basicConstraints=CA:FALSE, signed by that authority",
         )
     } else if said.contains("UnknownIssuer") || said.contains("invalid peer certificate") {
         (
