@@ -1,6 +1,7 @@
 //! PgBouncer in front of PostgreSQL: found out for certain, refused with what to do, and left as it was.
 
 #![allow(clippy::expect_used, clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+#![allow(clippy::print_stderr, reason = "it says why it tests nothing")]
 
 mod common;
 
@@ -88,7 +89,8 @@ fn a_pooler_is_refused_in_every_mode_and_nothing_leaks_into_its_sessions() {
         workspace.run(&["doctor"]).exits(1).says("PgBouncer or another pooler stands in front").says("public_host");
         workspace.run(&["apply", "--auto-approve"]).exits(1).complains("nothing was applied");
         for _ in 0..4 {
-            let settings = "SELECT current_setting('default_transaction_read_only'), current_setting('statement_timeout')";
+            let settings =
+                "SELECT current_setting('default_transaction_read_only'), current_setting('statement_timeout')";
             assert_eq!(pooler.asks(&server, settings), "off|0", "{mode} {more}");
         }
         // A password that it does not know.

@@ -3,6 +3,7 @@
 //!
 //! The project's script starts it, so that it is the same PostgreSQL that `make infra` gives (`PG_FROM` is honoured).
 #![allow(dead_code, reason = "each test file uses a part of it")]
+#![allow(clippy::print_stderr, reason = "what is left behind is said")]
 
 use super::Workspace;
 use super::servers::{postgres_at, value_at};

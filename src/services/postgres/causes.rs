@@ -181,7 +181,12 @@ const STATING: &[Cause] = &[
     Cause("42704", Says("configuration parameter"), "{says}", UNKNOWN_SETTING),
     Cause("42704", Routine("find_option"), "{says}", UNKNOWN_SETTING),
     Cause("42704", Routine("assignable_custom_variable_name"), "{says}", UNKNOWN_SETTING),
-    Cause("42704", Any, "{says}", "what it names does not exist on this server: make it there, or correct the infraspec"),
+    Cause(
+        "42704",
+        Any,
+        "{says}",
+        "what it names does not exist on this server: make it there, or correct the infraspec",
+    ),
     Cause("22023", Any, "{says}", "check the values under [services.postgres] in the infraspec"),
     Cause(
         "42809",

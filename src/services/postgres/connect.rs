@@ -2,9 +2,8 @@
 
 use super::problem::{Target, code, connecting, is_crowded, is_unreachable, server_error, stating};
 pub use super::session::Purpose;
-use super::session::{is_replica, replica, who_is_in};
+use super::session::{is_replica, none_of, replica, who_is_in};
 use crate::config::PostgresConfig;
-use super::session::none_of;
 use crate::core::secret::Secret;
 use crate::error::{Diagnostic, Kind};
 use crate::services::Failure;
@@ -73,7 +72,9 @@ impl Connector {
             let found = self.first_primary(database, purpose).await;
             let failing_over = self.config.hosts.len() > 1 && self.met.load(Ordering::Relaxed);
             match found {
-                Err(failure) if failing_over && failure.retry && !is_crowded(&failure) && since.elapsed() < FAILOVER => {
+                Err(failure)
+                    if failing_over && failure.retry && !is_crowded(&failure) && since.elapsed() < FAILOVER =>
+                {
                     tokio::time::sleep(SEARCH_AGAIN).await;
                 }
                 found => return found,
@@ -147,9 +148,7 @@ impl Connector {
                 let passed = routine.as_deref() == Some("InitializeSessionUserId");
                 Ok(if passed { SignIn::Unchecked } else { SignIn::NotFromHere })
             }
-            _ => {
-                Err(connecting(error, &self.target((host, port), user, NO_DATABASE)))
-            }
+            _ => Err(connecting(error, &self.target((host, port), user, NO_DATABASE))),
         }
     }
 

@@ -30,7 +30,8 @@ pub async fn observe(connector: &Connector, ask: &Ask) -> Result<Observation, Fa
     let mut connection = connector.admin(&connector.config.database, Purpose::Observe).await?;
     orphans::wait(&mut connection, &scope.databases).await?;
     let shared = catalog::shared(&mut connection, &scope.all_roles(), &scope.databases, &sized).await?;
-    let insides = if ask.shallow { BTreeMap::new() } else { look_inside(connector, &scope, &shared, &ask.progress).await? };
+    let insides =
+        if ask.shallow { BTreeMap::new() } else { look_inside(connector, &scope, &shared, &ask.progress).await? };
     let mut resources = assemble(&scope, &shared, &insides);
     let mut notices = credential::check(connector, &mut connection, ask, &shared, &mut resources).await?;
     notices.extend(credential::alarm_if_unchecked(connector).await?);

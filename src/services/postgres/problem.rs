@@ -75,22 +75,21 @@ fn connecting_words(error: &sqlx::Error, target: &Target) -> (String, String) {
         return causes::of_connecting(answer, target).unwrap_or_else(unheard_of);
     }
     let say = |message: &str, hint: &str| (message.to_owned(), hint.to_owned());
-    let io = match error {
-        sqlx::Error::Tls(_) if error.to_string().contains("does not support TLS") => {
-            return say(
-                "the server offers no TLS, and sslmode demands it",
-                "turn ssl on there, or set sslmode = \"prefer\" or \"disable\" under [postgres] if the way to it is safe",
-            );
-        }
-        sqlx::Error::Tls(_) => return tls_words(error),
-        sqlx::Error::Io(io) if io.kind() == ErrorKind::InvalidData => return tls_words(error),
-        sqlx::Error::Io(io) => io,
-        _ => {
-            return (
-                format!("{endpoint} does not answer as PostgreSQL does"),
-                "does something else listen there? check host and port under [postgres]".to_owned(),
-            );
-        }
+    if matches!(error, sqlx::Error::Tls(_)) && error.to_string().contains("does not support TLS") {
+        return say(
+            "the server offers no TLS, and sslmode demands it",
+            "turn ssl on there, or set sslmode = \"prefer\" or \"disable\" under [postgres] if the way to it is safe",
+        );
+    }
+    let certificate = matches!(error, sqlx::Error::Io(io) if io.kind() == ErrorKind::InvalidData);
+    if certificate || matches!(error, sqlx::Error::Tls(_)) {
+        return tls_words(error);
+    }
+    let sqlx::Error::Io(io) = error else {
+        return (
+            format!("{endpoint} does not answer as PostgreSQL does"),
+            "does something else listen there? check host and port under [postgres]".to_owned(),
+        );
     };
     let kind = io.kind();
     if kind == ErrorKind::ConnectionRefused {
