@@ -44,10 +44,10 @@ fn refused(server: Option<&OwnPostgres>, variables: &[(&str, &str)], texts: &[&s
 #[test]
 fn who_is_not_let_in_is_told_why() {
     let server = OwnPostgres::start();
-    server.let_in(&format!(
+    server.let_in(
         "host all walled 127.0.0.1/32 reject\nhost all ghost 127.0.0.1/32 trust\nhost all crowd 127.0.0.1/32 trust\n\
-         host all postgres,reader,limited,off,expired,missing 127.0.0.1/32 scram-sha-256\n"
-    ));
+         host all postgres,reader,limited,off,expired,missing 127.0.0.1/32 scram-sha-256\n",
+    );
     server.run(
         "postgres",
         &format!(
