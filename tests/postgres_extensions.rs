@@ -3,7 +3,6 @@
 #[path = "support/databases.rs"]
 mod databases;
 #[path = "support/postgres.rs"]
-#[allow(dead_code, reason = "each test file uses a part of it")]
 mod postgres;
 mod support;
 

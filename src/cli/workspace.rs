@@ -10,13 +10,14 @@ use crate::core::suggest::closest;
 use crate::error::{Diagnostic, Kind, Place};
 use crate::observe::{self, Depth, Reading};
 use crate::planner;
-use crate::render::count;
+use crate::render::{count, reading};
 use crate::scope::{Scope, keep_other_values, take_grants_along};
 use crate::secrets::Vault;
 use crate::services::{self, Ask, Model, Observation, Plan, Service, ServiceId};
 use crate::spec::{self, model::Specs};
 use crate::state::Document;
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::IsTerminal;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -120,7 +121,9 @@ impl Workspace {
         asks: &BTreeMap<ServiceId, Ask>,
         wait: Duration,
     ) -> BTreeMap<ServiceId, Result<Observation, Diagnostic>> {
-        let readings = observe::observe(&self.services, asks, wait).await;
+        let watched: Vec<_> = asks.iter().map(|(id, ask)| (id.title(), ask.progress.clone())).collect();
+        let work = observe::observe(&self.services, asks, wait);
+        let readings = reading::shown(&watched, std::io::stderr().is_terminal(), work).await;
         if self.verbose > 0 {
             for (id, Reading { result, took }) in &readings {
                 let endpoint = self.endpoint(*id);

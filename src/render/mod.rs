@@ -13,6 +13,7 @@ pub mod json;
 pub mod markdown;
 pub mod outcome;
 pub mod progress;
+pub mod reading;
 pub mod state;
 pub mod text;
 mod words;

@@ -65,7 +65,7 @@ async fn look(connector: &Connector) -> Result<Vec<Check>, Failure> {
         Check::good("passwords are checked")
     };
     Ok(vec![
-        Check::good(format!("reachable at {}, PostgreSQL {}", connector.config.endpoint(), facts.version)),
+        Check::good(format!("reachable at {}, PostgreSQL {}", reached(connector)?, facts.version)),
         version(&facts),
         rights(&facts),
         isolates,
@@ -74,6 +74,16 @@ async fn look(connector: &Connector) -> Result<Vec<Check>, Failure> {
         log,
         limits(&facts),
     ])
+}
+
+/// Of several hosts, the one that can be written.
+fn reached(connector: &Connector) -> Result<String, Failure> {
+    let all = connector.config.endpoint();
+    if connector.config.hosts.len() < 2 {
+        return Ok(all);
+    }
+    let (host, port) = connector.current_host()?;
+    Ok(format!("{host}:{port} (the primary of {all})"))
 }
 
 fn version(facts: &Facts) -> Check {

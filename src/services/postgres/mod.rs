@@ -2,6 +2,7 @@
 
 mod apply;
 mod catalog;
+mod causes;
 mod connect;
 mod credential;
 pub mod desired;
@@ -19,6 +20,7 @@ mod roles;
 mod scope;
 mod server;
 mod server_log;
+mod session;
 mod shape;
 mod spelling;
 mod sql;

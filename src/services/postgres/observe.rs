@@ -12,7 +12,7 @@ use super::server::{Offered, Server};
 use super::sql::canonical_settings;
 use crate::core::address::Address;
 use crate::core::plan::{Level, Notice};
-use crate::services::{Ask, Failure, Model, Observation, Observed};
+use crate::services::{Ask, Failure, Model, Observation, Observed, Progress};
 use futures_util::{StreamExt, TryStreamExt, stream};
 use serde_json::Value;
 use sqlx::PgConnection;
@@ -32,7 +32,8 @@ pub async fn observe(connector: &Connector, ask: &Ask) -> Result<Observation, Fa
     let mut connection = connector.admin(&connector.config.database, Purpose::Observe).await?;
     orphans::wait(&mut connection, &scope.databases).await?;
     let shared = catalog::shared(&mut connection, &scope.all_roles(), &scope.databases, &sized).await?;
-    let insides = if ask.shallow { BTreeMap::new() } else { look_inside(connector, &scope, &shared).await? };
+    let insides =
+        if ask.shallow { BTreeMap::new() } else { look_inside(connector, &scope, &shared, &ask.progress).await? };
     let mut resources = assemble(&scope, &shared, &insides);
     resources.extend(catalog::lock_downs(&mut connection, &scope.lock_downs).await?);
     resources.extend(roles::observed(&scope, &shared, |role| connector.config.ignores(role)));
@@ -59,7 +60,7 @@ pub async fn observe(connector: &Connector, ask: &Ask) -> Result<Observation, Fa
 pub async fn now(connector: &Connector, scope: &Scope) -> Result<BTreeMap<Address, Model>, Failure> {
     let mut connection = connector.admin(&connector.config.database, Purpose::Observe).await?;
     let shared = catalog::shared(&mut connection, &scope.all_roles(), &scope.databases, &BTreeSet::new()).await?;
-    let insides = look_inside(connector, scope, &shared).await?;
+    let insides = look_inside(connector, scope, &shared, &Progress::default()).await?;
     let mut resources = assemble(scope, &shared, &insides);
     resources.extend(catalog::lock_downs(&mut connection, &scope.lock_downs).await?);
     resources.extend(roles::observed(scope, &shared, |role| connector.config.ignores(role)));
@@ -86,6 +87,7 @@ async fn look_inside(
     connector: &Connector,
     scope: &Scope,
     shared: &Shared,
+    progress: &Progress,
 ) -> Result<BTreeMap<String, Inside>, Failure> {
     // A cancelled DROP leaves a database that lets nobody in (-2), an unfinished CREATE one for superusers (0).
     let open = shared.databases.iter().filter(|row| match row.connection_limit {
@@ -95,11 +97,12 @@ async fn look_inside(
     });
     let mut each = Vec::new();
     open.for_each(|row| each.push(look_into(connector, scope, &row.name)));
-    stream::iter(each).buffer_unordered(DEEP_AT_ONCE).try_collect().await
+    progress.begin(each.len());
+    stream::iter(each).buffer_unordered(DEEP_AT_ONCE).inspect_ok(|_| progress.advance()).try_collect().await
 }
 
 async fn look_into(connector: &Connector, scope: &Scope, name: &str) -> Result<(String, Inside), Failure> {
-    let mut connection = connector.admin(name, Purpose::Observe).await?;
+    let mut connection = connector.reader(name).await?;
     let inside = catalog::inside(&mut connection, name, scope.creator(name), &scope.needs(name)).await?;
     close(connection).await;
     Ok((name.to_owned(), inside))

@@ -80,8 +80,8 @@ impl View {
             Some(Model::PostgresDatabase(wanted)) if wanted.allow_connections);
         (!there.allow_connections && !opens).then(|| {
             format!(
-                "{database:?} is closed, so nobody gets into it to change what roles may do: remove `closed` from the \
-                 infraspec"
+                "{database:?} is closed, so nobody gets into it to change what roles may do: remove \
+                 `allow_connections = false` from the infraspec"
             )
         })
     }
