@@ -43,6 +43,8 @@ fn config(root: &Path) -> Config {
             public_port: 5432,
             public_sslmode: "disable".to_owned(),
             snapshots: root.join("snapshots"),
+            keep: None,
+            bin_dir: None,
         },
         valkey: ValkeyConfig {
             host: "127.0.0.1".to_owned(),

@@ -225,9 +225,18 @@ pub struct Planned {
 
 /// Names on the command line that nothing declares and nothing owns are mistakes.
 fn check_scope(specs: &Specs, scope: &Scope, document: &Document) -> Result<(), Errors> {
+    check_apps(specs, document, scope.apps.iter().chain(&scope.destroy).chain(&scope.rotate))
+}
+
+/// The same for names of apps alone.
+pub fn check_apps<'a>(
+    specs: &Specs,
+    document: &Document,
+    named: impl IntoIterator<Item = &'a AppName>,
+) -> Result<(), Errors> {
     let known: BTreeSet<&AppName> =
         specs.apps.keys().chain(document.resources.values().map(|entry| &entry.app)).collect();
-    let named: BTreeSet<&AppName> = scope.apps.iter().chain(&scope.destroy).chain(&scope.rotate).collect();
+    let named: BTreeSet<&AppName> = named.into_iter().collect();
     let errors: Vec<Diagnostic> = named
         .into_iter()
         .filter(|app| !known.contains(app))

@@ -84,7 +84,12 @@ impl Builder<'_> {
             public_host,
             public_port: self.settings.port("postgres", "public_port").unwrap_or(port),
             public_sslmode,
-            snapshots: per_environment(root.join("snapshots"), environment),
+            snapshots: per_environment(
+                self.settings.path("snapshots", "dir").unwrap_or_else(|| root.join("snapshots")),
+                environment,
+            ),
+            keep: self.settings.port("snapshots", "keep"),
+            bin_dir: self.settings.path("postgres", "bin_dir"),
         }
     }
 

@@ -66,6 +66,10 @@ pub struct PostgresConfig {
     pub public_sslmode: String,
     /// Where a database is dumped before it is dropped, of this environment.
     pub snapshots: PathBuf,
+    /// How many snapshots of a database `nornplan snapshot` leaves there, the newest; `None` is all.
+    pub keep: Option<u16>,
+    /// Where pg_dump and pg_restore are; `None` is wherever the newest ones are found.
+    pub bin_dir: Option<PathBuf>,
 }
 
 impl PostgresConfig {

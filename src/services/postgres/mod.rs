@@ -9,6 +9,7 @@ pub mod diff;
 mod drop;
 mod edges;
 mod examine;
+mod losses;
 mod membership;
 pub mod model;
 mod observe;
@@ -17,6 +18,7 @@ mod problem;
 mod scope;
 mod server;
 mod shape;
+pub mod snapshot;
 mod sql;
 
 use super::{ApplyContext, Ask, Check, Limits, Model, Observation, Outcome, Service, ServiceId, Step};
@@ -38,6 +40,13 @@ pub struct Postgres {
 impl Postgres {
     pub fn new(config: &PostgresConfig) -> Self {
         Self { connector: Connector::new(config.clone()) }
+    }
+
+    /// The same, telling what programs it runs.
+    pub fn telling(config: &PostgresConfig, tell: fn(&str)) -> Self {
+        let mut connector = Connector::new(config.clone());
+        connector.tell = tell;
+        Self { connector }
     }
 }
 

@@ -3,6 +3,7 @@
 use super::catalog::{self, Inside, Shared, privileges};
 use super::connect::{Connector, Purpose, close};
 use super::credential;
+use super::losses;
 use super::model::{Access, Database, Grant, Role, database_address, grant_address, role_address};
 use super::orphans;
 use super::problem::code;
@@ -24,14 +25,17 @@ pub async fn observe(connector: &Connector, ask: &Ask) -> Result<Observation, Fa
     let applied = ask.applied.iter().map(|(address, one)| (address, &one.model));
     let wanted = ask.wanted.iter().map(|(address, one)| (address, &one.model));
     let scope = Scope::of(applied.chain(wanted));
-    let sized =
-        scope.managed.iter().filter(|name| !ask.wanted.contains_key(&database_address(name))).cloned().collect();
+    let unwanted = scope.managed.iter().filter(|name| !ask.wanted.contains_key(&database_address(name)));
+    let sized: BTreeSet<String> = unwanted.cloned().collect();
 
     let mut connection = connector.admin(&connector.config.database, Purpose::Observe).await?;
     orphans::wait(&mut connection, &scope.databases).await?;
     let shared = catalog::shared(&mut connection, &scope.all_roles(), &scope.databases, &sized).await?;
     let insides = if ask.shallow { BTreeMap::new() } else { look_inside(connector, &scope, &shared).await? };
     let mut resources = assemble(&scope, &shared, &insides);
+    let doomed: Vec<_> = shared.databases.iter().filter(|row| sized.contains(&row.name)).collect();
+    losses::add(connector, &doomed, shared.version_number, &mut resources).await;
+    let cannot_dump = losses::cannot_dump(connector, &doomed, shared.version_number).await;
     let mut notices = credential::check(connector, &mut connection, ask, &shared, &mut resources).await?;
     notices.extend(credential::alarm_if_unchecked(connector).await?);
     if ask.shallow {
@@ -42,7 +46,7 @@ pub async fn observe(connector: &Connector, ask: &Ask) -> Result<Observation, Fa
         endpoint: connector.config.endpoint(),
         identity: identity(&mut connection).await?,
         version: Some(format!("PostgreSQL {}", shared.version)),
-        server: serde_json::to_value(server(&shared)).unwrap_or_default(),
+        server: serde_json::to_value(server(&shared, cannot_dump)).unwrap_or_default(),
         resources,
         notices,
     })
@@ -170,8 +174,8 @@ async fn identity(connection: &mut PgConnection) -> Result<Option<String>, Failu
 }
 
 /// What a plan must know of the server.
-fn server(shared: &Shared) -> Server {
-    Server { version_number: shared.version_number, superuser: shared.superuser }
+fn server(shared: &Shared, cannot_dump: Option<String>) -> Server {
+    Server { version_number: shared.version_number, superuser: shared.superuser, cannot_dump }
 }
 
 /// A notice about the service that only informs.

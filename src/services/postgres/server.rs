@@ -11,6 +11,8 @@ pub struct Server {
     pub version_number: u32,
     /// Whether the role that nornplan signs in with is one.
     pub superuser: bool,
+    /// Why databases cannot be dumped here, looked for only where one is to be dropped.
+    pub cannot_dump: Option<String>,
 }
 
 impl Server {

@@ -1,6 +1,7 @@
 //! Makes, changes and drops databases.
 
 use super::verify;
+use crate::core::consent::Consent;
 use crate::services::postgres::connect::{Connector, Purpose, run, values};
 use crate::services::postgres::membership::join;
 use crate::services::postgres::model::{Access, Database, database_address};
@@ -11,10 +12,14 @@ use postgres_protocol::escape::escape_identifier;
 use sqlx::PgConnection;
 
 /// Drops a database after it was dumped.
-pub async fn drop_database(connector: &Connector, database: &Database) -> Result<Option<Fingerprint>, Failure> {
+pub async fn drop_database(
+    connector: &Connector,
+    database: &Database,
+    consent: &Consent,
+) -> Result<Option<Fingerprint>, Failure> {
     let mut connection = connector.writer().await?;
     join(connector, &mut connection, &database.owner).await?;
-    drop::database(connector, &mut connection, &database.name).await?;
+    drop::database(connector, &mut connection, &database.name, consent).await?;
     connector.keep(connection).await;
     Ok(None)
 }

@@ -4,7 +4,7 @@ mod inside;
 mod shared;
 
 pub use inside::{Inside, inside};
-pub use shared::{Shared, shared};
+pub use shared::{DatabaseRow, Shared, shared};
 
 use crate::error::{Diagnostic, Kind};
 use crate::services::Failure;

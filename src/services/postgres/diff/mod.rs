@@ -31,7 +31,6 @@ struct View {
     applied: BTreeMap<Address, Applied<Model>>,
     /// Whose tables each database's readers shall be able to read.
     creators: BTreeMap<String, String>,
-    #[expect(dead_code, reason = "what cannot be done on this server is told from it")]
     server: Server,
 }
 
@@ -67,7 +66,7 @@ impl View {
                 database::keep(self, &mut step, before.as_ref(), &database, input);
             }
             (Some(Model::PostgresDatabase(_)), None) => {
-                database::give_up(&mut step, input);
+                database::give_up(self, &mut step, input);
             }
             (before, Some(Model::PostgresGrant(grant))) => grant::keep(self, &mut step, before.as_ref(), &grant),
             (Some(Model::PostgresGrant(grant)), None) => {
