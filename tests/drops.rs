@@ -11,7 +11,7 @@
 mod common;
 
 use common::Workspace;
-use common::servers::{block_on, postgres_at, postgres_value};
+use common::servers::{block_on, postgres, postgres_at, postgres_value};
 use sqlx::{Connection, PgConnection};
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
@@ -135,6 +135,35 @@ fn sessions_are_ended_with_consent_alone_and_no_committed_row_is_missing_from_th
     let committed = 20_000 + committed.load(Ordering::SeqCst);
     // A session that was ended may not have heard that its last row was committed.
     assert!((committed..=committed + 2).contains(&rows), "{rows} dumped, {committed} committed");
+}
+
+#[test]
+fn an_administrator_that_is_no_superuser_dumps_restores_and_drops() {
+    let mut workspace = Workspace::new();
+    let (prefix, secret) = (workspace.prefix.clone(), "lesser");
+    let admin = format!("{prefix}zz");
+    postgres("postgres", &format!("CREATE ROLE {admin} LOGIN CREATEROLE CREATEDB PASSWORD '{secret}'"));
+    let own = ["NORNPLAN_POSTGRES_USER", "NORNPLAN_POSTGRES_PASSWORD"].map(|name| (name, common::service(name)));
+    workspace.set("NORNPLAN_POSTGRES_USER", &admin);
+    workspace.set("NORNPLAN_POSTGRES_PASSWORD", secret);
+    workspace.spec("a", "app = \"@a\"\n[services.postgres]\n");
+    workspace.converge();
+    let url = workspace.published("@a", "DATABASE_URL");
+    postgres_at(&url, "CREATE SCHEMA s; CREATE TABLE s.t (x serial); INSERT INTO s.t VALUES (1)").unwrap();
+    let made = workspace.run(&["snapshot", "@a"]).exits(0);
+    postgres_at(&url, "DROP TABLE s.t; DROP SCHEMA s").unwrap();
+    workspace.run(&["restore", "@a", made.stdout.trim(), "--auto-approve"]).exits(0);
+    postgres_at(&url, "ALTER TABLE s.t ADD y int").expect("it is the app's");
+
+    let session = block_on(PgConnection::connect(&url)).unwrap();
+    let destroy = ["destroy", "--all", "--auto-approve", "--allow-destroy", "all"];
+    workspace.run(&destroy).exits(1).says("connected (").says("--allow-interrupt");
+    assert_eq!(limit(&workspace).as_deref(), Some("-1"));
+    workspace.run(&[&destroy[..], &["--allow-interrupt", "all"]].concat()).exits(0);
+    assert_eq!((limit(&workspace), files(&workspace).len()), (None, 2));
+    drop(session);
+    postgres("postgres", &format!("DROP ROLE {admin}"));
+    own.iter().for_each(|(name, value)| workspace.set(name, value));
 }
 
 async fn write(url: &str, stop: &AtomicBool, committed: &AtomicUsize) {

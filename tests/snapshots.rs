@@ -18,7 +18,8 @@ use std::path::PathBuf;
 /// One app with a table that has all that belongs to one, and a reader.
 fn applied() -> Workspace {
     let workspace = Workspace::new();
-    workspace.spec("a", "app = \"@a\"\n[services.postgres]\nreaders = [\"@b\"]\n");
+    let extensions = if has_extensions() { "extensions = [\"citext\"]\n" } else { "" };
+    workspace.spec("a", &format!("app = \"@a\"\n[services.postgres]\nreaders = [\"@b\"]\n{extensions}"));
     workspace.spec("b", "app = \"@b\"\n[services.postgres]\n");
     workspace.converge();
     fill(&workspace);
@@ -36,6 +37,17 @@ fn fill(workspace: &Workspace) {
          INSERT INTO inner_one.\"odd name\" (o) VALUES (1)",
     )
     .expect("tables");
+    if has_extensions() {
+        // One that an administrator made, and one that the app makes itself.
+        let statements = "CREATE TABLE words (word citext); CREATE EXTENSION hstore; ALTER TABLE words ADD h hstore";
+        postgres_at(&workspace.published("@a", "DATABASE_URL"), statements).expect("extensions");
+    }
+}
+
+/// Some packages come without the contributed extensions.
+fn has_extensions() -> bool {
+    let statement = "SELECT 'yes' FROM pg_available_extensions WHERE name IN ('citext', 'hstore') HAVING count(*) = 2";
+    postgres_value("postgres", statement).is_some()
 }
 
 fn a(workspace: &Workspace) -> String {

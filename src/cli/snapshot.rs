@@ -15,6 +15,7 @@ use crate::spec::model::Specs;
 use crate::state::{Document, Store};
 use futures_util::{StreamExt, stream};
 use std::collections::BTreeSet;
+use std::io::IsTerminal;
 use std::time::Instant;
 
 /// Dumps that are made at once: more would only keep the server from its apps.
@@ -92,6 +93,9 @@ fn databases(config: &Config, specs: &Specs, document: &Document, args: &Args) -
 
 async fn dump(postgres: &Postgres, database: &str, label: &str) -> Result<(), Diagnostic> {
     let since = Instant::now();
+    if std::io::stderr().is_terminal() {
+        output::message(&format!("{database}: dumping"));
+    }
     let made = postgres.snapshot(database, label).await?;
     output::result(&made.file.display().to_string());
     let (size, took) = (render::bytes(made.bytes), since.elapsed().as_secs_f64());

@@ -13,6 +13,7 @@ use crate::planner;
 use crate::render::count;
 use crate::scope::{Scope, keep_other_values, take_grants_along};
 use crate::secrets::Vault;
+use crate::services::postgres::Postgres;
 use crate::services::{self, Ask, Model, Observation, Plan, Service, ServiceId};
 use crate::spec::{self, model::Specs};
 use crate::state::Document;
@@ -100,6 +101,10 @@ impl Workspace {
         let mut services = BTreeMap::new();
         for id in ServiceId::ALL {
             services.insert(id, services::connect(&config, id, &vault)?);
+        }
+        if global.verbose > 0 {
+            let postgres = Postgres::telling(&config.postgres, output::detail);
+            services.insert(ServiceId::Postgres, Box::new(postgres));
         }
         Ok(Self { config, vault, services, verbose: global.verbose })
     }

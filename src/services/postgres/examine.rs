@@ -3,6 +3,7 @@
 use super::connect::{Connector, Purpose};
 use super::credential::accepts_anything;
 use super::problem::stating;
+use super::snapshot::programs;
 use crate::error::Diagnostic;
 use crate::services::{Check, Failure};
 use serde::Deserialize;
@@ -67,7 +68,18 @@ async fn look(connector: &Connector) -> Result<Vec<Check>, Failure> {
         encryption(&facts),
         closed(&facts),
         limits(&facts),
+        dumps(connector, &facts).await,
     ])
+}
+
+async fn dumps(connector: &Connector, facts: &Facts) -> Check {
+    match programs::pg_dump(connector, facts.version_number).await {
+        Ok(program) => Check::good(format!("{} dumps databases before they are dropped", program.title())),
+        Err(error) => Check::warning(
+            format!("databases cannot be dumped, so none is dropped: {}", error.message),
+            error.hint.unwrap_or_default(),
+        ),
+    }
 }
 
 fn version(facts: &Facts) -> Check {

@@ -268,3 +268,130 @@ fn identifiers(text: &str, count: usize) -> Option<String> {
 fn is_table(table: &str, wanted: &str) -> bool {
     table == wanted || table.split_once('.').is_some_and(|(_, name)| name == wanted)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIST: &str = "\
+;
+; Archive created at 2026-11-21 12:05:45 UTC
+;     dbname: shop
+;     Dumped from database version: 15.18 (Debian 15.18-0+deb12u1)
+;
+; Selected TOC Entries:
+;
+7; 2615 16851 SCHEMA - app owner
+5; 2615 2200 SCHEMA - public owner
+3470; 0 0 COMMENT - SCHEMA public owner
+2; 3079 16862 EXTENSION - citext \n\
+3461; 0 0 COMMENT - EXTENSION citext \n\
+219; 1259 16853 TABLE app o owner
+3462; 0 0 COMMENT app TABLE o owner
+218; 1259 16852 SEQUENCE app o_i_seq owner
+217; 1259 16843 TABLE public my tab owner
+3454; 0 16853 TABLE DATA app o owner
+3464; 0 0 SEQUENCE SET app o_i_seq owner
+3304; 2606 16850 CONSTRAINT public my tab my tab_pkey owner
+3305; 1259 16861 INDEX app o_t_idx owner
+3306; 2606 16856 FK CONSTRAINT app o o_t_fkey owner
+3450; 3256 16971 POLICY app o p owner
+";
+
+    const SCRIPT: &str = "\
+--
+-- Name: o; Type: TABLE; Schema: app; Owner: owner
+--
+
+CREATE TABLE app.o (
+    i integer NOT NULL
+);
+
+--
+-- Name: o_i_seq; Type: SEQUENCE; Schema: app; Owner: owner
+--
+
+ALTER TABLE app.o ALTER COLUMN i ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME app.o_i_seq
+);
+
+--
+-- Name: my tab; Type: TABLE; Schema: public; Owner: owner
+--
+
+CREATE TABLE public.\"my tab\" (
+    id integer NOT NULL
+);
+
+--
+-- Name: my tab my tab_pkey; Type: CONSTRAINT; Schema: public; Owner: owner
+--
+
+ALTER TABLE ONLY public.\"my tab\"
+    ADD CONSTRAINT \"my tab_pkey\" PRIMARY KEY (id);
+
+--
+-- Name: o_t_idx; Type: INDEX; Schema: app; Owner: owner
+--
+
+CREATE INDEX o_t_idx ON app.o USING btree (t);
+
+--
+-- Name: o o_t_fkey; Type: FK CONSTRAINT; Schema: app; Owner: owner
+--
+
+ALTER TABLE ONLY app.o
+    ADD CONSTRAINT o_t_fkey FOREIGN KEY (t) REFERENCES public.\"my tab\"(id);
+";
+
+    fn ids(selection: &Selection, made: &[&str]) -> Vec<String> {
+        let made = made.iter().map(|name| (*name).to_owned()).collect();
+        let archive = Archive::parse(LIST);
+        let lines = archive.list(selection, &made, SCRIPT);
+        lines.iter().filter_map(|line| Some(line.split_once(';')?.0.to_owned())).collect()
+    }
+
+    fn selection(tables: &[&str], schemas: &[&str]) -> Selection {
+        let own = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+        Selection { tables: own(tables), schemas: own(schemas) }
+    }
+
+    #[test]
+    fn a_list_is_read() {
+        let archive = Archive::parse(LIST);
+        assert_eq!(archive.database.as_deref(), Some("shop"));
+        assert_eq!(archive.server.as_deref(), Some("15.18"));
+        assert_eq!(archive.extensions().collect::<Vec<_>>(), ["citext"]);
+        let entry = archive.entries.iter().find(|entry| entry.kind == "FK CONSTRAINT").unwrap();
+        assert_eq!((entry.schema.as_deref(), entry.plain_name()), (Some("app"), "o o_t_fkey"));
+        assert_eq!(archive.entries.len(), 15);
+        assert_eq!(Archive::parse("nonsense; a\n7;\n; dbname\n"), Archive::default());
+    }
+
+    #[test]
+    fn what_only_an_administrator_can_do_is_left_out() {
+        let all = ids(&Selection::default(), &["citext"]);
+        assert_eq!(all.len(), 11, "{all:?}");
+        assert!(["5", "3470", "2", "3461"].iter().all(|id| !all.iter().any(|there| there == id)), "{all:?}");
+        // A trusted one that is not there is made by the app's user.
+        assert!(ids(&Selection::default(), &[]).contains(&"2".to_owned()));
+    }
+
+    #[test]
+    fn a_table_comes_with_all_that_belongs_to_it() {
+        let expected = ["219", "218", "3454", "3464", "3305", "3306"];
+        assert_eq!(ids(&selection(&["app.o"], &[]), &[]), expected);
+        assert_eq!(ids(&selection(&["o"], &[]), &[]), expected);
+        assert_eq!(ids(&selection(&["my tab"], &[]), &[]), ["217", "3304"]);
+        assert_eq!(ids(&selection(&["tab"], &["public"]), &[]), ["217", "3304"]);
+        let nothing = selection(&["x.o", "o"], &["y", "app"]);
+        assert_eq!(nothing.missing(&Archive::parse(LIST), SCRIPT), ["x.o", "y"]);
+    }
+
+    #[test]
+    fn identifiers_are_read_out_of_quotes() {
+        assert_eq!(identifiers("a.b.c", 2).unwrap(), "a.b");
+        assert_eq!(identifiers("\"a.\"\"b\".\"c d\" (x)", 2).unwrap(), "a.\"b.c d");
+        assert_eq!(identifiers("\"open", 2), None);
+    }
+}
