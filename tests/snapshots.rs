@@ -204,6 +204,12 @@ fn what_is_no_whole_snapshot_of_the_database_is_refused_before_anything_is_done(
     restore("@b", &file, &["--database", "@b"]).exits(0);
     let there = postgres_value(&format!("{}b", workspace.prefix), "SELECT tableowner::text FROM pg_tables LIMIT 1");
     assert!(there.unwrap().starts_with(&workspace.prefix));
+    if has_extensions() {
+        // What the app may not make itself must be there before.
+        postgres(&a(&workspace), "CREATE EXTENSION dblink");
+        let more = snapshot(&workspace);
+        restore("@b", &more, &["--database", "@b"]).exits(1).complains("does not have: dblink");
+    }
     // A database in use is left alone.
     let session = common::servers::block_on(async {
         use sqlx::Connection;

@@ -244,10 +244,9 @@ fn identifiers(text: &str, count: usize) -> Option<String> {
     while parts.len() < count {
         let (part, after) = match rest.strip_prefix('"') {
             Some(quoted) => {
-                let mut end = 0;
-                while let Some(at) = quoted.get(end..)?.find('"') {
-                    end += at;
-                    if quoted.get(end + 1..)?.starts_with('"') { end += 2 } else { break }
+                let mut end = quoted.find('"')?;
+                while quoted.get(end + 1..)?.starts_with('"') {
+                    end += 2 + quoted.get(end + 2..)?.find('"')?;
                 }
                 (quoted.get(..end)?.replace("\"\"", "\""), quoted.get(end + 1..)?)
             }
