@@ -110,7 +110,15 @@ fn a_dump_that_fails_cancels_the_drop_and_leaves_everything_open() {
 #[test]
 fn sessions_are_ended_with_consent_alone_and_no_committed_row_is_missing_from_the_dump() {
     let workspace = applied();
-    let url = workspace.published("@a", "DATABASE_URL");
+    // Somebody whom no infraspec names, so that nothing is taken from them before the drop.
+    let (database, writer) = (format!("{}a", workspace.prefix), format!("{}zz", workspace.prefix));
+    postgres(
+        "postgres",
+        &format!("CREATE ROLE {writer} LOGIN PASSWORD 'w'; GRANT CONNECT ON DATABASE {database} TO {writer}"),
+    );
+    postgres(&database, &format!("GRANT INSERT ON t TO {writer}"));
+    let (host, port) = (common::service("NORNPLAN_POSTGRES_HOST"), common::service("NORNPLAN_POSTGRES_PORT"));
+    let url = format!("postgres://{writer}:w@{host}:{port}/{database}");
     let (stop, committed) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
     // Two that write for as long as they can, and come again whenever they are sent away.
     let writers: Vec<_> = (0..2)
@@ -122,7 +130,6 @@ fn sessions_are_ended_with_consent_alone_and_no_committed_row_is_missing_from_th
     while committed.load(Ordering::SeqCst) < 20 {
         std::thread::sleep(Duration::from_millis(10));
     }
-    let database = format!("{}a", workspace.prefix);
     let flag = format!("--allow-interrupt postgres.database.{database}");
     workspace.run(&["plan"]).exits(0);
     let refused = workspace.run(&DESTROY).exits(1);
@@ -132,9 +139,10 @@ fn sessions_are_ended_with_consent_alone_and_no_committed_row_is_missing_from_th
     let address = format!("postgres.database.{database}");
     workspace.run(&[&DESTROY[..], &["--allow-interrupt", &address]].concat()).exits(0);
     stop.store(true, Ordering::SeqCst);
-    for writer in writers {
-        writer.join().unwrap();
+    for thread in writers {
+        thread.join().unwrap();
     }
+    postgres("postgres", &format!("DROP ROLE {writer}"));
     assert_eq!((limit(&workspace), files(&workspace).len()), (None, 1));
     let dumped =
         Command::new(real("pg_restore")).args(["--data-only", "--file", "-"]).arg(&files(&workspace)[0]).output();
