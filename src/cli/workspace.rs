@@ -13,6 +13,7 @@ use crate::planner;
 use crate::render::{count, reading};
 use crate::scope::{Scope, keep_other_values, take_grants_along};
 use crate::secrets::Vault;
+use crate::services::postgres::Postgres;
 use crate::services::{self, Ask, Model, Observation, Plan, Service, ServiceId};
 use crate::spec::{self, model::Specs};
 use crate::state::Document;
@@ -101,6 +102,10 @@ impl Workspace {
         let mut services = BTreeMap::new();
         for id in ServiceId::ALL {
             services.insert(id, services::connect(&config, id, &vault)?);
+        }
+        if global.verbose > 0 {
+            let postgres = Postgres::telling(&config.postgres, output::detail);
+            services.insert(ServiceId::Postgres, Box::new(postgres));
         }
         Ok(Self { config, vault, services, verbose: global.verbose })
     }
@@ -232,9 +237,18 @@ pub struct Planned {
 
 /// Names on the command line that nothing declares and nothing owns are mistakes.
 fn check_scope(specs: &Specs, scope: &Scope, document: &Document) -> Result<(), Errors> {
+    check_apps(specs, document, scope.apps.iter().chain(&scope.destroy).chain(&scope.rotate))
+}
+
+/// The same for names of apps alone.
+pub fn check_apps<'a>(
+    specs: &Specs,
+    document: &Document,
+    named: impl IntoIterator<Item = &'a AppName>,
+) -> Result<(), Errors> {
     let known: BTreeSet<&AppName> =
         specs.apps.keys().chain(document.resources.values().map(|entry| &entry.app)).collect();
-    let named: BTreeSet<&AppName> = scope.apps.iter().chain(&scope.destroy).chain(&scope.rotate).collect();
+    let named: BTreeSet<&AppName> = named.into_iter().collect();
     let errors: Vec<Diagnostic> = named
         .into_iter()
         .filter(|app| !known.contains(app))

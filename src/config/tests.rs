@@ -100,7 +100,7 @@ fn variables_win_over_the_environment_over_the_file_over_defaults() {
 fn every_key_has_a_variable() {
     for key in keys::KEYS {
         let value = match key.shape {
-            keys::Shape::Port => "77",
+            keys::Shape::Port | keys::Shape::Count => "77",
             keys::Shape::Flag => "true",
             keys::Shape::Choice(choices) => choices[0],
             keys::Shape::Text if key.name == "backend" => "local",

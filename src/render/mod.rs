@@ -177,6 +177,17 @@ pub(crate) fn count(number: usize, one: &str, many: &str) -> String {
     format!("{number} {}", if number == 1 { one } else { many })
 }
 
+/// A size in the unit that fits it: `812 B`, `1.2 MB`.
+pub(crate) fn bytes(size: u64) -> String {
+    let (unit, name) = match size {
+        0..1_000 => return format!("{size} B"),
+        1_000..1_000_000 => (1_000, "kB"),
+        1_000_000..1_000_000_000 => (1_000_000, "MB"),
+        1_000_000_000.. => (1_000_000_000, "GB"),
+    };
+    format!("{}.{} {name}", size / unit, size % unit * 10 / unit)
+}
+
 /// The line that every report begins with.
 pub(crate) fn environment(name: &str, style: Style) -> String {
     format!("{} {}", style.paint(Ink::Faint, "Environment"), style.paint(Ink::Bold, &clean(name)))

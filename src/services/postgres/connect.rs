@@ -41,6 +41,8 @@ pub enum SignIn {
 #[derive(Debug)]
 pub struct Connector {
     pub config: PostgresConfig,
+    /// Hears which programs are run; their arguments have no secret in them.
+    pub tell: fn(&str),
     password: OnceCell<Option<Secret>>,
     superuser: OnceCell<bool>,
     /// Index of the host that answered last.
@@ -56,6 +58,7 @@ impl Connector {
     pub fn new(config: PostgresConfig) -> Self {
         Self {
             config,
+            tell: |_| {},
             password: OnceCell::new(),
             superuser: OnceCell::new(),
             host: AtomicUsize::new(0),

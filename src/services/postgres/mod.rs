@@ -10,6 +10,7 @@ pub mod diff;
 mod drop;
 mod edges;
 mod examine;
+mod losses;
 mod membership;
 pub mod model;
 mod observe;
@@ -22,6 +23,7 @@ mod server;
 mod server_log;
 mod session;
 mod shape;
+pub mod snapshot;
 mod spelling;
 mod sql;
 
@@ -44,6 +46,13 @@ pub struct Postgres {
 impl Postgres {
     pub fn new(config: &PostgresConfig) -> Self {
         Self { connector: Connector::new(config.clone()) }
+    }
+
+    /// The same, telling what programs it runs.
+    pub fn telling(config: &PostgresConfig, tell: fn(&str)) -> Self {
+        let mut connector = Connector::new(config.clone());
+        connector.tell = tell;
+        Self { connector }
     }
 }
 

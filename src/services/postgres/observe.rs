@@ -3,6 +3,7 @@
 use super::catalog::{self, DatabaseRow, Inside, Shared, privileges};
 use super::connect::{Connector, Purpose, close};
 use super::credential;
+use super::losses;
 use super::model::{Access, Database, Dependent, Grant, ROLE, database_address, grant_address, role_address};
 use super::orphans;
 use super::problem::code;
@@ -26,8 +27,8 @@ pub async fn observe(connector: &Connector, ask: &Ask) -> Result<Observation, Fa
     let applied = ask.applied.iter().map(|(address, one)| (address, &one.model));
     let wanted = ask.wanted.iter().map(|(address, one)| (address, &one.model));
     let scope = Scope::of(applied.chain(wanted));
-    let sized =
-        scope.managed.iter().filter(|name| !ask.wanted.contains_key(&database_address(name))).cloned().collect();
+    let unwanted = scope.managed.iter().filter(|name| !ask.wanted.contains_key(&database_address(name)));
+    let sized: BTreeSet<String> = unwanted.cloned().collect();
 
     let mut connection = connector.admin(&connector.config.database, Purpose::Observe).await?;
     orphans::wait(&mut connection, &scope.databases).await?;
@@ -38,6 +39,9 @@ pub async fn observe(connector: &Connector, ask: &Ask) -> Result<Observation, Fa
     resources.extend(catalog::lock_downs(&mut connection, &scope.lock_downs).await?);
     resources.extend(roles::observed(&scope, &shared, |role| connector.config.ignores(role)));
     tell_dependents(&mut connection, ask, &mut resources).await?;
+    let doomed: Vec<_> = shared.databases.iter().filter(|row| sized.contains(&row.name)).collect();
+    losses::add(connector, &doomed, shared.version_number, &mut resources).await;
+    let cannot_dump = losses::cannot_dump(connector, &doomed, shared.version_number).await;
     let mut notices = credential::check(connector, &mut connection, ask, &shared, &mut resources).await?;
     notices.extend(credential::alarm_if_unchecked(connector).await?);
     notices.extend(credential::warn_of_log(&mut connection, ask).await?);
@@ -50,7 +54,11 @@ pub async fn observe(connector: &Connector, ask: &Ask) -> Result<Observation, Fa
         endpoint: connector.config.endpoint(),
         identity: identity(&mut connection).await?,
         version: Some(format!("PostgreSQL {}", shared.version)),
-        server: serde_json::to_value(server(&mut connection, &scope, &shared, offered).await?).unwrap_or_default(),
+        server: serde_json::to_value(Server {
+            cannot_dump,
+            ..server(&mut connection, &scope, &shared, offered).await?
+        })
+        .unwrap_or_default(),
         resources,
         notices,
     })
@@ -221,7 +229,14 @@ async fn server(
         shared.databases.iter().map(|row| (row.name.clone(), row.owner.clone())).collect();
     let roles = scope.all_roles().into_iter().chain(owners.values().cloned()).collect();
     let rights = catalog::rights(connection, &roles).await?;
-    Ok(Server { version_number: shared.version_number, admin: rights.admin, roles: rights.roles, owners, offered })
+    Ok(Server {
+        version_number: shared.version_number,
+        admin: rights.admin,
+        roles: rights.roles,
+        owners,
+        offered,
+        cannot_dump: None,
+    })
 }
 
 /// What the server offers, where a database is wanted.

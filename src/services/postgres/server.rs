@@ -21,6 +21,8 @@ pub struct Server {
     pub owners: BTreeMap<String, String>,
     /// What databases can have here; read only where one is wanted.
     pub offered: Option<Offered>,
+    /// Why databases cannot be dumped here, looked for only where one is to be dropped.
+    pub cannot_dump: Option<String>,
 }
 
 /// The role that nornplan signs in with.

@@ -51,7 +51,7 @@ async fn carry_out(connector: &Connector, step: &Step, context: &ApplyContext) -
             database::close_database(connector, database).await
         }
         (Do::DropDatabase, Some(Model::PostgresDatabase(database)), _) => {
-            database::drop_database(connector, database).await
+            database::drop_database(connector, database, &context.consent).await
         }
         (Do::SetGrant { user }, _, Some(Model::PostgresGrant(grant))) => grant::set_grant(connector, grant, user).await,
         (Do::RevokeGrant { user }, Some(Model::PostgresGrant(grant)), _) => {

@@ -104,8 +104,8 @@ impl View {
             (before, Some(Model::PostgresDatabase(database))) => {
                 database::keep(self, &mut step, before.as_ref(), &database, input);
             }
-            (Some(Model::PostgresDatabase(_)), None) => {
-                database::give_up(&mut step, input);
+            (Some(Model::PostgresDatabase(database)), None) => {
+                database::give_up(self, &mut step, &database, input);
             }
             (before, Some(Model::PostgresGrant(grant))) => grant::keep(self, &mut step, before.as_ref(), &grant),
             (Some(Model::PostgresGrant(grant)), None) => {
