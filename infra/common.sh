@@ -52,6 +52,15 @@ password() {
   cat -- "$file"
 }
 
+# The wheel's pg_dump and pg_restore are where nobody looks for them; the system's may be older than the wheel's server.
+postgres_programs() {
+  local bin
+  [[ $INFRA == native ]] || return 0
+  bin=$(. "$HERE/native/fetch.sh" && postgres_bin)
+  [[ $bin == "$INFRA_CACHE"/* && -x $bin/pg_dump ]] || return 0
+  printf 'export NORNPLAN_POSTGRES_BIN_DIR=%q\n' "$bin"
+}
+
 # Lines for `. $INFRA_DIR/env`: the services named, as nornplan's admin.
 write_env() {
   local service
@@ -59,7 +68,10 @@ write_env() {
     umask 077
     for service; do
       case $service in
-        postgres) printf 'export NORNPLAN_POSTGRES_%s=%s\n' HOST 127.0.0.1 PORT "$PG_PORT" USER postgres PASSWORD "$(password postgres)" ;;
+        postgres)
+          printf 'export NORNPLAN_POSTGRES_%s=%s\n' HOST 127.0.0.1 PORT "$PG_PORT" USER postgres PASSWORD "$(password postgres)"
+          postgres_programs
+          ;;
         valkey)   printf 'export NORNPLAN_VALKEY_%s=%s\n' HOST 127.0.0.1 PORT "$VALKEY_PORT" PASSWORD "$(password valkey)" ;;
         kafka)    printf 'export NORNPLAN_KAFKA_%s=%s\n' BROKERS "127.0.0.1:$KAFKA_PORT" USER admin PASSWORD "$(password kafka)" ;;
       esac

@@ -36,8 +36,8 @@ choose_ports() {
   done
 }
 
-step 'programs that the build needs'
-infra/native/prerequisites.sh build
+step 'programs that the build and the tests need'
+infra/native/prerequisites.sh build tests
 
 step 'cargo fmt --check'
 cargo fmt --check

@@ -272,7 +272,10 @@ async fn a_closed_database_is_closed_last_and_opens_again() {
         let held: Vec<&Step> = plan.iter().filter(|step| !step.runs()).collect();
         assert_eq!(held.len(), 1, "{plan:#?}");
         let why = held[0].hold.as_ref().unwrap();
-        assert!(matches!(why, Hold::Blocked { reason } if reason.contains("remove `closed`")), "{why:?}");
+        assert!(
+            matches!(why, Hold::Blocked { reason } if reason.contains("remove `allow_connections = false`")),
+            "{why:?}"
+        );
 
         // One plan opens it and does what waited.
         declare(&mut world, |shop| {

@@ -45,6 +45,8 @@ fn config(root: &Path) -> Config {
             public_sslmode: "disable".to_owned(),
             snapshots: root.join("snapshots"),
             ignore_roles: Default::default(),
+            keep: None,
+            bin_dir: None,
         },
         valkey: ValkeyConfig {
             host: "127.0.0.1".to_owned(),

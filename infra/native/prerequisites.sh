@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The programs that must be here: prerequisites.sh postgres | valkey | kafka | build ...
+# The programs that must be here: prerequisites.sh postgres | valkey | kafka | tests | build ...
 # Missing ones are installed through apt when root on a Debian-like system, and named with the command otherwise.
 set -euo pipefail
 . "$(dirname -- "${BASH_SOURCE[0]}")/../common.sh"
@@ -39,6 +39,10 @@ for purpose; do
       here python3 || need "Python 3" python3
       java_17 || need "Java 17 or newer" java
       here mvn || need Maven maven
+      ;;
+    tests) # on somebody's own machine no pooler is installed: its tests are then passed by
+      here openssl || need OpenSSL openssl
+      ((EUID != 0)) || here pgbouncer || need PgBouncer pgbouncer
       ;;
     build) # librdkafka is compiled from its source, against OpenSSL and zlib
       here cc c++ make || need "a C compiler" build-essential

@@ -98,7 +98,7 @@ pub async fn converge(workspace: &Workspace, run: &Run<'_>) -> super::Outcome {
             return Ok(Exit::Failed);
         }
     }
-    carry_out(workspace, &planned.plan, &mut store, write, &interrupts).await
+    carry_out(workspace, &planned.plan, &mut store, run.flags, &interrupts).await
 }
 
 /// Waits for the lock on a thread of its own, so that an interrupt is heard meanwhile: `None`.
@@ -141,19 +141,19 @@ async fn carry_out(
     workspace: &Workspace,
     plan: &Plan,
     store: &mut LockedStore,
-    write: &WriteArgs,
+    flags: &ApplyArgs,
     interrupts: &Interrupts,
 ) -> super::Outcome {
     if plan.runnable().any(|step| ServiceId::of(&step.address) == Some(ServiceId::Secrets)) {
         workspace.vault.claim(&store.document().lineage)?;
     }
     note_servers(plan, store)?;
-    let context = ApplyContext { vault: workspace.vault.clone() };
+    let context = ApplyContext { vault: workspace.vault.clone(), consent: flags.consent.consent() };
     let job = Job {
         steps: &plan.steps,
         services: &workspace.services,
         context: &context,
-        parallelism: usize::from(write.parallelism),
+        parallelism: usize::from(flags.write.parallelism),
         stop: interrupts.stop.clone(),
         abort: interrupts.abort.clone(),
     };
@@ -227,7 +227,7 @@ async fn carry_out_saved(global: &Global, file: &Path, args: &Args) -> super::Ou
     }
     consent::release(&mut plan.steps, &args.apply.consent.consent());
     output::result(&render::text::plan(&plan, &Style::of_stdout()));
-    carry_out(&workspace, &plan, &mut store, write, &interrupts).await
+    carry_out(&workspace, &plan, &mut store, &args.apply, &interrupts).await
 }
 
 /// A step that was to finish what an earlier run began, which something else has finished meanwhile: carried out now, it

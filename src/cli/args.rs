@@ -60,7 +60,7 @@ pub struct ConsentArgs {
     /// Let steps run that lose data or remove a login: an address, a glob, or all
     #[arg(long, value_name = "WHAT", value_parser = Allowance::parse)]
     pub allow_destroy: Vec<Allowance>,
-    /// Let steps run that may interrupt a running app: an address, a glob, or all
+    /// Let steps run that may interrupt a running app, and drops end sessions: an address, a glob, or all
     #[arg(long, value_name = "WHAT", value_parser = Allowance::parse)]
     pub allow_interrupt: Vec<Allowance>,
 }

@@ -9,11 +9,13 @@ mod drift;
 mod init;
 mod output;
 mod plan;
+mod restore;
 mod rotate;
 mod saved;
 mod schema;
 mod show;
 mod signals;
+mod snapshot;
 mod state;
 mod validate;
 mod workspace;
@@ -74,6 +76,8 @@ enum Command {
     State(state::Args),
     Destroy(destroy::Args),
     Rotate(rotate::Args),
+    Snapshot(snapshot::Args),
+    Restore(restore::Args),
     Completions(completions::Args),
     Schema(schema::Args),
 }
@@ -148,6 +152,8 @@ async fn dispatch(cli: Cli) -> Outcome {
         Command::State(args) => state::run(global, &args),
         Command::Destroy(args) => destroy::run(global, &args).await,
         Command::Rotate(args) => rotate::run(global, &args).await,
+        Command::Snapshot(args) => snapshot::run(global, &args).await,
+        Command::Restore(args) => restore::run(global, &args).await,
         Command::Completions(args) => completions::run(&args),
         Command::Schema(args) => schema::run(&args),
     }

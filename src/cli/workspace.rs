@@ -10,13 +10,15 @@ use crate::core::suggest::closest;
 use crate::error::{Diagnostic, Kind, Place};
 use crate::observe::{self, Depth, Reading};
 use crate::planner;
-use crate::render::count;
+use crate::render::{count, reading};
 use crate::scope::{Scope, keep_other_values, take_grants_along};
 use crate::secrets::Vault;
+use crate::services::postgres::Postgres;
 use crate::services::{self, Ask, Model, Observation, Plan, Service, ServiceId};
 use crate::spec::{self, model::Specs};
 use crate::state::Document;
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::IsTerminal;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -101,6 +103,10 @@ impl Workspace {
         for id in ServiceId::ALL {
             services.insert(id, services::connect(&config, id, &vault)?);
         }
+        if global.verbose > 0 {
+            let postgres = Postgres::telling(&config.postgres, output::detail);
+            services.insert(ServiceId::Postgres, Box::new(postgres));
+        }
         Ok(Self { config, vault, services, verbose: global.verbose })
     }
 
@@ -120,7 +126,9 @@ impl Workspace {
         asks: &BTreeMap<ServiceId, Ask>,
         wait: Duration,
     ) -> BTreeMap<ServiceId, Result<Observation, Diagnostic>> {
-        let readings = observe::observe(&self.services, asks, wait).await;
+        let watched: Vec<_> = asks.iter().map(|(id, ask)| (id.title(), ask.progress.clone())).collect();
+        let work = observe::observe(&self.services, asks, wait);
+        let readings = reading::shown(&watched, std::io::stderr().is_terminal(), work).await;
         if self.verbose > 0 {
             for (id, Reading { result, took }) in &readings {
                 let endpoint = self.endpoint(*id);
@@ -229,9 +237,18 @@ pub struct Planned {
 
 /// Names on the command line that nothing declares and nothing owns are mistakes.
 fn check_scope(specs: &Specs, scope: &Scope, document: &Document) -> Result<(), Errors> {
+    check_apps(specs, document, scope.apps.iter().chain(&scope.destroy).chain(&scope.rotate))
+}
+
+/// The same for names of apps alone.
+pub fn check_apps<'a>(
+    specs: &Specs,
+    document: &Document,
+    named: impl IntoIterator<Item = &'a AppName>,
+) -> Result<(), Errors> {
     let known: BTreeSet<&AppName> =
         specs.apps.keys().chain(document.resources.values().map(|entry| &entry.app)).collect();
-    let named: BTreeSet<&AppName> = scope.apps.iter().chain(&scope.destroy).chain(&scope.rotate).collect();
+    let named: BTreeSet<&AppName> = named.into_iter().collect();
     let errors: Vec<Diagnostic> = named
         .into_iter()
         .filter(|app| !known.contains(app))

@@ -85,8 +85,13 @@ impl Builder<'_> {
             public_port: self.settings.port("postgres", "public_port").unwrap_or(port),
             public_sslmode,
             lock_down: self.settings.flag("postgres", "lock_down").unwrap_or(false),
-            snapshots: per_environment(root.join("snapshots"), environment),
+            snapshots: per_environment(
+                self.settings.path("snapshots", "dir").unwrap_or_else(|| root.join("snapshots")),
+                environment,
+            ),
             ignore_roles: self.settings.list("postgres", "ignore_roles").unwrap_or_default().into_iter().collect(),
+            keep: self.settings.port("snapshots", "keep"),
+            bin_dir: self.settings.path("postgres", "bin_dir"),
         }
     }
 

@@ -7,6 +7,8 @@ pub enum Shape {
     Choice(&'static [&'static str]),
     /// 1 to 65535.
     Port,
+    /// How many of something: 1 to 65535.
+    Count,
     Flag,
     /// Texts; one text alone is a list of one, in which commas part.
     List,
@@ -24,6 +26,7 @@ impl Shape {
             Self::Text => "a text in quotes".to_owned(),
             Self::Choice(choices) => format!("one of {}", choices.join(", ")),
             Self::Port => "a port, 1 to 65535".to_owned(),
+            Self::Count => "a number, 1 to 65535".to_owned(),
             Self::Flag => "true or false".to_owned(),
             Self::List => "a text or a list of texts".to_owned(),
             Self::Words => "a list of texts: a program and its arguments".to_owned(),
@@ -78,6 +81,7 @@ pub const KEYS: &[Key] = &[
     key("postgres", "public_sslmode", Shape::Choice(PUBLIC_SSLMODES)),
     key("postgres", "ignore_roles", Shape::List),
     key("postgres", "lock_down", Shape::Flag),
+    key("postgres", "bin_dir", Shape::Path),
     key("valkey", "url", Shape::Text),
     key("valkey", "host", Shape::Text),
     key("valkey", "port", Shape::Port),
@@ -107,10 +111,12 @@ pub const KEYS: &[Key] = &[
     key("state", "path", Shape::Path),
     key("secrets", "sink", Shape::Text),
     key("secrets", "dir", Shape::Path),
+    key("snapshots", "dir", Shape::Path),
+    key("snapshots", "keep", Shape::Count),
 ];
 
 /// The tables that hold keys.
-pub const TABLES: &[&str] = &["naming", "postgres", "valkey", "kafka", "state", "secrets"];
+pub const TABLES: &[&str] = &["naming", "postgres", "valkey", "kafka", "state", "secrets", "snapshots"];
 
 /// The services that one signs in to.
 pub const SERVICES: &[&str] = &["postgres", "valkey", "kafka"];

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 #[derive(Clone, Debug)]
 pub enum Value {
     Text(String),
+    /// A port, or a count.
     Port(u16),
     Flag(bool),
     List(Vec<String>),
@@ -160,7 +161,7 @@ pub fn shape(key: &Key, raw: Raw, origin: &Origin, base: &Base<'_>) -> Result<Va
                 }
             }
         }
-        (Shape::Port, Raw::Integer(text)) => match text.parse::<u16>() {
+        (Shape::Port | Shape::Count, Raw::Integer(text)) => match text.parse::<u16>() {
             Ok(port) if port > 0 => Ok(Value::Port(port)),
             Ok(_) | Err(_) => Err(origin.wrong(format!("{name} = {text}: expected {}", key.shape.describe()))),
         },
@@ -180,6 +181,7 @@ pub fn shape(key: &Key, raw: Raw, origin: &Origin, base: &Base<'_>) -> Result<Va
             Shape::Text
             | Shape::Choice(_)
             | Shape::Port
+            | Shape::Count
             | Shape::Flag
             | Shape::List
             | Shape::Words

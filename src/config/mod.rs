@@ -71,6 +71,10 @@ pub struct PostgresConfig {
     /// Roles that others look after: what they were granted, and their memberships, are left alone. One that ends in `*`
     /// stands for every name that starts so.
     pub ignore_roles: BTreeSet<String>,
+    /// How many snapshots of a database `nornplan snapshot` leaves there, the newest; `None` is all.
+    pub keep: Option<u16>,
+    /// Where pg_dump and pg_restore are; `None` is wherever the newest ones are found.
+    pub bin_dir: Option<PathBuf>,
 }
 
 impl PostgresConfig {

@@ -100,7 +100,7 @@ fn variables_win_over_the_environment_over_the_file_over_defaults() {
 fn every_key_has_a_variable() {
     for key in keys::KEYS {
         let value = match key.shape {
-            keys::Shape::Port => "77",
+            keys::Shape::Port | keys::Shape::Count => "77",
             keys::Shape::Flag => "true",
             keys::Shape::Choice(choices) => choices[0],
             keys::Shape::Text if key.name == "backend" => "local",
@@ -247,6 +247,15 @@ fn urls_hosts_and_sockets() {
     let socket = postgres("host = '/run/postgresql'");
     assert_eq!(socket.hosts, [("/run/postgresql".to_owned(), 5432)]);
     assert_eq!((socket.public_host.as_str(), socket.public_sslmode.as_str()), ("localhost", "disable"));
+    let three = postgres("url = 'postgres://me@a:1,b:2/db?target_session_attrs=read-write'");
+    assert_eq!((three.endpoint().as_str(), three.user.as_str()), ("a:1,b:2", "me"));
+    postgres("url = 'postgres://me@a:1,b:2/db?target_session_attrs=primary'");
+    postgres("url = 'postgres://me@a/db?target_session_attrs=any'");
+    for (hosts, attrs) in [("a,b", "any"), ("a,b", "standby"), ("a", "prefer-standby"), ("a", "nonsense")] {
+        let url = format!("[postgres]\nurl = 'postgres://{hosts}/db?target_session_attrs={attrs}'");
+        let wrong = Workspace::new(Some(&url)).errors();
+        assert!(wrong.contains("needs the primary") && wrong.contains("read-write"), "{wrong}");
+    }
     assert_eq!(postgres("url = 'postgres://%2Frun%2Fpg/x'").hosts[0].0, "/run/pg");
     assert_eq!(postgres("url = 'postgres://%2Frun%2Fpg:7/x'").endpoint(), "/run/pg:7");
     assert_eq!(postgres("url = 'postgres:///x?host=/run/pg&port=7'").endpoint(), "/run/pg:7");

@@ -101,6 +101,14 @@ fn spread_one(layer: &mut Layer, table: &'static str, text: &str, origin: &Origi
             ("postgres", "user") => said.push(("user", Value::Text(value))),
             ("postgres", "dbname") => said.push(("database", Value::Text(value))),
             ("postgres", "password") => password = Some(value),
+            // Of several hosts, the one that can be written is taken anyway.
+            ("postgres", "target_session_attrs") => {
+                let harmless = value == "any" && hosts.len() < 2;
+                if !["read-write", "primary"].contains(&value.as_str()) && !harmless {
+                    let wrong = format!("target_session_attrs={value}: nornplan writes, so it needs the primary");
+                    return Err(origin.wrong(wrong).hint("say target_session_attrs=read-write, or leave it out"));
+                }
+            }
             ("postgres", "sslrootcert") => said.push(("ca_file", path())),
             ("postgres", "sslcert") => said.push(("cert_file", path())),
             ("postgres", "sslkey") => said.push(("key_file", path())),

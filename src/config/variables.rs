@@ -14,7 +14,7 @@ pub fn read(base: &Base<'_>, wrong: &mut Vec<Diagnostic>) -> Layer {
         let Some(text) = base.variables.get(&name).filter(|text| !text.is_empty()) else { continue };
         let raw = match key.shape {
             Shape::Text | Shape::Choice(_) | Shape::Path | Shape::List | Shape::Paths => Raw::Text(text.clone()),
-            Shape::Port => Raw::Integer(text.trim().to_owned()),
+            Shape::Port | Shape::Count => Raw::Integer(text.trim().to_owned()),
             Shape::Words => Raw::Texts(split(text)),
             Shape::Flag => match text.to_ascii_lowercase().as_str() {
                 "true" | "1" | "yes" | "on" => Raw::Flag(true),

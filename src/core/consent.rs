@@ -43,6 +43,16 @@ pub struct Consent {
 }
 
 impl Consent {
+    /// Whether sessions may be ended for what is done to the address.
+    pub fn may_interrupt(&self, address: &Address) -> bool {
+        self.to_interrupt(address)
+    }
+
+    /// Whether the data at the address may be lost.
+    pub fn may_destroy(&self, address: &Address) -> bool {
+        self.to_destroy(address, false)
+    }
+
     fn to_destroy(&self, address: &Address, only_all: bool) -> bool {
         self.destroy.iter().any(|one| one.covers(address, only_all))
     }

@@ -13,6 +13,7 @@ pub mod json;
 pub mod markdown;
 pub mod outcome;
 pub mod progress;
+pub mod reading;
 pub mod state;
 pub mod text;
 mod words;
@@ -174,6 +175,17 @@ pub(crate) fn wrap_words(text: &str, width: usize) -> Vec<String> {
 /// `one resource`, `two resources`: the number and the word that fits it.
 pub(crate) fn count(number: usize, one: &str, many: &str) -> String {
     format!("{number} {}", if number == 1 { one } else { many })
+}
+
+/// A size in the unit that fits it: `812 B`, `1.2 MB`.
+pub(crate) fn bytes(size: u64) -> String {
+    let (unit, name) = match size {
+        0..1_000 => return format!("{size} B"),
+        1_000..1_000_000 => (1_000, "kB"),
+        1_000_000..1_000_000_000 => (1_000_000, "MB"),
+        1_000_000_000.. => (1_000_000_000, "GB"),
+    };
+    format!("{}.{} {name}", size / unit, size % unit * 10 / unit)
 }
 
 /// The line that every report begins with.

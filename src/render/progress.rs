@@ -121,7 +121,7 @@ impl Progress {
 }
 
 /// A template that indicatif cannot read leaves its default: the display is no reason to fail.
-fn template(text: &str) -> ProgressStyle {
+pub fn template(text: &str) -> ProgressStyle {
     ProgressStyle::with_template(text).unwrap_or_else(|_| ProgressStyle::default_bar())
 }
 

@@ -125,7 +125,7 @@ impl World {
     }
 
     async fn apply(&mut self, steps: &[Step]) {
-        let context = ApplyContext { vault: self.vault.clone() };
+        let context = ApplyContext { vault: self.vault.clone(), consent: crate::core::consent::Consent::default() };
         let secrets = Secrets::new(self.vault.clone());
         for step in steps {
             if step.op != Op::State {

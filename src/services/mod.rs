@@ -5,6 +5,7 @@
 pub mod kafka;
 mod observation;
 pub mod postgres;
+mod progress;
 mod registry;
 mod service;
 pub mod valkey;
@@ -12,6 +13,7 @@ pub mod valkey;
 pub use observation::{
     Ask, CredentialStatus, DiffInput, Fingerprint, Observation, Observed, Proof, rotation, rotation_reason,
 };
+pub use progress::Progress;
 pub use registry::{connect, desired, desired_of_workspace, diff};
 pub use service::{ApplyContext, Check, Failure, Limits, Outcome, Service, Verdict};
 

@@ -1,6 +1,6 @@
 //! What is asked of a service, what it answers, and what a differ decides from.
 
-use super::{Decision, Model, Op, Step};
+use super::{Decision, Model, Op, Progress, Step};
 use crate::core::address::{Address, Kind};
 use crate::core::name::AppName;
 use crate::core::plan::Notice;
@@ -103,6 +103,8 @@ pub struct Ask {
     pub shallow: bool,
     /// Sign in with every password, even where a fingerprint says that it is right.
     pub probe_credentials: bool,
+    /// Where the service counts what it reads one by one.
+    pub progress: Progress,
 }
 
 impl Ask {

@@ -2,6 +2,7 @@
 
 use super::{Ask, Fingerprint, Model, Observation, ServiceId, Step};
 use crate::core::address::{Address, Kind};
+use crate::core::consent::Consent;
 use crate::core::step::StepId;
 use crate::error::{Diagnostic, Place, Result};
 use crate::secrets;
@@ -86,6 +87,8 @@ pub struct Limits {
 pub struct ApplyContext {
     /// Staged passwords are read here, and published from here.
     pub vault: std::sync::Arc<secrets::Vault>,
+    /// What the user has consented to, for what shows only while a step is carried out: sessions that are in the way.
+    pub consent: Consent,
 }
 
 /// One line of `nornplan doctor`.

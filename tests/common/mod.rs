@@ -1,8 +1,10 @@
 //! A workspace of its own for each test, and nornplan as a user runs it: the binary.
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
+pub mod held;
 pub mod own_postgres;
 pub mod servers;
+pub mod standby;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};

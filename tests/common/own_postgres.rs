@@ -6,10 +6,14 @@
 
 use super::Workspace;
 use super::servers::{postgres_at, value_at};
+use std::fs::Metadata;
 use std::net::TcpListener;
+use std::os::unix::fs::MetadataExt;
+use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU16, Ordering};
+use std::time::Duration;
 
 /// A running server. It is stopped and its data are removed when this is dropped, so make it before the `Workspace` that
 /// uses it.
@@ -58,6 +62,34 @@ impl OwnPostgres {
     pub fn log(&self) -> String {
         let bytes = std::fs::read(self.directory.path().join("log/postgres.log")).expect("the server's log");
         String::from_utf8_lossy(&bytes).into_owned()
+    }
+
+    /// Where its data lie.
+    pub fn data(&self) -> PathBuf {
+        self.directory.path().join("postgres/data").canonicalize().expect("the server's data")
+    }
+
+    /// Puts pg_hba.conf in place of the one that is there.
+    pub fn let_in(&self, lines: &str) {
+        std::fs::write(self.data().join("pg_hba.conf"), lines).expect("pg_hba.conf is written");
+        self.reload();
+    }
+
+    /// Has it read its configuration again, whomever that lets in.
+    pub fn reload(&self) {
+        let file = std::fs::read_to_string(self.data().join("postmaster.pid")).expect("a running server");
+        let pid = file.lines().next().expect("its process").to_owned();
+        assert!(Command::new("kill").args(["-HUP", &pid]).status().expect("kill").success());
+        // It reads when it gets to it.
+        std::thread::sleep(Duration::from_millis(300));
+    }
+
+    /// One of the programs that came with the server, as whom the server runs; nothing where there is no such program.
+    pub fn program(&self, name: &str) -> Option<Command> {
+        let bin = self.value("postgres", "SELECT setting FROM pg_config WHERE name = 'BINDIR'").expect("BINDIR");
+        let path = PathBuf::from(bin).join(name);
+        let owner = std::fs::metadata(self.data()).expect("the server's data");
+        path.exists().then(|| as_owner(Command::new(path), &owner))
     }
 
     pub fn url(&self, user: &str, password: &str, database: &str) -> String {
@@ -128,8 +160,17 @@ impl Drop for OwnPostgres {
     }
 }
 
+/// PostgreSQL does not run as root: the owner of its data runs it.
+pub fn as_owner(mut command: Command, owner: &Metadata) -> Command {
+    command.current_dir("/").stdin(Stdio::null());
+    if std::fs::metadata("/proc/self").expect("/proc").uid() == 0 {
+        command.uid(owner.uid()).gid(owner.gid());
+    }
+    command
+}
+
 /// A port that nobody listens on, below those that outgoing connections take theirs from.
-fn free_port() -> u16 {
+pub fn free_port() -> u16 {
     let of_this_process = u16::try_from(std::process::id() % 1000).expect("less than 1000") * 10;
     (0..1000)
         .map(|_| 10_000 + (of_this_process + NEXT.fetch_add(1, Ordering::Relaxed)) % 10_000)

@@ -5,6 +5,7 @@
 
 use nornplan::config::{self, Config, Source};
 use nornplan::core::address::Address;
+use nornplan::core::consent::Consent;
 use nornplan::core::graph::sort;
 use nornplan::core::name::AppName;
 use nornplan::core::plan::Notice;
@@ -50,6 +51,8 @@ pub struct World {
     services: BTreeMap<ServiceId, Box<dyn Service>>,
     pub specs: Specs,
     pub rotate: BTreeSet<AppName>,
+    /// What the user has consented to while steps are carried out.
+    pub consent: Consent,
 }
 
 impl World {
@@ -66,6 +69,7 @@ impl World {
             services: BTreeMap::new(),
             specs: Specs::default(),
             rotate: BTreeSet::new(),
+            consent: Consent::default(),
         };
         world.connect();
         world
@@ -160,7 +164,7 @@ impl World {
         let job = Job {
             steps: &steps,
             services: &self.services,
-            context: &ApplyContext { vault: self.vault.clone() },
+            context: &ApplyContext { vault: self.vault.clone(), consent: self.consent.clone() },
             parallelism: 8,
             stop: CancellationToken::new(),
             abort: CancellationToken::new(),

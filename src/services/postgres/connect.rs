@@ -1,30 +1,30 @@
 //! Connections: to the administration database and into each app's, for reading or for writing.
 
-use super::problem::{Target, code, connecting, is_unreachable, server_error, stating};
+use super::problem::{Target, code, connecting, is_crowded, is_unreachable, server_error, stating};
+pub use super::session::Purpose;
+use super::session::{is_replica, none_of, replica, who_is_in};
 use crate::config::PostgresConfig;
 use crate::core::secret::Secret;
 use crate::error::{Diagnostic, Kind};
 use crate::services::Failure;
 use sqlx::postgres::{PgConnectOptions, PgSslMode};
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Decode, PgConnection, Postgres, Type};
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 use tokio::sync::{Mutex, OnceCell};
 
 /// How long one host may take to answer.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a run that has met a primary waits for the next one, where there are several hosts: a failover takes time.
+const FAILOVER: Duration = Duration::from_secs(30);
+/// Between two searches for a primary.
+const SEARCH_AGAIN: Duration = Duration::from_millis(500);
+/// Pauses in milliseconds of who waits for a connection where there are too many; then it is an error.
+const CROWDED_PAUSES: [u64; 6] = [100, 200, 400, 800, 1600, 3200];
 /// Signing in to a database that does not exist tells a right password (3D000) from a wrong one (28P01).
 const NO_DATABASE: &str = "nornplan no such database";
 /// Administration connections that are kept for the next call at most.
 const KEPT: usize = 8;
-
-/// What a connection is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Purpose {
-    /// The session is read-only.
-    Observe,
-    Write,
-}
 
 /// What came of signing in.
 #[derive(Debug, PartialEq, Eq)]
@@ -37,47 +37,82 @@ pub enum SignIn {
     NotFromHere,
 }
 
-/// Makes connections when they are asked for, on the first host that answers.
+/// Makes connections when they are asked for, on the first host that can be written.
 #[derive(Debug)]
 pub struct Connector {
     pub config: PostgresConfig,
+    /// Hears which programs are run; their arguments have no secret in them.
+    pub tell: fn(&str),
     password: OnceCell<Option<Secret>>,
     superuser: OnceCell<bool>,
     /// Index of the host that answered last.
     host: AtomicUsize,
+    /// Whether any host answered yet, and could be written.
+    met: AtomicBool,
     idle: Mutex<Vec<PgConnection>>,
+    /// Held by who waits for a connection where there are too many.
+    crowded: Mutex<()>,
 }
 
 impl Connector {
     pub fn new(config: PostgresConfig) -> Self {
         Self {
             config,
+            tell: |_| {},
             password: OnceCell::new(),
             superuser: OnceCell::new(),
             host: AtomicUsize::new(0),
+            met: AtomicBool::new(false),
             idle: Mutex::new(Vec::new()),
+            crowded: Mutex::new(()),
         }
     }
 
-    /// Signs in as the administrator.
+    /// Signs in as the administrator, on the first host that can be written.
     pub async fn admin(&self, database: &str, purpose: Purpose) -> Result<PgConnection, Failure> {
-        let password = self.admin_password().await?;
-        let (mut connection, index) = self.first_answer(&self.config.user, password.as_ref(), database).await?;
-        self.host.store(index, Ordering::Relaxed);
-        // Statements on catalogs are long and quickly done: compiling them takes seconds, and gains nothing.
-        let setup = match purpose {
-            Purpose::Observe => "SET default_transaction_read_only = on; SET jit = off",
-            Purpose::Write => "SET statement_timeout = 0; SET jit = off",
-        };
-        run(&mut connection, database, setup).await?;
-        Ok(connection)
+        let since = Instant::now();
+        loop {
+            let found = self.first_primary(database, purpose).await;
+            let failing_over = self.config.hosts.len() > 1 && self.met.load(Ordering::Relaxed);
+            match found {
+                Err(failure)
+                    if failing_over && failure.retry && !is_crowded(&failure) && since.elapsed() < FAILOVER =>
+                {
+                    tokio::time::sleep(SEARCH_AGAIN).await;
+                }
+                found => return found,
+            }
+        }
+    }
+
+    /// For reading one of many databases. Where no connection is to be had it waits for one, and then only one asks at a
+    /// time, while those who have one go on.
+    pub async fn reader(&self, database: &str) -> Result<PgConnection, Failure> {
+        let mut found = self.admin(database, Purpose::Observe).await;
+        if found.as_ref().is_err_and(is_crowded) {
+            let _turn = self.crowded.lock().await;
+            for pause in CROWDED_PAUSES {
+                found = self.admin(database, Purpose::Observe).await;
+                if !found.as_ref().is_err_and(is_crowded) {
+                    break;
+                }
+                tokio::time::sleep(Duration::from_millis(pause)).await;
+            }
+        }
+        found
     }
 
     /// A connection for writing to the administration database, maybe a used one. Give it back with [`Self::keep`]
     /// if all went well.
     pub async fn writer(&self) -> Result<PgConnection, Failure> {
-        if let Some(connection) = self.idle.lock().await.pop() {
-            return Ok(connection);
+        let used = self.idle.lock().await.pop();
+        if let Some(mut connection) = used {
+            let target = self.target(self.current_host()?, &self.config.user, &self.config.database);
+            if matches!(is_replica(&mut connection, &target).await, Ok(false)) {
+                return Ok(connection);
+            }
+            // The server is gone, or became a replica: so it is for all of them.
+            self.idle.lock().await.clear();
         }
         self.admin(&self.config.database, Purpose::Write).await
     }
@@ -116,11 +151,7 @@ impl Connector {
                 let passed = routine.as_deref() == Some("InitializeSessionUserId");
                 Ok(if passed { SignIn::Unchecked } else { SignIn::NotFromHere })
             }
-            _ => {
-                let endpoint = format!("{host}:{port}");
-                let target = Target { endpoint, user: user.to_owned(), database: NO_DATABASE.to_owned() };
-                Err(connecting(error, &target))
-            }
+            _ => Err(connecting(error, &self.target((host, port), user, NO_DATABASE))),
         }
     }
 
@@ -137,28 +168,23 @@ impl Connector {
         })
     }
 
-    async fn first_answer(
-        &self,
-        user: &str,
-        password: Option<&Secret>,
-        database: &str,
-    ) -> Result<(PgConnection, usize), Failure> {
+    async fn first_primary(&self, database: &str, purpose: Purpose) -> Result<PgConnection, Failure> {
+        let password = self.admin_password().await?;
         let hosts = &self.config.hosts;
+        let several = hosts.len() > 1;
         let start = self.host.load(Ordering::Relaxed);
-        let mut failure = None;
+        let mut failures = Vec::new();
         for (index, (host, port)) in hosts.iter().enumerate().cycle().skip(start).take(hosts.len()) {
-            let options = self.options(host, *port, user, password, database)?;
-            let target =
-                Target { endpoint: format!("{host}:{port}"), user: user.to_owned(), database: database.to_owned() };
-            match open(&options).await {
+            let options = self.options(host, *port, &self.config.user, password.as_ref(), database)?;
+            let target = self.target((host.clone(), *port), &self.config.user, database);
+            let this = match open(&purpose.begin(options)).await {
                 Ok(mut connection) => {
-                    if hosts.len() == 1 || !is_replica(&mut connection).await? {
-                        return Ok((connection, index));
+                    if !is_replica(&mut connection, &target).await? {
+                        self.host.store(index, Ordering::Relaxed);
+                        self.met.store(true, Ordering::Relaxed);
+                        return Ok(connection);
                     }
-                    let error = Diagnostic::new(Kind::Service, "this server is a replica and cannot be written")
-                        .on("postgres", &target.endpoint, "")
-                        .hint("name the primary among the hosts under [postgres]");
-                    failure.get_or_insert(Failure { error, retry: true });
+                    replica(&mut connection, &target, several).await
                 }
                 Err(error) => {
                     let other_host_may_help = is_unreachable(&error);
@@ -166,13 +192,18 @@ impl Connector {
                     if !other_host_may_help {
                         return Err(this);
                     }
-                    failure.get_or_insert(this);
+                    this
                 }
-            }
+            };
+            failures.push(this);
         }
-        Err(failure.unwrap_or_else(|| {
+        Err(none_of(failures).unwrap_or_else(|| {
             Diagnostic::new(Kind::Config, "no host is set for PostgreSQL").hint("set host under [postgres]").into()
         }))
+    }
+
+    fn target(&self, (host, port): (String, u16), user: &str, database: &str) -> Target {
+        Target { endpoint: format!("{host}:{port}"), user: user.to_owned(), database: database.to_owned() }
     }
 
     fn options(
@@ -237,17 +268,16 @@ async fn open(options: &PgConnectOptions) -> Result<PgConnection, sqlx::Error> {
     }
 }
 
-async fn is_replica(connection: &mut PgConnection) -> Result<bool, Failure> {
-    value(connection, "role in replication", "SELECT pg_is_in_recovery()", &[]).await
-}
-
 /// Runs statements that have no secret in them; several in one text are one transaction.
 pub async fn run(connection: &mut PgConnection, object: &str, statements: &str) -> Result<(), Failure> {
-    sqlx::raw_sql(AssertSqlSafe(statements.to_owned()))
-        .execute(connection)
-        .await
-        .map(drop)
-        .map_err(|error| stating(error, object, &excerpt(statements)))
+    let done = sqlx::raw_sql(AssertSqlSafe(statements.to_owned())).execute(&mut *connection).await;
+    let Err(error) = done else { return Ok(()) };
+    let in_use = code(&error) == Some("55006");
+    let mut failure = stating(error, object, &excerpt(statements));
+    if in_use && let Some(who) = who_is_in(connection, object).await {
+        failure.error.hint = Some(format!("connected to it: {who}; end these sessions and run it again"));
+    }
+    Err(failure)
 }
 
 /// The beginning of statements that may name thousands of objects.

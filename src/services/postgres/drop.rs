@@ -1,119 +1,180 @@
-//! Dropping a database: not under anybody's feet, and not before it is dumped.
+//! Dropping a database: not under anybody's feet, not before it is dumped, and not with anything in it that the dump
+//! does not have.
+//!
+//! The database is closed first to all but the dump, even if it lets nobody in: whoever signs in later is refused, and
+//! who is in it is refused to (or ended, with consent). Then it is dumped, and dropped only if nobody but the dump was in
+//! it since. On any failure it lets in again whom it did.
 
 use super::connect::{Connector, run, value, values};
+use super::membership::join;
+use super::problem::stating;
+use super::snapshot::{self, MANUAL};
+use crate::core::consent::Consent;
 use crate::error::{Diagnostic, Kind};
 use crate::services::Failure;
+use crate::services::postgres::model::database_address;
 use postgres_protocol::escape::escape_identifier;
 use sqlx::PgConnection;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
-use std::path::{Path, PathBuf};
-use tokio::process::Command;
+use std::time::{Duration, Instant};
+
+/// How long sessions that end may take to be gone, and readers of ours to be done.
+const PATIENCE: Duration = Duration::from_secs(10);
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// Who is in a database, beside other runs of nornplan, which only look, and the server itself.
+const STRANGERS: &str = "SELECT coalesce(usename, '?')::text FROM pg_catalog.pg_stat_activity \
+     WHERE datname = $1 AND backend_type IS DISTINCT FROM 'autovacuum worker' AND pid <> pg_backend_pid() \
+       AND NOT (usename = current_user AND application_name = 'nornplan') ORDER BY 1";
+
+/// All of them, and those that are just signing in, who hold a lock on the database before they are seen.
+const ANYBODY: &str = "SELECT \
+     (SELECT count(*) FROM pg_catalog.pg_locks l JOIN pg_catalog.pg_database d ON d.oid = l.objid \
+      WHERE l.locktype = 'object' AND l.classid = 'pg_catalog.pg_database'::regclass AND l.database = 0 \
+        AND d.datname = $1 AND l.pid <> pg_backend_pid()) \
+   + (SELECT count(*) FROM pg_catalog.pg_stat_activity WHERE datname = $1 AND pid <> pg_backend_pid() \
+        AND backend_type IS DISTINCT FROM 'autovacuum worker')";
+
+/// How many sessions a database has had; -1 where servers before 14 do not count them.
+const COUNTED: &str = "SELECT coalesce((to_jsonb(s) ->> 'sessions')::bigint, -1) \
+     FROM pg_catalog.pg_stat_database s WHERE datname = $1";
+
+const END: &str = "SELECT pg_terminate_backend(pid)::text FROM pg_catalog.pg_stat_activity \
+     WHERE datname = $1 AND backend_type IS DISTINCT FROM 'autovacuum worker' AND pid <> pg_backend_pid() \
+       AND NOT (usename = current_user AND application_name = 'nornplan')";
 
 /// Dumps a database, then drops it.
-pub async fn database(connector: &Connector, connection: &mut PgConnection, name: &str) -> Result<(), Failure> {
-    refuse_sessions(connection, name).await?;
-    if !is_left_behind(connection, name).await? {
-        dump(connector, name).await?;
+pub async fn database(
+    connector: &Connector,
+    connection: &mut PgConnection,
+    name: &str,
+    consent: &Consent,
+) -> Result<(), Failure> {
+    let (open, limit) = door(connection, name).await?;
+    // A cancelled DROP left it behind: then only DROP works.
+    if limit == -2 {
+        return drop_it(connection, name).await;
     }
+    let program = snapshot::program(connector, connection).await.map_err(nothing_dropped)?;
+    let may_end = consent.may_interrupt(&database_address(name));
+    let users = strangers(connection, name).await?;
+    if !users.is_empty() && !may_end {
+        return Err(nothing_dropped(busy(name, &users)));
+    }
+    // Nobody, or no administrator but a superuser, gets in before it has room for the dump.
+    let was_shut = !open || limit == 0;
+    if !was_shut {
+        snapshot::prepare(connector, connection, name).await?;
+    }
+    let closed = Closed { connector, name, program, may_end, was_shut };
+    let Err(failure) = closed.dump_and_drop(connection).await else { return Ok(()) };
+    let mut failure = nothing_dropped(failure);
+    let statement =
+        format!("ALTER DATABASE {} WITH ALLOW_CONNECTIONS {open} CONNECTION LIMIT {limit}", escape_identifier(name));
+    if run(connection, name, &statement).await.is_err() {
+        // What went wrong first is what must be told.
+        failure.error.message = format!("{}; then it could not be given back: {statement}", failure.error.message);
+    }
+    Err(failure)
+}
+
+/// A database while it is being dropped.
+struct Closed<'a> {
+    connector: &'a Connector,
+    name: &'a str,
+    program: snapshot::Program,
+    may_end: bool,
+    /// Whether we could not get in before.
+    was_shut: bool,
+}
+
+impl Closed<'_> {
+    async fn dump_and_drop(&self, connection: &mut PgConnection) -> Result<(), Failure> {
+        // A limit does not bind superusers. Any other administrator needs room for the one session of the dump.
+        let room = i32::from(!self.connector.is_superuser(connection).await?);
+        self.limit(connection, room).await?;
+        self.empty(connection).await?;
+        if self.was_shut {
+            snapshot::prepare(self.connector, connection, self.name).await?;
+            self.empty(connection).await?;
+        }
+        let before: i64 = value(connection, self.name, COUNTED, &[self.name]).await?;
+        snapshot::dump(self.connector, &self.program, self.name, MANUAL).await?;
+        if room > 0 {
+            self.limit(connection, 0).await?;
+        }
+        self.empty(connection).await?;
+        let after: i64 = value(connection, self.name, COUNTED, &[self.name]).await?;
+        if before >= 0 && after != before + 1 {
+            return Err(Diagnostic::new(Kind::Service, "somebody was in it while it was dumped")
+                .on("postgres", self.name, format!("DROP DATABASE {}", escape_identifier(self.name)))
+                .hint("stop what signs in there, then run it again")
+                .into());
+        }
+        drop_it(connection, self.name).await
+    }
+
+    async fn limit(&self, connection: &mut PgConnection, room: i32) -> Result<(), Failure> {
+        let name = escape_identifier(self.name);
+        let statement = format!("ALTER DATABASE {name} WITH ALLOW_CONNECTIONS true CONNECTION LIMIT {room}");
+        run(connection, self.name, &statement).await
+    }
+
+    /// Waits until nobody is in it. Strangers are ended if that was consented to, and else refused to.
+    async fn empty(&self, connection: &mut PgConnection) -> Result<(), Failure> {
+        let since = Instant::now();
+        let mut joined = false;
+        loop {
+            let users = strangers(connection, self.name).await?;
+            if !users.is_empty() {
+                if !self.may_end || since.elapsed() > PATIENCE {
+                    return Err(busy(self.name, &users));
+                }
+                if !joined {
+                    for user in &users {
+                        // Where that cannot be, ending the session says so.
+                        drop(join(self.connector, connection, user).await);
+                    }
+                    joined = true;
+                }
+                let _: Vec<String> = values(connection, self.name, END, &[self.name]).await?;
+            }
+            let anybody: i64 = value(connection, self.name, ANYBODY, &[self.name]).await?;
+            if users.is_empty() && anybody == 0 {
+                return Ok(());
+            }
+            if since.elapsed() > PATIENCE {
+                return Err(busy(self.name, &["another nornplan".to_owned()]));
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+}
+
+/// Whether a database lets anybody in, and how many.
+async fn door(connection: &mut PgConnection, name: &str) -> Result<(bool, i32), Failure> {
+    let statement = "SELECT datallowconn, datconnlimit FROM pg_catalog.pg_database WHERE datname = $1";
+    let query = sqlx::query_as(statement).bind(name).persistent(false);
+    query.fetch_one(connection).await.map_err(|error| stating(error, name, statement))
+}
+
+/// The server ends an autovacuum that is in it, and refuses if anybody else is.
+async fn drop_it(connection: &mut PgConnection, name: &str) -> Result<(), Failure> {
     run(connection, name, &format!("DROP DATABASE {}", escape_identifier(name))).await
 }
 
-async fn refuse_sessions(connection: &mut PgConnection, name: &str) -> Result<(), Failure> {
-    let statement = "SELECT coalesce(usename, '?')::text FROM pg_catalog.pg_stat_activity \
-                     WHERE datname = $1 AND backend_type IS DISTINCT FROM 'autovacuum worker' \
-                     AND NOT (usename = current_user AND application_name = 'nornplan') ORDER BY 1";
-    let users: Vec<String> = values(connection, name, statement, &[name]).await?;
-    if users.is_empty() {
-        return Ok(());
-    }
+async fn strangers(connection: &mut PgConnection, name: &str) -> Result<Vec<String>, Failure> {
+    values(connection, name, STRANGERS, &[name]).await
+}
+
+fn busy(name: &str, users: &[String]) -> Failure {
     let sessions = if users.len() == 1 { "session is" } else { "sessions are" };
-    Err(Diagnostic::new(Kind::Service, format!("{} {sessions} connected ({})", users.len(), users.join(", ")))
+    Diagnostic::new(Kind::Service, format!("{} {sessions} connected ({})", users.len(), users.join(", ")))
         .on("postgres", name, format!("DROP DATABASE {}", escape_identifier(name)))
-        .hint("stop the app first, then run it again; nothing was dropped")
-        .into())
+        .hint(format!("stop the app first, or let its sessions be ended: --allow-interrupt {}", database_address(name)))
+        .into()
 }
 
-/// Whether a cancelled DROP left it behind: then only DROP works.
-async fn is_left_behind(connection: &mut PgConnection, name: &str) -> Result<bool, Failure> {
-    let statement = "SELECT datconnlimit = -2 FROM pg_catalog.pg_database WHERE datname = $1";
-    value(connection, name, statement, &[name]).await
-}
-
-/// Writes `<database>_manual_<YYYYMMDDTHHMMSS>.dump`, which only we can read.
-async fn dump(connector: &Connector, name: &str) -> Result<PathBuf, Failure> {
-    let directory = &connector.config.snapshots;
-    let now = time::OffsetDateTime::now_utc();
-    let (month, day) = (u8::from(now.month()), now.day());
-    let (hour, minute, second) = now.to_hms();
-    let stamp = format!("{:04}{month:02}{day:02}T{hour:02}{minute:02}{second:02}", now.year());
-    let file = directory.join(format!("{}_manual_{stamp}.dump", name.replace('/', "_")));
-    make_file(directory, &file).map_err(|error| {
-        Diagnostic::new(Kind::Service, "the snapshot cannot be written; nothing was dropped")
-            .in_file(&file)
-            .hint("make the directory writable, or free some space")
-            .because(error)
-    })?;
-    let written = pg_dump(connector, name, &file).await;
-    if written.is_err() {
-        drop(std::fs::remove_file(&file));
-    }
-    written.map(|()| file)
-}
-
-fn make_file(directory: &Path, file: &Path) -> std::io::Result<()> {
-    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
-    std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(file).map(drop)
-}
-
-async fn pg_dump(connector: &Connector, name: &str, file: &Path) -> Result<(), Failure> {
-    let (host, port) = connector.current_host()?;
-    let config = &connector.config;
-    let mut command = Command::new(program().await);
-    command.arg("--format=custom").arg("--no-password").arg("--file").arg(file).kill_on_drop(true);
-    command.env("PGHOST", host).env("PGPORT", port.to_string()).env("PGUSER", &config.user).env("PGDATABASE", name);
-    command.env("PGSSLMODE", &config.sslmode).env("PGAPPNAME", "nornplan").env("LC_MESSAGES", "C");
-    if let Some(password) = connector.admin_password().await? {
-        command.env("PGPASSWORD", password.expose());
-    }
-    let tls = [
-        ("PGSSLROOTCERT", &config.tls.ca_file),
-        ("PGSSLCERT", &config.tls.cert_file),
-        ("PGSSLKEY", &config.tls.key_file),
-    ];
-    for (variable, file) in tls {
-        if let Some(file) = file {
-            command.env(variable, file);
-        }
-    }
-    let failed = |message: String| {
-        Diagnostic::new(Kind::Service, format!("the snapshot failed, so nothing was dropped: {message}"))
-            .on("postgres", name, "pg_dump --format=custom")
-            .hint("install a pg_dump at least as new as the server (postgresql-client)")
-    };
-    let output = command.output().await.map_err(|error| failed("pg_dump cannot be run".to_owned()).because(error))?;
-    if output.status.success() {
-        return Ok(());
-    }
-    let said = String::from_utf8_lossy(&output.stderr);
-    Err(failed(said.lines().next().unwrap_or("pg_dump says nothing").to_owned()).into())
-}
-
-/// The newest pg_dump, of those that Debian's packages installed and the one in PATH.
-async fn program() -> PathBuf {
-    let packages = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
-    let installed = packages.map(|entry| entry.path().join("bin/pg_dump")).filter(|path| path.is_file());
-    let in_path = PathBuf::from("pg_dump");
-    let mut newest = (version(&in_path).await, in_path);
-    for path in installed {
-        newest = newest.max((version(&path).await, path));
-    }
-    newest.1
-}
-
-/// Major and minor version, as `pg_dump (PostgreSQL) 18.6 (..)` says it.
-async fn version(program: &Path) -> Option<(u32, u32)> {
-    let output = Command::new(program).arg("--version").stdin(std::process::Stdio::null()).output().await.ok()?;
-    let said = String::from_utf8(output.stdout).ok()?;
-    let mut numbers = said.split_whitespace().nth(2)?.split('.').map(|part| part.parse().unwrap_or_default());
-    Some((numbers.next()?, numbers.next().unwrap_or_default()))
+fn nothing_dropped(mut failure: Failure) -> Failure {
+    failure.error.message = format!("{}; nothing was dropped", failure.error.message);
+    failure
 }

@@ -4,6 +4,7 @@ use super::connect::{Connector, Purpose};
 use super::credential::accepts_anything;
 use super::problem::stating;
 use super::server_log;
+use super::snapshot::programs;
 use crate::error::Diagnostic;
 use crate::services::{Check, Failure};
 use serde::Deserialize;
@@ -65,7 +66,7 @@ async fn look(connector: &Connector) -> Result<Vec<Check>, Failure> {
         Check::good("passwords are checked")
     };
     Ok(vec![
-        Check::good(format!("reachable at {}, PostgreSQL {}", connector.config.endpoint(), facts.version)),
+        Check::good(format!("reachable at {}, PostgreSQL {}", reached(connector)?, facts.version)),
         version(&facts),
         rights(&facts),
         isolates,
@@ -73,7 +74,28 @@ async fn look(connector: &Connector) -> Result<Vec<Check>, Failure> {
         closed(&facts, connector.config.lock_down),
         log,
         limits(&facts),
+        dumps(connector, &facts).await,
     ])
+}
+
+/// Of several hosts, the one that can be written.
+fn reached(connector: &Connector) -> Result<String, Failure> {
+    let all = connector.config.endpoint();
+    if connector.config.hosts.len() < 2 {
+        return Ok(all);
+    }
+    let (host, port) = connector.current_host()?;
+    Ok(format!("{host}:{port} (the primary of {all})"))
+}
+
+async fn dumps(connector: &Connector, facts: &Facts) -> Check {
+    match programs::pg_dump(connector, facts.version_number).await {
+        Ok(program) => Check::good(format!("{} dumps databases before they are dropped", program.title())),
+        Err(error) => Check::warning(
+            format!("databases cannot be dumped, so none is dropped: {}", error.message),
+            error.hint.unwrap_or_default(),
+        ),
+    }
 }
 
 fn version(facts: &Facts) -> Check {

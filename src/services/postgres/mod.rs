@@ -3,6 +3,7 @@
 mod access;
 mod apply;
 mod catalog;
+mod causes;
 mod connect;
 mod credential;
 pub mod desired;
@@ -10,6 +11,7 @@ pub mod diff;
 mod drop;
 mod edges;
 mod examine;
+mod losses;
 mod membership;
 pub mod model;
 mod observe;
@@ -20,7 +22,9 @@ mod roles;
 mod scope;
 mod server;
 mod server_log;
+mod session;
 mod shape;
+pub mod snapshot;
 mod spelling;
 mod sql;
 mod strays;
@@ -44,6 +48,13 @@ pub struct Postgres {
 impl Postgres {
     pub fn new(config: &PostgresConfig) -> Self {
         Self { connector: Connector::new(config.clone()) }
+    }
+
+    /// The same, telling what programs it runs.
+    pub fn telling(config: &PostgresConfig, tell: fn(&str)) -> Self {
+        let mut connector = Connector::new(config.clone());
+        connector.tell = tell;
+        Self { connector }
     }
 }
 

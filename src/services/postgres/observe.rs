@@ -3,6 +3,7 @@
 use super::access;
 use super::catalog::{self, DatabaseRow, Inside, Shared, privileges};
 use super::connect::{Connector, Purpose, close};
+use super::losses;
 use super::model::{Database, Dependent, ROLE, belongings, database_address, grant_address, role_address};
 use super::orphans;
 use super::problem::code;
@@ -15,7 +16,7 @@ use super::{credential, diff};
 use crate::config::PostgresConfig;
 use crate::core::address::Address;
 use crate::core::plan::{Level, Notice};
-use crate::services::{Ask, Failure, Model, Observation, Observed};
+use crate::services::{Ask, Failure, Model, Observation, Observed, Progress};
 use futures_util::{StreamExt, TryStreamExt, stream};
 use serde_json::Value;
 use sqlx::PgConnection;
@@ -29,17 +30,21 @@ pub async fn observe(connector: &Connector, ask: &Ask) -> Result<Observation, Fa
     let applied = ask.applied.iter().map(|(address, one)| (address, &one.model));
     let wanted = ask.wanted.iter().map(|(address, one)| (address, &one.model));
     let scope = Scope::of(applied.chain(wanted));
-    let sized =
-        scope.managed.iter().filter(|name| !ask.wanted.contains_key(&database_address(name))).cloned().collect();
+    let unwanted = scope.managed.iter().filter(|name| !ask.wanted.contains_key(&database_address(name)));
+    let sized: BTreeSet<String> = unwanted.cloned().collect();
 
     let mut connection = connector.admin(&connector.config.database, Purpose::Observe).await?;
     orphans::wait(&mut connection, &scope.databases).await?;
     let shared = catalog::shared(&mut connection, &scope.all_roles(), &scope.databases, &sized).await?;
-    let insides = if ask.shallow { BTreeMap::new() } else { look_inside(connector, &scope, &shared).await? };
+    let insides =
+        if ask.shallow { BTreeMap::new() } else { look_inside(connector, &scope, &shared, &ask.progress).await? };
     let mut resources = assemble(&scope, &shared, &insides, Some(&connector.config));
     resources.extend(catalog::lock_downs(&mut connection, &scope.lock_downs).await?);
     resources.extend(roles::observed(&scope, &shared, |role| connector.config.ignores(role)));
     tell_dependents(&mut connection, ask, &mut resources).await?;
+    let doomed: Vec<_> = shared.databases.iter().filter(|row| sized.contains(&row.name)).collect();
+    losses::add(connector, &doomed, shared.version_number, &mut resources).await;
+    let cannot_dump = losses::cannot_dump(connector, &doomed, shared.version_number).await;
     let mut notices = credential::check(connector, &mut connection, ask, &shared, &mut resources).await?;
     notices.extend(credential::alarm_if_unchecked(connector).await?);
     notices.extend(credential::warn_of_log(&mut connection, ask).await?);
@@ -52,7 +57,11 @@ pub async fn observe(connector: &Connector, ask: &Ask) -> Result<Observation, Fa
         endpoint: connector.config.endpoint(),
         identity: identity(&mut connection).await?,
         version: Some(format!("PostgreSQL {}", shared.version)),
-        server: serde_json::to_value(server(&mut connection, &scope, &shared, offered).await?).unwrap_or_default(),
+        server: serde_json::to_value(Server {
+            cannot_dump,
+            ..server(&mut connection, &scope, &shared, offered).await?
+        })
+        .unwrap_or_default(),
         resources,
         notices,
     };
@@ -64,7 +73,7 @@ pub async fn observe(connector: &Connector, ask: &Ask) -> Result<Observation, Fa
 pub async fn now(connector: &Connector, scope: &Scope) -> Result<BTreeMap<Address, Model>, Failure> {
     let mut connection = connector.admin(&connector.config.database, Purpose::Observe).await?;
     let shared = catalog::shared(&mut connection, &scope.all_roles(), &scope.databases, &BTreeSet::new()).await?;
-    let insides = look_inside(connector, scope, &shared).await?;
+    let insides = look_inside(connector, scope, &shared, &Progress::default()).await?;
     let mut resources = assemble(scope, &shared, &insides, None);
     resources.extend(catalog::lock_downs(&mut connection, &scope.lock_downs).await?);
     resources.extend(roles::observed(scope, &shared, |role| connector.config.ignores(role)));
@@ -91,6 +100,7 @@ async fn look_inside(
     connector: &Connector,
     scope: &Scope,
     shared: &Shared,
+    progress: &Progress,
 ) -> Result<BTreeMap<String, Inside>, Failure> {
     // A cancelled DROP leaves a database that lets nobody in (-2), an unfinished CREATE one for superusers (0).
     let open = shared.databases.iter().filter(|row| match row.connection_limit {
@@ -100,11 +110,12 @@ async fn look_inside(
     });
     let mut each = Vec::new();
     open.for_each(|row| each.push(look_into(connector, scope, &row.name)));
-    stream::iter(each).buffer_unordered(DEEP_AT_ONCE).try_collect().await
+    progress.begin(each.len());
+    stream::iter(each).buffer_unordered(DEEP_AT_ONCE).inspect_ok(|_| progress.advance()).try_collect().await
 }
 
 async fn look_into(connector: &Connector, scope: &Scope, name: &str) -> Result<(String, Inside), Failure> {
-    let mut connection = connector.admin(name, Purpose::Observe).await?;
+    let mut connection = connector.reader(name).await?;
     let inside = read_inside(&mut connection, scope, name).await?;
     close(connection).await;
     Ok((name.to_owned(), inside))
@@ -257,6 +268,7 @@ async fn server(
         owners,
         offered,
         absent_roles,
+        cannot_dump: None,
     })
 }
 

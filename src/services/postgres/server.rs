@@ -23,6 +23,8 @@ pub struct Server {
     pub offered: Option<Offered>,
     /// Roles that were asked for and do not exist.
     pub absent_roles: BTreeSet<String>,
+    /// Why databases cannot be dumped here, looked for only where one is to be dropped.
+    pub cannot_dump: Option<String>,
 }
 
 /// The role that nornplan signs in with.

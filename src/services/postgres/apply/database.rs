@@ -1,6 +1,7 @@
 //! Makes, changes, closes and drops databases.
 
 use super::{compare, extension, objects, strays, verify, write};
+use crate::core::consent::Consent;
 use crate::services::postgres::connect::{Connector, Purpose, run};
 use crate::services::postgres::membership::join;
 use crate::services::postgres::model::{Access, Database, database_address};
@@ -10,20 +11,15 @@ use crate::services::{Failure, Fingerprint, Model};
 use postgres_protocol::escape::escape_identifier;
 use std::collections::BTreeSet;
 
-/// Drops a database after it was dumped. One that is closed must be open for that.
-pub async fn drop_database(connector: &Connector, database: &Database) -> Result<Option<Fingerprint>, Failure> {
+/// Drops a database after it was dumped.
+pub async fn drop_database(
+    connector: &Connector,
+    database: &Database,
+    consent: &Consent,
+) -> Result<Option<Fingerprint>, Failure> {
     let mut connection = connector.writer().await?;
     join(connector, &mut connection, &database.owner).await?;
-    let opened = Database { allow_connections: true, connection_limit: None, ..database.clone() };
-    let is_shut = !database.invalid && (!database.allow_connections || database.connection_limit == Some(0));
-    if is_shut {
-        run(&mut connection, &database.name, &sql::database::alter_database(database, &opened).join("; ")).await?;
-    }
-    let dropped = drop::database(connector, &mut connection, &database.name).await;
-    if is_shut && dropped.is_err() {
-        run(&mut connection, &database.name, &sql::database::alter_database(&opened, database).join("; ")).await?;
-    }
-    dropped?;
+    drop::database(connector, &mut connection, &database.name, consent).await?;
     connector.keep(connection).await;
     Ok(None)
 }

@@ -53,7 +53,7 @@ async fn carry_out(connector: &Connector, step: &Step, context: &ApplyContext) -
             database::close_database(connector, database).await
         }
         (Do::DropDatabase, Some(Model::PostgresDatabase(database)), _) => {
-            database::drop_database(connector, database).await
+            database::drop_database(connector, database, &context.consent).await
         }
         (Do::SetGrant, _, Some(Model::PostgresGrant(grant))) => grant::set_grant(connector, grant).await,
         (Do::RevokeGrant, Some(Model::PostgresGrant(grant)), _) => grant::revoke(connector, grant).await,

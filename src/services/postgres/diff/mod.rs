@@ -91,8 +91,8 @@ impl View {
             Some(Model::PostgresDatabase(wanted)) if wanted.allow_connections);
         (!there.allow_connections && !opens).then(|| {
             format!(
-                "{database:?} is closed, so nobody gets into it to change what roles may do: remove `closed` from the \
-                 infraspec"
+                "{database:?} is closed, so nobody gets into it to change what roles may do: remove \
+                 `allow_connections = false` from the infraspec"
             )
         })
     }
@@ -120,8 +120,8 @@ impl View {
             (before, Some(Model::PostgresDatabase(database))) => {
                 database::keep(self, &mut step, before.as_ref(), &database, input);
             }
-            (Some(Model::PostgresDatabase(_)), None) => {
-                database::give_up(&mut step, input);
+            (Some(Model::PostgresDatabase(database)), None) => {
+                database::give_up(self, &mut step, &database, input);
             }
             (before, Some(Model::PostgresGrant(grant))) => grant::keep(self, &mut step, before.as_ref(), &grant),
             (Some(Model::PostgresGrant(grant)), None) => {

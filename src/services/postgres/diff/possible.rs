@@ -146,8 +146,8 @@ fn tablespace(view: &View, before: Option<&Database>, wanted: &Database) -> Opti
 fn shuts_us_out(view: &View, wanted: &Database) -> Option<Obstacle> {
     let known = view.server.version_number != 0;
     (known && wanted.connection_limit == Some(0) && !view.server.admin.superuser).then(|| {
-        let reason = "a connection limit of 0 shuts out nornplan too, which signs in as no superuser here: say `closed = \
-                      true` instead, or a limit of 1 and more";
+        let reason = "a connection limit of 0 shuts out nornplan too, which signs in as no superuser here: say \
+                      `allow_connections = false` instead, or a limit of 1 and more";
         ("connection_limit", reason.to_owned())
     })
 }

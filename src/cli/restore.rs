@@ -1,0 +1,217 @@
+//! `nornplan restore`
+
+use super::signals::Interrupts;
+use super::snapshot::teller;
+use super::workspace;
+use super::{Errors, Global, Outcome, output};
+use crate::config::Config;
+use crate::core::consent::{Allowance, Consent};
+use crate::core::name::AppName;
+use crate::core::suggest::closest;
+use crate::error::{Diagnostic, Exit, Kind};
+use crate::render::count;
+use crate::services::postgres::Postgres;
+use crate::services::postgres::model::database_address;
+use crate::services::postgres::snapshot::{Archive, Job, PRE_RESTORE, Selection, Target};
+use crate::spec::model::{self, Specs};
+use crate::state::Store;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Restore a snapshot into an app's database, all of it or nothing
+///
+/// What is restored belongs to the app's user. A database that is not empty needs --allow-destroy, and is dumped first
+/// under a name with pre-restore; then each object of the snapshot is dropped and made again, and what the snapshot
+/// does not have stays.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:
+  nornplan restore cafe-backend cafe_backend_manual_20261121T120000.dump --list
+  nornplan restore cafe-backend cafe_backend_manual_20261121T120000.dump
+  nornplan restore cafe-backend FILE --table orders --allow-destroy postgres.database.cafe_backend
+
+Exit: 0 done, 1 nothing was changed, 130 or 143 interrupted")]
+pub struct Args {
+    /// The app
+    #[arg(value_name = "APP")]
+    app: AppName,
+    /// A snapshot: a path, or the name of a file in the directory of snapshots
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+    /// Into this database of the app; without it, into that from which the snapshot is
+    #[arg(long, value_name = "NAME")]
+    database: Option<String>,
+    /// Only show what the snapshot holds; no service is asked
+    #[arg(long)]
+    list: bool,
+    /// Only this table, with its data, indexes and constraints: NAME or SCHEMA.NAME (may be given several times)
+    #[arg(long = "table", value_name = "TABLE")]
+    tables: Vec<String>,
+    /// Only what lies in this schema (may be given several times)
+    #[arg(long = "schema", value_name = "SCHEMA")]
+    schemas: Vec<String>,
+    /// Restore without asking
+    #[arg(long)]
+    auto_approve: bool,
+    /// Let what is in the database be replaced: its address, a glob, or all
+    #[arg(long, value_name = "WHAT", value_parser = Allowance::parse)]
+    allow_destroy: Vec<Allowance>,
+    /// How long to wait for another run that holds the lock (60s, 2m)
+    #[arg(long, value_name = "DURATION", value_parser = super::args::duration)]
+    lock_timeout: Option<Duration>,
+}
+
+pub async fn run(global: &Global, args: &Args) -> Outcome {
+    let config = workspace::config(global)?;
+    let specs = workspace::specs(global, &config)?;
+    let app = declared(&specs, &args.app)?;
+    let file = find(&config, &args.file)?;
+    let postgres = Postgres::telling(&config.postgres, teller(global));
+    let archive = postgres.contents(&file).await?;
+    if args.list {
+        output::result(&listing(&archive));
+        return Ok(Exit::Done);
+    }
+    if !args.auto_approve && !output::can_ask() {
+        let error = Diagnostic::new(Kind::Usage, "there is no terminal to ask for approval on");
+        return Err(error.hint("look at it with --list, then run this with --auto-approve").into());
+    }
+    let database = into(args, app, &archive, &file)?;
+    let interrupts = Interrupts::listen()?;
+    // An apply must not change what is being restored.
+    let command: Vec<String> = std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect();
+    let _lock = Store::lock(&config, args.lock_timeout.unwrap_or_default(), &command.join(" "))?;
+    let restored = async {
+        let target = postgres.restore_target(database).await?;
+        let selection = Selection { tables: args.tables.clone(), schemas: args.schemas.clone() };
+        let job = Job { file: &file, database, role: &app.user, clean: target.objects > 0, selection: &selection };
+        if job.clean {
+            consented(args, database, &target)?;
+        }
+        if !args.auto_approve {
+            let what = if job.clean { "Replace what is in" } else { "Restore into the empty" };
+            let question = format!("{what} {database} in environment {:?}?", config.environment);
+            if !tokio::task::spawn_blocking(move || output::ask(&question)).await.unwrap_or(false) {
+                output::message("Nothing was restored.");
+                return Ok::<Exit, Errors>(Exit::Failed);
+            }
+        }
+        if job.clean {
+            let before = postgres.snapshot(database, PRE_RESTORE).await?;
+            output::message(&format!("{database}: as it was is in {}", before.file.display()));
+        }
+        let entries = postgres.restore(&job).await?;
+        output::result(&format!("Restored {} into {database}.", count(entries, "entry", "entries")));
+        output::message("`nornplan plan` shows what readers of it lack now, and `nornplan apply` gives it back.");
+        Ok(Exit::Done)
+    };
+    tokio::select! {
+        restored = restored => restored,
+        () = interrupts.stop.cancelled() => {
+            output::message("Nothing was restored.");
+            Ok(Exit::Interrupted(interrupts.heard().unwrap_or(libc::SIGINT)))
+        }
+    }
+}
+
+/// What the app declares on PostgreSQL.
+fn declared<'a>(specs: &'a Specs, app: &AppName) -> Result<&'a model::Postgres, Errors> {
+    let Some(found) = specs.apps.get(app) else {
+        let error = Diagnostic::new(Kind::Usage, format!("there is no app {app}: no infraspec declares it"));
+        return Err(match closest(app.as_str(), specs.apps.keys().map(AppName::as_str)) {
+            Some(near) => error.hint(format!("did you mean {near}?")),
+            None => error.hint("`nornplan validate` lists the apps"),
+        }
+        .into());
+    };
+    found.postgres.as_ref().ok_or_else(|| {
+        let error = Diagnostic::new(Kind::Usage, format!("{app} has no database"));
+        error.at(found.place.clone()).hint("[services.postgres] in its infraspec declares one").into()
+    })
+}
+
+/// The file as it is named, else in the directory of snapshots.
+fn find(config: &Config, named: &PathBuf) -> Result<PathBuf, Errors> {
+    let directory = &config.postgres.snapshots;
+    if named.is_file() {
+        return Ok(named.clone());
+    }
+    let inside = directory.join(named);
+    if named.components().count() == 1 && inside.is_file() {
+        return Ok(inside);
+    }
+    let entries = std::fs::read_dir(directory).into_iter().flatten().flatten();
+    let names: Vec<String> = entries.filter_map(|entry| entry.file_name().into_string().ok()).collect();
+    let error = Diagnostic::new(Kind::Usage, "there is no such snapshot, neither here nor among the snapshots");
+    let near = named.to_str().and_then(|name| closest(name, names.iter().map(String::as_str)));
+    Err(match near {
+        Some(near) => error.in_file(named).hint(format!("did you mean {near}?")),
+        None => error.in_file(named).hint(format!("snapshots are in {}", directory.display())),
+    }
+    .into())
+}
+
+/// The database to restore into.
+fn into<'a>(
+    args: &'a Args,
+    app: &'a model::Postgres,
+    archive: &Archive,
+    file: &std::path::Path,
+) -> Result<&'a str, Errors> {
+    let names: Vec<&str> = app.databases.iter().map(|database| database.name.as_str()).collect();
+    let Some(asked) = &args.database else {
+        let from = archive.database.as_deref().unwrap_or("an unknown database");
+        return names.iter().copied().find(|name| *name == from).ok_or_else(|| {
+            let message = format!("the snapshot is of {from}, which is no database of {}", args.app);
+            let error = Diagnostic::new(Kind::Usage, message).in_file(file);
+            error.hint(format!("--database {} restores it there all the same", names.join(" or "))).into()
+        });
+    };
+    names.iter().copied().find(|name| name == asked).ok_or_else(|| {
+        let error = Diagnostic::new(Kind::Usage, format!("{asked} is no database of {}", args.app));
+        error.hint(format!("it declares {}", names.join(", "))).into()
+    })
+}
+
+/// A database with something in it is replaced with consent alone, and while nobody uses it.
+fn consented(args: &Args, database: &str, target: &Target) -> Result<(), Errors> {
+    let address = database_address(database);
+    let consent = Consent { destroy: args.allow_destroy.clone(), interrupt: Vec::new() };
+    if !consent.may_destroy(&address) {
+        let there = i64::max(target.objects, 0).try_into().unwrap_or(usize::MAX);
+        let things = count(there, "table, view or sequence", "tables, views and sequences");
+        let error = Diagnostic::new(Kind::Usage, format!("it is not empty: it holds {things}"));
+        let error = error.on("postgres", database, "");
+        return Err(error.hint(format!("--allow-destroy {address} replaces them, after a snapshot")).into());
+    }
+    if target.sessions.is_empty() {
+        return Ok(());
+    }
+    let busy = format!(
+        "it is in use: {} ({})",
+        count(target.sessions.len(), "session", "sessions"),
+        target.sessions.join(", ")
+    );
+    Err(Diagnostic::new(Kind::Service, busy).on("postgres", database, "").hint("stop the app first").into())
+}
+
+/// The table of contents in lines of type, schema and name.
+fn listing(archive: &Archive) -> String {
+    let unknown = || "unknown".to_owned();
+    let mut lines = vec![
+        format!("Snapshot of {}", archive.database.clone().unwrap_or_else(unknown)),
+        format!("  made        {}", archive.made.clone().unwrap_or_else(unknown)),
+        format!("  PostgreSQL  {}", archive.server.clone().unwrap_or_else(unknown)),
+        String::new(),
+    ];
+    let kinds = archive.entries.iter().map(|entry| entry.kind.len());
+    let width = kinds.max().unwrap_or_default();
+    for entry in &archive.entries {
+        let name = entry.plain_name();
+        let kind = entry.kind.to_ascii_lowercase();
+        lines.push(match &entry.schema {
+            Some(schema) => format!("  {kind:width$}  {schema}.{name}"),
+            None => format!("  {kind:width$}  {name}"),
+        });
+    }
+    lines.iter().map(|line| crate::render::clean(line)).collect::<Vec<_>>().join("\n")
+}

@@ -1,0 +1,120 @@
+//! `nornplan snapshot`
+
+use super::signals::Interrupts;
+use super::workspace::{self, check_apps};
+use super::{Errors, Global, Outcome, output};
+use crate::config::Config;
+use crate::core::name::AppName;
+use crate::error::{Diagnostic, Exit, Kind};
+use crate::render;
+use crate::services::postgres::Postgres;
+use crate::services::postgres::model::DATABASE;
+use crate::services::postgres::snapshot::MANUAL;
+use crate::services::{self, ServiceId};
+use crate::spec::model::Specs;
+use crate::state::{Document, Store};
+use futures_util::{StreamExt, stream};
+use std::collections::BTreeSet;
+use std::io::IsTerminal;
+use std::time::Instant;
+
+/// Dumps that are made at once: more would only keep the server from its apps.
+const AT_ONCE: usize = 2;
+
+/// Dump the databases of some apps into the directory of snapshots
+///
+/// Prints the files. Each is whole and readable by you alone, or not there. The key keep under [snapshots] of the
+/// workspace file says how many of each database are left there; without it, all are.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:
+  nornplan snapshot cafe-backend
+  nornplan snapshot --all --commit \"$(git rev-parse HEAD)\"
+
+Exit: 0 done, 1 a database could not be dumped (the others were), 130 or 143 interrupted")]
+pub struct Args {
+    /// The apps
+    #[arg(value_name = "APP", required_unless_present = "all", conflicts_with = "all")]
+    apps: Vec<AppName>,
+    /// Every app that an infraspec declares or the state knows
+    #[arg(long)]
+    all: bool,
+    /// The commit that the snapshots belong to: its first 12 characters stand in their names
+    #[arg(long, value_name = "SHA", value_parser = commit)]
+    commit: Option<String>,
+}
+
+/// The first 12 characters of a commit, which is what Norn lists.
+fn commit(text: &str) -> Result<String, String> {
+    let hexadecimal = text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    if !hexadecimal || !(12..=64).contains(&text.len()) {
+        return Err(format!("{text:?} is no commit; write 12 to 64 hexadecimal digits, as `git rev-parse HEAD` does"));
+    }
+    Ok(text.chars().take(12).collect::<String>().to_ascii_lowercase())
+}
+
+pub async fn run(global: &Global, args: &Args) -> Outcome {
+    let config = workspace::config(global)?;
+    let specs = workspace::specs(global, &config)?;
+    let store = Store::open(&config)?;
+    check_apps(&specs, store.document(), &args.apps)?;
+    let databases = databases(&config, &specs, store.document(), args)?;
+    if databases.is_empty() {
+        let error = Diagnostic::new(Kind::Usage, "there is no database to dump: none of the apps has one");
+        return Err(error.hint("[services.postgres] in an infraspec declares one").into());
+    }
+    let interrupts = Interrupts::listen()?;
+    let postgres = Postgres::telling(&config.postgres, teller(global));
+    let label = args.commit.as_deref().unwrap_or(MANUAL);
+    let dumps = stream::iter(&databases).map(|database| dump(&postgres, database, label)).buffer_unordered(AT_ONCE);
+    let results: Vec<_> = tokio::select! {
+        results = dumps.collect() => results,
+        () = interrupts.stop.cancelled() => {
+            output::message("What was not finished is removed.");
+            return Ok(Exit::Interrupted(interrupts.heard().unwrap_or(libc::SIGINT)));
+        }
+    };
+    let errors: Vec<Diagnostic> = results.into_iter().filter_map(Result::err).collect();
+    if errors.is_empty() { Ok(Exit::Done) } else { Err(errors.into()) }
+}
+
+/// What tells with `-v` which programs are run.
+pub fn teller(global: &Global) -> fn(&str) {
+    if global.verbose > 0 { output::detail } else { |_| {} }
+}
+
+/// The databases that the apps declare or own.
+fn databases(config: &Config, specs: &Specs, document: &Document, args: &Args) -> Result<BTreeSet<String>, Errors> {
+    let wanted = services::desired(ServiceId::Postgres, specs, config)?;
+    let declared = wanted.into_iter().map(|(address, one)| (address, one.app));
+    let owned = document.resources.iter().map(|(address, entry)| (address.clone(), entry.app.clone()));
+    let each = declared.chain(owned).filter(|(address, _)| address.kind == DATABASE);
+    Ok(each.filter(|(_, app)| args.all || args.apps.contains(app)).map(|(address, _)| address.name).collect())
+}
+
+async fn dump(postgres: &Postgres, database: &str, label: &str) -> Result<(), Diagnostic> {
+    let since = Instant::now();
+    if std::io::stderr().is_terminal() {
+        output::message(&format!("{database}: dumping"));
+    }
+    let made = postgres.snapshot(database, label).await?;
+    output::result(&made.file.display().to_string());
+    let (size, took) = (render::bytes(made.bytes), since.elapsed().as_secs_f64());
+    output::message(&format!("{database}: dumped, {size} ({took:.1}s)"));
+    for old in postgres.prune(database)? {
+        output::message(&format!("{database}: removed the older {}", old.display()));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::commit;
+
+    #[test]
+    fn a_commit_is_cut_to_what_norn_lists() {
+        assert_eq!(commit("0123456789ABCDEF").unwrap(), "0123456789ab");
+        for wrong in ["", "0123456", "../../etc/passwd", "0123456789a_", &"a".repeat(65)] {
+            assert!(commit(wrong).is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! How a session begins: with settings that the server itself gets to know, on a server that can be written.
+//!
+//! The settings travel in the startup packet. A `SET` would be handed on to other clients by a pooler in transaction mode
+//! (PgBouncer 1.18: `default_transaction_read_only = on` was then found in 5 of 6 other sessions). A pooler refuses
+//! these settings, or ignores them, which is seen: so what stands between is known for certain, and nothing leaks.
+
+use super::causes::{BESIDE_THE_POOLER, POOLER};
+use super::problem::{Target, stating};
+use crate::error::{Diagnostic, Kind, Place};
+use crate::services::Failure;
+use sqlx::PgConnection;
+use sqlx::postgres::PgConnectOptions;
+
+/// What a connection is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// The session is read-only.
+    Observe,
+    Write,
+}
+
+impl Purpose {
+    /// Asks for a session of this purpose. Neither a role's nor a database's own settings take precedence.
+    pub fn begin(self, options: PgConnectOptions) -> PgConnectOptions {
+        // Compiling the counts of a database of 10,000 tables took 9.6 s, and made them no faster.
+        let always = [("nornplan.session", "begun"), ("jit", "off")];
+        match self {
+            Self::Observe => options.options(always).options([("default_transaction_read_only", "on")]),
+            // CREATE DATABASE takes its time, and has no transaction for a SET LOCAL.
+            Self::Write => {
+                options.options(always).options([("default_transaction_read_only", "off"), ("statement_timeout", "0")])
+            }
+        }
+    }
+}
+
+/// Whether the server can only be read.
+///
+/// # Errors
+/// The session did not begin as we asked: a pooler is in between.
+pub async fn is_replica(connection: &mut PgConnection, target: &Target) -> Result<bool, Failure> {
+    let statement = "SELECT pg_catalog.pg_is_in_recovery(), current_setting('nornplan.session', true) = 'begun'";
+    let (replica, begun): (bool, Option<bool>) = sqlx::query_as(statement)
+        .persistent(false)
+        .fetch_one(connection)
+        .await
+        .map_err(|error| stating(error, &target.to_string(), statement))?;
+    if begun == Some(true) {
+        return Ok(replica);
+    }
+    Err(Diagnostic::new(Kind::Service, POOLER).on("postgres", target, "").hint(BESIDE_THE_POOLER).into())
+}
+
+/// Why a replica is not read: what it has may be old. Names the primary where we may know it.
+pub async fn replica(connection: &mut PgConnection, target: &Target, several_hosts: bool) -> Failure {
+    let primary = primary(connection).await;
+    let next = match (&primary, several_hosts) {
+        (Some(primary), false) => format!("use the primary at {primary}: set host and port under [postgres]"),
+        (Some(primary), true) => format!("add the primary, {primary}, to host under [postgres]"),
+        (None, false) => "set host and port under [postgres] to the primary".to_owned(),
+        (None, true) => "name the primary too among the hosts under [postgres]".to_owned(),
+    };
+    let error = Diagnostic::new(Kind::Service, "this is a replica: it cannot be written, and what it has may be old");
+    Failure { error: error.on("postgres", target, "").hint(next), retry: several_hosts }
+}
+
+/// host:port of the server that a replica follows. Its connection string has a password in it, and stays there.
+async fn primary(connection: &mut PgConnection) -> Option<String> {
+    const FOLLOWS: &str = "SELECT sender_host || ':' || sender_port FROM pg_catalog.pg_stat_wal_receiver";
+    // Where it does not stream right now. Who may not read the setting is answered with no row.
+    const CONFIGURED: &str = "\
+        SELECT substring(setting FROM 'host\\s*=\\s*''?([^'' ]+)') || ':' \
+          || coalesce(substring(setting FROM 'port\\s*=\\s*''?([0-9]+)'), '5432') \
+        FROM pg_catalog.pg_settings WHERE name = 'primary_conninfo'";
+    for statement in [FOLLOWS, CONFIGURED] {
+        let found = sqlx::query_scalar(statement).persistent(false).fetch_optional(&mut *connection).await;
+        if let Ok(Some(Some(primary))) = found {
+            return Some(primary);
+        }
+    }
+    None
+}
+
+/// Who is connected to a database, as far as we may know: `app_user (psql), importer (2 sessions)`.
+pub async fn who_is_in(connection: &mut PgConnection, database: &str) -> Option<String> {
+    const STATEMENT: &str = "\
+        SELECT string_agg(who, ', ') FROM ( \
+          SELECT concat(coalesce(usename, '?'), ' (', concat_ws(', ', nullif(application_name, ''), \
+            count(*) || CASE count(*) WHEN 1 THEN ' session' ELSE ' sessions' END), ')') AS who \
+          FROM pg_catalog.pg_stat_activity WHERE datname = $1 AND pid <> pg_backend_pid() \
+          GROUP BY usename, application_name ORDER BY usename, application_name) s";
+    let found = sqlx::query_scalar(STATEMENT).bind(database).persistent(false).fetch_one(connection).await;
+    found.unwrap_or_default()
+}
+
+/// One failure for all hosts that were tried; nothing if none was.
+pub fn none_of(mut failures: Vec<Failure>) -> Option<Failure> {
+    if failures.len() < 2 {
+        return failures.pop();
+    }
+    let retry = failures.iter().any(|failure| failure.retry);
+    let mut said = Vec::new();
+    let mut hint = None;
+    for Failure { error, .. } in failures {
+        let place = match &error.place {
+            Some(Place::Server { object, .. }) => object.clone(),
+            Some(Place::Text { .. } | Place::File(_)) | None => "?".to_owned(),
+        };
+        said.push(format!("{place}: {}", error.message));
+        hint = hint.or(error.hint);
+    }
+    let error = Diagnostic::new(Kind::Service, format!("no host can be written; {}", said.join("; ")));
+    let hint = hint.unwrap_or_else(|| "check host under [postgres]".to_owned());
+    Some(Failure { error: error.on("postgres", "hosts", "").hint(hint), retry })
+}

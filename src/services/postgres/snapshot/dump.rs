@@ -1,0 +1,81 @@
+//! Dumps a database into a file that is whole, proven and readable by us alone, or not there.
+
+use super::file::Partial;
+use super::programs::{self, Program};
+use crate::error::Place;
+use crate::services::Failure;
+use crate::services::postgres::connect::{Connector, Purpose, close, value, values};
+use crate::services::postgres::membership::join;
+use sqlx::PgConnection;
+use std::path::PathBuf;
+
+/// A snapshot that was made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Snapshot {
+    pub file: PathBuf,
+    pub bytes: u64,
+}
+
+/// A pg_dump that fits the server that is connected to.
+pub async fn program(connector: &Connector, connection: &mut PgConnection) -> Result<Program, Failure> {
+    let statement = "SELECT current_setting('server_version_num')::int";
+    let server: i32 = value(connection, "version", statement, &[]).await?;
+    Ok(programs::pg_dump(connector, u32::try_from(server).unwrap_or_default()).await?)
+}
+
+/// Lets an administrator that is no superuser read all that is in a database: it acts for everybody who owns a part.
+pub async fn prepare(connector: &Connector, connection: &mut PgConnection, database: &str) -> Result<(), Failure> {
+    if connector.is_superuser(connection).await? {
+        return Ok(());
+    }
+    let mut inside = connector.admin(database, Purpose::Observe).await?;
+    let statement = "SELECT DISTINCT pg_get_userbyid(o.owner)::text FROM (
+          SELECT relowner, relnamespace FROM pg_catalog.pg_class WHERE relkind IN ('r', 'p', 'v', 'm', 'f', 'S')
+          UNION ALL SELECT nspowner, oid FROM pg_catalog.pg_namespace
+        ) AS o(owner, namespace) JOIN pg_catalog.pg_namespace n ON n.oid = o.namespace
+        WHERE n.nspname NOT LIKE 'pg\\_%' AND n.nspname NOT IN ('information_schema', 'public')
+          OR n.nspname = 'public' AND o.owner <> n.nspowner
+        ORDER BY 1";
+    let owners: Vec<String> = values(&mut inside, database, statement, &[]).await?;
+    close(inside).await;
+    for owner in owners {
+        // Where that cannot be, pg_dump names what it may not read.
+        drop(join(connector, connection, &owner).await);
+    }
+    Ok(())
+}
+
+/// Writes `<database>_<label>_<YYYYMMDDTHHMMSS>.dump`.
+pub async fn dump(connector: &Connector, program: &Program, database: &str, label: &str) -> Result<Snapshot, Failure> {
+    let partial = Partial::begin(&connector.config.snapshots, database, label).await?;
+    let mut command = program.command();
+    command.args(["--format=custom", "--no-password", "--file"]).arg(&partial.path);
+    programs::sign_in(connector, &mut command, database).await?;
+    program.run(connector, &mut command).await.map_err(|failure| failed(failure, connector, database))?;
+    // A dump that cannot be read is none.
+    let reader = programs::newest_pg_restore(connector).await?;
+    let mut command = reader.command();
+    command.arg("--list").arg(&partial.path);
+    reader.run(connector, &mut command).await.map_err(|failure| failed(failure, connector, database))?;
+    let (file, bytes) = partial.finish()?;
+    Ok(Snapshot { file, bytes })
+}
+
+fn failed(mut failure: Failure, connector: &Connector, database: &str) -> Failure {
+    let error = &mut failure.error;
+    let full = ["No space left on device", "File too large", "Disk quota exceeded"];
+    let is_full = full.iter().any(|words| error.message.contains(words));
+    error.message = format!("the snapshot failed: {}", error.message);
+    error.place.get_or_insert_with(|| Place::Server {
+        service: "postgres".to_owned(),
+        object: database.to_owned(),
+        statement: "pg_dump --format=custom".to_owned(),
+    });
+    let directory = connector.config.snapshots.display();
+    error.hint = Some(if is_full {
+        format!("free some space in {directory}, or set dir under [snapshots]")
+    } else {
+        "nothing was changed; put right what pg_dump says, and run it again".to_owned()
+    });
+    failure
+}

@@ -1,0 +1,80 @@
+//! Snapshots: pg_dump and pg_restore, and what lies between them and a user.
+
+mod archive;
+mod dump;
+mod file;
+pub mod programs;
+mod restore;
+
+pub use archive::{Archive, Entry, Selection};
+pub use dump::{Snapshot, dump, prepare, program};
+pub use file::{MANUAL, PRE_RESTORE};
+pub use programs::Program;
+pub use restore::{Job, Target};
+
+use super::Postgres;
+use super::connect::values;
+use crate::error::{Diagnostic, Kind, Result};
+use std::path::{Path, PathBuf};
+
+impl Postgres {
+    /// Dumps a database that exists.
+    ///
+    /// # Errors
+    /// It does not exist, pg_dump is older than the server, or fails.
+    pub async fn snapshot(&self, database: &str, label: &str) -> Result<Snapshot> {
+        let connector = &self.connector;
+        let mut connection = connector.writer().await?;
+        let program = dump::program(connector, &mut connection).await?;
+        let statement = "SELECT datallowconn FROM pg_catalog.pg_database WHERE datname = $1";
+        let open: Vec<bool> = values(&mut connection, database, statement, &[database]).await?;
+        let refuse =
+            |what: &str, hint: &str| Err(Diagnostic::new(Kind::Service, what).on("postgres", database, "").hint(hint));
+        match open.first() {
+            None => return refuse("there is no such database", "`nornplan apply` makes what is declared"),
+            Some(false) => {
+                return refuse(
+                    "it lets nobody in",
+                    "remove `allow_connections = false` from the infraspec, and apply it first",
+                );
+            }
+            Some(true) => {}
+        }
+        dump::prepare(connector, &mut connection, database).await?;
+        connector.keep(connection).await;
+        Ok(dump::dump(connector, &program, database, label).await?)
+    }
+
+    /// Removes old snapshots of a database, as the configuration says.
+    ///
+    /// # Errors
+    /// One cannot be removed.
+    pub fn prune(&self, database: &str) -> Result<Vec<PathBuf>> {
+        let config = &self.connector.config;
+        config.keep.map_or_else(|| Ok(Vec::new()), |keep| file::prune(&config.snapshots, database, keep))
+    }
+
+    /// What a snapshot holds; no server is asked.
+    ///
+    /// # Errors
+    /// It is no dump, is cut off, or is newer than any pg_restore here.
+    pub async fn contents(&self, file: &Path) -> Result<Archive> {
+        Ok(restore::contents(&self.connector, file).await?)
+    }
+
+    /// What a restore would meet in a database.
+    ///
+    /// # Errors
+    /// It does not exist, or cannot be read.
+    pub async fn restore_target(&self, database: &str) -> Result<Target> {
+        Ok(restore::target(&self.connector, database).await?)
+    }
+
+    /// Restores a snapshot: all that is selected, or nothing.
+    ///
+    /// # Errors
+    /// Anything that fails; the database is then as it was.
+    pub async fn restore(&self, job: &Job<'_>) -> Result<usize> {
+        Ok(restore::restore(&self.connector, job).await?)
+    }
+}

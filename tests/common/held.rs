@@ -1,0 +1,65 @@
+//! Sessions that are held open while nornplan runs: locks, unfinished transactions, crowds.
+#![allow(dead_code, reason = "each test file uses a part of it")]
+
+use sqlx::{AssertSqlSafe, Connection, PgConnection};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+use tokio::runtime::{Builder, Runtime};
+
+/// A session that lasts until it is dropped.
+pub struct Session {
+    runtime: Runtime,
+    connection: Option<PgConnection>,
+}
+
+impl Session {
+    pub fn open(url: &str) -> Result<Self, sqlx::Error> {
+        let runtime = Builder::new_current_thread().enable_all().build().expect("a runtime");
+        let connection = Some(runtime.block_on(PgConnection::connect(url))?);
+        Ok(Self { runtime, connection })
+    }
+
+    /// Runs statements in this session.
+    #[track_caller]
+    pub fn run(&mut self, statements: &str) {
+        let connection = self.connection.as_mut().expect("an open session");
+        let done = self.runtime.block_on(sqlx::raw_sql(AssertSqlSafe(statements.to_owned())).execute(connection));
+        done.unwrap_or_else(|error| panic!("{statements}: {error}"));
+    }
+
+    /// One number.
+    #[track_caller]
+    pub fn count(&mut self, query: &str) -> i64 {
+        let connection = self.connection.as_mut().expect("an open session");
+        let query = sqlx::query_scalar(AssertSqlSafe(query.to_owned()));
+        self.runtime.block_on(query.fetch_one(connection)).expect("a count")
+    }
+
+    /// Waits until a query counts something.
+    #[track_caller]
+    pub fn until(&mut self, query: &str) {
+        let since = Instant::now();
+        while self.count(query) == 0 {
+            assert!(since.elapsed() < Duration::from_secs(60), "never: {query}");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        if let Some(connection) = self.connection.take() {
+            // The server may be gone by now.
+            drop(self.runtime.block_on(connection.close()));
+        }
+    }
+}
+
+/// Runs a command beside the test.
+pub fn beside(mut command: Command) -> Child {
+    command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("nornplan runs")
+}
+
+/// Sessions of nornplan that wait for a lock.
+pub const WAITING: &str =
+    "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'nornplan' AND wait_event_type = 'Lock'";

@@ -1,0 +1,195 @@
+//! Dropping databases through the binary: what is told before, who is in the way, and that nothing gets lost.
+
+#![allow(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
+
+mod common;
+
+use common::Workspace;
+use common::servers::{block_on, postgres, postgres_at, postgres_value};
+use sqlx::{Connection, PgConnection};
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
+
+/// Four apps, so that one is less than a third of what is owned; the first has a table.
+fn applied() -> Workspace {
+    let workspace = Workspace::new();
+    for name in ["a", "b", "c", "d"] {
+        workspace.spec(name, &format!("app = \"@{name}\"\n[services.postgres]\n"));
+    }
+    workspace.converge();
+    let statements = "CREATE TABLE t (x int); INSERT INTO t SELECT generate_series(1, 20000); ANALYZE t";
+    postgres_at(&workspace.published("@a", "DATABASE_URL"), statements).expect("a table");
+    workspace
+}
+
+const DESTROY: [&str; 6] = ["destroy", "--app", "@a", "--auto-approve", "--allow-destroy", "*@a*"];
+
+fn limit(workspace: &Workspace) -> Option<String> {
+    let statement = format!("SELECT datconnlimit::text FROM pg_database WHERE datname = '{}a'", workspace.prefix);
+    postgres_value("postgres", &statement)
+}
+
+fn files(workspace: &Workspace) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(workspace.path("snapshots")).into_iter().flatten().flatten();
+    entries.map(|entry| entry.path()).collect()
+}
+
+/// Where the real programs are.
+fn real(program: &str) -> PathBuf {
+    let directory = std::env::var("NORNPLAN_POSTGRES_BIN_DIR").ok().map(PathBuf::from);
+    directory.map_or_else(|| PathBuf::from("/usr/bin").join(program), |directory| directory.join(program))
+}
+
+/// A directory with pg_dump as a script, and the real pg_restore.
+fn bin(workspace: &Workspace, name: &str, script: &str) -> String {
+    let bin = workspace.path(name);
+    std::fs::create_dir(&bin).unwrap();
+    let restore = format!("exec '{}' \"$@\"", real("pg_restore").display());
+    let dump = script.replace("REAL", real("pg_dump").to_str().unwrap());
+    for (program, script) in [("pg_dump", dump), ("pg_restore", restore)] {
+        std::fs::write(bin.join(program), format!("#!/bin/sh\n{script}\n")).unwrap();
+        std::fs::set_permissions(bin.join(program), std::fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    bin.to_str().unwrap().to_owned()
+}
+
+#[test]
+fn the_plan_tells_what_a_drop_loses_and_that_it_cannot_be_dumped() {
+    let mut workspace = applied();
+    workspace.remove("specs/a.toml");
+    let plan = workspace.run(&["plan"]).exits(0).says("in 1 table, about 20000 rows").says("0 sessions");
+    plan.hides("blocked");
+
+    let found = std::env::var("NORNPLAN_POSTGRES_BIN_DIR").unwrap_or_default();
+    let old = bin(&workspace, "old", "echo 'pg_dump (PostgreSQL) 9.6.24'");
+    workspace.set("NORNPLAN_POSTGRES_BIN_DIR", &old);
+    let blocked = "pg_dump 9.6 is older than the server";
+    let plan = workspace.run(&["plan", "--allow-destroy", "*@a*"]).exits(0);
+    plan.says(blocked).says("install postgresql-client-").says("set bin_dir under [postgres]");
+    workspace.run(&["apply", "--auto-approve", "--allow-destroy", "*@a*"]).says(blocked);
+    assert_eq!((limit(&workspace).as_deref(), files(&workspace).len()), (Some("-1"), 0));
+    workspace.run(&["snapshot", "@a"]).exits(1).complains(blocked);
+    workspace.set("NORNPLAN_POSTGRES_BIN_DIR", &workspace.path("nowhere").display().to_string());
+    workspace.run(&["snapshot", "@a"]).exits(1).complains("there is no pg_dump that runs in bin_dir");
+    workspace.set("NORNPLAN_POSTGRES_BIN_DIR", &found);
+}
+
+#[test]
+fn a_dump_that_fails_cancels_the_drop_and_leaves_everything_open() {
+    let mut workspace = applied();
+    let found = std::env::var("NORNPLAN_POSTGRES_BIN_DIR").unwrap_or_default();
+    // Files may not become larger than that: as on a full disk, writing fails half-way.
+    let full = bin(&workspace, "full", "trap '' XFSZ; ulimit -f 8; exec 'REAL' \"$@\"");
+    workspace.set("NORNPLAN_POSTGRES_BIN_DIR", &full);
+    let failed = workspace.run(&DESTROY).exits(1);
+    failed.says("the snapshot failed").says("nothing was dropped").says("free some space");
+    assert_eq!((limit(&workspace).as_deref(), files(&workspace)), (Some("-1"), Vec::new()));
+    workspace.set("NORNPLAN_POSTGRES_BIN_DIR", &found);
+    // Whoever got in meanwhile, past the limit, might have left what the dump does not have.
+    let busy = "'REAL' \"$@\" || exit; case $1 in --version) exit ;; esac; PGAPPNAME=psql exec 'PSQL' -qc 'SELECT 1'";
+    let busy = bin(&workspace, "busy", &busy.replace("PSQL", real("psql").to_str().unwrap()));
+    workspace.set("NORNPLAN_POSTGRES_BIN_DIR", &busy);
+    workspace.run(&DESTROY).exits(1).says("somebody was in it while it was dumped").says("nothing was dropped");
+    assert_eq!((limit(&workspace).as_deref(), files(&workspace).len()), (Some("-1"), 1));
+    workspace.set("NORNPLAN_POSTGRES_BIN_DIR", &found);
+    let dropped = workspace.run(&[&DESTROY[..], &["-v"]].concat()).exits(0);
+    dropped.complains("pg_dump --format=custom").hides(&common::service("NORNPLAN_POSTGRES_PASSWORD"));
+    assert_eq!((limit(&workspace), files(&workspace).len()), (None, 2));
+}
+
+#[test]
+fn sessions_are_ended_with_consent_alone_and_no_committed_row_is_missing_from_the_dump() {
+    let workspace = applied();
+    // Somebody whom no infraspec names, so that nothing is taken from them before the drop.
+    let (database, writer) = (format!("{}a", workspace.prefix), format!("{}zz", workspace.prefix));
+    postgres(
+        "postgres",
+        &format!("CREATE ROLE {writer} LOGIN PASSWORD 'w'; GRANT CONNECT ON DATABASE {database} TO {writer}"),
+    );
+    postgres(&database, &format!("GRANT INSERT ON t TO {writer}"));
+    let (host, port) = (common::service("NORNPLAN_POSTGRES_HOST"), common::service("NORNPLAN_POSTGRES_PORT"));
+    let url = format!("postgres://{writer}:w@{host}:{port}/{database}");
+    let (stop, committed) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
+    // Two that write for as long as they can, and come again whenever they are sent away.
+    let writers: Vec<_> = (0..2)
+        .map(|_| {
+            let (url, stop, committed) = (url.clone(), stop.clone(), committed.clone());
+            std::thread::spawn(move || block_on(write(&url, &stop, &committed)))
+        })
+        .collect();
+    while committed.load(Ordering::SeqCst) < 20 {
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    let flag = format!("--allow-interrupt postgres.database.{database}");
+    workspace.run(&["plan"]).exits(0);
+    let refused = workspace.run(&DESTROY).exits(1);
+    refused.says("connected (").says(&flag).says("nothing was dropped");
+    assert_eq!((limit(&workspace).as_deref(), files(&workspace).len()), (Some("-1"), 0));
+
+    let address = format!("postgres.database.{database}");
+    workspace.run(&[&DESTROY[..], &["--allow-interrupt", &address]].concat()).exits(0);
+    stop.store(true, Ordering::SeqCst);
+    for thread in writers {
+        thread.join().unwrap();
+    }
+    postgres("postgres", &format!("DROP ROLE {writer}"));
+    assert_eq!((limit(&workspace), files(&workspace).len()), (None, 1));
+    let dumped =
+        Command::new(real("pg_restore")).args(["--data-only", "--file", "-"]).arg(&files(&workspace)[0]).output();
+    let dumped = String::from_utf8(dumped.unwrap().stdout).unwrap();
+    let rows = dumped.lines().filter(|line| line.parse::<i64>().is_ok()).count();
+    let committed = 20_000 + committed.load(Ordering::SeqCst);
+    // A session that was ended may not have heard that its last row was committed.
+    assert!((committed..=committed + 2).contains(&rows), "{rows} dumped, {committed} committed");
+}
+
+#[test]
+fn an_administrator_that_is_no_superuser_dumps_restores_and_drops() {
+    let mut workspace = Workspace::new();
+    let (prefix, secret) = (workspace.prefix.clone(), "lesser");
+    let admin = format!("{prefix}zz");
+    postgres("postgres", &format!("CREATE ROLE {admin} LOGIN CREATEROLE CREATEDB PASSWORD '{secret}'"));
+    let own = ["NORNPLAN_POSTGRES_USER", "NORNPLAN_POSTGRES_PASSWORD"].map(|name| (name, common::service(name)));
+    workspace.set("NORNPLAN_POSTGRES_USER", &admin);
+    workspace.set("NORNPLAN_POSTGRES_PASSWORD", secret);
+    workspace.spec("a", "app = \"@a\"\n[services.postgres]\n");
+    workspace.converge();
+    let url = workspace.published("@a", "DATABASE_URL");
+    postgres_at(&url, "CREATE SCHEMA s; CREATE TABLE s.t (x serial); INSERT INTO s.t VALUES (1)").unwrap();
+    let made = workspace.run(&["snapshot", "@a"]).exits(0);
+    postgres_at(&url, "DROP TABLE s.t; DROP SCHEMA s").unwrap();
+    workspace.run(&["restore", "@a", made.stdout.trim(), "--auto-approve"]).exits(0);
+    postgres_at(&url, "ALTER TABLE s.t ADD y int").expect("it is the app's");
+
+    let session = block_on(PgConnection::connect(&url)).unwrap();
+    let destroy = ["destroy", "--all", "--auto-approve", "--allow-destroy", "all"];
+    workspace.run(&destroy).exits(1).says("connected (").says("--allow-interrupt");
+    assert_eq!(limit(&workspace).as_deref(), Some("-1"));
+    workspace.run(&[&destroy[..], &["--allow-interrupt", "all"]].concat()).exits(0);
+    assert_eq!((limit(&workspace), files(&workspace).len()), (None, 2));
+    drop(session);
+    postgres("postgres", &format!("DROP ROLE {admin}"));
+    own.iter().for_each(|(name, value)| workspace.set(name, value));
+}
+
+async fn write(url: &str, stop: &AtomicBool, committed: &AtomicUsize) {
+    while !stop.load(Ordering::SeqCst) {
+        let Ok(mut connection) = PgConnection::connect(url).await else { continue };
+        while sqlx::raw_sql("INSERT INTO t VALUES (1)").execute(&mut connection).await.is_ok() {
+            committed.fetch_add(1, Ordering::SeqCst);
+            if stop.load(Ordering::SeqCst) {
+                return;
+            }
+        }
+    }
+}
