@@ -182,6 +182,54 @@ fn an_administrator_that_is_no_superuser_dumps_restores_and_drops() {
     own.iter().for_each(|(name, value)| workspace.set(name, value));
 }
 
+#[test]
+fn a_database_that_lets_nobody_in_opens_for_its_dump_alone() {
+    for (lesser, by_hand) in [(false, false), (true, false), (true, true)] {
+        let mut workspace = Workspace::new();
+        let (prefix, secret) = (workspace.prefix.clone(), "lesser");
+        let admin = format!("{prefix}zz");
+        let own = ["NORNPLAN_POSTGRES_USER", "NORNPLAN_POSTGRES_PASSWORD"].map(|name| (name, common::service(name)));
+        if lesser {
+            postgres("postgres", &format!("CREATE ROLE {admin} LOGIN CREATEROLE CREATEDB PASSWORD '{secret}'"));
+            workspace.set("NORNPLAN_POSTGRES_USER", &admin);
+            workspace.set("NORNPLAN_POSTGRES_PASSWORD", secret);
+        }
+        workspace.spec("a", "app = \"@a\"\n[services.postgres]\n");
+        workspace.converge();
+        postgres_at(&workspace.published("@a", "DATABASE_URL"), "CREATE TABLE kept (x int)").unwrap();
+        let door = format!("SELECT datallowconn || ' ' || datconnlimit FROM pg_database WHERE datname = '{prefix}a'");
+        if by_hand {
+            // As an unfinished creation leaves it.
+            postgres("postgres", &format!("ALTER DATABASE {prefix}a CONNECTION LIMIT 0"));
+        } else {
+            let shut =
+                "app = \"@a\"\n[services.postgres]\ndatabase = { allow_connections = false, connection_limit = 3 }\n";
+            workspace.spec("a", shut);
+            workspace.run(&["apply", "--auto-approve", "--allow-interrupt", "all"]).exits(0);
+            workspace.run(&["snapshot", "@a"]).exits(1).complains("remove `allow_connections = false`");
+        }
+        let before = postgres_value("postgres", &door);
+        assert_eq!(before.as_deref(), Some(if by_hand { "true 0" } else { "false 3" }));
+
+        let destroy = ["destroy", "--all", "--auto-approve", "--allow-destroy", "all"];
+        let found = std::env::var("NORNPLAN_POSTGRES_BIN_DIR").unwrap_or_default();
+        let script = "case $1 in --version) exec 'REAL' \"$@\" ;; esac; echo broken >&2; exit 1";
+        workspace.set("NORNPLAN_POSTGRES_BIN_DIR", &bin(&workspace, "broken", script));
+        workspace.run(&destroy).exits(1).says("the snapshot failed: broken").says("nothing was dropped");
+        assert_eq!((postgres_value("postgres", &door), files(&workspace).len()), (before, 0));
+        workspace.set("NORNPLAN_POSTGRES_BIN_DIR", &found);
+
+        workspace.run(&destroy).exits(0);
+        assert_eq!((limit(&workspace), files(&workspace).len()), (None, 1));
+        let listed = Command::new(real("pg_restore")).arg("--list").arg(&files(&workspace)[0]).output().unwrap();
+        assert!(String::from_utf8_lossy(&listed.stdout).contains("TABLE public kept"), "{lesser} {by_hand}");
+        if lesser {
+            postgres("postgres", &format!("DROP ROLE {admin}"));
+        }
+        own.iter().for_each(|(name, value)| workspace.set(name, value));
+    }
+}
+
 async fn write(url: &str, stop: &AtomicBool, committed: &AtomicUsize) {
     while !stop.load(Ordering::SeqCst) {
         let Ok(mut connection) = PgConnection::connect(url).await else { continue };

@@ -217,12 +217,12 @@ fn who_else_uses_a_database_is_named() {
     workspace.spec("a", SPEC);
     workspace.spec("b", "app = \"@b\"\n[services.kv]\n");
     workspace.converge();
-    // Such as another run of ours, which a drop does not look for.
+    // Such as another run of ours, which a drop waits for.
     let url = format!("{}?application_name=nornplan", server.admin_url(&format!("{}a", workspace.prefix)));
     let session = Session::open(&url).unwrap();
     workspace.remove("specs/a.toml");
     let ran = workspace.run(&["apply", "--auto-approve", "--allow-destroy", "all"]).exits(1);
-    ran.says("being accessed by other users").says("connected to it: postgres (nornplan, 1 session)");
+    ran.says("connected (another nornplan); nothing was dropped").says("wait until the other run is done");
     drop(session);
     workspace.run(&["apply", "--auto-approve", "--allow-destroy", "all"]).exits(0);
 }

@@ -143,7 +143,9 @@ impl Closed<'_> {
                 return Ok(());
             }
             if since.elapsed() > PATIENCE {
-                return Err(busy(self.name, &["another nornplan".to_owned()]));
+                let mut failure = busy(self.name, &["another nornplan".to_owned()]);
+                failure.error.hint = Some("wait until the other run is done, then run it again".to_owned());
+                return Err(failure);
             }
             tokio::time::sleep(PAUSE).await;
         }
