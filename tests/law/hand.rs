@@ -138,6 +138,6 @@ pub async fn perform(world: &World, change: &ByHand) -> bool {
         return false;
     };
     let done = run(&mut session, &named(&change.statement)).await.is_ok();
-    session.close().await.expect("a session ends");
+    session.close().await.unwrap();
     done
 }

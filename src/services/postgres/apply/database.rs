@@ -2,7 +2,7 @@
 
 use super::{compare, extension, objects, strays, verify, write};
 use crate::core::consent::Consent;
-use crate::services::postgres::connect::{Connector, Purpose, run};
+use crate::services::postgres::connect::{Connector, Purpose, close, run};
 use crate::services::postgres::membership::join;
 use crate::services::postgres::model::{Access, Database, database_address};
 use crate::services::postgres::scope::Scope;
@@ -33,7 +33,9 @@ pub async fn create_database(connector: &Connector, database: &Database) -> Resu
     isolated.map_err(|failure| explain_setting(failure, connector))?;
     connector.keep(connection).await;
     if database.extensions.iter().any(|extensions| !extensions.is_empty()) {
-        extension::bring(&mut connector.admin(&database.name, Purpose::Write).await?, database).await?;
+        let mut connection = connector.admin(&database.name, Purpose::Write).await?;
+        extension::bring(&mut connection, database).await?;
+        close(connection).await;
     }
     Ok(None)
 }
@@ -103,7 +105,9 @@ pub async fn alter_database(
     if before.extensions.is_none() || before.extensions != after.extensions {
         extension::bring(&mut connection, after).await?;
     }
-    verify(&mut connection, &after.name, &scope, &model).await.map_err(|mut failure| {
+    let verified = verify(&mut connection, &after.name, &scope, &model).await;
+    close(connection).await;
+    verified.map_err(|mut failure| {
         if adopts && failure.error.message.contains("objects_of_others") {
             failure.error.hint = Some("another role made objects meanwhile: run it again".to_owned());
         }

@@ -2,7 +2,7 @@
 
 use super::{other_grantor, verify};
 use crate::services::postgres::catalog::{self, DatabaseRow, Inside};
-use crate::services::postgres::connect::{Connector, Purpose, run, value, values};
+use crate::services::postgres::connect::{Connector, Purpose, close, run, value, values};
 use crate::services::postgres::membership::{join, join_for_grants};
 use crate::services::postgres::model::{Access, Grant, grant_address};
 use crate::services::postgres::scope::{Pair, Scope};
@@ -27,7 +27,9 @@ pub async fn set_grant(connector: &Connector, grant: &Grant) -> Result<Option<Fi
             failure
         })?;
     }
-    verify(&mut connection, &grant.database, &scope, &model).await
+    let verified = verify(&mut connection, &grant.database, &scope, &model).await;
+    close(connection).await;
+    verified
 }
 
 /// Takes everything that a grant could have given.
@@ -49,7 +51,9 @@ pub async fn revoke(connector: &Connector, grant: &Grant) -> Result<Option<Finge
     if let Some((pair, row, inside)) = look(connector, &mut connection, grant, &scope).await? {
         run(&mut connection, &grant.database, &sql::grant::revoke_grant(pair, &row, &inside)).await?;
     }
-    if observe::now_inside(&mut connection, &grant.database, &scope).await?.is_empty() {
+    let rest = observe::now_inside(&mut connection, &grant.database, &scope).await?;
+    close(connection).await;
+    if rest.is_empty() {
         return Ok(None);
     }
     Err(other_grantor(&grant.database, &format!("{} still has privileges", grant.role)))
