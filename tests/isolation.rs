@@ -245,7 +245,6 @@ fn a_reader_reads_and_does_nothing_else() {
                     "CREATE TEMP TABLE mine (x int)",
                     "CREATE SCHEMA mine",
                     "CREATE FUNCTION mine() RETURNS int LANGUAGE sql AS 'SELECT 1'",
-                    "CREATE EXTENSION pgcrypto",
                     "SELECT lo_get(4242)",
                     "SELECT lo_unlink(4242)",
                     "ALTER DEFAULT PRIVILEGES FOR ROLE \"@alpha_user\" GRANT INSERT ON TABLES TO \"@reader_user\"",

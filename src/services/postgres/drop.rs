@@ -21,9 +21,10 @@ use std::time::{Duration, Instant};
 const PATIENCE: Duration = Duration::from_secs(10);
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// Who is in a database, beside other runs of nornplan, which only look, and the server itself.
+/// Who is in a database, beside other runs of nornplan, which only look, and the server itself, which is nobody: its
+/// autovacuum has no user. (That it is one is hidden from administrators that are no superusers.)
 const STRANGERS: &str = "SELECT coalesce(usename, '?')::text FROM pg_catalog.pg_stat_activity \
-     WHERE datname = $1 AND backend_type IS DISTINCT FROM 'autovacuum worker' AND pid <> pg_backend_pid() \
+     WHERE datname = $1 AND usesysid IS NOT NULL AND pid <> pg_backend_pid() \
        AND NOT (usename = current_user AND application_name = 'nornplan') ORDER BY 1";
 
 /// All of them, and those that are just signing in, who hold a lock on the database before they are seen.
@@ -32,14 +33,14 @@ const ANYBODY: &str = "SELECT \
       WHERE l.locktype = 'object' AND l.classid = 'pg_catalog.pg_database'::regclass AND l.database = 0 \
         AND d.datname = $1 AND l.pid <> pg_backend_pid()) \
    + (SELECT count(*) FROM pg_catalog.pg_stat_activity WHERE datname = $1 AND pid <> pg_backend_pid() \
-        AND backend_type IS DISTINCT FROM 'autovacuum worker')";
+        AND usesysid IS NOT NULL)";
 
 /// How many sessions a database has had; -1 where servers before 14 do not count them.
 const COUNTED: &str = "SELECT coalesce((to_jsonb(s) ->> 'sessions')::bigint, -1) \
      FROM pg_catalog.pg_stat_database s WHERE datname = $1";
 
 const END: &str = "SELECT pg_terminate_backend(pid)::text FROM pg_catalog.pg_stat_activity \
-     WHERE datname = $1 AND backend_type IS DISTINCT FROM 'autovacuum worker' AND pid <> pg_backend_pid() \
+     WHERE datname = $1 AND usesysid IS NOT NULL AND pid <> pg_backend_pid() \
        AND NOT (usename = current_user AND application_name = 'nornplan')";
 
 /// Dumps a database, then drops it.

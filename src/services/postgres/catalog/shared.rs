@@ -57,7 +57,7 @@ SELECT jsonb_build_object(
         FROM aclexplode(coalesce(d.datacl, acldefault('d', d.datdba))) a)
     )), '[]') FROM pg_catalog.pg_database d LEFT JOIN (
       SELECT datid, count(*) AS sessions FROM pg_catalog.pg_stat_activity
-      WHERE application_name IS DISTINCT FROM 'nornplan' AND backend_type IS DISTINCT FROM 'autovacuum worker'
+      WHERE application_name IS DISTINCT FROM 'nornplan' AND usesysid IS NOT NULL
       GROUP BY datid) s ON s.datid = d.oid
     WHERE d.datname = ANY($2))
 )::text";

@@ -42,7 +42,7 @@ pub async fn target(connector: &Connector, database: &str) -> Result<Target, Fai
             AND d.objid = c.oid AND d.deptype = 'e')";
     let objects = value(&mut connection, database, objects, &[]).await?;
     let sessions = "SELECT coalesce(usename, '?')::text FROM pg_catalog.pg_stat_activity \
-        WHERE datname = current_database() AND backend_type IS DISTINCT FROM 'autovacuum worker' \
+        WHERE datname = current_database() AND usesysid IS NOT NULL \
           AND NOT (usename = current_user AND application_name = 'nornplan') ORDER BY 1";
     let sessions = values(&mut connection, database, sessions, &[]).await?;
     close(connection).await;
