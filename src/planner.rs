@@ -163,9 +163,12 @@ fn leave_out_unknown_passwords(inputs: &mut Inputs<'_>, credentials: &BTreeMap<A
     let mut unknown: BTreeMap<AppName, BTreeSet<&str>> = BTreeMap::new();
     for (address, one) in inputs.wanted.iter().filter(|(_, one)| one.model.generates_password()) {
         let Some(id) = ServiceId::of(address) else { continue };
-        let seen = inputs.observed.get(&id).and_then(|seen| seen.resources.get(address));
+        let Some(service) = inputs.observed.get(&id) else { continue };
+        // A login that is not there, and is not made for now, has no password either.
+        let seen = service.resources.get(address);
+        let nobody_knows = seen.is_none_or(|seen| seen.credential == Some(CredentialStatus::Absent));
         let is_set = credentials.get(&one.app).is_some_and(|steps| steps.iter().any(|step| step.address == *address));
-        if seen.and_then(|seen| seen.credential) == Some(CredentialStatus::Absent) && !is_set {
+        if nobody_knows && !is_set {
             unknown.entry(one.app.clone()).or_default().extend(placeholder(id));
         }
     }

@@ -10,6 +10,7 @@
 
 mod common;
 
+use common::servers::postgres_at;
 use common::{Workspace, service};
 
 /// A port on which nothing listens.
@@ -195,4 +196,18 @@ fn no_secret_is_in_any_output_plan_state_or_log() {
         assert!(secret.len() >= 16 && !seen.contains(&secret), "a secret was shown");
     }
     assert!(!seen.contains("SCRAM-SHA-256$"), "a verifier was shown");
+}
+
+#[test]
+fn nothing_is_published_for_a_login_that_waits_for_what_is_blocked() {
+    let workspace = Workspace::new();
+    workspace.spec("a", "app = \"@a\"\n[services.postgres]\nextensions = [\"no_such_thing\"]\n");
+    let plan = workspace.run(&["plan"]).exits(0).says("the extension \"no_such_thing\" is not on this server");
+    plan.says("Plan: 1 to create, 0 to update, 0 to destroy.").hides("secret.");
+    workspace.run(&["apply", "--auto-approve"]).exits(0);
+    let secrets = workspace.path(format!("secrets/{}a.env", workspace.prefix));
+    assert!(!secrets.exists());
+    workspace.spec("a", "app = \"@a\"\n[services.postgres]\n");
+    workspace.converge();
+    postgres_at(&workspace.published("@a", "DATABASE_URL"), "SELECT 1").expect("the app signs in");
 }

@@ -22,7 +22,7 @@ use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use support::World;
 
 /// In each of the two worlds, which go side by side.
-const CASES: usize = 100;
+const CASES: usize = 75;
 
 async fn law(name: &str, seed: u8) {
     let mut world = World::new(ServiceId::Postgres, name);
