@@ -1,9 +1,7 @@
 //! Looks the server over, for `nornplan doctor`.
 
-use super::connect::{Connector, Purpose};
-use super::credential::accepts_anything;
-use super::problem::stating;
-use super::server_log;
+use super::connect::{Connector, Purpose, stating};
+use super::credential::{accepts_anything, server_log};
 use super::snapshot::programs;
 use crate::error::Diagnostic;
 use crate::services::{Check, Failure};

@@ -1,33 +1,19 @@
 //! PostgreSQL as a service: roles, databases, and who may do what in them.
 
-mod access;
 mod apply;
 mod catalog;
-mod causes;
 mod connect;
 mod credential;
 pub mod desired;
 pub mod diff;
-mod drop;
-mod edges;
 mod examine;
-mod losses;
-mod membership;
 pub mod model;
 mod observe;
-mod orphans;
-mod problem;
-mod rights;
-mod roles;
 mod scope;
 mod server;
-mod server_log;
-mod session;
 mod shape;
 pub mod snapshot;
-mod spelling;
 mod sql;
-mod strays;
 
 use super::{ApplyContext, Ask, Check, Limits, Model, Observation, Outcome, Service, ServiceId, Step};
 use crate::config::PostgresConfig;

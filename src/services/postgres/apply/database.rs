@@ -1,12 +1,12 @@
 //! Makes, changes, closes and drops databases.
 
-use super::{compare, extension, objects, strays, verify, write};
+use super::{compare, drop, extension, objects, strays, verify, write};
 use crate::core::consent::Consent;
+use crate::services::postgres::connect::join;
 use crate::services::postgres::connect::{Connector, Purpose, close, run};
-use crate::services::postgres::membership::join;
 use crate::services::postgres::model::{Access, Database, database_address};
 use crate::services::postgres::scope::Scope;
-use crate::services::postgres::{desired, drop, observe, sql};
+use crate::services::postgres::{desired, observe, sql};
 use crate::services::{Failure, Fingerprint, Model};
 use postgres_protocol::escape::escape_identifier;
 use std::collections::BTreeSet;

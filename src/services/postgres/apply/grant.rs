@@ -2,8 +2,8 @@
 
 use super::{other_grantor, verify};
 use crate::services::postgres::catalog::{self, DatabaseRow, Inside};
+use crate::services::postgres::connect::join::{join, join_for_grants};
 use crate::services::postgres::connect::{Connector, Purpose, close, run, value, values};
-use crate::services::postgres::membership::{join, join_for_grants};
 use crate::services::postgres::model::{Access, Grant, grant_address};
 use crate::services::postgres::scope::{Pair, Scope};
 use crate::services::postgres::{observe, sql};

@@ -1,6 +1,7 @@
 //! Carries out steps: one operation each, read again afterwards where a statement may silently do nothing.
 
 mod database;
+mod drop;
 mod extension;
 mod grant;
 mod lock_down;

@@ -3,10 +3,10 @@
 use crate::services::Failure;
 use crate::services::postgres::catalog;
 use crate::services::postgres::connect::Connector;
-use crate::services::postgres::membership::join;
+use crate::services::postgres::connect::join;
 use crate::services::postgres::model::Database;
+use crate::services::postgres::observe::strays::{inside, on_database, public_by_others};
 use crate::services::postgres::scope::Needs;
-use crate::services::postgres::strays::{inside, on_database, public_by_others};
 use sqlx::PgConnection;
 use std::collections::BTreeSet;
 

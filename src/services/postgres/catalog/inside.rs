@@ -3,9 +3,9 @@
 use super::deviations::{self, Deviation};
 use super::{Acl, parse};
 use crate::services::Failure;
+use crate::services::postgres::connect::stating;
 use crate::services::postgres::model::Extension;
 use crate::services::postgres::model::belongings::Belongings;
-use crate::services::postgres::problem::stating;
 use crate::services::postgres::scope::Needs;
 use serde::Deserialize;
 use sqlx::PgConnection;

@@ -2,7 +2,7 @@
 
 use super::{Acl, parse};
 use crate::services::Failure;
-use crate::services::postgres::problem::stating;
+use crate::services::postgres::connect::stating;
 use serde::Deserialize;
 use sqlx::PgConnection;
 use std::collections::{BTreeMap, BTreeSet};

@@ -2,26 +2,28 @@
 
 mod closing;
 mod database;
+mod edges;
 mod extension;
 mod grant;
 mod lock_down;
 pub mod objects;
 mod possible;
+mod rights;
 mod role;
 #[cfg(test)]
 mod tests;
 
 pub use objects::unusable;
 
-use super::edges::connect;
 use super::model::{database_address, role_address};
-use super::rights::missing;
 use super::server::Server;
 use super::shape::settle;
 use crate::core::address::Address;
 use crate::core::reconcile::{Applied, Wanted, reconcile};
 use crate::core::step::Hold;
 use crate::services::{Decision, DiffInput, Model, Op, Step};
+use edges::connect;
+use rights::missing;
 use std::collections::BTreeMap;
 
 /// Decides every step from what was read.

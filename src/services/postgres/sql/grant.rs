@@ -1,9 +1,9 @@
 //! Statements about privileges.
 
 use super::list;
-use crate::services::postgres::access::of_role;
 use crate::services::postgres::catalog::{DatabaseRow, Deviation, Inside};
 use crate::services::postgres::model::Grant;
+use crate::services::postgres::observe::access::of_role;
 use crate::services::postgres::scope::Pair;
 use postgres_protocol::escape::escape_identifier;
 use std::collections::BTreeSet;

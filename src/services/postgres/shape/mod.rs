@@ -3,8 +3,9 @@
 //! A role with `credential = "keep"` is looked after by people, so only its declared limits and settings count; and a
 //! database may have more extensions than the declared ones.
 
+mod spelling;
+
 use super::model::{Credential, Role};
-use super::spelling;
 use crate::core::change::agree;
 use crate::services::{Model, Step};
 use std::collections::BTreeSet;

@@ -1,17 +1,18 @@
 //! Reads what is asked for: one statement for all that databases share, then one into each database.
 
-use super::access;
+pub mod access;
+mod losses;
+mod orphans;
+mod roles;
+pub mod strays;
+
 use super::catalog::{self, DatabaseRow, Inside, Shared, privileges};
+use super::connect::code;
 use super::connect::{Connector, Purpose, close};
-use super::losses;
 use super::model::{Database, Dependent, ROLE, belongings, database_address, grant_address, role_address};
-use super::orphans;
-use super::problem::code;
-use super::roles;
 use super::scope::Scope;
 use super::server::{Offered, Server};
 use super::sql::canonical_settings;
-use super::strays::{self, Stray};
 use super::{credential, diff};
 use crate::config::PostgresConfig;
 use crate::core::address::Address;
@@ -21,6 +22,7 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use serde_json::Value;
 use sqlx::PgConnection;
 use std::collections::{BTreeMap, BTreeSet};
+use strays::Stray;
 
 /// Databases that are looked into at once; more is no faster.
 const DEEP_AT_ONCE: usize = 4;
@@ -244,7 +246,7 @@ async fn identity(connection: &mut PgConnection) -> Result<Option<String>, Failu
     match sqlx::query_scalar(statement).persistent(false).fetch_one(connection).await {
         Ok(identity) => Ok(Some(identity)),
         Err(error) if code(&error) == Some("42501") => Ok(None),
-        Err(error) => Err(super::problem::stating(error, "system identifier", statement)),
+        Err(error) => Err(super::connect::stating(error, "system identifier", statement)),
     }
 }
 

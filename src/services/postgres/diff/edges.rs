@@ -1,9 +1,9 @@
 //! What must be done before what: owner role -> database -> user -> grants; revoke -> drop database -> drop roles.
 //! Pure.
 
-use super::model::{Op as Do, database_address, role_address};
 use crate::core::address::Address;
 use crate::core::step::{Action, Part, StepId};
+use crate::services::postgres::model::{Op as Do, database_address, role_address};
 use crate::services::{Model, Op, Step};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -109,7 +109,7 @@ fn gives_first(grant: &Summary, database: &Summary) -> bool {
 }
 
 fn is_database(id: &StepId) -> bool {
-    id.address.kind == super::model::DATABASE
+    id.address.kind == crate::services::postgres::model::DATABASE
 }
 
 fn opens(step: &Step) -> bool {

@@ -1,6 +1,6 @@
 //! An administrator that is no superuser acts for a role by being a member of it.
 
-use super::connect::{Connector, run, value, values};
+use super::{Connector, run, value, values};
 use crate::services::Failure;
 use postgres_protocol::escape::escape_identifier;
 use sqlx::PgConnection;

@@ -1,12 +1,20 @@
 //! Connections: to the administration database and into each app's, for reading or for writing.
 
-use super::problem::{Target, code, connecting, is_crowded, is_unreachable, server_error, stating};
-pub use super::session::Purpose;
-use super::session::{is_replica, none_of, replica, who_is_in};
+mod causes;
+pub mod join;
+pub mod problem;
+mod session;
+
+pub use join::join;
+pub use problem::{code, stating};
+pub use session::Purpose;
+
 use crate::config::PostgresConfig;
 use crate::core::secret::Secret;
 use crate::error::{Diagnostic, Kind};
 use crate::services::Failure;
+use problem::{Target, connecting, is_crowded, is_unreachable, server_error};
+use session::{is_replica, none_of, replica, who_is_in};
 use sqlx::postgres::{PgConnectOptions, PgSslMode};
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Decode, PgConnection, Postgres, Type};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};

@@ -1,7 +1,7 @@
 //! Makes a database that was read comparable with a declared one: other spellings of the same thing, and extensions
 //! that nobody declared, are no difference. Pure.
 
-use super::model::Database;
+use crate::services::postgres::model::Database;
 
 /// What is wanted, what is there and what was last applied of one database, made comparable.
 pub fn settle(wanted: &Database, there: &mut Database, applied: Option<&mut Database>) {

@@ -1,9 +1,9 @@
 //! What one role may do in one database, out of what the catalogs answered.
 
-use super::catalog::{DatabaseRow, Deviation, Future, Inside, privileges};
-use super::model::Grant;
-use super::scope::Pair;
 use super::strays::future_words;
+use crate::services::postgres::catalog::{DatabaseRow, Deviation, Future, Inside, privileges};
+use crate::services::postgres::model::Grant;
+use crate::services::postgres::scope::Pair;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What a role may do in a database; `None` if nothing. `there` are the roles that exist.
@@ -79,7 +79,11 @@ fn beyond(row: &DatabaseRow, pair: &Pair, inside: &Inside, makers: &BTreeSet<&st
     }
     words.extend(objects.into_iter().map(|((extra, kind), names)| match names.as_slice() {
         [name] => format!("{extra} on {name}"),
-        several => format!("{extra} on {} {}", several.len(), super::sql::grant::objects(kind).to_lowercase()),
+        several => format!(
+            "{extra} on {} {}",
+            several.len(),
+            crate::services::postgres::sql::grant::objects(kind).to_lowercase()
+        ),
     }));
     words
 }

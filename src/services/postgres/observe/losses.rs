@@ -1,11 +1,11 @@
 //! What dropping a database would lose: read at plan time, of those that are to be dropped alone.
 
-use super::catalog::DatabaseRow;
-use super::connect::{Connector, close};
-use super::model::database_address;
-use super::problem::stating;
-use super::snapshot::programs;
 use crate::core::address::Address;
+use crate::services::postgres::catalog::DatabaseRow;
+use crate::services::postgres::connect::stating;
+use crate::services::postgres::connect::{Connector, close};
+use crate::services::postgres::model::database_address;
+use crate::services::postgres::snapshot::programs;
 use crate::services::{Failure, Observed};
 use futures_util::{StreamExt, stream};
 use serde_json::Value;

@@ -1,9 +1,9 @@
 //! Privileges that nobody declared, on a database and in it.
 
-use super::catalog::{Acl, DatabaseRow, Future, Inside};
-use super::scope::Scope;
-use super::sql::grant::{default_privileges, objects};
 use crate::config::PostgresConfig;
+use crate::services::postgres::catalog::{Acl, DatabaseRow, Future, Inside};
+use crate::services::postgres::scope::Scope;
+use crate::services::postgres::sql::grant::{default_privileges, objects};
 use postgres_protocol::escape::escape_identifier;
 use std::collections::BTreeSet;
 

@@ -1,7 +1,7 @@
 //! What can go wrong with PostgreSQL, by cause: what it means and what to do next.
 
+use super::CONNECT_TIMEOUT;
 use super::causes;
-use super::connect::CONNECT_TIMEOUT;
 use crate::error::{Diagnostic, Kind};
 use crate::services::Failure;
 use sqlx::postgres::PgDatabaseError;
