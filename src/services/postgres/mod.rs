@@ -55,7 +55,9 @@ impl Service for Postgres {
     }
 
     async fn observe(&self, ask: &Ask) -> Result<Observation> {
-        Ok(observe::observe(&self.connector, ask).await?)
+        let mut observation = observe::observe(&self.connector, ask).await?;
+        observation.notices.extend(diff::unusable(ask, &observation));
+        Ok(observation)
     }
 
     async fn read(&self, addresses: &BTreeSet<Address>, steps: &[&Step]) -> Result<BTreeMap<Address, Model>> {

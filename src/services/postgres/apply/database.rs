@@ -4,9 +4,9 @@ use super::{compare, drop, extension, objects, strays, verify, write};
 use crate::core::consent::Consent;
 use crate::services::postgres::connect::join;
 use crate::services::postgres::connect::{Connector, Purpose, close, run};
-use crate::services::postgres::model::{Access, Database, database_address};
+use crate::services::postgres::model::{Access, Database, Grant, database_address};
 use crate::services::postgres::scope::Scope;
-use crate::services::postgres::{desired, observe, sql};
+use crate::services::postgres::{observe, sql};
 use crate::services::{Failure, Fingerprint, Model};
 use postgres_protocol::escape::escape_identifier;
 use std::collections::BTreeSet;
@@ -132,7 +132,7 @@ async fn change_owner(
     let mut statements = vec![format!("ALTER DATABASE {name} OWNER TO {}", escape_identifier(&after.owner))];
     // The old owner's entry became the new owner's: give the app its own in the same transaction.
     if user != after.owner && !user.is_empty() {
-        let app = desired::grant(&after.name, user, Access::App, &BTreeSet::new());
+        let app = Grant::declared(&after.name, user, Access::App, &BTreeSet::new());
         statements.extend(sql::grant::own_access(&app, inside));
     }
     Ok(statements)

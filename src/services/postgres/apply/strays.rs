@@ -5,8 +5,9 @@ use crate::services::postgres::catalog;
 use crate::services::postgres::connect::Connector;
 use crate::services::postgres::connect::join;
 use crate::services::postgres::model::Database;
-use crate::services::postgres::observe::strays::{inside, on_database, public_by_others};
+use crate::services::postgres::observe::strays::{inside, on_database};
 use crate::services::postgres::scope::Needs;
+use crate::services::postgres::sql::stray;
 use sqlx::PgConnection;
 use std::collections::BTreeSet;
 
@@ -25,12 +26,12 @@ pub async fn revoke(
     let shared = catalog::shared(connection, &nothing, &names, &nothing).await?;
     let found = catalog::inside(connection, &before.name, &Needs::default()).await?;
     let Some(row) = shared.databases.first() else { return Ok(Vec::new()) };
-    let mut statements = public_by_others(row);
-    for stray in on_database(row).chain(inside(row, &found)).filter(|stray| planned.contains(&stray.words())) {
-        if let Some(maker) = stray.maker() {
+    let mut statements = stray::revoke_from_public(row);
+    for one in on_database(row).chain(inside(row, &found)).filter(|stray| planned.contains(&stray.words())) {
+        if let Some(maker) = one.maker() {
             join(connector, connection, maker).await?;
         }
-        statements.extend(stray.revoke(&before.name));
+        statements.extend(stray::revoke(&one, &before.name));
     }
     Ok(statements)
 }
@@ -41,5 +42,8 @@ pub async fn revoke_outside(connection: &mut PgConnection, before: &Database) ->
     let shared = catalog::shared(connection, &nothing, &names, &nothing).await?;
     let Some(row) = shared.databases.first() else { return Ok(Vec::new()) };
     let planned = on_database(row).filter(|stray| before.strays.contains(&stray.words()));
-    Ok(public_by_others(row).into_iter().chain(planned.flat_map(|stray| stray.revoke(&before.name))).collect())
+    Ok(stray::revoke_from_public(row)
+        .into_iter()
+        .chain(planned.flat_map(|one| stray::revoke(&one, &before.name)))
+        .collect())
 }

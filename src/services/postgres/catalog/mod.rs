@@ -50,3 +50,15 @@ pub fn parse<T: DeserializeOwned>(text: &str) -> Result<T, Failure> {
 pub fn privileges(acl: &[Acl], grantee: Option<&str>) -> BTreeSet<String> {
     acl.iter().filter(|row| row.grantee.as_deref() == grantee).map(|row| row.privilege.clone()).collect()
 }
+
+/// What kind of objects a letter of the catalogs stands for, as GRANT says it.
+pub fn objects(kind: char) -> &'static str {
+    match kind {
+        'S' => "SEQUENCES",
+        'n' => "SCHEMAS",
+        'f' => "FUNCTIONS",
+        'T' => "TYPES",
+        'L' => "LARGE OBJECTS",
+        _ => "TABLES",
+    }
+}

@@ -9,11 +9,12 @@ pub mod strays;
 use super::catalog::{self, DatabaseRow, Inside, Shared, privileges};
 use super::connect::code;
 use super::connect::{Connector, Purpose, close};
-use super::model::{Database, Dependent, ROLE, belongings, database_address, grant_address, role_address};
+use super::credential;
+use super::model::{
+    Database, Dependent, ROLE, belongings, canonical_settings, database_address, grant_address, role_address,
+};
 use super::scope::Scope;
 use super::server::{Offered, Server};
-use super::sql::canonical_settings;
-use super::{credential, diff};
 use crate::config::PostgresConfig;
 use crate::core::address::Address;
 use crate::core::plan::{Level, Notice};
@@ -55,7 +56,7 @@ pub async fn observe(connector: &Connector, ask: &Ask) -> Result<Observation, Fa
         notices
             .push(note("read shallowly: schemas, extensions and default privileges inside databases are not compared"));
     }
-    let mut observation = Observation {
+    Ok(Observation {
         endpoint: connector.config.endpoint(),
         identity: identity(&mut connection).await?,
         version: Some(format!("PostgreSQL {}", shared.version)),
@@ -66,9 +67,7 @@ pub async fn observe(connector: &Connector, ask: &Ask) -> Result<Observation, Fa
         .unwrap_or_default(),
         resources,
         notices,
-    };
-    observation.notices.extend(diff::unusable(ask, &observation));
-    Ok(observation)
+    })
 }
 
 /// Reads the managed fields of some objects, as they are now.

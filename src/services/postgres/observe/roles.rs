@@ -2,9 +2,8 @@
 
 use crate::core::address::Address;
 use crate::services::postgres::catalog::Shared;
-use crate::services::postgres::model::{Expiry, Role, role_address};
+use crate::services::postgres::model::{Expiry, Role, canonical_settings, role_address};
 use crate::services::postgres::scope::Scope;
-use crate::services::postgres::sql::canonical_settings;
 use crate::services::{Model, Observed};
 use std::collections::{BTreeMap, BTreeSet};
 
