@@ -61,18 +61,10 @@ impl Service for Postgres {
     }
 
     async fn read(&self, addresses: &BTreeSet<Address>, steps: &[&Step]) -> Result<BTreeMap<Address, Model>> {
-        let steps = || steps.iter().filter(|step| addresses.contains(&step.address));
-        let ends = steps().flat_map(|step| step.before.iter().chain(&step.after).map(|model| (&step.address, model)));
-        let mut scope = Scope::of(ends);
-        for step in steps() {
-            if let (super::Op::Postgres(model::Op::AlterDatabase { user }), Some(Model::PostgresDatabase(database))) =
-                (&step.op, &step.after)
-            {
-                scope.creators.insert(database.name.clone(), user.clone());
-            }
-        }
+        let steps = steps.iter().copied().filter(|step| addresses.contains(&step.address));
+        let scope = Scope::of_steps(steps.clone());
         let mut now = observe::now(&self.connector, &scope).await?;
-        for step in steps() {
+        for step in steps {
             if let Some(model) = now.get_mut(&step.address) {
                 shape::as_planned(model, step);
             }

@@ -16,7 +16,7 @@ pub use lock_down::lock_downs;
 pub use objects::{Move, belongings, moves};
 pub use offered::offered;
 pub use rights::rights;
-pub use shared::{DatabaseRow, Shared, shared};
+pub use shared::{DatabaseRow, Shared, database, shared};
 
 use crate::error::{Diagnostic, Kind};
 use crate::services::Failure;

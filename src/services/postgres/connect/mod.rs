@@ -1,7 +1,7 @@
 //! Connections: to the administration database and into each app's, for reading or for writing.
 
 mod causes;
-pub mod join;
+mod join;
 pub mod problem;
 mod session;
 

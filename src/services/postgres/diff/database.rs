@@ -17,13 +17,13 @@ pub fn keep(view: &View, step: &mut Step, before: Option<&Model>, database: &Dat
         step.changes.retain(|change| change.field != "invalid");
         return;
     };
-    step.op = Op::Postgres(Do::AlterDatabase { user: view.creator(&database.name) });
+    step.op = Op::Postgres(Do::AlterDatabase { user: view.user(&database.name) });
     let closes = before.allow_connections && !database.allow_connections;
     let takes = takes_away(before, database) && step.reasons.contains(&Reason::NotOursYet);
     if before.owner != database.owner || closes || takes {
         step.risks.insert(Risk::Interrupts);
     }
-    objects::note(step, database, &view.creator(&database.name), input);
+    objects::note(step, database, &view.user(&database.name), input);
 }
 
 /// Whether somebody has less of the database afterwards.

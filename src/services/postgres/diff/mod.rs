@@ -55,8 +55,8 @@ struct View {
     wanted: BTreeMap<Address, Wanted<Model>>,
     observed: BTreeMap<Address, Model>,
     applied: BTreeMap<Address, Applied<Model>>,
-    /// Whose tables each database's readers shall be able to read.
-    creators: BTreeMap<String, String>,
+    /// The app's user of each database.
+    users: BTreeMap<String, String>,
     server: Server,
 }
 
@@ -74,12 +74,12 @@ impl View {
         }
         let last = applied.iter().map(|(address, last)| (address, &last.model));
         let next = wanted.iter().map(|(address, wanted)| (address, &wanted.model));
-        let creators = super::scope::Scope::of(last.chain(next)).creators;
-        Self { wanted, observed, applied, creators, server }
+        let users = super::scope::Scope::of(last.chain(next)).users;
+        Self { wanted, observed, applied, users, server }
     }
 
-    fn creator(&self, database: &str) -> String {
-        self.creators.get(database).cloned().unwrap_or_default()
+    fn user(&self, database: &str) -> String {
+        self.users.get(database).cloned().unwrap_or_default()
     }
 
     /// Why nobody can get into a database, neither now nor after this plan. What lies in it can then not be changed.

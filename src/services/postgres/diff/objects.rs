@@ -49,7 +49,7 @@ pub fn unusable(ask: &Ask, observation: &Observation) -> Vec<Notice> {
     let mut notices = Vec::new();
     for (address, wanted) in ask.wanted.iter().filter(|(address, _)| !changed.contains(address)) {
         let Model::PostgresDatabase(database) = &wanted.model else { continue };
-        let user = view.creator(&database.name);
+        let user = view.user(&database.name);
         let say = |(owner, one): (&String, &Belongings)| Notice {
             level: Level::Warning,
             about: "postgres".to_owned(),

@@ -44,7 +44,7 @@ pub async fn add(
 ) {
     let each = doomed
         .iter()
-        .filter(|row| row.connection_limit != -2)
+        .filter(|row| !row.is_left_behind())
         .map(|row| async move { (database_address(&row.name), holds(connector, &row.name, server).await) });
     let each: Vec<_> = each.collect();
     let found: Vec<_> = stream::iter(each).buffer_unordered(AT_ONCE).collect().await;

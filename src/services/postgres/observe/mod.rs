@@ -103,12 +103,7 @@ async fn look_inside(
     shared: &Shared,
     progress: &Progress,
 ) -> Result<BTreeMap<String, Inside>, Failure> {
-    // A cancelled DROP leaves a database that lets nobody in (-2), an unfinished CREATE one for superusers (0).
-    let open = shared.databases.iter().filter(|row| match row.connection_limit {
-        -2 => false,
-        0 => row.allow_connections && shared.superuser,
-        _ => row.allow_connections,
-    });
+    let open = shared.databases.iter().filter(|row| row.lets_in(shared.superuser));
     let mut each = Vec::new();
     open.for_each(|row| each.push(look_into(connector, scope, &row.name)));
     progress.begin(each.len());
@@ -212,7 +207,7 @@ fn database(row: &DatabaseRow, inside: Option<&Inside>) -> Database {
         locale,
         locale_provider: provider.map(str::to_owned),
         tablespace: row.tablespace.clone(),
-        invalid: row.connection_limit == -2,
+        invalid: row.is_left_behind(),
         extensions: inside.map(|inside| inside.extensions.clone()),
         strays: BTreeSet::new(),
         strays_inside: None,
