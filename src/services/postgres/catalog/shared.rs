@@ -123,9 +123,9 @@ pub struct DatabaseRow {
     pub tablespace: Option<String>,
     pub settings: BTreeMap<String, String>,
     /// Our own do not count.
-    pub sessions: i64,
+    pub sessions: u64,
     /// Bytes; only of the databases that were asked for it.
-    pub size: Option<i64>,
+    pub size: Option<u64>,
     pub acl: Vec<Acl>,
 }
 

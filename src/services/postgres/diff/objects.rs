@@ -1,5 +1,6 @@
 //! Objects in an app's database that belong to others: what is said about them, and what adopting them takes away.
 
+use super::facts::fact;
 use crate::core::address::Address;
 use crate::core::name::AppName;
 use crate::core::plan::{Level, Notice};
@@ -62,8 +63,7 @@ pub fn unusable(ask: &Ask, observation: &Observation) -> Vec<Notice> {
 
 /// What belongs to others in a database, by owner.
 fn others(address: &Address, observation: &Observation) -> BTreeMap<String, Belongings> {
-    let fact = observation.resources.get(address).and_then(|observed| observed.facts.get(FACT));
-    fact.and_then(|fact| serde_json::from_value(fact.clone()).ok()).unwrap_or_default()
+    fact(observation, address, FACT)
 }
 
 fn cannot_use(owner: &str, one: &Belongings, database: &Database, user: &str) -> String {

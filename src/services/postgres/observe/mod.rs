@@ -11,7 +11,7 @@ use super::connect::code;
 use super::connect::{Connector, Purpose, close};
 use super::credential;
 use super::model::{
-    Database, Dependent, ROLE, belongings, canonical_settings, database_address, grant_address, role_address,
+    Database, Dependent, Holdings, ROLE, belongings, canonical_settings, database_address, grant_address, role_address,
 };
 use super::scope::Scope;
 use super::server::{Offered, Server};
@@ -20,7 +20,6 @@ use crate::core::address::Address;
 use crate::core::plan::{Level, Notice};
 use crate::services::{Ask, Failure, Model, Observation, Observed, Progress};
 use futures_util::{StreamExt, TryStreamExt, stream};
-use serde_json::Value;
 use sqlx::PgConnection;
 use std::collections::{BTreeMap, BTreeSet};
 use strays::Stray;
@@ -173,8 +172,8 @@ fn assemble(
                 .map(|inside| belongings::totals(&inside.belongings)),
             ..database(row, inside)
         };
-        let mut facts = BTreeMap::from([("sessions".to_owned(), Value::from(row.sessions))]);
-        facts.extend(row.size.map(|size| ("size_bytes".to_owned(), Value::from(size))));
+        let holdings = Holdings { sessions: Some(row.sessions), size_bytes: row.size, ..Holdings::default() };
+        let mut facts = holdings.facts();
         if let Some(inside) = inside.filter(|inside| !inside.belongings.is_empty()) {
             facts.insert(belongings::FACT.to_owned(), serde_json::to_value(&inside.belongings).unwrap_or_default());
         }
