@@ -1,4 +1,29 @@
 //! PostgreSQL as a service: roles, databases, and who may do what in them.
+//!
+//! What is wanted and what there is meet as the same types; what differs becomes steps, and steps become statements:
+//!
+//! ```text
+//! infraspecs -> desired --------+
+//!                               +-> model -> shape -> diff -> plan -> apply -> sql -> server
+//! server -> catalog -> observe -+
+//! ```
+//!
+//! - [`model`]: the types, and what access levels and settings mean. Imports only the core.
+//! - [`desired`]: what infraspecs want.
+//! - `scope`: which roles and databases to look at, out of what is wanted and what is ours.
+//! - `catalog`: the statements that read, and the rows that they answer with; one file each.
+//! - `observe`: rows made into models, and the facts beside them that a plan tells. Writes nothing.
+//! - `server`: what a plan must know of the server itself: its version, our rights, what it offers.
+//! - `shape`: leaves out of both sides what is nobody's business before they are compared.
+//! - [`diff`]: the steps, with their risks, notes and obstacles (`diff/edges` says in which order they are done).
+//! - `apply`: carries out one step and reads it again; the order of statements, and what is done around them.
+//! - `sql`: the statements that change something, as text.
+//!
+//! Beside that way: `connect` (connections, running statements, what errors mean), `credential` (setting and proving
+//! passwords), [`snapshot`] (pg_dump and pg_restore) and `examine` (for `nornplan doctor`).
+//!
+//! A new field of a database is a line in `model` (the field), `desired`, `catalog` and `observe` (reading it), `sql`
+//! (setting it), and in `diff` if changing it interrupts somebody or cannot always be done.
 
 mod apply;
 mod catalog;
