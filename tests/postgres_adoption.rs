@@ -8,9 +8,9 @@ mod support;
 
 use nornplan::core::step::{Action, Reason, Risk};
 use nornplan::services::postgres::model::{Credential, database_address};
-use nornplan::services::{Model, ServiceId, Step};
+use nornplan::services::{Model, ServiceId};
 use nornplan::spec::model::Postgres as Spec;
-use postgres::{app, connect, extend, run};
+use postgres::{admin, app, connect, extend, of_database, run};
 use sqlx::AssertSqlSafe;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -72,7 +72,7 @@ SELECT r.rolname::text, count(*) FROM (
 ) o JOIN pg_roles r ON r.oid = o.owner GROUP BY 1";
 
 async fn owners(database: &str) -> BTreeMap<String, i64> {
-    let mut connection = connect("postgres", None, database).await.unwrap();
+    let mut connection = admin(database).await;
     let rows: Vec<(String, i64)> = sqlx::query_as(OWNERS).fetch_all(&mut connection).await.unwrap();
     rows.into_iter().collect()
 }
@@ -89,10 +89,6 @@ async fn living(world: &World, old: &str) -> Spec {
 async fn by(role: &str, database: &str, statements: &str) {
     let mut connection = connect(role, Some("old"), database).await.unwrap();
     run(&mut connection, statements).await.unwrap_or_else(|error| panic!("{error}"));
-}
-
-fn of_database(steps: &[Step]) -> &Step {
-    steps.iter().find(|step| step.address.kind.as_str() == "postgres.database").unwrap()
 }
 
 #[tokio::test]

@@ -6,12 +6,12 @@ mod databases;
 mod postgres;
 mod support;
 
-use databases::{blocked, declare, fields, read};
+use databases::{blocked, declare, fields};
 use nornplan::core::step::{Action, Hold, Part, Reason, Risk};
 use nornplan::services::postgres::model::database_address;
 use nornplan::services::{Model, ServiceId, Step};
 use nornplan::spec::model::Postgres as Spec;
-use postgres::app;
+use postgres::{app, read};
 use sqlx::AssertSqlSafe;
 use support::{World, variable};
 
