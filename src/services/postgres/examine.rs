@@ -1,9 +1,9 @@
 //! Looks the server over, for `nornplan doctor`.
 
+use super::catalog::parse;
 use super::connect::{Connector, Purpose, stating};
 use super::credential::{accepts_anything, server_log};
 use super::snapshot::programs;
-use crate::error::Diagnostic;
 use crate::services::{Check, Failure};
 use serde::Deserialize;
 
@@ -48,9 +48,7 @@ async fn look(connector: &Connector) -> Result<Vec<Check>, Failure> {
         .fetch_one(&mut connection)
         .await
         .map_err(|error| stating(error, "server", "SELECT current_setting(..)"))?;
-    let facts: Facts = serde_json::from_str(&text).map_err(|error| {
-        Diagnostic::new(crate::error::Kind::Service, "the server's answer was not understood").because(error)
-    })?;
+    let facts: Facts = parse(&text)?;
     let log = match server_log::listen(&mut connection).await?.warning() {
         Some((what, fix)) => Check::warning(what, fix),
         None => Check::good("the server's log shows no verifiers of new passwords"),

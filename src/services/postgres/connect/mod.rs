@@ -173,9 +173,7 @@ impl Connector {
     /// The host that answered last, for a child process.
     pub fn current_host(&self) -> Result<(String, u16), Failure> {
         let index = self.host.load(Ordering::Relaxed);
-        self.config.hosts.get(index).cloned().ok_or_else(|| {
-            Diagnostic::new(Kind::Config, "no host is set for PostgreSQL").hint("set host under [postgres]").into()
-        })
+        self.config.hosts.get(index).cloned().ok_or_else(no_host)
     }
 
     async fn first_primary(&self, database: &str, purpose: Purpose) -> Result<PgConnection, Failure> {
@@ -207,9 +205,7 @@ impl Connector {
             };
             failures.push(this);
         }
-        Err(none_of(failures).unwrap_or_else(|| {
-            Diagnostic::new(Kind::Config, "no host is set for PostgreSQL").hint("set host under [postgres]").into()
-        }))
+        Err(none_of(failures).unwrap_or_else(no_host))
     }
 
     fn target(&self, (host, port): (String, u16), user: &str, database: &str) -> Target {
@@ -254,6 +250,10 @@ impl Connector {
         }
         Ok(options)
     }
+}
+
+fn no_host() -> Failure {
+    Diagnostic::new(Kind::Config, "no host is set for PostgreSQL").hint("set host under [postgres]").into()
 }
 
 /// Options without a password of ours: sqlx looks into PGPASSFILE when it reads a URL.

@@ -1,4 +1,4 @@
-//! The steps that bring PostgreSQL where the specs want it: pure.
+//! The steps that bring PostgreSQL where the specs want it. Pure.
 
 mod closing;
 mod database;
@@ -8,7 +8,7 @@ mod facts;
 mod grant;
 mod lock_down;
 mod losses;
-pub mod objects;
+mod objects;
 mod possible;
 mod rights;
 mod role;
@@ -18,14 +18,13 @@ mod tests;
 pub use objects::unusable;
 
 use super::model::{database_address, role_address};
+use super::scope::Scope;
 use super::server::Server;
 use super::shape::settle;
 use crate::core::address::Address;
 use crate::core::reconcile::{Applied, Wanted, reconcile};
 use crate::core::step::Hold;
 use crate::services::{Decision, DiffInput, Model, Op, Step};
-use edges::connect;
-use rights::missing;
 use std::collections::BTreeMap;
 
 /// Decides every step from what was read.
@@ -37,14 +36,14 @@ pub fn diff(input: DiffInput<'_>) -> Vec<Step> {
     steps.extend(role::rotations(&view, input));
     block(&mut steps, &view.server);
     closing::put_last(&mut steps);
-    connect(&mut steps);
+    edges::connect(&mut steps);
     steps
 }
 
 /// What our rights do not reach is said beforehand, and not tried.
 fn block(steps: &mut [Step], server: &Server) {
     for step in steps.iter_mut().filter(|step| step.hold.is_none()) {
-        step.hold = missing(step, server).map(|reason| Hold::Blocked { reason });
+        step.hold = rights::missing(step, server).map(|reason| Hold::Blocked { reason });
     }
 }
 
@@ -76,7 +75,7 @@ impl View {
         }
         let last = applied.iter().map(|(address, last)| (address, &last.model));
         let next = wanted.iter().map(|(address, wanted)| (address, &wanted.model));
-        let users = super::scope::Scope::of(last.chain(next)).users;
+        let users = Scope::of(last.chain(next)).users;
         Self { wanted, observed, applied, users, server }
     }
 
