@@ -114,7 +114,7 @@ impl World {
             .collect()
     }
 
-    /// Removes all that has this test's prefix.
+    /// Removes all that has this test's prefix, and not what another test has whose prefix begins with it.
     pub async fn drop_all(self) {
         let mut connection = admin("postgres").await;
         for (what, names) in [
@@ -122,7 +122,7 @@ impl World {
             ("ROLE", "SELECT rolname::text FROM pg_roles WHERE starts_with(rolname, $1) ORDER BY 1"),
         ] {
             let names: Vec<String> =
-                sqlx::query_scalar(names).bind(&self.prefix).fetch_all(&mut connection).await.unwrap();
+                sqlx::query_scalar(names).bind(self.plain("")).fetch_all(&mut connection).await.unwrap();
             for name in names {
                 let force = if what == "DATABASE" { " WITH (FORCE)" } else { "" };
                 run(&mut connection, &format!("DROP {what} \"{name}\"{force}")).await.unwrap();
