@@ -50,8 +50,9 @@ pub async fn observe(connector: &Connector, ask: &Ask) -> Result<Observation, Fa
     notices.extend(credential::warn_of_log(&mut connection, ask).await?);
     let offered = offered(&mut connection, ask).await?;
     if ask.shallow {
-        notices
-            .push(note("read shallowly: schemas, extensions and default privileges inside databases are not compared"));
+        notices.push(note(
+            "read with --shallow, so schemas, extensions and default privileges inside databases are not compared",
+        ));
     }
     let mut observation = Observation {
         endpoint: connector.config.endpoint(),
@@ -235,7 +236,7 @@ fn strays(
     };
     let words = |stray: Stray| counts(&stray).then(|| stray.words());
     let on_database = strays::on_database(row).filter_map(words).collect();
-    (on_database, inside.map(|inside| strays::inside(row, inside).filter_map(words).collect()))
+    (on_database, inside.map(|inside| strays::inside(inside).filter_map(words).collect()))
 }
 
 /// What tells this server from every other; unknown where reading it is not allowed.

@@ -26,7 +26,7 @@ pub async fn revoke(
     let found = catalog::inside(connection, &before.name, &Needs::default()).await?;
     let Some(row) = shared.databases.first() else { return Ok(Vec::new()) };
     let mut statements = public_by_others(row);
-    for stray in on_database(row).chain(inside(row, &found)).filter(|stray| planned.contains(&stray.words())) {
+    for stray in on_database(row).chain(inside(&found)).filter(|stray| planned.contains(&stray.words())) {
         if let Some(maker) = stray.maker() {
             join(connector, connection, maker).await?;
         }

@@ -72,7 +72,10 @@ fn losses(address: &Address, input: DiffInput<'_>) -> Vec<String> {
     let number = |name| fact(address, name, input);
     let text = |name: &str| facts(address, input)?.get(name).and_then(Value::as_str);
     let mut what: Vec<String> = number("size_bytes").map(size).into_iter().collect();
-    what.extend(number("tables").map(|count| format!("in {}", counted(count, "table", "tables"))));
+    what.extend(number("tables").map(|count| match count {
+        0 => "in no tables".to_owned(),
+        _ => format!("in {}", counted(count, "table", "tables")),
+    }));
     let mut parts = vec![what.join(" ")];
     parts.extend(rows(number("rows"), number("unknown_rows")));
     let mut holds: Vec<String> = vec![joined(&parts, ", ")];
