@@ -162,6 +162,38 @@ async fn objects_of_others_become_the_apps_and_stay_so() {
 }
 
 #[tokio::test]
+async fn one_apply_adopts_though_the_old_owner_and_a_migrator_have_privileges() {
+    let mut world = World::new(ServiceId::Postgres, "adoptonce");
+    let mut shop = living(&world, "old").await;
+    let (database, old, deploy) = (shop.databases[0].name.clone(), world.plain("old"), world.plain("deploy"));
+    world.as_admin("postgres", &format!("CREATE ROLE {deploy} LOGIN")).await;
+    // The old owner has privileges on schema public by name too, which it keeps when it owns the database no longer.
+    world.as_admin(&database, &format!("GRANT ALL ON SCHEMA public TO {old}, {deploy}")).await;
+    by(&old, &database, "CREATE TABLE public.a ()").await;
+    world.as_admin(&database, &format!("SET ROLE {deploy}; CREATE TABLE public.d (id serial)")).await;
+    shop.adopt_objects = true;
+    shop.migrator = Some(deploy.clone());
+    world.declare("shop", shop);
+
+    let plan = world.plan().await;
+    let gone = of_database(&plan).changes.iter().find(|change| change.field == "strays_inside").unwrap();
+    let told = [format!("CREATE on schema public to {old}"), format!("USAGE on schema public to {old}")];
+    assert_eq!((&gone.before, &gone.after), (&serde_json::json!(told), &serde_json::json!([])));
+    // The change of the owner gives the app its own access; what the migrator's objects need comes with the grant.
+    world.apply(plan).await;
+    assert_eq!(world.plan().await, Vec::new());
+    let mut shop = world.sign_in("shop", &database).await.unwrap();
+    run(&mut shop, "SELECT * FROM a, d").await.unwrap();
+    drop(shop);
+    world.as_admin(&database, "DROP TABLE d").await;
+    world.forget("shop");
+    let plan = world.plan().await;
+    world.apply(plan).await;
+    world.as_admin("postgres", &format!("DROP ROLE {old}, {deploy}")).await;
+    world.drop_all().await;
+}
+
+#[tokio::test]
 async fn objects_that_the_app_cannot_use_are_always_said_and_left_alone() {
     let mut world = World::new(ServiceId::Postgres, "unusable");
     let mut shop = living(&world, "old").await;

@@ -105,8 +105,8 @@ fn version(facts: &Facts) -> Check {
 fn rights(facts: &Facts) -> Check {
     let Facts { user, superuser, createrole, createdb, .. } = facts;
     match (superuser, createrole, createdb) {
-        (true, _, _) => Check::good(format!("{user} is a superuser")),
-        (false, true, true) => Check::good(format!("{user} has CREATEROLE and CREATEDB")),
+        (true, _, _) => Check::good(format!("signs in as {user}, a superuser")),
+        (false, true, true) => Check::good(format!("signs in as {user}, which has CREATEROLE and CREATEDB")),
         (false, true, false) => Check::bad(format!("{user} lacks CREATEDB"), format!("ALTER ROLE {user} CREATEDB")),
         (false, false, true) => Check::bad(format!("{user} lacks CREATEROLE"), format!("ALTER ROLE {user} CREATEROLE")),
         (false, false, false) => Check::bad(

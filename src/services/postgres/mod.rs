@@ -90,8 +90,10 @@ impl Service for Postgres {
         let scope = Scope::of_steps(steps.clone());
         let mut now = observe::now(&self.connector, &scope).await?;
         for step in steps {
-            if let Some(model) = now.get_mut(&step.address) {
-                shape::as_planned(model, step);
+            let Some(model) = now.get_mut(&step.address) else { continue };
+            shape::as_planned(model, step);
+            if shape::is_begun(model, step) {
+                now.remove(&step.address);
             }
         }
         Ok(now)

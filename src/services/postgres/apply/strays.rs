@@ -24,7 +24,7 @@ pub async fn revoke(
     let Some(row) = catalog::database(connection, &before.name).await? else { return Ok(Vec::new()) };
     let found = catalog::inside(connection, &before.name, &Needs::default()).await?;
     let mut statements = stray::revoke_from_public(&row);
-    for one in on_database(&row).chain(inside(&row, &found)).filter(|stray| planned.contains(&stray.words())) {
+    for one in on_database(&row).chain(inside(&found)).filter(|stray| planned.contains(&stray.words())) {
         if let Some(maker) = one.maker() {
             join(connector, connection, maker).await?;
         }

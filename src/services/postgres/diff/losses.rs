@@ -8,7 +8,10 @@ use crate::services::postgres::model::belongings::several;
 pub fn notes(address: &Address, holdings: &Holdings) -> Vec<String> {
     let Holdings { sessions, size_bytes, tables, rows: counted, unknown_rows, last_used, users, unread } = holdings;
     let mut what: Vec<String> = size_bytes.map(size).into_iter().collect();
-    what.extend(tables.map(|count| format!("in {}", several(count, "table"))));
+    what.extend(tables.map(|count| match count {
+        0 => "in no tables".to_owned(),
+        _ => format!("in {}", several(count, "table")),
+    }));
     let mut parts = vec![what.join(" ")];
     parts.extend(rows(*counted, *unknown_rows));
     let mut holds: Vec<String> = vec![joined(&parts, ", ")];

@@ -74,7 +74,8 @@ fn cannot_use(owner: &str, one: &Belongings, database: &Database, user: &str) ->
         if one.total() == 1 { "it" } else { "them" }
     );
     if !one.superuser && database.migrator.is_none() {
-        text.push_str(&format!(", `migrator = {owner:?}` gives privileges on them"));
+        let them = if one.total() == 1 { "it" } else { "them" };
+        text.push_str(&format!(", `migrator = {owner:?}` gives privileges on {them}"));
     }
     text
 }

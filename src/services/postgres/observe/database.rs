@@ -68,5 +68,5 @@ fn strays(
     };
     let words = |stray: Stray| counts(&stray).then(|| stray.words());
     let on_database = strays::on_database(row).filter_map(words).collect();
-    (on_database, inside.map(|inside| strays::inside(row, inside).filter_map(words).collect()))
+    (on_database, inside.map(|inside| strays::inside(inside).filter_map(words).collect()))
 }

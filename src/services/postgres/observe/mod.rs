@@ -50,8 +50,9 @@ pub async fn observe(connector: &Connector, ask: &Ask) -> Result<Observation, Fa
     notices.extend(credential::warn_of_log(&mut connection, ask).await?);
     let offered = server::offered(&mut connection, ask).await?;
     if ask.shallow {
-        notices
-            .push(note("read shallowly: schemas, extensions and default privileges inside databases are not compared"));
+        notices.push(note(
+            "read with --shallow, so schemas, extensions and default privileges inside databases are not compared",
+        ));
     }
     Ok(Observation {
         endpoint: connector.config.endpoint(),

@@ -33,12 +33,13 @@ pub fn on_database(row: &DatabaseRow) -> impl Iterator<Item = Stray<'_>> {
 }
 
 /// All of them on schema public and on objects of the future.
-pub fn inside<'a>(row: &'a DatabaseRow, inside: &'a Inside) -> impl Iterator<Item = Stray<'a>> {
+pub fn inside(inside: &Inside) -> impl Iterator<Item = Stray<'_>> {
     let owner = inside.public_owner.as_deref().unwrap_or_default();
     let on_public = inside.schema.iter().filter(move |acl| match &acl.grantee {
         // Harmless to who cannot connect, and the server's own default.
         None => acl.privilege != "USAGE",
-        Some(grantee) => *grantee != owner && *grantee != row.owner && grantee != OWNER_OF_DATABASE && !acl.superuser,
+        // A database's owner keeps here what it was granted by name, also when it owns it no longer.
+        Some(grantee) => *grantee != owner && grantee != OWNER_OF_DATABASE && !acl.superuser,
     });
     let on_public = on_public.map(move |acl| Stray {
         grantee: acl.grantee.as_deref(),
