@@ -75,7 +75,14 @@ fn models_and_differs_import_only_what_is_pure() {
         ("model", &["crate::core"][..]),
         (
             "diff",
-            &["crate::core", "crate::services::{", "crate::secrets::model", "::model::", "::server::", "::rights"],
+            &[
+                "crate::core",
+                "crate::services::{",
+                "crate::services::Observation",
+                "crate::secrets::model",
+                "::model::",
+                "::server::",
+            ],
         ),
     ] {
         let mut services = BTreeSet::new();
@@ -89,6 +96,64 @@ fn models_and_differs_import_only_what_is_pure() {
             }
         }
         assert_eq!(services.len(), 4, "four services have a {part}: {services:?}");
+    }
+}
+
+/// Files and folders of PostgreSQL that have no effect, beside its model and differ.
+const PURE: [&str; 10] = [
+    "desired.rs",
+    "scope.rs",
+    "server.rs",
+    "shape/",
+    "sql/",
+    "diff/",
+    "observe/access.rs",
+    "observe/database.rs",
+    "observe/roles.rs",
+    "observe/strays.rs",
+];
+
+#[test]
+fn what_decides_and_what_words_statements_has_no_effect() {
+    for part in PURE {
+        let mut seen = 0;
+        for (file, text) in sources("src/services/postgres") {
+            if !file.starts_with(&format!("src/services/postgres/{part}")) {
+                continue;
+            }
+            seen += 1;
+            for effect in EFFECTS {
+                assert_eq!(names(&text, effect).next(), None, "{file} has an effect");
+            }
+        }
+        assert!(seen > 0, "there is no {part}");
+    }
+}
+
+/// Data flow one way: what each folder of PostgreSQL must not know.
+const LATER: [(&str, &[&str]); 6] = [
+    ("model", &["catalog", "observe", "shape", "diff", "apply", "sql", "connect", "scope", "server"]),
+    ("catalog", &["observe", "shape", "diff", "apply", "sql"]),
+    ("observe", &["diff", "apply", "sql"]),
+    ("shape", &["catalog", "observe", "diff", "apply", "sql", "connect"]),
+    ("diff", &["catalog", "observe", "apply", "sql", "connect"]),
+    ("sql", &["diff", "apply", "connect"]),
+];
+
+#[test]
+fn data_flow_one_way_through_postgresql() {
+    for (part, later) in LATER {
+        let folder = format!("src/services/postgres/{part}/");
+        for (file, text) in sources("src/services/postgres").into_iter().filter(|(file, _)| file.starts_with(&folder)) {
+            for name in later {
+                let known = [format!("postgres::{name}::"), format!("super::{name}::"), format!("super::{name};")];
+                // A folder has files of such names itself.
+                let own = Path::new(env!("CARGO_MANIFEST_DIR")).join(&folder).join(format!("{name}.rs")).exists();
+                for path in known.iter().filter(|path| !(own && path.starts_with("super"))) {
+                    assert_eq!(names(&text, path).next(), None, "{file} knows {name}");
+                }
+            }
+        }
     }
 }
 

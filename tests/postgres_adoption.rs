@@ -8,9 +8,9 @@ mod support;
 
 use nornplan::core::step::{Action, Reason, Risk};
 use nornplan::services::postgres::model::{Credential, database_address};
-use nornplan::services::{Model, ServiceId, Step};
+use nornplan::services::{Model, ServiceId};
 use nornplan::spec::model::Postgres as Spec;
-use postgres::{app, connect, extend, run};
+use postgres::{admin, app, connect, extend, of_database, run};
 use sqlx::AssertSqlSafe;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -72,7 +72,7 @@ SELECT r.rolname::text, count(*) FROM (
 ) o JOIN pg_roles r ON r.oid = o.owner GROUP BY 1";
 
 async fn owners(database: &str) -> BTreeMap<String, i64> {
-    let mut connection = connect("postgres", None, database).await.unwrap();
+    let mut connection = admin(database).await;
     let rows: Vec<(String, i64)> = sqlx::query_as(OWNERS).fetch_all(&mut connection).await.unwrap();
     rows.into_iter().collect()
 }
@@ -89,10 +89,6 @@ async fn living(world: &World, old: &str) -> Spec {
 async fn by(role: &str, database: &str, statements: &str) {
     let mut connection = connect(role, Some("old"), database).await.unwrap();
     run(&mut connection, statements).await.unwrap_or_else(|error| panic!("{error}"));
-}
-
-fn of_database(steps: &[Step]) -> &Step {
-    steps.iter().find(|step| step.address.kind.as_str() == "postgres.database").unwrap()
 }
 
 #[tokio::test]
@@ -162,6 +158,38 @@ async fn objects_of_others_become_the_apps_and_stay_so() {
     let plan = world.plan().await;
     world.apply(plan).await;
     assert_eq!(world.plan().await, Vec::new());
+    world.drop_all().await;
+}
+
+#[tokio::test]
+async fn one_apply_adopts_though_the_old_owner_and_a_migrator_have_privileges() {
+    let mut world = World::new(ServiceId::Postgres, "adoptonce");
+    let mut shop = living(&world, "old").await;
+    let (database, old, deploy) = (shop.databases[0].name.clone(), world.plain("old"), world.plain("deploy"));
+    world.as_admin("postgres", &format!("CREATE ROLE {deploy} LOGIN")).await;
+    // The old owner has privileges on schema public by name too, which it keeps when it owns the database no longer.
+    world.as_admin(&database, &format!("GRANT ALL ON SCHEMA public TO {old}, {deploy}")).await;
+    by(&old, &database, "CREATE TABLE public.a ()").await;
+    world.as_admin(&database, &format!("SET ROLE {deploy}; CREATE TABLE public.d (id serial)")).await;
+    shop.adopt_objects = true;
+    shop.migrator = Some(deploy.clone());
+    world.declare("shop", shop);
+
+    let plan = world.plan().await;
+    let gone = of_database(&plan).changes.iter().find(|change| change.field == "strays_inside").unwrap();
+    let told = [format!("CREATE on schema public to {old}"), format!("USAGE on schema public to {old}")];
+    assert_eq!((&gone.before, &gone.after), (&serde_json::json!(told), &serde_json::json!([])));
+    // The change of the owner gives the app its own access; what the migrator's objects need comes with the grant.
+    world.apply(plan).await;
+    assert_eq!(world.plan().await, Vec::new());
+    let mut shop = world.sign_in("shop", &database).await.unwrap();
+    run(&mut shop, "SELECT * FROM a, d").await.unwrap();
+    drop(shop);
+    world.as_admin(&database, "DROP TABLE d").await;
+    world.forget("shop");
+    let plan = world.plan().await;
+    world.apply(plan).await;
+    world.as_admin("postgres", &format!("DROP ROLE {old}, {deploy}")).await;
     world.drop_all().await;
 }
 

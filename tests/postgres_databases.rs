@@ -6,12 +6,12 @@ mod databases;
 mod postgres;
 mod support;
 
-use databases::{blocked, declare, fields, read};
+use databases::{blocked, declare, fields};
 use nornplan::core::step::{Action, Hold, Part, Reason, Risk};
 use nornplan::services::postgres::model::database_address;
 use nornplan::services::{Model, ServiceId, Step};
 use nornplan::spec::model::Postgres as Spec;
-use postgres::app;
+use postgres::{app, read};
 use sqlx::AssertSqlSafe;
 use support::{World, variable};
 
@@ -158,7 +158,7 @@ async fn what_is_fixed_or_not_ours_to_move_is_explained() {
     assert_eq!(fields(&plan), ["encoding"]);
     let reason = blocked(&plan);
     assert!(reason.contains("it is SQL_ASCII, the infraspec wants UTF8") && reason.contains("remove `encoding`"));
-    assert!(!reason.contains("Until then"), "{reason}");
+    assert!(!reason.contains("until then"), "{reason}");
     declare(&mut world, |shop| {
         shop.databases[0].locale = Some("C.utf8".to_owned());
         shop.databases[0].locale_provider = Some("icu".to_owned());

@@ -6,11 +6,12 @@ mod databases;
 mod postgres;
 mod support;
 
-use databases::{blocked, declare, fields, read};
+use databases::{blocked, declare, fields};
 use nornplan::core::step::{Action, Reason};
 use nornplan::services::ServiceId;
 use nornplan::services::postgres::model::Extension;
 use nornplan::spec::model::Postgres as Spec;
+use postgres::read;
 use support::World;
 
 const EXTENSIONS: &str = "SELECT string_agg(extname || ' ' || extversion || ' ' || extnamespace::regnamespace, ', ' \

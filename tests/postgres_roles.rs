@@ -11,7 +11,7 @@ use nornplan::core::change::Cause;
 use nornplan::core::step::{Action, Part, Reason, Risk};
 use nornplan::services::postgres::model::{Credential, role_address};
 use nornplan::services::{ServiceId, Step, Verdict};
-use postgres::app;
+use postgres::{app, rows};
 use std::path::{Path, PathBuf};
 use support::{World, variable};
 
@@ -27,40 +27,42 @@ fn changed(world: &World, plan: &[Step]) -> Vec<String> {
     fields.collect()
 }
 
-/// The rows of one column of text.
-async fn rows(statement: &str) -> Vec<String> {
-    let mut connection = postgres::connect(&variable("NORNPLAN_POSTGRES_USER"), None, "postgres").await.unwrap();
-    let query = sqlx::query_scalar(sqlx::AssertSqlSafe(statement.to_owned()));
-    query.fetch_all(&mut connection).await.unwrap_or_else(|error| panic!("{statement}: {error}"))
-}
-
 /// Whether each grantor's membership is a row of its own.
 async fn has_grantors() -> bool {
-    rows("SELECT current_setting('server_version_num')").await[0].parse::<u32>().unwrap() >= 160_000
+    rows("postgres", "SELECT current_setting('server_version_num')").await[0].parse::<u32>().unwrap() >= 160_000
 }
 
 /// All that the catalogs know of some roles, read without nornplan; for ever is for ever, however it was said.
 async fn catalogs(roles: &[&str]) -> Vec<String> {
     let names: Vec<String> = roles.iter().map(|role| format!("'{role}'")).collect();
     let names = names.join(", ");
-    let mut all = rows(&format!(
-        "SELECT rolname || concat_ws(' ', '', rolsuper, rolcreaterole, rolcreatedb, rolcanlogin, rolreplication, \
+    let mut all = rows(
+        "postgres",
+        &format!(
+            "SELECT rolname || concat_ws(' ', '', rolsuper, rolcreaterole, rolcreatedb, rolcanlogin, rolreplication, \
          rolbypassrls, rolconnlimit, coalesce(rolvaliduntil, 'infinity')) FROM pg_roles WHERE rolname IN ({names}) \
          ORDER BY 1"
-    ))
+        ),
+    )
     .await;
     all.extend(
-        rows(&format!(
-            "SELECT setrole::regrole || ' in ' || setdatabase || ': ' || setconfig::text FROM pg_db_role_setting \
+        rows(
+            "postgres",
+            &format!(
+                "SELECT setrole::regrole || ' in ' || setdatabase || ': ' || setconfig::text FROM pg_db_role_setting \
              WHERE setrole::regrole::text IN ({names}) ORDER BY 1"
-        ))
+            ),
+        )
         .await,
     );
     all.extend(
-        rows(&format!(
-            "SELECT member::regrole || ' is in ' || roleid::regrole FROM pg_auth_members \
+        rows(
+            "postgres",
+            &format!(
+                "SELECT member::regrole || ' is in ' || roleid::regrole FROM pg_auth_members \
              WHERE roleid::regrole::text IN ({names}) OR member::regrole::text IN ({names}) ORDER BY 1"
-        ))
+            ),
+        )
         .await,
     );
     all
@@ -162,11 +164,14 @@ async fn what_an_adopted_role_would_lose_is_asked_for_and_who_is_ignored_keeps_i
     assert_eq!(step(&user).unwrap().action, Action::Adopt);
     world.apply(plan).await;
     assert_eq!(world.plan().await, Vec::new());
-    let left = rows(&format!(
-        "SELECT member::regrole || ' in ' || roleid::regrole FROM pg_auth_members \
+    let left = rows(
+        "postgres",
+        &format!(
+            "SELECT member::regrole || ' in ' || roleid::regrole FROM pg_auth_members \
          WHERE roleid::regrole::text LIKE '{}%' ORDER BY 1",
-        world.prefix
-    ))
+            world.prefix
+        ),
+    )
     .await;
     assert_eq!(left, [format!("{boss} in {owner}"), format!("{dba} in {owner}"), format!("{user} in {monitor}")]);
 
@@ -225,14 +230,18 @@ async fn a_lesser_administrator_repairs_what_it_may_and_names_who_must_do_the_re
     world.converge().await;
     let (user, owner, helper) = (world.plain("shop_user"), world.plain("shop_owner"), world.plain("helper"));
     // Its own memberships, by which it acts for the owner, are no drift: neither for itself nor for another.
-    let own = rows(&format!("SELECT count(*)::text FROM pg_auth_members WHERE roleid = '{owner}'::regrole")).await;
+    let own =
+        rows("postgres", &format!("SELECT count(*)::text FROM pg_auth_members WHERE roleid = '{owner}'::regrole"))
+            .await;
     assert_ne!(own, ["0"]);
     world.as_itself(&format!("CREATE ROLE {helper}; GRANT {owner} TO {helper}")).await;
     let plan = world.plan().await;
     assert_eq!(changed(&world, &plan), ["shop_owner.members"]);
     world.apply(plan).await;
     assert_eq!(world.plan().await, Vec::new());
-    let kept = rows(&format!("SELECT count(*)::text FROM pg_auth_members WHERE roleid = '{owner}'::regrole")).await;
+    let kept =
+        rows("postgres", &format!("SELECT count(*)::text FROM pg_auth_members WHERE roleid = '{owner}'::regrole"))
+            .await;
     assert_eq!(kept, own);
 
     // Another administrator takes away by what this one acts, and leaves the mark by which it may come back.
@@ -277,7 +286,7 @@ async fn a_lesser_administrator_repairs_what_it_may_and_names_who_must_do_the_re
 
 /// The server's log, which lies beside its data.
 async fn log_file() -> PathBuf {
-    let data = rows("SHOW data_directory").await.remove(0);
+    let data = rows("postgres", "SHOW data_directory").await.remove(0);
     let beside = Path::new(&data).ancestors().map(|place| place.join("log/postgres.log")).find(|file| file.is_file());
     beside.unwrap_or_else(|| Path::new(&variable("INFRA_DIR")).join("log/postgres.log"))
 }
@@ -319,11 +328,11 @@ async fn no_password_and_no_verifier_is_in_the_servers_log() {
         world.declare("shop", app(&world, "shop"));
         world.converge().await;
         passwords.push(world.password(&world.name("shop")));
-        let mut stored = rows(&format!("SELECT rolpassword FROM pg_authid WHERE rolname = '{user}'")).await;
+        let mut stored = rows("postgres", &format!("SELECT rolpassword FROM pg_authid WHERE rolname = '{user}'")).await;
         world.rotate.insert(world.name("shop"));
         world.apply(world.plan().await).await;
         passwords.push(world.password(&world.name("shop")));
-        stored.extend(rows(&format!("SELECT rolpassword FROM pg_authid WHERE rolname = '{user}'")).await);
+        stored.extend(rows("postgres", &format!("SELECT rolpassword FROM pg_authid WHERE rolname = '{user}'")).await);
         if !superuser {
             world.as_admin("postgres", &format!("ALTER ROLE {user} SUPERUSER")).await;
             let mut plan = world.plan().await;
@@ -417,7 +426,7 @@ async fn a_renamed_user_is_not_dropped_with_its_tables() {
     let refused = world.try_apply(plan).await.unwrap_err();
     assert!(refused.contains("not dropped: it owns ") && refused.contains("table kept"), "{refused}");
     assert!(refused.contains(&format!("REASSIGN OWNED BY \"{old}\" TO <its new owner>")), "{refused}");
-    assert_eq!(rows(&format!("SELECT rolname::text FROM pg_roles WHERE rolname = '{old}'")).await, [&*old]);
+    assert_eq!(rows("postgres", &format!("SELECT rolname::text FROM pg_roles WHERE rolname = '{old}'")).await, [&*old]);
 
     let statements = solution.split_once(": ").unwrap().1.to_owned();
     world.as_admin(&database, &statements).await;
@@ -471,7 +480,9 @@ async fn what_others_let_a_role_do_stands_in_the_way_of_its_drop() {
     world.as_admin(&other, &format!("DROP OWNED BY {user}")).await;
     world.converge().await;
     assert_eq!(
-        rows(&format!("SELECT rolname::text FROM pg_roles WHERE rolname LIKE '{}%old%'", world.prefix)).await.len(),
+        rows("postgres", &format!("SELECT rolname::text FROM pg_roles WHERE rolname LIKE '{}%old%'", world.prefix))
+            .await
+            .len(),
         0
     );
     world.as_admin(&other, "SELECT * FROM theirs").await;

@@ -83,7 +83,7 @@ async fn what_is_declared_is_made_once_and_adopted_without_a_state() {
 
 #[tokio::test]
 async fn encodings_are_named_as_the_server_names_them() {
-    let mut admin = postgres::connect(&support::variable("NORNPLAN_POSTGRES_USER"), None, "postgres").await.unwrap();
+    let mut admin = postgres::admin("postgres").await;
     for number in 0..=41 {
         let name: String = sqlx::query_scalar("SELECT pg_encoding_to_char($1)::text")
             .bind(number)

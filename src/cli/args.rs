@@ -60,7 +60,7 @@ pub struct ConsentArgs {
     /// Let steps run that lose data or remove a login: an address, a glob, or all
     #[arg(long, value_name = "WHAT", value_parser = Allowance::parse)]
     pub allow_destroy: Vec<Allowance>,
-    /// Let steps run that may interrupt a running app, and drops end sessions: an address, a glob, or all
+    /// Let steps run that may interrupt a running app, and let drops end sessions: an address, a glob, or all
     #[arg(long, value_name = "WHAT", value_parser = Allowance::parse)]
     pub allow_interrupt: Vec<Allowance>,
 }
@@ -77,7 +77,7 @@ pub struct LookArgs {
     /// How long to wait for services that are still starting (60s, 2m)
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     pub wait: Option<Duration>,
-    /// Leave out what costs one connection per database
+    /// Leave out what costs one connection per database: its schemas, extensions, default privileges
     #[arg(long)]
     pub shallow: bool,
     /// Sign in with every published credential, also where a fingerprint says that it is right

@@ -61,10 +61,12 @@ pub async fn run(global: &Global, args: &Args) -> Outcome {
     let depth = Depth { probe_credentials: true, ..args.look.depth() };
     let asks = observe::asks(&wanted, &applied, document, &workspace.vault, depth)?;
     let (mut errors, mut items, mut unread) = (Vec::new(), BTreeMap::new(), BTreeMap::new());
+    let mut notices = BTreeSet::new();
     let (nobody, nothing) = (BTreeSet::new(), BTreeMap::new());
     for (id, read) in workspace.observe(&asks, args.look.wait()).await {
         match read {
             Ok(observation) => {
+                notices.extend(observation.notices.iter().cloned());
                 let input = DiffInput {
                     wanted: &wanted,
                     applied: &applied,
@@ -88,6 +90,7 @@ pub async fn run(global: &Global, args: &Args) -> Outcome {
         environment: workspace.config.environment.clone(),
         compared,
         drifted: items.into_values().collect(),
+        notices: notices.into_iter().collect(),
         errors: unread.into_values().collect(),
     };
     output::result(&match args.format {

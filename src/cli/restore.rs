@@ -76,13 +76,16 @@ pub async fn run(global: &Global, args: &Args) -> Outcome {
         return Err(error.hint("look at it with --list, then run this with --auto-approve").into());
     }
     let database = into(args, app, &archive, &file)?;
+    let selection = Selection { tables: args.tables.clone(), schemas: args.schemas.clone() };
+    if !selection.is_everything() {
+        postgres.selects(&file, &selection).await?;
+    }
     let interrupts = Interrupts::listen()?;
     // An apply must not change what is being restored.
     let command: Vec<String> = std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect();
     let _lock = Store::lock(&config, args.lock_timeout.unwrap_or_default(), &command.join(" "))?;
     let restored = async {
         let target = postgres.restore_target(database).await?;
-        let selection = Selection { tables: args.tables.clone(), schemas: args.schemas.clone() };
         let job = Job { file: &file, database, role: &app.user, clean: target.objects > 0, selection: &selection };
         if job.clean {
             consented(args, database, &target)?;
@@ -101,7 +104,7 @@ pub async fn run(global: &Global, args: &Args) -> Outcome {
         }
         let entries = postgres.restore(&job).await?;
         output::result(&format!("Restored {} into {database}.", count(entries, "entry", "entries")));
-        output::message("`nornplan plan` shows what readers of it lack now, and `nornplan apply` gives it back.");
+        output::message("The next `nornplan apply` gives readers and writers what they lack now.");
         Ok(Exit::Done)
     };
     tokio::select! {

@@ -1,11 +1,13 @@
 //! What has moved away from what was last applied.
 
 use super::items::masked;
-use super::text::pad;
+use super::json::{NoticeView, notice_views};
+use super::text::{notices, pad};
 use super::{Ink, Style, clean_lines, columns, count, environment, fields, words};
 use crate::core::address::Address;
 use crate::core::change::FieldChange;
 use crate::core::name::AppName;
+use crate::core::plan::{Level, Notice};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -30,6 +32,8 @@ pub struct DriftReport {
     /// Resources that could be compared.
     pub compared: usize,
     pub drifted: Vec<DriftItem>,
+    /// What the services have to say, such as what was not compared.
+    pub notices: Vec<Notice>,
     /// What could not be told, one for each service that could not be read. Empty if everything could.
     pub errors: Vec<String>,
 }
@@ -68,6 +72,8 @@ pub fn text(report: &DriftReport, style: &Style) -> String {
         lines.extend(items.iter().flat_map(|item| item_lines(item, widest, style)));
         blocks.push(lines.join("\n"));
     }
+    let told = notices(&report.notices, &[Level::Alarm, Level::Warning, Level::Note], style);
+    blocks.extend((!told.is_empty()).then(|| told.join("\n")));
     if !report.errors.is_empty() {
         let mut lines = vec![style.paint(Ink::Alarm, "INCOMPLETE")];
         lines.extend(report.errors.iter().flat_map(|error| clean_lines(error)).map(|line| format!("  {line}")));
@@ -101,6 +107,7 @@ pub fn json(report: &DriftReport) -> serde_json::Result<String> {
         errors: &'a [String],
         compared: usize,
         drifted: Vec<DriftItem>,
+        notices: Vec<NoticeView<'a>>,
         verdict: String,
     }
     let view = View {
@@ -114,6 +121,7 @@ pub fn json(report: &DriftReport) -> serde_json::Result<String> {
             .iter()
             .map(|item| DriftItem { changes: masked(&item.address, item.changes.clone()), ..item.clone() })
             .collect(),
+        notices: notice_views(&report.notices),
         verdict: report.verdict(),
     };
     Ok(serde_json::to_string_pretty(&view)? + "\n")
@@ -142,6 +150,7 @@ mod tests {
                 item("kafka.topic.cafe.orders", vec![], true),
                 item("secret.cafe", vec![change("values", json!({"A": "s3cret"}), json!({"A": "other"}))], false),
             ],
+            notices: vec![Notice { level: Level::Note, about: "postgres".into(), text: "read with --shallow".into() }],
             errors: errors.iter().map(ToString::to_string).collect(),
         }
     }
@@ -151,6 +160,7 @@ mod tests {
         let text = text(&report(&[]), &Style::PLAIN);
         assert!(text.contains("connection limit:  20 -> unlimited"), "{text}");
         assert!(text.ends_with("\nDrift: 3 of 14 resources.\n"), "{text}");
+        assert!(text.contains("\nNote PostgreSQL: read with --shallow\n"), "{text}");
         assert!(!text.contains("s3cret") && !json(&report(&[])).unwrap().contains("s3cret"));
     }
 

@@ -44,7 +44,7 @@ struct Summary {
 }
 
 #[derive(Serialize)]
-struct NoticeView<'a> {
+pub(super) struct NoticeView<'a> {
     level: Level,
     about: &'a str,
     text: &'a str,
@@ -98,8 +98,6 @@ struct StepView<'a> {
 /// Never for a plan that was made or read by nornplan.
 pub fn plan(plan: &Plan) -> serde_json::Result<String> {
     let items = items(plan);
-    let mut notices: Vec<&Notice> = plan.notices.iter().collect();
-    notices.sort();
     let view = View {
         format_version: FORMAT_VERSION,
         tool_version: &plan.tool_version,
@@ -109,10 +107,7 @@ pub fn plan(plan: &Plan) -> serde_json::Result<String> {
         services: &plan.services,
         narrowed_to: &plan.narrowed_to,
         summary: summary(plan, &items),
-        notices: notices
-            .into_iter()
-            .map(|Notice { level, about, text }| NoticeView { level: *level, about, text })
-            .collect(),
+        notices: notice_views(&plan.notices),
         resources: items.iter().map(resource).collect(),
         held: items.iter().filter_map(held).collect(),
         steps: steps(plan),
@@ -120,6 +115,13 @@ pub fn plan(plan: &Plan) -> serde_json::Result<String> {
     let mut text = serde_json::to_string_pretty(&view)?;
     text.push('\n');
     Ok(text)
+}
+
+/// In a fixed order.
+pub(super) fn notice_views(notices: &[Notice]) -> Vec<NoticeView<'_>> {
+    let mut notices: Vec<&Notice> = notices.iter().collect();
+    notices.sort();
+    notices.into_iter().map(|Notice { level, about, text }| NoticeView { level: *level, about, text }).collect()
 }
 
 fn summary(plan: &Plan, items: &[Item<'_>]) -> Summary {

@@ -130,7 +130,7 @@ fn head(plan: &Plan, items: &[Item<'_>]) -> String {
 }
 
 fn notice_text(notice: &Notice) -> String {
-    format!("**{}**: {}", prose(&notice.about), prose(&clean_lines(&notice.text).join(" ")))
+    format!("**{}**: {}", prose(&words::service_title(&notice.about)), prose(&clean_lines(&notice.text).join(" ")))
 }
 
 /// Destroys, rotations, what widens access and what is held, the worst first.
@@ -174,7 +174,7 @@ fn risk_line(item: &Item<'_>) -> String {
     let mut why: Vec<String> = item.risks.iter().rev().map(|risk| format!("**{risk}**")).collect();
     why.extend(item.reasons.iter().map(ToString::to_string));
     match item.hold {
-        Some(Hold::Blocked { reason }) => why.push(format!("**blocked**: {}", prose(&clean_lines(reason).join(" ")))),
+        Some(Hold::Blocked { reason }) => why.push(format!("**blocked**: {}", prose(&clean_lines(reason).join("; ")))),
         Some(Hold::Destroy | Hold::DestroyAll | Hold::Interrupt | Hold::Prevented | Hold::Waits { .. }) => {
             why.push("held".to_owned())
         }

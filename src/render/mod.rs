@@ -166,9 +166,17 @@ pub(crate) fn wrap(items: &[String], separator: &str, width: usize) -> Vec<Strin
     lines
 }
 
-/// Breaks a sentence into lines of at most `width` columns, between words.
+/// Breaks a sentence into lines of at most `width` columns, between words and not inside `code`.
 pub(crate) fn wrap_words(text: &str, width: usize) -> Vec<String> {
-    let words: Vec<String> = text.split(' ').map(str::to_owned).collect();
+    let mut words: Vec<String> = Vec::new();
+    let mut in_code = false;
+    for piece in text.split(' ') {
+        match words.last_mut().filter(|last| in_code && columns(last) + columns(piece) < width) {
+            Some(code) => *code = format!("{code} {piece}"),
+            None => words.push(piece.to_owned()),
+        }
+        in_code ^= piece.matches('`').count() % 2 == 1;
+    }
     wrap(&words, "", width)
 }
 

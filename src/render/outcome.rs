@@ -300,6 +300,6 @@ fn held_because(hold: &Hold) -> String {
         Hold::Interrupt => "needs --allow-interrupt".to_owned(),
         Hold::Prevented => "prevent_destroy".to_owned(),
         Hold::Waits { on } => format!("waits for {}", clean(&on.to_string())),
-        Hold::Blocked { reason } => format!("blocked: {}", clean_lines(reason).join(" ")),
+        Hold::Blocked { reason } => format!("blocked: {}", clean_lines(reason).join("; ")),
     }
 }

@@ -27,12 +27,12 @@ fn blocks(plan: &Plan, style: Style, detailed: bool) -> String {
     let items = items(plan);
     let mut blocks: Vec<Vec<String>> = vec![head(plan, style)];
     blocks.push(incomplete(plan, style));
-    blocks.push(notices(plan, &[Level::Alarm, Level::Warning], style));
+    blocks.push(notices(&plan.notices, &[Level::Alarm, Level::Warning], style));
     blocks.push(summary(plan, &items, style));
     for (app, of_app) in by_app(&items).into_iter().filter(|_| detailed) {
         blocks.push(app_block(app, &of_app, style));
     }
-    blocks.push(notices(plan, &[Level::Note], style));
+    blocks.push(notices(&plan.notices, &[Level::Note], style));
     blocks.push(incomplete(plan, style));
     let mut end = held(&items, style);
     end.push(style.paint(Ink::Bold, &plan.verdict()));
@@ -108,8 +108,9 @@ fn incomplete(plan: &Plan, style: Style) -> Vec<String> {
     lines
 }
 
-fn notices(plan: &Plan, levels: &[Level], style: Style) -> Vec<String> {
-    let mut wanted: Vec<&Notice> = plan.notices.iter().filter(|notice| levels.contains(&notice.level)).collect();
+/// What is said about services and apps, each beginning a line.
+pub(super) fn notices(notices: &[Notice], levels: &[Level], style: Style) -> Vec<String> {
+    let mut wanted: Vec<&Notice> = notices.iter().filter(|notice| levels.contains(&notice.level)).collect();
     wanted.sort();
     wanted.iter().flat_map(|notice| notice_lines(notice, style)).collect()
 }
@@ -120,7 +121,7 @@ fn notice_lines(notice: &Notice, style: Style) -> Vec<String> {
         Level::Warning => (Ink::Change, "Warning"),
         Level::Note => (Ink::Faint, "Note"),
     };
-    let text = format!("{}: {}", clean(&notice.about), clean_lines(&notice.text).join(" "));
+    let text = format!("{}: {}", words::service_title(&notice.about), clean_lines(&notice.text).join(" "));
     let indent = columns(word) + 1;
     let wrapped = wrap_words(&text, style.width.saturating_sub(indent).max(30));
     let lead = |index| if index == 0 { format!("{} ", style.paint(ink, word)) } else { " ".repeat(indent) };
@@ -243,7 +244,8 @@ pub(super) fn item_lines(item: &Item<'_>, widest: usize, style: Style) -> Vec<St
                 .map(|(index, line)| format!("{margin}{} {line}", if index == 0 { "*" } else { " " })),
         );
     }
-    lines.extend(item.hold.map(|hold| format!("{margin}{}", hold_line(hold, item, style))));
+    let held = item.hold.map(|hold| hold_lines(hold, item, INDENT, style)).unwrap_or_default();
+    lines.extend(held.iter().map(|line| format!("{margin}{line}")));
     lines
 }
 
@@ -283,15 +285,30 @@ fn tags(item: &Item<'_>, style: Style) -> (String, String) {
     (plain.join(" · "), painted.join(" · "))
 }
 
-fn hold_line(hold: &Hold, item: &Item<'_>, style: Style) -> String {
-    match hold {
+fn hold_lines(hold: &Hold, item: &Item<'_>, indent: usize, style: Style) -> Vec<String> {
+    let line = match hold {
         Hold::Destroy => format!("held: needs --allow-destroy {}", what(&item.address.to_string())),
         Hold::DestroyAll => "held: more than a third of what is ours would go; needs --allow-destroy all".to_owned(),
         Hold::Interrupt => format!("held: needs --allow-interrupt {}", what(&item.address.to_string())),
         Hold::Prevented => format!("held: the infraspec of {} says prevent_destroy", item.app),
         Hold::Waits { on } => format!("held: waits for {}", clean(&on.to_string())),
-        Hold::Blocked { reason } => style.paint(Ink::Danger, &format!("blocked: {}", clean_lines(reason).join(" "))),
+        Hold::Blocked { reason } => return blocked_lines(reason, indent, style),
+    };
+    vec![line]
+}
+
+/// Each reason begins a line of its own.
+fn blocked_lines(reason: &str, indent: usize, style: Style) -> Vec<String> {
+    const LEAD: &str = "blocked: ";
+    let room = style.width.saturating_sub(indent + LEAD.len()).max(30);
+    let mut lines = Vec::new();
+    for each in clean_lines(reason) {
+        for (index, line) in wrap_words(&each, room).iter().enumerate() {
+            let lead = if index == 0 { LEAD.to_owned() } else { " ".repeat(LEAD.len()) };
+            lines.push(style.paint(Ink::Danger, &format!("{lead}{line}")));
+        }
     }
+    lines
 }
 
 /// An address as it can be pasted behind a flag: a glob that means itself, quoted where a shell would read it.
@@ -335,6 +352,6 @@ pub(super) fn held(items: &[Item<'_>], style: Style) -> Vec<String> {
     };
     told(waiting, "held: waiting for what is held or blocked");
     told(prevented, "held: prevent_destroy in an infraspec; no flag releases that");
-    told(blocked, "blocked: impossible as declared, for the reasons above");
+    told(blocked, "blocked: cannot be done as things are, for the reasons above");
     lines
 }

@@ -1,23 +1,16 @@
-//! What a plan says about the databases of a test, and what the server does.
+//! What a plan says about the databases of a test.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on says so")]
+#![allow(clippy::panic, reason = "a test that cannot go on says so")]
 
-use crate::postgres::{app, connect};
-use crate::support::{World, variable};
+use crate::postgres::{app, of_database};
+use crate::support::World;
 use nornplan::core::step::Hold;
 use nornplan::services::Step;
 use nornplan::spec::model::Postgres as Spec;
-use sqlx::AssertSqlSafe;
-
-/// One text of the server, read by nobody but this test.
-pub async fn read(database: &str, query: &str) -> Option<String> {
-    let mut connection = connect(&variable("NORNPLAN_POSTGRES_USER"), None, database).await.unwrap();
-    sqlx::query_scalar(AssertSqlSafe(query.to_owned())).fetch_one(&mut connection).await.unwrap()
-}
 
 /// Why the database of the app cannot be as wanted.
 pub fn blocked(plan: &[Step]) -> String {
-    let step = plan.iter().find(|step| step.address.kind.as_str() == "postgres.database").unwrap();
+    let step = of_database(plan);
     match &step.hold {
         Some(Hold::Blocked { reason }) => reason.clone(),
         other => panic!("{other:?}: {step:#?}"),

@@ -7,8 +7,8 @@ use crate::support::{World, variable};
 use nornplan::config::{PasswordSource, PostgresConfig};
 use nornplan::core::secret::Secret;
 use nornplan::services::postgres::Postgres;
-use nornplan::services::postgres::model::{Credential, Extension};
-use nornplan::services::{Ask, Service};
+use nornplan::services::postgres::model::{Credential, DATABASE, Extension};
+use nornplan::services::{Ask, Service, Step};
 use nornplan::spec::model::{App, Database, Postgres as Spec};
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
@@ -60,7 +60,7 @@ impl World {
     }
 
     pub async fn as_admin(&self, database: &str, statement: &str) {
-        let mut connection = connect(&variable("NORNPLAN_POSTGRES_USER"), None, database).await.unwrap();
+        let mut connection = admin(database).await;
         run(&mut connection, statement).await.unwrap_or_else(|error| panic!("{statement}: {error}"));
         connection.close().await.unwrap();
     }
@@ -75,7 +75,7 @@ impl World {
 
     /// The extension, if the server has its files: some packages come without the contributed ones.
     pub async fn extension(&self, name: &str) -> Option<String> {
-        let mut connection = connect(&variable("NORNPLAN_POSTGRES_USER"), None, "postgres").await.unwrap();
+        let mut connection = admin("postgres").await;
         sqlx::query_scalar("SELECT name::text FROM pg_available_extensions WHERE name = $1")
             .bind(name)
             .fetch_optional(&mut connection)
@@ -84,7 +84,7 @@ impl World {
     }
 
     pub async fn sessions(&self, database: &str) -> i64 {
-        let mut connection = connect(&variable("NORNPLAN_POSTGRES_USER"), None, "postgres").await.unwrap();
+        let mut connection = admin("postgres").await;
         sqlx::query_scalar("SELECT count(*) FROM pg_stat_activity WHERE datname = $1")
             .bind(database)
             .fetch_one(&mut connection)
@@ -114,15 +114,15 @@ impl World {
             .collect()
     }
 
-    /// Removes all that has this test's prefix.
+    /// Removes all that has this test's prefix, and not what another test has whose prefix begins with it.
     pub async fn drop_all(self) {
-        let mut connection = connect(&variable("NORNPLAN_POSTGRES_USER"), None, "postgres").await.unwrap();
+        let mut connection = admin("postgres").await;
         for (what, names) in [
             ("DATABASE", "SELECT datname::text FROM pg_database WHERE starts_with(datname, $1)"),
             ("ROLE", "SELECT rolname::text FROM pg_roles WHERE starts_with(rolname, $1) ORDER BY 1"),
         ] {
             let names: Vec<String> =
-                sqlx::query_scalar(names).bind(&self.prefix).fetch_all(&mut connection).await.unwrap();
+                sqlx::query_scalar(names).bind(self.plain("")).fetch_all(&mut connection).await.unwrap();
             for name in names {
                 let force = if what == "DATABASE" { " WITH (FORCE)" } else { "" };
                 run(&mut connection, &format!("DROP {what} \"{name}\"{force}")).await.unwrap();
@@ -141,6 +141,23 @@ pub async fn connect(user: &str, password: Option<&str>, database: &str) -> Resu
         .password(password.unwrap_or(&admin))
         .database(database);
     PgConnection::connect_with(&options).await
+}
+
+/// Signs in as the administrator whom the servers were started with.
+pub async fn admin(database: &str) -> PgConnection {
+    connect(&variable("NORNPLAN_POSTGRES_USER"), None, database).await.unwrap()
+}
+
+/// The texts of one column, read by the administrator.
+pub async fn rows(database: &str, query: &str) -> Vec<String> {
+    let query = sqlx::query_scalar(AssertSqlSafe(query.to_owned()));
+    query.fetch_all(&mut admin(database).await).await.unwrap_or_else(|error| panic!("{database}: {error}"))
+}
+
+/// One text, read by the administrator; nothing if it is null.
+pub async fn read(database: &str, query: &str) -> Option<String> {
+    let query = sqlx::query_scalar(AssertSqlSafe(query.to_owned()));
+    query.fetch_one(&mut admin(database).await).await.unwrap()
 }
 
 pub async fn run(connection: &mut PgConnection, statement: &str) -> Result<(), sqlx::Error> {
@@ -186,7 +203,7 @@ pub async fn denied(connection: &mut PgConnection, statements: &[&str]) {
 
 /// What the server itself answers to the administrator.
 pub async fn is(database: &str, question: &str) -> bool {
-    let mut connection = connect(&variable("NORNPLAN_POSTGRES_USER"), None, database).await.unwrap();
+    let mut connection = admin(database).await;
     let query = sqlx::query_scalar(AssertSqlSafe(format!("SELECT {question}")));
     query.fetch_one(&mut connection).await.unwrap_or_else(|error| panic!("{question}: {error}"))
 }
@@ -195,6 +212,11 @@ pub async fn is(database: &str, question: &str) -> bool {
 pub async fn no_future_for(database: &str, role: &str) -> bool {
     let named = format!("aclexplode(defaclacl) a WHERE a.grantee = '{role}'::regrole");
     is(database, &format!("NOT EXISTS (SELECT FROM pg_default_acl, {named})")).await
+}
+
+/// The step on the one database of a plan itself.
+pub fn of_database(plan: &[Step]) -> &Step {
+    plan.iter().find(|step| step.address.kind == DATABASE).unwrap()
 }
 
 /// Configurations that cannot work, and what must be said about each.

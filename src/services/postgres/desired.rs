@@ -1,10 +1,9 @@
-//! What infraspecs want of PostgreSQL.
+//! What infraspecs want of PostgreSQL. Pure.
 
 use super::model::{
-    Access, Credential, Database, Expiry, Grant, LockDown, OPEN_BY_DEFAULT, Role, database_address, grant_address,
-    lock_down_address, role_address,
+    Access, Credential, Database, Expiry, Grant, LockDown, OPEN_BY_DEFAULT, Role, canonical_settings, database_address,
+    grant_address, lock_down_address, role_address,
 };
-use super::sql::canonical_settings;
 use crate::config::PostgresConfig;
 use crate::core::address::Address;
 use crate::core::name::AppName;
@@ -85,7 +84,7 @@ fn grants(specs: &Specs, app: &App, postgres: &Postgres, database: &str) -> Vec<
     // Who owns the database may do everything in it already.
     levels.remove(postgres.owner.as_str());
     let model = |(role, (access, outside)): (&str, (Access, bool))| {
-        let grant = Grant { outside, ..grant(database, role, access, &makers) };
+        let grant = Grant { outside, ..Grant::declared(database, role, access, &makers) };
         (grant_address(database, role), Model::PostgresGrant(grant))
     };
     levels.into_iter().map(model).collect()
@@ -123,46 +122,5 @@ fn plain_role(name: &str, credential: Credential) -> Role {
         member_of: ours.then(BTreeSet::new),
         members: ours.then(BTreeSet::new),
         settings_in_databases: ours.then(BTreeMap::new),
-    }
-}
-
-/// The privileges that an access level stands for, where `makers` make objects.
-pub fn grant(database: &str, role: &str, access: Access, makers: &BTreeSet<String>) -> Grant {
-    let set = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<BTreeSet<String>>();
-    let (own, public) = match access {
-        Access::App | Access::Migrator => (set(&["CONNECT", "CREATE", "TEMPORARY"]), set(&["CREATE", "USAGE"])),
-        Access::Readonly | Access::Readwrite => (set(&["CONNECT"]), set(&["USAGE"])),
-    };
-    let (schemas, tables, sequences): (&[&str], &[&str], &[&str]) = match access {
-        Access::App => (
-            &["CREATE", "USAGE"],
-            // Without MAINTAIN, which servers before 17 do not know.
-            &["DELETE", "INSERT", "REFERENCES", "SELECT", "TRIGGER", "TRUNCATE", "UPDATE"],
-            &["SELECT", "UPDATE", "USAGE"],
-        ),
-        Access::Readonly => (&["USAGE"], &["SELECT"], &["SELECT"]),
-        Access::Readwrite => (&["USAGE"], &["DELETE", "INSERT", "SELECT", "UPDATE"], &["SELECT", "USAGE"]),
-        Access::Migrator => (&[], &[], &[]),
-    };
-    let makers: BTreeSet<String> = match access {
-        Access::Migrator => BTreeSet::new(),
-        Access::App | Access::Readonly | Access::Readwrite => {
-            makers.iter().filter(|maker| *maker != role).cloned().collect()
-        }
-    };
-    let made = |privileges: &[&str]| (!makers.is_empty()).then(|| set(privileges));
-    Grant {
-        database: database.to_owned(),
-        role: role.to_owned(),
-        access: Some(access),
-        outside: false,
-        database_privileges: own,
-        schema_privileges: Some(public),
-        future_schemas: made(schemas),
-        future_tables: made(tables),
-        future_sequences: made(sequences),
-        present_objects: (!makers.is_empty()).then_some(true),
-        beyond: Some(BTreeSet::new()),
-        makers: Some(makers),
     }
 }

@@ -1,11 +1,9 @@
 //! Looks the server over, for `nornplan doctor`.
 
-use super::connect::{Connector, Purpose};
-use super::credential::accepts_anything;
-use super::problem::stating;
-use super::server_log;
+use super::catalog::parse;
+use super::connect::{Connector, Purpose, stating};
+use super::credential::{accepts_anything, server_log};
 use super::snapshot::programs;
-use crate::error::Diagnostic;
 use crate::services::{Check, Failure};
 use serde::Deserialize;
 
@@ -50,9 +48,7 @@ async fn look(connector: &Connector) -> Result<Vec<Check>, Failure> {
         .fetch_one(&mut connection)
         .await
         .map_err(|error| stating(error, "server", "SELECT current_setting(..)"))?;
-    let facts: Facts = serde_json::from_str(&text).map_err(|error| {
-        Diagnostic::new(crate::error::Kind::Service, "the server's answer was not understood").because(error)
-    })?;
+    let facts: Facts = parse(&text)?;
     let log = match server_log::listen(&mut connection).await?.warning() {
         Some((what, fix)) => Check::warning(what, fix),
         None => Check::good("the server's log shows no verifiers of new passwords"),
@@ -109,8 +105,8 @@ fn version(facts: &Facts) -> Check {
 fn rights(facts: &Facts) -> Check {
     let Facts { user, superuser, createrole, createdb, .. } = facts;
     match (superuser, createrole, createdb) {
-        (true, _, _) => Check::good(format!("{user} is a superuser")),
-        (false, true, true) => Check::good(format!("{user} has CREATEROLE and CREATEDB")),
+        (true, _, _) => Check::good(format!("signs in as {user}, a superuser")),
+        (false, true, true) => Check::good(format!("signs in as {user}, which has CREATEROLE and CREATEDB")),
         (false, true, false) => Check::bad(format!("{user} lacks CREATEDB"), format!("ALTER ROLE {user} CREATEDB")),
         (false, false, true) => Check::bad(format!("{user} lacks CREATEROLE"), format!("ALTER ROLE {user} CREATEROLE")),
         (false, false, false) => Check::bad(

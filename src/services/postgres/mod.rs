@@ -1,33 +1,44 @@
 //! PostgreSQL as a service: roles, databases, and who may do what in them.
+//!
+//! What is wanted and what there is meet as the same types; what differs becomes steps, and steps become statements:
+//!
+//! ```text
+//! infraspecs -> desired --------+
+//!                               +-> model -> shape -> diff -> plan -> apply -> sql -> server
+//! server -> catalog -> observe -+
+//! ```
+//!
+//! - [`model`]: the types, and what access levels and settings mean. Imports only the core.
+//! - [`desired`]: what infraspecs want.
+//! - `scope`: which roles and databases to look at, out of what is wanted and what is ours.
+//! - `catalog`: the statements that read, and the rows that they answer with; one file each.
+//! - `observe`: rows made into models, and the facts beside them that a plan tells. Writes nothing.
+//! - `server`: what a plan must know of the server itself: its version, our rights, what it offers.
+//! - `shape`: leaves out of both sides what is nobody's business before they are compared.
+//! - [`diff`]: the steps, with their risks, notes and obstacles (`diff/edges` says in which order they are done).
+//! - `apply`: carries out one step and reads it again; the order of statements, and what is done around them.
+//! - `sql`: the statements that change something, as text.
+//!
+//! Beside that way: `connect` (connections, running statements, what errors mean), `credential` (setting and proving
+//! passwords), [`snapshot`] (pg_dump and pg_restore) and `examine` (for `nornplan doctor`).
+//!
+//! A new field of a database is a line in `model` (the field), `desired`, `catalog` and `observe` (reading it), `sql`
+//! (setting it), and in `diff` if changing it interrupts somebody or cannot always be done.
 
-mod access;
 mod apply;
 mod catalog;
-mod causes;
 mod connect;
 mod credential;
 pub mod desired;
 pub mod diff;
-mod drop;
-mod edges;
 mod examine;
-mod losses;
-mod membership;
 pub mod model;
 mod observe;
-mod orphans;
-mod problem;
-mod rights;
-mod roles;
 mod scope;
 mod server;
-mod server_log;
-mod session;
 mod shape;
 pub mod snapshot;
-mod spelling;
 mod sql;
-mod strays;
 
 use super::{ApplyContext, Ask, Check, Limits, Model, Observation, Outcome, Service, ServiceId, Step};
 use crate::config::PostgresConfig;
@@ -69,24 +80,20 @@ impl Service for Postgres {
     }
 
     async fn observe(&self, ask: &Ask) -> Result<Observation> {
-        Ok(observe::observe(&self.connector, ask).await?)
+        let mut observation = observe::observe(&self.connector, ask).await?;
+        observation.notices.extend(diff::unusable(ask, &observation));
+        Ok(observation)
     }
 
     async fn read(&self, addresses: &BTreeSet<Address>, steps: &[&Step]) -> Result<BTreeMap<Address, Model>> {
-        let steps = || steps.iter().filter(|step| addresses.contains(&step.address));
-        let ends = steps().flat_map(|step| step.before.iter().chain(&step.after).map(|model| (&step.address, model)));
-        let mut scope = Scope::of(ends);
-        for step in steps() {
-            if let (super::Op::Postgres(model::Op::AlterDatabase { user }), Some(Model::PostgresDatabase(database))) =
-                (&step.op, &step.after)
-            {
-                scope.creators.insert(database.name.clone(), user.clone());
-            }
-        }
+        let steps = steps.iter().copied().filter(|step| addresses.contains(&step.address));
+        let scope = Scope::of_steps(steps.clone());
         let mut now = observe::now(&self.connector, &scope).await?;
-        for step in steps() {
-            if let Some(model) = now.get_mut(&step.address) {
-                shape::as_planned(model, step);
+        for step in steps {
+            let Some(model) = now.get_mut(&step.address) else { continue };
+            shape::as_planned(model, step);
+            if shape::is_begun(model, step) {
+                now.remove(&step.address);
             }
         }
         Ok(now)

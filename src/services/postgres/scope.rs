@@ -1,8 +1,8 @@
 //! What to look at: names and access levels, out of what is wanted and what is ours. Pure.
 
-use super::model::{Access, DATABASE, GRANT, LOCK_DOWN, ROLE};
+use super::model::{Access, DATABASE, GRANT, LOCK_DOWN, Op as Do, ROLE};
 use crate::core::address::Address;
-use crate::services::Model;
+use crate::services::{Model, Op, Step};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What roles shall be able to do with what is present.
@@ -62,7 +62,7 @@ pub struct Scope {
     pub managed: BTreeSet<String>,
     pub grants: BTreeMap<String, Vec<Pair>>,
     /// The app's user of each database, or its owner where that is the same.
-    pub creators: BTreeMap<String, String>,
+    pub users: BTreeMap<String, String>,
     /// Databases of the server's own that are to be closed.
     pub lock_downs: BTreeSet<String>,
     /// The declared owner of each database.
@@ -71,7 +71,7 @@ pub struct Scope {
     pub strays: BTreeMap<String, BTreeSet<String>>,
     /// Databases in which objects of others shall become the app's.
     pub adopting: BTreeSet<String>,
-    /// Who else may own objects in a database.
+    /// Who makes objects for the app's user, where it does not do so itself.
     pub migrators: BTreeMap<String, String>,
 }
 
@@ -86,7 +86,7 @@ impl Scope {
             if let Model::PostgresGrant(grant) = model
                 && grant.access == Some(Access::App)
             {
-                scope.creators.insert(grant.database.clone(), grant.role.clone());
+                scope.users.insert(grant.database.clone(), grant.role.clone());
             }
             if let Model::PostgresDatabase(database) = model {
                 let strays = database.strays.iter().chain(database.strays_inside.iter().flatten());
@@ -126,9 +126,31 @@ impl Scope {
             });
         }
         for (database, owner) in &scope.owners {
-            scope.creators.entry(database.clone()).or_insert_with(|| owner.clone());
+            scope.users.entry(database.clone()).or_insert_with(|| owner.clone());
         }
         scope
+    }
+
+    /// The same of steps that are about to be carried out; those on databases name the app's user.
+    pub fn of_steps<'a>(steps: impl IntoIterator<Item = &'a Step, IntoIter: Clone>) -> Self {
+        let steps = steps.into_iter();
+        let ends = |step: &'a Step| step.before.iter().chain(&step.after).map(move |model| (&step.address, model));
+        let mut scope = Self::of(steps.clone().flat_map(ends));
+        for step in steps {
+            if let (Op::Postgres(Do::AlterDatabase { user }), Some(Model::PostgresDatabase(database))) =
+                (&step.op, &step.after)
+            {
+                scope.set_user(&database.name, user);
+            }
+        }
+        scope
+    }
+
+    /// Says who the app's user of a database is, if anybody.
+    pub fn set_user(&mut self, database: &str, user: &str) {
+        if !user.is_empty() {
+            self.users.insert(database.to_owned(), user.to_owned());
+        }
     }
 
     /// All roles to read.
@@ -142,18 +164,18 @@ impl Scope {
         let pairs = || self.grants.get(database).into_iter().flatten();
         let own = pairs().filter(|pair| !pair.access.is_exact()).map(|pair| &pair.role);
         let makers = own.chain(pairs().flat_map(|pair| &pair.makers));
-        makers.chain(self.creators.get(database)).chain(self.owners.get(database)).map(String::as_str).collect()
+        makers.chain(self.users.get(database)).chain(self.owners.get(database)).map(String::as_str).collect()
     }
 
     /// The app's user of a database; nobody if nothing says so.
-    pub fn creator(&self, database: &str) -> &str {
-        self.creators.get(database).map_or("", String::as_str)
+    pub fn user(&self, database: &str) -> &str {
+        self.users.get(database).map_or("", String::as_str)
     }
 
     /// Whose objects in a database are the app's, or as good as that.
     pub fn insiders(&self, database: &str) -> Vec<String> {
         let migrator = self.migrators.get(database).into_iter();
-        migrator.chain(self.creators.get(database)).cloned().collect()
+        migrator.chain(self.users.get(database)).cloned().collect()
     }
 
     /// What the readers and writers of a database shall be able to do with what is present.

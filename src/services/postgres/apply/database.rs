@@ -1,14 +1,15 @@
 //! Makes, changes, closes and drops databases.
 
-use super::{compare, extension, objects, strays, verify, write};
+use super::{compare, drop, extension, objects, strays, verify, write};
 use crate::core::consent::Consent;
+use crate::services::postgres::connect::join;
 use crate::services::postgres::connect::{Connector, Purpose, close, run};
-use crate::services::postgres::membership::join;
-use crate::services::postgres::model::{Access, Database, database_address};
+use crate::services::postgres::model::{Access, Database, Grant, database_address};
 use crate::services::postgres::scope::Scope;
-use crate::services::postgres::{desired, drop, observe, sql};
+use crate::services::postgres::{observe, sql};
 use crate::services::{Failure, Fingerprint, Model};
 use postgres_protocol::escape::escape_identifier;
+use sqlx::PgConnection;
 use std::collections::BTreeSet;
 
 /// Drops a database after it was dumped.
@@ -55,57 +56,59 @@ pub async fn alter_database(
     after: &Database,
     user: &str,
 ) -> Result<Option<Fingerprint>, Failure> {
-    let is_shut = !before.allow_connections || before.connection_limit == Some(0);
     let mut statements = sql::database::alter_database(before, after);
-    if is_shut {
-        // Nobody, or no administrator but a superuser, gets in before.
-        let mut connection = connector.writer().await?;
-        join(connector, &mut connection, &before.owner).await?;
-        if !after.allow_connections {
-            statements.extend(change_owner(connector, &mut connection, before, after, user, false).await?);
-            statements.extend(strays::revoke_outside(&mut connection, before).await?);
-        }
-        if !statements.is_empty() {
-            let done = run(&mut connection, &after.name, &statements.join("; ")).await;
-            done.map_err(|failure| explain_setting(failure, connector))?;
-        }
-        connector.keep(connection).await;
-        statements.clear();
-        if !after.allow_connections {
-            return verify_outside(connector, after).await;
-        }
+    let is_shut = !before.allow_connections || before.connection_limit == Some(0);
+    if !is_shut {
+        return alter_inside(connector, before, after, user, statements).await;
     }
+    // Nobody, or no administrator but a superuser, gets in before.
+    let mut connection = connector.writer().await?;
+    join(connector, &mut connection, &before.owner).await?;
+    if after.allow_connections {
+        change(connector, &mut connection, after, &statements).await?;
+        connector.keep(connection).await;
+        return alter_inside(connector, before, after, user, Vec::new()).await;
+    }
+    statements.extend(change_owner(connector, &mut connection, before, after, user, false).await?);
+    statements.extend(strays::revoke_outside(&mut connection, before).await?);
+    change(connector, &mut connection, after, &statements).await?;
+    connector.keep(connection).await;
+    verify_outside(connector, after).await
+}
+
+/// Changes the owner, what `others` say, and what lies in the database, with a session in it.
+async fn alter_inside(
+    connector: &Connector,
+    before: &Database,
+    after: &Database,
+    user: &str,
+    others: Vec<String>,
+) -> Result<Option<Fingerprint>, Failure> {
     let mut connection = connector.admin(&after.name, Purpose::Write).await?;
     join(connector, &mut connection, &before.owner).await?;
-    let mut all = change_owner(connector, &mut connection, before, after, user, true).await?;
-    all.append(&mut statements);
-    all.extend(strays::revoke(connector, &mut connection, before).await?);
-    let model = Model::PostgresDatabase(after.clone());
+    let mut statements = change_owner(connector, &mut connection, before, after, user, true).await?;
+    statements.extend(others);
+    statements.extend(strays::revoke(connector, &mut connection, before).await?);
+    let (there, wanted) = (Model::PostgresDatabase(before.clone()), Model::PostgresDatabase(after.clone()));
     let address = database_address(&after.name);
-    let there = Model::PostgresDatabase(before.clone());
-    let mut scope = Scope::of([(&address, &there), (&address, &model)]);
-    if !user.is_empty() {
-        scope.creators.insert(after.name.clone(), user.to_owned());
-    }
+    let mut scope = Scope::of([(&address, &there), (&address, &wanted)]);
+    scope.set_user(&after.name, user);
     let adopts = before.objects_of_others != after.objects_of_others && after.objects_of_others.is_some();
     if adopts {
         run(&mut connection, &after.name, "BEGIN").await?;
     }
-    if !all.is_empty() {
-        let done = run(&mut connection, &after.name, &all.join("; ")).await;
-        done.map_err(|failure| explain_setting(failure, connector))?;
-    }
+    change(connector, &mut connection, after, &statements).await?;
     if adopts {
         // What fails leaves by an error, and the connection with it: nothing is committed.
         let insiders = scope.insiders(&after.name);
-        objects::adopt(connector, &mut connection, &after.name, &insiders, scope.creator(&after.name)).await?;
+        objects::adopt(connector, &mut connection, &after.name, &insiders, scope.user(&after.name)).await?;
         run(&mut connection, &after.name, "COMMIT").await?;
     }
     // What is in a database that nobody could look into was unknown.
     if before.extensions.is_none() || before.extensions != after.extensions {
         extension::bring(&mut connection, after).await?;
     }
-    let verified = verify(&mut connection, &after.name, &scope, &model).await;
+    let verified = verify(&mut connection, &after.name, &scope, &wanted).await;
     close(connection).await;
     verified.map_err(|mut failure| {
         if adopts && failure.error.message.contains("objects_of_others") {
@@ -115,10 +118,24 @@ pub async fn alter_database(
     })
 }
 
+/// Runs what changes a database, if anything does.
+async fn change(
+    connector: &Connector,
+    connection: &mut PgConnection,
+    database: &Database,
+    statements: &[String],
+) -> Result<(), Failure> {
+    if statements.is_empty() {
+        return Ok(());
+    }
+    let done = run(connection, &database.name, &statements.join("; ")).await;
+    done.map_err(|failure| explain_setting(failure, connector))
+}
+
 /// The statements that change the owner, if it changes. What the app has in the database can be given only from inside.
 async fn change_owner(
     connector: &Connector,
-    connection: &mut sqlx::PgConnection,
+    connection: &mut PgConnection,
     before: &Database,
     after: &Database,
     user: &str,
@@ -132,7 +149,7 @@ async fn change_owner(
     let mut statements = vec![format!("ALTER DATABASE {name} OWNER TO {}", escape_identifier(&after.owner))];
     // The old owner's entry became the new owner's: give the app its own in the same transaction.
     if user != after.owner && !user.is_empty() {
-        let app = desired::grant(&after.name, user, Access::App, &BTreeSet::new());
+        let app = Grant::declared(&after.name, user, Access::App, &BTreeSet::new());
         statements.extend(sql::grant::own_access(&app, inside));
     }
     Ok(statements)

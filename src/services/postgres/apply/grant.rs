@@ -2,14 +2,12 @@
 
 use super::{other_grantor, verify};
 use crate::services::postgres::catalog::{self, DatabaseRow, Inside};
-use crate::services::postgres::connect::{Connector, Purpose, close, run, value, values};
-use crate::services::postgres::membership::{join, join_for_grants};
+use crate::services::postgres::connect::{Connector, Purpose, close, join, run};
 use crate::services::postgres::model::{Access, Grant, grant_address};
 use crate::services::postgres::scope::{Pair, Scope};
 use crate::services::postgres::{observe, sql};
 use crate::services::{Failure, Fingerprint, Model};
 use sqlx::PgConnection;
-use std::collections::BTreeSet;
 
 /// Makes the privileges of one role exactly the wanted ones.
 pub async fn set_grant(connector: &Connector, grant: &Grant) -> Result<Option<Fingerprint>, Failure> {
@@ -34,8 +32,8 @@ pub async fn set_grant(connector: &Connector, grant: &Grant) -> Result<Option<Fi
 
 /// Takes everything that a grant could have given.
 pub async fn revoke(connector: &Connector, grant: &Grant) -> Result<Option<Fingerprint>, Failure> {
-    if is_shut(connector, &grant.database).await? {
-        return revoke_outside(connector, grant).await;
+    if let Some(shut) = shut(connector, &grant.database).await? {
+        return revoke_outside(connector, grant, &shut.owner).await;
     }
     let mut connection = connector.admin(&grant.database, Purpose::Write).await?;
     // What people gave to a role of theirs on objects is theirs to take.
@@ -59,22 +57,19 @@ pub async fn revoke(connector: &Connector, grant: &Grant) -> Result<Option<Finge
     Err(other_grantor(&grant.database, &format!("{} still has privileges", grant.role)))
 }
 
-/// Whether we do not get into a database: it is closed, or a cancelled DROP left it behind.
-async fn is_shut(connector: &Connector, database: &str) -> Result<bool, Failure> {
-    let statement = "SELECT NOT datallowconn OR datconnlimit = -2 OR (datconnlimit = 0 AND NOT rolsuper) \
-                     FROM pg_catalog.pg_database, pg_catalog.pg_roles WHERE datname = $1 AND rolname = current_user";
+/// A database that we do not get into: it is closed, or a cancelled DROP left it behind.
+async fn shut(connector: &Connector, database: &str) -> Result<Option<DatabaseRow>, Failure> {
     let mut connection = connector.writer().await?;
-    let shut: Vec<bool> = values(&mut connection, database, statement, &[database]).await?;
+    let row = catalog::database(&mut connection, database).await?;
+    let superuser = connector.is_superuser(&mut connection).await?;
     connector.keep(connection).await;
-    Ok(shut == [true])
+    Ok(row.filter(|row| !row.lets_in(superuser)))
 }
 
-/// The same from outside, for a database that is about to be dropped.
-async fn revoke_outside(connector: &Connector, grant: &Grant) -> Result<Option<Fingerprint>, Failure> {
-    let statement = "SELECT pg_get_userbyid(datdba)::text FROM pg_catalog.pg_database WHERE datname = $1";
+/// Revokes from outside, in a database that is about to be dropped.
+async fn revoke_outside(connector: &Connector, grant: &Grant, owner: &str) -> Result<Option<Fingerprint>, Failure> {
     let mut connection = connector.writer().await?;
-    let owner: String = value(&mut connection, &grant.database, statement, &[&grant.database]).await?;
-    join(connector, &mut connection, &owner).await?;
+    join(connector, &mut connection, owner).await?;
     let nothing = Grant { database: grant.database.clone(), role: grant.role.clone(), ..Grant::default() };
     run(&mut connection, &grant.database, &sql::grant::own_access(&nothing, false).join("; ")).await?;
     connector.keep(connection).await;
@@ -92,10 +87,11 @@ async fn look<'a>(
     grant: &Grant,
     scope: &'a Scope,
 ) -> Result<Option<(&'a Pair, DatabaseRow, Inside)>, Failure> {
-    let makers = grant.makers.iter().flatten().map(String::as_str);
-    join_for_grants(connector, connection, makers).await?;
-    let shared = catalog::shared(connection, &BTreeSet::new(), &scope.databases, &BTreeSet::new()).await?;
+    let Some(row) = catalog::database(connection, &grant.database).await? else { return Ok(None) };
+    for role in [&row.owner].into_iter().chain(grant.makers.iter().flatten()) {
+        join(connector, connection, role).await?;
+    }
     let inside = catalog::inside(connection, &grant.database, &scope.needs(&grant.database)).await?;
     let pair = scope.grants.get(&grant.database).and_then(|pairs| pairs.first());
-    Ok(pair.zip(shared.databases.into_iter().next()).map(|(pair, row)| (pair, row, inside)))
+    Ok(pair.map(|pair| (pair, row, inside)))
 }

@@ -3,8 +3,8 @@
 use crate::error::{Diagnostic, Kind};
 use crate::services::Failure;
 use crate::services::postgres::connect::run;
+use crate::services::postgres::connect::stating;
 use crate::services::postgres::model::Role;
-use crate::services::postgres::problem::stating;
 use crate::services::postgres::sql::membership::{Membership, leaves_first};
 use sqlx::PgConnection;
 use std::collections::BTreeSet;

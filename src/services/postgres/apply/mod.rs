@@ -1,6 +1,7 @@
 //! Carries out steps: one operation each, read again afterwards where a statement may silently do nothing.
 
 mod database;
+mod drop;
 mod extension;
 mod grant;
 mod lock_down;
@@ -13,6 +14,7 @@ use super::connect::{Connector, run};
 use super::model::Op as Do;
 use super::observe;
 use super::scope::Scope;
+use super::shape::settle;
 use crate::core::address::Address;
 use crate::core::change::{Resource, three_way};
 use crate::error::{Diagnostic, Kind};
@@ -89,7 +91,7 @@ fn compare(database: &str, wanted: &Model, now: BTreeMap<Address, Model>) -> Res
     let mut wanted = wanted.clone();
     let mut differing = vec!["everything".to_owned()];
     for mut model in now.into_values() {
-        crate::services::postgres::shape::settle(Some(&mut wanted), Some(&mut model), None);
+        settle(Some(&mut wanted), Some(&mut model), None);
         let changes = three_way(&wanted.fields(), &model.fields(), None).changes;
         differing = changes.into_iter().map(|change| change.field).collect();
     }

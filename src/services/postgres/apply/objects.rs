@@ -3,9 +3,9 @@
 use crate::error::{Diagnostic, Kind};
 use crate::services::Failure;
 use crate::services::postgres::catalog::{self, Move};
+use crate::services::postgres::connect::join;
 use crate::services::postgres::connect::{Connector, run};
-use crate::services::postgres::membership::join;
-use crate::services::postgres::problem::{code, stating};
+use crate::services::postgres::connect::{code, stating};
 use futures_util::TryStreamExt;
 use sqlx::{AssertSqlSafe, PgConnection};
 use std::collections::BTreeSet;

@@ -3,10 +3,11 @@
 use crate::services::Failure;
 use crate::services::postgres::catalog;
 use crate::services::postgres::connect::Connector;
-use crate::services::postgres::membership::join;
+use crate::services::postgres::connect::join;
 use crate::services::postgres::model::Database;
+use crate::services::postgres::observe::strays::{inside, on_database};
 use crate::services::postgres::scope::Needs;
-use crate::services::postgres::strays::{inside, on_database, public_by_others};
+use crate::services::postgres::sql::stray;
 use sqlx::PgConnection;
 use std::collections::BTreeSet;
 
@@ -20,26 +21,23 @@ pub async fn revoke(
     if planned.is_empty() && before.public.is_empty() {
         return Ok(Vec::new());
     }
-    let nothing = BTreeSet::new();
-    let names = BTreeSet::from([before.name.clone()]);
-    let shared = catalog::shared(connection, &nothing, &names, &nothing).await?;
+    let Some(row) = catalog::database(connection, &before.name).await? else { return Ok(Vec::new()) };
     let found = catalog::inside(connection, &before.name, &Needs::default()).await?;
-    let Some(row) = shared.databases.first() else { return Ok(Vec::new()) };
-    let mut statements = public_by_others(row);
-    for stray in on_database(row).chain(inside(row, &found)).filter(|stray| planned.contains(&stray.words())) {
-        if let Some(maker) = stray.maker() {
+    let mut statements = stray::revoke_from_public(&row);
+    for one in on_database(&row).chain(inside(&found)).filter(|stray| planned.contains(&stray.words())) {
+        if let Some(maker) = one.maker() {
             join(connector, connection, maker).await?;
         }
-        statements.extend(stray.revoke(&before.name));
+        statements.extend(stray::revoke(&one, &before.name));
     }
     Ok(statements)
 }
 
 /// The same for a database that nobody gets into: what is inside stays.
 pub async fn revoke_outside(connection: &mut PgConnection, before: &Database) -> Result<Vec<String>, Failure> {
-    let (nothing, names) = (BTreeSet::new(), BTreeSet::from([before.name.clone()]));
-    let shared = catalog::shared(connection, &nothing, &names, &nothing).await?;
-    let Some(row) = shared.databases.first() else { return Ok(Vec::new()) };
-    let planned = on_database(row).filter(|stray| before.strays.contains(&stray.words()));
-    Ok(public_by_others(row).into_iter().chain(planned.flat_map(|stray| stray.revoke(&before.name))).collect())
+    let Some(row) = catalog::database(connection, &before.name).await? else { return Ok(Vec::new()) };
+    let planned = on_database(&row).filter(|stray| before.strays.contains(&stray.words()));
+    let mut statements = stray::revoke_from_public(&row);
+    statements.extend(planned.flat_map(|one| stray::revoke(&one, &before.name)));
+    Ok(statements)
 }

@@ -2,9 +2,9 @@
 
 use super::parse;
 use crate::services::Failure;
+use crate::services::postgres::connect::stating;
 use crate::services::postgres::connect::values;
 use crate::services::postgres::model::Dependent;
-use crate::services::postgres::problem::stating;
 use sqlx::PgConnection;
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -2,7 +2,7 @@
 
 use super::parse;
 use crate::services::Failure;
-use crate::services::postgres::problem::stating;
+use crate::services::postgres::connect::stating;
 use crate::services::postgres::scope::Needs;
 use serde::Deserialize;
 use sqlx::PgConnection;

@@ -1,12 +1,12 @@
 //! What lies inside one database, as far as grants and extensions go.
 
 use super::deviations::{self, Deviation};
-use super::{Acl, parse};
+use super::{Acl, objects, parse};
 use crate::services::Failure;
+use crate::services::postgres::connect::stating;
 use crate::services::postgres::model::Extension;
 use crate::services::postgres::model::belongings::Belongings;
-use crate::services::postgres::problem::stating;
-use crate::services::postgres::scope::Needs;
+use crate::services::postgres::scope::{Needs, Pair};
 use serde::Deserialize;
 use sqlx::PgConnection;
 use std::collections::BTreeMap;
@@ -67,6 +67,23 @@ pub struct Inside {
     /// What belongs to others, by owner: read on its own, where it matters.
     #[serde(skip)]
     pub belongings: BTreeMap<String, Belongings>,
+}
+
+impl Inside {
+    /// What a role gets by default on future objects, as far as an administrator can change it: one that may act for
+    /// their maker, or will be able to.
+    pub fn future_of<'a>(&'a self, pair: &'a Pair) -> impl Iterator<Item = &'a Future> {
+        let of_role = |future: &&Future| future.grantee.as_deref() == Some(pair.role.as_str());
+        self.future.iter().filter(of_role).filter(|future| future.acts || pair.makers.contains(&future.maker))
+    }
+}
+
+impl Future {
+    /// "on future tables of cafe_user in schema app".
+    pub fn words(&self) -> String {
+        let schema = self.schema.as_ref().map(|schema| format!(" in schema {schema}")).unwrap_or_default();
+        format!("on future {} of {}{schema}", objects(self.kind).to_lowercase(), self.maker)
+    }
 }
 
 /// Reads what lies inside the database that is connected to.

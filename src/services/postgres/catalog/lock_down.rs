@@ -2,8 +2,8 @@
 
 use super::parse;
 use crate::core::address::Address;
+use crate::services::postgres::connect::stating;
 use crate::services::postgres::model::{LockDown, lock_down_address};
-use crate::services::postgres::problem::stating;
 use crate::services::{Failure, Model, Observed};
 use serde::Deserialize;
 use serde_json::Value;

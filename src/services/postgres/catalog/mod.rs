@@ -16,7 +16,7 @@ pub use lock_down::lock_downs;
 pub use objects::{Move, belongings, moves};
 pub use offered::offered;
 pub use rights::rights;
-pub use shared::{DatabaseRow, Shared, shared};
+pub use shared::{DatabaseRow, Shared, database, shared};
 
 use crate::error::{Diagnostic, Kind};
 use crate::services::Failure;
@@ -49,4 +49,16 @@ pub fn parse<T: DeserializeOwned>(text: &str) -> Result<T, Failure> {
 /// The privileges of one grantee; `None` is PUBLIC.
 pub fn privileges(acl: &[Acl], grantee: Option<&str>) -> BTreeSet<String> {
     acl.iter().filter(|row| row.grantee.as_deref() == grantee).map(|row| row.privilege.clone()).collect()
+}
+
+/// What kind of objects a letter of the catalogs stands for, as GRANT says it.
+pub fn objects(kind: char) -> &'static str {
+    match kind {
+        'S' => "SEQUENCES",
+        'n' => "SCHEMAS",
+        'f' => "FUNCTIONS",
+        'T' => "TYPES",
+        'L' => "LARGE OBJECTS",
+        _ => "TABLES",
+    }
 }

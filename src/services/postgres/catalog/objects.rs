@@ -2,8 +2,8 @@
 
 use super::parse;
 use crate::services::Failure;
+use crate::services::postgres::connect::stating;
 use crate::services::postgres::model::belongings::Belongings;
-use crate::services::postgres::problem::stating;
 use sqlx::{AssertSqlSafe, PgConnection};
 use std::collections::BTreeMap;
 

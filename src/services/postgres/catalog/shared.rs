@@ -2,7 +2,7 @@
 
 use super::{Acl, parse};
 use crate::services::Failure;
-use crate::services::postgres::problem::stating;
+use crate::services::postgres::connect::stating;
 use serde::Deserialize;
 use sqlx::PgConnection;
 use std::collections::{BTreeMap, BTreeSet};
@@ -123,10 +123,22 @@ pub struct DatabaseRow {
     pub tablespace: Option<String>,
     pub settings: BTreeMap<String, String>,
     /// Our own do not count.
-    pub sessions: i64,
+    pub sessions: u64,
     /// Bytes; only of the databases that were asked for it.
-    pub size: Option<i64>,
+    pub size: Option<u64>,
     pub acl: Vec<Acl>,
+}
+
+impl DatabaseRow {
+    /// Whether a cancelled DROP left it behind, so that only dropping it works.
+    pub fn is_left_behind(&self) -> bool {
+        self.connection_limit == -2
+    }
+
+    /// Whether an administrator gets in. A limit of 0, as an unfinished CREATE leaves it, does not bind superusers.
+    pub fn lets_in(&self, superuser: bool) -> bool {
+        self.allow_connections && !self.is_left_behind() && (self.connection_limit != 0 || superuser)
+    }
 }
 
 /// Reads roles and databases by name, and the size of some.
@@ -145,4 +157,10 @@ pub async fn shared(
         .fetch_one(connection)
         .await;
     parse(&text.map_err(|error| stating(error, "roles and databases", "SELECT .. FROM pg_roles, pg_database"))?)
+}
+
+/// Reads one database; nothing if it does not exist.
+pub async fn database(connection: &mut PgConnection, name: &str) -> Result<Option<DatabaseRow>, Failure> {
+    let (nothing, names) = (BTreeSet::new(), BTreeSet::from([name.to_owned()]));
+    Ok(shared(connection, &nothing, &names, &nothing).await?.databases.pop())
 }

@@ -1,7 +1,7 @@
-//! Closing a database comes after all else on it: once it is closed, nobody gets into it.
+//! Closing a database comes after all else on it: once it is closed, nobody gets into it. Pure.
 
 use crate::core::step::{Action, Part};
-use crate::services::postgres::model::Op as Do;
+use crate::services::postgres::model::{Database, Op as Do};
 use crate::services::{Model, Op, Step};
 use std::collections::BTreeSet;
 
@@ -27,10 +27,7 @@ fn closing(step: &mut Step) -> Option<Step> {
         step.op = close;
         return None;
     }
-    let open = Some(Model::PostgresDatabase(crate::services::postgres::model::Database {
-        allow_connections: true,
-        ..after.clone()
-    }));
+    let open = Some(Model::PostgresDatabase(Database { allow_connections: true, ..after.clone() }));
     let closing = Step {
         part: Part::Close,
         risks: BTreeSet::new(),

@@ -1,10 +1,10 @@
 //! The databases that every role may enter.
 
+use super::facts::facts;
 use crate::core::step::{Action, Hold, Risk};
 use crate::services::postgres::model::{LockDown, Op as Do, role_address};
 use crate::services::{DiffInput, Op, Step};
 use serde::Deserialize;
-use serde_json::Value;
 use std::collections::BTreeSet;
 
 /// Names that are spelled out in one note; more are counted.
@@ -28,7 +28,7 @@ struct Facts {
 /// A database that is to be closed and is not.
 pub fn keep(step: &mut Step, before: &LockDown, input: DiffInput<'_>) {
     step.op = Op::Postgres(Do::LockDown);
-    let facts = facts(step, input);
+    let facts: Facts = facts(input.observation, &step.address);
     if facts.may_close == Some(false) {
         let Facts { owner, statement, .. } = &facts;
         let reason = format!("only its owner, {owner}, or a superuser may close it: have one of them run {statement}");
@@ -63,12 +63,6 @@ pub fn leave(step: &mut Step, database: &str) {
     step.notes.push(format!("nothing is opened; to open it by hand: GRANT CONNECT ON DATABASE {database} TO PUBLIC"));
 }
 
-fn facts(step: &Step, input: DiffInput<'_>) -> Facts {
-    let facts = input.observation.resources.get(&step.address).map(|observed| observed.facts.clone());
-    let facts = facts.unwrap_or_default().into_iter().collect();
-    serde_json::from_value(Value::Object(facts)).unwrap_or_default()
-}
-
 fn names(all: &BTreeSet<String>) -> String {
     let shown: Vec<&str> = all.iter().map(String::as_str).take(NAMES_SHOWN).collect();
     let more = all.len().saturating_sub(NAMES_SHOWN);
@@ -83,6 +77,7 @@ mod tests {
     use crate::services::postgres::diff::diff;
     use crate::services::postgres::model::lock_down_address;
     use crate::services::{Model, Observation, Observed};
+    use serde_json::Value;
     use std::collections::BTreeMap;
 
     fn model(public: &[&str]) -> Model {

@@ -1,21 +1,24 @@
-//! The steps that bring PostgreSQL where the specs want it: pure.
+//! The steps that bring PostgreSQL where the specs want it. Pure.
 
 mod closing;
 mod database;
+mod edges;
 mod extension;
+mod facts;
 mod grant;
 mod lock_down;
-pub mod objects;
+mod losses;
+mod objects;
 mod possible;
+mod rights;
 mod role;
 #[cfg(test)]
 mod tests;
 
 pub use objects::unusable;
 
-use super::edges::connect;
 use super::model::{database_address, role_address};
-use super::rights::missing;
+use super::scope::Scope;
 use super::server::Server;
 use super::shape::settle;
 use crate::core::address::Address;
@@ -33,14 +36,14 @@ pub fn diff(input: DiffInput<'_>) -> Vec<Step> {
     steps.extend(role::rotations(&view, input));
     block(&mut steps, &view.server);
     closing::put_last(&mut steps);
-    connect(&mut steps);
+    edges::connect(&mut steps);
     steps
 }
 
 /// What our rights do not reach is said beforehand, and not tried.
 fn block(steps: &mut [Step], server: &Server) {
     for step in steps.iter_mut().filter(|step| step.hold.is_none()) {
-        step.hold = missing(step, server).map(|reason| Hold::Blocked { reason });
+        step.hold = rights::missing(step, server).map(|reason| Hold::Blocked { reason });
     }
 }
 
@@ -53,8 +56,8 @@ struct View {
     wanted: BTreeMap<Address, Wanted<Model>>,
     observed: BTreeMap<Address, Model>,
     applied: BTreeMap<Address, Applied<Model>>,
-    /// Whose tables each database's readers shall be able to read.
-    creators: BTreeMap<String, String>,
+    /// The app's user of each database.
+    users: BTreeMap<String, String>,
     server: Server,
 }
 
@@ -72,12 +75,12 @@ impl View {
         }
         let last = applied.iter().map(|(address, last)| (address, &last.model));
         let next = wanted.iter().map(|(address, wanted)| (address, &wanted.model));
-        let creators = super::scope::Scope::of(last.chain(next)).creators;
-        Self { wanted, observed, applied, creators, server }
+        let users = Scope::of(last.chain(next)).users;
+        Self { wanted, observed, applied, users, server }
     }
 
-    fn creator(&self, database: &str) -> String {
-        self.creators.get(database).cloned().unwrap_or_default()
+    fn user(&self, database: &str) -> String {
+        self.users.get(database).cloned().unwrap_or_default()
     }
 
     /// Why nobody can get into a database, neither now nor after this plan. What lies in it can then not be changed.

@@ -1,5 +1,6 @@
 //! Objects in an app's database that belong to others: what is said about them, and what adopting them takes away.
 
+use super::facts::fact;
 use crate::core::address::Address;
 use crate::core::name::AppName;
 use crate::core::plan::{Level, Notice};
@@ -49,7 +50,7 @@ pub fn unusable(ask: &Ask, observation: &Observation) -> Vec<Notice> {
     let mut notices = Vec::new();
     for (address, wanted) in ask.wanted.iter().filter(|(address, _)| !changed.contains(address)) {
         let Model::PostgresDatabase(database) = &wanted.model else { continue };
-        let user = view.creator(&database.name);
+        let user = view.user(&database.name);
         let say = |(owner, one): (&String, &Belongings)| Notice {
             level: Level::Warning,
             about: "postgres".to_owned(),
@@ -62,8 +63,7 @@ pub fn unusable(ask: &Ask, observation: &Observation) -> Vec<Notice> {
 
 /// What belongs to others in a database, by owner.
 fn others(address: &Address, observation: &Observation) -> BTreeMap<String, Belongings> {
-    let fact = observation.resources.get(address).and_then(|observed| observed.facts.get(FACT));
-    fact.and_then(|fact| serde_json::from_value(fact.clone()).ok()).unwrap_or_default()
+    fact(observation, address, FACT)
 }
 
 fn cannot_use(owner: &str, one: &Belongings, database: &Database, user: &str) -> String {
@@ -74,7 +74,8 @@ fn cannot_use(owner: &str, one: &Belongings, database: &Database, user: &str) ->
         if one.total() == 1 { "it" } else { "them" }
     );
     if !one.superuser && database.migrator.is_none() {
-        text.push_str(&format!(", `migrator = {owner:?}` gives privileges on them"));
+        let them = if one.total() == 1 { "it" } else { "them" };
+        text.push_str(&format!(", `migrator = {owner:?}` gives privileges on {them}"));
     }
     text
 }

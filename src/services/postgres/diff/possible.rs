@@ -49,11 +49,11 @@ fn sentence<M, O>(step: &AnyStep<M, O>, exists: bool, obstacles: &[Obstacle]) ->
         .filter(|change| !named(&change.field))
         .map(|change| change.field.replace('_', " "))
         .collect();
-    let rest = format!("Until then nothing else of this database is changed ({})", others.join(", "));
+    let rest = format!("until then nothing else of this database is changed ({})", others.join(", "));
     if exists && !others.is_empty() {
         reasons.push(&rest);
     }
-    reasons.join(". ")
+    reasons.join("\n")
 }
 
 fn left_behind(database: &Database) -> String {
@@ -117,7 +117,7 @@ fn tablespace(view: &View, before: Option<&Database>, wanted: &Database) -> Opti
     if let Some(known) = known.filter(|known| !known.contains(name)) {
         let known: Vec<&str> = known.iter().map(String::as_str).collect();
         let reason = format!(
-            "there is no tablespace {name:?} on this server; there are {}. Make it (CREATE TABLESPACE), or name one of \
+            "there is no tablespace {name:?} on this server, only {}. Make it (CREATE TABLESPACE), or name one of \
              these in the infraspec",
             known.join(", ")
         );

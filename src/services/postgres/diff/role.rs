@@ -1,6 +1,7 @@
 //! Roles and their passwords.
 
 use super::View;
+use super::facts::fact;
 use crate::core::address::Address;
 use crate::core::reconcile::Wanted;
 use crate::core::step::{Reason, Risk};
@@ -44,9 +45,7 @@ pub fn give_up(step: &mut Step, role: &Role) {
 pub fn tell_dependents(view: &View, steps: &mut [Step], input: DiffInput<'_>) {
     let removed = Removed::by(steps);
     for step in steps.iter_mut().filter(|step| step.op == Op::Postgres(Do::DropRole)) {
-        let facts = input.observation.resources.get(&step.address).map(|observed| &observed.facts);
-        let told = facts.and_then(|facts| facts.get(Dependent::FACT)).cloned().unwrap_or_default();
-        let mut dependents: Vec<Dependent> = serde_json::from_value(told).unwrap_or_default();
+        let mut dependents: Vec<Dependent> = fact(input.observation, &step.address, Dependent::FACT);
         dependents.retain(|dependent| !removed.covers(&step.address.name, dependent));
         if dependents.is_empty() {
             continue;

@@ -3,9 +3,8 @@
 use super::*;
 use crate::core::graph::sort;
 use crate::core::name::AppName;
-use crate::services::postgres::desired::grant;
 use crate::services::postgres::model::{
-    Access, Credential, Database, Extension, Role, database_address, grant_address, role_address,
+    Access, Credential, Database, Extension, Grant, Role, database_address, grant_address, role_address,
 };
 use crate::services::{CredentialStatus, Observation, Observed};
 use std::collections::BTreeSet;
@@ -32,7 +31,7 @@ fn role(name: &str, credential: Credential) -> (Address, Model) {
 
 fn cafe() -> BTreeMap<Address, Model> {
     let database = Database::new("cafe", "cafe_owner");
-    let access = grant("cafe", "a_cafe_user", Access::App, &BTreeSet::new());
+    let access = Grant::declared("cafe", "a_cafe_user", Access::App, &BTreeSet::new());
     BTreeMap::from([
         role("a_cafe_user", Credential::Generate),
         role("cafe_owner", Credential::None),

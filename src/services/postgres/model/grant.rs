@@ -67,6 +67,49 @@ pub struct Grant {
     pub beyond: Option<BTreeSet<String>>,
 }
 
+impl Grant {
+    /// The privileges that an access level stands for, where `makers` make objects.
+    pub fn declared(database: &str, role: &str, access: Access, makers: &BTreeSet<String>) -> Self {
+        let set = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<BTreeSet<String>>();
+        let (own, public) = match access {
+            Access::App | Access::Migrator => (set(&["CONNECT", "CREATE", "TEMPORARY"]), set(&["CREATE", "USAGE"])),
+            Access::Readonly | Access::Readwrite => (set(&["CONNECT"]), set(&["USAGE"])),
+        };
+        let (schemas, tables, sequences): (&[&str], &[&str], &[&str]) = match access {
+            Access::App => (
+                &["CREATE", "USAGE"],
+                // Without MAINTAIN, which servers before 17 do not know.
+                &["DELETE", "INSERT", "REFERENCES", "SELECT", "TRIGGER", "TRUNCATE", "UPDATE"],
+                &["SELECT", "UPDATE", "USAGE"],
+            ),
+            Access::Readonly => (&["USAGE"], &["SELECT"], &["SELECT"]),
+            Access::Readwrite => (&["USAGE"], &["DELETE", "INSERT", "SELECT", "UPDATE"], &["SELECT", "USAGE"]),
+            Access::Migrator => (&[], &[], &[]),
+        };
+        let makers: BTreeSet<String> = match access {
+            Access::Migrator => BTreeSet::new(),
+            Access::App | Access::Readonly | Access::Readwrite => {
+                makers.iter().filter(|maker| *maker != role).cloned().collect()
+            }
+        };
+        let made = |privileges: &[&str]| (!makers.is_empty()).then(|| set(privileges));
+        Self {
+            database: database.to_owned(),
+            role: role.to_owned(),
+            access: Some(access),
+            outside: false,
+            database_privileges: own,
+            schema_privileges: Some(public),
+            future_schemas: made(schemas),
+            future_tables: made(tables),
+            future_sequences: made(sequences),
+            present_objects: (!makers.is_empty()).then_some(true),
+            beyond: Some(BTreeSet::new()),
+            makers: Some(makers),
+        }
+    }
+}
+
 impl Resource for Grant {
     fn fields(&self) -> Vec<Field> {
         let Self {

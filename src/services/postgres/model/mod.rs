@@ -4,14 +4,18 @@ pub mod belongings;
 mod database;
 mod dependent;
 mod grant;
+mod holdings;
 mod lock_down;
 mod role;
+pub mod settings;
 
 pub use database::{Database, Extension};
 pub use dependent::{Dependent, Place, Tie, solutions};
 pub use grant::{Access, Grant};
+pub use holdings::Holdings;
 pub use lock_down::{LockDown, OPEN_BY_DEFAULT};
 pub use role::{Credential, Expiry, Role};
+pub use settings::canonical_settings;
 
 use crate::core::address::{Address, Kind};
 use serde::{Deserialize, Serialize};

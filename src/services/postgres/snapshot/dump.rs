@@ -4,8 +4,8 @@ use super::file::Partial;
 use super::programs::{self, Program};
 use crate::error::Place;
 use crate::services::Failure;
+use crate::services::postgres::connect::join;
 use crate::services::postgres::connect::{Connector, Purpose, close, value, values};
-use crate::services::postgres::membership::join;
 use sqlx::PgConnection;
 use std::path::PathBuf;
 

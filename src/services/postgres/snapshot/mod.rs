@@ -15,6 +15,7 @@ pub use restore::{Job, Target};
 use super::Postgres;
 use super::connect::values;
 use crate::error::{Diagnostic, Kind, Result};
+use sqlx::PgConnection;
 use std::path::{Path, PathBuf};
 
 impl Postgres {
@@ -26,20 +27,7 @@ impl Postgres {
         let connector = &self.connector;
         let mut connection = connector.writer().await?;
         let program = dump::program(connector, &mut connection).await?;
-        let statement = "SELECT datallowconn FROM pg_catalog.pg_database WHERE datname = $1";
-        let open: Vec<bool> = values(&mut connection, database, statement, &[database]).await?;
-        let refuse =
-            |what: &str, hint: &str| Err(Diagnostic::new(Kind::Service, what).on("postgres", database, "").hint(hint));
-        match open.first() {
-            None => return refuse("there is no such database", "`nornplan apply` makes what is declared"),
-            Some(false) => {
-                return refuse(
-                    "it lets nobody in",
-                    "remove `allow_connections = false` from the infraspec, and apply it first",
-                );
-            }
-            Some(true) => {}
-        }
+        must_be_open(&mut connection, database).await?;
         dump::prepare(connector, &mut connection, database).await?;
         connector.keep(connection).await;
         Ok(dump::dump(connector, &program, database, label).await?)
@@ -67,7 +55,18 @@ impl Postgres {
     /// # Errors
     /// It does not exist, or cannot be read.
     pub async fn restore_target(&self, database: &str) -> Result<Target> {
+        let mut connection = self.connector.writer().await?;
+        must_be_open(&mut connection, database).await?;
+        self.connector.keep(connection).await;
         Ok(restore::target(&self.connector, database).await?)
+    }
+
+    /// Finds out whether a snapshot has all that is selected; no server is asked.
+    ///
+    /// # Errors
+    /// It does not, or cannot be read.
+    pub async fn selects(&self, file: &Path, selection: &Selection) -> Result<()> {
+        Ok(restore::selects(&self.connector, file, selection).await?)
     }
 
     /// Restores a snapshot: all that is selected, or nothing.
@@ -77,4 +76,18 @@ impl Postgres {
     pub async fn restore(&self, job: &Job<'_>) -> Result<usize> {
         Ok(restore::restore(&self.connector, job).await?)
     }
+}
+
+/// Says so where nobody gets in.
+async fn must_be_open(connection: &mut PgConnection, database: &str) -> Result<()> {
+    let statement = "SELECT datallowconn FROM pg_catalog.pg_database WHERE datname = $1";
+    let open: Vec<bool> = values(connection, database, statement, &[database]).await?;
+    let (what, hint) = match open.first() {
+        None => ("there is no such database", "`nornplan apply` makes what is declared"),
+        Some(false) => {
+            ("it lets nobody in", "remove `allow_connections = false` from the infraspec, and apply it first")
+        }
+        Some(true) => return Ok(()),
+    };
+    Err(Diagnostic::new(Kind::Service, what).on("postgres", database, "").hint(hint))
 }

@@ -4,8 +4,8 @@ use super::archive::{Archive, Selection};
 use super::programs::{self, Program};
 use crate::error::{Diagnostic, Kind};
 use crate::services::Failure;
+use crate::services::postgres::connect::join;
 use crate::services::postgres::connect::{Connector, Purpose, close, value, values};
-use crate::services::postgres::membership::join;
 use std::collections::BTreeSet;
 use std::io::Write;
 use std::path::Path;
@@ -101,13 +101,7 @@ pub async fn restore(connector: &Connector, job: &Job<'_>) -> Result<usize, Fail
     let (program, archive) = open(connector, job.file, u32::try_from(server).ok()).await?;
     join(connector, &mut connection, job.role).await?;
     connector.keep(connection).await;
-    let script = if job.selection.tables.is_empty() { String::new() } else { script(connector, &program, job).await? };
-    let missing = job.selection.missing(&archive, &script);
-    if !missing.is_empty() {
-        let message = format!("the snapshot does not have {}", missing.join(", "));
-        let error = Diagnostic::new(Kind::Usage, message).in_file(job.file);
-        return Err(error.hint("`nornplan restore APP FILE --list` shows what it has").into());
-    }
+    let script = selected(connector, &program, &archive, job.file, job.selection).await?;
     let made = extensions(connector, job, &archive).await?;
     let lines = archive.list(job.selection, &made, &script);
     let failed = |error: std::io::Error| Diagnostic::new(Kind::Service, "a temporary file failed").because(error);
@@ -130,9 +124,33 @@ fn conninfo(database: &str) -> String {
     format!("dbname='{}'", database.replace('\\', "\\\\").replace('\'', "\\'"))
 }
 
-async fn script(connector: &Connector, program: &Program, job: &Job<'_>) -> Result<String, Failure> {
+/// Finds out whether a file has all that is selected.
+pub async fn selects(connector: &Connector, file: &Path, selection: &Selection) -> Result<(), Failure> {
+    let (program, archive) = open(connector, file, None).await?;
+    selected(connector, &program, &archive, file, selection).await.map(drop)
+}
+
+/// The script of a snapshot, where tables must be looked up in it. What is selected must be there.
+async fn selected(
+    connector: &Connector,
+    program: &Program,
+    archive: &Archive,
+    file: &Path,
+    selection: &Selection,
+) -> Result<String, Failure> {
+    let script = if selection.tables.is_empty() { String::new() } else { script(connector, program, file).await? };
+    let missing = selection.missing(archive, &script);
+    if missing.is_empty() {
+        return Ok(script);
+    }
+    let message = format!("the snapshot does not have {}", missing.join(", "));
+    let error = Diagnostic::new(Kind::Usage, message).in_file(file);
+    Err(error.hint("`nornplan restore APP FILE --list` shows what it has").into())
+}
+
+async fn script(connector: &Connector, program: &Program, file: &Path) -> Result<String, Failure> {
     let mut command = program.command();
-    command.args(["--schema-only", "--file", "-"]).arg(job.file);
+    command.args(["--schema-only", "--file", "-"]).arg(file);
     let output = program.run(connector, &mut command).await?;
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }

@@ -1,24 +1,11 @@
 //! Statements about privileges.
 
 use super::list;
-use crate::services::postgres::access::of_role;
-use crate::services::postgres::catalog::{DatabaseRow, Deviation, Inside};
+use crate::services::postgres::catalog::{DatabaseRow, Deviation, Inside, objects};
 use crate::services::postgres::model::Grant;
 use crate::services::postgres::scope::Pair;
 use postgres_protocol::escape::escape_identifier;
 use std::collections::BTreeSet;
-
-/// What kind of objects a letter of the catalogs stands for, as GRANT says it.
-pub fn objects(kind: char) -> &'static str {
-    match kind {
-        'S' => "SEQUENCES",
-        'n' => "SCHEMAS",
-        'f' => "FUNCTIONS",
-        'T' => "TYPES",
-        'L' => "LARGE OBJECTS",
-        _ => "TABLES",
-    }
-}
 
 /// The beginning of a statement about what a role will make, everywhere in the database or in one schema.
 pub fn default_privileges(maker: &str, schema: Option<&str>) -> String {
@@ -81,14 +68,16 @@ fn givers(grant: &Grant, row: &DatabaseRow, inside: &Inside) -> Vec<String> {
     statements.into_iter().collect()
 }
 
-fn stop_giving(giver: &str, place: &str) -> String {
+/// Whoever got something from it loses that too.
+pub fn stop_giving(giver: &str, place: &str) -> String {
     format!("REVOKE GRANT OPTION FOR ALL PRIVILEGES ON {place} FROM {} CASCADE", escape_identifier(giver))
 }
 
 /// Takes what the role would get on anybody's future objects.
 fn clear_future(role: &str, pair: &Pair, inside: &Inside) -> BTreeSet<String> {
     let clear = |begin: String, kind| format!("{begin}REVOKE ALL ON {} FROM {role} CASCADE", objects(kind));
-    of_role(inside, pair)
+    inside
+        .future_of(pair)
         .map(|future| clear(default_privileges(&future.maker, future.schema.as_deref()), future.kind))
         .collect()
 }

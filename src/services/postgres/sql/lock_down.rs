@@ -1,9 +1,8 @@
 //! Statements about the databases that every role may enter.
 
-use std::collections::BTreeSet;
-
 use super::list;
 use postgres_protocol::escape::escape_identifier;
+use std::collections::BTreeSet;
 
 /// Closes a database to PUBLIC. We come first, so that there is no moment at which we could not connect.
 pub fn close(database: &str) -> String {

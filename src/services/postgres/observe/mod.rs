@@ -1,24 +1,24 @@
 //! Reads what is asked for: one statement for all that databases share, then one into each database.
 
-use super::access;
-use super::catalog::{self, DatabaseRow, Inside, Shared, privileges};
+mod access;
+mod database;
+mod losses;
+mod orphans;
+mod roles;
+mod server;
+pub mod strays;
+
+use super::catalog::{self, Inside, Shared};
 use super::connect::{Connector, Purpose, close};
-use super::losses;
-use super::model::{Database, Dependent, ROLE, belongings, database_address, grant_address, role_address};
-use super::orphans;
-use super::problem::code;
-use super::roles;
+use super::credential;
+use super::model::{Dependent, Holdings, ROLE, belongings, database_address, grant_address, role_address};
 use super::scope::Scope;
-use super::server::{Offered, Server};
-use super::sql::canonical_settings;
-use super::strays::{self, Stray};
-use super::{credential, diff};
+use super::server::Server;
 use crate::config::PostgresConfig;
 use crate::core::address::Address;
 use crate::core::plan::{Level, Notice};
 use crate::services::{Ask, Failure, Model, Observation, Observed, Progress};
 use futures_util::{StreamExt, TryStreamExt, stream};
-use serde_json::Value;
 use sqlx::PgConnection;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -48,25 +48,24 @@ pub async fn observe(connector: &Connector, ask: &Ask) -> Result<Observation, Fa
     let mut notices = credential::check(connector, &mut connection, ask, &shared, &mut resources).await?;
     notices.extend(credential::alarm_if_unchecked(connector).await?);
     notices.extend(credential::warn_of_log(&mut connection, ask).await?);
-    let offered = offered(&mut connection, ask).await?;
+    let offered = server::offered(&mut connection, ask).await?;
     if ask.shallow {
-        notices
-            .push(note("read shallowly: schemas, extensions and default privileges inside databases are not compared"));
+        notices.push(note(
+            "read with --shallow, so schemas, extensions and default privileges inside databases are not compared",
+        ));
     }
-    let mut observation = Observation {
+    Ok(Observation {
         endpoint: connector.config.endpoint(),
-        identity: identity(&mut connection).await?,
+        identity: server::identity(&mut connection).await?,
         version: Some(format!("PostgreSQL {}", shared.version)),
         server: serde_json::to_value(Server {
             cannot_dump,
-            ..server(&mut connection, &scope, &shared, offered).await?
+            ..server::server(&mut connection, &scope, &shared, offered).await?
         })
         .unwrap_or_default(),
         resources,
         notices,
-    };
-    observation.notices.extend(diff::unusable(ask, &observation));
-    Ok(observation)
+    })
 }
 
 /// Reads the managed fields of some objects, as they are now.
@@ -102,12 +101,7 @@ async fn look_inside(
     shared: &Shared,
     progress: &Progress,
 ) -> Result<BTreeMap<String, Inside>, Failure> {
-    // A cancelled DROP leaves a database that lets nobody in (-2), an unfinished CREATE one for superusers (0).
-    let open = shared.databases.iter().filter(|row| match row.connection_limit {
-        -2 => false,
-        0 => row.allow_connections && shared.superuser,
-        _ => row.allow_connections,
-    });
+    let open = shared.databases.iter().filter(|row| row.lets_in(shared.superuser));
     let mut each = Vec::new();
     open.for_each(|row| each.push(look_into(connector, scope, &row.name)));
     progress.begin(each.len());
@@ -168,17 +162,9 @@ fn assemble(
         if !scope.managed.contains(&row.name) {
             continue;
         }
-        let (strays, strays_inside) = strays(row, inside, scope, judge);
-        let database = Database {
-            strays,
-            strays_inside,
-            objects_of_others: inside
-                .filter(|_| scope.adopting.contains(&row.name))
-                .map(|inside| belongings::totals(&inside.belongings)),
-            ..database(row, inside)
-        };
-        let mut facts = BTreeMap::from([("sessions".to_owned(), Value::from(row.sessions))]);
-        facts.extend(row.size.map(|size| ("size_bytes".to_owned(), Value::from(size))));
+        let database = database::database(row, inside, scope, judge);
+        let holdings = Holdings { sessions: Some(row.sessions), size_bytes: row.size, ..Holdings::default() };
+        let mut facts = holdings.facts();
         if let Some(inside) = inside.filter(|inside| !inside.belongings.is_empty()) {
             facts.insert(belongings::FACT.to_owned(), serde_json::to_value(&inside.belongings).unwrap_or_default());
         }
@@ -186,106 +172,6 @@ fn assemble(
         resources.insert(database_address(&row.name), Observed { model, credential: None, facts });
     }
     resources
-}
-
-fn database(row: &DatabaseRow, inside: Option<&Inside>) -> Database {
-    let provider = row.provider.as_deref().map(|letter| match letter {
-        "c" => "libc",
-        "i" => "icu",
-        "b" => "builtin",
-        other => other,
-    });
-    let locale = match (provider, &row.collate, &row.ctype) {
-        (Some("libc"), Some(collate), Some(ctype)) if collate != ctype => Some(format!("{collate} / {ctype}")),
-        (Some("libc"), collate, _) => collate.clone(),
-        (_, _, _) => row.locale.clone(),
-    };
-    Database {
-        name: row.name.clone(),
-        owner: row.owner.clone(),
-        public: privileges(&row.acl, None),
-        connection_limit: u32::try_from(row.connection_limit).ok(),
-        allow_connections: row.allow_connections,
-        settings: canonical_settings(&row.settings),
-        encoding: row.encoding.clone(),
-        locale,
-        locale_provider: provider.map(str::to_owned),
-        tablespace: row.tablespace.clone(),
-        invalid: row.connection_limit == -2,
-        extensions: inside.map(|inside| inside.extensions.clone()),
-        strays: BTreeSet::new(),
-        strays_inside: None,
-        objects_of_others: None,
-        migrator: None,
-    }
-}
-
-/// What nobody declared on a database and in it: all of it if there is a configuration to judge by, else only what the
-/// steps of the scope take away.
-fn strays(
-    row: &DatabaseRow,
-    inside: Option<&Inside>,
-    scope: &Scope,
-    judge: Option<&PostgresConfig>,
-) -> (BTreeSet<String>, Option<BTreeSet<String>>) {
-    let planned = |words: &String| scope.strays.get(&row.name).is_some_and(|planned| planned.contains(words));
-    let counts = |stray: &Stray| match judge {
-        Some(config) => stray.counts(&row.name, scope, config),
-        None => planned(&stray.words()),
-    };
-    let words = |stray: Stray| counts(&stray).then(|| stray.words());
-    let on_database = strays::on_database(row).filter_map(words).collect();
-    (on_database, inside.map(|inside| strays::inside(row, inside).filter_map(words).collect()))
-}
-
-/// What tells this server from every other; unknown where reading it is not allowed.
-async fn identity(connection: &mut PgConnection) -> Result<Option<String>, Failure> {
-    let statement = "SELECT system_identifier::text FROM pg_control_system()";
-    match sqlx::query_scalar(statement).persistent(false).fetch_one(connection).await {
-        Ok(identity) => Ok(Some(identity)),
-        Err(error) if code(&error) == Some("42501") => Ok(None),
-        Err(error) => Err(super::problem::stating(error, "system identifier", statement)),
-    }
-}
-
-/// What a plan must know of the server.
-async fn server(
-    connection: &mut PgConnection,
-    scope: &Scope,
-    shared: &Shared,
-    offered: Option<Offered>,
-) -> Result<Server, Failure> {
-    let owners: BTreeMap<String, String> =
-        shared.databases.iter().map(|row| (row.name.clone(), row.owner.clone())).collect();
-    let roles = scope.all_roles().into_iter().chain(owners.values().cloned()).collect();
-    let rights = catalog::rights(connection, &roles).await?;
-    let mut absent_roles = scope.all_roles();
-    absent_roles.retain(|name| !shared.roles.iter().any(|role| role.name == *name));
-    Ok(Server {
-        version_number: shared.version_number,
-        admin: rights.admin,
-        roles: rights.roles,
-        owners,
-        offered,
-        absent_roles,
-        cannot_dump: None,
-    })
-}
-
-/// What the server offers, where a database is wanted.
-async fn offered(connection: &mut PgConnection, ask: &Ask) -> Result<Option<Offered>, Failure> {
-    let databases = ask
-        .wanted
-        .values()
-        .filter_map(|one| if let Model::PostgresDatabase(database) = &one.model { Some(database) } else { None });
-    let declared: Vec<_> = databases.map(|database| &database.extensions).collect();
-    if declared.is_empty() {
-        return Ok(None);
-    }
-    let all = || declared.iter().copied().flatten().flatten();
-    let names = all().map(|(name, _)| name.clone()).collect();
-    let versioned = all().filter(|(_, extension)| extension.version.is_some()).map(|(name, _)| name.clone()).collect();
-    catalog::offered(connection, &names, &versioned).await.map(Some)
 }
 
 /// A notice about the service that only informs.

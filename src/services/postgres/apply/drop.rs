@@ -5,14 +5,14 @@
 //! who is in it is refused to (or ended, with consent). Then it is dumped, and dropped only if nobody but the dump was in
 //! it since. On any failure it lets in again whom it did.
 
-use super::connect::{Connector, run, value, values};
-use super::membership::join;
-use super::problem::stating;
-use super::snapshot::{self, MANUAL};
 use crate::core::consent::Consent;
 use crate::error::{Diagnostic, Kind};
 use crate::services::Failure;
+use crate::services::postgres::connect::join;
+use crate::services::postgres::connect::stating;
+use crate::services::postgres::connect::{Connector, run, value, values};
 use crate::services::postgres::model::database_address;
+use crate::services::postgres::snapshot::{self, MANUAL};
 use postgres_protocol::escape::escape_identifier;
 use sqlx::PgConnection;
 use std::time::{Duration, Instant};

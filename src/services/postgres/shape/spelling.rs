@@ -1,13 +1,13 @@
 //! Makes a database that was read comparable with a declared one: other spellings of the same thing, and extensions
 //! that nobody declared, are no difference. Pure.
 
-use super::model::Database;
+use crate::services::postgres::model::Database;
 
 /// What is wanted, what is there and what was last applied of one database, made comparable.
-pub fn settle(wanted: &Database, there: &mut Database, applied: Option<&mut Database>) {
+pub fn settle(wanted: &Database, there: &mut Database, mut applied: Option<&mut Database>) {
     // A version or schema that was left to the server when it was applied, and is not any more, was the one there is.
     if let (Some(wanted), Some(there), Some(applied)) =
-        (&wanted.extensions, &there.extensions, applied.and_then(|last| last.extensions.as_mut()))
+        (&wanted.extensions, &there.extensions, applied.as_deref_mut().and_then(|last| last.extensions.as_mut()))
     {
         for (name, last) in applied {
             let (Some(wanted), Some(there)) = (wanted.get(name), there.get(name)) else { continue };
@@ -20,6 +20,24 @@ pub fn settle(wanted: &Database, there: &mut Database, applied: Option<&mut Data
         }
     }
     as_declared(wanted, there);
+    if let Some(applied) = applied {
+        left_to_the_server(wanted, there, applied);
+    }
+}
+
+/// What was left to the server when it was applied, and is declared now, was what there is: that is an edit, no drift.
+fn left_to_the_server(wanted: &Database, there: &Database, applied: &mut Database) {
+    let fields = [
+        (&wanted.encoding, &there.encoding, &mut applied.encoding),
+        (&wanted.locale, &there.locale, &mut applied.locale),
+        (&wanted.locale_provider, &there.locale_provider, &mut applied.locale_provider),
+        (&wanted.tablespace, &there.tablespace, &mut applied.tablespace),
+    ];
+    for (wanted, there, last) in fields {
+        if wanted.is_some() && wanted != there {
+            *last = last.take().or_else(|| there.clone());
+        }
+    }
 }
 
 /// Says what is there as the declaration says it, where it means the same.
@@ -91,6 +109,20 @@ mod tests {
         let mut there = Database { encoding: Some("UTF8".to_owned()), ..declared.clone() };
         as_declared(&declared, &mut there);
         assert_eq!(there, declared);
+    }
+
+    #[test]
+    fn what_was_left_to_the_server_was_what_there_is() {
+        let of = |encoding: Option<&str>| Database { encoding: encoding.map(str::to_owned), ..Database::new("a", "o") };
+        let settled = |wanted, there, last| {
+            let mut applied = of(last);
+            settle(&of(wanted), &mut of(there), Some(&mut applied));
+            applied.encoding
+        };
+        assert_eq!(settled(Some("LATIN1"), Some("UTF8"), None).as_deref(), Some("UTF8"));
+        assert_eq!(settled(Some("LATIN1"), Some("UTF8"), Some("SQL_ASCII")).as_deref(), Some("SQL_ASCII"));
+        assert_eq!(settled(Some("utf-8"), Some("UTF8"), None), None, "it is as declared");
+        assert_eq!(settled(None, Some("UTF8"), None), None);
     }
 
     #[test]

@@ -1,9 +1,10 @@
 //! Whether logins still have the passwords that are published, and setting new ones.
 
+pub mod server_log;
+
 use super::catalog::Shared;
-use super::connect::{Connector, SignIn, run};
-use super::problem::stating;
-use super::{server_log, sql};
+use super::connect::{Connector, SignIn, run, stating};
+use super::sql;
 use crate::core::address::Address;
 use crate::core::plan::{Level, Notice};
 use crate::core::secret::Secret;

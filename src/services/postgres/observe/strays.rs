@@ -1,11 +1,8 @@
-//! Privileges that nobody declared, on a database and in it.
+//! Privileges that nobody declared, on a database and in it. Pure.
 
-use super::catalog::{Acl, DatabaseRow, Future, Inside};
-use super::scope::Scope;
-use super::sql::grant::{default_privileges, objects};
 use crate::config::PostgresConfig;
-use postgres_protocol::escape::escape_identifier;
-use std::collections::BTreeSet;
+use crate::services::postgres::catalog::{Acl, DatabaseRow, Future, Inside};
+use crate::services::postgres::scope::Scope;
 
 /// Stands for the owner of whatever database it is looked at in.
 const OWNER_OF_DATABASE: &str = "pg_database_owner";
@@ -15,10 +12,11 @@ pub struct Stray<'a> {
     /// `None` is PUBLIC.
     pub grantee: Option<&'a str>,
     pub privilege: &'a str,
-    place: Place<'a>,
+    pub place: Place<'a>,
 }
 
-enum Place<'a> {
+/// What it is a privilege on, and who gave it.
+pub enum Place<'a> {
     Database { grantor: &'a str, owner: &'a str },
     Public { grantor: &'a str, owner: &'a str },
     Future(&'a Future),
@@ -35,12 +33,13 @@ pub fn on_database(row: &DatabaseRow) -> impl Iterator<Item = Stray<'_>> {
 }
 
 /// All of them on schema public and on objects of the future.
-pub fn inside<'a>(row: &'a DatabaseRow, inside: &'a Inside) -> impl Iterator<Item = Stray<'a>> {
+pub fn inside(inside: &Inside) -> impl Iterator<Item = Stray<'_>> {
     let owner = inside.public_owner.as_deref().unwrap_or_default();
     let on_public = inside.schema.iter().filter(move |acl| match &acl.grantee {
         // Harmless to who cannot connect, and the server's own default.
         None => acl.privilege != "USAGE",
-        Some(grantee) => *grantee != owner && *grantee != row.owner && grantee != OWNER_OF_DATABASE && !acl.superuser,
+        // A database's owner keeps here what it was granted by name, also when it owns it no longer.
+        Some(grantee) => *grantee != owner && grantee != OWNER_OF_DATABASE && !acl.superuser,
     });
     let on_public = on_public.map(move |acl| Stray {
         grantee: acl.grantee.as_deref(),
@@ -67,7 +66,7 @@ impl Stray<'_> {
         let place = match self.place {
             Place::Database { .. } => String::new(),
             Place::Public { .. } => " on schema public".to_owned(),
-            Place::Future(future) => format!(" {}", future_words(future)),
+            Place::Future(future) => format!(" {}", future.words()),
         };
         format!("{}{place} to {grantee}", self.privilege)
     }
@@ -95,46 +94,4 @@ impl Stray<'_> {
             Place::Database { .. } | Place::Public { .. } => None,
         }
     }
-
-    /// The statements that revoke it.
-    pub fn revoke(&self, database: &str) -> Vec<String> {
-        let from = self.grantee.map_or_else(|| "PUBLIC".to_owned(), escape_identifier);
-        let privilege = self.privilege;
-        match self.place {
-            Place::Database { grantor, owner } => {
-                let what = format!("DATABASE {}", escape_identifier(database));
-                revoked(privilege, &what, &from, (grantor != owner).then_some(grantor))
-            }
-            Place::Public { grantor, owner } => {
-                revoked(privilege, "SCHEMA public", &from, (grantor != owner).then_some(grantor))
-            }
-            Place::Future(future) => vec![format!(
-                "{}REVOKE {privilege} ON {} FROM {from} CASCADE",
-                default_privileges(&future.maker, future.schema.as_deref()),
-                objects(future.kind)
-            )],
-        }
-    }
-}
-
-/// What another role than the owner gave goes when that one loses the right to give.
-fn revoked(privilege: &str, what: &str, from: &str, giver: Option<&str>) -> Vec<String> {
-    let giver = giver.map(|giver| {
-        format!("REVOKE GRANT OPTION FOR ALL PRIVILEGES ON {what} FROM {} CASCADE", escape_identifier(giver))
-    });
-    giver.into_iter().chain([format!("REVOKE {privilege} ON {what} FROM {from} CASCADE")]).collect()
-}
-
-/// What PUBLIC got from another role than the owner.
-pub fn public_by_others(row: &DatabaseRow) -> Vec<String> {
-    let what = format!("DATABASE {}", escape_identifier(&row.name));
-    let others = row.acl.iter().filter(|acl| acl.grantee.is_none() && acl.grantor != row.owner);
-    let givers: BTreeSet<&str> = others.map(|acl| acl.grantor.as_str()).collect();
-    givers.into_iter().flat_map(|giver| revoked("ALL", &what, "PUBLIC", Some(giver))).collect()
-}
-
-/// "on future tables of cafe_user in schema app".
-pub fn future_words(future: &Future) -> String {
-    let schema = future.schema.as_ref().map(|schema| format!(" in schema {schema}")).unwrap_or_default();
-    format!("on future {} of {}{schema}", objects(future.kind).to_lowercase(), future.maker)
 }

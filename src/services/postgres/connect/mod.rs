@@ -1,14 +1,24 @@
 //! Connections: to the administration database and into each app's, for reading or for writing.
 
-use super::problem::{Target, code, connecting, is_crowded, is_unreachable, server_error, stating};
-pub use super::session::Purpose;
-use super::session::{is_replica, none_of, replica, who_is_in};
+mod causes;
+mod join;
+mod problem;
+mod session;
+mod statements;
+
+pub use join::join;
+pub use problem::{code, stating};
+pub use session::Purpose;
+pub use statements::{run, value, values};
+
 use crate::config::PostgresConfig;
 use crate::core::secret::Secret;
 use crate::error::{Diagnostic, Kind};
 use crate::services::Failure;
+use problem::{Target, connecting, is_crowded, is_unreachable, server_error};
+use session::{is_replica, none_of, replica};
 use sqlx::postgres::{PgConnectOptions, PgSslMode};
-use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Decode, PgConnection, Postgres, Type};
+use sqlx::{ConnectOptions, Connection, PgConnection};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 use tokio::sync::{Mutex, OnceCell};
@@ -163,9 +173,7 @@ impl Connector {
     /// The host that answered last, for a child process.
     pub fn current_host(&self) -> Result<(String, u16), Failure> {
         let index = self.host.load(Ordering::Relaxed);
-        self.config.hosts.get(index).cloned().ok_or_else(|| {
-            Diagnostic::new(Kind::Config, "no host is set for PostgreSQL").hint("set host under [postgres]").into()
-        })
+        self.config.hosts.get(index).cloned().ok_or_else(no_host)
     }
 
     async fn first_primary(&self, database: &str, purpose: Purpose) -> Result<PgConnection, Failure> {
@@ -197,9 +205,7 @@ impl Connector {
             };
             failures.push(this);
         }
-        Err(none_of(failures).unwrap_or_else(|| {
-            Diagnostic::new(Kind::Config, "no host is set for PostgreSQL").hint("set host under [postgres]").into()
-        }))
+        Err(none_of(failures).unwrap_or_else(no_host))
     }
 
     fn target(&self, (host, port): (String, u16), user: &str, database: &str) -> Target {
@@ -246,6 +252,10 @@ impl Connector {
     }
 }
 
+fn no_host() -> Failure {
+    Diagnostic::new(Kind::Config, "no host is set for PostgreSQL").hint("set host under [postgres]").into()
+}
+
 /// Options without a password of ours: sqlx looks into PGPASSFILE when it reads a URL.
 fn passwordless(host: &str, port: u16, user: &str, database: &str) -> PgConnectOptions {
     let read = || {
@@ -266,55 +276,6 @@ async fn open(options: &PgConnectOptions) -> Result<PgConnection, sqlx::Error> {
         Ok(connected) => connected,
         Err(late) => Err(sqlx::Error::Io(std::io::Error::new(std::io::ErrorKind::TimedOut, late))),
     }
-}
-
-/// Runs statements that have no secret in them; several in one text are one transaction.
-pub async fn run(connection: &mut PgConnection, object: &str, statements: &str) -> Result<(), Failure> {
-    let done = sqlx::raw_sql(AssertSqlSafe(statements.to_owned())).execute(&mut *connection).await;
-    let Err(error) = done else { return Ok(()) };
-    let in_use = code(&error) == Some("55006");
-    let mut failure = stating(error, object, &excerpt(statements));
-    if in_use && let Some(who) = who_is_in(connection, object).await {
-        failure.error.hint = Some(format!("connected to it: {who}; end these sessions and run it again"));
-    }
-    Err(failure)
-}
-
-/// The beginning of statements that may name thousands of objects.
-fn excerpt(statements: &str) -> String {
-    const LONGEST: usize = 2_000;
-    match statements.char_indices().nth(LONGEST) {
-        Some((end, _)) => format!("{}..", statements.get(..end).unwrap_or_default()),
-        None => statements.to_owned(),
-    }
-}
-
-/// The values that a query of one column answers with; the arguments are names.
-pub async fn values<T>(
-    connection: &mut PgConnection,
-    object: &str,
-    statement: &'static str,
-    arguments: &[&str],
-) -> Result<Vec<T>, Failure>
-where
-    T: for<'r> Decode<'r, Postgres> + Type<Postgres> + Send + Unpin,
-{
-    let query = arguments.iter().fold(sqlx::query_scalar(statement), |query, argument| query.bind(*argument));
-    query.persistent(false).fetch_all(connection).await.map_err(|error| stating(error, object, statement))
-}
-
-/// The same where there is just one row.
-pub async fn value<T>(
-    connection: &mut PgConnection,
-    object: &str,
-    statement: &'static str,
-    arguments: &[&str],
-) -> Result<T, Failure>
-where
-    T: for<'r> Decode<'r, Postgres> + Type<Postgres> + Send + Unpin,
-{
-    let found = values(connection, object, statement, arguments).await?.pop();
-    found.ok_or_else(|| stating(sqlx::Error::RowNotFound, object, statement))
 }
 
 /// Ends a session in order, so that it does not stand in the way of who drops its database next.

@@ -1,9 +1,8 @@
-//! What one role may do in one database, out of what the catalogs answered.
+//! What one role may do in one database, out of what the catalogs answered. Pure.
 
-use super::catalog::{DatabaseRow, Deviation, Future, Inside, privileges};
-use super::model::Grant;
-use super::scope::Pair;
-use super::strays::future_words;
+use crate::services::postgres::catalog::{DatabaseRow, Deviation, Future, Inside, objects, privileges};
+use crate::services::postgres::model::Grant;
+use crate::services::postgres::scope::Pair;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What a role may do in a database; `None` if nothing. `there` are the roles that exist.
@@ -37,17 +36,11 @@ pub fn grant(row: &DatabaseRow, pair: &Pair, inside: Option<&Inside>, there: &BT
     exists.then_some(grant)
 }
 
-/// Default privileges that an administrator which may act for their maker, or will be able to, can change.
-pub fn of_role<'a>(inside: &'a Inside, pair: &'a Pair) -> impl Iterator<Item = &'a Future> {
-    let of_role = |future: &&Future| future.grantee.as_deref() == Some(pair.role.as_str());
-    inside.future.iter().filter(of_role).filter(|future| future.acts || pair.makers.contains(&future.maker))
-}
-
 /// What the role gets on the objects of a kind wherever any of the makers makes them.
 fn by_all_makers(inside: &Inside, pair: &Pair, makers: &BTreeSet<&str>, kind: char) -> BTreeSet<String> {
     let by = |maker: &str| -> BTreeSet<String> {
         let everywhere = |future: &&Future| future.maker == maker && future.kind == kind && future.schema.is_none();
-        of_role(inside, pair).filter(everywhere).map(|future| future.privilege.clone()).collect()
+        inside.future_of(pair).filter(everywhere).map(|future| future.privilege.clone()).collect()
     };
     let each = makers.iter().map(|maker| by(maker));
     each.reduce(|all, one| all.intersection(&one).cloned().collect()).unwrap_or_default()
@@ -60,7 +53,7 @@ fn beyond(row: &DatabaseRow, pair: &Pair, inside: &Inside, makers: &BTreeSet<&st
         let passes_on = acl.iter().filter(|acl| acl.grantee.as_deref() == Some(&pair.role) && acl.grantable);
         words.extend(passes_on.map(|acl| format!("{} WITH GRANT OPTION on {place}", acl.privilege)));
     }
-    for future in of_role(inside, pair) {
+    for future in inside.future_of(pair) {
         let everywhere = || by_all_makers(inside, pair, makers, future.kind);
         let wanted = makers.contains(future.maker.as_str())
             && (pair.wants(future.kind).is_some_and(|wants| wants.contains(&future.privilege))
@@ -68,18 +61,18 @@ fn beyond(row: &DatabaseRow, pair: &Pair, inside: &Inside, makers: &BTreeSet<&st
                 || (pair.wants(future.kind).is_some() && everywhere().contains(&future.privilege)));
         if !wanted || future.grantable {
             let option = if future.grantable { " WITH GRANT OPTION" } else { "" };
-            words.insert(format!("{}{option} {}", future.privilege, future_words(future)));
+            words.insert(format!("{}{option} {}", future.privilege, future.words()));
         }
     }
-    let mut objects: BTreeMap<(&str, char), Vec<&str>> = BTreeMap::new();
+    let mut found_on: BTreeMap<(&str, char), Vec<&str>> = BTreeMap::new();
     for found in inside.deviations.iter().filter(|found| found.role == pair.role) {
         for extra in &found.extra {
-            objects.entry((extra, found.kind)).or_default().push(&found.name);
+            found_on.entry((extra, found.kind)).or_default().push(&found.name);
         }
     }
-    words.extend(objects.into_iter().map(|((extra, kind), names)| match names.as_slice() {
+    words.extend(found_on.into_iter().map(|((extra, kind), names)| match names.as_slice() {
         [name] => format!("{extra} on {name}"),
-        several => format!("{extra} on {} {}", several.len(), super::sql::grant::objects(kind).to_lowercase()),
+        several => format!("{extra} on {} {}", several.len(), objects(kind).to_lowercase()),
     }));
     words
 }

@@ -3,8 +3,9 @@
 //! A role with `credential = "keep"` is looked after by people, so only its declared limits and settings count; and a
 //! database may have more extensions than the declared ones.
 
-use super::model::{Credential, Role};
-use super::spelling;
+mod spelling;
+
+use super::model::{Access, Credential, Role};
 use crate::core::change::agree;
 use crate::services::{Model, Step};
 use std::collections::BTreeSet;
@@ -89,6 +90,26 @@ pub fn as_planned(now: &mut Model, step: &Step) {
         (Model::PostgresGrant(now), Some(Model::PostgresGrant(before)), None) => now.clone_from(before),
         _ => {}
     }
+}
+
+/// A change of a database's owner gives the app its own privileges at once, so that it is never without: what another
+/// step of the same plan has given already of what this one is about to give does not make this one stale.
+pub fn is_begun(now: &Model, step: &Step) -> bool {
+    let (Model::PostgresGrant(now), None, Some(Model::PostgresGrant(after))) = (now, &step.before, &step.after) else {
+        return false;
+    };
+    let within = |now: &Option<BTreeSet<String>>, after: &Option<BTreeSet<String>>| match (now, after) {
+        (Some(now), Some(after)) => now.is_subset(after),
+        (None, _) | (_, None) => true,
+    };
+    after.access == Some(Access::App)
+        && !agree(after, now)
+        && now.database_privileges.is_subset(&after.database_privileges)
+        && within(&now.schema_privileges, &after.schema_privileges)
+        && within(&now.future_schemas, &after.future_schemas)
+        && within(&now.future_tables, &after.future_tables)
+        && within(&now.future_sequences, &after.future_sequences)
+        && now.beyond.as_ref().is_none_or(BTreeSet::is_empty)
 }
 
 /// Taking a right to pass on takes what was passed on as well, so another step of the same plan may have been faster

@@ -2,8 +2,8 @@
 //!
 //! What an administrator that is no superuser may do differs between 15 and 16: measured on both.
 
-use super::model::Op as Do;
-use super::server::{Server, Standing};
+use crate::services::postgres::model::Op as Do;
+use crate::services::postgres::server::{Server, Standing};
 use crate::services::{Model, Op, Step};
 use postgres_protocol::escape::escape_identifier;
 

@@ -1,10 +1,9 @@
 //! Roles as they were read, without what is nobody's business. Pure.
 
-use super::catalog::Shared;
-use super::model::{Expiry, Role, role_address};
-use super::scope::Scope;
-use super::sql::canonical_settings;
 use crate::core::address::Address;
+use crate::services::postgres::catalog::Shared;
+use crate::services::postgres::model::{Expiry, Role, canonical_settings, role_address};
+use crate::services::postgres::scope::Scope;
 use crate::services::{Model, Observed};
 use std::collections::{BTreeMap, BTreeSet};
 

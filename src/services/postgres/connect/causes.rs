@@ -140,6 +140,13 @@ pub const BESIDE_THE_POOLER: &str = "connect nornplan to PostgreSQL itself: it m
 const STATING: &[Cause] = &[
     Cause(
         "42501",
+        Says("to set parameter"),
+        "{says}",
+        "as a superuser run GRANT SET ON PARAMETER \"{named}\" TO the role that nornplan signs in with, or remove \
+         settings.{named} from the infraspec",
+    ),
+    Cause(
+        "42501",
         Any,
         "{says}",
         "{detail}sign in as a superuser, or as a role with CREATEROLE and CREATEDB; `nornplan doctor` names the missing \

@@ -1,7 +1,7 @@
 //! What can go wrong with PostgreSQL, by cause: what it means and what to do next.
 
+use super::CONNECT_TIMEOUT;
 use super::causes;
-use super::connect::CONNECT_TIMEOUT;
 use crate::error::{Diagnostic, Kind};
 use crate::services::Failure;
 use sqlx::postgres::PgDatabaseError;
@@ -19,6 +19,26 @@ pub struct Target {
 impl std::fmt::Display for Target {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{} as {} on {}", self.endpoint, self.user, self.database)
+    }
+}
+
+/// An error as people see it: of one that the server answered with its SQLSTATE and words, without the line of the
+/// server's own source.
+#[derive(Debug)]
+struct Answer(sqlx::Error);
+
+impl std::fmt::Display for Answer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match server_error(&self.0) {
+            Some(answer) => write!(f, "SQLSTATE {}: {}", answer.code(), answer.message()),
+            None => self.0.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for Answer {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        if server_error(&self.0).is_some() { None } else { self.0.source() }
     }
 }
 
@@ -42,8 +62,8 @@ pub fn is_unreachable(error: &sqlx::Error) -> bool {
 
 /// Whether no connection was to be had: fewer at once may do.
 pub fn is_crowded(failure: &Failure) -> bool {
-    let cause = failure.error.source.as_deref().and_then(|source| source.downcast_ref::<sqlx::Error>());
-    cause.and_then(code) == Some("53300")
+    let cause = failure.error.source.as_deref().and_then(|source| source.downcast_ref::<Answer>());
+    cause.and_then(|Answer(error)| code(error)) == Some("53300")
 }
 
 /// Whether the same call may succeed in a moment: a lost connection, a shutdown, a concurrent change, a server
@@ -64,7 +84,8 @@ pub fn is_transient(error: &sqlx::Error) -> bool {
 pub fn connecting(error: sqlx::Error, target: &Target) -> Failure {
     let retry = is_transient(&error);
     let (message, hint) = connecting_words(&error, target);
-    let diagnostic = Diagnostic::new(Kind::Service, message).on("postgres", target, "").hint(hint).because(error);
+    let diagnostic =
+        Diagnostic::new(Kind::Service, message).on("postgres", target, "").hint(hint).because(Answer(error));
     Failure { error: diagnostic, retry }
 }
 
@@ -159,7 +180,8 @@ pub fn stating(error: sqlx::Error, object: &str, statement: &str) -> Failure {
         }
         None => ("the server's answer was not understood".to_owned(), None),
     };
-    let mut diagnostic = Diagnostic::new(Kind::Service, message).on("postgres", object, statement).because(error);
+    let mut diagnostic =
+        Diagnostic::new(Kind::Service, message).on("postgres", object, statement).because(Answer(error));
     diagnostic.hint = hint;
     Failure { error: diagnostic, retry }
 }

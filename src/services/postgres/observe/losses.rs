@@ -1,14 +1,13 @@
 //! What dropping a database would lose: read at plan time, of those that are to be dropped alone.
 
-use super::catalog::DatabaseRow;
-use super::connect::{Connector, close};
-use super::model::database_address;
-use super::problem::stating;
-use super::snapshot::programs;
 use crate::core::address::Address;
+use crate::services::postgres::catalog::{DatabaseRow, parse};
+use crate::services::postgres::connect::stating;
+use crate::services::postgres::connect::{Connector, close};
+use crate::services::postgres::model::{Holdings, database_address};
+use crate::services::postgres::snapshot::programs;
 use crate::services::{Failure, Observed};
 use futures_util::{StreamExt, stream};
-use serde_json::Value;
 use sqlx::{AssertSqlSafe, query_scalar};
 use std::collections::BTreeMap;
 
@@ -17,7 +16,7 @@ const AT_ONCE: usize = 4;
 
 /// Tables, rows as the last ANALYZE counted them (-1 is never), when it was last used, and by whom.
 const HOLDS: &str = "\
-SELECT jsonb_strip_nulls(jsonb_build_object(
+SELECT jsonb_build_object(
   'tables', count(*) FILTER (WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition),
   'rows', coalesce(sum(c.reltuples) FILTER (WHERE c.relkind = 'r' AND c.reltuples > 0), 0)::bigint,
   'unknown_rows', count(*) FILTER (WHERE c.relkind = 'r' AND c.reltuples < 0 AND pg_relation_size(c.oid) > 0),
@@ -27,7 +26,7 @@ SELECT jsonb_strip_nulls(jsonb_build_object(
       LAST_READ) AS used(day)),
   'users', (SELECT string_agg(DISTINCT usename, ', ') FROM pg_catalog.pg_stat_activity
       WHERE datname = current_database() AND application_name IS DISTINCT FROM 'nornplan')
-))::text
+)::text
 FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
 WHERE n.nspname NOT LIKE 'pg\\_%' AND n.nspname <> 'information_schema'";
 
@@ -44,22 +43,18 @@ pub async fn add(
 ) {
     let each = doomed
         .iter()
-        .filter(|row| row.connection_limit != -2)
+        .filter(|row| !row.is_left_behind())
         .map(|row| async move { (database_address(&row.name), holds(connector, &row.name, server).await) });
     let each: Vec<_> = each.collect();
     let found: Vec<_> = stream::iter(each).buffer_unordered(AT_ONCE).collect().await;
-    for (address, facts) in found {
+    for (address, found) in found {
         let Some(observed) = resources.get_mut(&address) else { continue };
-        match facts {
-            Ok(facts) => observed.facts.extend(facts),
-            Err(failure) => {
-                observed.facts.insert("unread".to_owned(), Value::from(failure.error.message));
-            }
-        }
+        let unread = |failure: Failure| Holdings { unread: Some(failure.error.message), ..Holdings::default() };
+        observed.facts.extend(found.unwrap_or_else(unread).facts());
     }
 }
 
-async fn holds(connector: &Connector, name: &str, server: u32) -> Result<BTreeMap<String, Value>, Failure> {
+async fn holds(connector: &Connector, name: &str, server: u32) -> Result<Holdings, Failure> {
     let mut connection = connector.reader(name).await?;
     let last_read = if server >= 160_000 { LAST_READ } else { "" };
     let statement = HOLDS.replace("LAST_READ", last_read);
@@ -67,7 +62,7 @@ async fn holds(connector: &Connector, name: &str, server: u32) -> Result<BTreeMa
         query_scalar(AssertSqlSafe(statement)).persistent(false).fetch_one(&mut connection).await;
     let text = read.map_err(|error| stating(error, name, "SELECT .. FROM pg_class, pg_stat_activity"))?;
     close(connection).await;
-    Ok(serde_json::from_str(&text).unwrap_or_default())
+    parse(&text)
 }
 
 /// Why none of the databases can be dumped, if one is to be.

@@ -1,8 +1,8 @@
 //! Statements of a run that was killed. The server carries a CREATE or DROP DATABASE to its end after its client has
 //! died, so what is read meanwhile is about to change.
 
-use super::problem::stating;
 use crate::services::Failure;
+use crate::services::postgres::connect::stating;
 use sqlx::{PgConnection, query_scalar};
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};

@@ -3,9 +3,8 @@
 //! Parameters that a session may set for itself are set: all by a superuser, and from 15 on those for which a lesser
 //! administrator was granted SET. `auto_explain` does not look at statements about roles; `pgaudit` leaves passwords out.
 
-use super::connect::run;
-use super::problem::stating;
 use crate::services::Failure;
+use crate::services::postgres::connect::{run, stating};
 use postgres_protocol::escape::escape_identifier;
 use serde::Deserialize;
 use sqlx::{AssertSqlSafe, PgConnection};
@@ -83,7 +82,9 @@ pub async fn listen(connection: &mut PgConnection) -> Result<Loud, Failure> {
     let names: Vec<&str> = QUIET.into_iter().map(|(name, _)| name).collect();
     let text: Result<String, _> =
         sqlx::query_scalar(AssertSqlSafe(statement)).bind(names).persistent(false).fetch_one(connection).await;
-    super::catalog::parse(&text.map_err(|error| stating(error, "server's log", "SELECT .. FROM pg_settings"))?)
+    crate::services::postgres::catalog::parse(
+        &text.map_err(|error| stating(error, "server's log", "SELECT .. FROM pg_settings"))?,
+    )
 }
 
 impl Loud {

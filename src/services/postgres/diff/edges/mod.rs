@@ -1,0 +1,104 @@
+//! What must be done before what. Pure.
+//!
+//! - A new role comes before whatever names it: an owner before its database, a grantee before its grant.
+//! - A new database comes before the app's user, as people read it, and before the grants on it.
+//! - Rights are given before others are taken: a grant comes before its database is closed to PUBLIC. But a role that
+//!   loses what it had by owning something gets its grant anew, afterwards.
+//! - A database that lets nobody in opens before anything is granted or revoked in it; closing it comes after all else.
+//! - What is revoked in a database goes before it is dropped; both go before a role that they name, and before all roles
+//!   of the same app.
+
+mod summary;
+#[cfg(test)]
+mod tests;
+
+use crate::core::address::Address;
+use crate::core::step::{Action, Part, StepId};
+use crate::services::postgres::model::{Op as Do, database_address, role_address};
+use crate::services::{Op, Step};
+use std::collections::{BTreeMap, BTreeSet};
+use summary::Summary;
+
+/// Fills in `needs` and `exclusive` of every step.
+pub fn connect(steps: &mut [Step]) {
+    let plan = Plan(steps.iter().map(|step| (step.id(), Summary::of(step))).collect());
+    for step in steps.iter_mut().filter(|step| !step.action.only_state()) {
+        let Some(own) = plan.0.get(&step.id()) else { continue };
+        step.exclusive = Some(match &own.database {
+            Some(database) => format!("postgres/database/{database}"),
+            None => format!("postgres/role/{}", step.address.name),
+        });
+        step.needs = plan.needs(step, own);
+    }
+}
+
+/// All steps, summed up.
+struct Plan(BTreeMap<StepId, Summary>);
+
+impl Plan {
+    /// Steps that must be done before this one.
+    fn needs(&self, step: &Step, own: &Summary) -> BTreeSet<StepId> {
+        if step.part == Part::Credential {
+            return self.main(step.address.clone(), |_| true).collect();
+        }
+        let Op::Postgres(operation) = &step.op else { return BTreeSet::new() };
+        match operation {
+            Do::CreateRole => self.new_databases_before_their_user(&step.address.name, own),
+            Do::CreateDatabase | Do::AlterDatabase { .. } => {
+                &self.new_roles(own) | &self.all(|_, other| other.gives_before(own))
+            }
+            Do::SetGrant => &self.new_roles(own) | &self.database_before_its_grant(own),
+            Do::RevokeGrant => self.database_of(own, |database| database.opens),
+            Do::CloseDatabase => self.all(|id, other| *id != step.id() && other.database == own.database),
+            Do::DropDatabase => self
+                .all(|id, other| other.database == own.database && other.action == Action::Destroy && !is_database(id)),
+            Do::DropRole => self.all(|_, other| {
+                other.database.is_some() && (other.app == own.app || other.roles.contains(&step.address.name))
+            }),
+            Do::AlterRole | Do::SetPassword | Do::LockDown => BTreeSet::new(),
+        }
+    }
+
+    /// Roles that the step names and that are made by the same plan.
+    fn new_roles(&self, own: &Summary) -> BTreeSet<StepId> {
+        own.roles.iter().flat_map(|role| self.main(role_address(role), Summary::creates)).collect()
+    }
+
+    /// The new databases of an app, before its user; not before who owns one of them.
+    fn new_databases_before_their_user(&self, role: &str, own: &Summary) -> BTreeSet<StepId> {
+        let new = |id: &StepId, other: &Summary| {
+            other.creates() && other.app == own.app && is_database(id) && id.part == Part::Main
+        };
+        if self.0.iter().any(|(id, other)| new(id, other) && other.roles.contains(role)) {
+            return BTreeSet::new();
+        }
+        self.all(new)
+    }
+
+    /// The step on a grant's database, unless that has nothing to do with it or waits for the grant itself.
+    fn database_before_its_grant(&self, own: &Summary) -> BTreeSet<StepId> {
+        self.database_of(own, |database| {
+            let shifts = database.changes_owner || database.takes_away;
+            database.creates() || database.opens || shifts && !own.gives_before(database)
+        })
+    }
+
+    /// The step on the database that a step is about, where that matters.
+    fn database_of(&self, own: &Summary, matters: impl Fn(&Summary) -> bool) -> BTreeSet<StepId> {
+        own.database.iter().flat_map(|database| self.main(database_address(database), &matters)).collect()
+    }
+
+    fn main(&self, address: Address, matters: impl Fn(&Summary) -> bool) -> impl Iterator<Item = StepId> {
+        let id = StepId::main(address);
+        let known = self.0.get(&id).is_some_and(matters);
+        known.then_some(id).into_iter()
+    }
+
+    fn all(&self, matters: impl Fn(&StepId, &Summary) -> bool) -> BTreeSet<StepId> {
+        self.0.iter().filter(|(id, other)| matters(id, other)).map(|(id, _)| id.clone()).collect()
+    }
+}
+
+fn is_database(id: &StepId) -> bool {
+    id.address.kind == crate::services::postgres::model::DATABASE
+}

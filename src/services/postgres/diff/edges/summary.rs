@@ -1,0 +1,111 @@
+//! What other steps must know of a step. Pure.
+
+use crate::core::name::AppName;
+use crate::core::step::Action;
+use crate::services::postgres::model::{Database, Op as Do};
+use crate::services::{Model, Op, Step};
+use std::collections::BTreeSet;
+
+/// One step, as far as the order of steps depends on it.
+#[derive(Debug)]
+pub struct Summary {
+    pub app: AppName,
+    pub action: Action,
+    /// The database that it changes, or changes something in.
+    pub database: Option<String>,
+    /// Roles that it names, beside one that it is about.
+    pub roles: BTreeSet<String>,
+    /// Who gets privileges by it.
+    pub grants_to: Option<String>,
+    pub changes_owner: bool,
+    /// Whether it opens a database into which nobody, or no administrator but a superuser, gets before.
+    pub opens: bool,
+    /// Whether it takes a database from PUBLIC or strangers, or objects in it from their owners.
+    pub takes_away: bool,
+    /// Who loses what it had by owning the database or objects in it.
+    pub loses: BTreeSet<String>,
+}
+
+impl Summary {
+    pub fn of(step: &Step) -> Self {
+        let mut summary = Self {
+            app: step.app.clone(),
+            action: step.action,
+            database: None,
+            roles: BTreeSet::new(),
+            grants_to: None,
+            changes_owner: false,
+            opens: false,
+            takes_away: false,
+            loses: BTreeSet::new(),
+        };
+        for model in step.before.iter().chain(&step.after) {
+            summary.mention(model);
+        }
+        match (&step.op, &step.before, &step.after) {
+            (Op::Postgres(Do::SetGrant), _, Some(Model::PostgresGrant(grant))) => {
+                summary.grants_to = Some(grant.role.clone());
+            }
+            (op, Some(Model::PostgresDatabase(before)), Some(Model::PostgresDatabase(after))) => {
+                let user = if let Op::Postgres(Do::AlterDatabase { user }) = op { Some(user) } else { None };
+                summary.change(before, after, user);
+            }
+            _ => {}
+        }
+        summary
+    }
+
+    pub fn creates(&self) -> bool {
+        self.action == Action::Create
+    }
+
+    /// Whether this gives a role its own privileges on a database before the step on that database takes it from PUBLIC,
+    /// or objects in it from their owners: the role would be without access in between. What an owner has, and gives
+    /// away, is granted anew afterwards.
+    pub fn gives_before(&self, database: &Self) -> bool {
+        let Some(role) = &self.grants_to else { return false };
+        let same = self.database == database.database && database.action == Action::Update;
+        same && database.takes_away && !database.opens && !database.loses.contains(role)
+    }
+
+    fn mention(&mut self, model: &Model) {
+        if let Model::PostgresDatabase(database) = model {
+            self.database = Some(database.name.clone());
+            self.roles.insert(database.owner.clone());
+        }
+        if let Model::PostgresGrant(grant) = model {
+            self.database = Some(grant.database.clone());
+            self.roles.insert(grant.role.clone());
+            self.roles.extend(grant.makers.iter().flatten().cloned());
+        }
+        if let Model::PostgresLockDown(lock_down) = model {
+            self.database = Some(lock_down.database.clone());
+        }
+    }
+
+    /// What a change of a database gives and takes. `user` is the app's.
+    fn change(&mut self, before: &Database, after: &Database, user: Option<&String>) {
+        self.changes_owner = before.owner != after.owner;
+        self.opens = opens(before, after);
+        self.roles.extend(user.cloned());
+        if self.changes_owner
+            && let Some(user) = user
+        {
+            self.loses.extend([&before.owner, &after.owner, user].into_iter().cloned());
+        }
+        let owners_of_objects = before.objects_of_others.iter().flatten().map(|(owner, _)| owner);
+        self.loses.extend(owners_of_objects.clone().cloned());
+        // Whoever loses something here may be about to be dropped.
+        self.roles.extend(owners_of_objects.cloned());
+        let strays = || before.strays.iter().chain(before.strays_inside.iter().flatten());
+        let strangers = strays().filter_map(|words| words.rsplit_once(" to ")).map(|(_, role)| role.to_owned());
+        self.roles.extend(strangers);
+        let adopts = after.objects_of_others.is_some() && before.objects_of_others != after.objects_of_others;
+        self.takes_away = adopts || !before.public.is_subset(&after.public) || strays().next().is_some();
+    }
+}
+
+fn opens(before: &Database, after: &Database) -> bool {
+    let unlimited = before.connection_limit == Some(0) && after.connection_limit != Some(0);
+    after.allow_connections && (!before.allow_connections || unlimited)
+}

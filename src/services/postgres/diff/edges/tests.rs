@@ -1,0 +1,188 @@
+//! One test for each rule.
+
+use super::*;
+use crate::core::name::AppName;
+use crate::services::postgres::model::{Access, Database, Grant, grant_address};
+use crate::services::{Decision, Model};
+
+/// A step on a role, which nothing but its name matters of.
+fn role(operation: Do, action: Action, name: &str) -> Step {
+    step(operation, action, role_address(name), None, None)
+}
+
+/// A step on the database "shop" of "shop_owner".
+fn database(operation: Do, action: Action, change: impl FnOnce(&mut Database, &mut Database)) -> Step {
+    let (mut before, mut after) = (Database::new("shop", "shop_owner"), Database::new("shop", "shop_owner"));
+    change(&mut before, &mut after);
+    let before = (action != Action::Create).then_some(Model::PostgresDatabase(before));
+    let after = (action != Action::Destroy).then_some(Model::PostgresDatabase(after));
+    step(operation, action, database_address("shop"), before, after)
+}
+
+fn altered(change: impl FnOnce(&mut Database, &mut Database)) -> Step {
+    database(Do::AlterDatabase { user: "shop_user".to_owned() }, Action::Update, change)
+}
+
+/// A step on what a role may do in "shop".
+fn grant(operation: Do, action: Action, role: &str) -> Step {
+    let grant = Grant { database: "shop".to_owned(), role: role.to_owned(), ..Grant::default() };
+    let model = Some(Model::PostgresGrant(Grant { access: Some(Access::Readonly), ..grant }));
+    let (before, after) = if action == Action::Destroy { (model, None) } else { (None, model) };
+    step(operation, action, grant_address("shop", role), before, after)
+}
+
+fn granted(role: &str) -> Step {
+    grant(Do::SetGrant, Action::Create, role)
+}
+
+fn step(operation: Do, action: Action, address: Address, before: Option<Model>, after: Option<Model>) -> Step {
+    let (app, reasons) = (AppName::new("shop").unwrap(), BTreeSet::new());
+    let decision = Decision { address, app, action, reasons, changes: Vec::new(), before, after };
+    decision.step(Op::Postgres(operation))
+}
+
+/// What the first step needs, by address.
+fn needs<const N: usize>(mut steps: [Step; N]) -> Vec<String> {
+    connect(&mut steps);
+    steps[0].needs.iter().map(StepId::to_string).collect()
+}
+
+#[test]
+fn a_new_role_comes_before_what_names_it() {
+    let owner = || role(Do::CreateRole, Action::Create, "shop_owner");
+    let created = || database(Do::CreateDatabase, Action::Create, |_, _| {});
+    assert_eq!(needs([created(), owner()]), ["postgres.role.shop_owner"]);
+    assert_eq!(needs([owner(), created()]), Vec::<String>::new());
+    let given_away = || altered(|before, _| before.owner = "somebody".to_owned());
+    assert_eq!(needs([given_away(), owner()]), ["postgres.role.shop_owner"]);
+    let reader = role(Do::CreateRole, Action::Create, "reader");
+    assert_eq!(needs([granted("reader"), reader]), ["postgres.role.reader"]);
+    // One that is there already is not waited for.
+    let reader = role(Do::AlterRole, Action::Update, "reader");
+    assert_eq!(needs([granted("reader"), reader]), Vec::<String>::new());
+}
+
+#[test]
+fn a_new_database_comes_before_its_user_and_its_grants() {
+    let created = || database(Do::CreateDatabase, Action::Create, |_, _| {});
+    let user = role(Do::CreateRole, Action::Create, "shop_user");
+    assert_eq!(needs([user, created()]), ["postgres.database.shop"]);
+    assert_eq!(needs([granted("reader"), created()]), ["postgres.database.shop"]);
+    let mut of_another_app = role(Do::CreateRole, Action::Create, "cafe_user");
+    of_another_app.app = AppName::new("cafe").unwrap();
+    assert_eq!(needs([of_another_app, created()]), Vec::<String>::new());
+}
+
+#[test]
+fn rights_are_given_before_others_are_taken() {
+    let closed_to_public = || altered(|before, _| before.public.extend(["CONNECT".to_owned()]));
+    let closed_to_strangers = || altered(|before, _| before.strays.extend(["CONNECT to stranger".to_owned()]));
+    let adopting = || {
+        altered(|before, after| {
+            before.objects_of_others = Some(BTreeMap::from([("old".to_owned(), 1)]));
+            after.objects_of_others = Some(BTreeMap::new());
+        })
+    };
+    for takes in [closed_to_public, closed_to_strangers, adopting] {
+        assert_eq!(needs([takes(), granted("reader")]), ["postgres.grant.shop/reader"]);
+        assert_eq!(needs([granted("reader"), takes()]), Vec::<String>::new());
+    }
+    // Nothing is taken: neither waits for the other.
+    let limited = || altered(|_, after| after.connection_limit = Some(3));
+    assert_eq!(needs([limited(), granted("reader")]), Vec::<String>::new());
+    assert_eq!(needs([granted("reader"), limited()]), Vec::<String>::new());
+}
+
+#[test]
+fn who_loses_what_it_owned_gets_its_grant_afterwards() {
+    let given_away = || {
+        altered(|before, _| {
+            before.owner = "shop_user".to_owned();
+            before.public.extend(["CONNECT".to_owned()]);
+        })
+    };
+    assert_eq!(needs([granted("shop_user"), given_away()]), ["postgres.database.shop"]);
+    assert_eq!(needs([given_away(), granted("shop_user")]), Vec::<String>::new());
+    // A reader owned nothing of it: its grant still comes first.
+    assert_eq!(needs([given_away(), granted("reader")]), ["postgres.grant.shop/reader"]);
+    let adopting = || {
+        altered(|before, after| {
+            before.objects_of_others = Some(BTreeMap::from([("old".to_owned(), 1)]));
+            after.objects_of_others = Some(BTreeMap::new());
+        })
+    };
+    assert_eq!(needs([granted("old"), adopting()]), ["postgres.database.shop"]);
+}
+
+#[test]
+fn a_shut_database_opens_first_and_closes_last() {
+    let opened = || altered(|before, _| before.allow_connections = false);
+    let unlimited = || altered(|before, _| before.connection_limit = Some(0));
+    for opens in [opened, unlimited] {
+        assert_eq!(needs([granted("reader"), opens()]), ["postgres.database.shop"]);
+        let revoked = grant(Do::RevokeGrant, Action::Destroy, "reader");
+        assert_eq!(needs([revoked, opens()]), ["postgres.database.shop"]);
+    }
+    // Even if it is taken from PUBLIC by the same step.
+    let both = altered(|before, _| {
+        before.allow_connections = false;
+        before.public.extend(["CONNECT".to_owned()]);
+    });
+    assert_eq!(needs([granted("reader"), both]), ["postgres.database.shop"]);
+
+    let close = Step { part: Part::Close, ..database(Do::CloseDatabase, Action::Update, |_, _| {}) };
+    let change = altered(|_, after| after.connection_limit = Some(3));
+    assert_eq!(
+        needs([close, change, granted("reader"), role(Do::CreateRole, Action::Create, "reader")]),
+        ["postgres.database.shop", "postgres.grant.shop/reader"]
+    );
+}
+
+#[test]
+fn what_is_revoked_goes_before_the_database_and_both_before_the_roles() {
+    let dropped = || database(Do::DropDatabase, Action::Destroy, |_, _| {});
+    let revoked = || grant(Do::RevokeGrant, Action::Destroy, "reader");
+    assert_eq!(needs([dropped(), revoked()]), ["postgres.grant.shop/reader"]);
+    assert_eq!(needs([revoked(), dropped()]), Vec::<String>::new());
+    let user = || role(Do::DropRole, Action::Destroy, "shop_user");
+    assert_eq!(needs([user(), dropped(), revoked()]), ["postgres.database.shop", "postgres.grant.shop/reader"]);
+}
+
+#[test]
+fn a_role_is_dropped_after_every_step_that_names_it() {
+    let dropped = |name: &str| {
+        let step = role(Do::DropRole, Action::Destroy, name);
+        Step { app: AppName::new("cafe").unwrap(), ..step }
+    };
+    assert_eq!(needs([dropped("reader"), granted("reader")]), ["postgres.grant.shop/reader"]);
+    assert_eq!(needs([dropped("reader"), granted("writer")]), Vec::<String>::new());
+    let steps: [fn(&mut Database); 4] = [
+        |before| before.owner = "reader".to_owned(),
+        |before| before.strays = BTreeSet::from(["CONNECT to reader".to_owned()]),
+        |before| before.strays_inside = Some(BTreeSet::from(["CREATE on schema public to reader".to_owned()])),
+        |before| before.objects_of_others = Some(BTreeMap::from([("reader".to_owned(), 1)])),
+    ];
+    for names in steps {
+        assert_eq!(needs([dropped("reader"), altered(|before, _| names(before))]), ["postgres.database.shop"]);
+    }
+}
+
+#[test]
+fn steps_on_one_database_never_run_at_once_and_what_is_only_recorded_waits_for_nobody() {
+    let mut steps = [altered(|_, _| {}), granted("reader"), role(Do::AlterRole, Action::Update, "shop_user")];
+    connect(&mut steps);
+    let keys: Vec<&str> = steps.iter().filter_map(|step| step.exclusive.as_deref()).collect();
+    assert_eq!(keys, ["postgres/database/shop", "postgres/database/shop", "postgres/role/shop_user"]);
+    let adopted = grant(Do::SetGrant, Action::Adopt, "reader");
+    let mut steps = [adopted, database(Do::CreateDatabase, Action::Create, |_, _| {})];
+    connect(&mut steps);
+    assert_eq!((steps[0].needs.len(), &steps[0].exclusive), (0, &None));
+}
+
+#[test]
+fn a_new_password_is_set_on_a_role_that_is_there() {
+    let rotated = Step { part: Part::Credential, ..role(Do::SetPassword, Action::Rotate, "shop_user") };
+    let altered = role(Do::AlterRole, Action::Update, "shop_user");
+    assert_eq!(needs([rotated.clone(), altered]), ["postgres.role.shop_user"]);
+    assert_eq!(needs([rotated]), Vec::<String>::new());
+}

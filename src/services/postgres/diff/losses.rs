@@ -1,0 +1,85 @@
+//! What dropping a database would lose, and whom it would meet, in words. Pure.
+
+use crate::core::address::Address;
+use crate::services::postgres::model::Holdings;
+use crate::services::postgres::model::belongings::several;
+
+/// The notes of a step that drops a database.
+pub fn notes(address: &Address, holdings: &Holdings) -> Vec<String> {
+    let Holdings { sessions, size_bytes, tables, rows: counted, unknown_rows, last_used, users, unread } = holdings;
+    let mut what: Vec<String> = size_bytes.map(size).into_iter().collect();
+    what.extend(tables.map(|count| match count {
+        0 => "in no tables".to_owned(),
+        _ => format!("in {}", several(count, "table")),
+    }));
+    let mut parts = vec![what.join(" ")];
+    parts.extend(rows(*counted, *unknown_rows));
+    let mut holds: Vec<String> = vec![joined(&parts, ", ")];
+    holds.extend(last_used.as_ref().map(|day| format!("last used {day}")));
+    holds.extend(sessions.map(|count| {
+        let users = users.as_ref().map(|users| format!(" ({users})")).unwrap_or_default();
+        format!("{}{users}", several(count, "session"))
+    }));
+    let holds = joined(&holds, "; ");
+    let mut notes = Vec::new();
+    if !holds.is_empty() {
+        notes.push(format!("holds {holds}"));
+    }
+    notes.extend(unread.as_ref().map(|why| format!("what is in it cannot be read: {why}")));
+    if sessions.is_some_and(|count| count > 0) {
+        notes.push(format!("sessions are ended only with --allow-interrupt {address}"));
+    }
+    notes
+}
+
+/// The texts that say something, joined.
+fn joined(texts: &[String], with: &str) -> String {
+    let filled: Vec<&str> = texts.iter().map(String::as_str).filter(|text| !text.is_empty()).collect();
+    filled.join(with)
+}
+
+/// Rows as the statistics estimate them, and how many tables they say nothing of.
+fn rows(rows: Option<u64>, unknown: Option<u64>) -> Option<String> {
+    Some(match (rows?, unknown.unwrap_or_default()) {
+        (0, 0) => return None,
+        (0, _) => "an unknown number of rows".to_owned(),
+        (rows, 0) => about(rows),
+        (rows, unknown) => format!("{} and unknown ones in {}", about(rows), several(unknown, "table")),
+    })
+}
+
+fn about(rows: u64) -> String {
+    match rows {
+        1_000_000_000.. => format!("about {} billion rows", tenths(rows, 100_000_000)),
+        1_000_000.. => format!("about {} million rows", tenths(rows, 100_000)),
+        1 => "about 1 row".to_owned(),
+        _ => format!("about {rows} rows"),
+    }
+}
+
+fn size(bytes: u64) -> String {
+    match bytes {
+        1_000_000_000.. => format!("{} GB", tenths(bytes, 100_000_000)),
+        _ => format!("{} MB", tenths(bytes, 100_000)),
+    }
+}
+
+/// A number with one decimal, out of tenths of its unit.
+fn tenths(number: u64, tenth: u64) -> String {
+    let tenths = number / tenth;
+    format!("{}.{}", tenths / 10, tenths % 10)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_are_estimated_in_words() {
+        assert_eq!(rows(Some(1_234_567), Some(0)).unwrap(), "about 1.2 million rows");
+        assert_eq!(rows(Some(7), Some(2)).unwrap(), "about 7 rows and unknown ones in 2 tables");
+        assert_eq!(rows(Some(0), Some(1)).unwrap(), "an unknown number of rows");
+        assert_eq!((rows(Some(0), Some(0)), rows(None, None)), (None, None));
+        assert_eq!((size(12_345_678), size(2_500_000_000)), ("12.3 MB".to_owned(), "2.5 GB".to_owned()));
+    }
+}

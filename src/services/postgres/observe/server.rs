@@ -1,0 +1,59 @@
+//! What a plan must know of the server, read.
+
+use crate::services::postgres::catalog::{self, Shared};
+use crate::services::postgres::connect::{code, stating};
+use crate::services::postgres::scope::Scope;
+use crate::services::postgres::server::{Offered, Server};
+use crate::services::{Ask, Failure, Model};
+use sqlx::PgConnection;
+use std::collections::BTreeMap;
+
+/// What tells this server from every other; unknown where reading it is not allowed.
+pub async fn identity(connection: &mut PgConnection) -> Result<Option<String>, Failure> {
+    let statement = "SELECT system_identifier::text FROM pg_control_system()";
+    match sqlx::query_scalar(statement).persistent(false).fetch_one(connection).await {
+        Ok(identity) => Ok(Some(identity)),
+        Err(error) if code(&error) == Some("42501") => Ok(None),
+        Err(error) => Err(stating(error, "system identifier", statement)),
+    }
+}
+
+/// What a plan must know of the server.
+pub async fn server(
+    connection: &mut PgConnection,
+    scope: &Scope,
+    shared: &Shared,
+    offered: Option<Offered>,
+) -> Result<Server, Failure> {
+    let owners: BTreeMap<String, String> =
+        shared.databases.iter().map(|row| (row.name.clone(), row.owner.clone())).collect();
+    let roles = scope.all_roles().into_iter().chain(owners.values().cloned()).collect();
+    let rights = catalog::rights(connection, &roles).await?;
+    let mut absent_roles = scope.all_roles();
+    absent_roles.retain(|name| !shared.roles.iter().any(|role| role.name == *name));
+    Ok(Server {
+        version_number: shared.version_number,
+        admin: rights.admin,
+        roles: rights.roles,
+        owners,
+        offered,
+        absent_roles,
+        cannot_dump: None,
+    })
+}
+
+/// What the server offers, where a database is wanted.
+pub async fn offered(connection: &mut PgConnection, ask: &Ask) -> Result<Option<Offered>, Failure> {
+    let databases = ask
+        .wanted
+        .values()
+        .filter_map(|one| if let Model::PostgresDatabase(database) = &one.model { Some(database) } else { None });
+    let declared: Vec<_> = databases.map(|database| &database.extensions).collect();
+    if declared.is_empty() {
+        return Ok(None);
+    }
+    let all = || declared.iter().copied().flatten().flatten();
+    let names = all().map(|(name, _)| name.clone()).collect();
+    let versioned = all().filter(|(_, extension)| extension.version.is_some()).map(|(name, _)| name.clone()).collect();
+    catalog::offered(connection, &names, &versioned).await.map(Some)
+}
