@@ -47,7 +47,14 @@ fn functions_of_an_app_are_never_run_with_our_rights() {
         postgres_value(&database, "SELECT current_setting('search_path')").as_deref(),
         Some("\"$user\", public")
     );
-    postgres_at_once(&database, usual);
+    let admin = format!(
+        "postgres://{}:{}@{}:{}/{database}",
+        common::service("NORNPLAN_POSTGRES_USER"),
+        common::service("NORNPLAN_POSTGRES_PASSWORD"),
+        common::service("NORNPLAN_POSTGRES_HOST"),
+        common::service("NORNPLAN_POSTGRES_PORT"),
+    );
+    at_once(&admin, usual);
 
     workspace.run(&["plan", "--detailed-exitcode"]).exits(0).says("No changes.");
     let url = workspace.published("@a", "DATABASE_URL");
@@ -70,18 +77,46 @@ fn functions_of_an_app_are_never_run_with_our_rights() {
     workspace.run(&["snapshot", "@a"]).exits(0);
 }
 
-/// One statement with semicolons in it.
-fn postgres_at_once(database: &str, statement: &str) {
+#[test]
+fn what_a_snapshot_runs_while_it_is_restored_has_the_rights_of_the_app_alone() {
+    let workspace = Workspace::new();
+    workspace.spec("a", "app = \"@a\"\n[services.postgres]\n");
+    workspace.converge();
+    let user = format!("{}a_user", workspace.prefix);
+    let url = workspace.published("@a", "DATABASE_URL");
+    // It runs for each row that is copied, and leaves in a table who it could become.
+    let check = format!(
+        "CREATE FUNCTION seen(i int) RETURNS boolean LANGUAGE plpgsql AS $$BEGIN RESET ROLE; \
+         IF (SELECT rolsuper OR rolcreaterole FROM pg_roles WHERE rolname = current_user) \
+         THEN RAISE 'it has our rights'; END IF; SET ROLE {user}; RETURN true; \
+         EXCEPTION WHEN insufficient_privilege THEN SET ROLE {user}; RETURN true; END$$"
+    );
+    at_once(&url, &check);
+    at_once(&url, "CREATE TABLE t (i int CHECK (seen(i))); INSERT INTO t VALUES (1)");
+    let made = workspace.run(&["snapshot", "@a"]).exits(0);
+    let file = made.stdout.trim().to_owned();
+    workspace.run(&["restore", "@a", &file, "--auto-approve", "--allow-destroy", "all"]).exits(0);
+    let owner = "SELECT tableowner::text || ' ' || (SELECT count(*) FROM t) FROM pg_tables WHERE tablename = 't'";
+    assert_eq!(postgres_value(&format!("{}a", workspace.prefix), owner).unwrap(), format!("{user} 1"));
+    // Who restored is gone, after a failure too.
+    at_once(&url, "CREATE VIEW v AS SELECT i FROM t");
+    workspace
+        .run(&["restore", "@a", &file, "--auto-approve", "--allow-destroy", "all"])
+        .exits(1)
+        .complains("changed nothing");
+    let left = format!(
+        "SELECT count(*)::text FROM pg_auth_members m JOIN pg_roles r ON r.oid = m.roleid WHERE r.rolname = '{user}' \
+         AND pg_get_userbyid(m.member) LIKE 'nornplan%'"
+    );
+    assert_eq!(postgres_value("postgres", &left).as_deref(), Some("0"));
+    workspace.run(&["plan", "--detailed-exitcode"]).exits(0).says("No changes.");
+}
+
+/// Statements with semicolons in them.
+fn at_once(url: &str, statements: &str) {
     use sqlx::Executor;
     common::servers::block_on(async {
-        let url = format!(
-            "postgres://{}:{}@{}:{}/{database}",
-            common::service("NORNPLAN_POSTGRES_USER"),
-            common::service("NORNPLAN_POSTGRES_PASSWORD"),
-            common::service("NORNPLAN_POSTGRES_HOST"),
-            common::service("NORNPLAN_POSTGRES_PORT"),
-        );
-        let mut connection = <sqlx::PgConnection as sqlx::Connection>::connect(&url).await.expect("a connection");
-        connection.execute(sqlx::AssertSqlSafe(statement.to_owned())).await.expect("caught");
+        let mut connection = <sqlx::PgConnection as sqlx::Connection>::connect(url).await.expect("a connection");
+        connection.execute(sqlx::AssertSqlSafe(statements.to_owned())).await.expect("it runs");
     });
 }

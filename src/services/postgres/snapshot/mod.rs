@@ -5,6 +5,7 @@ mod dump;
 mod file;
 pub mod programs;
 mod restore;
+mod restorer;
 
 pub use archive::{Archive, Entry, Selection};
 pub use dump::{Snapshot, dump, prepare, program};
