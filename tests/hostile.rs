@@ -104,12 +104,42 @@ fn what_a_snapshot_runs_while_it_is_restored_has_the_rights_of_the_app_alone() {
         .run(&["restore", "@a", &file, "--auto-approve", "--allow-destroy", "all"])
         .exits(1)
         .complains("changed nothing");
-    let left = format!(
+    assert_eq!(restorers(&user), "0");
+    // And where it is interrupted: the check waits while rows are copied.
+    at_once(&url, "DROP VIEW v; DROP TABLE t");
+    let slow = "CREATE FUNCTION slow(i int) RETURNS boolean LANGUAGE plpgsql AS $$BEGIN \
+                IF current_setting('application_name') = 'nornplan' THEN PERFORM pg_sleep(2); END IF; RETURN true; END$$";
+    at_once(
+        &url,
+        &format!("{slow}; CREATE TABLE t (i int CHECK (slow(i))); INSERT INTO t SELECT generate_series(1, 99)"),
+    );
+    let file = workspace.run(&["snapshot", "@a"]).exits(0).stdout.trim().to_owned();
+    let restore = ["restore", "@a", &file, "--auto-approve", "--allow-destroy", "all"];
+    let mut running = workspace.command(&restore);
+    let mut running =
+        running.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null()).spawn().expect("runs");
+    let asleep = format!(
+        "SELECT count(*)::text FROM pg_stat_activity WHERE datname = '{}a' AND wait_event = 'PgSleep'",
+        workspace.prefix
+    );
+    let since = std::time::Instant::now();
+    while postgres_value("postgres", &asleep).as_deref() != Some("1") {
+        assert!(since.elapsed().as_secs() < 20, "it does not get that far");
+    }
+    assert_eq!(restorers(&user), "1");
+    std::process::Command::new("kill").args(["-TERM", &running.id().to_string()]).status().expect("a signal");
+    assert_eq!(running.wait().expect("it ends").code(), Some(143));
+    assert_eq!(restorers(&user), "0");
+    workspace.run(&["plan", "--detailed-exitcode"]).exits(0).says("No changes.");
+}
+
+/// How many roles act for a user while they restore.
+fn restorers(user: &str) -> String {
+    let query = format!(
         "SELECT count(*)::text FROM pg_auth_members m JOIN pg_roles r ON r.oid = m.roleid WHERE r.rolname = '{user}' \
          AND pg_get_userbyid(m.member) LIKE 'nornplan%'"
     );
-    assert_eq!(postgres_value("postgres", &left).as_deref(), Some("0"));
-    workspace.run(&["plan", "--detailed-exitcode"]).exits(0).says("No changes.");
+    postgres_value("postgres", &query).expect("a count")
 }
 
 /// Statements with semicolons in them.
