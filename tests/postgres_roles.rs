@@ -424,7 +424,7 @@ async fn a_renamed_user_is_not_dropped_with_its_tables() {
     // What the plan revokes is not told.
     assert!(!notes.contains("privileges"), "{notes}");
     let refused = world.try_apply(plan).await.unwrap_err();
-    assert!(refused.contains("not dropped: it owns ") && refused.contains("table kept"), "{refused}");
+    assert!(refused.contains("not dropped: it owns ") && refused.contains("table public.kept"), "{refused}");
     assert!(refused.contains(&format!("REASSIGN OWNED BY \"{old}\" TO <its new owner>")), "{refused}");
     assert_eq!(rows("postgres", &format!("SELECT rolname::text FROM pg_roles WHERE rolname = '{old}'")).await, [&*old]);
 
@@ -474,7 +474,7 @@ async fn what_others_let_a_role_do_stands_in_the_way_of_its_drop() {
     assert!(!notes.contains(&database) && !notes.contains("membership"), "{notes}");
     assert_eq!(drop_of(&plan, &world.plain("old_owner")).notes, Vec::<String>::new());
     let refused = world.try_apply(plan).await.unwrap_err();
-    assert!(refused.contains(&expected[0]) && refused.contains("table theirs"), "{refused}");
+    assert!(refused.contains(&expected[0]) && refused.contains("table public.theirs"), "{refused}");
     assert!(refused.contains(&expected[2]), "{refused}");
 
     world.as_admin(&other, &format!("DROP OWNED BY {user}")).await;

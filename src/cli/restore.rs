@@ -111,6 +111,7 @@ pub async fn run(global: &Global, args: &Args) -> Outcome {
         restored = restored => restored,
         () = interrupts.stop.cancelled() => {
             output::message("Nothing was restored.");
+            postgres.restore_broken_off(&app.user).await?;
             Ok(Exit::Interrupted(interrupts.heard().unwrap_or(libc::SIGINT)))
         }
     }

@@ -16,6 +16,7 @@ mod tests;
 mod vault;
 
 pub use desired::desired;
+pub use generate::password as new_password;
 pub use vault::Vault;
 
 use self::model::{Published, SECRET};

@@ -28,7 +28,8 @@ pub async fn bring(connection: &mut PgConnection, database: &Database) -> Result
             }
         }
         for statement in statements {
-            run(connection, &database.name, &statement).await?;
+            let path = sql::extension::search_path(database);
+            run(connection, &database.name, &format!("{path}; {statement}")).await?;
         }
     }
     Ok(())

@@ -4,7 +4,7 @@ use super::{View, is_absent};
 use crate::core::address::Address;
 use crate::core::reconcile::Wanted;
 use crate::core::step::{Hold, Risk};
-use crate::services::postgres::model::{Access, Grant, Op as Do};
+use crate::services::postgres::model::{Access, Grant, Op as Do, role_address};
 use crate::services::postgres::server::Server;
 use crate::services::{Model, Op, Step};
 use std::collections::{BTreeMap, BTreeSet};
@@ -45,6 +45,11 @@ pub fn keep(view: &View, step: &mut Step, before: Option<&Model>, grant: &Grant)
 pub fn give_up(view: &View, step: &mut Step, grant: Grant) {
     if view.keeps(&grant.database) {
         step.hold = view.shut(&grant.database).map(|reason| Hold::Blocked { reason });
+    }
+    // Whoever signs in as a role that goes as well has nothing left from here on: that is one thing with its drop.
+    let role = role_address(&grant.role);
+    if view.applied.contains_key(&role) && !view.wanted.contains_key(&role) {
+        step.risks.insert(Risk::RemovesLogin);
     }
     // What the server does not tell: how it was declared.
     if let Some(Model::PostgresGrant(last)) = view.applied.get(&step.address).map(|last| &last.model) {

@@ -27,10 +27,13 @@ pub fn keep(step: &mut Step, before: Option<&Model>, role: &Role) {
     };
     let loses_memberships = loses(&before.member_of, &role.member_of) || loses(&before.members, &role.members);
     // Whoever set it may count on it, until we have said otherwise once.
-    let loses_settings = step.reasons.contains(&Reason::NotOursYet)
+    let not_ours_yet = step.reasons.contains(&Reason::NotOursYet);
+    let lowers = |limit: u32| before.connection_limit.is_none_or(|there| limit < there);
+    let loses_connections = not_ours_yet && role.connection_limit.is_some_and(lowers);
+    let loses_settings = not_ours_yet
         && (before.settings.keys().any(|key| !role.settings.contains_key(key))
             || before.settings_in_databases.iter().flatten().next().is_some() && role.settings_in_databases.is_some());
-    if loses_attributes || loses_memberships || loses_settings || (before.login && !role.login) {
+    if loses_attributes || loses_memberships || loses_connections || loses_settings || (before.login && !role.login) {
         step.risks.insert(Risk::Interrupts);
     }
 }

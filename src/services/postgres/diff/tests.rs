@@ -3,6 +3,7 @@
 use super::*;
 use crate::core::graph::sort;
 use crate::core::name::AppName;
+use crate::core::step::Risk;
 use crate::services::postgres::model::{
     Access, Credential, Database, Extension, Grant, Role, database_address, grant_address, role_address,
 };
@@ -170,4 +171,51 @@ fn adopting_says_who_loses_access_and_asks() {
             "1 SECURITY DEFINER function among them then runs with the rights of a_cafe_user",
         ]
     );
+}
+
+/// The steps without their order.
+fn steps(
+    wanted: &BTreeMap<Address, Model>,
+    there: &BTreeMap<Address, Model>,
+    applied: &BTreeMap<Address, Model>,
+) -> Vec<Step> {
+    let of = |(address, model): (&Address, &Model)| (address.clone(), model.clone());
+    let resources = there.iter().map(of).map(|(address, model)| (address, Observed::plain(model))).collect();
+    diff(DiffInput {
+        wanted: &wanted.iter().map(of).map(|(address, model)| (address, Wanted { app: name(), model })).collect(),
+        applied: &applied.iter().map(of).map(|(address, model)| (address, Applied { app: name(), model })).collect(),
+        observation: &Observation { resources, ..Observation::default() },
+        rotate: &BTreeSet::new(),
+        credentials: &BTreeMap::new(),
+    })
+}
+
+#[test]
+fn fewer_connections_for_a_living_role_wait_for_consent_and_more_do_not() {
+    let limited = |limit| {
+        let (address, model) = role("cafe_user", Credential::Generate);
+        let Model::PostgresRole(role) = model else { unreachable!() };
+        BTreeMap::from([(address, Model::PostgresRole(Role { connection_limit: limit, ..role }))])
+    };
+    for (there, wanted, interrupts) in [(None, 5, true), (Some(40), 5, true), (Some(3), 5, false)] {
+        let (there, wanted) = (limited(there), limited(Some(wanted)));
+        let held =
+            |applied: &BTreeMap<Address, Model>| steps(&wanted, &there, applied)[0].risks.contains(&Risk::Interrupts);
+        assert_eq!(held(&BTreeMap::new()), interrupts);
+        assert!(!held(&there), "what is ours already is not asked for");
+    }
+}
+
+#[test]
+fn a_login_that_goes_keeps_its_rights_until_its_drop_is_allowed() {
+    let before = cafe();
+    let mut after = cafe();
+    after.remove(&role_address("a_cafe_user"));
+    after.remove(&grant_address("cafe", "a_cafe_user"));
+    let removes =
+        |steps: Vec<Step>| -> Vec<bool> { steps.iter().map(|step| step.risks.contains(&Risk::RemovesLogin)).collect() };
+    assert_eq!(removes(steps(&after, &before, &before)), [true, true]);
+    // One that stays loses what is no longer declared without asking.
+    after.extend([role("a_cafe_user", Credential::Generate)]);
+    assert_eq!(removes(steps(&after, &before, &before)), [false]);
 }

@@ -5,6 +5,7 @@ mod dump;
 mod file;
 pub mod programs;
 mod restore;
+mod restorer;
 
 pub use archive::{Archive, Entry, Selection};
 pub use dump::{Snapshot, dump, prepare, program};
@@ -75,6 +76,17 @@ impl Postgres {
     /// Anything that fails; the database is then as it was.
     pub async fn restore(&self, job: &Job<'_>) -> Result<usize> {
         Ok(restore::restore(&self.connector, job).await?)
+    }
+
+    /// Removes what a restore that was broken off left on the server.
+    ///
+    /// # Errors
+    /// The server cannot be reached, or refuses.
+    pub async fn restore_broken_off(&self, user: &str) -> Result<()> {
+        let mut connection = self.connector.writer().await?;
+        restorer::break_off(&self.connector, &mut connection, user).await?;
+        self.connector.keep(connection).await;
+        Ok(())
     }
 }
 

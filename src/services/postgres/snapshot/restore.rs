@@ -1,10 +1,10 @@
-//! Restores a snapshot as the app's user, in one transaction.
+//! Restores a snapshot for the app's user, in one transaction.
 
 use super::archive::{Archive, Selection};
 use super::programs::{self, Program};
+use super::restorer::Restorer;
 use crate::error::{Diagnostic, Kind};
 use crate::services::Failure;
-use crate::services::postgres::connect::join;
 use crate::services::postgres::connect::{Connector, Purpose, close, value, values};
 use std::collections::BTreeSet;
 use std::io::Write;
@@ -99,7 +99,6 @@ pub async fn restore(connector: &Connector, job: &Job<'_>) -> Result<usize, Fail
     let version = "SELECT current_setting('server_version_num')::int";
     let server: i32 = value(&mut connection, "version", version, &[]).await?;
     let (program, archive) = open(connector, job.file, u32::try_from(server).ok()).await?;
-    join(connector, &mut connection, job.role).await?;
     connector.keep(connection).await;
     let script = selected(connector, &program, &archive, job.file, job.selection).await?;
     let made = extensions(connector, job, &archive).await?;
@@ -115,7 +114,14 @@ pub async fn restore(connector: &Connector, job: &Job<'_>) -> Result<usize, Fail
     command.arg("--role").arg(job.role).arg("--dbname").arg(conninfo(job.database));
     command.arg("--use-list").arg(list.path()).arg(job.file);
     programs::sign_in(connector, &mut command, job.database).await?;
-    program.run(connector, &mut command).await.map_err(|failure| undone(failure, &program, job, server))?;
+    let mut connection = connector.writer().await?;
+    let restorer = Restorer::make(&mut connection, job.role).await?;
+    connector.keep(connection).await;
+    command.env("PGUSER", &restorer.name).env("PGPASSWORD", restorer.password.expose());
+    let done = program.run(connector, &mut command).await.map_err(|failure| undone(failure, &program, job, server));
+    let ended = restorer.end(connector).await;
+    done?;
+    ended?;
     Ok(lines.len())
 }
 
@@ -175,7 +181,9 @@ async fn extensions(connector: &Connector, job: &Job<'_>, archive: &Archive) -> 
 
 fn undone(mut failure: Failure, program: &Program, job: &Job<'_>, server: i32) -> Failure {
     let error = &mut failure.error;
-    let hint = if error.message.contains("unrecognized configuration parameter") {
+    let hint = if error.message.contains("no pg_hba.conf entry") || error.message.contains("authentication failed") {
+        "a role nornplan_restore_* must be let in from here with a password: see pg_hba.conf".to_owned()
+    } else if error.message.contains("unrecognized configuration parameter") {
         format!(
             "{} is newer than the server ({}): set bin_dir to programs of its version",
             program.title(),

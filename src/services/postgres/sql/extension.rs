@@ -1,6 +1,7 @@
 //! Statements about extensions.
 
-use crate::services::postgres::model::Extension;
+use super::assignment;
+use crate::services::postgres::model::{Database, Extension};
 use postgres_protocol::escape::{escape_identifier, escape_literal};
 
 /// Makes an extension, updates it or moves it; nothing if it is there as wanted.
@@ -20,6 +21,13 @@ pub fn bring(name: &str, wanted: &Extension, there: Option<&Extension>) -> Vec<S
     update.into_iter().chain(moves).collect()
 }
 
+/// Says for one transaction where an extension goes that names no schema: where the database's own objects go. Ours do
+/// not look there, see `session.rs`.
+pub fn search_path(database: &Database) -> String {
+    let path = database.settings.get("search_path").map_or("public", String::as_str);
+    format!("SET LOCAL {}", assignment("search_path", path))
+}
+
 /// Makes a schema for extensions. Whoever owns the database owns it too, now and later, and who may connect may use what
 /// the extensions bring.
 pub fn make_schema(schema: &str) -> String {
@@ -30,6 +38,14 @@ pub fn make_schema(schema: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_extension_without_a_schema_goes_where_the_database_says() {
+        let mut database = Database::new("a", "o");
+        assert_eq!(search_path(&database), "SET LOCAL \"search_path\" TO 'public'");
+        database.settings.insert("search_path".to_owned(), "app, public".to_owned());
+        assert_eq!(search_path(&database), "SET LOCAL \"search_path\" TO 'app', 'public'");
+    }
 
     #[test]
     fn only_what_differs_is_done() {
