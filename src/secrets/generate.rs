@@ -9,7 +9,7 @@ const ALPHABET: &[u8; 62] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwx
 /// Characters in a password: 62^32 is about 190 bits.
 pub const LENGTH: usize = 32;
 
-/// A password of [`LENGTH`] letters and digits, safe in URLs, dotenv files and JAAS.
+/// A password of 32 letters and digits, safe in URLs, dotenv files and JAAS.
 ///
 /// # Errors
 /// The operating system gives no randomness.
