@@ -3,7 +3,7 @@
 //! SQLSTATE: <https://www.postgresql.org/docs/current/errcodes-appendix.html>. Routines and words were read off servers
 //! of version 15 and 18.
 
-use super::problem::Target;
+use super::target::Target;
 use sqlx::postgres::PgDatabaseError;
 
 /// What tells causes of one SQLSTATE apart.

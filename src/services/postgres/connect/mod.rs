@@ -5,6 +5,7 @@ mod join;
 mod problem;
 mod session;
 mod statements;
+mod target;
 
 pub use join::join;
 pub use problem::{code, stating};
@@ -15,12 +16,13 @@ use crate::config::PostgresConfig;
 use crate::core::secret::Secret;
 use crate::error::{Diagnostic, Kind};
 use crate::services::Failure;
-use problem::{Target, connecting, is_crowded, is_unreachable, server_error};
+use problem::{connecting, is_crowded, is_unreachable, server_error};
 use session::{is_replica, none_of, replica};
 use sqlx::postgres::{PgConnectOptions, PgSslMode};
 use sqlx::{ConnectOptions, Connection, PgConnection};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
+use target::Target;
 use tokio::sync::{Mutex, OnceCell};
 
 /// How long one host may take to answer.

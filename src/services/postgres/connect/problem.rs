@@ -2,25 +2,11 @@
 
 use super::CONNECT_TIMEOUT;
 use super::causes;
+use super::target::Target;
 use crate::error::{Diagnostic, Kind};
 use crate::services::Failure;
 use sqlx::postgres::PgDatabaseError;
 use std::io::ErrorKind;
-
-/// Whom we tried to reach, as whom, and where.
-#[derive(Clone, Debug)]
-pub struct Target {
-    /// host:port
-    pub endpoint: String,
-    pub user: String,
-    pub database: String,
-}
-
-impl std::fmt::Display for Target {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} as {} on {}", self.endpoint, self.user, self.database)
-    }
-}
 
 /// An error as people see it: of one that the server answered with its SQLSTATE and words, without the line of the
 /// server's own source.

@@ -5,7 +5,8 @@
 //! these settings, or ignores them, which is seen: so what stands between is known for certain, and nothing leaks.
 
 use super::causes::{BESIDE_THE_POOLER, POOLER};
-use super::problem::{Target, stating};
+use super::problem::stating;
+use super::target::Target;
 use crate::error::{Diagnostic, Kind, Place};
 use crate::services::Failure;
 use sqlx::PgConnection;
