@@ -10,8 +10,8 @@
 
 mod common;
 
-use common::Workspace;
 use common::servers::{block_on, postgres, postgres_at, postgres_value};
+use common::{Workspace, real_program};
 use sqlx::{Connection, PgConnection};
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
@@ -44,18 +44,12 @@ fn files(workspace: &Workspace) -> Vec<PathBuf> {
     entries.map(|entry| entry.path()).collect()
 }
 
-/// Where the real programs are.
-fn real(program: &str) -> PathBuf {
-    let directory = std::env::var("NORNPLAN_POSTGRES_BIN_DIR").ok().map(PathBuf::from);
-    directory.map_or_else(|| PathBuf::from("/usr/bin").join(program), |directory| directory.join(program))
-}
-
 /// A directory with pg_dump as a script, and the real pg_restore.
 fn bin(workspace: &Workspace, name: &str, script: &str) -> String {
     let bin = workspace.path(name);
     std::fs::create_dir(&bin).unwrap();
-    let restore = format!("exec '{}' \"$@\"", real("pg_restore").display());
-    let dump = script.replace("REAL", real("pg_dump").to_str().unwrap());
+    let restore = format!("exec '{}' \"$@\"", real_program("pg_restore").display());
+    let dump = script.replace("REAL", real_program("pg_dump").to_str().unwrap());
     for (program, script) in [("pg_dump", dump), ("pg_restore", restore)] {
         std::fs::write(bin.join(program), format!("#!/bin/sh\n{script}\n")).unwrap();
         std::fs::set_permissions(bin.join(program), std::fs::Permissions::from_mode(0o755)).unwrap();
@@ -97,7 +91,7 @@ fn a_dump_that_fails_cancels_the_drop_and_leaves_everything_open() {
     workspace.set("NORNPLAN_POSTGRES_BIN_DIR", &found);
     // Whoever got in meanwhile, past the limit, might have left what the dump does not have.
     let busy = "'REAL' \"$@\" || exit; case $1 in --version) exit ;; esac; PGAPPNAME=psql exec 'PSQL' -qc 'SELECT 1'";
-    let busy = bin(&workspace, "busy", &busy.replace("PSQL", real("psql").to_str().unwrap()));
+    let busy = bin(&workspace, "busy", &busy.replace("PSQL", real_program("psql").to_str().unwrap()));
     workspace.set("NORNPLAN_POSTGRES_BIN_DIR", &busy);
     workspace.run(&DESTROY).exits(1).says("somebody was in it while it was dumped").says("nothing was dropped");
     assert_eq!((limit(&workspace).as_deref(), files(&workspace).len()), (Some("-1"), 1));
@@ -144,8 +138,10 @@ fn sessions_are_ended_with_consent_alone_and_no_committed_row_is_missing_from_th
     }
     postgres("postgres", &format!("DROP ROLE {writer}"));
     assert_eq!((limit(&workspace), files(&workspace).len()), (None, 1));
-    let dumped =
-        Command::new(real("pg_restore")).args(["--data-only", "--file", "-"]).arg(&files(&workspace)[0]).output();
+    let dumped = Command::new(real_program("pg_restore"))
+        .args(["--data-only", "--file", "-"])
+        .arg(&files(&workspace)[0])
+        .output();
     let dumped = String::from_utf8(dumped.unwrap().stdout).unwrap();
     let rows = dumped.lines().filter(|line| line.parse::<i64>().is_ok()).count();
     let committed = 20_000 + committed.load(Ordering::SeqCst);
@@ -221,7 +217,8 @@ fn a_database_that_lets_nobody_in_opens_for_its_dump_alone() {
 
         workspace.run(&destroy).exits(0);
         assert_eq!((limit(&workspace), files(&workspace).len()), (None, 1));
-        let listed = Command::new(real("pg_restore")).arg("--list").arg(&files(&workspace)[0]).output().unwrap();
+        let listed =
+            Command::new(real_program("pg_restore")).arg("--list").arg(&files(&workspace)[0]).output().unwrap();
         assert!(String::from_utf8_lossy(&listed.stdout).contains("TABLE public kept"), "{lesser} {by_hand}");
         if lesser {
             postgres("postgres", &format!("DROP ROLE {admin}"));

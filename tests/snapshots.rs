@@ -11,7 +11,7 @@
 mod common;
 
 use common::servers::{postgres, postgres_at, postgres_value};
-use common::{Workspace, service};
+use common::{Workspace, real_program, service};
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 
@@ -76,12 +76,6 @@ fn snapshot(workspace: &Workspace) -> String {
     name(std::path::Path::new(made.stdout.trim()))
 }
 
-/// Where the real programs are.
-fn real(program: &str) -> PathBuf {
-    let directory = std::env::var("NORNPLAN_POSTGRES_BIN_DIR").ok().map(PathBuf::from);
-    directory.map_or_else(|| PathBuf::from("/usr/bin").join(program), |directory| directory.join(program))
-}
-
 /// Puts shell lines before the real programs, for the runs from now on.
 fn wrap(workspace: &mut Workspace, before_dump: &str) {
     let bin = workspace.path("bin");
@@ -90,7 +84,7 @@ fn wrap(workspace: &mut Workspace, before_dump: &str) {
         let script = format!(
             "#!/bin/sh\ntr '\\0' ' ' </proc/$$/cmdline >>'{}/said'\n{before}\nexec '{}' \"$@\"\n",
             bin.display(),
-            real(program).display()
+            real_program(program).display()
         );
         let file = bin.join(program);
         std::fs::write(&file, script).unwrap();

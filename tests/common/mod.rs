@@ -71,6 +71,12 @@ pub fn service(name: &str) -> String {
         .unwrap_or_else(|_| panic!("{name} is not set: run `make test`, or `make infra` and `. infra/run/env`"))
 }
 
+/// Where a real program of PostgreSQL's is, as the runs find it.
+pub fn real_program(program: &str) -> PathBuf {
+    let directory = std::env::var("NORNPLAN_POSTGRES_BIN_DIR").ok().map(PathBuf::from);
+    directory.map_or_else(|| PathBuf::from("/usr/bin").join(program), |directory| directory.join(program))
+}
+
 /// A directory with a workspace in it. What its infraspecs made is destroyed with it.
 pub struct Workspace {
     directory: tempfile::TempDir,

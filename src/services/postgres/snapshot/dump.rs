@@ -18,9 +18,14 @@ pub struct Snapshot {
 
 /// A pg_dump that fits the server that is connected to.
 pub async fn program(connector: &Connector, connection: &mut PgConnection) -> Result<Program, Failure> {
+    Ok(programs::pg_dump(connector, server_version(connection).await?).await?)
+}
+
+/// Such as 150018 for 15.18.
+pub async fn server_version(connection: &mut PgConnection) -> Result<u32, Failure> {
     let statement = "SELECT current_setting('server_version_num')::int";
-    let server: i32 = value(connection, "version", statement, &[]).await?;
-    Ok(programs::pg_dump(connector, u32::try_from(server).unwrap_or_default()).await?)
+    let version: i32 = value(connection, "version", statement, &[]).await?;
+    Ok(u32::try_from(version).unwrap_or_default())
 }
 
 /// Lets an administrator that is no superuser read all that is in a database: it acts for everybody who owns a part.

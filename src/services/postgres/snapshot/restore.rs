@@ -1,6 +1,7 @@
 //! Restores a snapshot for the app's user, in one transaction.
 
 use super::archive::{Archive, Selection};
+use super::dump;
 use super::programs::{self, Program};
 use super::restorer::Restorer;
 use crate::error::{Diagnostic, Kind};
@@ -96,9 +97,8 @@ fn unreadable(failure: Failure, program: &Program, file: &Path) -> Failure {
 /// Restores: how many entries.
 pub async fn restore(connector: &Connector, job: &Job<'_>) -> Result<usize, Failure> {
     let mut connection = connector.writer().await?;
-    let version = "SELECT current_setting('server_version_num')::int";
-    let server: i32 = value(&mut connection, "version", version, &[]).await?;
-    let (program, archive) = open(connector, job.file, u32::try_from(server).ok()).await?;
+    let server = dump::server_version(&mut connection).await?;
+    let (program, archive) = open(connector, job.file, Some(server)).await?;
     connector.keep(connection).await;
     let script = selected(connector, &program, &archive, job.file, job.selection).await?;
     let made = extensions(connector, job, &archive).await?;
@@ -179,7 +179,7 @@ async fn extensions(connector: &Connector, job: &Job<'_>, archive: &Archive) -> 
     Ok(there.into_iter().collect())
 }
 
-fn undone(mut failure: Failure, program: &Program, job: &Job<'_>, server: i32) -> Failure {
+fn undone(mut failure: Failure, program: &Program, job: &Job<'_>, server: u32) -> Failure {
     let error = &mut failure.error;
     let hint = if error.message.contains("no pg_hba.conf entry") || error.message.contains("authentication failed") {
         "a role nornplan_restore_* must be let in from here with a password: see pg_hba.conf".to_owned()
