@@ -14,6 +14,9 @@ use std::collections::BTreeMap;
 /// extension is the extension's; one of the owner of the database (`pg_database_owner`) is nobody's concern, nor is schema
 /// public as long as it belongs to the superuser that the cluster was made with (oid 10). Publications, subscriptions and
 /// event triggers are left to who replicates and administrates.
+///
+/// What people made has oids from 16384 on (FirstNormalObjectId), except large objects, whose makers choose: so the
+/// thousands of functions, types and collations of the server are passed over without being looked at.
 const THEIRS: &str = "\
 WITH mine AS (SELECT oid FROM pg_catalog.pg_roles WHERE rolname = ANY($1)),
 members AS (SELECT classid, objid FROM pg_catalog.pg_depend WHERE deptype = 'e'),
@@ -23,19 +26,20 @@ owned (class, oid, owner, kind, definer) AS (
       WHEN 'p' THEN 'partitioned table' WHEN 'v' THEN 'view' WHEN 'm' THEN 'materialised view'
       WHEN 'S' THEN 'sequence' ELSE 'foreign table' END, false
     FROM pg_catalog.pg_class c
-    WHERE c.relkind IN ('r', 'p', 'v', 'm', 'S', 'f') AND c.relnamespace IN (SELECT oid FROM spaces)
+    WHERE c.oid >= 16384 AND c.relkind IN ('r', 'p', 'v', 'm', 'S', 'f')
+      AND c.relnamespace IN (SELECT oid FROM spaces)
       AND NOT (c.relkind = 'S' AND EXISTS (SELECT FROM pg_catalog.pg_depend d
         WHERE d.classid = 'pg_catalog.pg_class'::regclass AND d.objid = c.oid AND d.deptype IN ('a', 'i')
           AND d.refclassid = 'pg_catalog.pg_class'::regclass))
   UNION ALL SELECT 'pg_catalog.pg_proc'::regclass, p.oid, p.proowner, CASE p.prokind WHEN 'p' THEN 'procedure'
       WHEN 'a' THEN 'aggregate' ELSE 'function' END, p.prosecdef
-    FROM pg_catalog.pg_proc p WHERE p.pronamespace IN (SELECT oid FROM spaces)
+    FROM pg_catalog.pg_proc p WHERE p.oid >= 16384 AND p.pronamespace IN (SELECT oid FROM spaces)
       AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d
         WHERE d.classid = 'pg_catalog.pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'i')
   UNION ALL SELECT 'pg_catalog.pg_type'::regclass, t.oid, t.typowner,
       CASE t.typtype WHEN 'd' THEN 'domain' ELSE 'type' END, false
     FROM pg_catalog.pg_type t
-    WHERE t.typnamespace IN (SELECT oid FROM spaces) AND (t.typtype IN ('d', 'e', 'r')
+    WHERE t.oid >= 16384 AND t.typnamespace IN (SELECT oid FROM spaces) AND (t.typtype IN ('d', 'e', 'r')
       OR t.typtype = 'b' AND NOT EXISTS (SELECT FROM pg_catalog.pg_type e
         WHERE e.oid = t.typelem AND e.typarray = t.oid)
       OR t.typtype = 'c' AND (SELECT relkind FROM pg_catalog.pg_class c WHERE c.oid = t.typrelid) = 'c')
@@ -49,21 +53,21 @@ owned (class, oid, owner, kind, definer) AS (
   UNION ALL SELECT 'pg_catalog.pg_largeobject'::regclass, oid, lomowner, 'large object', false
     FROM pg_catalog.pg_largeobject_metadata
   UNION ALL SELECT 'pg_catalog.pg_collation'::regclass, oid, collowner, 'collation', false
-    FROM pg_catalog.pg_collation WHERE collnamespace IN (SELECT oid FROM spaces)
+    FROM pg_catalog.pg_collation WHERE oid >= 16384 AND collnamespace IN (SELECT oid FROM spaces)
   UNION ALL SELECT 'pg_catalog.pg_conversion'::regclass, oid, conowner, 'conversion', false
-    FROM pg_catalog.pg_conversion WHERE connamespace IN (SELECT oid FROM spaces)
+    FROM pg_catalog.pg_conversion WHERE oid >= 16384 AND connamespace IN (SELECT oid FROM spaces)
   UNION ALL SELECT 'pg_catalog.pg_operator'::regclass, oid, oprowner, 'operator', false
-    FROM pg_catalog.pg_operator WHERE oprnamespace IN (SELECT oid FROM spaces)
+    FROM pg_catalog.pg_operator WHERE oid >= 16384 AND oprnamespace IN (SELECT oid FROM spaces)
   UNION ALL SELECT 'pg_catalog.pg_opclass'::regclass, oid, opcowner, 'operator class', false
-    FROM pg_catalog.pg_opclass WHERE opcnamespace IN (SELECT oid FROM spaces)
+    FROM pg_catalog.pg_opclass WHERE oid >= 16384 AND opcnamespace IN (SELECT oid FROM spaces)
   UNION ALL SELECT 'pg_catalog.pg_opfamily'::regclass, oid, opfowner, 'operator family', false
-    FROM pg_catalog.pg_opfamily WHERE opfnamespace IN (SELECT oid FROM spaces)
+    FROM pg_catalog.pg_opfamily WHERE oid >= 16384 AND opfnamespace IN (SELECT oid FROM spaces)
   UNION ALL SELECT 'pg_catalog.pg_ts_config'::regclass, oid, cfgowner, 'text search configuration', false
-    FROM pg_catalog.pg_ts_config WHERE cfgnamespace IN (SELECT oid FROM spaces)
+    FROM pg_catalog.pg_ts_config WHERE oid >= 16384 AND cfgnamespace IN (SELECT oid FROM spaces)
   UNION ALL SELECT 'pg_catalog.pg_ts_dict'::regclass, oid, dictowner, 'text search dictionary', false
-    FROM pg_catalog.pg_ts_dict WHERE dictnamespace IN (SELECT oid FROM spaces)
+    FROM pg_catalog.pg_ts_dict WHERE oid >= 16384 AND dictnamespace IN (SELECT oid FROM spaces)
   UNION ALL SELECT 'pg_catalog.pg_statistic_ext'::regclass, oid, stxowner, 'extended statistics', false
-    FROM pg_catalog.pg_statistic_ext WHERE stxnamespace IN (SELECT oid FROM spaces)
+    FROM pg_catalog.pg_statistic_ext WHERE oid >= 16384 AND stxnamespace IN (SELECT oid FROM spaces)
   UNION ALL SELECT 'pg_catalog.pg_foreign_server'::regclass, oid, srvowner, 'foreign server', false
     FROM pg_catalog.pg_foreign_server
 ),
