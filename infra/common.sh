@@ -13,8 +13,8 @@ INFRA_DIR=$(realpath -m -- "${INFRA_DIR:-$HERE/run}")
 INFRA_CACHE=$(realpath -m -- "${INFRA_CACHE:-$HERE/cache}")
 SERVICES=${SERVICES:-postgres valkey kafka}
 
-# A set keeps the ports, the way (native, docker) and the PostgreSQL (PG_FROM=wheel: not the system's) that it was started with. What is said now wins, then what was said
-# then, then the defaults.
+# A set keeps the ports, the way (native, docker) and the PostgreSQL that it was started with (PG_FROM: wheel, or the
+# directory of its programs; else the system's). What is said now wins, then what was said then, then the defaults.
 # shellcheck source=/dev/null
 [[ -r $INFRA_DIR/settings ]] && . "$INFRA_DIR/settings"
 : "${PG_PORT:=5432}" "${VALKEY_PORT:=6379}" "${KAFKA_PORT:=19092}" "${ADMIN_PORT:=9644}" "${CONSOLE_PORT:=8090}" "${INFRA:=}" "${PG_FROM:=}"

@@ -217,7 +217,10 @@ async fn locales_of_other_providers_are_made_and_stay_as_they_are() {
             database.name
         );
         let provider = &database.locale_provider.as_ref().unwrap()[..1];
-        assert_eq!(read("postgres", &row).await.unwrap(), format!("{provider} {}", database.locale.as_ref().unwrap()));
+        let made = read("postgres", &row).await.unwrap();
+        // From 16 on ICU's are kept as language tags, however they were written.
+        let same = |text: &str| if provider == "i" { text.replace('_', "-") } else { text.to_owned() };
+        assert_eq!(same(&made), same(&format!("{provider} {}", database.locale.as_ref().unwrap())));
     }
     // One that the operating system does not have: only the server can tell.
     let mut other = postgres::database(world.plain("shop_other"));

@@ -28,9 +28,11 @@ install_wheel() {
   mv -- "$1.new" "$1"
 }
 
-# The directory of PostgreSQL's programs: the system's newest, else the wheel's; PG_FROM=wheel takes the wheel's anyway.
+# The directory of PostgreSQL's programs: the system's newest, else the wheel's. PG_FROM=wheel takes the wheel's anyway,
+# PG_FROM=/a/directory what lies there (its pg_dump and psql may be newer than its server).
 postgres_bin() {
   local system=''
+  [[ $PG_FROM == /* ]] && { echo "$PG_FROM"; return; }
   [[ $PG_FROM == wheel ]] || system=$(printf '%s\n' /usr/lib/postgresql/*/bin /usr/pgsql-*/bin | sort -V | while read -r bin; do
     [[ -x $bin/postgres && -x $bin/initdb ]] && echo "$bin"
   done | tail -n 1)
