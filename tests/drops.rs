@@ -104,7 +104,9 @@ fn a_dump_that_fails_cancels_the_drop_and_leaves_everything_open() {
 #[test]
 fn sessions_are_ended_with_consent_alone_and_no_committed_row_is_missing_from_the_dump() {
     let workspace = applied();
-    // Somebody whom no infraspec names, so that nothing is taken from them before the drop.
+    // Planned while nobody is connected.
+    workspace.remove("specs/a.toml");
+    workspace.run(&["plan", "--out", "saved.json", "--allow-destroy", "*@a*"]).exits(0).hides("--allow-interrupt");
     let (database, writer) = (format!("{}a", workspace.prefix), format!("{}zz", workspace.prefix));
     postgres(
         "postgres",
@@ -125,8 +127,7 @@ fn sessions_are_ended_with_consent_alone_and_no_committed_row_is_missing_from_th
         std::thread::sleep(Duration::from_millis(10));
     }
     let flag = format!("--allow-interrupt postgres.database.{database}");
-    workspace.run(&["plan"]).exits(0);
-    let refused = workspace.run(&DESTROY).exits(1);
+    let refused = workspace.run(&["apply", "saved.json"]).exits(1);
     refused.says("connected (").says(&flag).says("nothing was dropped");
     assert_eq!((limit(&workspace).as_deref(), files(&workspace).len()), (Some("-1"), 0));
 
@@ -149,6 +150,52 @@ fn sessions_are_ended_with_consent_alone_and_no_committed_row_is_missing_from_th
     assert!((committed..=committed + 2).contains(&rows), "{rows} dumped, {committed} committed");
 }
 
+/// The app's own sign-in, and that of its reader, do all that they could before.
+fn everything_works(workspace: &Workspace) {
+    let url = workspace.published("@a", "DATABASE_URL");
+    postgres_at(&url, "INSERT INTO t VALUES (1); DELETE FROM t WHERE x = 1; CREATE TABLE u (); DROP TABLE u").unwrap();
+    let own = workspace.published("@b", "DATABASE_URL");
+    let there = own.replace(&format!("/{}b?", workspace.prefix), &format!("/{}a?", workspace.prefix));
+    assert_ne!(own, there);
+    postgres_at(&there, "SELECT count(*) FROM t").unwrap();
+}
+
+#[test]
+fn a_drop_that_is_held_or_refused_takes_nothing_from_the_app() {
+    let mut workspace = applied();
+    workspace.spec("a", "app = \"@a\"\n[services.postgres]\nreaders = [\"@b\"]\n");
+    workspace.converge();
+    let url = workspace.published("@a", "DATABASE_URL");
+    let drops = ["--allow-destroy", "*@a*"];
+    workspace.remove("specs/a.toml");
+    workspace.run(&[&["plan", "--out", "saved.json"][..], &drops].concat()).exits(0).says("it goes with the database");
+    let session = block_on(PgConnection::connect(&url)).unwrap();
+
+    // Seen when it is planned: all of it is held, and nothing is left to do.
+    let held = workspace.run(&[&["apply", "--auto-approve"][..], &drops].concat()).exits(0);
+    held.says(&format!("({}a_user)", workspace.prefix))
+        .says("stop the app first")
+        .says("1 held: --allow-interrupt postgres.database.")
+        .says("5 held: waiting for what is held")
+        .says("0 to destroy");
+    everything_works(&workspace);
+    // Seen when it is carried out.
+    workspace.run(&["apply", "saved.json"]).exits(1).says("1 session is connected (").says("5 skipped");
+    everything_works(&workspace);
+    block_on(session.close()).unwrap();
+    // It cannot be dumped.
+    let found = std::env::var("NORNPLAN_POSTGRES_BIN_DIR").unwrap_or_default();
+    let script = "case $1 in --version) exec 'REAL' \"$@\" ;; esac; echo broken >&2; exit 1";
+    workspace.set("NORNPLAN_POSTGRES_BIN_DIR", &bin(&workspace, "broken", script));
+    workspace.run(&DESTROY).exits(1).says("the snapshot failed: broken").says("5 skipped");
+    everything_works(&workspace);
+    workspace.set("NORNPLAN_POSTGRES_BIN_DIR", &found);
+
+    workspace.run(&DESTROY).exits(0).says("already gone").says("6 destroyed");
+    assert_eq!(limit(&workspace), None);
+    workspace.run(&["plan", "--detailed-exitcode"]).exits(0).says("No changes.");
+}
+
 #[test]
 fn an_administrator_that_is_no_superuser_dumps_restores_and_drops() {
     let mut workspace = Workspace::new();
@@ -169,7 +216,8 @@ fn an_administrator_that_is_no_superuser_dumps_restores_and_drops() {
 
     let session = block_on(PgConnection::connect(&url)).unwrap();
     let destroy = ["destroy", "--all", "--auto-approve", "--allow-destroy", "all"];
-    workspace.run(&destroy).exits(1).says("connected (").says("--allow-interrupt");
+    let held = format!("held: needs --allow-interrupt postgres.database.{prefix}a");
+    workspace.run(&destroy).exits(0).says(&held).says(&format!("({prefix}a_user)"));
     assert_eq!(limit(&workspace).as_deref(), Some("-1"));
     workspace.run(&[&destroy[..], &["--allow-interrupt", "all"]].concat()).exits(0);
     assert_eq!((limit(&workspace), files(&workspace).len()), (None, 2));

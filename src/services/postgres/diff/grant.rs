@@ -43,7 +43,9 @@ pub fn keep(view: &View, step: &mut Step, before: Option<&Model>, grant: &Grant)
 
 /// What a role shall no longer be able to do.
 pub fn give_up(view: &View, step: &mut Step, grant: Grant) {
-    if view.keeps(&grant.database) {
+    if view.drops(&grant.database) {
+        step.notes.push("it goes with the database".to_owned());
+    } else {
         step.hold = view.shut(&grant.database).map(|reason| Hold::Blocked { reason });
     }
     // Whoever signs in as a role that goes as well has nothing left from here on: that is one thing with its drop.

@@ -100,9 +100,11 @@ impl View {
         })
     }
 
-    /// Whether a database is wanted.
-    fn keeps(&self, database: &str) -> bool {
-        self.wanted.contains_key(&database_address(database))
+    /// Whether a database is ours, there, and no longer wanted.
+    fn drops(&self, database: &str) -> bool {
+        let address = database_address(database);
+        let ours = self.applied.contains_key(&address) && self.observed.contains_key(&address);
+        ours && !self.wanted.contains_key(&address)
     }
 
     /// Whether a role is not there and will not be made.
