@@ -44,6 +44,27 @@ fn files(workspace: &Workspace) -> Vec<PathBuf> {
     entries.map(|entry| entry.path()).collect()
 }
 
+/// Signs in as an administrator that is no superuser from now on.
+fn become_lesser(workspace: &mut Workspace) {
+    let admin = format!("{}zz", workspace.prefix);
+    postgres("postgres", &format!("CREATE ROLE {admin} LOGIN CREATEROLE CREATEDB PASSWORD 'lesser'"));
+    workspace.set("NORNPLAN_POSTGRES_USER", &admin);
+    workspace.set("NORNPLAN_POSTGRES_PASSWORD", "lesser");
+}
+
+/// Signs in as the tests do again.
+fn become_superuser(workspace: &mut Workspace) {
+    postgres("postgres", &format!("DROP ROLE {}zz", workspace.prefix));
+    for name in ["NORNPLAN_POSTGRES_USER", "NORNPLAN_POSTGRES_PASSWORD"] {
+        workspace.set(name, &common::service(name));
+    }
+}
+
+/// A pg_dump that tells its version and then does something else.
+fn only_version(then: &str) -> String {
+    format!("case $1 in --version) exec 'REAL' \"$@\" ;; esac; {then}")
+}
+
 /// A directory with pg_dump as a script, and the real pg_restore.
 fn bin(workspace: &Workspace, name: &str, script: &str) -> String {
     let bin = workspace.path(name);
@@ -185,8 +206,8 @@ fn a_drop_that_is_held_or_refused_takes_nothing_from_the_app() {
     block_on(session.close()).unwrap();
     // It cannot be dumped.
     let found = std::env::var("NORNPLAN_POSTGRES_BIN_DIR").unwrap_or_default();
-    let script = "case $1 in --version) exec 'REAL' \"$@\" ;; esac; echo broken >&2; exit 1";
-    workspace.set("NORNPLAN_POSTGRES_BIN_DIR", &bin(&workspace, "broken", script));
+    let broken = bin(&workspace, "broken", &only_version("echo broken >&2; exit 1"));
+    workspace.set("NORNPLAN_POSTGRES_BIN_DIR", &broken);
     workspace.run(&DESTROY).exits(1).says("the snapshot failed: broken").says("5 skipped");
     everything_works(&workspace);
     workspace.set("NORNPLAN_POSTGRES_BIN_DIR", &found);
@@ -197,14 +218,58 @@ fn a_drop_that_is_held_or_refused_takes_nothing_from_the_app() {
 }
 
 #[test]
+fn a_drop_that_is_killed_goes_on_or_is_taken_back_as_the_infraspecs_say() {
+    for lesser in [false, true] {
+        let mut workspace = Workspace::new();
+        if lesser {
+            become_lesser(&mut workspace);
+        }
+        workspace.spec("a", "app = \"@a\"\n[services.postgres]\nreaders = [\"@b\"]\n");
+        workspace.spec("b", "app = \"@b\"\n[services.postgres]\n");
+        workspace.converge();
+        postgres_at(&workspace.published("@a", "DATABASE_URL"), "CREATE TABLE t (x int)").unwrap();
+
+        let destroy = ["destroy", "--app", "@a", "--auto-approve", "--allow-destroy", "all"];
+        let found = std::env::var("NORNPLAN_POSTGRES_BIN_DIR").unwrap_or_default();
+        let deadly = bin(&workspace, "deadly", &only_version("kill -9 $PPID"));
+        let room = if lesser { "1" } else { "0" };
+        let kill = |workspace: &mut Workspace| {
+            workspace.set("NORNPLAN_POSTGRES_BIN_DIR", &deadly);
+            workspace.run(&destroy).exits(128 + 9);
+            workspace.set("NORNPLAN_POSTGRES_BIN_DIR", &found);
+            assert_eq!(limit(workspace).as_deref(), Some(room));
+        };
+        // It is wanted after all: it is open again after one apply, and nothing else was taken.
+        kill(&mut workspace);
+        let plan = workspace.run(&["plan"]).exits(0).says("drifted").says("connection limit");
+        plan.says(&format!("{room} -> unlimited")).says("Plan: 0 to create, 1 to update, 0 to destroy.");
+        workspace.converge();
+        everything_works(&workspace);
+        // The same, killed right before DROP.
+        postgres("postgres", &format!("ALTER DATABASE {}a CONNECTION LIMIT 0", workspace.prefix));
+        workspace.run(&["plan"]).exits(0).says("0 -> unlimited").says("1 to update, 0 to destroy.");
+        workspace.converge();
+        everything_works(&workspace);
+        // It is to go still.
+        kill(&mut workspace);
+        workspace.remove("specs/a.toml");
+        workspace.run(&["plan"]).exits(0).says("held: --allow-destroy");
+        workspace.run(&["apply", "--auto-approve", "--allow-destroy", "all"]).exits(0).says("6 destroyed");
+        let whole = files(&workspace).iter().filter(|file| file.extension().is_some_and(|end| end == "dump")).count();
+        assert_eq!((limit(&workspace), whole), (None, 1));
+        workspace.run(&["plan", "--detailed-exitcode"]).exits(0).says("No changes.");
+        if lesser {
+            workspace.run(&["destroy", "--all", "--auto-approve", "--allow-destroy", "all"]).exits(0);
+            become_superuser(&mut workspace);
+        }
+    }
+}
+
+#[test]
 fn an_administrator_that_is_no_superuser_dumps_restores_and_drops() {
     let mut workspace = Workspace::new();
-    let (prefix, secret) = (workspace.prefix.clone(), "lesser");
-    let admin = format!("{prefix}zz");
-    postgres("postgres", &format!("CREATE ROLE {admin} LOGIN CREATEROLE CREATEDB PASSWORD '{secret}'"));
-    let own = ["NORNPLAN_POSTGRES_USER", "NORNPLAN_POSTGRES_PASSWORD"].map(|name| (name, common::service(name)));
-    workspace.set("NORNPLAN_POSTGRES_USER", &admin);
-    workspace.set("NORNPLAN_POSTGRES_PASSWORD", secret);
+    let prefix = workspace.prefix.clone();
+    become_lesser(&mut workspace);
     workspace.spec("a", "app = \"@a\"\n[services.postgres]\n");
     workspace.converge();
     let url = workspace.published("@a", "DATABASE_URL");
@@ -222,21 +287,16 @@ fn an_administrator_that_is_no_superuser_dumps_restores_and_drops() {
     workspace.run(&[&destroy[..], &["--allow-interrupt", "all"]].concat()).exits(0);
     assert_eq!((limit(&workspace), files(&workspace).len()), (None, 2));
     drop(session);
-    postgres("postgres", &format!("DROP ROLE {admin}"));
-    own.iter().for_each(|(name, value)| workspace.set(name, value));
+    become_superuser(&mut workspace);
 }
 
 #[test]
 fn a_database_that_lets_nobody_in_opens_for_its_dump_alone() {
     for (lesser, by_hand) in [(false, false), (true, false), (true, true)] {
         let mut workspace = Workspace::new();
-        let (prefix, secret) = (workspace.prefix.clone(), "lesser");
-        let admin = format!("{prefix}zz");
-        let own = ["NORNPLAN_POSTGRES_USER", "NORNPLAN_POSTGRES_PASSWORD"].map(|name| (name, common::service(name)));
+        let prefix = workspace.prefix.clone();
         if lesser {
-            postgres("postgres", &format!("CREATE ROLE {admin} LOGIN CREATEROLE CREATEDB PASSWORD '{secret}'"));
-            workspace.set("NORNPLAN_POSTGRES_USER", &admin);
-            workspace.set("NORNPLAN_POSTGRES_PASSWORD", secret);
+            become_lesser(&mut workspace);
         }
         workspace.spec("a", "app = \"@a\"\n[services.postgres]\n");
         workspace.converge();
@@ -257,8 +317,8 @@ fn a_database_that_lets_nobody_in_opens_for_its_dump_alone() {
 
         let destroy = ["destroy", "--all", "--auto-approve", "--allow-destroy", "all"];
         let found = std::env::var("NORNPLAN_POSTGRES_BIN_DIR").unwrap_or_default();
-        let script = "case $1 in --version) exec 'REAL' \"$@\" ;; esac; echo broken >&2; exit 1";
-        workspace.set("NORNPLAN_POSTGRES_BIN_DIR", &bin(&workspace, "broken", script));
+        let broken = bin(&workspace, "broken", &only_version("echo broken >&2; exit 1"));
+        workspace.set("NORNPLAN_POSTGRES_BIN_DIR", &broken);
         workspace.run(&destroy).exits(1).says("the snapshot failed: broken").says("nothing was dropped");
         assert_eq!((postgres_value("postgres", &door), files(&workspace).len()), (before, 0));
         workspace.set("NORNPLAN_POSTGRES_BIN_DIR", &found);
@@ -269,9 +329,8 @@ fn a_database_that_lets_nobody_in_opens_for_its_dump_alone() {
             Command::new(real_program("pg_restore")).arg("--list").arg(&files(&workspace)[0]).output().unwrap();
         assert!(String::from_utf8_lossy(&listed.stdout).contains("TABLE public kept"), "{lesser} {by_hand}");
         if lesser {
-            postgres("postgres", &format!("DROP ROLE {admin}"));
+            become_superuser(&mut workspace);
         }
-        own.iter().for_each(|(name, value)| workspace.set(name, value));
     }
 }
 
