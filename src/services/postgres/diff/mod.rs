@@ -128,9 +128,12 @@ impl View {
             (Some(Model::PostgresDatabase(database)), None) => {
                 database::give_up(self, &mut step, &database, input);
             }
-            (before, Some(Model::PostgresGrant(grant))) => grant::keep(self, &mut step, before.as_ref(), &grant),
+            (before, Some(Model::PostgresGrant(grant))) => {
+                grant::keep(self, &mut step, before.as_ref(), &grant);
+                grant::tell_passed_on(&mut step, &grant.role, input);
+            }
             (Some(Model::PostgresGrant(grant)), None) => {
-                grant::give_up(self, &mut step, grant);
+                grant::give_up(self, &mut step, grant, input);
             }
             (Some(Model::PostgresLockDown(before)), Some(Model::PostgresLockDown(_))) => {
                 lock_down::keep(&mut step, &before, input);
