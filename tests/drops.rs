@@ -44,6 +44,27 @@ fn files(workspace: &Workspace) -> Vec<PathBuf> {
     entries.map(|entry| entry.path()).collect()
 }
 
+/// Signs in as an administrator that is no superuser from now on.
+fn become_lesser(workspace: &mut Workspace) {
+    let admin = format!("{}zz", workspace.prefix);
+    postgres("postgres", &format!("CREATE ROLE {admin} LOGIN CREATEROLE CREATEDB PASSWORD 'lesser'"));
+    workspace.set("NORNPLAN_POSTGRES_USER", &admin);
+    workspace.set("NORNPLAN_POSTGRES_PASSWORD", "lesser");
+}
+
+/// Signs in as the tests do again.
+fn become_superuser(workspace: &mut Workspace) {
+    postgres("postgres", &format!("DROP ROLE {}zz", workspace.prefix));
+    for name in ["NORNPLAN_POSTGRES_USER", "NORNPLAN_POSTGRES_PASSWORD"] {
+        workspace.set(name, &common::service(name));
+    }
+}
+
+/// A pg_dump that tells its version and then does something else.
+fn only_version(then: &str) -> String {
+    format!("case $1 in --version) exec 'REAL' \"$@\" ;; esac; {then}")
+}
+
 /// A directory with pg_dump as a script, and the real pg_restore.
 fn bin(workspace: &Workspace, name: &str, script: &str) -> String {
     let bin = workspace.path(name);
@@ -104,7 +125,9 @@ fn a_dump_that_fails_cancels_the_drop_and_leaves_everything_open() {
 #[test]
 fn sessions_are_ended_with_consent_alone_and_no_committed_row_is_missing_from_the_dump() {
     let workspace = applied();
-    // Somebody whom no infraspec names, so that nothing is taken from them before the drop.
+    // Planned while nobody is connected.
+    workspace.remove("specs/a.toml");
+    workspace.run(&["plan", "--out", "saved.json", "--allow-destroy", "*@a*"]).exits(0).hides("--allow-interrupt");
     let (database, writer) = (format!("{}a", workspace.prefix), format!("{}zz", workspace.prefix));
     postgres(
         "postgres",
@@ -125,8 +148,7 @@ fn sessions_are_ended_with_consent_alone_and_no_committed_row_is_missing_from_th
         std::thread::sleep(Duration::from_millis(10));
     }
     let flag = format!("--allow-interrupt postgres.database.{database}");
-    workspace.run(&["plan"]).exits(0);
-    let refused = workspace.run(&DESTROY).exits(1);
+    let refused = workspace.run(&["apply", "saved.json"]).exits(1);
     refused.says("connected (").says(&flag).says("nothing was dropped");
     assert_eq!((limit(&workspace).as_deref(), files(&workspace).len()), (Some("-1"), 0));
 
@@ -149,15 +171,105 @@ fn sessions_are_ended_with_consent_alone_and_no_committed_row_is_missing_from_th
     assert!((committed..=committed + 2).contains(&rows), "{rows} dumped, {committed} committed");
 }
 
+/// The app's own sign-in, and that of its reader, do all that they could before.
+fn everything_works(workspace: &Workspace) {
+    let url = workspace.published("@a", "DATABASE_URL");
+    postgres_at(&url, "INSERT INTO t VALUES (1); DELETE FROM t WHERE x = 1; CREATE TABLE u (); DROP TABLE u").unwrap();
+    let own = workspace.published("@b", "DATABASE_URL");
+    let there = own.replace(&format!("/{}b?", workspace.prefix), &format!("/{}a?", workspace.prefix));
+    assert_ne!(own, there);
+    postgres_at(&there, "SELECT count(*) FROM t").unwrap();
+}
+
+#[test]
+fn a_drop_that_is_held_or_refused_takes_nothing_from_the_app() {
+    let mut workspace = applied();
+    workspace.spec("a", "app = \"@a\"\n[services.postgres]\nreaders = [\"@b\"]\n");
+    workspace.converge();
+    let url = workspace.published("@a", "DATABASE_URL");
+    let drops = ["--allow-destroy", "*@a*"];
+    workspace.remove("specs/a.toml");
+    workspace.run(&[&["plan", "--out", "saved.json"][..], &drops].concat()).exits(0).says("it goes with the database");
+    let session = block_on(PgConnection::connect(&url)).unwrap();
+
+    // Seen when it is planned: all of it is held, and nothing is left to do.
+    let held = workspace.run(&[&["apply", "--auto-approve"][..], &drops].concat()).exits(0);
+    held.says(&format!("({}a_user)", workspace.prefix))
+        .says("stop the app first")
+        .says("1 held: --allow-interrupt postgres.database.")
+        .says("5 held: waiting for what is held")
+        .says("0 to destroy");
+    everything_works(&workspace);
+    // Seen when it is carried out.
+    workspace.run(&["apply", "saved.json"]).exits(1).says("1 session is connected (").says("5 skipped");
+    everything_works(&workspace);
+    block_on(session.close()).unwrap();
+    // It cannot be dumped.
+    let found = std::env::var("NORNPLAN_POSTGRES_BIN_DIR").unwrap_or_default();
+    let broken = bin(&workspace, "broken", &only_version("echo broken >&2; exit 1"));
+    workspace.set("NORNPLAN_POSTGRES_BIN_DIR", &broken);
+    workspace.run(&DESTROY).exits(1).says("the snapshot failed: broken").says("5 skipped");
+    everything_works(&workspace);
+    workspace.set("NORNPLAN_POSTGRES_BIN_DIR", &found);
+
+    workspace.run(&DESTROY).exits(0).says("already gone").says("6 destroyed");
+    assert_eq!(limit(&workspace), None);
+    workspace.run(&["plan", "--detailed-exitcode"]).exits(0).says("No changes.");
+}
+
+#[test]
+fn a_drop_that_is_killed_goes_on_or_is_taken_back_as_the_infraspecs_say() {
+    for lesser in [false, true] {
+        let mut workspace = Workspace::new();
+        if lesser {
+            become_lesser(&mut workspace);
+        }
+        workspace.spec("a", "app = \"@a\"\n[services.postgres]\nreaders = [\"@b\"]\n");
+        workspace.spec("b", "app = \"@b\"\n[services.postgres]\n");
+        workspace.converge();
+        postgres_at(&workspace.published("@a", "DATABASE_URL"), "CREATE TABLE t (x int)").unwrap();
+
+        let destroy = ["destroy", "--app", "@a", "--auto-approve", "--allow-destroy", "all"];
+        let found = std::env::var("NORNPLAN_POSTGRES_BIN_DIR").unwrap_or_default();
+        let deadly = bin(&workspace, "deadly", &only_version("kill -9 $PPID"));
+        let room = if lesser { "1" } else { "0" };
+        let kill = |workspace: &mut Workspace| {
+            workspace.set("NORNPLAN_POSTGRES_BIN_DIR", &deadly);
+            workspace.run(&destroy).exits(128 + 9);
+            workspace.set("NORNPLAN_POSTGRES_BIN_DIR", &found);
+            assert_eq!(limit(workspace).as_deref(), Some(room));
+        };
+        // It is wanted after all: it is open again after one apply, and nothing else was taken.
+        kill(&mut workspace);
+        let plan = workspace.run(&["plan"]).exits(0).says("drifted").says("connection limit");
+        plan.says(&format!("{room} -> unlimited")).says("Plan: 0 to create, 1 to update, 0 to destroy.");
+        workspace.converge();
+        everything_works(&workspace);
+        // The same, killed right before DROP.
+        postgres("postgres", &format!("ALTER DATABASE {}a CONNECTION LIMIT 0", workspace.prefix));
+        workspace.run(&["plan"]).exits(0).says("0 -> unlimited").says("1 to update, 0 to destroy.");
+        workspace.converge();
+        everything_works(&workspace);
+        // It is to go still.
+        kill(&mut workspace);
+        workspace.remove("specs/a.toml");
+        workspace.run(&["plan"]).exits(0).says("held: --allow-destroy");
+        workspace.run(&["apply", "--auto-approve", "--allow-destroy", "all"]).exits(0).says("6 destroyed");
+        let whole = files(&workspace).iter().filter(|file| file.extension().is_some_and(|end| end == "dump")).count();
+        assert_eq!((limit(&workspace), whole), (None, 1));
+        workspace.run(&["plan", "--detailed-exitcode"]).exits(0).says("No changes.");
+        if lesser {
+            workspace.run(&["destroy", "--all", "--auto-approve", "--allow-destroy", "all"]).exits(0);
+            become_superuser(&mut workspace);
+        }
+    }
+}
+
 #[test]
 fn an_administrator_that_is_no_superuser_dumps_restores_and_drops() {
     let mut workspace = Workspace::new();
-    let (prefix, secret) = (workspace.prefix.clone(), "lesser");
-    let admin = format!("{prefix}zz");
-    postgres("postgres", &format!("CREATE ROLE {admin} LOGIN CREATEROLE CREATEDB PASSWORD '{secret}'"));
-    let own = ["NORNPLAN_POSTGRES_USER", "NORNPLAN_POSTGRES_PASSWORD"].map(|name| (name, common::service(name)));
-    workspace.set("NORNPLAN_POSTGRES_USER", &admin);
-    workspace.set("NORNPLAN_POSTGRES_PASSWORD", secret);
+    let prefix = workspace.prefix.clone();
+    become_lesser(&mut workspace);
     workspace.spec("a", "app = \"@a\"\n[services.postgres]\n");
     workspace.converge();
     let url = workspace.published("@a", "DATABASE_URL");
@@ -169,26 +281,22 @@ fn an_administrator_that_is_no_superuser_dumps_restores_and_drops() {
 
     let session = block_on(PgConnection::connect(&url)).unwrap();
     let destroy = ["destroy", "--all", "--auto-approve", "--allow-destroy", "all"];
-    workspace.run(&destroy).exits(1).says("connected (").says("--allow-interrupt");
+    let held = format!("held: needs --allow-interrupt postgres.database.{prefix}a");
+    workspace.run(&destroy).exits(0).says(&held).says(&format!("({prefix}a_user)"));
     assert_eq!(limit(&workspace).as_deref(), Some("-1"));
     workspace.run(&[&destroy[..], &["--allow-interrupt", "all"]].concat()).exits(0);
     assert_eq!((limit(&workspace), files(&workspace).len()), (None, 2));
     drop(session);
-    postgres("postgres", &format!("DROP ROLE {admin}"));
-    own.iter().for_each(|(name, value)| workspace.set(name, value));
+    become_superuser(&mut workspace);
 }
 
 #[test]
 fn a_database_that_lets_nobody_in_opens_for_its_dump_alone() {
     for (lesser, by_hand) in [(false, false), (true, false), (true, true)] {
         let mut workspace = Workspace::new();
-        let (prefix, secret) = (workspace.prefix.clone(), "lesser");
-        let admin = format!("{prefix}zz");
-        let own = ["NORNPLAN_POSTGRES_USER", "NORNPLAN_POSTGRES_PASSWORD"].map(|name| (name, common::service(name)));
+        let prefix = workspace.prefix.clone();
         if lesser {
-            postgres("postgres", &format!("CREATE ROLE {admin} LOGIN CREATEROLE CREATEDB PASSWORD '{secret}'"));
-            workspace.set("NORNPLAN_POSTGRES_USER", &admin);
-            workspace.set("NORNPLAN_POSTGRES_PASSWORD", secret);
+            become_lesser(&mut workspace);
         }
         workspace.spec("a", "app = \"@a\"\n[services.postgres]\n");
         workspace.converge();
@@ -209,8 +317,8 @@ fn a_database_that_lets_nobody_in_opens_for_its_dump_alone() {
 
         let destroy = ["destroy", "--all", "--auto-approve", "--allow-destroy", "all"];
         let found = std::env::var("NORNPLAN_POSTGRES_BIN_DIR").unwrap_or_default();
-        let script = "case $1 in --version) exec 'REAL' \"$@\" ;; esac; echo broken >&2; exit 1";
-        workspace.set("NORNPLAN_POSTGRES_BIN_DIR", &bin(&workspace, "broken", script));
+        let broken = bin(&workspace, "broken", &only_version("echo broken >&2; exit 1"));
+        workspace.set("NORNPLAN_POSTGRES_BIN_DIR", &broken);
         workspace.run(&destroy).exits(1).says("the snapshot failed: broken").says("nothing was dropped");
         assert_eq!((postgres_value("postgres", &door), files(&workspace).len()), (before, 0));
         workspace.set("NORNPLAN_POSTGRES_BIN_DIR", &found);
@@ -221,9 +329,8 @@ fn a_database_that_lets_nobody_in_opens_for_its_dump_alone() {
             Command::new(real_program("pg_restore")).arg("--list").arg(&files(&workspace)[0]).output().unwrap();
         assert!(String::from_utf8_lossy(&listed.stdout).contains("TABLE public kept"), "{lesser} {by_hand}");
         if lesser {
-            postgres("postgres", &format!("DROP ROLE {admin}"));
+            become_superuser(&mut workspace);
         }
-        own.iter().for_each(|(name, value)| workspace.set(name, value));
     }
 }
 

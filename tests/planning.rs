@@ -204,7 +204,7 @@ fn destroys_come_in_an_order_of_their_own_and_the_secret_last() {
     let destroy = plan(&fixture, &world, &scope, &everything());
     let order: Vec<&str> = destroy.steps.iter().map(|step| step.address.kind.as_str()).collect();
     let at = |kind: &str| order.iter().position(|found| *found == kind).expect(kind);
-    assert!(at("postgres.grant") < at("postgres.database") && at("postgres.database") < at("postgres.role"));
+    assert!(at("postgres.database") < at("postgres.grant") && at("postgres.grant") < at("postgres.role"));
     assert!(at("kafka.acl") < at("kafka.user") && at("kafka.user") < at("kafka.topic"));
     assert_eq!(order.last(), Some(&"secret"));
     carry_out(&mut world, &destroy);

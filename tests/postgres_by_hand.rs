@@ -214,3 +214,42 @@ async fn what_is_granted_or_taken_by_hand_is_found_and_put_right() {
     drop(own);
     world.drop_all().await;
 }
+
+#[tokio::test]
+async fn who_loses_what_a_reader_passed_on_is_named_before() {
+    let mut world = World::new(ServiceId::Postgres, "passedon");
+    let (stranger, friend) = (outsider(&world, "stranger").await, outsider(&world, "friend").await);
+    let mut shop = app(&world, "shop");
+    shop.readers.insert(world.name("report"));
+    world.declare("shop", shop.clone());
+    world.declare("report", app(&world, "report"));
+    world.converge().await;
+    let (database, reader) = (world.plain("shop_db"), world.plain("report_user"));
+    let mut own = world.sign_in("shop", &database).await.unwrap();
+    works(&mut own, &["CREATE TABLE t (x int); CREATE TABLE u (x int)"]).await;
+    let pass_on = format!(
+        "GRANT SELECT ON t, u TO {reader} WITH GRANT OPTION; GRANT CONNECT ON DATABASE {database} TO {reader} \
+         WITH GRANT OPTION; SET ROLE {reader}; GRANT SELECT ON t TO {stranger} WITH GRANT OPTION; \
+         GRANT CONNECT ON DATABASE {database} TO PUBLIC; SET ROLE {stranger}; GRANT SELECT ON t TO {friend}; RESET ROLE"
+    );
+    let named = |passed: &str| vec![format!("what {reader} passed on goes with it: to {passed}")];
+    let passed = format!("PUBLIC (the database), {friend} (public.t) and {stranger} (public.t)");
+    let mut readers = shop.readers.clone();
+    // Both where the reader is put right and where it is one no longer.
+    for _ in 0..2 {
+        world.as_admin(&database, &pass_on).await;
+        shop.readers.clone_from(&readers);
+        world.declare("shop", shop.clone());
+        let plan = world.plan().await;
+        let of_reader = plan.iter().find(|step| step.address.name == format!("{database}/{reader}")).unwrap();
+        assert_eq!(of_reader.notes, named(&passed));
+        world.apply(plan).await;
+        assert_eq!(world.plan().await, Vec::new());
+        for role in [&stranger, &friend] {
+            assert!(!is(&database, &format!("has_table_privilege('{role}', 't', 'SELECT')")).await);
+        }
+        readers.clear();
+    }
+    drop(own);
+    world.drop_all().await;
+}

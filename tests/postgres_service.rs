@@ -8,7 +8,8 @@ use nornplan::core::step::{Action, Reason, Risk};
 use nornplan::services::postgres::model::{Credential, role_address};
 use nornplan::services::{CredentialStatus, ServiceId};
 use nornplan::spec::postgres::encoding;
-use postgres::{app, database, extend};
+use postgres::{app, database, extend, of_database};
+use std::collections::BTreeSet;
 use support::World;
 
 #[tokio::test]
@@ -270,16 +271,18 @@ async fn an_app_that_is_gone_is_dropped_after_a_dump_and_not_under_anybodys_feet
     world.declare("report", app(&world, "report"));
     world.converge().await;
     let database = world.plain("shop_db");
-    let session = world.sign_in("report", &database).await.unwrap();
     world.forget("shop");
 
     let plan = world.plan().await;
+    let session = world.sign_in("report", &database).await.unwrap();
     let addresses: Vec<String> = plan.iter().map(|step| step.address.to_string()).collect();
     let position = |text: &str| addresses.iter().position(|address| address.starts_with(text)).unwrap();
-    assert!(position("postgres.grant") < position("postgres.database"));
-    assert!(position("postgres.database") < position("postgres.role"));
-    let drop_step = plan.iter().find(|step| step.risks.contains(&Risk::LosesData)).unwrap();
-    assert!(drop_step.notes[0].contains("1 session"), "{:?}", drop_step.notes);
+    assert!(position("postgres.database") < position("postgres.grant"));
+    assert!(position("postgres.grant") < position("postgres.role"));
+    assert_eq!(of_database(&plan).risks, BTreeSet::from([Risk::LosesData]));
+    let planned_now = of_database(&world.plan().await).clone();
+    assert!(planned_now.notes[0].contains("1 session"), "{:?}", planned_now.notes);
+    assert_eq!(planned_now.risks, BTreeSet::from([Risk::Interrupts, Risk::LosesData]));
     let refused = world.try_apply(plan).await.unwrap_err();
     assert!(refused.contains("1 session is connected"), "{refused}");
     assert_eq!(world.snapshots().len(), 0);

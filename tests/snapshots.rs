@@ -178,6 +178,28 @@ fn a_snapshot_is_restored_into_an_empty_database_and_over_a_full_one_with_consen
 }
 
 #[test]
+fn what_must_not_be_destroyed_is_not_replaced_whatever_is_allowed() {
+    let workspace = Workspace::new();
+    let open = "app = \"@a\"\n[services.postgres]\n";
+    workspace.spec("a", &format!("{open}[lifecycle]\nprevent_destroy = true\n"));
+    workspace.converge();
+    let url = workspace.published("@a", "DATABASE_URL");
+    postgres_at(&url, "CREATE TABLE orders (x int); INSERT INTO orders VALUES (1)").unwrap();
+    let file = snapshot(&workspace);
+    postgres_at(&url, "INSERT INTO orders VALUES (2)").unwrap();
+    let restore = ["restore", "@a", file.as_str(), "--auto-approve", "--allow-destroy", "all"];
+    let refused = workspace.run(&restore).exits(1).complains("a.toml:4:1: ").complains("4 | prevent_destroy = true");
+    refused.complains("is not replaced").complains("it holds 1 table").complains("take it out of the infraspec");
+    assert_eq!((rows(&workspace), files(&workspace).len()), ("2".to_owned(), 1));
+    // Nothing is lost where nothing is.
+    postgres_at(&url, "DROP TABLE orders").unwrap();
+    workspace.run(&restore).exits(0);
+    workspace.spec("a", &format!("{open}[lifecycle]\nprevent_destroy = false\n"));
+    workspace.run(&restore).exits(0).complains("_pre-restore_");
+    assert_eq!(rows(&workspace), "1");
+}
+
+#[test]
 fn what_is_no_whole_snapshot_of_the_database_is_refused_before_anything_is_done() {
     let workspace = applied();
     let file = snapshot(&workspace);

@@ -8,7 +8,7 @@ use crate::config::Config;
 use crate::core::consent::{Allowance, Consent};
 use crate::core::name::AppName;
 use crate::core::suggest::closest;
-use crate::error::{Diagnostic, Exit, Kind};
+use crate::error::{Diagnostic, Exit, Kind, Place};
 use crate::render::count;
 use crate::services::postgres::Postgres;
 use crate::services::postgres::model::database_address;
@@ -22,7 +22,7 @@ use std::time::Duration;
 ///
 /// What is restored belongs to the app's user. A database that is not empty needs --allow-destroy, and is dumped first
 /// under a name with pre-restore; then each object of the snapshot is dropped and made again, and what the snapshot
-/// does not have stays.
+/// does not have stays. Where the infraspec says prevent_destroy, only an empty database is restored into.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:
   nornplan restore cafe-backend cafe_backend_manual_20261121T120000.dump --list
@@ -63,7 +63,7 @@ pub struct Args {
 pub async fn run(global: &Global, args: &Args) -> Outcome {
     let config = workspace::config(global)?;
     let specs = workspace::specs(global, &config)?;
-    let app = declared(&specs, &args.app)?;
+    let (app, prevented) = declared(&specs, &args.app)?;
     let file = find(&config, &args.file)?;
     let postgres = Postgres::telling(&config.postgres, teller(global));
     let archive = postgres.contents(&file).await?;
@@ -88,7 +88,7 @@ pub async fn run(global: &Global, args: &Args) -> Outcome {
         let target = postgres.restore_target(database).await?;
         let job = Job { file: &file, database, role: &app.user, clean: target.objects > 0, selection: &selection };
         if job.clean {
-            consented(args, database, &target)?;
+            consented(args, database, &target, prevented)?;
         }
         if !args.auto_approve {
             let what = if job.clean { "Replace what is in" } else { "Restore into the empty" };
@@ -117,8 +117,8 @@ pub async fn run(global: &Global, args: &Args) -> Outcome {
     }
 }
 
-/// What the app declares on PostgreSQL.
-fn declared<'a>(specs: &'a Specs, app: &AppName) -> Result<&'a model::Postgres, Errors> {
+/// What the app declares on PostgreSQL, and where it says `prevent_destroy`.
+fn declared<'a>(specs: &'a Specs, app: &AppName) -> Result<(&'a model::Postgres, Option<&'a Place>), Errors> {
     let Some(found) = specs.apps.get(app) else {
         let error = Diagnostic::new(Kind::Usage, format!("there is no app {app}: no infraspec declares it"));
         return Err(match closest(app.as_str(), specs.apps.keys().map(AppName::as_str)) {
@@ -127,10 +127,11 @@ fn declared<'a>(specs: &'a Specs, app: &AppName) -> Result<&'a model::Postgres, 
         }
         .into());
     };
-    found.postgres.as_ref().ok_or_else(|| {
+    let Some(postgres) = &found.postgres else {
         let error = Diagnostic::new(Kind::Usage, format!("{app} has no database"));
-        error.at(found.place.clone()).hint("[services.postgres] in its infraspec declares one").into()
-    })
+        return Err(error.at(found.place.clone()).hint("[services.postgres] in its infraspec declares one").into());
+    };
+    Ok((postgres, found.prevent_destroy.as_ref()))
 }
 
 /// The file as it is named, else in the directory of snapshots.
@@ -177,13 +178,18 @@ fn into<'a>(
 }
 
 /// A database with something in it is replaced with consent alone, and while nobody uses it.
-fn consented(args: &Args, database: &str, target: &Target) -> Result<(), Errors> {
+fn consented(args: &Args, database: &str, target: &Target, prevented: Option<&Place>) -> Result<(), Errors> {
+    let there = i64::max(target.objects, 0).try_into().unwrap_or(usize::MAX);
+    let holds = format!("it holds {}", count(there, "table, view or sequence", "tables, views and sequences"));
+    if let Some(place) = prevented {
+        let message = format!("what is in {database} is not replaced while this stands here: {holds}");
+        let hint = "take it out of the infraspec for as long as you restore; no flag does instead";
+        return Err(Diagnostic::new(Kind::Usage, message).at(place.clone()).hint(hint).into());
+    }
     let address = database_address(database);
     let consent = Consent { destroy: args.allow_destroy.clone(), interrupt: Vec::new() };
     if !consent.may_destroy(&address) {
-        let there = i64::max(target.objects, 0).try_into().unwrap_or(usize::MAX);
-        let things = count(there, "table, view or sequence", "tables, views and sequences");
-        let error = Diagnostic::new(Kind::Usage, format!("it is not empty: it holds {things}"));
+        let error = Diagnostic::new(Kind::Usage, format!("it is not empty: {holds}"));
         let error = error.on("postgres", database, "");
         return Err(error.hint(format!("--allow-destroy {address} replaces them, after a snapshot")).into());
     }

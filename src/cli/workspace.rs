@@ -176,7 +176,8 @@ impl Workspace {
             }
         }
         let endpoints = asks.keys().map(|id| (*id, self.endpoint(*id))).collect();
-        let prevented = full.apps.values().filter(|app| app.prevent_destroy).map(|app| app.name.clone()).collect();
+        let prevented =
+            full.apps.values().filter(|app| app.prevent_destroy.is_some()).map(|app| app.name.clone()).collect();
         let plan = planner::plan(planner::Inputs {
             environment: &self.config.environment,
             specs: &specs,

@@ -99,7 +99,7 @@ fn needs_consent<M, O>(
         if (serious || app_is_gone) && !consent.to_destroy(&step.address, many) {
             return Some(if many { Hold::DestroyAll } else { Hold::Destroy });
         }
-        return None;
+        return in_use(step, consent);
     }
     let unasked_rotation = step.action == Action::Rotate
         && !step.reasons.contains(&Reason::AskedFor)
@@ -109,6 +109,12 @@ fn needs_consent<M, O>(
         return Some(Hold::Interrupt);
     }
     None
+}
+
+/// What would go under somebody's feet takes consent to both.
+fn in_use<M, O>(step: &Step<M, O>, consent: &Consent) -> Option<Hold> {
+    let under_feet = step.risks.contains(&Risk::LosesData) && step.risks.contains(&Risk::Interrupts);
+    (under_feet && !consent.to_interrupt(&step.address)).then_some(Hold::Interrupt)
 }
 
 /// Lets steps of a saved plan go that were held when it was made and are consented to now.
@@ -122,7 +128,7 @@ pub fn release<M, O>(steps: &mut [Step<M, O>], consent: &Consent) {
             Some(Hold::Prevented | Hold::Blocked { .. }) | None => false,
         };
         if freed {
-            step.hold = None;
+            step.hold = in_use(step, consent);
         }
     }
     hold_dependents(steps);
@@ -206,6 +212,23 @@ mod tests {
         assert_eq!(case("postgres.*", 6), None);
         assert_eq!(case("postgres.*", 5), Some(Hold::DestroyAll));
         assert_eq!(case("all", 5), None);
+    }
+
+    #[test]
+    fn what_goes_under_somebodys_feet_takes_both_consents() {
+        let steps = || vec![destroy("postgres.database.a", &[Risk::LosesData, Risk::Interrupts])];
+        let both = || consent(&["all"], &["postgres.database.a"]);
+        let case = |consent| held(steps(), &consent, &circumstances(&["a"], 100));
+        assert_eq!(case(consent(&[], &["all"])), Some(Hold::Destroy));
+        assert_eq!(case(consent(&["all"], &[])), Some(Hold::Interrupt));
+        assert_eq!(case(both()), None);
+        // The same of a saved plan.
+        let mut saved = steps();
+        hold(&mut saved, &consent(&[], &[]), &circumstances(&["a"], 100));
+        release(&mut saved, &consent(&["all"], &[]));
+        assert_eq!(saved[0].hold, Some(Hold::Interrupt));
+        release(&mut saved, &both());
+        assert_eq!(saved[0].hold, None);
     }
 
     #[test]

@@ -273,6 +273,7 @@ fn entry_lines(entry: &Entry, widest: usize, style: Style) -> Vec<String> {
     let line = |text: &str| format!("  {mark} {address}  {text}").trim_end().to_owned();
     match &entry.fate {
         Fate::Done => vec![line(words::past(entry.action))],
+        Fate::AlreadySo if entry.action == Action::Destroy => vec![line("already gone")],
         Fate::AlreadySo => vec![line("already so")],
         Fate::NotStarted => vec![line(entry.action.as_str())],
         Fate::Held(hold) => vec![line(&held_because(hold))],

@@ -61,7 +61,7 @@ fn app() -> App {
             credential: Credential::Generate,
         }),
         publish: BTreeMap::new(),
-        prevent_destroy: false,
+        prevent_destroy: None,
     }
 }
 

@@ -5,7 +5,7 @@ use crate::core::name::AppName;
 use crate::error::Place;
 use crate::services::postgres::model::{Access, Credential, Extension};
 use crate::services::valkey::model::Access as KvAccess;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// All infraspecs of a workspace.
@@ -28,7 +28,15 @@ pub struct App {
     pub events: Option<Events>,
     /// More names for the app's environment, by template (`{pg.user}` and so on; checked by [`crate::spec::publish`]).
     pub publish: BTreeMap<String, String>,
-    pub prevent_destroy: bool,
+    /// Where it says so, if it does.
+    #[serde(serialize_with = "whether")]
+    pub prevent_destroy: Option<Place>,
+}
+
+/// Where a thing is said means nothing, only that it is.
+#[expect(clippy::ref_option, reason = "serde passes it so")]
+fn whether<S: Serializer>(place: &Option<Place>, to: S) -> Result<S::Ok, S::Error> {
+    to.serialize_bool(place.is_some())
 }
 
 impl App {

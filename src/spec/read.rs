@@ -33,7 +33,8 @@ pub struct Draft {
     pub kv: Option<Kv>,
     pub events: Option<Events>,
     pub publish: Vec<Setting>,
-    pub prevent_destroy: bool,
+    /// Where it says so, if it does.
+    pub prevent_destroy: Option<Spot>,
 }
 
 #[derive(Debug)]
@@ -92,9 +93,10 @@ pub fn read(canonical: &Canonical, start: &Spot, errors: &mut Vec<Diagnostic>) -
         None => Vec::new(),
     };
     let lifecycle = child(&root, "lifecycle");
-    let prevent_destroy = lifecycle
-        .and_then(|node| Fields::open(node, "lifecycle", &["prevent_destroy"], errors)?.flag("prevent_destroy"))
-        .unwrap_or_default();
+    let prevent_destroy = lifecycle.and_then(|node| {
+        let mut fields = Fields::open(node, "lifecycle", &["prevent_destroy"], errors)?;
+        fields.flag("prevent_destroy").filter(|prevents| *prevents).and_then(|_| fields.key_spot("prevent_destroy"))
+    });
     Some(Draft { name: name?, form, postgres: sql, kv, events, publish, prevent_destroy })
 }
 

@@ -25,7 +25,7 @@ pub fn resolve(draft: &Draft, config: &Config, errors: &mut Vec<Diagnostic>) -> 
         kv: draft.kv.as_ref().map(|kv| resolver.kv(kv)),
         events: draft.events.as_ref().map(|events| resolver.events(events)),
         publish: texts(&draft.publish),
-        prevent_destroy: draft.prevent_destroy,
+        prevent_destroy: draft.prevent_destroy.as_ref().map(Spot::place),
     };
     let claims = resolver.claims;
     publish::check(&app, &draft.publish, errors);

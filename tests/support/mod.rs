@@ -95,7 +95,7 @@ impl World {
             kv: None,
             events: None,
             publish: BTreeMap::new(),
-            prevent_destroy: false,
+            prevent_destroy: None,
         }
     }
 

@@ -60,7 +60,7 @@ fn specs(apps: Vec<(&str, Events)>) -> Specs {
             kv: None,
             events: Some(events),
             publish: BTreeMap::new(),
-            prevent_destroy: false,
+            prevent_destroy: None,
         };
         specs.apps.insert(name, app);
     }

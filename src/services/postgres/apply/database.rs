@@ -1,7 +1,6 @@
 //! Makes, changes, closes and drops databases.
 
 use super::{compare, drop, extension, objects, strays, verify, write};
-use crate::core::consent::Consent;
 use crate::services::postgres::connect::join;
 use crate::services::postgres::connect::{Connector, Purpose, close, run};
 use crate::services::postgres::model::{Access, Database, Grant, database_address};
@@ -12,15 +11,15 @@ use postgres_protocol::escape::escape_identifier;
 use sqlx::PgConnection;
 use std::collections::BTreeSet;
 
-/// Drops a database after it was dumped.
+/// Drops a database after it was dumped. `may_end` is the consent to end the sessions in it.
 pub async fn drop_database(
     connector: &Connector,
     database: &Database,
-    consent: &Consent,
+    may_end: bool,
 ) -> Result<Option<Fingerprint>, Failure> {
     let mut connection = connector.writer().await?;
     join(connector, &mut connection, &database.owner).await?;
-    drop::database(connector, &mut connection, &database.name, consent).await?;
+    drop::database(connector, &mut connection, &database.name, may_end).await?;
     connector.keep(connection).await;
     Ok(None)
 }

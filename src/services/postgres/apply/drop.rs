@@ -5,11 +5,10 @@
 //! who is in it is refused to (or ended, with consent). Then it is dumped, and dropped only if nobody but the dump was in
 //! it since. On any failure it lets in again whom it did.
 
-use crate::core::consent::Consent;
 use crate::error::{Diagnostic, Kind};
 use crate::services::Failure;
+use crate::services::postgres::catalog;
 use crate::services::postgres::connect::join;
-use crate::services::postgres::connect::stating;
 use crate::services::postgres::connect::{Connector, run, value, values};
 use crate::services::postgres::model::database_address;
 use crate::services::postgres::snapshot::{self, MANUAL};
@@ -43,25 +42,25 @@ const END: &str = "SELECT pg_terminate_backend(pid)::text FROM pg_catalog.pg_sta
      WHERE datname = $1 AND usesysid IS NOT NULL AND pid <> pg_backend_pid() \
        AND NOT (usename = current_user AND application_name = 'nornplan')";
 
-/// Dumps a database, then drops it.
+/// Dumps a database, then drops it. Sessions in it are ended only if they `may_end`.
 pub async fn database(
     connector: &Connector,
     connection: &mut PgConnection,
     name: &str,
-    consent: &Consent,
+    may_end: bool,
 ) -> Result<(), Failure> {
-    let (open, limit) = door(connection, name).await?;
+    let Some(there) = catalog::database(connection, name).await? else { return Ok(()) };
     // A cancelled DROP left it behind: then only DROP works.
-    if limit == -2 {
+    if there.is_left_behind() {
         return drop_it(connection, name).await;
     }
     let program = snapshot::program(connector, connection).await.map_err(nothing_dropped)?;
-    let may_end = consent.may_interrupt(&database_address(name));
     let users = strangers(connection, name).await?;
     if !users.is_empty() && !may_end {
         return Err(nothing_dropped(busy(name, &users)));
     }
     // Nobody, or no administrator but a superuser, gets in before it has room for the dump.
+    let (open, limit) = (there.allow_connections, there.connection_limit);
     let was_shut = !open || limit == 0;
     if !was_shut {
         snapshot::prepare(connector, connection, name).await?;
@@ -151,13 +150,6 @@ impl Closed<'_> {
             tokio::time::sleep(PAUSE).await;
         }
     }
-}
-
-/// Whether a database lets anybody in, and how many.
-async fn door(connection: &mut PgConnection, name: &str) -> Result<(bool, i32), Failure> {
-    let statement = "SELECT datallowconn, datconnlimit FROM pg_catalog.pg_database WHERE datname = $1";
-    let query = sqlx::query_as(statement).bind(name).persistent(false);
-    query.fetch_one(connection).await.map_err(|error| stating(error, name, statement))
 }
 
 /// The server ends an autovacuum that is in it, and refuses if anybody else is.

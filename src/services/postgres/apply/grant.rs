@@ -32,9 +32,6 @@ pub async fn set_grant(connector: &Connector, grant: &Grant) -> Result<Option<Fi
 
 /// Takes everything that a grant could have given.
 pub async fn revoke(connector: &Connector, grant: &Grant) -> Result<Option<Fingerprint>, Failure> {
-    if let Some(shut) = shut(connector, &grant.database).await? {
-        return revoke_outside(connector, grant, &shut.owner).await;
-    }
     let mut connection = connector.admin(&grant.database, Purpose::Write).await?;
     // What people gave to a role of theirs on objects is theirs to take.
     let access = grant.access.filter(|access| *access == Access::Migrator).or(Some(Access::Readonly));
@@ -52,29 +49,6 @@ pub async fn revoke(connector: &Connector, grant: &Grant) -> Result<Option<Finge
     let rest = observe::now_inside(&mut connection, &grant.database, &scope).await?;
     close(connection).await;
     if rest.is_empty() {
-        return Ok(None);
-    }
-    Err(other_grantor(&grant.database, &format!("{} still has privileges", grant.role)))
-}
-
-/// A database that we do not get into: it is closed, or a cancelled DROP left it behind.
-async fn shut(connector: &Connector, database: &str) -> Result<Option<DatabaseRow>, Failure> {
-    let mut connection = connector.writer().await?;
-    let row = catalog::database(&mut connection, database).await?;
-    let superuser = connector.is_superuser(&mut connection).await?;
-    connector.keep(connection).await;
-    Ok(row.filter(|row| !row.lets_in(superuser)))
-}
-
-/// Revokes from outside, in a database that is about to be dropped.
-async fn revoke_outside(connector: &Connector, grant: &Grant, owner: &str) -> Result<Option<Fingerprint>, Failure> {
-    let mut connection = connector.writer().await?;
-    join(connector, &mut connection, owner).await?;
-    let nothing = Grant { database: grant.database.clone(), role: grant.role.clone(), ..Grant::default() };
-    run(&mut connection, &grant.database, &sql::grant::own_access(&nothing, false).join("; ")).await?;
-    connector.keep(connection).await;
-    let scope = Scope::of([(&grant_address(&grant.database, &grant.role), &Model::PostgresGrant(grant.clone()))]);
-    if observe::now(connector, &scope).await?.is_empty() {
         return Ok(None);
     }
     Err(other_grantor(&grant.database, &format!("{} still has privileges", grant.role)))

@@ -17,6 +17,7 @@ use super::scope::Scope;
 use super::shape::settle;
 use crate::core::address::Address;
 use crate::core::change::{Resource, three_way};
+use crate::core::step::Risk;
 use crate::error::{Diagnostic, Kind};
 use crate::services::{ApplyContext, Failure, Fingerprint, Model, Op, Outcome, ServiceId, Step};
 use sqlx::PgConnection;
@@ -55,7 +56,9 @@ async fn carry_out(connector: &Connector, step: &Step, context: &ApplyContext) -
             database::close_database(connector, database).await
         }
         (Do::DropDatabase, Some(Model::PostgresDatabase(database)), _) => {
-            database::drop_database(connector, database, &context.consent).await
+            // With sessions in it when it was planned, it runs only with consent to end them.
+            let may_end = step.risks.contains(&Risk::Interrupts) || context.consent.may_interrupt(&step.address);
+            database::drop_database(connector, database, may_end).await
         }
         (Do::SetGrant, _, Some(Model::PostgresGrant(grant))) => grant::set_grant(connector, grant).await,
         (Do::RevokeGrant, Some(Model::PostgresGrant(grant)), _) => grant::revoke(connector, grant).await,

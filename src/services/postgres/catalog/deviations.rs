@@ -43,7 +43,11 @@ objects AS MATERIALIZED (
   WHERE p.proacl IS NOT NULL
     AND ('pg_catalog.pg_proc'::regclass::oid, p.oid) NOT IN (SELECT classid, objid FROM members)),
 alike AS MATERIALIZED (
-  SELECT row_number() OVER () AS number, * FROM (
+  SELECT row_number() OVER () AS number, *, (
+      SELECT jsonb_agg(DISTINCT jsonb_build_array(pg_get_userbyid(a.grantor),
+        CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE pg_get_userbyid(a.grantee) END))
+      FROM aclexplode(acl) a WHERE a.grantor <> owner) AS passed_on
+  FROM (
     SELECT kind, owner, acl, array_agg(oid) AS oids FROM objects GROUP BY kind, owner, acl) AS o
   WHERE owner IN (SELECT oid FROM owners)),
 held AS MATERIALIZED (
@@ -64,10 +68,10 @@ wrong AS (
     LEFT JOIN wants w ON w.role = h.role AND w.kind = h.kind AND w.privilege = h.privilege
   WHERE w.role IS NULL OR h.is_grantable OR h.grantor <> h.owner),
 deviations AS (
-  SELECT o.kind, u.oid, w.role, w.lacks, w.extra, w.giver
+  SELECT o.kind, u.oid, w.role, w.lacks, w.extra, w.giver, o.passed_on
   FROM wrong w JOIN alike o ON o.number = w.number, unnest(o.oids) AS u(oid)
   UNION ALL
-  SELECT 'r', c.oid, e.role, NULL, a.privilege_type || ' (columns)', NULLIF(a.grantor, c.relowner)
+  SELECT 'r', c.oid, e.role, NULL, a.privilege_type || ' (columns)', NULLIF(a.grantor, c.relowner), NULL
   FROM exact e JOIN pg_catalog.pg_shdepend d ON d.refclassid = 'pg_catalog.pg_authid'::regclass AND d.refobjid = e.role
       AND d.classid = 'pg_catalog.pg_class'::regclass AND d.objsubid > 0 AND d.deptype = 'a'
       AND d.dbid = (SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database())
@@ -81,7 +85,8 @@ SELECT coalesce(jsonb_agg(found), '[]')::text FROM (
       || CASE o.kind WHEN 'f' THEN '(' || pg_get_function_identity_arguments(o.oid) || ')' ELSE '' END,
     'lacks', coalesce(jsonb_agg(DISTINCT d.lacks) FILTER (WHERE d.lacks IS NOT NULL), '[]'),
     'extra', coalesce(jsonb_agg(DISTINCT d.extra) FILTER (WHERE d.extra IS NOT NULL), '[]'),
-    'givers', coalesce(jsonb_agg(DISTINCT pg_get_userbyid(d.giver)) FILTER (WHERE d.giver IS NOT NULL), '[]')) AS found
+    'givers', coalesce(jsonb_agg(DISTINCT pg_get_userbyid(d.giver)) FILTER (WHERE d.giver IS NOT NULL), '[]'),
+    'passed_on', coalesce((jsonb_agg(d.passed_on) FILTER (WHERE d.passed_on IS NOT NULL)) -> 0, '[]')) AS found
   FROM deviations d JOIN objects o ON o.kind = d.kind AND o.oid = d.oid
   GROUP BY d.role, o.kind, o.oid, o.schema, o.name ORDER BY o.kind, o.schema, o.name, o.oid) AS each";
 
@@ -99,6 +104,8 @@ pub struct Deviation {
     pub extra: BTreeSet<String>,
     /// Roles that gave it something and do not own the object.
     pub givers: BTreeSet<String>,
+    /// Who of those that do not own the object gave on it to whom.
+    pub passed_on: BTreeSet<(String, String)>,
 }
 
 /// Compares every present object of the database that is connected to with the needs.

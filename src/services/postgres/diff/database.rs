@@ -41,7 +41,11 @@ fn takes_away(before: &Database, after: &Database) -> bool {
 pub fn give_up(view: &View, step: &mut Step, database: &Database, input: DiffInput<'_>) {
     step.op = Op::Postgres(Do::DropDatabase);
     step.risks.insert(Risk::LosesData);
-    step.notes = losses::notes(&step.address, &facts(input.observation, &step.address));
+    let holdings = facts(input.observation, &step.address);
+    if losses::is_in_use(&holdings) {
+        step.risks.insert(Risk::Interrupts);
+    }
+    step.notes = losses::notes(&step.address, &holdings);
     // Who owns what in it does not matter any more.
     step.changes.retain(|change| change.field != "objects_of_others");
     if let Some(Model::PostgresDatabase(before)) = &mut step.before {

@@ -1,12 +1,13 @@
 //! What roles may do in databases.
 
+use super::facts::fact;
 use super::{View, is_absent};
 use crate::core::address::Address;
 use crate::core::reconcile::Wanted;
 use crate::core::step::{Hold, Risk};
-use crate::services::postgres::model::{Access, Grant, Op as Do, role_address};
+use crate::services::postgres::model::{Access, Grant, Op as Do, PassedOn, role_address};
 use crate::services::postgres::server::Server;
-use crate::services::{Model, Op, Step};
+use crate::services::{DiffInput, Model, Op, Step};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What a role shall be able to do.
@@ -42,9 +43,12 @@ pub fn keep(view: &View, step: &mut Step, before: Option<&Model>, grant: &Grant)
 }
 
 /// What a role shall no longer be able to do.
-pub fn give_up(view: &View, step: &mut Step, grant: Grant) {
-    if view.keeps(&grant.database) {
+pub fn give_up(view: &View, step: &mut Step, grant: Grant, input: DiffInput<'_>) {
+    if view.drops(&grant.database) {
+        step.notes.push("it goes with the database".to_owned());
+    } else {
         step.hold = view.shut(&grant.database).map(|reason| Hold::Blocked { reason });
+        tell_passed_on(step, &grant.role, input);
     }
     // Whoever signs in as a role that goes as well has nothing left from here on: that is one thing with its drop.
     let role = role_address(&grant.role);
@@ -58,6 +62,14 @@ pub fn give_up(view: &View, step: &mut Step, grant: Grant) {
     }
     step.op = Op::Postgres(Do::RevokeGrant);
     step.risks.insert(Risk::Interrupts);
+}
+
+/// Who else loses something by the step: what the role gave to others goes with its right to give.
+pub fn tell_passed_on(step: &mut Step, role: &str, input: DiffInput<'_>) {
+    let passed_on: PassedOn = fact(input.observation, &step.address, PassedOn::FACT);
+    if !passed_on.is_empty() {
+        step.notes.push(format!("what {role} passed on goes with it: to {}", passed_on.words()));
+    }
 }
 
 /// A migrator that is not there yet blocks its own grant and nobody else's.

@@ -26,10 +26,17 @@ pub fn notes(address: &Address, holdings: &Holdings) -> Vec<String> {
         notes.push(format!("holds {holds}"));
     }
     notes.extend(unread.as_ref().map(|why| format!("what is in it cannot be read: {why}")));
-    if sessions.is_some_and(|count| count > 0) {
-        notes.push(format!("sessions are ended only with --allow-interrupt {address}"));
+    if is_in_use(holdings) {
+        notes.push(format!(
+            "sessions are in the way: stop the app first, or have them ended by --allow-interrupt {address}"
+        ));
     }
     notes
+}
+
+/// Whether anybody but us is connected.
+pub fn is_in_use(holdings: &Holdings) -> bool {
+    holdings.sessions.is_some_and(|count| count > 0)
 }
 
 /// The texts that say something, joined.

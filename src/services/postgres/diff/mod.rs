@@ -100,9 +100,11 @@ impl View {
         })
     }
 
-    /// Whether a database is wanted.
-    fn keeps(&self, database: &str) -> bool {
-        self.wanted.contains_key(&database_address(database))
+    /// Whether a database is ours, there, and no longer wanted.
+    fn drops(&self, database: &str) -> bool {
+        let address = database_address(database);
+        let ours = self.applied.contains_key(&address) && self.observed.contains_key(&address);
+        ours && !self.wanted.contains_key(&address)
     }
 
     /// Whether a role is not there and will not be made.
@@ -126,9 +128,12 @@ impl View {
             (Some(Model::PostgresDatabase(database)), None) => {
                 database::give_up(self, &mut step, &database, input);
             }
-            (before, Some(Model::PostgresGrant(grant))) => grant::keep(self, &mut step, before.as_ref(), &grant),
+            (before, Some(Model::PostgresGrant(grant))) => {
+                grant::keep(self, &mut step, before.as_ref(), &grant);
+                grant::tell_passed_on(&mut step, &grant.role, input);
+            }
             (Some(Model::PostgresGrant(grant)), None) => {
-                grant::give_up(self, &mut step, grant);
+                grant::give_up(self, &mut step, grant, input);
             }
             (Some(Model::PostgresLockDown(before)), Some(Model::PostgresLockDown(_))) => {
                 lock_down::keep(&mut step, &before, input);

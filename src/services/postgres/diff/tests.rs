@@ -78,8 +78,8 @@ fn owner_then_database_then_user_then_grant_and_back() {
     assert_eq!(
         plan(&nothing, &cafe, &cafe, None),
         [
-            "destroy postgres.grant.cafe/a_cafe_user",
             "destroy postgres.database.cafe",
+            "destroy postgres.grant.cafe/a_cafe_user",
             "destroy postgres.role.a_cafe_user",
             "destroy postgres.role.cafe_owner"
         ]

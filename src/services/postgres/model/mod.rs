@@ -6,6 +6,7 @@ mod dependent;
 mod grant;
 mod holdings;
 mod lock_down;
+mod passed_on;
 mod role;
 pub mod settings;
 
@@ -14,6 +15,7 @@ pub use dependent::{Dependent, Place, Tie, solutions};
 pub use grant::{Access, Grant};
 pub use holdings::Holdings;
 pub use lock_down::{LockDown, OPEN_BY_DEFAULT};
+pub use passed_on::PassedOn;
 pub use role::{Credential, Expiry, Role};
 pub use settings::canonical_settings;
 

@@ -1,7 +1,7 @@
 //! What one role may do in one database, out of what the catalogs answered. Pure.
 
-use crate::services::postgres::catalog::{DatabaseRow, Deviation, Future, Inside, objects, privileges};
-use crate::services::postgres::model::Grant;
+use crate::services::postgres::catalog::{Acl, DatabaseRow, Deviation, Future, Inside, objects, privileges};
+use crate::services::postgres::model::{Grant, PassedOn};
 use crate::services::postgres::scope::Pair;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -34,6 +34,23 @@ pub fn grant(row: &DatabaseRow, pair: &Pair, inside: Option<&Inside>, there: &BT
         || any(&grant.future_sequences)
         || any(&grant.beyond);
     exists.then_some(grant)
+}
+
+/// What others have from the role, as far as it was read.
+pub fn passed_on(row: &DatabaseRow, role: &str, inside: Option<&Inside>) -> PassedOn {
+    let gift = |acl: &Acl| (acl.grantor.clone(), acl.grantee.clone().unwrap_or_else(|| "PUBLIC".to_owned()));
+    let mut passed_on = PassedOn::default();
+    if row.owner != role {
+        passed_on.add(role, "the database", &row.acl.iter().map(gift).collect());
+    }
+    let Some(inside) = inside else { return passed_on };
+    if inside.public_owner.as_deref() != Some(role) {
+        passed_on.add(role, "schema public", &inside.schema.iter().map(gift).collect());
+    }
+    for found in inside.deviations.iter().filter(|found| found.role == role) {
+        passed_on.add(role, &found.name, &found.passed_on);
+    }
+    passed_on
 }
 
 /// What the role gets on the objects of a kind wherever any of the makers makes them.

@@ -11,7 +11,7 @@ pub mod strays;
 use super::catalog::{self, Inside, Shared};
 use super::connect::{Connector, Purpose, close};
 use super::credential;
-use super::model::{Dependent, Holdings, ROLE, belongings, database_address, grant_address, role_address};
+use super::model::{Dependent, Holdings, PassedOn, ROLE, belongings, database_address, grant_address, role_address};
 use super::scope::Scope;
 use super::server::Server;
 use crate::config::PostgresConfig;
@@ -155,8 +155,13 @@ fn assemble(
         for pair in scope.grants.get(&row.name).into_iter().flatten() {
             let role_exists = there.contains(pair.role.as_str());
             if let Some(grant) = access::grant(row, pair, inside, &there).filter(|_| role_exists) {
-                let address = grant_address(&row.name, &pair.role);
-                resources.insert(address, Observed::plain(Model::PostgresGrant(grant)));
+                let mut observed = Observed::plain(Model::PostgresGrant(grant));
+                let passed_on = access::passed_on(row, &pair.role, inside);
+                if !passed_on.is_empty() {
+                    let told = serde_json::to_value(passed_on).unwrap_or_default();
+                    observed.facts.insert(PassedOn::FACT.to_owned(), told);
+                }
+                resources.insert(grant_address(&row.name, &pair.role), observed);
             }
         }
         if !scope.managed.contains(&row.name) {

@@ -5,8 +5,8 @@
 //! - Rights are given before others are taken: a grant comes before its database is closed to PUBLIC. But a role that
 //!   loses what it had by owning something gets its grant anew, afterwards.
 //! - A database that lets nobody in opens before anything is granted or revoked in it; closing it comes after all else.
-//! - What is revoked in a database goes before it is dropped; both go before a role that they name, and before all roles
-//!   of the same app.
+//! - A database that is dropped goes first, and what was granted in it goes with it: where its drop is refused or fails,
+//!   nobody has lost anything. Both go before a role that they name, and before all roles of the same app.
 
 mod summary;
 #[cfg(test)]
@@ -48,14 +48,12 @@ impl Plan {
                 &self.new_roles(own) | &self.all(|_, other| other.gives_before(own))
             }
             Do::SetGrant => &self.new_roles(own) | &self.database_before_its_grant(own),
-            Do::RevokeGrant => self.database_of(own, |database| database.opens),
+            Do::RevokeGrant => self.database_of(own, |database| database.opens || database.action == Action::Destroy),
             Do::CloseDatabase => self.all(|id, other| *id != step.id() && other.database == own.database),
-            Do::DropDatabase => self
-                .all(|id, other| other.database == own.database && other.action == Action::Destroy && !is_database(id)),
             Do::DropRole => self.all(|_, other| {
                 other.database.is_some() && (other.app == own.app || other.roles.contains(&step.address.name))
             }),
-            Do::AlterRole | Do::SetPassword | Do::LockDown => BTreeSet::new(),
+            Do::AlterRole | Do::SetPassword | Do::LockDown | Do::DropDatabase => BTreeSet::new(),
         }
     }
 

@@ -139,11 +139,11 @@ fn a_shut_database_opens_first_and_closes_last() {
 }
 
 #[test]
-fn what_is_revoked_goes_before_the_database_and_both_before_the_roles() {
+fn a_database_goes_before_what_was_granted_in_it_and_both_before_the_roles() {
     let dropped = || database(Do::DropDatabase, Action::Destroy, |_, _| {});
     let revoked = || grant(Do::RevokeGrant, Action::Destroy, "reader");
-    assert_eq!(needs([dropped(), revoked()]), ["postgres.grant.shop/reader"]);
-    assert_eq!(needs([revoked(), dropped()]), Vec::<String>::new());
+    assert_eq!(needs([dropped(), revoked()]), Vec::<String>::new());
+    assert_eq!(needs([revoked(), dropped()]), ["postgres.database.shop"]);
     let user = || role(Do::DropRole, Action::Destroy, "shop_user");
     assert_eq!(needs([user(), dropped(), revoked()]), ["postgres.database.shop", "postgres.grant.shop/reader"]);
 }
