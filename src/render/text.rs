@@ -1,7 +1,7 @@
 //! A plan for the terminal: what matters first, then app by app, and the verdict as the last line.
 
 use super::items::{Item, items};
-use super::{Ink, Style, clean, clean_lines, columns, count, environment, fields, symbol, words, wrap_words};
+use super::{Ink, Style, clean, clean_lines, columns, count, fields, head, symbol, words, wrap_words};
 use crate::core::name::AppName;
 use crate::core::plan::{Level, Notice};
 use crate::core::step::{Action, Hold, Reason};
@@ -25,7 +25,7 @@ pub fn brief(plan: &Plan, style: &Style) -> String {
 
 fn blocks(plan: &Plan, style: Style, detailed: bool) -> String {
     let items = items(plan);
-    let mut blocks: Vec<Vec<String>> = vec![head(plan, style)];
+    let mut blocks: Vec<Vec<String>> = vec![head::lines(&plan.environment, &plan.services, &plan.narrowed_to, style)];
     blocks.push(incomplete(plan, style));
     blocks.push(notices(&plan.notices, &[Level::Alarm, Level::Warning], style));
     blocks.push(summary(plan, &items, style));
@@ -52,24 +52,6 @@ pub(super) fn by_app<'p, 'i>(items: &'i [Item<'p>]) -> BTreeMap<&'p AppName, Vec
         items.sort_by_key(|item| ServiceId::of(item.address));
     }
     apps
-}
-
-/// The environment and where each service is: the first thing to check before saying yes.
-fn head(plan: &Plan, style: Style) -> Vec<String> {
-    let mut lines = vec![environment(&plan.environment, style)];
-    let in_order = ServiceId::ALL.into_iter().filter_map(|id| plan.services.get_key_value(id.as_str()));
-    let rows: Vec<[String; 3]> = in_order
-        .map(|(name, head)| {
-            let version = head.version.as_deref().map(clean).unwrap_or_default();
-            [words::service_title(name), clean(&head.endpoint), version]
-        })
-        .collect();
-    lines.extend(table(&rows, "  "));
-    if !plan.narrowed_to.is_empty() {
-        let flags: Vec<String> = plan.narrowed_to.iter().map(|flag| clean(flag)).collect();
-        lines.push(format!("  narrowed to {}; nothing else was looked at", flags.join(" ")));
-    }
-    lines
 }
 
 /// Columns of equal width, with no blanks at the ends of lines.
