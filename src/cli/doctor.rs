@@ -84,20 +84,23 @@ pub async fn run(global: &Global, args: &Args) -> Outcome {
     Ok(if bad { Exit::Failed } else { Exit::Done })
 }
 
-/// Looks a service over, again and again for as long as something is wrong with it and the user is ready to wait.
+/// Looks a service over, again and again for as long as it cannot be reached or is starting and the user is ready to wait.
 async fn examine(service: &dyn Service, wait: Duration) -> Vec<Check> {
     let since = Instant::now();
     loop {
-        let checks = tokio::time::timeout(DEADLINE, service.examine())
-            .await
-            .unwrap_or_else(|_| vec![check(Verdict::Bad, format!("no answer within {} s", DEADLINE.as_secs()), None)]);
-        if since.elapsed() >= wait || checks.iter().all(|check| check.verdict != Verdict::Bad) {
+        let checks = tokio::time::timeout(DEADLINE, service.examine()).await.unwrap_or_else(|_| vec![no_answer()]);
+        if since.elapsed() >= wait || !checks.iter().any(|check| check.may_pass) {
             return checks;
         }
         tokio::time::sleep(Duration::from_millis(500)).await;
     }
 }
 
+fn no_answer() -> Check {
+    let what = format!("no answer within {} s", DEADLINE.as_secs());
+    Check { may_pass: true, ..Check::bad(what, "check that it is up and reachable from here") }
+}
+
 fn check(verdict: Verdict, what: String, hint: Option<String>) -> Check {
-    Check { verdict, what, hint }
+    Check { verdict, what, hint, may_pass: false }
 }

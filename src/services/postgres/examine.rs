@@ -37,7 +37,7 @@ struct Facts {
 pub async fn examine(connector: &Connector) -> Vec<Check> {
     match look(connector).await {
         Ok(checks) => checks,
-        Err(failure) => vec![Check::failed(&failure.error)],
+        Err(failure) => vec![Check::failed(&failure.into())],
     }
 }
 
