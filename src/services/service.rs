@@ -156,6 +156,6 @@ pub trait Service: Send + Sync {
 
     fn limits(&self, kind: &Kind) -> Limits;
 
-    /// Looks the server over: reachable, version, rights, what isolates, persistence.
-    async fn examine(&self) -> Vec<Check>;
+    /// Looks the server over: reachable, version, rights on what is asked for, what isolates, persistence.
+    async fn examine(&self, ask: &Ask) -> Vec<Check>;
 }
