@@ -3,15 +3,18 @@
 use super::apply::{Run, converge};
 use super::args::ApplyArgs;
 use super::workspace::{self, Workspace};
-use super::{Global, Outcome};
+use super::{Errors, Global, Outcome, output};
 use crate::core::name::AppName;
 use crate::scope::Scope;
+use crate::spec::model::Specs;
 use crate::state::Store;
+use std::collections::BTreeSet;
 
 /// Remove what some apps have, as if their infraspecs declared nothing
 ///
 /// What loses data or removes a login still needs --allow-destroy, and prevent_destroy holds.
 #[derive(Debug, clap::Args)]
+#[command(group(clap::ArgGroup::new("which").required(true).args(["apps", "all"])))]
 #[command(after_help = "Example:
   nornplan destroy --app cafe-backend
   nornplan destroy --app cafe-backend --allow-destroy 'postgres.*.cafe*'
@@ -20,7 +23,7 @@ use crate::state::Store;
 Exit: 0 done, 1 something failed, 130 or 143 interrupted")]
 pub struct Args {
     /// The app (may be given several times)
-    #[arg(long = "app", value_name = "APP", required_unless_present = "all", conflicts_with = "all")]
+    #[arg(long = "app", value_name = "APP")]
     apps: Vec<AppName>,
     /// Every app that an infraspec declares or the state knows
     #[arg(long)]
@@ -40,5 +43,25 @@ pub async fn run(global: &Global, args: &Args) -> Outcome {
     } else {
         scope.apps = scope.destroy.clone();
     }
-    converge(&workspace, &Run { specs: &specs, scope, flags: &args.apply }).await
+    let apps = scope.destroy.clone();
+    let exit = converge(&workspace, &Run { specs: &specs, scope, flags: &args.apply }).await?;
+    tell_declared(&workspace, &specs, &apps)?;
+    Ok(exit)
+}
+
+/// Of what is gone now and declared still, a plan says that it shall be made again.
+fn tell_declared(workspace: &Workspace, specs: &Specs, apps: &BTreeSet<AppName>) -> Result<(), Errors> {
+    let store = Store::open(&workspace.config)?;
+    let has = |app: &AppName| store.document().resources.values().any(|entry| entry.app == *app);
+    let gone: Vec<&str> =
+        apps.iter().filter(|app| specs.apps.contains_key(*app) && !has(app)).map(AppName::as_str).collect();
+    match gone.as_slice() {
+        [] => {}
+        [one] => output::message(&format!("{one} still has an infraspec: with it, the next apply makes it again.")),
+        many => output::message(&format!(
+            "{} still have infraspecs: with them, the next apply makes them again.",
+            many.join(", ")
+        )),
+    }
+    Ok(())
 }

@@ -21,6 +21,7 @@ use std::collections::{BTreeMap, BTreeSet};
 ///
 /// Infraspecs do not matter here: what they ask for beyond the last apply is a plan, not drift.
 #[derive(Debug, clap::Args)]
+#[command(mut_arg("probe_credentials", |always| always.hide(true)))]
 #[command(after_help = "Example:
   nornplan drift
   nornplan drift --format json

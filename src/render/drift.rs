@@ -84,7 +84,9 @@ pub fn text(report: &DriftReport, style: &Style) -> String {
         lines.extend(report.errors.iter().flat_map(|error| clean_lines(error)).map(|line| format!("  {line}")));
         blocks.push(lines.join("\n"));
     }
-    blocks.push(style.paint(Ink::Bold, &report.verdict()));
+    let verdict = style.paint(Ink::Bold, &report.verdict());
+    let next = if report.drifted.is_empty() { "" } else { "`nornplan plan` shows what would put it right.\n" };
+    blocks.push(format!("{next}{verdict}"));
     blocks.join("\n\n") + "\n"
 }
 

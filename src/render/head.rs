@@ -17,8 +17,10 @@ pub(super) fn lines(
     let rows: Vec<[String; 3]> = in_order(services)
         .into_iter()
         .map(|(name, head)| {
-            let version = head.version.as_deref().map(clean).unwrap_or_default();
-            [words::service_title(name), clean(&head.endpoint), version]
+            let title = words::service_title(name);
+            // A product without a version says nothing that its title does not say.
+            let version = head.version.as_deref().map(clean).filter(|version| *version != title);
+            [title, clean(&head.endpoint), version.unwrap_or_default()]
         })
         .collect();
     lines.extend(table(&rows, "  "));

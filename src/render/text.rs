@@ -139,7 +139,7 @@ fn summary(plan: &Plan, items: &[Item<'_>], style: Style) -> Vec<String> {
         .iter()
         .rev()
         .map(|(risk, (all, held))| {
-            let text = style.paint(Ink::of_risk(*risk), &format!("{all} {risk}"));
+            let text = style.paint(Ink::of_risk(*risk), &words::risks(*all, *risk));
             match held {
                 0 => text,
                 held if held == all => format!("{text} (held)"),
@@ -270,7 +270,7 @@ fn tags(item: &Item<'_>, style: Style) -> (String, String) {
 fn hold_lines(hold: &Hold, item: &Item<'_>, indent: usize, style: Style) -> Vec<String> {
     let line = match hold {
         Hold::Destroy => format!("held: needs --allow-destroy {}", what(&item.address.to_string())),
-        Hold::DestroyAll => "held: more than a third of what is ours would go; needs --allow-destroy all".to_owned(),
+        Hold::DestroyAll => "held: needs --allow-destroy all".to_owned(),
         Hold::Interrupt => format!("held: needs --allow-interrupt {}", what(&item.address.to_string())),
         Hold::Prevented => format!("held: the infraspec of {} says prevent_destroy", item.app),
         Hold::Waits { on } => format!("held: waits for {}", clean(&on.to_string())),
@@ -326,6 +326,11 @@ pub(super) fn held(items: &[Item<'_>], style: Style) -> Vec<String> {
         let more = flags.len().saturating_sub(FLAGS_SHOWN);
         let more = if more > 0 { format!(" (and {more} more, named above)") } else { String::new() };
         lines.push(style.paint(Ink::Change, &format!("{consent} held: {}{more}", shown.join(" "))));
+    }
+    if held.iter().any(|(_, hold)| **hold == Hold::DestroyAll) {
+        lines.push(
+            "More than a third of what is ours would go: nothing less than the word all lets that happen.".to_owned(),
+        );
     }
     let mut told = |number: usize, sentence: &str| {
         if number > 0 {
