@@ -90,7 +90,9 @@ pub async fn converge(workspace: &Workspace, run: &Run<'_>) -> super::Outcome {
         return Ok(Exit::Done);
     }
     if !write.auto_approve {
-        let question = format!("Carry this out in environment {:?}?", planned.plan.environment);
+        let places = render::head::places(&planned.plan.services);
+        let on = if places.is_empty() { String::new() } else { format!(" on {places}") };
+        let question = format!("Carry this out in environment {:?}{on}?", planned.plan.environment);
         let answer = tokio::task::spawn_blocking(move || output::ask(&question));
         let yes = tokio::select! {
             answer = answer => answer.unwrap_or(false),

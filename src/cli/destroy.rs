@@ -6,7 +6,6 @@ use super::workspace::{self, Workspace};
 use super::{Errors, Global, Outcome, output};
 use crate::core::name::AppName;
 use crate::scope::Scope;
-use crate::spec::model::Specs;
 use crate::state::Store;
 use std::collections::BTreeSet;
 
@@ -35,27 +34,27 @@ pub struct Args {
 pub async fn run(global: &Global, args: &Args) -> Outcome {
     let workspace = Workspace::open(global)?;
     let specs = workspace::specs(global, &workspace.config)?;
+    let owners = || -> Result<BTreeSet<AppName>, Errors> {
+        let store = Store::open(&workspace.config)?;
+        Ok(store.document().resources.values().map(|entry| entry.app.clone()).collect())
+    };
+    let before = owners()?;
     let mut scope = Scope { destroy: args.apps.iter().cloned().collect(), ..Scope::default() };
     if args.all {
-        let store = Store::open(&workspace.config)?;
-        scope.destroy.extend(specs.apps.keys().cloned());
-        scope.destroy.extend(store.document().resources.values().map(|entry| entry.app.clone()));
+        scope.destroy.extend(specs.apps.keys().chain(&before).cloned());
     } else {
         scope.apps = scope.destroy.clone();
     }
-    let apps = scope.destroy.clone();
     let exit = converge(&workspace, &Run { specs: &specs, scope, flags: &args.apply }).await?;
-    tell_declared(&workspace, &specs, &apps)?;
+    let after = owners()?;
+    let gone = before.difference(&after).filter(|app| specs.apps.contains_key(*app));
+    tell_declared(&gone.map(AppName::as_str).collect::<Vec<_>>());
     Ok(exit)
 }
 
-/// Of what is gone now and declared still, a plan says that it shall be made again.
-fn tell_declared(workspace: &Workspace, specs: &Specs, apps: &BTreeSet<AppName>) -> Result<(), Errors> {
-    let store = Store::open(&workspace.config)?;
-    let has = |app: &AppName| store.document().resources.values().any(|entry| entry.app == *app);
-    let gone: Vec<&str> =
-        apps.iter().filter(|app| specs.apps.contains_key(*app) && !has(app)).map(AppName::as_str).collect();
-    match gone.as_slice() {
+/// What is gone now and declared still is what the next plan makes again.
+fn tell_declared(gone: &[&str]) {
+    match gone {
         [] => {}
         [one] => output::message(&format!("{one} still has an infraspec: with it, the next apply makes it again.")),
         many => output::message(&format!(
@@ -63,5 +62,4 @@ fn tell_declared(workspace: &Workspace, specs: &Specs, apps: &BTreeSet<AppName>)
             many.join(", ")
         )),
     }
-    Ok(())
 }

@@ -31,6 +31,14 @@ pub(super) fn lines(
     lines
 }
 
+/// The same in one line, for a question: a long plan has scrolled its head away by then.
+pub fn places(services: &BTreeMap<String, ServiceHead>) -> String {
+    let servers = in_order(services).into_iter().filter(|(name, _)| *name != ServiceId::Secrets.as_str());
+    let places: Vec<String> =
+        servers.map(|(name, head)| format!("{} {}", words::service_title(name), clean(&head.endpoint))).collect();
+    places.join(", ")
+}
+
 /// The services in the order in which they are always named.
 pub(super) fn in_order(services: &BTreeMap<String, ServiceHead>) -> Vec<(&String, &ServiceHead)> {
     ServiceId::ALL.into_iter().filter_map(|id| services.get_key_value(id.as_str())).collect()

@@ -8,7 +8,7 @@ pub mod doctor;
 pub mod drift;
 mod fields;
 pub mod graph;
-mod head;
+pub mod head;
 mod items;
 pub mod json;
 pub mod markdown;

@@ -33,7 +33,7 @@ fn blocks(plan: &Plan, style: Style, detailed: bool) -> String {
         blocks.push(app_block(app, &of_app, style));
     }
     blocks.push(notices(&plan.notices, &[Level::Note], style));
-    blocks.push(incomplete(plan, style));
+    blocks.push(incomplete(plan, style).into_iter().take(1).collect());
     let mut end = held(&items, style);
     end.push(style.paint(Ink::Bold, &plan.verdict()));
     blocks.push(end);

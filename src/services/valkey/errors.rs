@@ -112,7 +112,10 @@ fn cause(kind: &ErrorKind, details: &str) -> Words {
 fn connection(kind: &ErrorKind, details: &str) -> Words {
     let has = |words: &str| details.contains(words);
     if has("ConnectionRefused") {
-        return ("nothing listens there", "start the server, or check host and port under [valkey]");
+        return (
+            "nothing listens there",
+            "start the server (--wait 60s waits for one that is starting), or check host and port under [valkey]",
+        );
     }
     if has("lookup address") || has("resolve") {
         return ("the host's name is not known", "check `host` under [valkey]");

@@ -107,7 +107,7 @@ fn connecting_words(error: &sqlx::Error, target: &Target) -> (String, String) {
     if kind == ErrorKind::ConnectionRefused {
         say(
             "nothing listens there (connection refused)",
-            "start the server (`make infra`), or set host and port under [postgres]",
+            "start the server (--wait 60s waits for one that is starting), or set host and port under [postgres]",
         )
     } else if kind == ErrorKind::TimedOut {
         let seconds = CONNECT_TIMEOUT.as_secs();
