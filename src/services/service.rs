@@ -64,7 +64,8 @@ impl From<Diagnostic> for Failure {
 
 impl From<Failure> for Diagnostic {
     fn from(Failure { error, retry }: Failure) -> Self {
-        error.may_pass(retry)
+        let may_pass = retry || error.may_pass;
+        error.may_pass(may_pass)
     }
 }
 
