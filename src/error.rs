@@ -45,12 +45,14 @@ pub struct Diagnostic {
     pub place: Option<Place>,
     /// What to do next.
     pub hint: Option<String>,
+    /// Whether it may pass by itself: the service cannot be reached, or is still starting.
+    pub may_pass: bool,
     pub source: Option<Box<dyn std::error::Error + Send + Sync>>,
 }
 
 impl Diagnostic {
     pub fn new(kind: Kind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), place: None, hint: None, source: None }
+        Self { kind, message: message.into(), place: None, hint: None, may_pass: false, source: None }
     }
 
     #[must_use]
@@ -74,6 +76,13 @@ impl Diagnostic {
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
+        self
+    }
+
+    /// Says whether waiting may help.
+    #[must_use]
+    pub fn may_pass(mut self, may_pass: bool) -> Self {
+        self.may_pass = may_pass;
         self
     }
 

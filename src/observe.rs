@@ -8,6 +8,7 @@ use crate::services::{Ask, Model, Observation, Proof, Service, ServiceId};
 use crate::state::Document;
 use futures_util::future::join_all;
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 /// A service that answers more slowly than this cannot be read.
@@ -65,19 +66,21 @@ pub async fn observe(
     asks: &BTreeMap<ServiceId, Ask>,
     wait: Duration,
 ) -> BTreeMap<ServiceId, Reading> {
+    let hopeless = &AtomicBool::new(false);
     let readings = asks.iter().filter_map(|(id, ask)| {
         let service = services.get(id)?;
         Some(async move {
             let since = Instant::now();
-            let result = patiently(service.as_ref(), ask, wait).await;
+            let result = patiently(service.as_ref(), ask, wait, hopeless).await;
             (*id, Reading { result, took: since.elapsed() })
         })
     });
     join_all(readings).await.into_iter().collect()
 }
 
-/// Tries again for as long as the user is ready to wait for services that are still starting.
-async fn patiently(service: &dyn Service, ask: &Ask, wait: Duration) -> Result<Observation> {
+/// Tries again for as long as the user is ready to wait for services that cannot be reached or are still starting. No
+/// time helps against a wrong password, and then no other service is waited for either.
+async fn patiently(service: &dyn Service, ask: &Ask, wait: Duration, hopeless: &AtomicBool) -> Result<Observation> {
     let since = Instant::now();
     loop {
         let read = tokio::time::timeout(DEADLINE, service.observe(ask)).await.unwrap_or_else(|_| {
@@ -90,11 +93,17 @@ async fn patiently(service: &dyn Service, ask: &Ask, wait: Duration) -> Result<O
                     DEADLINE.as_secs()
                 ),
             )
-            .hint("check that it is up and reachable; `nornplan doctor` says more"))
+            .hint("check that it is up and reachable; `nornplan doctor` says more")
+            .may_pass(true))
         });
         match read {
-            Err(_) if since.elapsed() < wait => tokio::time::sleep(Duration::from_millis(500)).await,
-            read => return read,
+            Err(error) if error.may_pass && since.elapsed() < wait && !hopeless.load(Ordering::Relaxed) => {
+                tokio::time::sleep(Duration::from_millis(500)).await;
+            }
+            read => {
+                hopeless.fetch_or(read.is_err(), Ordering::Relaxed);
+                return read;
+            }
         }
     }
 }

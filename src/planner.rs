@@ -100,32 +100,16 @@ impl Inputs<'_> {
     }
 
     fn assemble(&self, steps: Vec<Step>) -> Plan {
-        let mut heads: BTreeMap<String, ServiceHead> = BTreeMap::new();
         let mut notices: BTreeSet<Notice> = BTreeSet::new();
         for (id, observation) in self.observed {
             notices.extend(observation.notices.iter().cloned());
             notices.extend(self.another_server(*id, observation));
-            heads.insert(
-                id.as_str().to_owned(),
-                ServiceHead {
-                    endpoint: observation.endpoint.clone(),
-                    identity: observation.identity.clone(),
-                    version: observation.version.clone(),
-                },
-            );
-        }
-        for (id, endpoint) in self.endpoints {
-            heads.entry(id.as_str().to_owned()).or_insert_with(|| ServiceHead {
-                endpoint: endpoint.clone(),
-                identity: None,
-                version: None,
-            });
         }
         Plan {
             format_version: FORMAT_VERSION,
             tool_version: env!("CARGO_PKG_VERSION").to_owned(),
             environment: self.environment.to_owned(),
-            services: heads,
+            services: heads(self.observed, self.endpoints),
             apps: self
                 .specs
                 .apps
@@ -146,6 +130,18 @@ impl Inputs<'_> {
             serial: self.document.serial,
         }
     }
+}
+
+/// Each service as a report's head names it; of one that could not be read there is only where it should be.
+pub fn heads(
+    observed: &BTreeMap<ServiceId, Observation>,
+    endpoints: &BTreeMap<ServiceId, String>,
+) -> BTreeMap<String, ServiceHead> {
+    let unread = endpoints
+        .iter()
+        .map(|(id, endpoint)| (*id, ServiceHead { endpoint: endpoint.clone(), identity: None, version: None }));
+    let read = observed.iter().map(|(id, observation)| (*id, observation.head()));
+    unread.chain(read).map(|(id, head)| (id.as_str().to_owned(), head)).collect()
 }
 
 /// The steps that set a password and will run, by app.

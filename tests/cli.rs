@@ -270,7 +270,10 @@ fn forgetting_takes_globs_and_forgets_nothing_when_one_is_wrong() {
     let forgot = run(directory.path(), &["state", "forget", "secret.*"]);
     assert_eq!(forgot.code, Some(0), "{}", forgot.err);
     assert!(forgot.out.contains("Forgot secret.a.") && forgot.out.contains("Forgot secret.b."), "{}", forgot.out);
-    assert!(run(directory.path(), &["state", "list"]).out.contains("0 resources are ours."));
+    let none = run(directory.path(), &["state", "list"]);
+    assert_eq!((none.code, none.out.as_str()), (Some(0), ""));
+    assert!(none.err.contains("Nothing is ours in environment \"default\"."), "{}", none.err);
+    assert!(run(directory.path(), &["show"]).out.contains("0 resources are ours."));
 }
 
 #[test]

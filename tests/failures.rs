@@ -11,7 +11,8 @@
 mod common;
 
 use common::servers::postgres_at;
-use common::{Workspace, service};
+use common::{Ran, Workspace, service};
+use std::time::{Duration, Instant};
 
 /// A port on which nothing listens.
 fn closed_port() -> String {
@@ -30,6 +31,59 @@ fn postgres_alone_needs_no_other_service() {
     workspace.run(&["plan", "--detailed-exitcode"]).exits(2);
     workspace.converge();
     workspace.run(&["doctor"]).exits(0).says("not used");
+}
+
+/// Runs it, and demands that it waits for nothing.
+fn at_once(workspace: &Workspace, arguments: &[&str]) -> Ran {
+    let since = Instant::now();
+    let ran = workspace.run(arguments).exits(1);
+    assert!(since.elapsed() < Duration::from_secs(20), "{:?}: {}", since.elapsed(), ran.stderr);
+    ran
+}
+
+#[test]
+fn no_patience_helps_against_a_wrong_password_or_none() {
+    let cases = [
+        ("POSTGRES", "wrong", "wrong password for", "help: set NORNPLAN_POSTGRES_PASSWORD"),
+        ("POSTGRES", "", "for a password, and none is set", "help: set NORNPLAN_POSTGRES_PASSWORD, or password_file"),
+        ("VALKEY", "wrong", "does not accept this user name and password", "NORNPLAN_VALKEY_PASSWORD"),
+        ("VALKEY", "", "asks for a password, and none is set", "help: set NORNPLAN_VALKEY_PASSWORD"),
+        ("KAFKA", "wrong", "refuses the sign-in", "NORNPLAN_KAFKA_PASSWORD"),
+        ("KAFKA", "", "no password is set for", "help: set NORNPLAN_KAFKA_PASSWORD"),
+    ];
+    for (service, password, what, next) in cases {
+        let mut workspace = Workspace::new();
+        workspace.spec("a", ALL);
+        workspace.set(&format!("NORNPLAN_{service}_PASSWORD"), password);
+        // Nobody waits for another service either, if the plan is incomplete in any case.
+        match service {
+            "VALKEY" => workspace.set("NORNPLAN_KAFKA_BROKERS", &format!("127.0.0.1:{}", closed_port())),
+            _ => workspace.set("NORNPLAN_VALKEY_PORT", &closed_port()),
+        }
+        at_once(&workspace, &["plan", "--wait", "120s"]).complains(what).complains(next);
+    }
+    let mut workspace = Workspace::new();
+    workspace.spec("a", "app = \"@a\"\n[services.postgres]\n");
+    workspace.set("NORNPLAN_POSTGRES_PASSWORD", "");
+    at_once(&workspace, &["doctor", "--wait", "120s"]).says("none is set");
+    // A user that needs one, as which nobody signs in without.
+    workspace.spec("a", "app = \"@a\"\n[services.kv]\n");
+    workspace.set("NORNPLAN_VALKEY_USER", "somebody");
+    workspace.set("NORNPLAN_VALKEY_PASSWORD", "");
+    at_once(&workspace, &["plan", "--wait", "120s"]).complains("none is set");
+}
+
+#[test]
+fn what_cannot_be_reached_is_waited_for() {
+    let mut workspace = Workspace::new();
+    workspace.spec("a", ALL);
+    workspace.set("NORNPLAN_POSTGRES_PORT", &closed_port());
+    workspace.set("NORNPLAN_VALKEY_PORT", &closed_port());
+    for command in ["plan", "doctor"] {
+        let since = Instant::now();
+        workspace.run(&[command, "--wait", "3s"]).exits(1).says("refused");
+        assert!(since.elapsed() >= Duration::from_secs(3), "{command}: {:?}", since.elapsed());
+    }
 }
 
 #[test]

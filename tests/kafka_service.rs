@@ -253,9 +253,9 @@ async fn too_few_rights_are_an_error_that_names_the_acl() {
     let kafka = Kafka::new(&lesser);
     let error = kafka.observe(&world.ask()).await.unwrap_err().to_string();
     assert!(error.contains("Describe"), "{error}");
-    let checks = kafka.examine().await;
+    let checks = kafka.examine(&world.ask()).await;
     assert!(checks.iter().any(|check| check.verdict == Verdict::Bad), "{checks:?}");
-    let checks = world.service().examine().await;
+    let checks = world.service().examine(&world.ask()).await;
     assert!(checks.iter().all(|check| check.verdict == Verdict::Good), "{checks:?}");
     world.clean_up().await;
 }

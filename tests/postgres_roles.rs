@@ -381,7 +381,7 @@ async fn a_log_that_cannot_be_kept_quiet_is_warned_of() {
     assert_eq!(notices.len(), 1, "{notices:?}");
     let text = &notices[0].text;
     assert!(text.contains("verifiers of new passwords, not the passwords") && text.contains("log_statement = ddl"));
-    let doctor = world.service().examine().await;
+    let doctor = world.service().examine(&world.ask()).await;
     let line = doctor.iter().find(|check| check.what.contains("verifiers")).unwrap();
     assert_eq!(line.verdict, Verdict::Warning);
 
@@ -390,7 +390,7 @@ async fn a_log_that_cannot_be_kept_quiet_is_warned_of() {
     assert!(text.ends_with(&statement) && statement.starts_with("GRANT SET ON PARAMETER"), "{text}");
     world.as_admin("postgres", &statement).await;
     assert_eq!(world.observe().await.notices, Vec::new());
-    let doctor = world.service().examine().await;
+    let doctor = world.service().examine(&world.ask()).await;
     assert!(doctor.iter().any(|check| check.what.contains("verifiers") && check.verdict == Verdict::Good));
     world.as_admin("postgres", &statement.replace("GRANT", "REVOKE").replace(" TO ", " FROM ")).await;
     world.drop_all().await;

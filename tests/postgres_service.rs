@@ -353,7 +353,7 @@ async fn connections_that_fail_say_why() {
 #[tokio::test]
 async fn the_server_is_looked_over() {
     let world = World::new(ServiceId::Postgres, "doctor");
-    let checks = world.service().examine().await;
+    let checks = world.service().examine(&world.ask()).await;
     assert!(checks.iter().any(|check| check.what.contains("superuser")), "{checks:?}");
     assert!(checks.iter().any(|check| check.what == "passwords are checked"), "{checks:?}");
 }

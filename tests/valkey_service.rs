@@ -258,7 +258,7 @@ async fn a_server_that_lets_everybody_in_is_an_alarm() {
     let everybody = admin_password().is_empty();
     let observation = world.observe().await;
     assert_eq!(observation.notices.iter().any(|notice| notice.level == Level::Alarm), everybody);
-    let checks = world.service().examine().await;
+    let checks = world.service().examine(&world.ask()).await;
     assert_eq!(checks.iter().any(|check| check.verdict == Verdict::Bad), everybody, "{checks:?}");
     assert_eq!(observation.identity.as_deref(), Some(world.config.valkey.endpoint().as_str()));
 }

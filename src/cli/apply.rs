@@ -82,12 +82,17 @@ pub async fn converge(workspace: &Workspace, run: &Run<'_>) -> super::Outcome {
         return Err(planned.errors.into());
     }
     if planned.plan.runnable().next().is_none() {
+        if planned.plan.held().next().is_some() {
+            output::message("Nothing was applied: what there is to do is held.");
+        }
         note_servers(&planned.plan, &mut store)?;
         store.finish()?;
         return Ok(Exit::Done);
     }
     if !write.auto_approve {
-        let question = format!("Carry this out in environment {:?}?", planned.plan.environment);
+        let places = render::head::places(&planned.plan.services);
+        let on = if places.is_empty() { String::new() } else { format!(" on {places}") };
+        let question = format!("Carry this out in environment {:?}{on}?", planned.plan.environment);
         let answer = tokio::task::spawn_blocking(move || output::ask(&question));
         let yes = tokio::select! {
             answer = answer => answer.unwrap_or(false),
@@ -158,7 +163,11 @@ async fn carry_out(
         abort: interrupts.abort.clone(),
     };
     let began = Instant::now();
-    let progress = render::progress::Progress::new(plan.runnable().count(), std::io::stderr().is_terminal());
+    let terminal = std::io::stderr().is_terminal();
+    if !terminal {
+        output::message("");
+    }
+    let progress = render::progress::Progress::new(plan.runnable().count(), terminal);
     let executed = exec::execute(&job, store, &progress).await;
     progress.done();
     // Whatever happened, what was done is written before anything is said.
@@ -167,7 +176,7 @@ async fn carry_out(
     if finished.is_err() {
         report = report.unrecorded();
     }
-    output::result(&render::outcome::text(&report, &Style::of_stdout()));
+    output::result(&format!("\n{}", render::outcome::text(&report, &Style::of_stdout())));
     let errors: Vec<Diagnostic> = executed.unrecorded.into_iter().chain(finished.err()).collect();
     if !errors.is_empty() {
         return Err(errors.into());

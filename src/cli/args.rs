@@ -116,7 +116,7 @@ impl WriteArgs {
             return Ok(());
         }
         Err(Diagnostic::new(Kind::Usage, "there is no terminal to ask for approval on")
-            .hint("review the plan with `nornplan plan`, then run this with --auto-approve")
+            .hint("at a terminal this shows the plan and asks; with --auto-approve it shows it and goes on")
             .into())
     }
 }

@@ -5,7 +5,7 @@ use super::workspace::{self, Workspace};
 use super::{Global, Outcome, output};
 use crate::error::Exit;
 use crate::render::{Style, count};
-use crate::services::{self, Check, Service, ServiceId, Verdict};
+use crate::services::{self, Ask, Check, Service, ServiceId, Verdict};
 use crate::state::Store;
 use futures_util::future::join_all;
 use std::time::{Duration, Instant};
@@ -60,19 +60,21 @@ pub async fn run(global: &Global, args: &Args) -> Outcome {
     )];
     let mut used = Vec::new();
     for (id, service) in &workspace.services {
-        let declared = match &specs {
-            Some(specs) => !services::desired(*id, specs, &workspace.config)?.is_empty(),
-            None => true,
-        };
-        let owned = state
-            .as_ref()
-            .is_ok_and(|store| store.document().resources.keys().any(|address| ServiceId::of(address) == Some(*id)));
-        used.push((service.as_ref(), declared || owned));
+        let mut ask = Ask::default();
+        if let Some(specs) = &specs {
+            ask.wanted = services::desired(*id, specs, &workspace.config)?;
+        }
+        if let Ok(store) = &state {
+            ask.applied = store.document().applied();
+            ask.applied.retain(|address, _| ServiceId::of(address) == Some(*id));
+        }
+        let is_used = specs.is_none() || !ask.addresses().is_empty();
+        used.push((service.as_ref(), ask, is_used));
     }
     let wait = args.wait.unwrap_or_default();
-    let looked = used.into_iter().map(|(service, used)| async move {
-        let checks = if used {
-            examine(service, wait).await
+    let looked = used.into_iter().map(|(service, ask, is_used)| async move {
+        let checks = if is_used {
+            examine(service, &ask, wait).await
         } else {
             vec![check(Verdict::NotUsed, "not used: no infraspec declares anything on it".to_owned(), None)]
         };
@@ -84,20 +86,23 @@ pub async fn run(global: &Global, args: &Args) -> Outcome {
     Ok(if bad { Exit::Failed } else { Exit::Done })
 }
 
-/// Looks a service over, again and again for as long as something is wrong with it and the user is ready to wait.
-async fn examine(service: &dyn Service, wait: Duration) -> Vec<Check> {
+/// Looks a service over, again and again for as long as it cannot be reached or is starting and the user is ready to wait.
+async fn examine(service: &dyn Service, ask: &Ask, wait: Duration) -> Vec<Check> {
     let since = Instant::now();
     loop {
-        let checks = tokio::time::timeout(DEADLINE, service.examine())
-            .await
-            .unwrap_or_else(|_| vec![check(Verdict::Bad, format!("no answer within {} s", DEADLINE.as_secs()), None)]);
-        if since.elapsed() >= wait || checks.iter().all(|check| check.verdict != Verdict::Bad) {
+        let checks = tokio::time::timeout(DEADLINE, service.examine(ask)).await.unwrap_or_else(|_| vec![no_answer()]);
+        if since.elapsed() >= wait || !checks.iter().any(|check| check.may_pass) {
             return checks;
         }
         tokio::time::sleep(Duration::from_millis(500)).await;
     }
 }
 
+fn no_answer() -> Check {
+    let what = format!("no answer within {} s", DEADLINE.as_secs());
+    Check { may_pass: true, ..Check::bad(what, "check that it is up and reachable from here") }
+}
+
 fn check(verdict: Verdict, what: String, hint: Option<String>) -> Check {
-    Check { verdict, what, hint }
+    Check { verdict, what, hint, may_pass: false }
 }

@@ -9,6 +9,7 @@ use crate::core::reconcile::Wanted;
 use crate::core::step::Action;
 use crate::error::{Diagnostic, Exit, Kind};
 use crate::observe::{self, Depth};
+use crate::planner;
 use crate::render::Style;
 use crate::render::drift::{DriftItem, DriftReport};
 use crate::services::{self, DiffInput, ServiceId, Step};
@@ -20,6 +21,7 @@ use std::collections::{BTreeMap, BTreeSet};
 ///
 /// Infraspecs do not matter here: what they ask for beyond the last apply is a plan, not drift.
 #[derive(Debug, clap::Args)]
+#[command(mut_arg("probe_credentials", |always| always.hide(true)))]
 #[command(after_help = "Example:
   nornplan drift
   nornplan drift --format json
@@ -51,7 +53,8 @@ pub async fn run(global: &Global, args: &Args) -> Outcome {
             .into());
     }
     workspace.tell_state(document);
-    let applied = args.scope.scope().narrow(&document.applied(), |one| &one.app);
+    let scope = args.scope.scope();
+    let applied = scope.narrow(&document.applied(), |one| &one.app);
     // Drift is the way back to what was last applied: a plan in which that is what is wanted.
     let wanted: BTreeMap<_, _> = applied
         .iter()
@@ -61,6 +64,7 @@ pub async fn run(global: &Global, args: &Args) -> Outcome {
     let depth = Depth { probe_credentials: true, ..args.look.depth() };
     let asks = observe::asks(&wanted, &applied, document, &workspace.vault, depth)?;
     let (mut errors, mut items, mut unread) = (Vec::new(), BTreeMap::new(), BTreeMap::new());
+    let mut observed = BTreeMap::new();
     let mut notices = BTreeSet::new();
     let (nobody, nothing) = (BTreeSet::new(), BTreeMap::new());
     for (id, read) in workspace.observe(&asks, args.look.wait()).await {
@@ -77,6 +81,7 @@ pub async fn run(global: &Global, args: &Args) -> Outcome {
                 for step in services::diff(id, input) {
                     add(&mut items, step);
                 }
+                observed.insert(id, observation);
             }
             Err(error) => {
                 unread.insert(id, workspace.unreadable(id, &error));
@@ -88,6 +93,8 @@ pub async fn run(global: &Global, args: &Args) -> Outcome {
         applied.keys().filter(|address| ServiceId::of(address).is_some_and(|id| !unread.contains_key(&id))).count();
     let report = DriftReport {
         environment: workspace.config.environment.clone(),
+        services: planner::heads(&observed, &workspace.endpoints(&asks)),
+        narrowed_to: scope.describe(),
         compared,
         drifted: items.into_values().collect(),
         notices: notices.into_iter().collect(),

@@ -26,6 +26,7 @@ const AT_ONCE: usize = 2;
 /// Prints the files. Each is whole and readable by you alone, or not there. The key keep under [snapshots] of the
 /// workspace file says how many of each database are left there; without it, all are.
 #[derive(Debug, clap::Args)]
+#[command(group(clap::ArgGroup::new("which").required(true).args(["apps", "all"])))]
 #[command(after_help = "Example:
   nornplan snapshot cafe-backend
   nornplan snapshot --all --commit \"$(git rev-parse HEAD)\"
@@ -33,7 +34,7 @@ const AT_ONCE: usize = 2;
 Exit: 0 done, 1 a database could not be dumped (the others were), 130 or 143 interrupted")]
 pub struct Args {
     /// The apps
-    #[arg(value_name = "APP", required_unless_present = "all", conflicts_with = "all")]
+    #[arg(value_name = "APP")]
     apps: Vec<AppName>,
     /// Every app that an infraspec declares or the state knows
     #[arg(long)]

@@ -50,7 +50,10 @@ pub fn run(global: &Global, args: &Args) -> Outcome {
     match &args.command {
         Command::List => {
             let store = Store::open(&config)?;
-            output::result(&render::state::text(store.document(), &Style::of_stdout()));
+            output::result(&render::state::list(store.document()));
+            if store.document().resources.is_empty() {
+                output::message(&format!("Nothing is ours in environment {:?}.", config.environment));
+            }
         }
         Command::Show { address } => {
             let store = Store::open(&config)?;

@@ -115,6 +115,11 @@ impl Workspace {
         self.services.get(&id).map(|service| service.endpoint()).unwrap_or_default()
     }
 
+    /// Where each service is that is asked something.
+    pub fn endpoints(&self, asks: &BTreeMap<ServiceId, Ask>) -> BTreeMap<ServiceId, String> {
+        asks.keys().map(|id| (*id, self.endpoint(*id))).collect()
+    }
+
     /// One line that names the service that could not be read.
     pub fn unreadable(&self, id: ServiceId, error: &Diagnostic) -> String {
         format!("{} at {}: {}", id.title(), self.endpoint(id), error.message)
@@ -175,7 +180,7 @@ impl Workspace {
                 }
             }
         }
-        let endpoints = asks.keys().map(|id| (*id, self.endpoint(*id))).collect();
+        let endpoints = self.endpoints(&asks);
         let prevented =
             full.apps.values().filter(|app| app.prevent_destroy.is_some()).map(|app| app.name.clone()).collect();
         let plan = planner::plan(planner::Inputs {

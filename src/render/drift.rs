@@ -2,12 +2,13 @@
 
 use super::items::masked;
 use super::json::{NoticeView, notice_views};
+use super::telling::says_something;
 use super::text::{notices, pad};
-use super::{Ink, Style, clean_lines, columns, count, environment, fields, words};
+use super::{Ink, Style, clean_lines, columns, count, fields, head, words};
 use crate::core::address::Address;
 use crate::core::change::FieldChange;
 use crate::core::name::AppName;
-use crate::core::plan::{Level, Notice};
+use crate::core::plan::{Level, Notice, ServiceHead};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -29,6 +30,10 @@ pub struct DriftItem {
 #[derive(Clone, Debug, PartialEq)]
 pub struct DriftReport {
     pub environment: String,
+    /// What was compared with, and where it is.
+    pub services: BTreeMap<String, ServiceHead>,
+    /// `--app` and `--service`, if the run was narrowed.
+    pub narrowed_to: Vec<String>,
     /// Resources that could be compared.
     pub compared: usize,
     pub drifted: Vec<DriftItem>,
@@ -58,7 +63,7 @@ impl DriftReport {
 /// For people.
 pub fn text(report: &DriftReport, style: &Style) -> String {
     let style = *style;
-    let mut blocks = vec![environment(&report.environment, style)];
+    let mut blocks = vec![head::lines(&report.environment, &report.services, &report.narrowed_to, style).join("\n")];
     let mut apps: BTreeMap<&AppName, Vec<&DriftItem>> = BTreeMap::new();
     for item in &report.drifted {
         apps.entry(&item.app).or_default().push(item);
@@ -79,7 +84,9 @@ pub fn text(report: &DriftReport, style: &Style) -> String {
         lines.extend(report.errors.iter().flat_map(|error| clean_lines(error)).map(|line| format!("  {line}")));
         blocks.push(lines.join("\n"));
     }
-    blocks.push(style.paint(Ink::Bold, &report.verdict()));
+    let verdict = style.paint(Ink::Bold, &report.verdict());
+    let next = if report.drifted.is_empty() { "" } else { "`nornplan plan` shows what would put it right.\n" };
+    blocks.push(format!("{next}{verdict}"));
     blocks.join("\n\n") + "\n"
 }
 
@@ -105,6 +112,8 @@ pub fn json(report: &DriftReport) -> serde_json::Result<String> {
         environment: &'a str,
         complete: bool,
         errors: &'a [String],
+        services: &'a BTreeMap<String, ServiceHead>,
+        narrowed_to: &'a [String],
         compared: usize,
         drifted: Vec<DriftItem>,
         notices: Vec<NoticeView<'a>>,
@@ -115,11 +124,17 @@ pub fn json(report: &DriftReport) -> serde_json::Result<String> {
         environment: &report.environment,
         complete: report.errors.is_empty(),
         errors: &report.errors,
+        services: &report.services,
+        narrowed_to: &report.narrowed_to,
         compared: report.compared,
         drifted: report
             .drifted
             .iter()
-            .map(|item| DriftItem { changes: masked(&item.address, item.changes.clone()), ..item.clone() })
+            .map(|item| {
+                let mut changes = masked(&item.address, item.changes.clone());
+                changes.retain(|change| !item.gone || says_something(change));
+                DriftItem { changes, ..item.clone() }
+            })
             .collect(),
         notices: notice_views(&report.notices),
         verdict: report.verdict(),
@@ -144,6 +159,11 @@ mod tests {
         };
         DriftReport {
             environment: "prod".into(),
+            services: BTreeMap::from([(
+                "postgres".to_owned(),
+                ServiceHead { endpoint: "db.internal:5432".into(), identity: None, version: None },
+            )]),
+            narrowed_to: vec!["--app cafe".into()],
             compared: 14,
             drifted: vec![
                 item("postgres.role.cafe_user", vec![change("connection_limit", json!(20), json!(null))], false),
@@ -158,6 +178,9 @@ mod tests {
     #[test]
     fn drift_is_told_from_applied_to_now() {
         let text = text(&report(&[]), &Style::PLAIN);
+        let head =
+            "Environment prod\n  PostgreSQL  db.internal:5432\n  narrowed to --app cafe; nothing else was looked at\n";
+        assert!(text.starts_with(head), "{text}");
         assert!(text.contains("connection limit:  20 -> unlimited"), "{text}");
         assert!(text.ends_with("\nDrift: 3 of 14 resources.\n"), "{text}");
         assert!(text.contains("\nNote PostgreSQL: read with --shallow\n"), "{text}");

@@ -1,6 +1,7 @@
 //! A plan for programs: a versioned view, apart from the form in which plans are saved. `plan.schema.json` describes it.
 
 use super::items::{Item, items};
+use super::telling::telling;
 use crate::core::change::FieldChange;
 use crate::core::plan::{Level, Notice, ServiceHead};
 use crate::core::step::{Hold, Reason, Risk, StepId};
@@ -62,7 +63,7 @@ struct ResourceView<'a> {
     risks: &'a BTreeSet<Risk>,
     drifted: bool,
     held: bool,
-    changes: &'a [FieldChange],
+    changes: Vec<FieldChange>,
     notes: &'a [&'a str],
     /// Position of its last step in `steps`.
     order: usize,
@@ -155,7 +156,7 @@ fn resource<'a>(item: &'a Item<'_>) -> ResourceView<'a> {
         risks: &item.risks,
         drifted: item.drifted(),
         held: item.hold.is_some(),
-        changes: &item.changes,
+        changes: telling(item),
         notes: &item.notes,
         order: item.order,
     }

@@ -1,5 +1,6 @@
 //! A plan as the comment of a pull request: what a reviewer must see first, and never longer than a comment may be.
 
+use super::head::in_order;
 use super::items::{Item, items};
 use super::text::{by_app, held, item_lines};
 use super::{Style, clean, clean_lines, columns, count, symbol, words};
@@ -112,9 +113,8 @@ fn head(plan: &Plan, items: &[Item<'_>]) -> String {
         };
         text.push_str(&format!("\n> [!{alert}]\n> {}\n", notice_text(notice)));
     }
-    let services: Vec<String> = plan
-        .services
-        .iter()
+    let services: Vec<String> = in_order(&plan.services)
+        .into_iter()
         .map(|(name, head)| {
             let version = head.version.as_deref().map(|version| format!(" ({})", prose(version))).unwrap_or_default();
             format!("{} {}{version}", prose(&words::service_title(name)), code(&head.endpoint))

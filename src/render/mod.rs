@@ -8,6 +8,7 @@ pub mod doctor;
 pub mod drift;
 mod fields;
 pub mod graph;
+pub mod head;
 mod items;
 pub mod json;
 pub mod markdown;
@@ -15,6 +16,7 @@ pub mod outcome;
 pub mod progress;
 pub mod reading;
 pub mod state;
+mod telling;
 pub mod text;
 mod words;
 

@@ -28,6 +28,10 @@ pub fn list(document: &Document) -> String {
 /// The whole state in a few lines, as `show` without a file says it.
 pub fn text(document: &Document, style: &Style) -> String {
     let mut text = environment(&document.environment, *style) + "\n";
+    if document.serial == 0 && document.resources.is_empty() {
+        text.push_str("There is no state yet: nothing was ever applied.\n");
+        return text;
+    }
     text.push_str(&format!("State serial {}, lineage {}\n\n", document.serial, clean(&document.lineage)));
     if !document.resources.is_empty() {
         text.push_str(&list(document));

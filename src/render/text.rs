@@ -1,7 +1,7 @@
 //! A plan for the terminal: what matters first, then app by app, and the verdict as the last line.
 
 use super::items::{Item, items};
-use super::{Ink, Style, clean, clean_lines, columns, count, environment, fields, symbol, words, wrap_words};
+use super::{Ink, Style, clean, clean_lines, columns, count, fields, head, symbol, words, wrap_words};
 use crate::core::name::AppName;
 use crate::core::plan::{Level, Notice};
 use crate::core::step::{Action, Hold, Reason};
@@ -25,7 +25,7 @@ pub fn brief(plan: &Plan, style: &Style) -> String {
 
 fn blocks(plan: &Plan, style: Style, detailed: bool) -> String {
     let items = items(plan);
-    let mut blocks: Vec<Vec<String>> = vec![head(plan, style)];
+    let mut blocks: Vec<Vec<String>> = vec![head::lines(&plan.environment, &plan.services, &plan.narrowed_to, style)];
     blocks.push(incomplete(plan, style));
     blocks.push(notices(&plan.notices, &[Level::Alarm, Level::Warning], style));
     blocks.push(summary(plan, &items, style));
@@ -33,7 +33,7 @@ fn blocks(plan: &Plan, style: Style, detailed: bool) -> String {
         blocks.push(app_block(app, &of_app, style));
     }
     blocks.push(notices(&plan.notices, &[Level::Note], style));
-    blocks.push(incomplete(plan, style));
+    blocks.push(incomplete(plan, style).into_iter().take(1).collect());
     let mut end = held(&items, style);
     end.push(style.paint(Ink::Bold, &plan.verdict()));
     blocks.push(end);
@@ -52,24 +52,6 @@ pub(super) fn by_app<'p, 'i>(items: &'i [Item<'p>]) -> BTreeMap<&'p AppName, Vec
         items.sort_by_key(|item| ServiceId::of(item.address));
     }
     apps
-}
-
-/// The environment and where each service is: the first thing to check before saying yes.
-fn head(plan: &Plan, style: Style) -> Vec<String> {
-    let mut lines = vec![environment(&plan.environment, style)];
-    let in_order = ServiceId::ALL.into_iter().filter_map(|id| plan.services.get_key_value(id.as_str()));
-    let rows: Vec<[String; 3]> = in_order
-        .map(|(name, head)| {
-            let version = head.version.as_deref().map(clean).unwrap_or_default();
-            [words::service_title(name), clean(&head.endpoint), version]
-        })
-        .collect();
-    lines.extend(table(&rows, "  "));
-    if !plan.narrowed_to.is_empty() {
-        let flags: Vec<String> = plan.narrowed_to.iter().map(|flag| clean(flag)).collect();
-        lines.push(format!("  narrowed to {}; nothing else was looked at", flags.join(" ")));
-    }
-    lines
 }
 
 /// Columns of equal width, with no blanks at the ends of lines.
@@ -157,7 +139,7 @@ fn summary(plan: &Plan, items: &[Item<'_>], style: Style) -> Vec<String> {
         .iter()
         .rev()
         .map(|(risk, (all, held))| {
-            let text = style.paint(Ink::of_risk(*risk), &format!("{all} {risk}"));
+            let text = style.paint(Ink::of_risk(*risk), &words::risks(*all, *risk));
             match held {
                 0 => text,
                 held if held == all => format!("{text} (held)"),
@@ -288,7 +270,7 @@ fn tags(item: &Item<'_>, style: Style) -> (String, String) {
 fn hold_lines(hold: &Hold, item: &Item<'_>, indent: usize, style: Style) -> Vec<String> {
     let line = match hold {
         Hold::Destroy => format!("held: needs --allow-destroy {}", what(&item.address.to_string())),
-        Hold::DestroyAll => "held: more than a third of what is ours would go; needs --allow-destroy all".to_owned(),
+        Hold::DestroyAll => "held: needs --allow-destroy all".to_owned(),
         Hold::Interrupt => format!("held: needs --allow-interrupt {}", what(&item.address.to_string())),
         Hold::Prevented => format!("held: the infraspec of {} says prevent_destroy", item.app),
         Hold::Waits { on } => format!("held: waits for {}", clean(&on.to_string())),
@@ -344,6 +326,11 @@ pub(super) fn held(items: &[Item<'_>], style: Style) -> Vec<String> {
         let more = flags.len().saturating_sub(FLAGS_SHOWN);
         let more = if more > 0 { format!(" (and {more} more, named above)") } else { String::new() };
         lines.push(style.paint(Ink::Change, &format!("{consent} held: {}{more}", shown.join(" "))));
+    }
+    if held.iter().any(|(_, hold)| **hold == Hold::DestroyAll) {
+        lines.push(
+            "More than a third of what is ours would go: nothing less than the word all lets that happen.".to_owned(),
+        );
     }
     let mut told = |number: usize, sentence: &str| {
         if number > 0 {

@@ -2,7 +2,7 @@
 
 use super::clean;
 use crate::core::address::Address;
-use crate::core::step::Action;
+use crate::core::step::{Action, Risk};
 use crate::secrets::model::Published;
 use crate::services::kafka::model::{Acl, Binding, Topic, User as KafkaUser};
 use crate::services::postgres::model::{Access as GrantAccess, Credential, Database, Expiry, Grant, LockDown, Role};
@@ -90,6 +90,17 @@ fn quantity(key: &str, text: &str) -> String {
 /// Where an address lies, as people write the product's name.
 pub(super) fn service_title(name: &str) -> String {
     ServiceId::ALL.into_iter().find(|id| id.as_str() == name).map_or_else(|| clean(name), |id| id.title().to_owned())
+}
+
+/// How many resources have a risk: `1 loses data`, `2 lose data`.
+pub(super) fn risks(number: usize, risk: Risk) -> String {
+    let many = match risk {
+        Risk::Interrupts => "interrupt",
+        Risk::WidensAccess => "widen access",
+        Risk::RemovesLogin => "remove a login",
+        Risk::LosesData => "lose data",
+    };
+    super::count(number, risk.as_str(), many)
 }
 
 /// An action that is over.

@@ -84,7 +84,8 @@ fn publish(mut decision: Decision, credentials: &BTreeSet<StepId>) -> Vec<Step> 
     for one in [&mut stage, &mut publish] {
         one.sets_credential = true;
     }
-    let names: Vec<&str> = services.keys().map(String::as_str).collect();
+    let set = |id: &ServiceId| services.contains_key(id.as_str());
+    let names: Vec<&str> = ServiceId::ALL.into_iter().filter(set).map(ServiceId::title).collect();
     publish.notes.push(format!("with the password that is set on {}", names.join(", ")));
     publish.needs = credentials.iter().cloned().chain([stage.id()]).collect();
     vec![stage, publish]

@@ -5,7 +5,7 @@ use super::sink::{Sink, Values};
 use crate::core::name::AppName;
 use crate::core::secret::Secret;
 use crate::error::{Diagnostic, Kind, Result};
-use crate::services::{Check, Verdict};
+use crate::services::Check;
 use crate::state::durable;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, DirBuilder, Permissions};
@@ -133,7 +133,7 @@ impl Sink for Dotenv {
                 checks.push(Check::good(format!("{here} belongs to the state {lineage}")));
             }
             Ok(None) => {}
-            Err(error) => checks.push(Check { verdict: Verdict::Bad, what: error.message, hint: error.hint }),
+            Err(error) => checks.push(Check::failed(&error)),
         }
         checks
     }
@@ -213,6 +213,7 @@ fn cannot(what: &str, path: &Path, error: io::Error) -> Diagnostic {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::services::Verdict;
 
     fn sink(temporary: &tempfile::TempDir) -> Dotenv {
         Dotenv::new(temporary.path().join("secrets/prod"), temporary.path().to_owned())

@@ -116,7 +116,7 @@ impl Service for Secrets {
         Limits { batch: 16, in_flight: 1 }
     }
 
-    async fn examine(&self) -> Vec<Check> {
+    async fn examine(&self, _ask: &Ask) -> Vec<Check> {
         self.vault.examine()
     }
 }

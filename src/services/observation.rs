@@ -3,7 +3,7 @@
 use super::{Decision, Model, Op, Progress, Step};
 use crate::core::address::{Address, Kind};
 use crate::core::name::AppName;
-use crate::core::plan::Notice;
+use crate::core::plan::{Notice, ServiceHead};
 use crate::core::reconcile::{Applied, Wanted};
 use crate::core::secret::Secret;
 use crate::core::step::{Action, Part, Reason, Risk, StepId};
@@ -60,6 +60,11 @@ impl Observation {
     /// What exists, by address.
     pub fn models(&self) -> BTreeMap<Address, Model> {
         self.resources.iter().map(|(address, observed)| (address.clone(), observed.model.clone())).collect()
+    }
+
+    /// The service as a report's head names it.
+    pub fn head(&self) -> ServiceHead {
+        ServiceHead { endpoint: self.endpoint.clone(), identity: self.identity.clone(), version: self.version.clone() }
     }
 }
 

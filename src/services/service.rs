@@ -63,8 +63,9 @@ impl From<Diagnostic> for Failure {
 }
 
 impl From<Failure> for Diagnostic {
-    fn from(failure: Failure) -> Self {
-        failure.error
+    fn from(Failure { error, retry }: Failure) -> Self {
+        let may_pass = retry || error.may_pass;
+        error.may_pass(may_pass)
     }
 }
 
@@ -98,19 +99,21 @@ pub struct Check {
     pub what: String,
     /// What to do about it.
     pub hint: Option<String>,
+    /// Whether it may pass by itself: the service cannot be reached, or is still starting.
+    pub may_pass: bool,
 }
 
 impl Check {
     pub fn good(what: impl Into<String>) -> Self {
-        Self { verdict: Verdict::Good, what: what.into(), hint: None }
+        Self { verdict: Verdict::Good, what: what.into(), hint: None, may_pass: false }
     }
 
     pub fn warning(what: impl Into<String>, hint: impl Into<String>) -> Self {
-        Self { verdict: Verdict::Warning, what: what.into(), hint: Some(hint.into()) }
+        Self { verdict: Verdict::Warning, what: what.into(), hint: Some(hint.into()), may_pass: false }
     }
 
     pub fn bad(what: impl Into<String>, hint: impl Into<String>) -> Self {
-        Self { verdict: Verdict::Bad, what: what.into(), hint: Some(hint.into()) }
+        Self { verdict: Verdict::Bad, what: what.into(), hint: Some(hint.into()), may_pass: false }
     }
 
     /// What stopped the looking over.
@@ -123,7 +126,7 @@ impl Check {
         for cause in error.causes() {
             what = format!("{what}\ncaused by: {cause}");
         }
-        Self { verdict: Verdict::Bad, what, hint: error.hint.clone() }
+        Self { verdict: Verdict::Bad, what, hint: error.hint.clone(), may_pass: error.may_pass }
     }
 }
 
@@ -154,6 +157,6 @@ pub trait Service: Send + Sync {
 
     fn limits(&self, kind: &Kind) -> Limits;
 
-    /// Looks the server over: reachable, version, rights, what isolates, persistence.
-    async fn examine(&self) -> Vec<Check>;
+    /// Looks the server over: reachable, version, rights on what is asked for, what isolates, persistence.
+    async fn examine(&self, ask: &Ask) -> Vec<Check>;
 }

@@ -35,10 +35,10 @@ impl Connection {
         }
         let password = self.config.password.resolve().await?;
         if password.is_none() && self.config.authenticates() {
-            let told = Diagnostic::new(Kind::Config, format!("no password for {} is given", self.config.user));
+            let told = Diagnostic::new(Kind::Config, format!("no password is set for {}", self.config.user));
             return Err(told.on("kafka", "", "").hint(
-                "set NORNPLAN_KAFKA_PASSWORD, or password_file or password_command; kafka.mechanism = \"none\" is for \
-                 brokers without sign-in",
+                "set NORNPLAN_KAFKA_PASSWORD (else KAFKA_PASSWORD), or password_file or password_command under [kafka]; \
+                 mechanism = \"none\" is for brokers without sign-in",
             ));
         }
         let settings = settings(&self.config, &self.config.user, &self.config.mechanism, password.as_ref());

@@ -106,7 +106,7 @@ impl Service for Kafka {
         Limits { batch, in_flight: 1 }
     }
 
-    async fn examine(&self) -> Vec<Check> {
+    async fn examine(&self, _ask: &Ask) -> Vec<Check> {
         match self.connection.admin().await {
             Ok(admin) => examine::examine(&self.connection.config, &admin).await,
             Err(error) => vec![Check::failed(&error)],

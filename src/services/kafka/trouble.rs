@@ -77,7 +77,7 @@ impl Trouble {
             ),
             Cause::Authentication => (
                 format!("{endpoint} refuses the sign-in: {}", self.message),
-                Some("check kafka.user, kafka.mechanism and NORNPLAN_KAFKA_PASSWORD".to_owned()),
+                Some("check kafka.user, kafka.mechanism and NORNPLAN_KAFKA_PASSWORD (else KAFKA_PASSWORD)".to_owned()),
             ),
             Cause::Authorization => (
                 format!("the user that nornplan signs in with may not do this: {}", self.message),
@@ -106,7 +106,7 @@ impl Trouble {
             ),
             Cause::Transient | Cause::Invalid | Cause::Other => (self.message.clone(), None),
         };
-        let told = Diagnostic::new(Kind::Service, message).on("kafka", object, call);
+        let told = Diagnostic::new(Kind::Service, message).on("kafka", object, call).may_pass(self.passes());
         match hint {
             Some(hint) => told.hint(hint),
             None => told,

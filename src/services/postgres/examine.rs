@@ -3,8 +3,9 @@
 use super::catalog::parse;
 use super::connect::{Connector, Purpose, stating};
 use super::credential::{accepts_anything, server_log};
+use super::reach;
 use super::snapshot::programs;
-use crate::services::{Check, Failure};
+use crate::services::{Ask, Check, Failure};
 use serde::Deserialize;
 
 const STATEMENT: &str = "\
@@ -34,14 +35,14 @@ struct Facts {
 }
 
 /// Everything worth knowing; one bad line if it cannot be reached.
-pub async fn examine(connector: &Connector) -> Vec<Check> {
-    match look(connector).await {
+pub async fn examine(connector: &Connector, ask: &Ask) -> Vec<Check> {
+    match look(connector, ask).await {
         Ok(checks) => checks,
-        Err(failure) => vec![Check::failed(&failure.error)],
+        Err(failure) => vec![Check::failed(&failure.into())],
     }
 }
 
-async fn look(connector: &Connector) -> Result<Vec<Check>, Failure> {
+async fn look(connector: &Connector, ask: &Ask) -> Result<Vec<Check>, Failure> {
     let mut connection = connector.admin(&connector.config.database, Purpose::Observe).await?;
     let text: String = sqlx::query_scalar(STATEMENT)
         .persistent(false)
@@ -53,6 +54,7 @@ async fn look(connector: &Connector) -> Result<Vec<Check>, Failure> {
         Some((what, fix)) => Check::warning(what, fix),
         None => Check::good("the server's log shows no verifiers of new passwords"),
     };
+    let reach = reach::examine(&mut connection, facts.version_number, ask).await?;
     let isolates = if accepts_anything(connector).await? {
         Check::bad(
             "accepts a wrong password (trust): nothing is isolated",
@@ -61,17 +63,21 @@ async fn look(connector: &Connector) -> Result<Vec<Check>, Failure> {
     } else {
         Check::good("passwords are checked")
     };
-    Ok(vec![
+    let mut checks = vec![
         Check::good(format!("reachable at {}, PostgreSQL {}", reached(connector)?, facts.version)),
         version(&facts),
         rights(&facts),
+    ];
+    checks.extend(reach);
+    checks.extend([
         isolates,
         encryption(&facts),
         closed(&facts, connector.config.lock_down),
         log,
         limits(&facts),
         dumps(connector, &facts).await,
-    ])
+    ]);
+    Ok(checks)
 }
 
 /// Of several hosts, the one that can be written.

@@ -20,7 +20,8 @@
 //! - `sql`: the statements that change something, as text.
 //!
 //! Beside that way: `connect` (connections, running statements, what errors mean), `credential` (setting and proving
-//! passwords), [`snapshot`] (pg_dump and pg_restore) and `examine` (for `nornplan doctor`).
+//! passwords), [`snapshot`] (pg_dump and pg_restore) and `examine` with `reach` (for `nornplan
+//! doctor`).
 //!
 //! A new field of a database is a line in `model` (the field), `desired`, `catalog` and `observe` (reading it), `sql`
 //! (setting it), and in `diff` if changing it interrupts somebody or cannot always be done.
@@ -34,6 +35,7 @@ pub mod diff;
 mod examine;
 pub mod model;
 mod observe;
+mod reach;
 mod scope;
 mod server;
 mod shape;
@@ -112,7 +114,7 @@ impl Service for Postgres {
         Limits { batch, in_flight: 4 }
     }
 
-    async fn examine(&self) -> Vec<Check> {
-        examine::examine(&self.connector).await
+    async fn examine(&self, ask: &Ask) -> Vec<Check> {
+        examine::examine(&self.connector, ask).await
     }
 }

@@ -1,7 +1,7 @@
 //! Connections: one client for each node, made when first needed. Access rules are not replicated, so every node
 //! counts, and one that cannot be reached is an error.
 
-use super::errors::explain;
+use super::errors::{explain, explain_without_password};
 use super::presets::Server;
 use super::wire;
 use crate::config::{Tls, ValkeyConfig};
@@ -157,6 +157,7 @@ impl Nodes {
             .build()
             .map_err(|error| explain(&error, &name, "connect"))?;
         client.init().await.map_err(|error| {
+            let explain = if password.is_some() { explain } else { explain_without_password };
             let said = explain(&error, &name, "connect");
             // A server without TLS takes the handshake for the start of a command, and waits for its end.
             if self.config.use_tls && *error.kind() == ErrorKind::Timeout {

@@ -8,6 +8,7 @@ pub fn explain(error: &Error, node: &str, call: &str) -> Diagnostic {
     let details = error.details();
     let (message, hint) = cause(error.kind(), details);
     let said = Diagnostic::new(Kind::Service, message).on("valkey", node, call).hint(hint);
+    let said = said.may_pass(is_transient(error));
     // A refused rule is quoted by the server, and could be a hash.
     if details.contains("'#") || details.contains("'>") { said } else { said.because(plain(details)) }
 }
@@ -25,11 +26,29 @@ pub fn is_transient(error: &Error) -> bool {
         || passing.iter().any(|word| error.details().starts_with(word))
 }
 
-fn cause(kind: &ErrorKind, details: &str) -> (&'static str, &'static str) {
+/// What is wrong, and what next.
+type Words = (&'static str, &'static str);
+
+const NO_PASSWORD: Words = (
+    "the server asks for a password, and none is set",
+    "set NORNPLAN_VALKEY_PASSWORD (else REDIS_PASSWORD), or password_file or password_command under [valkey]",
+);
+
+/// As [`explain`], where the sign-in was tried without a password.
+pub fn explain_without_password(error: &Error, node: &str, call: &str) -> Diagnostic {
+    let mut said = explain(error, node, call);
+    if error.details().starts_with("WRONGPASS") {
+        let (message, hint) = NO_PASSWORD;
+        (said.message, said.hint) = (message.to_owned(), Some(hint.to_owned()));
+    }
+    said
+}
+
+fn cause(kind: &ErrorKind, details: &str) -> Words {
     let starts = |word: &str| details.starts_with(word);
     let has = |words: &str| details.contains(words);
     if starts("NOAUTH") {
-        return ("the server asks for a password and none was given", "set NORNPLAN_VALKEY_PASSWORD");
+        return NO_PASSWORD;
     }
     if starts("WRONGPASS") || has("invalid password") || has("without any password configured") {
         return (
@@ -90,10 +109,13 @@ fn cause(kind: &ErrorKind, details: &str) -> (&'static str, &'static str) {
     connection(kind, details)
 }
 
-fn connection(kind: &ErrorKind, details: &str) -> (&'static str, &'static str) {
+fn connection(kind: &ErrorKind, details: &str) -> Words {
     let has = |words: &str| details.contains(words);
     if has("ConnectionRefused") {
-        return ("nothing listens there", "start the server, or check host and port under [valkey]");
+        return (
+            "nothing listens there",
+            "start the server (--wait 60s waits for one that is starting), or check host and port under [valkey]",
+        );
     }
     if has("lookup address") || has("resolve") {
         return ("the host's name is not known", "check `host` under [valkey]");

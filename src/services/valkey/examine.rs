@@ -8,7 +8,10 @@ use crate::services::Check;
 pub fn checks(seen: &[Seen]) -> Vec<Check> {
     let of_node =
         |seen: &Seen| node(seen).map(|check| Check { what: format!("{}: {}", seen.node, check.what), ..check });
-    seen.iter().flat_map(of_node).collect()
+    match seen {
+        [one] => node(one).into(),
+        many => many.iter().flat_map(of_node).collect(),
+    }
 }
 
 fn node(seen: &Seen) -> [Check; 3] {

@@ -87,7 +87,7 @@ impl Service for Valkey {
         Limits { batch: 200, in_flight: 1 }
     }
 
-    async fn examine(&self) -> Vec<Check> {
+    async fn examine(&self, _ask: &Ask) -> Vec<Check> {
         let looked = async { observe::look(&self.nodes.all().await?, &Ask::default()).await }.await;
         match looked {
             Ok(seen) => examine::checks(&seen),

@@ -213,6 +213,11 @@ const STATING: &[Cause] = &[
     Cause("40P01", Any, "{says}", "somebody else changes the same objects; run it again"),
 ];
 
+/// What to do where a password is asked for and nornplan was given none.
+pub const NO_PASSWORD: &str = "\
+    set NORNPLAN_POSTGRES_PASSWORD, or password_file or password_command under [postgres]; PGPASSWORD and ~/.pgpass are \
+    looked at too, and have none that is right";
+
 const UNKNOWN_SETTING: &str =
     "PostgreSQL has no such setting: correct settings.{named} under [services.postgres] in the infraspec";
 const MISSING_FILES: &str = "the extension's files are not on the server; install its package there";

@@ -163,7 +163,7 @@ impl Connector {
                 let passed = routine.as_deref() == Some("InitializeSessionUserId");
                 Ok(if passed { SignIn::Unchecked } else { SignIn::NotFromHere })
             }
-            _ => Err(connecting(error, &self.target((host, port), user, NO_DATABASE))),
+            _ => Err(connecting(error, &self.target((host, port), user, NO_DATABASE), true)),
         }
     }
 
@@ -198,7 +198,7 @@ impl Connector {
                 }
                 Err(error) => {
                     let other_host_may_help = is_unreachable(&error);
-                    let this = connecting(error, &target);
+                    let this = connecting(error, &target, password.is_some());
                     if !other_host_may_help {
                         return Err(this);
                     }

@@ -66,10 +66,15 @@ pub fn is_transient(error: &sqlx::Error) -> bool {
     first_time || named || code.starts_with("08")
 }
 
-/// Why a connection could not be made.
-pub fn connecting(error: sqlx::Error, target: &Target) -> Failure {
+/// Why a connection could not be made; whether it was tried with a password of ours.
+pub fn connecting(error: sqlx::Error, target: &Target, with_password: bool) -> Failure {
     let retry = is_transient(&error);
-    let (message, hint) = connecting_words(&error, target);
+    let (message, hint) = if !with_password && code(&error) == Some("28P01") {
+        let message = format!("the server asks {} for a password, and none is set", target.user);
+        (message, causes::NO_PASSWORD.to_owned())
+    } else {
+        connecting_words(&error, target)
+    };
     let diagnostic =
         Diagnostic::new(Kind::Service, message).on("postgres", target, "").hint(hint).because(Answer(error));
     Failure { error: diagnostic, retry }
@@ -102,7 +107,7 @@ fn connecting_words(error: &sqlx::Error, target: &Target) -> (String, String) {
     if kind == ErrorKind::ConnectionRefused {
         say(
             "nothing listens there (connection refused)",
-            "start the server (`make infra`), or set host and port under [postgres]",
+            "start the server (--wait 60s waits for one that is starting), or set host and port under [postgres]",
         )
     } else if kind == ErrorKind::TimedOut {
         let seconds = CONNECT_TIMEOUT.as_secs();

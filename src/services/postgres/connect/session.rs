@@ -64,7 +64,9 @@ pub async fn replica(connection: &mut PgConnection, target: &Target, several_hos
         (None, true) => "name the primary too among the hosts under [postgres]".to_owned(),
     };
     let error = Diagnostic::new(Kind::Service, "this is a replica: it cannot be written, and what it has may be old");
-    Failure { error: error.on("postgres", target, "").hint(next), retry: several_hosts }
+    // A server that recovers after a start, or is being promoted, can be written soon.
+    let error = error.on("postgres", target, "").hint(next).may_pass(true);
+    Failure { error, retry: several_hosts }
 }
 
 /// host:port of the server that a replica follows. Its connection string has a password in it, and stays there.

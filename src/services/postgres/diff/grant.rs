@@ -14,9 +14,14 @@ use std::collections::{BTreeMap, BTreeSet};
 pub fn keep(view: &View, step: &mut Step, before: Option<&Model>, grant: &Grant) {
     step.op = Op::Postgres(Do::SetGrant);
     step.hold = view.shut(&grant.database).map(|reason| Hold::Blocked { reason });
-    if grant.outside && view.is_absent(&grant.role) {
+    if view.is_absent(&grant.role) {
         let list = if grant.access == Some(Access::Migrator) { "migrator" } else { "grants" };
-        let reason = format!("there is no role {:?} on the server: create it, or take it out of {list}", grant.role);
+        let next = if grant.outside {
+            format!("create it, or take it out of {list}")
+        } else {
+            "its app was not applied yet: apply that one first, or all without --app".to_owned()
+        };
+        let reason = format!("there is no role {:?} on the server: {next}", grant.role);
         step.hold = Some(Hold::Blocked { reason });
     }
     let none = BTreeSet::new();

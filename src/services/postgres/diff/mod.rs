@@ -16,6 +16,7 @@ mod role;
 mod tests;
 
 pub use objects::unusable;
+pub use rights::{Beyond, beyond};
 
 use super::model::{database_address, role_address};
 use super::scope::Scope;

@@ -6,6 +6,7 @@ use crate::services::postgres::model::Op as Do;
 use crate::services::postgres::server::{Server, Standing};
 use crate::services::{Model, Op, Step};
 use postgres_protocol::escape::escape_identifier;
+use std::collections::BTreeSet;
 
 /// Why a step cannot be carried out with our rights, and what a superuser can do about it; `None` if it can be.
 ///
@@ -42,6 +43,41 @@ pub fn missing(step: &Step, server: &Server) -> Option<String> {
     }
 }
 
+/// What exists and our rights do not reach.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Beyond {
+    /// Roles that others made, on which ADMIN OPTION is missing.
+    pub roles: BTreeSet<String>,
+    /// Databases that belong to a superuser.
+    pub of_superusers: BTreeSet<String>,
+    /// Roles that only a superuser may change.
+    pub superusers: BTreeSet<String>,
+}
+
+/// The same as [`missing`] for whatever step may come: of some roles, and of the databases whose owners are known.
+pub fn beyond(server: &Server, roles: &BTreeSet<String>) -> Beyond {
+    let rights = Rights(server);
+    let mut beyond = Beyond::default();
+    for (role, standing) in server.roles.iter().filter(|(role, _)| roles.contains(*role)) {
+        if rights.needs_superuser(*standing) {
+            beyond.superusers.insert(role.clone());
+        } else if rights.administer(role, *standing).is_some() {
+            beyond.roles.insert(role.clone());
+        }
+    }
+    for (database, owner) in &server.owners {
+        let of_superuser = server.roles.get(owner).is_some_and(|standing| standing.superuser);
+        if rights.act_for(owner).is_some() {
+            if of_superuser {
+                beyond.of_superusers.insert(database.clone());
+            } else if server.admin_option_counts() {
+                beyond.roles.insert(owner.clone());
+            }
+        }
+    }
+    beyond
+}
+
 struct Rights<'a>(&'a Server);
 
 impl Rights<'_> {
@@ -75,13 +111,17 @@ impl Rights<'_> {
 
     fn change_role(&self, role: &str) -> Option<String> {
         let standing = self.0.roles.get(role)?;
-        if standing.superuser || (standing.privileged && !self.0.admin_option_counts()) {
+        if self.needs_superuser(*standing) {
             return Some(format!(
                 "only a superuser may change {role}, which is a superuser or has REPLICATION or BYPASSRLS: sign in as \
                  one, or take that from it"
             ));
         }
         self.create_roles().or_else(|| self.administer(role, *standing))
+    }
+
+    fn needs_superuser(&self, standing: Standing) -> bool {
+        standing.superuser || (standing.privileged && !self.0.admin_option_counts())
     }
 
     fn administer(&self, role: &str, standing: Standing) -> Option<String> {
