@@ -5,6 +5,14 @@ use serde::{Deserialize, Deserializer, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
+/// Stands for a privilege among [`Database::strays_inside`]: that schema public is somebody's own.
+pub const OWNERSHIP: &str = "OWNERSHIP";
+
+/// Whose schema public is, if that is a stray: these words say so.
+pub fn owner_of_public(strays: &BTreeSet<String>) -> Option<&str> {
+    strays.iter().find_map(|words| words.strip_prefix(OWNERSHIP)?.strip_prefix(" on schema public to "))
+}
+
 /// How an extension is wanted, or is there. `None` is whatever the server takes by default.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Extension {

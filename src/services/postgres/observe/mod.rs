@@ -60,7 +60,7 @@ pub async fn observe(connector: &Connector, ask: &Ask) -> Result<Observation, Fa
         version: Some(format!("PostgreSQL {}", shared.version)),
         server: serde_json::to_value(Server {
             cannot_dump,
-            ..server::server(&mut connection, &scope, &shared, offered).await?
+            ..server::server(&mut connection, &scope, &shared, &insides, offered).await?
         })
         .unwrap_or_default(),
         resources,

@@ -82,8 +82,9 @@ pub fn as_planned(now: &mut Model, step: &Step) {
         (Model::PostgresGrant(now), Some(Model::PostgresGrant(before)), Some(Model::PostgresGrant(after)))
             if !agree(after, now) =>
         {
-            // Who owned the database, and does no longer, has lost what an owner has.
+            // Who owned the database, or schema public, and does no longer, has lost what an owner has.
             still_to_go(Some(&mut now.database_privileges), Some(&before.database_privileges));
+            still_to_go(now.schema_privileges.as_mut(), before.schema_privileges.as_ref());
             still_to_go(now.beyond.as_mut(), before.beyond.as_ref());
         }
         // Whatever it is by now, all of it goes.

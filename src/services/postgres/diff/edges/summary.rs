@@ -2,7 +2,7 @@
 
 use crate::core::name::AppName;
 use crate::core::step::Action;
-use crate::services::postgres::model::{Database, Op as Do};
+use crate::services::postgres::model::{Database, Op as Do, owner_of_public};
 use crate::services::{Model, Op, Step};
 use std::collections::BTreeSet;
 
@@ -22,7 +22,7 @@ pub struct Summary {
     pub opens: bool,
     /// Whether it takes a database from PUBLIC or strangers, or objects in it from their owners.
     pub takes_away: bool,
-    /// Who loses what it had by owning the database or objects in it.
+    /// Who loses what it had by owning the database, schema public or objects in it.
     pub loses: BTreeSet<String>,
 }
 
@@ -95,6 +95,7 @@ impl Summary {
         }
         let owners_of_objects = before.objects_of_others.iter().flatten().map(|(owner, _)| owner);
         self.loses.extend(owners_of_objects.clone().cloned());
+        self.loses.extend(before.strays_inside.as_ref().and_then(owner_of_public).map(str::to_owned));
         // Whoever loses something here may be about to be dropped.
         self.roles.extend(owners_of_objects.cloned());
         let strays = || before.strays.iter().chain(before.strays_inside.iter().flatten());
