@@ -105,7 +105,8 @@ fn needs_consent<M, O>(
         && !step.reasons.contains(&Reason::AskedFor)
         && !step.reasons.contains(&Reason::UnfinishedRun);
     let adopting_takes_away = step.reasons.contains(&Reason::NotOursYet) && step.risks.contains(&Risk::Interrupts);
-    if (unasked_rotation || adopting_takes_away) && !consent.to_interrupt(&step.address) {
+    let hands_over = step.reasons.contains(&Reason::HandsOver) && step.risks.contains(&Risk::Interrupts);
+    if (unasked_rotation || adopting_takes_away || hands_over) && !consent.to_interrupt(&step.address) {
         return Some(Hold::Interrupt);
     }
     None
@@ -229,6 +230,20 @@ mod tests {
         assert_eq!(case(Reason::CredentialUnknown, &["valkey.user.a"]), None);
         assert_eq!(case(Reason::AskedFor, &[]), None);
         assert_eq!(case(Reason::UnfinishedRun, &[]), None);
+    }
+
+    #[test]
+    fn a_new_user_that_interrupts_is_held_until_it_may() {
+        let hands_over = |risks: &[Risk]| {
+            let mut step = step("postgres.role.b", "a", Action::Create, &[]);
+            step.reasons.insert(Reason::HandsOver);
+            step.risks.extend(risks);
+            vec![step]
+        };
+        let case = |risks, allowed: &[&str]| held(hands_over(risks), &consent(&[], allowed), &circumstances(&["a"], 9));
+        assert_eq!(case(&[Risk::Interrupts], &[]), Some(Hold::Interrupt));
+        assert_eq!(case(&[Risk::Interrupts], &["postgres.role.b"]), None);
+        assert_eq!(case(&[], &[]), None);
     }
 
     #[test]

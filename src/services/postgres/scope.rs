@@ -71,6 +71,8 @@ pub struct Scope {
     pub strays: BTreeMap<String, BTreeSet<String>>,
     /// Databases in which objects of others shall become the app's.
     pub adopting: BTreeSet<String>,
+    /// Former users of the app whose objects, and nobody else's, shall become the app's.
+    pub former_users: BTreeMap<String, BTreeSet<String>>,
     /// Who makes objects for the app's user, where it does not do so itself.
     pub migrators: BTreeMap<String, String>,
 }
@@ -107,6 +109,9 @@ impl Scope {
             if let Model::PostgresDatabase(database) = model {
                 scope.owners.insert(database.name.clone(), database.owner.clone());
                 scope.adopting.extend(database.objects_of_others.as_ref().map(|_| database.name.clone()));
+                if !database.former_users.is_empty() {
+                    scope.former_users.insert(database.name.clone(), database.former_users.clone());
+                }
                 scope.migrators.extend(database.migrator.clone().map(|role| (database.name.clone(), role)));
             }
             let Model::PostgresGrant(grant) = model else { continue };
@@ -176,6 +181,11 @@ impl Scope {
     pub fn insiders(&self, database: &str) -> Vec<String> {
         let migrator = self.migrators.get(database).into_iter();
         migrator.chain(self.users.get(database)).cloned().collect()
+    }
+
+    /// Whether objects of an owner shall become the app's, in a database where any shall.
+    pub fn adopts(&self, database: &str, owner: &str) -> bool {
+        self.former_users.get(database).is_none_or(|formers| formers.contains(owner))
     }
 
     /// What the readers and writers of a database shall be able to do with what is present.

@@ -100,8 +100,7 @@ async fn alter_inside(
     change(connector, &mut connection, after, &statements).await?;
     if adopts {
         // What fails leaves by an error, and the connection with it: nothing is committed.
-        let insiders = scope.insiders(&after.name);
-        objects::adopt(connector, &mut connection, &after.name, &insiders, scope.user(&after.name)).await?;
+        objects::adopt(connector, &mut connection, &after.name, &scope).await?;
         run(&mut connection, &after.name, "COMMIT").await?;
     }
     // What is in a database that nobody could look into was unknown.

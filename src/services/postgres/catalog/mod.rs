@@ -8,6 +8,7 @@ mod objects;
 mod offered;
 mod rights;
 mod shared;
+mod through_public;
 
 pub use dependents::{dependents, some_inside};
 pub use deviations::Deviation;
@@ -17,6 +18,7 @@ pub use objects::{Move, belongings, moves};
 pub use offered::offered;
 pub use rights::rights;
 pub use shared::{DatabaseRow, Shared, database, shared};
+pub use through_public::through_public;
 
 use crate::error::{Diagnostic, Kind};
 use crate::services::Failure;

@@ -9,7 +9,7 @@ mod lock_down;
 mod role;
 pub mod settings;
 
-pub use database::{Database, Extension, OWNERSHIP, owner_of_public};
+pub use database::{Database, Extension, OWNERSHIP, THROUGH_PUBLIC, owner_of_public};
 pub use dependent::{Dependent, Place, Tie, solutions};
 pub use grant::{Access, Grant};
 pub use holdings::Holdings;

@@ -18,11 +18,19 @@ pub struct Stray<'a> {
 
 /// What it is a privilege on, and who gave it.
 pub enum Place<'a> {
-    Database { grantor: &'a str, owner: &'a str },
-    Public { grantor: &'a str, owner: &'a str },
+    Database {
+        grantor: &'a str,
+        owner: &'a str,
+    },
+    Public {
+        grantor: &'a str,
+        owner: &'a str,
+    },
     /// Schema public is the grantee's own, who may drop whatever lies in it. It becomes `heir`'s, or if there is no such
     /// role, the owner's of the database.
-    OwnPublic { heir: Option<&'static str> },
+    OwnPublic {
+        heir: Option<&'static str>,
+    },
     Future(&'a Future),
 }
 

@@ -14,7 +14,12 @@ pub fn revoke(stray: &Stray<'_>, database: &str, owner: &str) -> Vec<String> {
         Place::Database { grantor, owner } => (grantor, owner, format!("DATABASE {}", escape_identifier(database))),
         Place::Public { grantor, owner } => (grantor, owner, "SCHEMA public".to_owned()),
         Place::OwnPublic { heir } => {
-            return vec![format!("ALTER SCHEMA public OWNER TO {}", escape_identifier(heir.unwrap_or(owner)))];
+            let heir = escape_identifier(heir.unwrap_or(owner));
+            // Whoever owned it may have taken an owner's own rights from itself.
+            return vec![
+                format!("ALTER SCHEMA public OWNER TO {heir}"),
+                format!("GRANT ALL ON SCHEMA public TO {heir}"),
+            ];
         }
         Place::Future(future) => {
             let begin = default_privileges(&future.maker, future.schema.as_deref());
