@@ -12,7 +12,8 @@ use crate::error::{Diagnostic, Kind, Result};
 use crate::scope::Scope;
 use crate::secrets::model::{SECRET, secret_address};
 use crate::secrets::password::{placeholder, url_part};
-use crate::services::{self, CredentialStatus, DiffInput, Model, Observation, Op, Plan, ServiceId, Step, postgres};
+use crate::services::postgres::model::Op::AlterDatabase;
+use crate::services::{self, CredentialStatus, DiffInput, Model, Observation, Op, Plan, ServiceId, Step};
 use crate::spec::model::Specs;
 use crate::state::Document;
 use std::collections::{BTreeMap, BTreeSet};
@@ -214,16 +215,11 @@ fn keep_values_of_logins_that_stay(inputs: &mut Inputs<'_>, steps: &[Step]) {
 /// Nobody is told to sign in as a new user that does not have yet what the former one owns.
 fn keep_values_until_handed_over(inputs: &mut Inputs<'_>, steps: &[Step]) {
     for step in steps.iter().filter(|step| step.reasons.contains(&Reason::HandsOver) && !step.runs()) {
-        let user = match &step.op {
-            Op::Postgres(postgres::model::Op::AlterDatabase { user }) => user,
-            _ => &step.address.name,
-        };
+        let user = if let Op::Postgres(AlterDatabase { user }) = &step.op { user } else { &step.address.name };
         let address = secret_address(step.app.as_str());
         let Some(Model::Secret(secret)) = inputs.wanted.get_mut(&address).map(|one| &mut one.model) else { continue };
-        let last = match inputs.applied.get(&address).map(|last| &last.model) {
-            Some(Model::Secret(last)) => last.values.clone(),
-            _ => BTreeMap::new(),
-        };
+        let last = inputs.applied.get(&address).and_then(|last| last.model.as_secret());
+        let last = last.map(|last| last.values.clone()).unwrap_or_default();
         let names_user = |value: &str| value.contains(user.as_str()) || value.contains(&url_part(user));
         let kept = std::mem::take(&mut secret.values).into_iter().filter_map(|(name, value)| {
             let value = if names_user(&value) { last.get(&name)?.clone() } else { value };

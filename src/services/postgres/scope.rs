@@ -82,13 +82,14 @@ impl Scope {
     pub fn of<'a>(models: impl IntoIterator<Item = (&'a Address, &'a Model)>) -> Self {
         let mut scope = Self::default();
         let mut by_address: BTreeMap<&Address, &Model> = BTreeMap::new();
+        let mut users: Vec<(&String, &String)> = Vec::new();
         for (address, model) in models {
             by_address.insert(address, model);
             // An older user of the same app has a grant as well: the last one counts.
             if let Model::PostgresGrant(grant) = model
                 && grant.access == Some(Access::App)
             {
-                scope.users.insert(grant.database.clone(), grant.role.clone());
+                users.push((&grant.database, &grant.role));
             }
             if let Model::PostgresDatabase(database) = model {
                 let strays = database.strays.iter().chain(database.strays_inside.iter().flatten());
@@ -130,6 +131,10 @@ impl Scope {
                 sequences: grant.future_sequences.clone().unwrap_or_default(),
             });
         }
+        // Where nothing is wanted beside what was applied, that says who is one no longer.
+        users
+            .retain(|(database, role)| !scope.former_users.get(*database).is_some_and(|former| former.contains(*role)));
+        scope.users.extend(users.into_iter().map(|(database, role)| (database.clone(), role.clone())));
         for (database, owner) in &scope.owners {
             scope.users.entry(database.clone()).or_insert_with(|| owner.clone());
         }

@@ -48,12 +48,12 @@ pub fn find(users: &BTreeMap<String, String>, input: DiffInput<'_>) -> BTreeMap<
 
 /// Logins of the app that had the database as their own when it was last applied, and that nobody declares any more.
 fn former_users(database: &str, app: &AppName, user: &str, input: DiffInput<'_>) -> BTreeSet<String> {
-    let had = |model: &Model| match model {
-        Model::PostgresGrant(grant) if grant.database == database && grant.access == Some(Access::App) => {
-            Some(grant.role.clone())
+    let had = |model: &Model| {
+        if let Model::PostgresGrant(grant) = model {
+            return (grant.database == database && grant.access == Some(Access::App)).then(|| grant.role.clone());
         }
-        Model::PostgresDatabase(last) if last.name == database => Some(last.owner.clone()),
-        _ => None,
+        let Model::PostgresDatabase(last) = model else { return None };
+        (last.name == database).then(|| last.owner.clone())
     };
     let is_former = |role: &String| {
         let address = role_address(role);

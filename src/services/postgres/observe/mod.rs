@@ -151,11 +151,9 @@ async fn tell_who_comes_through_public(
     ask: &Ask,
     resources: &mut BTreeMap<Address, Observed>,
 ) -> Result<(), Failure> {
-    let open = |(address, observed): (&Address, &Observed)| match &observed.model {
-        Model::PostgresDatabase(there) if ask.wanted.contains_key(address) && there.public.contains("CONNECT") => {
-            Some(there.name.clone())
-        }
-        _ => None,
+    let open = |(address, observed): (&Address, &Observed)| {
+        let Model::PostgresDatabase(there) = &observed.model else { return None };
+        (ask.wanted.contains_key(address) && there.public.contains("CONNECT")).then(|| there.name.clone())
     };
     let open: Vec<String> = resources.iter().filter_map(open).collect();
     let open: BTreeSet<&str> = open.iter().map(String::as_str).collect();
