@@ -11,7 +11,8 @@ use crate::core::step::{Action, Part, Reason, Risk, StepId};
 use crate::error::{Diagnostic, Kind, Result};
 use crate::scope::Scope;
 use crate::secrets::model::{SECRET, secret_address};
-use crate::secrets::password::placeholder;
+use crate::secrets::password::{placeholder, url_part};
+use crate::services::postgres::model::Op::AlterDatabase;
 use crate::services::{self, CredentialStatus, DiffInput, Model, Observation, Op, Plan, ServiceId, Step};
 use crate::spec::model::Specs;
 use crate::state::Document;
@@ -64,6 +65,7 @@ pub fn plan(mut inputs: Inputs<'_>) -> Result<Plan> {
     let credentials = credentials_set(&steps);
     leave_out_unknown_passwords(&mut inputs, &credentials);
     keep_values_of_logins_that_stay(&mut inputs, &steps);
+    keep_values_until_handed_over(&mut inputs, &steps);
     if let Some(observation) = inputs.observed.get(&ServiceId::Secrets) {
         steps.extend(services::diff(ServiceId::Secrets, inputs.diff_input(observation, &credentials)));
     }
@@ -206,6 +208,23 @@ fn keep_values_of_logins_that_stay(inputs: &mut Inputs<'_>, steps: &[Step]) {
     }
 }
 
+/// Nobody is told to sign in as a new user that does not have yet what the former one owns.
+fn keep_values_until_handed_over(inputs: &mut Inputs<'_>, steps: &[Step]) {
+    for step in steps.iter().filter(|step| step.reasons.contains(&Reason::HandsOver) && !step.runs()) {
+        let user = if let Op::Postgres(AlterDatabase { user }) = &step.op { user } else { &step.address.name };
+        let address = secret_address(step.app.as_str());
+        let Some(Model::Secret(secret)) = inputs.wanted.get_mut(&address).map(|one| &mut one.model) else { continue };
+        let last = inputs.applied.get(&address).and_then(|last| last.model.as_secret());
+        let last = last.map(|last| last.values.clone()).unwrap_or_default();
+        let names_user = |value: &str| value.contains(user.as_str()) || value.contains(&url_part(user));
+        let kept = std::mem::take(&mut secret.values).into_iter().filter_map(|(name, value)| {
+            let value = if names_user(&value) { last.get(&name)?.clone() } else { value };
+            Some((name, value))
+        });
+        secret.values = kept.collect();
+    }
+}
+
 /// What `destroy` removes may well be declared still.
 fn name_what_was_asked_for(steps: &mut [Step], apps: &BTreeSet<AppName>) {
     for step in steps.iter_mut().filter(|step| apps.contains(&step.app)) {
@@ -215,8 +234,8 @@ fn name_what_was_asked_for(steps: &mut [Step], apps: &BTreeSet<AppName>) {
     }
 }
 
-/// Adds the edges that no service can know: staging before setting, a change before a new password of the same login,
-/// and an app's secret last of all that is destroyed.
+/// Adds the edges that no service can know: staging before setting, a change before a new password of the same login, what
+/// a former user owns before the new one is published, and an app's secret last of all that is destroyed.
 fn connect(steps: &mut [Step]) {
     let ids: BTreeSet<StepId> = steps.iter().map(Step::id).collect();
     let logins_go = |step: &&Step| step.runs() && step.risks.contains(&Risk::RemovesLogin);
@@ -225,7 +244,14 @@ fn connect(steps: &mut [Step]) {
     for step in steps.iter().filter(|step| step.action == Action::Destroy && step.address.kind != SECRET) {
         destroyed.entry(step.app.clone()).or_default().insert(step.id());
     }
+    let mut handed_over: BTreeMap<AppName, BTreeSet<StepId>> = BTreeMap::new();
+    for step in steps.iter().filter(|step| step.reasons.contains(&Reason::HandsOver) && step.runs()) {
+        handed_over.entry(step.app.clone()).or_default().insert(step.id());
+    }
     for step in steps.iter_mut() {
+        if step.part == Part::Publish {
+            step.needs.extend(handed_over.get(&step.app).into_iter().flatten().cloned());
+        }
         if step.sets_credential && step.address.kind != SECRET {
             step.needs.insert(StepId { address: secret_address(step.app.as_str()), part: Part::Stage });
         }

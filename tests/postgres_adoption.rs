@@ -6,6 +6,7 @@
 mod postgres;
 mod support;
 
+use nornplan::core::change::Cause;
 use nornplan::core::step::{Action, Reason, Risk};
 use nornplan::services::postgres::model::{Credential, database_address};
 use nornplan::services::{Model, ServiceId};
@@ -406,6 +407,40 @@ async fn another_user_takes_over_what_the_last_one_made() {
     world.apply(plan).await;
     assert_eq!(world.plan().await, Vec::new());
     assert_eq!(owners(&database).await.get(&world.plain("zz_user")), None);
+    world.drop_all().await;
+}
+
+#[tokio::test]
+async fn a_lesser_administrator_hands_over_what_the_last_user_made_and_nothing_else() {
+    let mut world = World::new(ServiceId::Postgres, "handover");
+    world.become_lesser_admin().await;
+    let mut shop = app(&world, "shop");
+    shop.readers.insert(world.name("report"));
+    world.declare("shop", shop.clone());
+    world.declare("report", app(&world, "report"));
+    world.converge().await;
+    let (database, last, next) = (shop.databases[0].name.clone(), shop.user.clone(), world.plain("next_user"));
+    let mut own = world.sign_in("shop", &database).await.unwrap();
+    run(&mut own, ALL_KINDS).await.unwrap();
+    // Its multirange type would stay with the last user on 15.
+    run(&mut own, "DROP TYPE old.span").await.unwrap();
+    drop(own);
+    world.as_admin(&database, "CREATE TABLE public.by_hand ()").await;
+    shop.user = next.clone();
+    world.declare("shop", shop);
+    let plan = world.plan().await;
+    let step = of_database(&plan);
+    let change = step.changes.iter().find(|change| change.field == "objects_of_others").unwrap();
+    assert_eq!((change.before.clone(), change.cause), (serde_json::json!({ &last: 28 }), Cause::ChangedInSpec));
+    assert!(step.reasons.contains(&Reason::HandsOver), "{step:#?}");
+    assert!(step.notes.iter().any(|note| note.contains("1 table belongs to postgres")), "{:?}", step.notes);
+    world.apply(plan).await;
+    assert_eq!(world.plan().await, Vec::new());
+    let owners = owners(&database).await;
+    assert_eq!((owners.get(&last), owners.get("postgres")), (None, Some(&3)), "{owners:?}");
+    let mut reader = world.sign_in("report", &database).await.unwrap();
+    run(&mut reader, "SELECT * FROM old.plain; SELECT * FROM old.kept").await.unwrap();
+    drop(reader);
     world.drop_all().await;
 }
 

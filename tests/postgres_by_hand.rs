@@ -5,7 +5,8 @@ mod postgres;
 mod support;
 
 use nornplan::core::change::Cause;
-use nornplan::core::step::Action;
+use nornplan::core::step::{Action, Hold, Reason, Risk};
+use nornplan::services::postgres::model::database_address;
 use nornplan::services::{ServiceId, Step};
 use postgres::{app, code, connect, is, no_future_for, outsider, works};
 use std::collections::BTreeSet;
@@ -251,5 +252,105 @@ async fn who_loses_what_a_reader_passed_on_is_named_before() {
         readers.clear();
     }
     drop(own);
+    world.drop_all().await;
+}
+
+/// Whose schema public is.
+async fn owner_of_public(database: &str) -> String {
+    let query = "SELECT pg_get_userbyid(nspowner)::text FROM pg_namespace WHERE nspname = 'public'";
+    postgres::read(database, query).await.unwrap_or_default()
+}
+
+#[tokio::test]
+async fn whoever_got_schema_public_by_hand_loses_it_unless_the_database_is_its_own() {
+    let mut world = World::new(ServiceId::Postgres, "ownpublic");
+    let stranger = outsider(&world, "stranger").await;
+    let mut shop = app(&world, "shop");
+    shop.readers.insert(world.name("report"));
+    world.declare("shop", shop);
+    world.declare("report", app(&world, "report"));
+    world.converge().await;
+    let (database, user, owner) = (world.plain("shop_db"), world.plain("shop_user"), world.plain("shop_owner"));
+    let reader = world.plain("report_user");
+    works(&mut world.sign_in("shop", &database).await.unwrap(), &["CREATE TABLE t (x int)"]).await;
+    for intruder in [&stranger, &reader] {
+        let taken = format!("ALTER SCHEMA public OWNER TO {intruder}; REVOKE ALL ON SCHEMA public FROM {intruder}");
+        for statement in [&format!("ALTER SCHEMA public OWNER TO {intruder}"), &taken] {
+            world.as_admin(&database, statement).await;
+            let plan = world.plan().await;
+            let change = postgres::of_database(&plan).changes.first().unwrap();
+            assert_eq!((change.field.as_str(), change.cause), ("strays_inside", Cause::Drifted));
+            assert_eq!(change.before, serde_json::json!([format!("OWNERSHIP on schema public to {intruder}")]));
+            assert!(postgres::of_database(&plan).notes.is_empty(), "{plan:#?}");
+            world.apply(plan).await;
+            assert_eq!(world.plan().await, Vec::new(), "after {statement}");
+            assert_eq!(owner_of_public(&database).await, "pg_database_owner");
+            assert!(is(&database, "has_schema_privilege('pg_database_owner', 'public', 'CREATE, USAGE')").await);
+            assert!(is(&database, &format!("NOT has_schema_privilege('{intruder}', 'public', 'CREATE')")).await);
+        }
+    }
+    // What an intruder gave away while it was the owner goes as well.
+    let given = format!(
+        "ALTER SCHEMA public OWNER TO {stranger}; SET ROLE {stranger}; GRANT ALL ON SCHEMA public TO PUBLIC; \
+         REVOKE USAGE ON SCHEMA public FROM {reader}"
+    );
+    world.as_admin(&database, &given).await;
+    world.converge().await;
+    assert_eq!(owner_of_public(&database).await, "pg_database_owner");
+    works(&mut world.sign_in("report", &database).await.unwrap(), &["SELECT * FROM t"]).await;
+    works(&mut world.sign_in("shop", &database).await.unwrap(), &["CREATE TABLE u (x int)"]).await;
+    assert!(is(&database, &format!("NOT has_schema_privilege('{stranger}', 'public', 'CREATE')")).await);
+
+    // Harmless: who has the whole database anyway, and whom the workspace says to leave alone.
+    for harmless in [&user, &owner, &"postgres".to_owned()] {
+        world.as_admin(&database, &format!("ALTER SCHEMA public OWNER TO {harmless}")).await;
+        // Who has it no longer may have lost its own rights with it.
+        world.converge().await;
+        assert_eq!(owner_of_public(&database).await, *harmless);
+    }
+    world.as_admin(&database, &format!("ALTER SCHEMA public OWNER TO {stranger}")).await;
+    assert_eq!(world.plan().await.len(), 1);
+    world.config.postgres.ignore_roles = BTreeSet::from([stranger.clone()]);
+    world.connect();
+    assert_eq!(world.plan().await, Vec::new());
+    world.config.postgres.ignore_roles.clear();
+    world.connect();
+
+    // Of what is only being adopted nothing is taken without asking.
+    world.lose_state();
+    let plan = world.plan().await;
+    let step = plan.iter().find(|step| step.address == database_address(&database)).unwrap();
+    assert!(step.risks.contains(&Risk::Interrupts) && step.reasons.contains(&Reason::NotOursYet), "{step:#?}");
+    world.converge().await;
+    assert_eq!(owner_of_public(&database).await, "pg_database_owner");
+    world.drop_all().await;
+}
+
+#[tokio::test]
+async fn an_administrator_that_is_no_superuser_gets_schema_public_back() {
+    let mut world = World::new(ServiceId::Postgres, "lesspublic");
+    world.become_lesser_admin().await;
+    world.declare("shop", app(&world, "shop"));
+    world.converge().await;
+    let (database, stranger) = (world.plain("shop_db"), world.plain("stranger"));
+    world.as_itself(&format!("CREATE ROLE {stranger}")).await;
+    world.as_admin(&database, &format!("ALTER SCHEMA public OWNER TO {stranger}")).await;
+    world.converge().await;
+    assert_eq!(owner_of_public(&database).await, "pg_database_owner");
+    works(&mut world.sign_in("shop", &database).await.unwrap(), &["CREATE TABLE t (x int)"]).await;
+
+    // Where it may not act for who has it now, that is said beforehand.
+    let far = world.plain("far");
+    world.as_admin(&database, &format!("CREATE ROLE {far}; ALTER SCHEMA public OWNER TO {far}")).await;
+    let plan = world.plan().await;
+    let told = format!("it belongs to {far}, for whom");
+    match &postgres::of_database(&plan).hold {
+        Some(Hold::Blocked { reason }) => assert!(reason.contains(&told), "{reason}"),
+        // Before 16 CREATEROLE reaches every role.
+        _ => {
+            world.apply(plan).await;
+            assert_eq!(owner_of_public(&database).await, "pg_database_owner");
+        }
+    }
     world.drop_all().await;
 }

@@ -8,11 +8,12 @@ mod support;
 
 use databases::{blocked, declare, fields};
 use nornplan::core::step::{Action, Hold, Part, Reason, Risk};
-use nornplan::services::postgres::model::database_address;
+use nornplan::services::postgres::model::{Credential, database_address};
 use nornplan::services::{Model, ServiceId, Step};
 use nornplan::spec::model::Postgres as Spec;
-use postgres::{app, read};
+use postgres::{app, connect, of_database, read};
 use sqlx::AssertSqlSafe;
+use std::time::Duration;
 use support::{World, variable};
 
 #[tokio::test]
@@ -367,4 +368,43 @@ async fn what_a_killed_creation_left_is_finished_without_asking() {
     let row = format!("SELECT datconnlimit || ' ' || datallowconn FROM pg_database WHERE datname = '{database}'");
     assert_eq!(read("postgres", &row).await.unwrap(), "4 false");
     world.drop_all().await;
+}
+
+#[tokio::test]
+async fn who_is_connected_through_public_is_named() {
+    let mut world = World::new(ServiceId::Postgres, "throughpublic");
+    let mut shop = app(&world, "shop");
+    shop.readers.insert(world.name("report"));
+    let database = shop.databases[0].name.clone();
+    world.as_admin("postgres", &format!("CREATE DATABASE {database}")).await;
+    let (metabase, grafana, reader) = (world.plain("metabase"), world.plain("grafana"), world.plain("report_user"));
+    let mut sessions = Vec::new();
+    for (role, number) in [(&metabase, 2), (&grafana, 1), (&reader, 1)] {
+        world.as_admin("postgres", &format!("CREATE ROLE {role} LOGIN PASSWORD 'old'")).await;
+        for _ in 0..number {
+            sessions.push(connect(role, Some("old"), &database).await.unwrap());
+        }
+    }
+    world.declare("shop", shop);
+    let mut report = app(&world, "report");
+    report.credential = Credential::Keep;
+    world.declare("report", report);
+    let told = format!(
+        "connected now through PUBLIC: {grafana} (1 session), {metabase} (2 sessions): they cannot sign in again; declare \
+         them in `grants` or `readers`"
+    );
+    world.apply(world.plan().await.into_iter().filter(|step| step.app == world.name("report")).collect()).await;
+    assert_eq!(of_database(&world.plan().await).notes, [told]);
+    drop(sessions);
+    // Who has CONNECT of its own is not shut out, nor who is not there.
+    world.as_admin("postgres", &format!("GRANT CONNECT ON DATABASE {database} TO {metabase}")).await;
+    let _session = connect(&metabase, Some("old"), &database).await.unwrap();
+    for _ in 0..100 {
+        if of_database(&world.plan().await).notes.is_empty() {
+            world.drop_all().await;
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    panic!("{:?}", of_database(&world.plan().await).notes);
 }

@@ -105,7 +105,8 @@ fn needs_consent<M, O>(
         && !step.reasons.contains(&Reason::AskedFor)
         && !step.reasons.contains(&Reason::UnfinishedRun);
     let adopting_takes_away = step.reasons.contains(&Reason::NotOursYet) && step.risks.contains(&Risk::Interrupts);
-    if (unasked_rotation || adopting_takes_away) && !consent.to_interrupt(&step.address) {
+    let hands_over = step.reasons.contains(&Reason::HandsOver) && step.risks.contains(&Risk::Interrupts);
+    if (unasked_rotation || adopting_takes_away || hands_over) && !consent.to_interrupt(&step.address) {
         return Some(Hold::Interrupt);
     }
     None
@@ -128,10 +129,23 @@ pub fn release<M, O>(steps: &mut [Step<M, O>], consent: &Consent) {
             Some(Hold::Prevented | Hold::Blocked { .. }) | None => false,
         };
         if freed {
-            step.hold = in_use(step, consent);
+            step.hold = too_late(step).or_else(|| in_use(step, consent));
         }
     }
     hold_dependents(steps);
+}
+
+/// With consent a new password would have been staged and published, which a plan made without it does not do.
+fn too_late<M, O>(step: &Step<M, O>) -> Option<Hold> {
+    let publishes = step.action == Action::Rotate || step.reasons.contains(&Reason::HandsOver);
+    let interrupts = matches!(step.hold, Some(Hold::Interrupt));
+    (publishes && interrupts).then(|| Hold::Blocked {
+        reason: format!(
+            "this plan was saved without that consent, so it publishes nothing for it: make it anew, with \
+             --allow-interrupt {}",
+            step.address
+        ),
+    })
 }
 
 /// Holds what waits for something that is held, however far away.
@@ -252,6 +266,39 @@ mod tests {
         assert_eq!(case(Reason::CredentialUnknown, &["valkey.user.a"]), None);
         assert_eq!(case(Reason::AskedFor, &[]), None);
         assert_eq!(case(Reason::UnfinishedRun, &[]), None);
+    }
+
+    #[test]
+    fn a_new_user_that_interrupts_is_held_until_it_may() {
+        let hands_over = |risks: &[Risk]| {
+            let mut step = step("postgres.role.b", "a", Action::Create, &[]);
+            step.reasons.insert(Reason::HandsOver);
+            step.risks.extend(risks);
+            vec![step]
+        };
+        let case = |risks, allowed: &[&str]| held(hands_over(risks), &consent(&[], allowed), &circumstances(&["a"], 9));
+        assert_eq!(case(&[Risk::Interrupts], &[]), Some(Hold::Interrupt));
+        assert_eq!(case(&[Risk::Interrupts], &["postgres.role.b"]), None);
+        assert_eq!(case(&[], &[]), None);
+    }
+
+    #[test]
+    fn a_saved_plan_that_publishes_nothing_for_a_login_is_not_released() {
+        let login = |action, reason| {
+            let mut step = step("postgres.role.b", "a", action, &[]);
+            step.reasons.insert(reason);
+            step.risks.insert(Risk::Interrupts);
+            step
+        };
+        for one in [login(Action::Rotate, Reason::CredentialUnknown), login(Action::Create, Reason::HandsOver)] {
+            let mut steps = vec![one];
+            hold(&mut steps, &consent(&[], &[]), &circumstances(&["a"], 9));
+            release(&mut steps, &consent(&[], &[]));
+            assert_eq!(steps[0].hold, Some(Hold::Interrupt));
+            release(&mut steps, &consent(&[], &["all"]));
+            let Some(Hold::Blocked { reason }) = &steps[0].hold else { panic!("{steps:#?}") };
+            assert!(reason.contains("anew, with --allow-interrupt postgres.role.b"), "{reason}");
+        }
     }
 
     #[test]

@@ -90,6 +90,8 @@ pub enum Reason {
     AskedFor,
     /// The app's published values must be written.
     Publishes,
+    /// The app signs in as another role from now on, which gets what the former one owns.
+    HandsOver,
 }
 
 impl Reason {
@@ -108,6 +110,7 @@ impl Reason {
             Self::UnfinishedRun => "an earlier run did not finish",
             Self::AskedFor => "asked for",
             Self::Publishes => "published values change",
+            Self::HandsOver => "the app's user changes",
         }
     }
 }

@@ -218,6 +218,7 @@ fn database_words(database: &Database) -> Vec<String> {
         strays_inside,
         objects_of_others: _,
         migrator: _,
+        former_users: _,
     } = database;
     let mut words = vec![format!("owner {owner}")];
     if *invalid {

@@ -71,6 +71,8 @@ pub struct Scope {
     pub strays: BTreeMap<String, BTreeSet<String>>,
     /// Databases in which objects of others shall become the app's.
     pub adopting: BTreeSet<String>,
+    /// Former users of the app whose objects, and nobody else's, shall become the app's.
+    pub former_users: BTreeMap<String, BTreeSet<String>>,
     /// Who makes objects for the app's user, where it does not do so itself.
     pub migrators: BTreeMap<String, String>,
 }
@@ -80,13 +82,14 @@ impl Scope {
     pub fn of<'a>(models: impl IntoIterator<Item = (&'a Address, &'a Model)>) -> Self {
         let mut scope = Self::default();
         let mut by_address: BTreeMap<&Address, &Model> = BTreeMap::new();
+        let mut users: Vec<(&String, &String)> = Vec::new();
         for (address, model) in models {
             by_address.insert(address, model);
             // An older user of the same app has a grant as well: the last one counts.
             if let Model::PostgresGrant(grant) = model
                 && grant.access == Some(Access::App)
             {
-                scope.users.insert(grant.database.clone(), grant.role.clone());
+                users.push((&grant.database, &grant.role));
             }
             if let Model::PostgresDatabase(database) = model {
                 let strays = database.strays.iter().chain(database.strays_inside.iter().flatten());
@@ -107,6 +110,9 @@ impl Scope {
             if let Model::PostgresDatabase(database) = model {
                 scope.owners.insert(database.name.clone(), database.owner.clone());
                 scope.adopting.extend(database.objects_of_others.as_ref().map(|_| database.name.clone()));
+                if !database.former_users.is_empty() {
+                    scope.former_users.insert(database.name.clone(), database.former_users.clone());
+                }
                 scope.migrators.extend(database.migrator.clone().map(|role| (database.name.clone(), role)));
             }
             let Model::PostgresGrant(grant) = model else { continue };
@@ -125,6 +131,10 @@ impl Scope {
                 sequences: grant.future_sequences.clone().unwrap_or_default(),
             });
         }
+        // Where nothing is wanted beside what was applied, that says who is one no longer.
+        users
+            .retain(|(database, role)| !scope.former_users.get(*database).is_some_and(|former| former.contains(*role)));
+        scope.users.extend(users.into_iter().map(|(database, role)| (database.clone(), role.clone())));
         for (database, owner) in &scope.owners {
             scope.users.entry(database.clone()).or_insert_with(|| owner.clone());
         }
@@ -176,6 +186,11 @@ impl Scope {
     pub fn insiders(&self, database: &str) -> Vec<String> {
         let migrator = self.migrators.get(database).into_iter();
         migrator.chain(self.users.get(database)).cloned().collect()
+    }
+
+    /// Whether objects of an owner shall become the app's, in a database where any shall.
+    pub fn adopts(&self, database: &str, owner: &str) -> bool {
+        self.former_users.get(database).is_none_or(|formers| formers.contains(owner))
     }
 
     /// What the readers and writers of a database shall be able to do with what is present.

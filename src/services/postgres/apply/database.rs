@@ -87,7 +87,7 @@ async fn alter_inside(
     join(connector, &mut connection, &before.owner).await?;
     let mut statements = change_owner(connector, &mut connection, before, after, user, true).await?;
     statements.extend(others);
-    statements.extend(strays::revoke(connector, &mut connection, before).await?);
+    statements.extend(strays::revoke(connector, &mut connection, before, &after.owner).await?);
     let (there, wanted) = (Model::PostgresDatabase(before.clone()), Model::PostgresDatabase(after.clone()));
     let address = database_address(&after.name);
     let mut scope = Scope::of([(&address, &there), (&address, &wanted)]);
@@ -99,8 +99,7 @@ async fn alter_inside(
     change(connector, &mut connection, after, &statements).await?;
     if adopts {
         // What fails leaves by an error, and the connection with it: nothing is committed.
-        let insiders = scope.insiders(&after.name);
-        objects::adopt(connector, &mut connection, &after.name, &insiders, scope.user(&after.name)).await?;
+        objects::adopt(connector, &mut connection, &after.name, &scope).await?;
         run(&mut connection, &after.name, "COMMIT").await?;
     }
     // What is in a database that nobody could look into was unknown.

@@ -2,11 +2,12 @@
 
 use crate::error::{Diagnostic, Kind};
 use crate::services::Failure;
+use crate::services::postgres::catalog::MARK_OF_MAKER;
 use crate::services::postgres::connect::run;
 use crate::services::postgres::connect::stating;
 use crate::services::postgres::model::Role;
 use crate::services::postgres::sql::membership::{Membership, leaves_first};
-use sqlx::PgConnection;
+use sqlx::{AssertSqlSafe, PgConnection};
 use std::collections::BTreeSet;
 
 /// The mark of an administrator that has made the role is no membership to us, and could not be given back.
@@ -15,8 +16,7 @@ SELECT g.rolname::text, u.rolname::text, pg_get_userbyid(m.grantor)::text, to_js
 FROM unnest($1::text[], $2::text[]) AS w(role, member)
   JOIN pg_catalog.pg_roles g ON g.rolname = w.role JOIN pg_catalog.pg_roles u ON u.rolname = w.member
   JOIN pg_catalog.pg_auth_members m ON m.roleid = g.oid AND m.member = u.oid
-WHERE NOT (u.rolcreaterole AND m.grantor = 10
-  AND to_jsonb(m) @> '{\"admin_option\": true, \"inherit_option\": false, \"set_option\": false}')
+WHERE NOT MARK_OF_MAKER
 ORDER BY 1, 2, 3";
 
 /// Takes away what `before` has and `after` has not, whoever granted it, and reads again.
@@ -52,8 +52,9 @@ async fn granted(
     pairs: &BTreeSet<(String, String)>,
 ) -> Result<Vec<Membership>, Failure> {
     let (roles, members): (Vec<String>, Vec<String>) = pairs.iter().cloned().unzip();
+    let statement = AssertSqlSafe(GRANTED.replace("MARK_OF_MAKER", MARK_OF_MAKER));
     let rows: Result<Vec<(String, String, String, bool)>, _> =
-        sqlx::query_as(GRANTED).bind(roles).bind(members).persistent(false).fetch_all(connection).await;
+        sqlx::query_as(statement).bind(roles).bind(members).persistent(false).fetch_all(connection).await;
     let rows = rows.map_err(|error| stating(error, "memberships", "SELECT .. FROM pg_auth_members"))?;
     let membership = |(role, member, grantor, by_grantor)| Membership { role, member, grantor, by_grantor };
     Ok(rows.into_iter().map(membership).collect())

@@ -6,6 +6,7 @@ use crate::services::postgres::catalog::{self, Move};
 use crate::services::postgres::connect::join;
 use crate::services::postgres::connect::{Connector, run};
 use crate::services::postgres::connect::{code, stating};
+use crate::services::postgres::scope::Scope;
 use futures_util::TryStreamExt;
 use sqlx::{AssertSqlSafe, PgConnection};
 use std::collections::BTreeSet;
@@ -17,15 +18,16 @@ const PATIENT_AS_SUPERUSER: &str = "SET LOCAL deadlock_timeout = '100ms'; SET LO
 /// Only superusers may set deadlock_timeout: this waits long enough for the server's own to send an autovacuum away.
 const PATIENT: &str = "SET LOCAL lock_timeout = '1500ms'";
 
-/// Makes everything in the database that belongs to none of the insiders `user`'s, or nothing.
+/// Makes everything in the database that shall be the app's its user's, or nothing.
 pub async fn adopt(
     connector: &Connector,
     connection: &mut PgConnection,
     database: &str,
-    insiders: &[String],
-    user: &str,
+    scope: &Scope,
 ) -> Result<(), Failure> {
-    let moves = catalog::moves(connection, database, insiders, user).await?;
+    let user = scope.user(database);
+    let mut moves = catalog::moves(connection, database, &scope.insiders(database), user).await?;
+    moves.retain(|one| scope.adopts(database, &one.owner));
     for owner in moves.iter().map(|one| one.owner.as_str()).chain([user]).collect::<BTreeSet<&str>>() {
         join(connector, connection, owner).await?;
     }

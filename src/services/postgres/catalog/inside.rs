@@ -1,14 +1,14 @@
 //! What lies inside one database, as far as grants and extensions go.
 
 use super::deviations::{self, Deviation};
-use super::{Acl, objects, parse};
+use super::{ACL_ROWS, Acl, objects, parse};
 use crate::services::Failure;
 use crate::services::postgres::connect::stating;
 use crate::services::postgres::model::Extension;
 use crate::services::postgres::model::belongings::Belongings;
 use crate::services::postgres::scope::{Needs, Pair};
 use serde::Deserialize;
-use sqlx::PgConnection;
+use sqlx::{AssertSqlSafe, PgConnection};
 use std::collections::BTreeMap;
 
 /// What lies inside one database, as far as grants and extensions go.
@@ -19,10 +19,10 @@ SELECT jsonb_build_object(
     FROM pg_catalog.pg_extension e JOIN pg_catalog.pg_namespace s ON s.oid = e.extnamespace
     WHERE e.extname <> 'plpgsql'),
   'public_owner', (SELECT pg_get_userbyid(nspowner) FROM pg_catalog.pg_namespace WHERE nspname = 'public'),
-  'schema', (SELECT coalesce(jsonb_agg(jsonb_build_object('privilege', a.privilege_type,
-      'grantee', CASE WHEN a.grantee <> 0 THEN pg_get_userbyid(a.grantee) END,
-      'grantor', pg_get_userbyid(a.grantor), 'grantable', a.is_grantable,
-      'superuser', coalesce((SELECT rolsuper FROM pg_catalog.pg_roles g WHERE g.oid = a.grantee), false))), '[]')
+  'superuser_owns_public', EXISTS (SELECT FROM pg_catalog.pg_namespace n
+    JOIN pg_catalog.pg_roles r ON r.oid = n.nspowner WHERE n.nspname = 'public' AND r.rolsuper),
+  'has_owner_of_database', EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = 'pg_database_owner'),
+  'schema', (SELECT ACL_ROWS
     FROM pg_catalog.pg_namespace n, aclexplode(coalesce(n.nspacl, acldefault('n', n.nspowner))) a
     WHERE n.nspname = 'public'),
   'future', (SELECT coalesce(jsonb_agg(jsonb_build_object('maker', pg_get_userbyid(f.defaclrole),
@@ -58,6 +58,9 @@ pub struct Inside {
     pub extensions: BTreeMap<String, Extension>,
     /// Of schema public; `None` if there is no such schema.
     pub public_owner: Option<String>,
+    pub superuser_owns_public: bool,
+    /// Whether there is the role that stands for the owner of whatever database it is looked at in: from 14 on.
+    pub has_owner_of_database: bool,
     /// Privileges on schema public.
     pub schema: Vec<Acl>,
     pub future: Vec<Future>,
@@ -88,7 +91,8 @@ impl Future {
 
 /// Reads what lies inside the database that is connected to.
 pub async fn inside(connection: &mut PgConnection, database: &str, needs: &Needs) -> Result<Inside, Failure> {
-    let text: Result<String, _> = sqlx::query_scalar(INSIDE).persistent(false).fetch_one(&mut *connection).await;
+    let statement = AssertSqlSafe(INSIDE.replace("ACL_ROWS", ACL_ROWS));
+    let text: Result<String, _> = sqlx::query_scalar(statement).persistent(false).fetch_one(&mut *connection).await;
     let text =
         text.map_err(|error| stating(error, database, "SELECT .. FROM pg_extension, pg_namespace, pg_default_acl"))?;
     let mut inside: Inside = parse(&text)?;

@@ -27,7 +27,7 @@ SELECT coalesce(jsonb_agg(jsonb_build_object(
 )), '[]')::text FROM pg_catalog.pg_database d WHERE d.datname = ANY($1)";
 
 /// Who has what on those databases, and who can sign in and has CONNECT through PUBLIC alone.
-const TABLES: &str = "\
+pub const TABLES: &str = "\
 WITH acl AS (SELECT d.oid AS datid, a.grantee, a.privilege_type FROM pg_catalog.pg_database d,
     aclexplode(coalesce(d.datacl, acldefault('d', d.datdba))) a WHERE d.datname = ANY($1)),
   others AS (SELECT d.oid AS datid, r.oid, r.rolname FROM pg_catalog.pg_database d, pg_catalog.pg_roles r

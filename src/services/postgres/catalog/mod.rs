@@ -8,6 +8,7 @@ mod objects;
 mod offered;
 mod rights;
 mod shared;
+mod through_public;
 
 pub use dependents::{dependents, some_inside};
 pub use deviations::Deviation;
@@ -17,12 +18,26 @@ pub use objects::{Move, belongings, moves};
 pub use offered::offered;
 pub use rights::rights;
 pub use shared::{DatabaseRow, Shared, database, shared};
+pub use through_public::through_public;
 
 use crate::error::{Diagnostic, Kind};
 use crate::services::Failure;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use std::collections::BTreeSet;
+
+/// What `aclexplode(..) a` answers, as a list of [`Acl`].
+const ACL_ROWS: &str = "\
+coalesce(jsonb_agg(jsonb_build_object('privilege', a.privilege_type,
+      'grantee', CASE WHEN a.grantee <> 0 THEN pg_get_userbyid(a.grantee) END,
+      'grantor', pg_get_userbyid(a.grantor), 'grantable', a.is_grantable,
+      'superuser', coalesce((SELECT rolsuper FROM pg_catalog.pg_roles g WHERE g.oid = a.grantee), false))), '[]')";
+
+/// Whether a row `m` of pg_auth_members, whose member is the role `u`, is the mark of an administrator that has made the
+/// role: from 16 on the server itself notes that as a membership which allows nothing but to give it away.
+pub const MARK_OF_MAKER: &str = "\
+(u.rolcreaterole AND m.grantor = 10
+  AND to_jsonb(m) @> '{\"admin_option\": true, \"inherit_option\": false, \"set_option\": false}')";
 
 /// One privilege of one role; no grantee is PUBLIC.
 #[derive(Debug, Deserialize)]

@@ -11,9 +11,9 @@ use std::collections::BTreeMap;
 ///
 /// Indexes, types of rows and arrays, and sequences of columns are left out: they follow what they belong to; and the
 /// functions that come with a range type always are the first superuser's. A schema in which there is nothing but an
-/// extension is the extension's; one of the owner of the database (`pg_database_owner`) is nobody's concern, nor is schema
-/// public as long as it belongs to the superuser that the cluster was made with (oid 10). Publications, subscriptions and
-/// event triggers are left to who replicates and administrates.
+/// extension is the extension's; one of the owner of the database (`pg_database_owner`) is nobody's concern, and schema
+/// public is looked after for itself. Publications, subscriptions and event triggers are left to who replicates and
+/// administrates.
 ///
 /// What people made has oids from 16384 on (FirstNormalObjectId), except large objects, whose makers choose: so the
 /// thousands of functions, types and collations of the server are passed over without being looked at.
@@ -45,7 +45,7 @@ owned (class, oid, owner, kind, definer) AS (
       OR t.typtype = 'c' AND (SELECT relkind FROM pg_catalog.pg_class c WHERE c.oid = t.typrelid) = 'c')
   UNION ALL SELECT 'pg_catalog.pg_namespace'::regclass, n.oid, n.nspowner, 'schema', false
     FROM pg_catalog.pg_namespace n WHERE n.oid IN (SELECT oid FROM spaces)
-      AND pg_get_userbyid(n.nspowner) <> 'pg_database_owner' AND NOT (n.nspname = 'public' AND n.nspowner = 10)
+      AND pg_get_userbyid(n.nspowner) <> 'pg_database_owner' AND n.nspname <> 'public'
       AND NOT (EXISTS (SELECT FROM pg_catalog.pg_extension e WHERE e.extnamespace = n.oid)
         AND NOT EXISTS (SELECT FROM pg_catalog.pg_class c WHERE c.relnamespace = n.oid
           AND c.relkind IN ('r', 'p', 'v', 'm', 'S', 'f') AND NOT EXISTS (SELECT FROM members m

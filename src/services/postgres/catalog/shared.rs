@@ -1,10 +1,10 @@
 //! Roles and databases, from the catalogs that all databases share.
 
-use super::{Acl, parse};
+use super::{ACL_ROWS, Acl, MARK_OF_MAKER, parse};
 use crate::services::Failure;
 use crate::services::postgres::connect::stating;
 use serde::Deserialize;
-use sqlx::PgConnection;
+use sqlx::{AssertSqlSafe, PgConnection};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Roles and databases, from the catalogs that all databases share.
@@ -27,8 +27,7 @@ SELECT jsonb_build_object(
     )), '[]') FROM pg_catalog.pg_roles r WHERE r.rolname = ANY($1)),
   'memberships', (SELECT coalesce(jsonb_agg(jsonb_build_object(
       'role', e.role, 'member', e.member, 'trusted', e.trusted)), '[]') FROM (
-    SELECT g.rolname AS role, u.rolname AS member, bool_and(u.rolsuper OR (u.rolcreaterole AND m.grantor = 10
-        AND to_jsonb(m) @> '{\"admin_option\": true, \"inherit_option\": false, \"set_option\": false}')) AS trusted
+    SELECT g.rolname AS role, u.rolname AS member, bool_and(u.rolsuper OR MARK_OF_MAKER) AS trusted
       FROM pg_catalog.pg_auth_members m JOIN pg_catalog.pg_roles g ON g.oid = m.roleid
         JOIN pg_catalog.pg_roles u ON u.oid = m.member
       WHERE (g.rolname = ANY($1) OR u.rolname = ANY($1)) AND u.rolname NOT IN (current_user, session_user)
@@ -50,10 +49,7 @@ SELECT jsonb_build_object(
       'sessions', coalesce(s.sessions, 0),
       'size', CASE WHEN d.datname = ANY($3) AND has_database_privilege(d.oid, 'CONNECT')
         THEN pg_database_size(d.oid) END,
-      'acl', (SELECT coalesce(jsonb_agg(jsonb_build_object('privilege', a.privilege_type,
-          'grantee', CASE WHEN a.grantee <> 0 THEN pg_get_userbyid(a.grantee) END,
-          'grantor', pg_get_userbyid(a.grantor), 'grantable', a.is_grantable,
-          'superuser', coalesce((SELECT rolsuper FROM pg_catalog.pg_roles g WHERE g.oid = a.grantee), false))), '[]')
+      'acl', (SELECT ACL_ROWS
         FROM aclexplode(coalesce(d.datacl, acldefault('d', d.datdba))) a)
     )), '[]') FROM pg_catalog.pg_database d LEFT JOIN (
       SELECT datid, count(*) AS sessions FROM pg_catalog.pg_stat_activity
@@ -149,7 +145,8 @@ pub async fn shared(
     sized: &BTreeSet<String>,
 ) -> Result<Shared, Failure> {
     let list = |names: &BTreeSet<String>| names.iter().cloned().collect::<Vec<_>>();
-    let text: Result<String, _> = sqlx::query_scalar(SHARED)
+    let statement = SHARED.replace("ACL_ROWS", ACL_ROWS).replace("MARK_OF_MAKER", MARK_OF_MAKER);
+    let text: Result<String, _> = sqlx::query_scalar(AssertSqlSafe(statement))
         .bind(list(roles))
         .bind(list(databases))
         .bind(list(sized))

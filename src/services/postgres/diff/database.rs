@@ -1,10 +1,12 @@
 //! Databases.
 
-use super::facts::facts;
+use super::facts::{fact, facts};
 use super::{View, losses, objects, possible};
 use crate::core::step::{Hold, Reason, Risk};
-use crate::services::postgres::model::{Database, Op as Do};
+use crate::services::postgres::model::belongings::several;
+use crate::services::postgres::model::{Database, Op as Do, THROUGH_PUBLIC, database_address, grant_address};
 use crate::services::{DiffInput, Model, Op, Step};
+use std::collections::BTreeMap;
 
 /// A database that is wanted and is not as it should be.
 pub fn keep(view: &View, step: &mut Step, before: Option<&Model>, database: &Database, input: DiffInput<'_>) {
@@ -21,7 +23,31 @@ pub fn keep(view: &View, step: &mut Step, before: Option<&Model>, database: &Dat
     if before.owner != database.owner || closes || takes {
         step.risks.insert(Risk::Interrupts);
     }
-    objects::note(step, database, &view.user(&database.name), input);
+    step.notes.extend(shut_out(view, before, database, input));
+    objects::note(view, step, database, input);
+}
+
+/// Who is connected now and cannot sign in again once the database is closed to PUBLIC.
+fn shut_out(view: &View, before: &Database, database: &Database, input: DiffInput<'_>) -> Option<String> {
+    if !before.public.contains("CONNECT") || database.public.contains("CONNECT") {
+        return None;
+    }
+    let mut roles: BTreeMap<String, u64> = fact(input.observation, &database_address(&database.name), THROUGH_PUBLIC);
+    let granted = |role: &String| {
+        *role == database.owner
+            || *role == view.user(&database.name)
+            || view.wanted.contains_key(&grant_address(&database.name, role))
+    };
+    roles.retain(|role, _| !granted(role));
+    let told: Vec<String> =
+        roles.iter().map(|(role, sessions)| format!("{role} ({})", several(*sessions, "session"))).collect();
+    let (they, them) = if told.len() == 1 { ("it", "it") } else { ("they", "them") };
+    (!told.is_empty()).then(|| {
+        format!(
+            "connected now through PUBLIC: {}: {they} cannot sign in again; declare {them} in `grants` or `readers`",
+            told.join(", ")
+        )
+    })
 }
 
 /// Whether somebody has less of the database afterwards.

@@ -6,6 +6,7 @@ mod edges;
 mod extension;
 mod facts;
 mod grant;
+mod handover;
 mod lock_down;
 mod losses;
 mod objects;
@@ -26,6 +27,7 @@ use crate::core::address::Address;
 use crate::core::reconcile::{Applied, Wanted, reconcile};
 use crate::core::step::Hold;
 use crate::services::{Decision, DiffInput, Model, Op, Step};
+use handover::Handover;
 use std::collections::BTreeMap;
 
 /// Decides every step from what was read.
@@ -35,6 +37,7 @@ pub fn diff(input: DiffInput<'_>) -> Vec<Step> {
     let mut steps: Vec<Step> = decisions.into_iter().filter_map(|decision| view.step(decision, input)).collect();
     role::tell_dependents(&view, &mut steps, input);
     steps.extend(role::rotations(&view, input));
+    handover::mark(&view, &mut steps);
     block(&mut steps, &view.server);
     closing::put_last(&mut steps);
     edges::connect(&mut steps);
@@ -59,6 +62,8 @@ struct View {
     applied: BTreeMap<Address, Applied<Model>>,
     /// The app's user of each database.
     users: BTreeMap<String, String>,
+    /// By database.
+    handovers: BTreeMap<String, Handover>,
     server: Server,
 }
 
@@ -77,7 +82,14 @@ impl View {
         let last = applied.iter().map(|(address, last)| (address, &last.model));
         let next = wanted.iter().map(|(address, wanted)| (address, &wanted.model));
         let users = Scope::of(last.chain(next)).users;
-        Self { wanted, observed, applied, users, server }
+        let handovers = handover::find(&users, input);
+        for (database, handover) in &handovers {
+            let address = database_address(database);
+            let wanted = wanted.get_mut(&address).map(|wanted| &mut wanted.model);
+            let last = applied.get_mut(&address).map(|last| &mut last.model);
+            handover.declare(wanted, observed.get_mut(&address), last);
+        }
+        Self { wanted, observed, applied, users, handovers, server }
     }
 
     fn user(&self, database: &str) -> String {

@@ -1,5 +1,6 @@
 //! Objects in an app's database that belong to others: what is said about them, and what adopting them takes away.
 
+use super::View;
 use super::facts::fact;
 use crate::core::address::Address;
 use crate::core::name::AppName;
@@ -11,10 +12,14 @@ use crate::services::postgres::model::{Database, role_address};
 use crate::services::{Ask, DiffInput, Model, Observation, Step};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Says what a step on a database means for the objects of others in it; `user` is who shall have them.
-pub fn note(step: &mut Step, database: &Database, user: &str, input: DiffInput<'_>) {
-    let others = others(&step.address, input.observation);
-    if database.objects_of_others.is_none() {
+/// Says what a step on a database means for the objects of others in it, but those of the app's former users.
+pub fn note(view: &View, step: &mut Step, database: &Database, input: DiffInput<'_>) {
+    let user = &view.user(&database.name);
+    let mut others = others(&step.address, input.observation);
+    if let Some(handover) = view.handovers.get(&database.name) {
+        others.retain(|owner, _| !handover.is_from(owner));
+    }
+    if database.objects_of_others.is_none() || !database.former_users.is_empty() {
         step.notes.extend(others.iter().map(|(owner, one)| cannot_use(owner, one, database, user)));
         return;
     }
@@ -43,7 +48,7 @@ pub fn unusable(ask: &Ask, observation: &Observation) -> Vec<Notice> {
         rotate: &BTreeSet::new(),
         credentials: &BTreeMap::new(),
     };
-    let view = super::View::of(input);
+    let view = View::of(input);
     let steps = super::diff(input);
     let changed: BTreeSet<&Address> =
         steps.iter().filter(|step| !step.action.only_state()).map(|step| &step.address).collect();

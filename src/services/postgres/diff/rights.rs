@@ -2,7 +2,7 @@
 //!
 //! What an administrator that is no superuser may do differs between 15 and 16: measured on both.
 
-use crate::services::postgres::model::Op as Do;
+use crate::services::postgres::model::{Op as Do, owner_of_public};
 use crate::services::postgres::server::{Server, Standing};
 use crate::services::{Model, Op, Step};
 use postgres_protocol::escape::escape_identifier;
@@ -30,6 +30,7 @@ pub fn missing(step: &Step, server: &Server) -> Option<String> {
                 .act_for(&before.owner)
                 .or_else(|| if moves { rights.create_databases() } else { None })
                 .or_else(|| rights.act_for(&after.owner))
+                .or_else(|| rights.act_for(owner_of_public(before.strays_inside.as_ref()?)?))
         }
         (Do::DropDatabase, Some(Model::PostgresDatabase(database)), _) => rights.act_for(&database.owner),
         (Do::SetGrant | Do::RevokeGrant, before, after) => {

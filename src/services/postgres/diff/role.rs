@@ -71,6 +71,8 @@ struct Removed {
     grants: BTreeSet<(String, String)>,
     /// Databases and roles that owned them.
     owned: BTreeSet<(String, String)>,
+    /// Databases and roles whose objects in them become the app's.
+    handed_over: BTreeSet<(String, String)>,
 }
 
 impl Removed {
@@ -81,10 +83,12 @@ impl Removed {
                 (Some(Model::PostgresDatabase(database)), None) => {
                     removed.databases.insert(database.name.clone());
                 }
-                (Some(Model::PostgresDatabase(before)), Some(Model::PostgresDatabase(after)))
-                    if before.owner != after.owner =>
-                {
-                    removed.owned.insert((before.name.clone(), before.owner.clone()));
+                (Some(Model::PostgresDatabase(before)), Some(Model::PostgresDatabase(after))) => {
+                    if before.owner != after.owner {
+                        removed.owned.insert((before.name.clone(), before.owner.clone()));
+                    }
+                    let of = |(owner, _): (&String, &u64)| (before.name.clone(), owner.clone());
+                    removed.handed_over.extend(before.objects_of_others.iter().flatten().map(of));
                 }
                 (Some(Model::PostgresGrant(grant)), None) => {
                     removed.grants.insert((grant.database.clone(), grant.role.clone()));
@@ -101,6 +105,7 @@ impl Removed {
         let is_database = matches!(dependent.place, Place::Database(_));
         self.databases.contains(database)
             || (is_database && self.owned.contains(&pair))
+            || (!is_database && dependent.tie == Tie::Owned && self.handed_over.contains(&pair))
             || (dependent.tie == Tie::Privilege && self.grants.contains(&pair))
     }
 }

@@ -5,6 +5,17 @@ use serde::{Deserialize, Deserializer, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
+/// Stands for a privilege among [`Database::strays_inside`]: that schema public is somebody's own.
+pub const OWNERSHIP: &str = "OWNERSHIP";
+
+/// The fact of a database that counts the sessions of each role that can connect through PUBLIC alone.
+pub const THROUGH_PUBLIC: &str = "through_public";
+
+/// Whose schema public is, if that is a stray: these words say so.
+pub fn owner_of_public(strays: &BTreeSet<String>) -> Option<&str> {
+    strays.iter().find_map(|words| words.strip_prefix(OWNERSHIP)?.strip_prefix(" on schema public to "))
+}
+
 /// How an extension is wanted, or is there. `None` is whatever the server takes by default.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Extension {
@@ -75,6 +86,10 @@ pub struct Database {
     /// Declared only, and never compared: whose objects the app uses by privileges, so that they may stay.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub migrator: Option<String>,
+    /// Not compared: logins of the same app that were its user until now and own objects in it, which shall become the
+    /// user's. Where there are any, only theirs count among [`Self::objects_of_others`].
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub former_users: BTreeSet<String>,
 }
 
 impl Database {
@@ -97,6 +112,7 @@ impl Database {
             strays_inside: Some(BTreeSet::new()),
             objects_of_others: None,
             migrator: None,
+            former_users: BTreeSet::new(),
         }
     }
 }
@@ -138,6 +154,7 @@ impl Resource for Database {
             strays_inside,
             objects_of_others,
             migrator: _,
+            former_users: _,
         } = self;
         let extensions = extensions.as_ref().map(|extensions| {
             extensions.iter().map(|(name, extension)| format!("{name}{extension}")).collect::<Vec<String>>()

@@ -10,7 +10,7 @@ mod passed_on;
 mod role;
 pub mod settings;
 
-pub use database::{Database, Extension};
+pub use database::{Database, Extension, OWNERSHIP, THROUGH_PUBLIC, owner_of_public};
 pub use dependent::{Dependent, Place, Tie, solutions};
 pub use grant::{Access, Grant};
 pub use holdings::Holdings;

@@ -16,7 +16,8 @@ pub fn database(row: &DatabaseRow, inside: Option<&Inside>, scope: &Scope, judge
         strays_inside,
         objects_of_others: inside
             .filter(|_| scope.adopting.contains(&row.name))
-            .map(|inside| belongings::totals(&inside.belongings)),
+            .map(|inside| belongings::totals(&inside.belongings))
+            .map(|totals| totals.into_iter().filter(|(owner, _)| scope.adopts(&row.name, owner)).collect()),
         ..plain(row, inside)
     }
 }
@@ -50,6 +51,7 @@ fn plain(row: &DatabaseRow, inside: Option<&Inside>) -> Database {
         strays_inside: None,
         objects_of_others: None,
         migrator: None,
+        former_users: BTreeSet::new(),
     }
 }
 

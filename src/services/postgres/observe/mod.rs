@@ -11,7 +11,9 @@ pub mod strays;
 use super::catalog::{self, Inside, Shared};
 use super::connect::{Connector, Purpose, close};
 use super::credential;
-use super::model::{Dependent, Holdings, PassedOn, ROLE, belongings, database_address, grant_address, role_address};
+use super::model::{
+    Dependent, Holdings, PassedOn, ROLE, THROUGH_PUBLIC, belongings, database_address, grant_address, role_address,
+};
 use super::scope::Scope;
 use super::server::Server;
 use crate::config::PostgresConfig;
@@ -42,6 +44,7 @@ pub async fn observe(connector: &Connector, ask: &Ask) -> Result<Observation, Fa
     resources.extend(catalog::lock_downs(&mut connection, &scope.lock_downs).await?);
     resources.extend(roles::observed(&scope, &shared, |role| connector.config.ignores(role)));
     tell_dependents(&mut connection, ask, &mut resources).await?;
+    tell_who_comes_through_public(&mut connection, ask, &mut resources).await?;
     let doomed: Vec<_> = shared.databases.iter().filter(|row| sized.contains(&row.name)).collect();
     losses::add(connector, &doomed, shared.version_number, &mut resources).await;
     let cannot_dump = losses::cannot_dump(connector, &doomed, shared.version_number).await;
@@ -60,7 +63,7 @@ pub async fn observe(connector: &Connector, ask: &Ask) -> Result<Observation, Fa
         version: Some(format!("PostgreSQL {}", shared.version)),
         server: serde_json::to_value(Server {
             cannot_dump,
-            ..server::server(&mut connection, &scope, &shared, offered).await?
+            ..server::server(&mut connection, &scope, &shared, &insides, offered).await?
         })
         .unwrap_or_default(),
         resources,
@@ -137,6 +140,27 @@ async fn tell_dependents(
     for (role, dependents) in catalog::dependents(connection, &doomed).await? {
         if let (Some(role), Ok(told)) = (resources.get_mut(&role_address(&role)), serde_json::to_value(dependents)) {
             role.facts.insert(Dependent::FACT.to_owned(), told);
+        }
+    }
+    Ok(())
+}
+
+/// Tells of each database that is to be closed to PUBLIC who is in it and has no CONNECT of its own.
+async fn tell_who_comes_through_public(
+    connection: &mut PgConnection,
+    ask: &Ask,
+    resources: &mut BTreeMap<Address, Observed>,
+) -> Result<(), Failure> {
+    let open = |(address, observed): (&Address, &Observed)| {
+        let Model::PostgresDatabase(there) = &observed.model else { return None };
+        (ask.wanted.contains_key(address) && there.public.contains("CONNECT")).then(|| there.name.clone())
+    };
+    let open: Vec<String> = resources.iter().filter_map(open).collect();
+    let open: BTreeSet<&str> = open.iter().map(String::as_str).collect();
+    for (database, roles) in catalog::through_public(connection, &open).await? {
+        if let (Some(told), Ok(roles)) = (resources.get_mut(&database_address(&database)), serde_json::to_value(roles))
+        {
+            told.facts.insert(THROUGH_PUBLIC.to_owned(), roles);
         }
     }
     Ok(())

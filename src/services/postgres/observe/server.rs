@@ -1,6 +1,6 @@
 //! What a plan must know of the server, read.
 
-use crate::services::postgres::catalog::{self, Shared};
+use crate::services::postgres::catalog::{self, Inside, Shared};
 use crate::services::postgres::connect::{code, stating};
 use crate::services::postgres::scope::Scope;
 use crate::services::postgres::server::{Offered, Server};
@@ -23,11 +23,13 @@ pub async fn server(
     connection: &mut PgConnection,
     scope: &Scope,
     shared: &Shared,
+    insides: &BTreeMap<String, Inside>,
     offered: Option<Offered>,
 ) -> Result<Server, Failure> {
     let owners: BTreeMap<String, String> =
         shared.databases.iter().map(|row| (row.name.clone(), row.owner.clone())).collect();
-    let roles = scope.all_roles().into_iter().chain(owners.values().cloned()).collect();
+    let of_public = insides.values().filter_map(|inside| inside.public_owner.clone());
+    let roles = scope.all_roles().into_iter().chain(owners.values().cloned()).chain(of_public).collect();
     let rights = catalog::rights(connection, &roles).await?;
     let mut absent_roles = scope.all_roles();
     absent_roles.retain(|name| !shared.roles.iter().any(|role| role.name == *name));

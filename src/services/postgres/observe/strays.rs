@@ -2,10 +2,11 @@
 
 use crate::config::PostgresConfig;
 use crate::services::postgres::catalog::{Acl, DatabaseRow, Future, Inside};
+use crate::services::postgres::model::OWNERSHIP;
 use crate::services::postgres::scope::Scope;
 
 /// Stands for the owner of whatever database it is looked at in.
-const OWNER_OF_DATABASE: &str = "pg_database_owner";
+pub const OWNER_OF_DATABASE: &str = "pg_database_owner";
 
 /// One privilege that neither its owner nor a superuser has, as far as the catalogs tell.
 pub struct Stray<'a> {
@@ -17,8 +18,19 @@ pub struct Stray<'a> {
 
 /// What it is a privilege on, and who gave it.
 pub enum Place<'a> {
-    Database { grantor: &'a str, owner: &'a str },
-    Public { grantor: &'a str, owner: &'a str },
+    Database {
+        grantor: &'a str,
+        owner: &'a str,
+    },
+    Public {
+        grantor: &'a str,
+        owner: &'a str,
+    },
+    /// Schema public is the grantee's own, who may drop whatever lies in it. It becomes `heir`'s, or if there is no such
+    /// role, the owner's of the database.
+    OwnPublic {
+        heir: Option<&'static str>,
+    },
     Future(&'a Future),
 }
 
@@ -32,8 +44,15 @@ pub fn on_database(row: &DatabaseRow) -> impl Iterator<Item = Stray<'_>> {
     })
 }
 
-/// All of them on schema public and on objects of the future.
+/// All of them on schema public and on objects of the future. Whose schema public is comes first.
 pub fn inside(inside: &Inside) -> impl Iterator<Item = Stray<'_>> {
+    let of_public = inside.public_owner.as_deref();
+    let owned = of_public.filter(|owner| *owner != OWNER_OF_DATABASE && !inside.superuser_owns_public);
+    let owned = owned.map(|owner| Stray {
+        grantee: Some(owner),
+        privilege: OWNERSHIP,
+        place: Place::OwnPublic { heir: inside.has_owner_of_database.then_some(OWNER_OF_DATABASE) },
+    });
     let owner = inside.public_owner.as_deref().unwrap_or_default();
     let on_public = inside.schema.iter().filter(move |acl| match &acl.grantee {
         // Harmless to who cannot connect, and the server's own default.
@@ -56,7 +75,7 @@ pub fn inside(inside: &Inside) -> impl Iterator<Item = Stray<'_>> {
         privilege: &future.privilege,
         place: Place::Future(future),
     });
-    on_public.chain(future)
+    owned.into_iter().chain(on_public).chain(future)
 }
 
 impl Stray<'_> {
@@ -65,7 +84,7 @@ impl Stray<'_> {
         let grantee = self.grantee.unwrap_or("PUBLIC");
         let place = match self.place {
             Place::Database { .. } => String::new(),
-            Place::Public { .. } => " on schema public".to_owned(),
+            Place::Public { .. } | Place::OwnPublic { .. } => " on schema public".to_owned(),
             Place::Future(future) => format!(" {}", future.words()),
         };
         format!("{}{place} to {grantee}", self.privilege)
@@ -78,19 +97,26 @@ impl Stray<'_> {
             let pairs = scope.grants.get(database).into_iter().flatten();
             pairs.map(|pair| &pair.role).chain(scope.owners.get(database)).any(|known| known == role)
         };
+        if let (Place::OwnPublic { .. }, Some(owner)) = (&self.place, self.grantee) {
+            // Harmless in the hands of those who have the whole database anyway.
+            let own = scope.insiders(database).iter().chain(scope.owners.get(database)).any(|known| known == owner);
+            return !own && !leave(owner);
+        }
         let by_makers = match self.place {
             Place::Database { grantor, owner } | Place::Public { grantor, owner } => {
                 grantor == owner || !config.ignores(grantor)
             }
+            Place::OwnPublic { .. } => true,
             Place::Future(future) => scope.makers(database).contains(future.maker.as_str()),
         };
         by_makers && self.grantee.is_none_or(|grantee| !leave(grantee) && !declared(grantee))
     }
 
-    /// The role that must revoke it, where that is not the owner.
+    /// The role that must revoke it or give it away, where that is not the owner of the database.
     pub fn maker(&self) -> Option<&str> {
         match self.place {
             Place::Future(future) => Some(&future.maker),
+            Place::OwnPublic { .. } => self.grantee,
             Place::Database { .. } | Place::Public { .. } => None,
         }
     }

@@ -5,7 +5,7 @@
 
 mod spelling;
 
-use super::model::{Access, Credential, Role};
+use super::model::{Access, Credential, Grant, Role};
 use crate::core::change::agree;
 use crate::services::{Model, Step};
 use std::collections::BTreeSet;
@@ -23,8 +23,30 @@ pub fn settle(wanted: Option<&mut Model>, observed: Option<&mut Model>, applied:
                 applied.and_then(|model| if let Model::PostgresDatabase(last) = model { Some(last) } else { None });
             spelling::settle(wanted, observed, applied);
         }
+        (Some(Model::PostgresGrant(wanted)), Some(Model::PostgresGrant(observed))) => {
+            if let Some(Model::PostgresGrant(applied)) = applied {
+                settle_makers(wanted, observed, applied);
+            }
+        }
         _ => {}
     }
+}
+
+/// Rights on what others make differ from what was applied because somebody else makes it now: that is an edit, no drift.
+fn settle_makers(wanted: &Grant, observed: &Grant, applied: &mut Grant) {
+    let (Some(last), Some(next)) = (&applied.makers, &wanted.makers) else { return };
+    if last == next {
+        return;
+    }
+    let of = |words: &str, maker: &str| {
+        words.ends_with(&format!(" of {maker}")) || words.contains(&format!(" of {maker} in schema "))
+    };
+    let left = |words: &&String| last.difference(next).any(|maker| of(words, maker));
+    applied.beyond = observed.beyond.as_ref().map(|beyond| beyond.iter().filter(left).cloned().collect());
+    applied.future_schemas.clone_from(&observed.future_schemas);
+    applied.future_tables.clone_from(&observed.future_tables);
+    applied.future_sequences.clone_from(&observed.future_sequences);
+    applied.present_objects.clone_from(&observed.present_objects);
 }
 
 fn settle_role(wanted: &mut Role, observed: &mut Role, mut applied: Option<&mut Role>) {
@@ -82,8 +104,9 @@ pub fn as_planned(now: &mut Model, step: &Step) {
         (Model::PostgresGrant(now), Some(Model::PostgresGrant(before)), Some(Model::PostgresGrant(after)))
             if !agree(after, now) =>
         {
-            // Who owned the database, and does no longer, has lost what an owner has.
+            // Who owned the database, or schema public, and does no longer, has lost what an owner has.
             still_to_go(Some(&mut now.database_privileges), Some(&before.database_privileges));
+            still_to_go(now.schema_privileges.as_mut(), before.schema_privileges.as_ref());
             still_to_go(now.beyond.as_mut(), before.beyond.as_ref());
         }
         // Whatever it is by now, all of it goes.

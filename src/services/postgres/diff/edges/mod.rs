@@ -4,6 +4,8 @@
 //! - A new database comes before the app's user, as people read it, and before the grants on it.
 //! - Rights are given before others are taken: a grant comes before its database is closed to PUBLIC. But a role that
 //!   loses what it had by owning something gets its grant anew, afterwards.
+//! - What the app's former user owns goes to the new one after that has its grant, and before anything else is granted or
+//!   revoked there, or a new password set.
 //! - A database that lets nobody in opens before anything is granted or revoked in it; closing it comes after all else.
 //! - A database that is dropped goes first, and what was granted in it goes with it: where its drop is refused or fails,
 //!   nobody has lost anything. Both go before a role that they name, and before all roles of the same app.
@@ -39,7 +41,8 @@ impl Plan {
     /// Steps that must be done before this one.
     fn needs(&self, step: &Step, own: &Summary) -> BTreeSet<StepId> {
         if step.part == Part::Credential {
-            return self.main(step.address.clone(), |_| true).collect();
+            let same = self.main(step.address.clone(), |_| true).collect::<BTreeSet<StepId>>();
+            return &same | &self.all(|_, other| other.hands_over_to.as_ref() == Some(&step.address.name));
         }
         let Op::Postgres(operation) = &step.op else { return BTreeSet::new() };
         match operation {
@@ -48,7 +51,10 @@ impl Plan {
                 &self.new_roles(own) | &self.all(|_, other| other.gives_before(own))
             }
             Do::SetGrant => &self.new_roles(own) | &self.database_before_its_grant(own),
-            Do::RevokeGrant => self.database_of(own, |database| database.opens || database.action == Action::Destroy),
+            Do::RevokeGrant => self.database_of(own, |database| {
+                let former = database.hands_over_to.is_some() && !database.loses.is_disjoint(&own.roles);
+                database.opens || former || database.action == Action::Destroy
+            }),
             Do::CloseDatabase => self.all(|id, other| *id != step.id() && other.database == own.database),
             Do::DropRole => self.all(|_, other| {
                 other.database.is_some() && (other.app == own.app || other.roles.contains(&step.address.name))

@@ -1,8 +1,8 @@
 //! What other steps must know of a step. Pure.
 
 use crate::core::name::AppName;
-use crate::core::step::Action;
-use crate::services::postgres::model::{Database, Op as Do};
+use crate::core::step::{Action, Reason};
+use crate::services::postgres::model::{Database, Op as Do, owner_of_public};
 use crate::services::{Model, Op, Step};
 use std::collections::BTreeSet;
 
@@ -22,8 +22,10 @@ pub struct Summary {
     pub opens: bool,
     /// Whether it takes a database from PUBLIC or strangers, or objects in it from their owners.
     pub takes_away: bool,
-    /// Who loses what it had by owning the database or objects in it.
+    /// Who loses what it had by owning the database, schema public or objects in it.
     pub loses: BTreeSet<String>,
+    /// The app's new user, who gets what the former one owns.
+    pub hands_over_to: Option<String>,
 }
 
 impl Summary {
@@ -38,6 +40,7 @@ impl Summary {
             opens: false,
             takes_away: false,
             loses: BTreeSet::new(),
+            hands_over_to: None,
         };
         for model in step.before.iter().chain(&step.after) {
             summary.mention(model);
@@ -49,6 +52,7 @@ impl Summary {
             (op, Some(Model::PostgresDatabase(before)), Some(Model::PostgresDatabase(after))) => {
                 let user = if let Op::Postgres(Do::AlterDatabase { user }) = op { Some(user) } else { None };
                 summary.change(before, after, user);
+                summary.hands_over_to = user.filter(|_| step.reasons.contains(&Reason::HandsOver)).cloned();
             }
             _ => {}
         }
@@ -61,9 +65,12 @@ impl Summary {
 
     /// Whether this gives a role its own privileges on a database before the step on that database takes it from PUBLIC,
     /// or objects in it from their owners: the role would be without access in between. What an owner has, and gives
-    /// away, is granted anew afterwards.
+    /// away, is granted anew afterwards. Others' rights on what the app's former user makes stay until it is replaced.
     pub fn gives_before(&self, database: &Self) -> bool {
         let Some(role) = &self.grants_to else { return false };
+        if database.hands_over_to.as_ref().is_some_and(|user| user != role) {
+            return false;
+        }
         let same = self.database == database.database && database.action == Action::Update;
         same && database.takes_away && !database.opens && !database.loses.contains(role)
     }
@@ -95,6 +102,7 @@ impl Summary {
         }
         let owners_of_objects = before.objects_of_others.iter().flatten().map(|(owner, _)| owner);
         self.loses.extend(owners_of_objects.clone().cloned());
+        self.loses.extend(before.strays_inside.as_ref().and_then(owner_of_public).map(str::to_owned));
         // Whoever loses something here may be about to be dropped.
         self.roles.extend(owners_of_objects.cloned());
         let strays = || before.strays.iter().chain(before.strays_inside.iter().flatten());
