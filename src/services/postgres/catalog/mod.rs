@@ -6,6 +6,7 @@ mod inside;
 mod lock_down;
 mod objects;
 mod offered;
+mod parameters;
 mod rights;
 mod shared;
 
@@ -15,6 +16,7 @@ pub use inside::{Future, Inside, inside};
 pub use lock_down::lock_downs;
 pub use objects::{Move, belongings, moves};
 pub use offered::offered;
+pub use parameters::parameters;
 pub use rights::rights;
 pub use shared::{DatabaseRow, Shared, database, shared};
 

@@ -1,8 +1,8 @@
-//! What cannot be done to a database at all, or not on this server, and what to do instead.
+//! What cannot be done to a database or role at all, or not on this server, and what to do instead.
 
-use super::{View, extension};
+use super::{View, extension, settings};
 use crate::core::step::{Hold, Step as AnyStep};
-use crate::services::postgres::model::Database;
+use crate::services::postgres::model::{Database, Role};
 use crate::services::{DiffInput, Model, Step};
 use postgres_protocol::escape::escape_identifier;
 
@@ -24,6 +24,8 @@ pub fn judge(view: &View, step: &mut Step, before: Option<&Database>, wanted: &D
     };
     obstacles.extend(tablespace(view, before, wanted));
     obstacles.extend(shuts_us_out(view, wanted));
+    let unset = settings::obstacles(&view.server, before.map(|before| &before.settings), &wanted.settings);
+    obstacles.extend(unset.into_iter().map(|reason| ("settings", reason)));
     let installed = input.observation.resources.get(&step.address).map(|observed| &observed.model);
     let installed = match installed {
         Some(Model::PostgresDatabase(there)) => there.extensions.as_ref(),
@@ -40,6 +42,15 @@ pub fn judge(view: &View, step: &mut Step, before: Option<&Database>, wanted: &D
     }
 }
 
+/// The same for a role, of which only the settings can be impossible.
+pub fn judge_role(view: &View, step: &mut Step, before: Option<&Role>, wanted: &Role) {
+    let unset = settings::obstacles(&view.server, before.map(|before| &before.settings), &wanted.settings);
+    let obstacles: Vec<Obstacle> = unset.into_iter().map(|reason| ("settings", reason)).collect();
+    if !obstacles.is_empty() {
+        step.hold = Some(Hold::Blocked { reason: sentence(step, before.is_some(), &obstacles) });
+    }
+}
+
 fn sentence<M, O>(step: &AnyStep<M, O>, exists: bool, obstacles: &[Obstacle]) -> String {
     let mut reasons: Vec<&str> = obstacles.iter().map(|(_, reason)| reason.as_str()).collect();
     let named = |field: &str| obstacles.iter().any(|(name, _)| *name == field);
@@ -49,7 +60,7 @@ fn sentence<M, O>(step: &AnyStep<M, O>, exists: bool, obstacles: &[Obstacle]) ->
         .filter(|change| !named(&change.field))
         .map(|change| change.field.replace('_', " "))
         .collect();
-    let rest = format!("until then nothing else of this database is changed ({})", others.join(", "));
+    let rest = format!("until then nothing else of it is changed ({})", others.join(", "));
     if exists && !others.is_empty() {
         reasons.push(&rest);
     }
