@@ -86,6 +86,30 @@ fn who_is_not_let_in_is_told_why() {
 }
 
 #[test]
+fn a_database_that_pg_hba_conf_closes_holds_up_nobody_else() {
+    let server = OwnPostgres::start();
+    let mut workspace = Workspace::new();
+    server.serve(&mut workspace);
+    for app in ["a", "b"] {
+        workspace.spec(app, &format!("app = \"@{app}\"\n[services.postgres]\n"));
+    }
+    workspace.converge();
+    let closed = format!("{}a", workspace.prefix);
+    server.let_in(&format!("host {closed} all 127.0.0.1/32 reject\nhost all all 127.0.0.1/32 scram-sha-256\n"));
+    let ran = workspace.run(&["plan", "--detailed-exitcode"]).exits(0);
+    ran.says(&format!("postgres.database.{closed} could not be looked into")).says("add a line to pg_hba.conf");
+    for app in ["a", "b"] {
+        workspace.spec(app, &format!("app = \"@{app}\"\n[services.postgres.database]\nconnection_limit = 5\n"));
+    }
+    workspace.run(&["apply", "--auto-approve"]).exits(0).says("BLOCKED").says("add a line to pg_hba.conf");
+    let limits = "SELECT string_agg(datconnlimit::text, ' ' ORDER BY datname) FROM pg_database WHERE datname ~ '[ab]$'";
+    assert_eq!(server.value("postgres", limits).as_deref(), Some("-1 5"));
+    server.let_in("host all all 127.0.0.1/32 scram-sha-256\n");
+    workspace.converge();
+    assert_eq!(server.value("postgres", limits).as_deref(), Some("5 5"));
+}
+
+#[test]
 fn what_is_no_postgresql_is_told_apart() {
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let silent_port = silent.local_addr().unwrap().port().to_string();
