@@ -73,6 +73,8 @@ pub struct Scope {
     pub adopting: BTreeSet<String>,
     /// Who makes objects for the app's user, where it does not do so itself.
     pub migrators: BTreeMap<String, String>,
+    /// Extensions that each database shall have.
+    pub extensions: BTreeMap<String, BTreeSet<String>>,
 }
 
 impl Scope {
@@ -107,6 +109,8 @@ impl Scope {
             if let Model::PostgresDatabase(database) = model {
                 scope.owners.insert(database.name.clone(), database.owner.clone());
                 scope.adopting.extend(database.objects_of_others.as_ref().map(|_| database.name.clone()));
+                let extensions = database.extensions.iter().flat_map(BTreeMap::keys).cloned().collect();
+                scope.extensions.insert(database.name.clone(), extensions);
                 scope.migrators.extend(database.migrator.clone().map(|role| (database.name.clone(), role)));
             }
             let Model::PostgresGrant(grant) = model else { continue };

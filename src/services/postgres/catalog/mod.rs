@@ -8,6 +8,7 @@ mod objects;
 mod offered;
 mod parameters;
 mod rights;
+mod routines;
 mod shared;
 
 pub use dependents::{dependents, some_inside};
@@ -18,6 +19,7 @@ pub use objects::{Move, belongings, moves};
 pub use offered::offered;
 pub use parameters::parameters;
 pub use rights::rights;
+pub use routines::routines;
 pub use shared::{DatabaseRow, Shared, database, shared};
 
 use crate::error::{Diagnostic, Kind};

@@ -1,5 +1,6 @@
 //! What cannot be done to a database or role at all, or not on this server, and what to do instead.
 
+use super::facts::fact;
 use super::{View, extension, settings};
 use crate::core::step::{Hold, Step as AnyStep};
 use crate::services::postgres::model::{Database, Role};
@@ -34,6 +35,9 @@ pub fn judge(view: &View, step: &mut Step, before: Option<&Database>, wanted: &D
     // What is in a database that nobody could look into is unknown; in a new one there is nothing.
     if before.is_none() || installed.is_some() {
         let found = extension::judge(view, wanted, installed);
+        let routines = fact(input.observation, &step.address, Database::ROUTINES);
+        step.notes.extend(extension::trusting(view, wanted, installed, &routines));
+
         obstacles.extend(found.obstacles.into_iter().map(|reason| ("extensions", reason)));
         step.notes.extend(found.notes);
     }

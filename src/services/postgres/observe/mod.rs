@@ -12,7 +12,7 @@ pub mod strays;
 use super::catalog::{self, Inside, Shared};
 use super::connect::{Connector, Purpose, close};
 use super::credential;
-use super::model::{Dependent, Holdings, ROLE, belongings, database_address, grant_address, role_address};
+use super::model::{Database, Dependent, Holdings, ROLE, belongings, database_address, grant_address, role_address};
 use super::scope::Scope;
 use super::server::Server;
 use crate::config::PostgresConfig;
@@ -134,6 +134,10 @@ async fn read_inside(connection: &mut PgConnection, scope: &Scope, name: &str) -
     if scope.managed.contains(name) {
         inside.belongings = catalog::belongings(connection, name, &scope.insiders(name)).await?;
     }
+    let mut extensions = scope.extensions.get(name).into_iter().flatten();
+    if extensions.any(|extension| !inside.extensions.contains_key(extension)) {
+        inside.routines = catalog::routines(connection, name).await?;
+    }
     Ok(inside)
 }
 
@@ -181,6 +185,9 @@ fn assemble(
         let mut facts = holdings.facts();
         if let Some(inside) = inside.filter(|inside| !inside.belongings.is_empty()) {
             facts.insert(belongings::FACT.to_owned(), serde_json::to_value(&inside.belongings).unwrap_or_default());
+        }
+        if let Some(inside) = inside.filter(|inside| !inside.routines.is_empty()) {
+            facts.insert(Database::ROUTINES.to_owned(), serde_json::to_value(&inside.routines).unwrap_or_default());
         }
         let model = Model::PostgresDatabase(database);
         resources.insert(database_address(&row.name), Observed { model, credential: None, facts });
