@@ -2,7 +2,7 @@
 
 use super::parse;
 use crate::services::Failure;
-use crate::services::postgres::connect::stating;
+use crate::services::postgres::connect::{code, stating};
 use crate::services::postgres::server::Parameters;
 use sqlx::PgConnection;
 use std::collections::BTreeSet;
@@ -25,7 +25,7 @@ SELECT jsonb_build_object(
 )::text";
 
 /// Reads about some settings, by their names in lower case; of the others only how they are called. Nothing is known of
-/// servers before 15.
+/// servers before 15, and where reading it is not allowed.
 pub async fn parameters(
     connection: &mut PgConnection,
     version_number: u32,
@@ -37,5 +37,10 @@ pub async fn parameters(
     let names: Vec<&String> = settings.iter().collect();
     let query = sqlx::query_scalar(PARAMETERS).bind(names).persistent(false);
     let text: Result<String, _> = query.fetch_one(connection).await;
-    parse(&text.map_err(|error| stating(error, "settings", "SELECT .. FROM pg_settings"))?).map(Some)
+    match text {
+        Ok(text) => parse(&text).map(Some),
+        // Some take pg_settings from PUBLIC: then the server says at apply what it takes.
+        Err(error) if code(&error) == Some("42501") => Ok(None),
+        Err(error) => Err(stating(error, "settings", "SELECT .. FROM pg_settings")),
+    }
 }
