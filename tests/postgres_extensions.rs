@@ -159,3 +159,35 @@ async fn an_administrator_with_fewer_rights_is_told_what_a_superuser_must_do() {
     assert!(reason.contains("shuts out nornplan too"), "{reason}");
     world.drop_all().await;
 }
+
+#[tokio::test]
+async fn who_makes_an_extension_that_is_not_trusted_is_told_what_its_script_may_call() {
+    for lesser in [false, true] {
+        let mut world = World::new(ServiceId::Postgres, if lesser { "dbtrustless" } else { "dbtrust" });
+        let name = world.extension("pgrowlocks").await.unwrap();
+        if lesser {
+            world.become_lesser_admin().await;
+        }
+        declare(&mut world, |_| {});
+        world.converge().await;
+        let notes = async |world: &mut World, name: &str, schema: Option<&str>| {
+            declare(world, |shop| drop(shop.databases[0].extensions.insert(name.to_owned(), extension(None, schema))));
+            let plan = world.plan().await;
+            let mut notes = plan.iter().flat_map(|step| step.notes.clone());
+            notes.find(|note| note.contains("is not trusted"))
+        };
+        assert_eq!(notes(&mut world, &name, None).await, None, "there is nothing");
+        let mut shop = world.sign_in("shop", &world.plain("shop_db")).await.unwrap();
+        let planted = "CREATE FUNCTION public.length(text) RETURNS int LANGUAGE sql AS 'SELECT 1'";
+        postgres::run(&mut shop, &format!("{planted}; CREATE EXTENSION citext")).await.unwrap();
+        let told = notes(&mut world, &name, None).await;
+        assert_eq!(told.is_some(), !lesser, "{told:?}");
+        let text = "in schema public, where 1 function or operator is not a superuser's";
+        assert!(lesser || told.as_ref().unwrap().contains(text), "{told:?}");
+        assert_eq!(notes(&mut world, &name, Some("public")).await, told);
+        assert_eq!(notes(&mut world, &name, Some("ext")).await, None);
+        assert_eq!(notes(&mut world, "hstore", None).await, None, "a trusted one");
+        drop(shop);
+        world.drop_all().await;
+    }
+}

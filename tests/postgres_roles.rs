@@ -324,7 +324,10 @@ async fn no_password_and_no_verifier_is_in_the_servers_log() {
         let mut shop = app(&world, "shop");
         shop.settings.insert("work_mem".to_owned(), "plenty".to_owned());
         world.declare("shop", shop);
-        assert!(world.try_apply(world.plan().await).await.unwrap_err().contains("work_mem"));
+        // The plan says beforehand that it cannot be done: what if it were tried?
+        let mut plan = world.plan().await;
+        assert!(plan.iter_mut().any(|step| step.hold.take().is_some()));
+        assert!(world.try_apply(plan).await.unwrap_err().contains("work_mem"));
         world.declare("shop", app(&world, "shop"));
         world.converge().await;
         passwords.push(world.password(&world.name("shop")));

@@ -75,6 +75,8 @@ pub struct Scope {
     pub former_users: BTreeMap<String, BTreeSet<String>>,
     /// Who makes objects for the app's user, where it does not do so itself.
     pub migrators: BTreeMap<String, String>,
+    /// Extensions that each database shall have.
+    pub extensions: BTreeMap<String, BTreeSet<String>>,
 }
 
 impl Scope {
@@ -113,6 +115,8 @@ impl Scope {
                 if !database.former_users.is_empty() {
                     scope.former_users.insert(database.name.clone(), database.former_users.clone());
                 }
+                let extensions = database.extensions.iter().flat_map(BTreeMap::keys).cloned().collect();
+                scope.extensions.insert(database.name.clone(), extensions);
                 scope.migrators.extend(database.migrator.clone().map(|role| (database.name.clone(), role)));
             }
             let Model::PostgresGrant(grant) = model else { continue };

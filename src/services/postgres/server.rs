@@ -21,10 +21,14 @@ pub struct Server {
     pub owners: BTreeMap<String, String>,
     /// What databases can have here; read only where one is wanted.
     pub offered: Option<Offered>,
+    /// What it knows of settings; read only where some are declared or there.
+    pub parameters: Option<Parameters>,
     /// Roles that were asked for and do not exist.
     pub absent_roles: BTreeSet<String>,
     /// Why databases cannot be dumped here, looked for only where one is to be dropped.
     pub cannot_dump: Option<String>,
+    /// Databases that do not let us in though they let in others, and why.
+    pub closed_to_us: BTreeMap<String, String>,
 }
 
 /// The role that nornplan signs in with.
@@ -88,6 +92,36 @@ pub struct Version {
     /// The one schema that it can be in, if there is one.
     pub schema: Option<String>,
     pub requires: BTreeSet<String>,
+}
+
+/// What the server knows of its settings. All names are in lower case.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Parameters {
+    /// All that we are shown.
+    pub names: BTreeSet<String>,
+    /// More of those that are declared or there.
+    pub known: BTreeMap<String, Parameter>,
+    /// Which of these exist, whether or not we are shown them.
+    pub existing: BTreeSet<String>,
+    /// Which of these we may set; superusers may set all.
+    pub settable: BTreeSet<String>,
+}
+
+/// One setting, in the words of `pg_settings`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Parameter {
+    /// bool, enum, integer, real or string.
+    pub kind: String,
+    /// What a bare number counts: `8kB`, `ms`.
+    pub unit: Option<String>,
+    /// Who may set it, and when.
+    pub context: String,
+    pub min: Option<String>,
+    pub max: Option<String>,
+    /// What is documented of an enum; the server takes some more words.
+    pub choices: Vec<String>,
 }
 
 impl Server {

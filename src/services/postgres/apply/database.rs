@@ -29,8 +29,7 @@ pub async fn create_database(connector: &Connector, database: &Database) -> Resu
     let mut connection = connector.writer().await?;
     join(connector, &mut connection, &database.owner).await?;
     run(&mut connection, &database.name, &sql::database::create_database(database)).await.map_err(explain_locale)?;
-    let isolated = run(&mut connection, &database.name, &sql::database::isolate(database)).await;
-    isolated.map_err(|failure| explain_setting(failure, connector))?;
+    run(&mut connection, &database.name, &sql::database::isolate(database)).await?;
     connector.keep(connection).await;
     if database.extensions.iter().any(|extensions| !extensions.is_empty()) {
         let mut connection = connector.admin(&database.name, Purpose::Write).await?;
@@ -64,13 +63,13 @@ pub async fn alter_database(
     let mut connection = connector.writer().await?;
     join(connector, &mut connection, &before.owner).await?;
     if after.allow_connections {
-        change(connector, &mut connection, after, &statements).await?;
+        change(&mut connection, after, &statements).await?;
         connector.keep(connection).await;
         return alter_inside(connector, before, after, user, Vec::new()).await;
     }
     statements.extend(change_owner(connector, &mut connection, before, after, user, false).await?);
     statements.extend(strays::revoke_outside(&mut connection, before).await?);
-    change(connector, &mut connection, after, &statements).await?;
+    change(&mut connection, after, &statements).await?;
     connector.keep(connection).await;
     verify_outside(connector, after).await
 }
@@ -96,7 +95,7 @@ async fn alter_inside(
     if adopts {
         run(&mut connection, &after.name, "BEGIN").await?;
     }
-    change(connector, &mut connection, after, &statements).await?;
+    change(&mut connection, after, &statements).await?;
     if adopts {
         // What fails leaves by an error, and the connection with it: nothing is committed.
         objects::adopt(connector, &mut connection, &after.name, &scope).await?;
@@ -117,17 +116,11 @@ async fn alter_inside(
 }
 
 /// Runs what changes a database, if anything does.
-async fn change(
-    connector: &Connector,
-    connection: &mut PgConnection,
-    database: &Database,
-    statements: &[String],
-) -> Result<(), Failure> {
+async fn change(connection: &mut PgConnection, database: &Database, statements: &[String]) -> Result<(), Failure> {
     if statements.is_empty() {
         return Ok(());
     }
-    let done = run(connection, &database.name, &statements.join("; ")).await;
-    done.map_err(|failure| explain_setting(failure, connector))
+    run(connection, &database.name, &statements.join("; ")).await
 }
 
 /// The statements that change the owner, if it changes. What the app has in the database can be given only from inside.
@@ -158,15 +151,6 @@ async fn verify_outside(connector: &Connector, wanted: &Database) -> Result<Opti
     let model = Model::PostgresDatabase(wanted.clone());
     let scope = Scope::of([(&database_address(&wanted.name), &model)]);
     compare(&wanted.name, &model, observe::now(connector, &scope).await?)
-}
-
-/// Some settings are a superuser's, and so are those that no loaded module knows (`app.tenant`).
-fn explain_setting(mut failure: Failure, connector: &Connector) -> Failure {
-    if let Some((_, setting)) = failure.error.message.split_once("permission denied to set parameter ") {
-        let admin = escape_identifier(&connector.config.user);
-        failure.error.hint = Some(format!("as a superuser run GRANT SET ON PARAMETER {setting} TO {admin}"));
-    }
-    failure
 }
 
 /// A locale is one of the operating system's, which no catalog lists.

@@ -6,7 +6,9 @@ mod inside;
 mod lock_down;
 mod objects;
 mod offered;
+mod parameters;
 mod rights;
+mod routines;
 mod shared;
 mod through_public;
 
@@ -16,7 +18,9 @@ pub use inside::{Future, Inside, inside};
 pub use lock_down::lock_downs;
 pub use objects::{Move, belongings, moves};
 pub use offered::offered;
+pub use parameters::parameters;
 pub use rights::rights;
+pub use routines::routines;
 pub use shared::{DatabaseRow, Shared, database, shared};
 pub use through_public::through_public;
 

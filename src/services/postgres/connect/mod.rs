@@ -8,7 +8,7 @@ mod statements;
 mod target;
 
 pub use join::join;
-pub use problem::{code, stating};
+pub use problem::{answered, code, stating};
 pub use session::Purpose;
 pub use statements::{run, value, values};
 

@@ -46,10 +46,15 @@ pub fn is_unreachable(error: &sqlx::Error) -> bool {
     }
 }
 
+/// The SQLSTATE that a failure is about, if the server answered with one.
+pub fn answered(failure: &Failure) -> Option<&str> {
+    let cause = failure.error.source.as_deref().and_then(|source| source.downcast_ref::<Answer>());
+    cause.and_then(|Answer(error)| code(error))
+}
+
 /// Whether no connection was to be had: fewer at once may do.
 pub fn is_crowded(failure: &Failure) -> bool {
-    let cause = failure.error.source.as_deref().and_then(|source| source.downcast_ref::<Answer>());
-    cause.and_then(|Answer(error)| code(error)) == Some("53300")
+    answered(failure) == Some("53300")
 }
 
 /// Whether the same call may succeed in a moment: a lost connection, a shutdown, a concurrent change, a server

@@ -2,6 +2,7 @@
 
 use super::View;
 use crate::core::suggest::closest;
+use crate::services::postgres::model::settings::list;
 use crate::services::postgres::model::{Database, Extension};
 use crate::services::postgres::server::{Offered, Package, Version};
 use postgres_protocol::escape::{escape_identifier, escape_literal};
@@ -37,6 +38,42 @@ pub fn judge(view: &View, wanted: &Database, installed: Option<&BTreeMap<String,
         found.obstacles.extend(result.err());
     }
     found
+}
+
+/// What must be known of the script of an extension that is not trusted, which runs with our rights: where it does not
+/// say in full what it calls, it may call what the app made in the schema that it is made in.
+///
+/// <https://www.postgresql.org/docs/current/extend-extensions.html#EXTEND-EXTENSIONS-SECURITY>
+pub fn trusting(
+    view: &View,
+    wanted: &Database,
+    installed: Option<&BTreeMap<String, Extension>>,
+    routines: &BTreeMap<String, u64>,
+) -> Vec<String> {
+    let (Some(offered), true) = (&view.server.offered, view.server.admin.superuser) else { return Vec::new() };
+    let path = wanted.settings.get("search_path").map_or("public", String::as_str);
+    let path = list("search_path", path).unwrap_or_default();
+    let new =
+        wanted.extensions.iter().flatten().filter(|(name, _)| !installed.is_some_and(|all| all.contains_key(*name)));
+    let note = |(name, extension): (&String, &Extension)| {
+        let package = offered.extensions.get(name)?;
+        let version = package.versions.get(extension.version.as_ref().or(package.default_version.as_ref())?)?;
+        if version.trusted || !version.superuser || version.schema.is_some() {
+            return None;
+        }
+        let mut schemas = extension.schema.as_deref().map_or(path.clone(), |schema| vec![schema]).into_iter();
+        let (schema, count) = schemas.find_map(|schema| routines.get_key_value(schema))?;
+        Some(format!(
+            "{name} is not trusted: its script runs with a superuser's rights in schema {schema}, where {} not a \
+             superuser's and might be called by it. Look there first, or declare a schema of its own (schema = \"ext\")",
+            if *count == 1 {
+                "1 function or operator is".to_owned()
+            } else {
+                format!("{count} functions or operators are")
+            }
+        ))
+    };
+    new.filter_map(note).collect()
 }
 
 struct Look<'a> {

@@ -13,6 +13,7 @@ mod objects;
 mod possible;
 mod rights;
 mod role;
+mod settings;
 #[cfg(test)]
 mod tests;
 
@@ -47,7 +48,8 @@ pub fn diff(input: DiffInput<'_>) -> Vec<Step> {
 /// What our rights do not reach is said beforehand, and not tried.
 fn block(steps: &mut [Step], server: &Server) {
     for step in steps.iter_mut().filter(|step| step.hold.is_none()) {
-        step.hold = rights::missing(step, server).map(|reason| Hold::Blocked { reason });
+        let reason = rights::missing(step, server).or_else(|| rights::entry(&step.address, server));
+        step.hold = reason.map(|reason| Hold::Blocked { reason });
     }
 }
 
@@ -131,7 +133,9 @@ impl View {
             return Some(step);
         }
         match (step.before.clone(), step.after.clone()) {
-            (before, Some(Model::PostgresRole(role))) => role::keep(&mut step, before.as_ref(), &role),
+            (before, Some(Model::PostgresRole(role))) => {
+                role::keep(self, &mut step, before.as_ref(), &role);
+            }
             (Some(Model::PostgresRole(role)), None) => {
                 role::give_up(&mut step, &role);
             }

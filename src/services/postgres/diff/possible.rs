@@ -1,8 +1,9 @@
-//! What cannot be done to a database at all, or not on this server, and what to do instead.
+//! What cannot be done to a database or role at all, or not on this server, and what to do instead.
 
-use super::{View, extension};
+use super::facts::fact;
+use super::{View, extension, settings};
 use crate::core::step::{Hold, Step as AnyStep};
-use crate::services::postgres::model::Database;
+use crate::services::postgres::model::{Database, Role};
 use crate::services::{DiffInput, Model, Step};
 use postgres_protocol::escape::escape_identifier;
 
@@ -24,6 +25,8 @@ pub fn judge(view: &View, step: &mut Step, before: Option<&Database>, wanted: &D
     };
     obstacles.extend(tablespace(view, before, wanted));
     obstacles.extend(shuts_us_out(view, wanted));
+    let unset = settings::obstacles(&view.server, before.map(|before| &before.settings), &wanted.settings);
+    obstacles.extend(unset.into_iter().map(|reason| ("settings", reason)));
     let installed = input.observation.resources.get(&step.address).map(|observed| &observed.model);
     let installed = match installed {
         Some(Model::PostgresDatabase(there)) => there.extensions.as_ref(),
@@ -32,9 +35,21 @@ pub fn judge(view: &View, step: &mut Step, before: Option<&Database>, wanted: &D
     // What is in a database that nobody could look into is unknown; in a new one there is nothing.
     if before.is_none() || installed.is_some() {
         let found = extension::judge(view, wanted, installed);
+        let routines = fact(input.observation, &step.address, Database::ROUTINES);
+        step.notes.extend(extension::trusting(view, wanted, installed, &routines));
+
         obstacles.extend(found.obstacles.into_iter().map(|reason| ("extensions", reason)));
         step.notes.extend(found.notes);
     }
+    if !obstacles.is_empty() {
+        step.hold = Some(Hold::Blocked { reason: sentence(step, before.is_some(), &obstacles) });
+    }
+}
+
+/// The same for a role, of which only the settings can be impossible.
+pub fn judge_role(view: &View, step: &mut Step, before: Option<&Role>, wanted: &Role) {
+    let unset = settings::obstacles(&view.server, before.map(|before| &before.settings), &wanted.settings);
+    let obstacles: Vec<Obstacle> = unset.into_iter().map(|reason| ("settings", reason)).collect();
     if !obstacles.is_empty() {
         step.hold = Some(Hold::Blocked { reason: sentence(step, before.is_some(), &obstacles) });
     }
@@ -49,7 +64,7 @@ fn sentence<M, O>(step: &AnyStep<M, O>, exists: bool, obstacles: &[Obstacle]) ->
         .filter(|change| !named(&change.field))
         .map(|change| change.field.replace('_', " "))
         .collect();
-    let rest = format!("until then nothing else of this database is changed ({})", others.join(", "));
+    let rest = format!("until then nothing else of it is changed ({})", others.join(", "));
     if exists && !others.is_empty() {
         reasons.push(&rest);
     }

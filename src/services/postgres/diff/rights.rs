@@ -2,7 +2,8 @@
 //!
 //! What an administrator that is no superuser may do differs between 15 and 16: measured on both.
 
-use crate::services::postgres::model::{Op as Do, owner_of_public};
+use crate::core::address::Address;
+use crate::services::postgres::model::{DATABASE, GRANT, Op as Do, owner_of_public};
 use crate::services::postgres::server::{Server, Standing};
 use crate::services::{Model, Op, Step};
 use postgres_protocol::escape::escape_identifier;
@@ -77,6 +78,16 @@ pub fn beyond(server: &Server, roles: &BTreeSet<String>) -> Beyond {
         }
     }
     beyond
+}
+
+/// Why nothing is done to a database that does not let us in, nor to what roles may do in it: what is there is unknown.
+pub fn entry(address: &Address, server: &Server) -> Option<String> {
+    let is_in = |database: &str| match &address.kind {
+        kind if *kind == DATABASE => address.name == database,
+        kind if *kind == GRANT => address.name.strip_prefix(database).is_some_and(|rest| rest.starts_with('/')),
+        _ => false,
+    };
+    server.closed_to_us.iter().find(|(database, _)| is_in(database)).map(|(_, why)| why.clone())
 }
 
 struct Rights<'a>(&'a Server);

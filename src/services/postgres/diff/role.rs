@@ -1,7 +1,7 @@
 //! Roles and their passwords.
 
-use super::View;
 use super::facts::fact;
+use super::{View, possible};
 use crate::core::address::Address;
 use crate::core::reconcile::Wanted;
 use crate::core::step::{Reason, Risk};
@@ -10,8 +10,10 @@ use crate::services::{DiffInput, Model, Op, Step, rotation, rotation_reason};
 use std::collections::BTreeSet;
 
 /// A role that is wanted and is not as it should be.
-pub fn keep(step: &mut Step, before: Option<&Model>, role: &Role) {
-    let Some(Model::PostgresRole(before)) = before else {
+pub fn keep(view: &View, step: &mut Step, before: Option<&Model>, role: &Role) {
+    let there = if let Some(Model::PostgresRole(before)) = before { Some(before) } else { None };
+    possible::judge_role(view, step, there, role);
+    let Some(before) = there else {
         step.op = Op::Postgres(Do::CreateRole);
         step.sets_credential = role.credential == Some(Credential::Generate);
         if role.credential == Some(Credential::Keep) {

@@ -93,6 +93,9 @@ pub struct Database {
 }
 
 impl Database {
+    /// The fact beside it that tells of functions and operators in it, how many by schema.
+    pub const ROUTINES: &str = "routines";
+
     /// A database of which nothing but the owner is said: open to whom it is granted, without extensions.
     pub fn new(name: impl Into<String>, owner: impl Into<String>) -> Self {
         Self {

@@ -1,6 +1,7 @@
 //! Reads what is asked for: one statement for all that databases share, then one into each database.
 
 mod access;
+mod closed;
 mod database;
 mod losses;
 mod orphans;
@@ -12,7 +13,8 @@ use super::catalog::{self, Inside, Shared};
 use super::connect::{Connector, Purpose, close};
 use super::credential;
 use super::model::{
-    Dependent, Holdings, PassedOn, ROLE, THROUGH_PUBLIC, belongings, database_address, grant_address, role_address,
+    Database, Dependent, Holdings, PassedOn, ROLE, THROUGH_PUBLIC, belongings, database_address, grant_address,
+    role_address,
 };
 use super::scope::Scope;
 use super::server::Server;
@@ -20,6 +22,7 @@ use crate::config::PostgresConfig;
 use crate::core::address::Address;
 use crate::core::plan::{Level, Notice};
 use crate::services::{Ask, Failure, Model, Observation, Observed, Progress};
+use closed::Look;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use sqlx::PgConnection;
 use std::collections::{BTreeMap, BTreeSet};
@@ -38,8 +41,10 @@ pub async fn observe(connector: &Connector, ask: &Ask) -> Result<Observation, Fa
     let mut connection = connector.admin(&connector.config.database, Purpose::Observe).await?;
     orphans::wait(&mut connection, &scope.databases).await?;
     let shared = catalog::shared(&mut connection, &scope.all_roles(), &scope.databases, &sized).await?;
-    let insides =
-        if ask.shallow { BTreeMap::new() } else { look_inside(connector, &scope, &shared, &ask.progress).await? };
+    let (insides, closed_to_us) = match ask.shallow {
+        true => (BTreeMap::new(), BTreeMap::new()),
+        false => closed::split(look_inside(connector, &scope, &shared, &ask.progress).await?),
+    };
     let mut resources = assemble(&scope, &shared, &insides, Some(&connector.config));
     resources.extend(catalog::lock_downs(&mut connection, &scope.lock_downs).await?);
     resources.extend(roles::observed(&scope, &shared, |role| connector.config.ignores(role)));
@@ -52,6 +57,8 @@ pub async fn observe(connector: &Connector, ask: &Ask) -> Result<Observation, Fa
     notices.extend(credential::alarm_if_unchecked(connector).await?);
     notices.extend(credential::warn_of_log(&mut connection, ask).await?);
     let offered = server::offered(&mut connection, ask).await?;
+    let parameters = server::parameters(&mut connection, ask, &shared, &resources).await?;
+    notices.extend(closed_to_us.iter().map(|(database, why)| closed::warning(database, why)));
     if ask.shallow {
         notices.push(note(
             "read with --shallow, so schemas, extensions and default privileges inside databases are not compared",
@@ -62,7 +69,9 @@ pub async fn observe(connector: &Connector, ask: &Ask) -> Result<Observation, Fa
         identity: server::identity(&mut connection).await?,
         version: Some(format!("PostgreSQL {}", shared.version)),
         server: serde_json::to_value(Server {
+            parameters,
             cannot_dump,
+            closed_to_us,
             ..server::server(&mut connection, &scope, &shared, &insides, offered).await?
         })
         .unwrap_or_default(),
@@ -75,7 +84,7 @@ pub async fn observe(connector: &Connector, ask: &Ask) -> Result<Observation, Fa
 pub async fn now(connector: &Connector, scope: &Scope) -> Result<BTreeMap<Address, Model>, Failure> {
     let mut connection = connector.admin(&connector.config.database, Purpose::Observe).await?;
     let shared = catalog::shared(&mut connection, &scope.all_roles(), &scope.databases, &BTreeSet::new()).await?;
-    let insides = look_inside(connector, scope, &shared, &Progress::default()).await?;
+    let (insides, _) = closed::split(look_inside(connector, scope, &shared, &Progress::default()).await?);
     let mut resources = assemble(scope, &shared, &insides, None);
     resources.extend(catalog::lock_downs(&mut connection, &scope.lock_downs).await?);
     resources.extend(roles::observed(scope, &shared, |role| connector.config.ignores(role)));
@@ -103,7 +112,7 @@ async fn look_inside(
     scope: &Scope,
     shared: &Shared,
     progress: &Progress,
-) -> Result<BTreeMap<String, Inside>, Failure> {
+) -> Result<Vec<(String, Look)>, Failure> {
     let open = shared.databases.iter().filter(|row| row.lets_in(shared.superuser));
     let mut each = Vec::new();
     open.for_each(|row| each.push(look_into(connector, scope, &row.name)));
@@ -111,17 +120,27 @@ async fn look_inside(
     stream::iter(each).buffer_unordered(DEEP_AT_ONCE).inspect_ok(|_| progress.advance()).try_collect().await
 }
 
-async fn look_into(connector: &Connector, scope: &Scope, name: &str) -> Result<(String, Inside), Failure> {
-    let mut connection = connector.reader(name).await?;
+async fn look_into(connector: &Connector, scope: &Scope, name: &str) -> Result<(String, Look), Failure> {
+    let mut connection = match connector.reader(name).await {
+        Ok(connection) => connection,
+        Err(failure) => {
+            let why = closed::why(&failure, name, &connector.config.user).ok_or(failure)?;
+            return Ok((name.to_owned(), Look::Closed(why)));
+        }
+    };
     let inside = read_inside(&mut connection, scope, name).await?;
     close(connection).await;
-    Ok((name.to_owned(), inside))
+    Ok((name.to_owned(), Look::Inside(inside)))
 }
 
 async fn read_inside(connection: &mut PgConnection, scope: &Scope, name: &str) -> Result<Inside, Failure> {
     let mut inside = catalog::inside(connection, name, &scope.needs(name)).await?;
     if scope.managed.contains(name) {
         inside.belongings = catalog::belongings(connection, name, &scope.insiders(name)).await?;
+    }
+    let mut extensions = scope.extensions.get(name).into_iter().flatten();
+    if extensions.any(|extension| !inside.extensions.contains_key(extension)) {
+        inside.routines = catalog::routines(connection, name).await?;
     }
     Ok(inside)
 }
@@ -196,6 +215,9 @@ fn assemble(
         let mut facts = holdings.facts();
         if let Some(inside) = inside.filter(|inside| !inside.belongings.is_empty()) {
             facts.insert(belongings::FACT.to_owned(), serde_json::to_value(&inside.belongings).unwrap_or_default());
+        }
+        if let Some(inside) = inside.filter(|inside| !inside.routines.is_empty()) {
+            facts.insert(Database::ROUTINES.to_owned(), serde_json::to_value(&inside.routines).unwrap_or_default());
         }
         let model = Model::PostgresDatabase(database);
         resources.insert(database_address(&row.name), Observed { model, credential: None, facts });

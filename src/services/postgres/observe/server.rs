@@ -1,12 +1,14 @@
 //! What a plan must know of the server, read.
 
+use crate::core::address::Address;
 use crate::services::postgres::catalog::{self, Inside, Shared};
 use crate::services::postgres::connect::{code, stating};
+use crate::services::postgres::model::{Database, Role};
 use crate::services::postgres::scope::Scope;
-use crate::services::postgres::server::{Offered, Server};
-use crate::services::{Ask, Failure, Model};
+use crate::services::postgres::server::{Offered, Parameters, Server};
+use crate::services::{Ask, Failure, Model, Observed};
 use sqlx::PgConnection;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What tells this server from every other; unknown where reading it is not allowed.
 pub async fn identity(connection: &mut PgConnection) -> Result<Option<String>, Failure> {
@@ -40,8 +42,28 @@ pub async fn server(
         owners,
         offered,
         absent_roles,
+        parameters: None,
         cannot_dump: None,
+        closed_to_us: BTreeMap::new(),
     })
+}
+
+/// What the server knows of the settings that are wanted or there.
+pub async fn parameters(
+    connection: &mut PgConnection,
+    ask: &Ask,
+    shared: &Shared,
+    resources: &BTreeMap<Address, Observed>,
+) -> Result<Option<Parameters>, Failure> {
+    let wanted = ask.wanted.values().map(|one| &one.model);
+    let there = resources.values().map(|one| &one.model);
+    let mut names = BTreeSet::new();
+    for model in wanted.chain(there) {
+        if let Model::PostgresRole(Role { settings, .. }) | Model::PostgresDatabase(Database { settings, .. }) = model {
+            names.extend(settings.keys().cloned());
+        }
+    }
+    catalog::parameters(connection, shared.version_number, &names).await
 }
 
 /// What the server offers, where a database is wanted.
