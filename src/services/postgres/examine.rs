@@ -65,7 +65,6 @@ async fn look(connector: &Connector, ask: &Ask) -> Result<Vec<Check>, Failure> {
     };
     let mut checks = vec![
         Check::good(format!("reachable at {}, PostgreSQL {}", reached(connector)?, facts.version)),
-        version(&facts),
         rights(&facts),
     ];
     checks.extend(reach);
@@ -97,14 +96,6 @@ async fn dumps(connector: &Connector, facts: &Facts) -> Check {
             format!("databases cannot be dumped, so none is dropped: {}", error.message),
             error.hint.unwrap_or_default(),
         ),
-    }
-}
-
-fn version(facts: &Facts) -> Check {
-    if facts.version_number >= 150_000 {
-        Check::good("schema public of new databases is closed to others")
-    } else {
-        Check::warning("on versions before 15 every role may create tables in schema public", "upgrade to 15 or later")
     }
 }
 

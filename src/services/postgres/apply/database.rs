@@ -86,7 +86,7 @@ async fn alter_inside(
     join(connector, &mut connection, &before.owner).await?;
     let mut statements = change_owner(connector, &mut connection, before, after, user, true).await?;
     statements.extend(others);
-    statements.extend(strays::revoke(connector, &mut connection, before, &after.owner).await?);
+    statements.extend(strays::revoke(connector, &mut connection, before).await?);
     let (there, wanted) = (Model::PostgresDatabase(before.clone()), Model::PostgresDatabase(after.clone()));
     let address = database_address(&after.name);
     let mut scope = Scope::of([(&address, &there), (&address, &wanted)]);

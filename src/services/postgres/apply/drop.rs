@@ -34,9 +34,8 @@ const ANYBODY: &str = "SELECT \
    + (SELECT count(*) FROM pg_catalog.pg_stat_activity WHERE datname = $1 AND pid <> pg_backend_pid() \
         AND usesysid IS NOT NULL)";
 
-/// How many sessions a database has had; -1 where servers before 14 do not count them.
-const COUNTED: &str = "SELECT coalesce((to_jsonb(s) ->> 'sessions')::bigint, -1) \
-     FROM pg_catalog.pg_stat_database s WHERE datname = $1";
+/// How many sessions a database has had.
+const COUNTED: &str = "SELECT sessions FROM pg_catalog.pg_stat_database WHERE datname = $1";
 
 const END: &str = "SELECT pg_terminate_backend(pid)::text FROM pg_catalog.pg_stat_activity \
      WHERE datname = $1 AND usesysid IS NOT NULL AND pid <> pg_backend_pid() \
@@ -104,7 +103,7 @@ impl Closed<'_> {
         }
         self.empty(connection).await?;
         let after: i64 = value(connection, self.name, COUNTED, &[self.name]).await?;
-        if before >= 0 && after != before + 1 {
+        if after != before + 1 {
             return Err(Diagnostic::new(Kind::Service, "somebody was in it while it was dumped")
                 .on("postgres", self.name, format!("DROP DATABASE {}", escape_identifier(self.name)))
                 .hint("stop what signs in there, then run it again")

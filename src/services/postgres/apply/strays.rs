@@ -11,12 +11,11 @@ use crate::services::postgres::sql::stray;
 use sqlx::PgConnection;
 use std::collections::BTreeSet;
 
-/// The statements that take just what the plan saw, on the database that is connected to; `owner` is its owner by then.
+/// The statements that take just what the plan saw, on the database that is connected to.
 pub async fn revoke(
     connector: &Connector,
     connection: &mut PgConnection,
     before: &Database,
-    owner: &str,
 ) -> Result<Vec<String>, Failure> {
     let planned: BTreeSet<&String> = before.strays.iter().chain(before.strays_inside.iter().flatten()).collect();
     if planned.is_empty() && before.public.is_empty() {
@@ -29,7 +28,7 @@ pub async fn revoke(
         if let Some(maker) = one.maker() {
             join(connector, connection, maker).await?;
         }
-        statements.extend(stray::revoke(&one, &before.name, owner));
+        statements.extend(stray::revoke(&one, &before.name));
     }
     Ok(statements)
 }
@@ -39,6 +38,6 @@ pub async fn revoke_outside(connection: &mut PgConnection, before: &Database) ->
     let Some(row) = catalog::database(connection, &before.name).await? else { return Ok(Vec::new()) };
     let planned = on_database(&row).filter(|stray| before.strays.contains(&stray.words()));
     let mut statements = stray::revoke_from_public(&row);
-    statements.extend(planned.flat_map(|one| stray::revoke(&one, &before.name, &row.owner)));
+    statements.extend(planned.flat_map(|one| stray::revoke(&one, &before.name)));
     Ok(statements)
 }

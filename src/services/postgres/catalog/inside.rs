@@ -21,7 +21,6 @@ SELECT jsonb_build_object(
   'public_owner', (SELECT pg_get_userbyid(nspowner) FROM pg_catalog.pg_namespace WHERE nspname = 'public'),
   'superuser_owns_public', EXISTS (SELECT FROM pg_catalog.pg_namespace n
     JOIN pg_catalog.pg_roles r ON r.oid = n.nspowner WHERE n.nspname = 'public' AND r.rolsuper),
-  'has_owner_of_database', EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = 'pg_database_owner'),
   'schema', (SELECT ACL_ROWS
     FROM pg_catalog.pg_namespace n, aclexplode(coalesce(n.nspacl, acldefault('n', n.nspowner))) a
     WHERE n.nspname = 'public'),
@@ -59,8 +58,6 @@ pub struct Inside {
     /// Of schema public; `None` if there is no such schema.
     pub public_owner: Option<String>,
     pub superuser_owns_public: bool,
-    /// Whether there is the role that stands for the owner of whatever database it is looked at in: from 14 on.
-    pub has_owner_of_database: bool,
     /// Privileges on schema public.
     pub schema: Vec<Acl>,
     pub future: Vec<Future>,

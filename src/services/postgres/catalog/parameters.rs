@@ -7,10 +7,6 @@ use crate::services::postgres::server::Parameters;
 use sqlx::PgConnection;
 use std::collections::BTreeSet;
 
-/// The first version on which one can be given the right to set a setting, and that answers what exists without being
-/// shown to everybody.
-const KNOWS_SINCE: u32 = 150_000;
-
 /// `pg_settings_get_flags` knows what `pg_settings` does not show: what only some may see, and names of old.
 const PARAMETERS: &str = "\
 SELECT jsonb_build_object(
@@ -24,14 +20,13 @@ SELECT jsonb_build_object(
     WHERE has_parameter_privilege(name, 'SET'))
 )::text";
 
-/// Reads about some settings, by their names in lower case; of the others only how they are called. Nothing is known of
-/// servers before 15, and where reading it is not allowed.
+/// Reads about some settings, by their names in lower case; of the others only how they are called. Nothing is known
+/// where reading it is not allowed.
 pub async fn parameters(
     connection: &mut PgConnection,
-    version_number: u32,
     settings: &BTreeSet<String>,
 ) -> Result<Option<Parameters>, Failure> {
-    if settings.is_empty() || version_number < KNOWS_SINCE {
+    if settings.is_empty() {
         return Ok(None);
     }
     let names: Vec<&String> = settings.iter().collect();

@@ -37,17 +37,27 @@ impl Purpose {
     }
 }
 
+/// The oldest server that is supported: before, PUBLIC may create in schema public of each new database, and statistics
+/// lag behind, so that nobody knows who was in a database while it was dumped.
+const OLDEST: u32 = 150_000;
+
 /// Whether the server can only be read.
 ///
 /// # Errors
-/// The session did not begin as we asked: a pooler is in between.
+/// The session did not begin as we asked, so that a pooler is in between; or the server is too old.
 pub async fn is_replica(connection: &mut PgConnection, target: &Target) -> Result<bool, Failure> {
     let statement = "SELECT pg_catalog.pg_is_in_recovery(), current_setting('nornplan.session', true) = 'begun'";
     let (replica, begun): (bool, Option<bool>) = sqlx::query_as(statement)
         .persistent(false)
-        .fetch_one(connection)
+        .fetch_one(&mut *connection)
         .await
         .map_err(|error| stating(error, &target.to_string(), statement))?;
+    let version = connection.server_version_num().unwrap_or(OLDEST);
+    if begun == Some(true) && version < OLDEST {
+        let what = format!("this is PostgreSQL {}, and nornplan needs 15 or later", version / 10_000);
+        let hint = "upgrade the server: PostgreSQL 14 and before are no longer maintained (since November 2026)";
+        return Err(Diagnostic::new(Kind::Service, what).on("postgres", target, "").hint(hint).into());
+    }
     if begun == Some(true) {
         return Ok(replica);
     }

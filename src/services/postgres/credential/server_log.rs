@@ -26,14 +26,8 @@ const QUIET: [(&str, &str); 8] = [
 /// No password takes so many milliseconds to set on a server that is well.
 const SLOW: i64 = 1000;
 
-/// Whether the session may set the parameter `p`. Older servers know no right to one parameter.
-fn may_set(connection: &PgConnection) -> &'static str {
-    if connection.server_version_num().is_some_and(|version| version >= 150_000) {
-        "(p.context = 'user' OR has_parameter_privilege(p.name, 'SET'))"
-    } else {
-        "(p.context = 'user' OR (SELECT rolsuper FROM pg_catalog.pg_roles WHERE rolname = current_user))"
-    }
-}
+/// Whether the session may set the parameter `p`.
+const MAY_SET: &str = "(p.context = 'user' OR has_parameter_privilege(p.name, 'SET'))";
 
 /// Keeps what comes next out of the log as far as this session may, until [`speak`] is called.
 pub async fn hush(connection: &mut PgConnection, object: &str) -> Result<Vec<String>, Failure> {
@@ -41,7 +35,7 @@ pub async fn hush(connection: &mut PgConnection, object: &str) -> Result<Vec<Str
     let statement = format!(
         "SELECT p.name, set_config(p.name, q.value, false) FROM unnest($1::text[], $2::text[]) AS q(name, value) \
          JOIN pg_catalog.pg_settings p ON p.name = q.name WHERE {}",
-        may_set(connection)
+        MAY_SET
     );
     let set: Result<Vec<(String, String)>, _> = sqlx::query_as(AssertSqlSafe(statement.clone()))
         .bind(names)
@@ -62,7 +56,6 @@ pub async fn speak(connection: &mut PgConnection, object: &str, hushed: &[String
 #[derive(Debug, Deserialize)]
 pub struct Loud {
     user: String,
-    version_number: u32,
     /// Those that we may not set, as they are.
     settings: BTreeMap<String, String>,
     /// Share of the slow statements that [`QUIET`]'s sample looks at which is logged.
@@ -73,11 +66,10 @@ pub struct Loud {
 pub async fn listen(connection: &mut PgConnection) -> Result<Loud, Failure> {
     let statement = format!(
         "SELECT jsonb_build_object('user', current_user, \
-           'version_number', current_setting('server_version_num')::int, \
            'sample_rate', coalesce(current_setting('log_statement_sample_rate', true), '1')::float8, \
            'settings', (SELECT coalesce(jsonb_object_agg(p.name, p.setting), '{{}}') FROM pg_catalog.pg_settings p \
              WHERE p.name = ANY($1) AND NOT {}))::text",
-        may_set(connection)
+        MAY_SET
     );
     let names: Vec<&str> = QUIET.into_iter().map(|(name, _)| name).collect();
     let text: Result<String, _> =
@@ -105,12 +97,7 @@ impl Loud {
         );
         let user = escape_identifier(&self.user);
         let names: Vec<&str> = self.settings.keys().map(String::as_str).collect();
-        let fix = if self.version_number >= 150_000 {
-            format!("as a superuser: GRANT SET ON PARAMETER {} TO {user}", names.join(", "))
-        } else {
-            format!("as a superuser: {}", names_off(&user, &reasons))
-        };
-        Some((what, fix))
+        Some((what, format!("as a superuser: GRANT SET ON PARAMETER {} TO {user}", names.join(", "))))
     }
 
     /// Whether a parameter at this value writes down statements that succeed.
@@ -126,23 +113,13 @@ impl Loud {
     }
 }
 
-/// Before 15 no right to a parameter can be granted, but its value for one role be set.
-fn names_off(user: &str, reasons: &[String]) -> String {
-    let loud = |name: &str| reasons.iter().any(|reason| reason.starts_with(&format!("{name} = ")));
-    let each = QUIET
-        .iter()
-        .filter(|(name, _)| loud(name))
-        .map(|(name, quiet)| format!("ALTER ROLE {user} SET {name} = '{quiet}'"));
-    each.collect::<Vec<_>>().join("; ")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn loud(version_number: u32, settings: &[(&str, &str)]) -> Option<(String, String)> {
+    fn loud(settings: &[(&str, &str)]) -> Option<(String, String)> {
         let settings = settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        Loud { user: "ops".to_owned(), version_number, settings, sample_rate: 1.0 }.warning()
+        Loud { user: "ops".to_owned(), settings, sample_rate: 1.0 }.warning()
     }
 
     #[test]
@@ -154,8 +131,8 @@ mod tests {
             ("log_min_duration_sample", "1000"),
             ("log_transaction_sample_rate", "0"),
         ];
-        assert_eq!(loud(150_018, &usual), None);
-        assert_eq!(loud(150_018, &[]), None);
+        assert_eq!(loud(&usual), None);
+        assert_eq!(loud(&[]), None);
         for (name, value) in [
             ("log_statement", "ddl"),
             ("log_statement", "mod"),
@@ -164,16 +141,10 @@ mod tests {
             ("log_min_duration_sample", "10"),
             ("log_transaction_sample_rate", "0.5"),
         ] {
-            let (what, fix) = loud(180_006, &[(name, value), ("log_min_error_statement", "error")]).unwrap();
+            let (what, fix) = loud(&[(name, value), ("log_min_error_statement", "error")]).unwrap();
             assert!(what.contains(&format!("({name} = {value})")), "{what}");
             assert!(fix.contains("GRANT SET ON PARAMETER log_min_") && fix.ends_with("TO \"ops\""), "{fix}");
             assert!(fix.contains(name), "{fix}");
         }
-    }
-
-    #[test]
-    fn before_15_the_value_is_set_instead() {
-        let (_, fix) = loud(140_000, &[("log_statement", "ddl"), ("log_min_duration_statement", "-1")]).unwrap();
-        assert_eq!(fix, "as a superuser: ALTER ROLE \"ops\" SET log_statement = 'none'");
     }
 }

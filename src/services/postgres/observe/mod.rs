@@ -57,7 +57,7 @@ pub async fn observe(connector: &Connector, ask: &Ask) -> Result<Observation, Fa
     notices.extend(credential::alarm_if_unchecked(connector).await?);
     notices.extend(credential::warn_of_log(&mut connection, ask).await?);
     let offered = server::offered(&mut connection, ask).await?;
-    let parameters = server::parameters(&mut connection, ask, &shared, &resources).await?;
+    let parameters = server::parameters(&mut connection, ask, &resources).await?;
     notices.extend(closed_to_us.iter().map(|(database, why)| closed::warning(database, why)));
     if ask.shallow {
         notices.push(note(

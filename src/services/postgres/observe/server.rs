@@ -52,7 +52,6 @@ pub async fn server(
 pub async fn parameters(
     connection: &mut PgConnection,
     ask: &Ask,
-    shared: &Shared,
     resources: &BTreeMap<Address, Observed>,
 ) -> Result<Option<Parameters>, Failure> {
     let wanted = ask.wanted.values().map(|one| &one.model);
@@ -63,7 +62,7 @@ pub async fn parameters(
             names.extend(settings.keys().cloned());
         }
     }
-    catalog::parameters(connection, shared.version_number, &names).await
+    catalog::parameters(connection, &names).await
 }
 
 /// What the server offers, where a database is wanted.

@@ -26,11 +26,8 @@ pub enum Place<'a> {
         grantor: &'a str,
         owner: &'a str,
     },
-    /// Schema public is the grantee's own, who may drop whatever lies in it. It becomes `heir`'s, or if there is no such
-    /// role, the owner's of the database.
-    OwnPublic {
-        heir: Option<&'static str>,
-    },
+    /// Schema public is the grantee's own, who may drop whatever lies in it.
+    OwnPublic,
     Future(&'a Future),
 }
 
@@ -48,11 +45,7 @@ pub fn on_database(row: &DatabaseRow) -> impl Iterator<Item = Stray<'_>> {
 pub fn inside(inside: &Inside) -> impl Iterator<Item = Stray<'_>> {
     let of_public = inside.public_owner.as_deref();
     let owned = of_public.filter(|owner| *owner != OWNER_OF_DATABASE && !inside.superuser_owns_public);
-    let owned = owned.map(|owner| Stray {
-        grantee: Some(owner),
-        privilege: OWNERSHIP,
-        place: Place::OwnPublic { heir: inside.has_owner_of_database.then_some(OWNER_OF_DATABASE) },
-    });
+    let owned = owned.map(|owner| Stray { grantee: Some(owner), privilege: OWNERSHIP, place: Place::OwnPublic });
     let owner = inside.public_owner.as_deref().unwrap_or_default();
     let on_public = inside.schema.iter().filter(move |acl| match &acl.grantee {
         // Harmless to who cannot connect, and the server's own default.
@@ -84,7 +77,7 @@ impl Stray<'_> {
         let grantee = self.grantee.unwrap_or("PUBLIC");
         let place = match self.place {
             Place::Database { .. } => String::new(),
-            Place::Public { .. } | Place::OwnPublic { .. } => " on schema public".to_owned(),
+            Place::Public { .. } | Place::OwnPublic => " on schema public".to_owned(),
             Place::Future(future) => format!(" {}", future.words()),
         };
         format!("{}{place} to {grantee}", self.privilege)
@@ -97,7 +90,7 @@ impl Stray<'_> {
             let pairs = scope.grants.get(database).into_iter().flatten();
             pairs.map(|pair| &pair.role).chain(scope.owners.get(database)).any(|known| known == role)
         };
-        if let (Place::OwnPublic { .. }, Some(owner)) = (&self.place, self.grantee) {
+        if let (Place::OwnPublic, Some(owner)) = (&self.place, self.grantee) {
             // Harmless in the hands of those who have the whole database anyway.
             let own = scope.insiders(database).iter().chain(scope.owners.get(database)).any(|known| known == owner);
             return !own && !leave(owner);
@@ -106,7 +99,7 @@ impl Stray<'_> {
             Place::Database { grantor, owner } | Place::Public { grantor, owner } => {
                 grantor == owner || !config.ignores(grantor)
             }
-            Place::OwnPublic { .. } => true,
+            Place::OwnPublic => true,
             Place::Future(future) => scope.makers(database).contains(future.maker.as_str()),
         };
         by_makers && self.grantee.is_none_or(|grantee| !leave(grantee) && !declared(grantee))
@@ -116,7 +109,7 @@ impl Stray<'_> {
     pub fn maker(&self) -> Option<&str> {
         match self.place {
             Place::Future(future) => Some(&future.maker),
-            Place::OwnPublic { .. } => self.grantee,
+            Place::OwnPublic => self.grantee,
             Place::Database { .. } | Place::Public { .. } => None,
         }
     }

@@ -2,23 +2,22 @@
 
 use super::grant::{default_privileges, stop_giving};
 use crate::services::postgres::catalog::{DatabaseRow, objects};
-use crate::services::postgres::observe::strays::{Place, Stray};
+use crate::services::postgres::observe::strays::{OWNER_OF_DATABASE, Place, Stray};
 use postgres_protocol::escape::escape_identifier;
 use std::collections::BTreeSet;
 
-/// Takes one privilege from one role, or from PUBLIC. `owner` is the database's.
-pub fn revoke(stray: &Stray<'_>, database: &str, owner: &str) -> Vec<String> {
+/// Takes one privilege from one role, or from PUBLIC.
+pub fn revoke(stray: &Stray<'_>, database: &str) -> Vec<String> {
     let from = stray.grantee.map_or_else(|| "PUBLIC".to_owned(), escape_identifier);
     let privilege = stray.privilege;
     let (grantor, owner, what) = match stray.place {
         Place::Database { grantor, owner } => (grantor, owner, format!("DATABASE {}", escape_identifier(database))),
         Place::Public { grantor, owner } => (grantor, owner, "SCHEMA public".to_owned()),
-        Place::OwnPublic { heir } => {
-            let heir = escape_identifier(heir.unwrap_or(owner));
+        Place::OwnPublic => {
             // Whoever owned it may have taken an owner's own rights from itself.
             return vec![
-                format!("ALTER SCHEMA public OWNER TO {heir}"),
-                format!("GRANT ALL ON SCHEMA public TO {heir}"),
+                format!("ALTER SCHEMA public OWNER TO {OWNER_OF_DATABASE}"),
+                format!("GRANT ALL ON SCHEMA public TO {OWNER_OF_DATABASE}"),
             ];
         }
         Place::Future(future) => {
