@@ -46,7 +46,8 @@ pub fn find(users: &BTreeMap<String, String>, input: DiffInput<'_>) -> BTreeMap<
     found
 }
 
-/// Logins of the app that had the database as their own when it was last applied, and that nobody declares any more.
+/// Logins of the app that had the database as their own when it was last applied, and that the app does not declare any
+/// more. Another app may, to which they go then.
 fn former_users(database: &str, app: &AppName, user: &str, input: DiffInput<'_>) -> BTreeSet<String> {
     let had = |model: &Model| {
         if let Model::PostgresGrant(grant) = model {
@@ -61,7 +62,7 @@ fn former_users(database: &str, app: &AppName, user: &str, input: DiffInput<'_>)
             .applied
             .get(&address)
             .is_some_and(|last| last.app == *app && matches!(&last.model, Model::PostgresRole(role) if role.login));
-        role != user && ours && !input.wanted.contains_key(&address)
+        role != user && ours && input.wanted.get(&address).is_none_or(|wanted| wanted.app != *app)
     };
     input.applied.values().filter_map(|last| had(&last.model)).filter(is_former).collect()
 }

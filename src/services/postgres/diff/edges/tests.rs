@@ -37,7 +37,7 @@ fn granted(role: &str) -> Step {
 
 fn step(operation: Do, action: Action, address: Address, before: Option<Model>, after: Option<Model>) -> Step {
     let (app, reasons) = (AppName::new("shop").unwrap(), BTreeSet::new());
-    let decision = Decision { address, app, action, reasons, changes: Vec::new(), before, after };
+    let decision = Decision { address, app, action, reasons, changes: Vec::new(), notes: Vec::new(), before, after };
     decision.step(Op::Postgres(operation))
 }
 
