@@ -6,7 +6,7 @@
 mod common;
 
 use common::Workspace;
-use common::servers::{postgres_at, postgres_value, value_at};
+use common::servers::{postgres_at, postgres_value, valkey_at, value_at};
 
 fn app(workspace: &Workspace, name: &str, lines: &str) {
     workspace.spec(name, &format!("app = \"@{name}\"\n[services.postgres]\n{lines}\n"));
@@ -182,5 +182,35 @@ fn an_app_with_a_new_name_keeps_what_it_has_with_one_consent() {
     works(&url(&workspace, "post"), "INSERT INTO t VALUES (2); CREATE TABLE more (x int)");
     fails(&old, "SELECT 1");
     workspace.run(&["apply", "--auto-approve", "--allow-destroy", "secret.@mail"]).exits(0);
+    workspace.run(&["plan", "--detailed-exitcode"]).exits(0).says("No changes.");
+}
+
+#[test]
+fn logins_of_the_other_services_come_with_consent_and_a_new_password() {
+    let workspace = Workspace::new();
+    let spec = |name: &str| {
+        let events = "[services.events]\nuser = \"@f\"\ntopics = [\"@f.in\"]";
+        let kv = "[services.kv]\nuser = \"@f\"\nnamespace = \"@f\"";
+        workspace.spec("f", &format!("app = \"@{name}\"\n{kv}\n{events}\n"));
+    };
+    spec("f");
+    for number in 0..4 {
+        workspace.spec(&format!("kv{number}"), &format!("app = \"@kv{number}\"\n[services.kv]\n"));
+    }
+    workspace.converge();
+    let old = workspace.published("@f", "VALKEY_URL");
+    let key = format!("{}f:x", workspace.prefix);
+    spec("g");
+    workspace.run(&["apply", "--auto-approve"]).exits(0).says("until now");
+    valkey_at(&old, &["SET", &key, "1"]).expect("the user is still the former app's");
+    assert!(!publishes(&workspace, "g", "VALKEY_URL"));
+    workspace.run(&["apply", "--auto-approve", "--allow-interrupt", "all"]).exits(0);
+    valkey_at(&workspace.published("@g", "VALKEY_URL"), &["SET", &key, "2"]).expect("the user is the new app's");
+    valkey_at(&old, &["SET", &key, "3"]).expect_err("the former app is out");
+    let changed = |variable| {
+        assert_ne!(workspace.published("@f", variable), workspace.published("@g", variable), "{variable}");
+    };
+    changed("KAFKA_PASSWORD");
+    workspace.run(&["apply", "--auto-approve", "--allow-destroy", "secret.@f"]).exits(0);
     workspace.run(&["plan", "--detailed-exitcode"]).exits(0).says("No changes.");
 }
