@@ -152,7 +152,7 @@ fn what_nobody_knows_is_not_handed_over() {
     let workspace = living();
     mail(&workspace, "@mail_b");
     // Nobody looked, so nobody knows whether there is anything to hand over.
-    workspace.run(&["plan", "--shallow", "--allow-interrupt", "all"]).exits(0).says("plan without --shallow");
+    workspace.run(&["plan", "--shallow", "--allow-interrupt", "all"]).exits(0).says("it was not read what");
     workspace.run(&["apply", "--shallow", "--auto-approve", "--allow-interrupt", "all"]).exits(0);
     is_published(&workspace, "@mail_z");
 
@@ -200,7 +200,7 @@ fn a_handover_that_was_stopped_is_not_passed_by_without_looking() {
     // The new user and its grant are there by now, and nobody looks into the database.
     for consent in [&[][..], &["--allow-interrupt", "all"]] {
         let shallow = workspace.run(&[&["apply", "--auto-approve", "--shallow"], consent].concat()).exits(0);
-        shallow.says("plan without --shallow").says("blocked");
+        shallow.says("it was not read what").says("blocked");
         assert_eq!(url(&workspace), before);
         works(&before, "INSERT INTO app.letters (text) VALUES ('still'); SELECT * FROM log");
         works(&reader(&workspace), READS);
