@@ -7,7 +7,7 @@ use crate::core::lint;
 use crate::core::name::AppName;
 use crate::core::plan::{FORMAT_VERSION, Level, Notice, ServiceHead};
 use crate::core::reconcile::{Applied, Wanted};
-use crate::core::step::{Action, Part, Reason, Risk, StepId};
+use crate::core::step::{Action, Hold, Part, Reason, Risk, StepId};
 use crate::error::{Diagnostic, Kind, Result};
 use crate::scope::Scope;
 use crate::secrets::model::{SECRET, secret_address};
@@ -29,6 +29,8 @@ pub struct Inputs<'a> {
     pub prevented: BTreeSet<AppName>,
     /// In scope, of all services.
     pub wanted: BTreeMap<Address, Wanted<Model>>,
+    /// What apps outside of the scope declare.
+    pub elsewhere: BTreeMap<Address, AppName>,
     /// In scope, of all services.
     pub applied: BTreeMap<Address, Applied<Model>>,
     pub document: &'a Document,
@@ -60,6 +62,7 @@ pub fn plan(mut inputs: Inputs<'_>) -> Result<Plan> {
     let secrets = inputs.observed.get(&ServiceId::Secrets);
     let going = secrets.map(|secrets| services::diff(ServiceId::Secrets, inputs.diff_input(secrets, &nothing)));
     steps.extend(going.into_iter().flatten().filter(|step| step.action == Action::Destroy));
+    block_half_moves(&mut steps, &inputs);
     consent::hold(&mut steps, inputs.consent, &circumstances);
     steps.retain(|step| step.address.kind != SECRET);
     let credentials = credentials_set(&steps);
@@ -188,11 +191,12 @@ fn leave_out_unknown_passwords(inputs: &mut Inputs<'_>, credentials: &BTreeMap<A
 /// A login that is no longer declared may stay for now: its removal is held, or it is out of scope. Until it is gone its
 /// published password stays too, or nobody would know it any more.
 fn keep_values_of_logins_that_stay(inputs: &mut Inputs<'_>, steps: &[Step]) {
-    let gives_up = |step: &&Step| matches!(step.action, Action::Destroy | Action::Forget) && step.runs();
+    let gives_up =
+        |step: &&Step| (matches!(step.action, Action::Destroy | Action::Forget) || step.moves()) && step.runs();
     let going: BTreeSet<&Address> = steps.iter().filter(gives_up).map(|step| &step.address).collect();
     let mut staying: BTreeMap<&AppName, BTreeSet<&str>> = BTreeMap::new();
     for (address, entry) in &inputs.document.resources {
-        let declared = inputs.wanted.contains_key(address);
+        let declared = inputs.wanted.get(address).is_some_and(|wanted| wanted.app == entry.app);
         if entry.applied.generates_password() && !declared && !going.contains(address) {
             staying.entry(&entry.app).or_default().extend(ServiceId::of(address).and_then(placeholder));
         }
@@ -208,20 +212,42 @@ fn keep_values_of_logins_that_stay(inputs: &mut Inputs<'_>, steps: &[Step]) {
     }
 }
 
-/// Nobody is told to sign in as a new user that does not have yet what the former one owns.
+/// Nobody is told to sign in as a new user that does not have yet what the former one owns, or that is another app's.
 fn keep_values_until_handed_over(inputs: &mut Inputs<'_>, steps: &[Step]) {
-    for step in steps.iter().filter(|step| step.reasons.contains(&Reason::HandsOver) && !step.runs()) {
+    let waits = |step: &&Step| (step.reasons.contains(&Reason::HandsOver) || step.moves()) && !step.runs();
+    for step in steps.iter().filter(waits) {
         let user = if let Op::Postgres(AlterDatabase { user }) = &step.op { user } else { &step.address.name };
         let address = secret_address(step.app.as_str());
         let Some(Model::Secret(secret)) = inputs.wanted.get_mut(&address).map(|one| &mut one.model) else { continue };
         let last = inputs.applied.get(&address).and_then(|last| last.model.as_secret());
-        let last = last.map(|last| last.values.clone()).unwrap_or_default();
+        // An app that was never told anything has nothing to keep; what is held is of no use to it yet.
+        let Some(last) = last.map(|last| last.values.clone()) else { continue };
         let names_user = |value: &str| value.contains(user.as_str()) || value.contains(&url_part(user));
         let kept = std::mem::take(&mut secret.values).into_iter().filter_map(|(name, value)| {
             let value = if names_user(&value) { last.get(&name)?.clone() } else { value };
             Some((name, value))
         });
         secret.values = kept.collect();
+        if secret.values.is_empty() {
+            secret.values = last;
+        }
+    }
+}
+
+/// What passes from one app to another is planned for both at once: each alone would be left with half of it.
+fn block_half_moves(steps: &mut [Step], inputs: &Inputs<'_>) {
+    for step in steps.iter_mut() {
+        let former = inputs.document.resources.get(&step.address).map(|entry| &entry.app);
+        let reason = match (former, inputs.elsewhere.get(&step.address)) {
+            (Some(former), _) if step.moves() && !inputs.scope.has_app(former) => {
+                format!("it belongs to the app {former} until now, which this run leaves out: plan without --app")
+            }
+            (_, Some(other)) if step.action == Action::Destroy => format!(
+                "the app {other} declares it, which this run leaves out: plan without --app, or take it out of that infraspec"
+            ),
+            (_, _) => continue,
+        };
+        step.hold = Some(Hold::Blocked { reason });
     }
 }
 
@@ -245,7 +271,8 @@ fn connect(steps: &mut [Step]) {
         destroyed.entry(step.app.clone()).or_default().insert(step.id());
     }
     let mut handed_over: BTreeMap<AppName, BTreeSet<StepId>> = BTreeMap::new();
-    for step in steps.iter().filter(|step| step.reasons.contains(&Reason::HandsOver) && step.runs()) {
+    let hands_over = |step: &&Step| step.reasons.contains(&Reason::HandsOver) || step.moves();
+    for step in steps.iter().filter(hands_over).filter(|step| step.runs()) {
         handed_over.entry(step.app.clone()).or_default().insert(step.id());
     }
     for step in steps.iter_mut() {

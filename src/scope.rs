@@ -130,6 +130,17 @@ pub fn keep_other_values(
         .retain(|address, one| address.kind != SECRET || wanted.contains_key(address) || !outside.contains(&one.app));
 }
 
+/// With `--app`, what an app in scope declares may belong to one outside of it: that is not to be taken for nobody's.
+pub fn take_from_others(
+    all_applied: &BTreeMap<Address, Applied<Model>>,
+    wanted: &BTreeMap<Address, Wanted<Model>>,
+    applied: &mut BTreeMap<Address, Applied<Model>>,
+) {
+    for (address, last) in all_applied.iter().filter(|(address, _)| wanted.contains_key(*address)) {
+        applied.entry(address.clone()).or_insert_with(|| last.clone());
+    }
+}
+
 /// With `--app`, a role that goes takes along what it may do in the databases of other apps: it cannot be dropped else.
 /// These grants then count as its own app's, so that they wait for the same consent.
 pub fn take_grants_along(
@@ -142,7 +153,7 @@ pub fn take_grants_along(
     for (address, one) in all_applied {
         let Model::PostgresGrant(grant) = &one.model else { continue };
         let role = role_address(&grant.role);
-        let goes = applied.get(&role).filter(|_| !wanted.contains_key(&role));
+        let goes = applied.get(&role).filter(|_| !wanted.contains_key(&role) && !all_wanted.contains_key(&role));
         if let (Some(role), None, None) = (goes, applied.get(address), all_wanted.get(address)) {
             along.push((address.clone(), Applied { app: role.app.clone(), model: one.model.clone() }));
         }

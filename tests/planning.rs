@@ -78,6 +78,7 @@ fn plan(fixture: &Fixture, world: &World, scope: &Scope, consent: &Consent) -> P
         consent,
         prevented: BTreeSet::new(),
         wanted: scope.narrow(&wanted, |one| &one.app),
+        elsewhere: BTreeMap::new(),
         applied: scope.narrow(&applied, |one| &one.app),
         document: &world.document,
         observed: &world.observed,

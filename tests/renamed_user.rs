@@ -152,7 +152,7 @@ fn what_nobody_knows_is_not_handed_over() {
     let workspace = living();
     mail(&workspace, "@mail_b");
     // Nobody looked, so nobody knows whether there is anything to hand over.
-    workspace.run(&["plan", "--shallow", "--allow-interrupt", "all"]).exits(0).says("plan without --shallow");
+    workspace.run(&["plan", "--shallow", "--allow-interrupt", "all"]).exits(0).says("it was not read what");
     workspace.run(&["apply", "--shallow", "--auto-approve", "--allow-interrupt", "all"]).exits(0);
     is_published(&workspace, "@mail_z");
 
@@ -182,4 +182,31 @@ fn a_former_user_that_owns_nothing_is_replaced_at_once() {
     works(&url(&workspace), "INSERT INTO late VALUES (1)");
     let owner = "SELECT pg_get_userbyid(relowner)::text FROM pg_class WHERE relname = 'late'";
     assert_eq!(value_at(&url(&workspace), owner), Some(format!("{}mail_b", workspace.prefix)));
+}
+
+#[test]
+fn a_handover_that_was_stopped_is_not_passed_by_without_looking() {
+    let workspace = living();
+    let before = url(&workspace);
+    mail(&workspace, "@mail_b");
+    let held = block_on(async {
+        let mut session = PgConnection::connect(&before).await.expect("the app signs in");
+        let begun = sqlx::raw_sql("BEGIN; SELECT * FROM app.letters").execute(&mut session).await;
+        begun.expect("the app reads");
+        session
+    });
+    workspace.run(&["apply", "--auto-approve", "--allow-interrupt", "all"]).exits(1).says("nothing was moved");
+    drop(held);
+    // The new user and its grant are there by now, and nobody looks into the database.
+    for consent in [&[][..], &["--allow-interrupt", "all"]] {
+        let shallow = workspace.run(&[&["apply", "--auto-approve", "--shallow"], consent].concat()).exits(0);
+        shallow.says("it was not read what").says("blocked");
+        assert_eq!(url(&workspace), before);
+        works(&before, "INSERT INTO app.letters (text) VALUES ('still'); SELECT * FROM log");
+        works(&reader(&workspace), READS);
+    }
+    workspace.run(&["apply", "--auto-approve", "--allow-interrupt", "all"]).exits(0);
+    is_published(&workspace, "@mail_b");
+    works(&url(&workspace), DAILY);
+    works(&reader(&workspace), READS);
 }

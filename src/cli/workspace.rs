@@ -11,7 +11,7 @@ use crate::error::{Diagnostic, Kind, Place};
 use crate::observe::{self, Depth, Reading};
 use crate::planner;
 use crate::render::{count, reading};
-use crate::scope::{Scope, keep_other_values, take_grants_along};
+use crate::scope::{Scope, keep_other_values, take_from_others, take_grants_along};
 use crate::secrets::Vault;
 use crate::services::postgres::Postgres;
 use crate::services::{self, Ask, Model, Observation, Plan, Service, ServiceId};
@@ -163,7 +163,7 @@ impl Workspace {
         check_scope(full, scope, document)?;
         self.tell_state(document);
         let specs = scope.specs(full);
-        let (wanted, applied) = self.ends(full, &specs, scope, document)?;
+        let Ends { wanted, applied, elsewhere } = self.ends(full, &specs, scope, document)?;
         self.vault.check_lineage(&document.lineage, document.has_published())?;
         let asks = observe::asks(&wanted, &applied, document, &self.vault, depth)?;
         let mut observed = BTreeMap::new();
@@ -190,6 +190,7 @@ impl Workspace {
             consent,
             prevented,
             wanted,
+            elsewhere,
             applied,
             document,
             observed: &observed,
@@ -208,6 +209,9 @@ impl Workspace {
         let mut wanted = scope.narrow(&all_wanted, |one: &Wanted<Model>| &one.app);
         let all_applied = document.applied();
         let mut applied = scope.narrow(&all_applied, |one| &one.app);
+        let elsewhere = all_wanted.iter().filter(|(address, _)| !wanted.contains_key(*address));
+        let elsewhere = elsewhere.map(|(address, one)| (address.clone(), one.app.clone())).collect();
+        take_from_others(&all_applied, &wanted, &mut applied);
         take_grants_along(&all_wanted, &all_applied, &wanted, &mut applied);
         if !scope.services.is_empty() {
             let all = services::desired(ServiceId::Secrets, full, &self.config)?;
@@ -218,11 +222,16 @@ impl Workspace {
             let own = services::desired_of_workspace(&self.config, &wanted, &applied);
             wanted.extend(own);
         }
-        Ok((wanted, applied))
+        Ok(Ends { wanted, applied, elsewhere })
     }
 }
 
-type Ends = (BTreeMap<Address, Wanted<Model>>, BTreeMap<Address, Applied<Model>>);
+struct Ends {
+    wanted: BTreeMap<Address, Wanted<Model>>,
+    applied: BTreeMap<Address, Applied<Model>>,
+    /// What apps outside of the scope declare.
+    elsewhere: BTreeMap<Address, AppName>,
+}
 
 /// What to plan.
 #[derive(Clone, Copy)]

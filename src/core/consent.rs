@@ -106,7 +106,7 @@ fn needs_consent<M, O>(
         && !step.reasons.contains(&Reason::UnfinishedRun);
     let adopting_takes_away = step.reasons.contains(&Reason::NotOursYet) && step.risks.contains(&Risk::Interrupts);
     let hands_over = step.reasons.contains(&Reason::HandsOver) && step.risks.contains(&Risk::Interrupts);
-    if (unasked_rotation || adopting_takes_away || hands_over) && !consent.to_interrupt(&step.address) {
+    if (unasked_rotation || adopting_takes_away || hands_over || step.moves()) && !consent.to_interrupt(&step.address) {
         return Some(Hold::Interrupt);
     }
     None
@@ -137,7 +137,7 @@ pub fn release<M, O>(steps: &mut [Step<M, O>], consent: &Consent) {
 
 /// With consent a new password would have been staged and published, which a plan made without it does not do.
 fn too_late<M, O>(step: &Step<M, O>) -> Option<Hold> {
-    let publishes = step.action == Action::Rotate || step.reasons.contains(&Reason::HandsOver);
+    let publishes = step.action == Action::Rotate || step.reasons.contains(&Reason::HandsOver) || step.moves();
     let interrupts = matches!(step.hold, Some(Hold::Interrupt));
     (publishes && interrupts).then(|| Hold::Blocked {
         reason: format!(
@@ -280,6 +280,21 @@ mod tests {
         assert_eq!(case(&[Risk::Interrupts], &[]), Some(Hold::Interrupt));
         assert_eq!(case(&[Risk::Interrupts], &["postgres.role.b"]), None);
         assert_eq!(case(&[], &[]), None);
+    }
+
+    #[test]
+    fn what_belongs_to_another_app_is_held_even_if_nothing_else_changes() {
+        for action in [Action::Record, Action::Update, Action::Rotate] {
+            let moves = |also: &[Reason]| {
+                let mut step = step("postgres.role.b", "a", action, &[]);
+                step.reasons.extend(also.iter().chain([&Reason::FromAnotherApp]));
+                vec![step]
+            };
+            let case = |also, allowed: &[&str]| held(moves(also), &consent(&[], allowed), &circumstances(&["a"], 9));
+            assert_eq!(case(&[], &[]), Some(Hold::Interrupt));
+            assert_eq!(case(&[Reason::ChangedInSpec], &["postgres.role.c"]), Some(Hold::Interrupt));
+            assert_eq!(case(&[Reason::ChangedInSpec], &["postgres.role.b"]), None);
+        }
     }
 
     #[test]

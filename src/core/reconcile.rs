@@ -28,6 +28,8 @@ pub struct Decision<M> {
     pub action: Action,
     pub reasons: BTreeSet<Reason>,
     pub changes: Vec<FieldChange>,
+    /// Sentences for the reader.
+    pub notes: Vec<String>,
     pub before: Option<M>,
     pub after: Option<M>,
 }
@@ -35,7 +37,7 @@ pub struct Decision<M> {
 impl<M> Decision<M> {
     /// The step that carries the decision out, with nothing yet of what only its service knows.
     pub fn step<O>(self, op: O) -> Step<M, O> {
-        let Self { address, app, action, reasons, changes, before, after } = self;
+        let Self { address, app, action, reasons, changes, notes, before, after } = self;
         Step {
             address,
             part: Part::Main,
@@ -44,7 +46,7 @@ impl<M> Decision<M> {
             reasons,
             risks: BTreeSet::new(),
             changes,
-            notes: Vec::new(),
+            notes,
             before,
             op,
             after,
@@ -85,12 +87,14 @@ fn keep<M: Resource + Clone>(
     last: Option<&Applied<M>>,
 ) -> Option<Decision<M>> {
     let fields = wanted.model.fields();
+    let former = last.map(|last| &last.app).filter(|app| there.is_some() && **app != wanted.app);
     let decision = |action, reasons: &[Reason], changes| Decision {
         address: address.clone(),
         app: wanted.app.clone(),
         action,
-        reasons: reasons.iter().copied().collect(),
+        reasons: reasons.iter().copied().chain(former.map(|_| Reason::FromAnotherApp)).collect(),
         changes,
+        notes: former.map(|former| moving(former, &wanted.app)).into_iter().collect(),
         before: there.cloned(),
         after: Some(wanted.model.clone()),
     };
@@ -106,16 +110,19 @@ fn keep<M: Resource + Clone>(
     if comparison.changes.is_empty() {
         return match last {
             None => Some(decision(Action::Adopt, &[Reason::NotOursYet], Vec::new())),
-            Some(last) if comparison.record || last.app != wanted.app => {
-                Some(decision(Action::Record, &[Reason::ChangedInSpec], Vec::new()))
-            }
-            Some(_) => None,
+            Some(_) if comparison.record => Some(decision(Action::Record, &[Reason::ChangedInSpec], Vec::new())),
+            Some(_) => former.map(|_| decision(Action::Record, &[], Vec::new())),
         };
     }
     let reasons: BTreeSet<Reason> =
         comparison.changes.iter().flat_map(|change| reasons_of(change.cause)).copied().collect();
     let reasons: Vec<Reason> = reasons.into_iter().collect();
     Some(decision(Action::Update, &reasons, comparison.changes))
+}
+
+/// What is said of anything that changes hands.
+pub fn moving(former: &AppName, app: &AppName) -> String {
+    format!("it belongs to the app {former} until now, and would be {app}'s from then on")
 }
 
 fn give_up<M: Resource + Clone>(address: &Address, last: &Applied<M>, there: Option<&M>) -> Decision<M> {
@@ -129,6 +136,7 @@ fn give_up<M: Resource + Clone>(address: &Address, last: &Applied<M>, there: Opt
         action,
         reasons: BTreeSet::from([Reason::NoLongerDeclared]),
         changes,
+        notes: Vec::new(),
         before: there.cloned(),
         after: None,
     }
@@ -201,12 +209,22 @@ mod tests {
     }
 
     #[test]
-    fn a_resource_that_moves_to_another_app_is_recorded() {
+    fn what_moves_to_another_app_says_so_whatever_else_is_done_to_it() {
         let address = Address::new(Kind::new("test.thing"), "a");
-        let wanted = BTreeMap::from([(address.clone(), Wanted { app: app("new"), model: Thing(1) })]);
-        let there = BTreeMap::from([(address.clone(), Thing(1))]);
-        let last = BTreeMap::from([(address, Applied { app: app("old"), model: Thing(1) })]);
-        let decisions = reconcile(&wanted, &there, &last);
-        assert_eq!(decisions.iter().map(|decision| decision.action).collect::<Vec<_>>(), [Action::Record]);
+        let case = |wanted, there: Option<u8>| {
+            let wanted = BTreeMap::from([(address.clone(), Wanted { app: app("new"), model: Thing(wanted) })]);
+            let there = there.map(|there| (address.clone(), Thing(there))).into_iter().collect();
+            let last = BTreeMap::from([(address.clone(), Applied { app: app("old"), model: Thing(1) })]);
+            let decision = reconcile(&wanted, &there, &last).remove(0);
+            assert_eq!(decision.notes.is_empty(), there.is_empty());
+            (decision.action, decision.reasons.into_iter().collect::<Vec<_>>())
+        };
+        use Reason::{ChangedInSpec, Drifted, FromAnotherApp, Vanished};
+        assert_eq!(case(1, Some(1)), (Action::Record, vec![FromAnotherApp]));
+        assert_eq!(case(2, Some(2)), (Action::Record, vec![ChangedInSpec, FromAnotherApp]));
+        assert_eq!(case(2, Some(1)), (Action::Update, vec![ChangedInSpec, FromAnotherApp]));
+        assert_eq!(case(1, Some(2)), (Action::Update, vec![Drifted, FromAnotherApp]));
+        // What is gone from the service is nobody's.
+        assert_eq!(case(1, None), (Action::Create, vec![Vanished]));
     }
 }

@@ -92,6 +92,8 @@ pub enum Reason {
     Publishes,
     /// The app signs in as another role from now on, which gets what the former one owns.
     HandsOver,
+    /// The state says that it belongs to another app, which did not give it away by being asked.
+    FromAnotherApp,
 }
 
 impl Reason {
@@ -111,6 +113,7 @@ impl Reason {
             Self::AskedFor => "asked for",
             Self::Publishes => "published values change",
             Self::HandsOver => "the app's user changes",
+            Self::FromAnotherApp => "belongs to another app until now",
         }
     }
 }
@@ -242,6 +245,11 @@ pub struct Step<M, O> {
 impl<M, O> Step<M, O> {
     pub fn id(&self) -> StepId {
         StepId { address: self.address.clone(), part: self.part }
+    }
+
+    /// Whether it gives an app what belongs to another one until now.
+    pub fn moves(&self) -> bool {
+        self.reasons.contains(&Reason::FromAnotherApp)
     }
 
     /// Whether an apply would carry it out.

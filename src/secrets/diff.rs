@@ -41,6 +41,7 @@ fn unchanged(address: &Address, wanted: &Wanted<Model>, there: Option<&Model>) -
         action: Action::Update,
         reasons: BTreeSet::new(),
         changes: Vec::new(),
+        notes: Vec::new(),
         before: there.cloned(),
         after: Some(wanted.model.clone()),
     }

@@ -10,9 +10,7 @@ mod registry;
 mod service;
 pub mod valkey;
 
-pub use observation::{
-    Ask, CredentialStatus, DiffInput, Fingerprint, Observation, Observed, Proof, rotation, rotation_reason,
-};
+pub use observation::{Ask, CredentialStatus, DiffInput, Fingerprint, Observation, Observed, Proof, rotation};
 pub use progress::Progress;
 pub use registry::{connect, desired, desired_of_workspace, diff};
 pub use service::{ApplyContext, Check, Failure, Limits, Outcome, Service, Verdict};

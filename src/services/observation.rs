@@ -140,8 +140,22 @@ pub struct DiffInput<'a> {
     pub credentials: &'a BTreeMap<AppName, BTreeSet<StepId>>,
 }
 
+impl DiffInput<'_> {
+    /// Why a login that exists needs a (new) password, if it does. One that another app has until now needs one in any
+    /// case: that app knows the present one.
+    pub fn rotation_reason(
+        &self,
+        address: &Address,
+        wanted: &Wanted<Model>,
+        status: Option<CredentialStatus>,
+    ) -> Option<Reason> {
+        let moves = self.applied.get(address).is_some_and(|last| last.app != wanted.app);
+        if moves { Some(Reason::FromAnotherApp) } else { rotation_reason(status, self.rotate.contains(&wanted.app)) }
+    }
+}
+
 /// Why a login that exists needs a (new) password, if it does.
-pub fn rotation_reason(status: Option<CredentialStatus>, asked: bool) -> Option<Reason> {
+fn rotation_reason(status: Option<CredentialStatus>, asked: bool) -> Option<Reason> {
     match status {
         Some(CredentialStatus::Staged) => Some(Reason::UnfinishedRun),
         _ if asked => Some(Reason::AskedFor),
@@ -159,6 +173,7 @@ pub fn rotation(address: &Address, wanted: &Wanted<Model>, there: &Model, reason
         action: Action::Rotate,
         reasons: BTreeSet::from([reason]),
         changes: Vec::new(),
+        notes: Vec::new(),
         before: Some(there.clone()),
         after: Some(wanted.model.clone()),
     };

@@ -4,7 +4,7 @@ use super::model::{ACL, Acl, Binding, Op as KafkaOp, TOPIC, Topic, USER, topic_a
 use crate::core::address::Address;
 use crate::core::reconcile::reconcile;
 use crate::core::step::{Action, Hold, Risk, StepId};
-use crate::services::{Decision, DiffInput, Model, Op, Step, rotation, rotation_reason};
+use crate::services::{Decision, DiffInput, Model, Op, Step, rotation};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Decides every step from what was read.
@@ -42,13 +42,12 @@ pub fn only_configs(mut topic: Topic, named_by: &[&Topic]) -> Topic {
 }
 
 fn main_step(mut decision: Decision, input: &DiffInput<'_>) -> Step {
-    let mut notes = Vec::new();
     if decision.action == Action::Destroy && decision.address.kind == USER && keeps_principal(&decision.address, input)
     {
         // The app looks after its credential itself from now on; its user stays.
         decision.action = Action::Forget;
         (decision.changes, decision.before) = (Vec::new(), None);
-        notes.push("credential = \"keep\": the user and its password stay as they are".to_owned());
+        decision.notes.push("credential = \"keep\": the user and its password stay as they are".to_owned());
     }
     let op = match (decision.action, &decision.address.kind) {
         (Action::Adopt | Action::Forget | Action::Record, _) => Op::State,
@@ -61,7 +60,7 @@ fn main_step(mut decision: Decision, input: &DiffInput<'_>) -> Step {
         (Action::Create | Action::Update | Action::Replace | Action::Rotate, _) => Op::Kafka(KafkaOp::SetAcls),
     };
     let sets_credential = op == Op::Kafka(KafkaOp::SetUser);
-    let mut step = Step { sets_credential, notes, ..decision.step(op) };
+    let mut step = Step { sets_credential, ..decision.step(op) };
     judge(&mut step, input);
     step
 }
@@ -148,7 +147,7 @@ fn rotations(input: &DiffInput<'_>, steps: &[Step]) -> Vec<Step> {
     users
         .filter_map(|(address, wanted)| {
             let seen = input.observation.resources.get(address)?;
-            let reason = rotation_reason(seen.credential, input.rotate.contains(&wanted.app))?;
+            let reason = input.rotation_reason(address, wanted, seen.credential)?;
             Some(rotation(address, wanted, &seen.model, reason, Op::Kafka(KafkaOp::SetUser)))
         })
         .collect()

@@ -6,7 +6,7 @@ use super::words;
 use crate::core::address::Address;
 use crate::core::reconcile::{Wanted, reconcile};
 use crate::core::step::{Action, Hold, Reason, Risk};
-use crate::services::{Decision, DiffInput, Model, Observed, Op, Step, rotation, rotation_reason};
+use crate::services::{Decision, DiffInput, Model, Observed, Op, Step, rotation};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Decides every step from what was read.
@@ -29,11 +29,10 @@ pub fn diff(input: DiffInput<'_>) -> Vec<Step> {
         steps.iter().filter(|step| step.sets_credential).map(|step| step.address.clone()).collect();
     for (address, wanted) in wanted.iter().filter(|(address, _)| !set.contains(*address)) {
         let Some(there) = input.observation.resources.get(address) else { continue };
-        let asked = input.rotate.contains(&wanted.app);
         if !wanted.model.generates_password() {
             continue;
         }
-        if let Some(reason) = rotation_reason(there.credential, asked) {
+        if let Some(reason) = input.rotation_reason(address, wanted, there.credential) {
             steps.push(new_password(address, wanted, there, reason, server));
         }
     }
@@ -53,11 +52,11 @@ fn meant(declared: &User, there: Option<&Observed>, server: Option<&Server>) -> 
 }
 
 fn step(decision: Decision, server: Option<&Server>) -> Step {
-    let Decision { address, action, before, after, .. } = &decision;
+    let Decision { address, action, before, after, notes, .. } = &decision;
     let (there, wanted) =
         (before.as_ref().and_then(Model::as_valkey_user), after.as_ref().and_then(Model::as_valkey_user));
     let mut risks = BTreeSet::new();
-    let mut notes = Vec::new();
+    let mut notes = notes.clone();
     let ours = after.as_ref().is_some_and(Model::generates_password);
     let mut sets_credential = false;
     let op = match action {

@@ -8,10 +8,10 @@ use super::View;
 use super::facts::fact;
 use crate::core::address::Address;
 use crate::core::name::AppName;
-use crate::core::step::{Hold, Reason, Risk};
+use crate::core::step::{Action, Hold, Part, Reason, Risk};
 use crate::services::postgres::model::belongings::{Belongings, FACT, several, totals};
 use crate::services::postgres::model::{Access, Op as Do, database_address, role_address};
-use crate::services::{DiffInput, Model, Op, Step};
+use crate::services::{Decision, DiffInput, Model, Op, Step};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What is handed over in one database.
@@ -46,7 +46,8 @@ pub fn find(users: &BTreeMap<String, String>, input: DiffInput<'_>) -> BTreeMap<
     found
 }
 
-/// Logins of the app that had the database as their own when it was last applied, and that nobody declares any more.
+/// Logins of the app that had the database as their own when it was last applied, and that the app does not declare any
+/// more. Another app may, to which they go then.
 fn former_users(database: &str, app: &AppName, user: &str, input: DiffInput<'_>) -> BTreeSet<String> {
     let had = |model: &Model| {
         if let Model::PostgresGrant(grant) = model {
@@ -61,7 +62,7 @@ fn former_users(database: &str, app: &AppName, user: &str, input: DiffInput<'_>)
             .applied
             .get(&address)
             .is_some_and(|last| last.app == *app && matches!(&last.model, Model::PostgresRole(role) if role.login));
-        role != user && ours && !input.wanted.contains_key(&address)
+        role != user && ours && input.wanted.get(&address).is_none_or(|wanted| wanted.app != *app)
     };
     input.applied.values().filter_map(|last| had(&last.model)).filter(is_former).collect()
 }
@@ -90,6 +91,11 @@ impl Handover {
         self.from.as_ref().is_some_and(|from| from.contains_key(role))
     }
 
+    /// The former users' names.
+    fn formers(&self) -> String {
+        self.formers.iter().map(String::as_str).collect::<Vec<_>>().join(", ")
+    }
+
     /// Who gives what to whom.
     fn words(&self) -> Vec<String> {
         let say = |(former, one): (&String, &Belongings)| {
@@ -107,17 +113,21 @@ impl Handover {
 }
 
 /// Says what is handed over, and lets it wait for consent.
-pub fn mark(view: &View, steps: &mut [Step]) {
+pub fn mark(view: &View, steps: &mut Vec<Step>) {
     for (database, handover) in &view.handovers {
         let made = Op::Postgres(Do::CreateRole);
         let user = role_address(&handover.user);
         let mut makes_user = false;
         if let Some(step) = steps.iter_mut().find(|step| step.address == user && step.op == made) {
             makes_user = true;
-            hold(step, database, handover);
+            hold(step, handover);
+        }
+        if handover.from.is_none() {
+            block(view, steps, database, handover);
+            continue;
         }
         let address = database_address(database);
-        if let Some(step) = steps.iter_mut().find(|step| is_change(step, &address) && handover.from.is_some()) {
+        if let Some(step) = steps.iter_mut().find(|step| is_change(step, &address)) {
             step.reasons.insert(Reason::HandsOver);
             step.notes.extend(handover.words());
             step.risks.extend((!makes_user).then_some(Risk::Interrupts));
@@ -130,9 +140,8 @@ fn is_change(step: &Step, database: &Address) -> bool {
 }
 
 /// The new login waits, and with it whatever names it.
-fn hold(step: &mut Step, database: &str, handover: &Handover) {
-    let formers: Vec<&str> = handover.formers.iter().map(String::as_str).collect();
-    let formers = formers.join(", ");
+fn hold(step: &mut Step, handover: &Handover) {
+    let formers = handover.formers();
     step.reasons.insert(Reason::HandsOver);
     step.risks.insert(Risk::Interrupts);
     let note = format!(
@@ -141,11 +150,49 @@ fn hold(step: &mut Step, database: &str, handover: &Handover) {
     if !step.notes.contains(&note) {
         step.notes.push(note);
     }
-    if handover.from.is_none() {
-        let reason = format!(
-            "it was not read what {formers}, the app's user until now, owns in {database}: plan without --shallow, and \
-             let the database allow connections"
-        );
-        step.hold = Some(Hold::Blocked { reason });
+}
+
+/// Where nobody knows what the former user owns, nothing at all changes for it or for the new one. A step on the database
+/// says so, even if there is nothing else to be done.
+fn block(view: &View, steps: &mut Vec<Step>, database: &str, handover: &Handover) {
+    let formers = handover.formers();
+    let reason = format!(
+        "it was not read what {formers}, the app's user until now, owns in {database}: plan without --shallow, and let \
+         the database allow connections (with {formers} as its user, if it does not yet)"
+    );
+    let (address, user) = (database_address(database), role_address(&handover.user));
+    let op = Op::Postgres(Do::AlterDatabase { user: handover.user.clone() });
+    if !steps.iter().any(|step| step.address == address)
+        && let (Some(wanted), Some(there)) = (view.wanted.get(&address), view.observed.get(&address))
+    {
+        let (app, before, after) = (wanted.app.clone(), Some(there.clone()), Some(wanted.model.clone()));
+        let (reasons, action) = (BTreeSet::new(), Action::Record);
+        let decision = Decision {
+            address: address.clone(),
+            app,
+            action,
+            reasons,
+            changes: Vec::new(),
+            notes: Vec::new(),
+            before,
+            after,
+        };
+        steps.push(decision.step(op.clone()));
+    }
+    for step in steps.iter_mut() {
+        let of_database = step.address == address;
+        let grant = step.after.as_ref().or(step.before.as_ref());
+        let of_grant = matches!(grant, Some(Model::PostgresGrant(grant))
+            if grant.database == database && (grant.role == handover.user || handover.formers.contains(&grant.role)));
+        let of_user = step.address == user && (step.part == Part::Credential || step.action == Action::Create);
+        if of_database || of_user {
+            step.reasons.insert(Reason::HandsOver);
+        }
+        if of_database {
+            step.op = op.clone();
+        }
+        if of_database || of_grant || of_user {
+            step.hold = Some(Hold::Blocked { reason: reason.clone() });
+        }
     }
 }

@@ -9,6 +9,7 @@ mod grant;
 mod handover;
 mod lock_down;
 mod losses;
+mod moving;
 mod objects;
 mod possible;
 mod rights;
@@ -38,6 +39,7 @@ pub fn diff(input: DiffInput<'_>) -> Vec<Step> {
     let mut steps: Vec<Step> = decisions.into_iter().filter_map(|decision| view.step(decision, input)).collect();
     role::tell_dependents(&view, &mut steps, input);
     steps.extend(role::rotations(&view, input));
+    moving::judge(&view, &mut steps);
     handover::mark(&view, &mut steps);
     block(&mut steps, &view.server);
     closing::put_last(&mut steps);

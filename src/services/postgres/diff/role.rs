@@ -6,7 +6,7 @@ use crate::core::address::Address;
 use crate::core::reconcile::Wanted;
 use crate::core::step::{Reason, Risk};
 use crate::services::postgres::model::{Credential, Dependent, Op as Do, Place, Role, Tie, solutions};
-use crate::services::{DiffInput, Model, Op, Step, rotation, rotation_reason};
+use crate::services::{DiffInput, Model, Op, Step, rotation};
 use std::collections::BTreeSet;
 
 /// A role that is wanted and is not as it should be.
@@ -121,7 +121,7 @@ pub fn rotations(view: &View, input: DiffInput<'_>) -> Vec<Step> {
         }
         let there = view.observed.get(address)?;
         let status = input.observation.resources.get(address)?.credential;
-        let reason = rotation_reason(status, input.rotate.contains(&wanted.app))?;
+        let reason = input.rotation_reason(address, wanted, status)?;
         Some(rotation(address, wanted, there, reason, Op::Postgres(Do::SetPassword)))
     };
     view.wanted.iter().filter_map(rotation).collect()

@@ -2,7 +2,7 @@
 
 use crate::core::name::AppName;
 use crate::core::step::{Action, Reason};
-use crate::services::postgres::model::{Database, Op as Do, owner_of_public};
+use crate::services::postgres::model::{Access, Database, Op as Do, owner_of_public};
 use crate::services::{Model, Op, Step};
 use std::collections::BTreeSet;
 
@@ -15,6 +15,12 @@ pub struct Summary {
     pub database: Option<String>,
     /// Roles that it names, beside one that it is about.
     pub roles: BTreeSet<String>,
+    /// Whether it gives an app what belongs to another one until now.
+    pub moves: bool,
+    /// Who loses privileges by it, or the database.
+    pub takes_from: Option<String>,
+    /// Whether it takes from the app's user what it may do in its own database.
+    pub takes_from_user: bool,
     /// Who gets privileges by it.
     pub grants_to: Option<String>,
     pub changes_owner: bool,
@@ -35,6 +41,9 @@ impl Summary {
             action: step.action,
             database: None,
             roles: BTreeSet::new(),
+            moves: step.moves(),
+            takes_from: None,
+            takes_from_user: false,
             grants_to: None,
             changes_owner: false,
             opens: false,
@@ -49,6 +58,11 @@ impl Summary {
             (Op::Postgres(Do::SetGrant), _, Some(Model::PostgresGrant(grant))) => {
                 summary.grants_to = Some(grant.role.clone());
             }
+            (Op::Postgres(Do::RevokeGrant), Some(Model::PostgresGrant(grant)), _) => {
+                summary.takes_from = Some(grant.role.clone());
+                summary.takes_from_user = grant.access == Some(Access::App);
+            }
+            (_, Some(Model::PostgresDatabase(before)), None) => summary.takes_from = Some(before.owner.clone()),
             (op, Some(Model::PostgresDatabase(before)), Some(Model::PostgresDatabase(after))) => {
                 let user = if let Op::Postgres(Do::AlterDatabase { user }) = op { Some(user) } else { None };
                 summary.change(before, after, user);
@@ -67,7 +81,7 @@ impl Summary {
     /// or objects in it from their owners: the role would be without access in between. What an owner has, and gives
     /// away, is granted anew afterwards. Others' rights on what the app's former user makes stay until it is replaced.
     pub fn gives_before(&self, database: &Self) -> bool {
-        let Some(role) = &self.grants_to else { return false };
+        let Some(role) = self.grants_to.as_ref().filter(|_| !database.moves) else { return false };
         if database.hands_over_to.as_ref().is_some_and(|user| user != role) {
             return false;
         }
@@ -93,6 +107,7 @@ impl Summary {
     /// What a change of a database gives and takes. `user` is the app's.
     fn change(&mut self, before: &Database, after: &Database, user: Option<&String>) {
         self.changes_owner = before.owner != after.owner;
+        self.takes_from = self.changes_owner.then(|| before.owner.clone());
         self.opens = opens(before, after);
         self.roles.extend(user.cloned());
         if self.changes_owner

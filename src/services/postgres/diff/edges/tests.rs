@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::core::name::AppName;
+use crate::core::step::{Hold, Reason};
 use crate::services::postgres::model::{Access, Database, Grant, grant_address};
 use crate::services::{Decision, Model};
 
@@ -37,7 +38,7 @@ fn granted(role: &str) -> Step {
 
 fn step(operation: Do, action: Action, address: Address, before: Option<Model>, after: Option<Model>) -> Step {
     let (app, reasons) = (AppName::new("shop").unwrap(), BTreeSet::new());
-    let decision = Decision { address, app, action, reasons, changes: Vec::new(), before, after };
+    let decision = Decision { address, app, action, reasons, changes: Vec::new(), notes: Vec::new(), before, after };
     decision.step(Op::Postgres(operation))
 }
 
@@ -185,4 +186,56 @@ fn a_new_password_is_set_on_a_role_that_is_there() {
     let altered = role(Do::AlterRole, Action::Update, "shop_user");
     assert_eq!(needs([rotated.clone(), altered]), ["postgres.role.shop_user"]);
     assert_eq!(needs([rotated]), Vec::<String>::new());
+}
+
+/// The same step as one of another app's that takes over what belongs to "shop".
+fn taken_over(step: Step) -> Step {
+    let reasons = BTreeSet::from([Reason::FromAnotherApp]);
+    Step { app: AppName::new("cafe").unwrap(), reasons, ..step }
+}
+
+#[test]
+fn a_role_that_changes_hands_loses_what_it_has_first_and_gets_a_new_password_before_anything_else() {
+    let recorded = || Step { op: Op::State, ..taken_over(role(Do::AlterRole, Action::Record, "shop_user")) };
+    let rotated = || {
+        let step = taken_over(role(Do::SetPassword, Action::Rotate, "shop_user"));
+        Step { part: Part::Credential, ..step }
+    };
+    let revoked = || grant(Do::RevokeGrant, Action::Destroy, "shop_user");
+    let dropped = || database(Do::DropDatabase, Action::Destroy, |_, _| {});
+    assert_eq!(needs([recorded(), revoked(), rotated(), dropped()]), ["postgres.grant.shop/shop_user"]);
+    let owned = || database(Do::DropDatabase, Action::Destroy, |before, _| before.owner = "shop_user".to_owned());
+    assert_eq!(needs([recorded(), owned()]), ["postgres.database.shop"]);
+    // What it has there is taken from it even if the database stays.
+    assert_eq!(needs([revoked(), recorded(), dropped()]), Vec::<String>::new());
+    assert_eq!(needs([rotated(), recorded()]), ["postgres.role.shop_user"]);
+    let both = ["postgres.role.shop_user", "postgres.role.shop_user (credential)"];
+    assert_eq!(needs([granted("shop_user"), recorded(), rotated()]), both);
+    let owner = || altered(|_, after| after.owner = "shop_user".to_owned());
+    assert_eq!(needs([owner(), recorded(), rotated()]), Vec::<String>::new());
+    let own = |step: Step| Step { app: AppName::new("cafe").unwrap(), ..step };
+    assert_eq!(needs([own(owner()), recorded(), rotated()]), both);
+    let blocked = Step { hold: Some(Hold::Blocked { reason: String::new() }), ..recorded() };
+    assert_eq!(needs([blocked, revoked()]), Vec::<String>::new());
+}
+
+#[test]
+fn an_app_keeps_its_former_users_rights_until_it_has_the_other_apps_role() {
+    let comes = || Step { op: Op::State, ..taken_over(role(Do::AlterRole, Action::Record, "shop_user")) };
+    let revoked = |access| {
+        let mut step = grant(Do::RevokeGrant, Action::Destroy, "cafe_user");
+        if let Some(Model::PostgresGrant(grant)) = &mut step.before {
+            grant.access = Some(access);
+        }
+        Step { app: AppName::new("cafe").unwrap(), ..step }
+    };
+    assert_eq!(needs([revoked(Access::App), comes()]), ["postgres.role.shop_user"]);
+    assert_eq!(needs([revoked(Access::Readonly), comes()]), Vec::<String>::new());
+}
+
+#[test]
+fn a_database_that_changes_hands_comes_before_all_grants_in_it() {
+    let comes = || taken_over(altered(|before, _| before.public.extend(["CONNECT".to_owned()])));
+    assert_eq!(needs([granted("reader"), comes()]), ["postgres.database.shop"]);
+    assert_eq!(needs([comes(), granted("reader")]), Vec::<String>::new());
 }
