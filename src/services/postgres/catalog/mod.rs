@@ -9,6 +9,7 @@ mod offered;
 mod parameters;
 mod rights;
 mod routines;
+mod settings;
 mod shared;
 mod through_public;
 

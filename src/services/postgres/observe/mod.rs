@@ -84,7 +84,8 @@ pub async fn observe(connector: &Connector, ask: &Ask) -> Result<Observation, Fa
 pub async fn now(connector: &Connector, scope: &Scope) -> Result<BTreeMap<Address, Model>, Failure> {
     let mut connection = connector.admin(&connector.config.database, Purpose::Observe).await?;
     let shared = catalog::shared(&mut connection, &scope.all_roles(), &scope.databases, &BTreeSet::new()).await?;
-    let (insides, _) = closed::split(look_inside(connector, scope, &shared, &Progress::default()).await?);
+    // Nothing is written on the strength of what could not be read.
+    let insides = closed::all_read(look_inside(connector, scope, &shared, &Progress::default()).await?)?;
     let mut resources = assemble(scope, &shared, &insides, None);
     resources.extend(catalog::lock_downs(&mut connection, &scope.lock_downs).await?);
     resources.extend(roles::observed(scope, &shared, |role| connector.config.ignores(role)));
@@ -124,13 +125,16 @@ async fn look_into(connector: &Connector, scope: &Scope, name: &str) -> Result<(
     let mut connection = match connector.reader(name).await {
         Ok(connection) => connection,
         Err(failure) => {
-            let why = closed::why(&failure, name, &connector.config.user).ok_or(failure)?;
-            return Ok((name.to_owned(), Look::Closed(why)));
+            let look = closed::not_let_in(failure, name, &connector.config.user)?;
+            return Ok((name.to_owned(), look));
         }
     };
-    let inside = read_inside(&mut connection, scope, name).await?;
+    let look = match read_inside(&mut connection, scope, name).await {
+        Ok(inside) => Look::Inside(inside),
+        Err(failure) => closed::not_read(failure)?,
+    };
     close(connection).await;
-    Ok((name.to_owned(), Look::Inside(inside)))
+    Ok((name.to_owned(), look))
 }
 
 async fn read_inside(connection: &mut PgConnection, scope: &Scope, name: &str) -> Result<Inside, Failure> {
