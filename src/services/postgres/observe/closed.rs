@@ -1,10 +1,11 @@
 //! Databases that do not let us in, though the server does: what is in them stays unknown, and all else is read. Pure.
 
+use crate::core::address::Address;
 use crate::core::plan::{Level, Notice};
 use crate::services::Failure;
 use crate::services::postgres::catalog::Inside;
 use crate::services::postgres::connect::{answered, is_of_one_database};
-use crate::services::postgres::model::database_address;
+use crate::services::postgres::model::{DATABASE, GRANT, database_address};
 use postgres_protocol::escape::escape_identifier;
 use std::collections::BTreeMap;
 
@@ -73,6 +74,19 @@ pub fn all_read(looks: Vec<(String, Look)>) -> Result<BTreeMap<String, Inside>, 
         Look::Unread(failure) => Some(Err(failure)),
     });
     each.collect()
+}
+
+/// Which resources lie in a database that could not be looked into, and why it could not be.
+pub fn unread<'a>(
+    addresses: impl IntoIterator<Item = &'a Address>,
+    closed: &BTreeMap<String, String>,
+) -> BTreeMap<Address, String> {
+    let why = |address: &Address| match &address.kind {
+        kind if *kind == DATABASE => closed.get(&address.name),
+        kind if *kind == GRANT => closed.get(address.name.split_once('/')?.0),
+        _ => None,
+    };
+    addresses.into_iter().filter_map(|address| Some((address.clone(), why(address)?.clone()))).collect()
 }
 
 /// Says that one could not be looked into.

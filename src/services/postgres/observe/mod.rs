@@ -59,6 +59,7 @@ pub async fn observe(connector: &Connector, ask: &Ask) -> Result<Observation, Fa
     let offered = server::offered(&mut connection, ask).await?;
     let parameters = server::parameters(&mut connection, ask, &resources).await?;
     notices.extend(closed_to_us.iter().map(|(database, why)| closed::warning(database, why)));
+    let unread = closed::unread(ask.addresses(), &closed_to_us);
     if ask.shallow {
         notices.push(note(
             "read with --shallow, so schemas, extensions and default privileges inside databases are not compared",
@@ -76,6 +77,7 @@ pub async fn observe(connector: &Connector, ask: &Ask) -> Result<Observation, Fa
         })
         .unwrap_or_default(),
         resources,
+        unread,
         notices,
     })
 }
