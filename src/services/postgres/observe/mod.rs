@@ -34,7 +34,7 @@ const DEEP_AT_ONCE: usize = 4;
 pub async fn observe(connector: &Connector, ask: &Ask) -> Result<Observation, Failure> {
     let applied = ask.applied.iter().map(|(address, one)| (address, &one.model));
     let wanted = ask.wanted.iter().map(|(address, one)| (address, &one.model));
-    let scope = Scope::of(applied.chain(wanted));
+    let scope = Scope { known: ask.applied.keys().cloned().collect(), ..Scope::of(applied.chain(wanted)) };
     let unwanted = scope.managed.iter().filter(|name| !ask.wanted.contains_key(&database_address(name)));
     let sized: BTreeSet<String> = unwanted.cloned().collect();
 
@@ -203,7 +203,8 @@ fn assemble(
         let inside = insides.get(&row.name);
         for pair in scope.grants.get(&row.name).into_iter().flatten() {
             let role_exists = there.contains(pair.role.as_str());
-            if let Some(grant) = access::grant(row, pair, inside, &there).filter(|_| role_exists) {
+            let known = scope.known.contains(&grant_address(&row.name, &pair.role));
+            if let Some(grant) = access::grant(row, pair, inside, &there, known).filter(|_| role_exists) {
                 let mut observed = Observed::plain(Model::PostgresGrant(grant));
                 let passed_on = access::passed_on(row, &pair.role, inside);
                 if !passed_on.is_empty() {
