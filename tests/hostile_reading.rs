@@ -159,3 +159,58 @@ fn what_an_owner_sets_on_a_database_does_not_bind_our_sessions() {
     workspace.run(&["apply", "--auto-approve", "--allow-interrupt", "all"]).exits(0);
     workspace.run(&["plan", "--detailed-exitcode"]).exits(0).says("No changes.");
 }
+
+#[test]
+fn what_a_role_has_where_nobody_looked_is_not_taken_for_gone() {
+    let workspace = Workspace::new();
+    workspace.spec("a", "app = \"@a\"\n[services.postgres]\nreaders = [\"@b\"]\n");
+    workspace.spec("b", "app = \"@b\"\n[services.postgres]\n");
+    workspace.converge();
+    let (database, reader) = (format!("{}a", workspace.prefix), format!("{}b_user", workspace.prefix));
+    postgres_at(&workspace.published("@a", "DATABASE_URL"), "CREATE TABLE t (i int)").expect("a table");
+    let select = format!("SELECT has_table_privilege('{reader}', 't', 'SELECT')::text");
+    let alone = "app = \"@a\"\n[services.postgres]\n";
+
+    // Closed, so that it cannot be taken now.
+    let closed = "database = { allow_connections = false }\n";
+    workspace.spec("a", &format!("{alone}readers = [\"@b\"]\n{closed}"));
+    workspace.run(&["apply", "--auto-approve", "--allow-interrupt", "all"]).exits(0);
+    postgres("postgres", &format!("REVOKE CONNECT ON DATABASE {database} FROM {reader}"));
+    workspace.spec("a", &format!("{alone}{closed}"));
+    workspace.run(&["plan"]).exits(0).hides("already gone").says("BLOCKED");
+    workspace.spec("a", alone);
+    workspace.run(&["apply", "--auto-approve", "--allow-interrupt", "all"]).exits(0);
+    assert_eq!(postgres_value(&database, &select).as_deref(), Some("false"));
+
+    // Not looked at.
+    workspace.spec("a", &format!("{alone}readers = [\"@b\"]\n"));
+    workspace.converge();
+    assert_eq!(postgres_value(&database, &select).as_deref(), Some("true"));
+    postgres("postgres", &format!("REVOKE CONNECT ON DATABASE {database} FROM {reader}"));
+    workspace.spec("a", alone);
+    let shallow = ["apply", "--shallow", "--auto-approve", "--allow-interrupt", "all"];
+    workspace.run(&shallow).exits(0).hides("already gone");
+    assert_eq!(postgres_value(&database, &select).as_deref(), Some("false"));
+    workspace.run(&["plan", "--detailed-exitcode"]).exits(0).says("No changes.");
+}
+
+#[test]
+fn a_shallow_apply_installs_nothing_that_its_plan_did_not_show() {
+    let workspace = Workspace::new();
+    workspace.spec("a", "app = \"@a\"\n[services.postgres]\n");
+    workspace.converge();
+    let database = format!("{}a", workspace.prefix);
+    let installed = "SELECT count(*)::text FROM pg_extension WHERE extname = 'pg_stat_statements'";
+    let declared = "app = \"@a\"\n[services.postgres]\nextensions = [\"pg_stat_statements\"]\n";
+    workspace.spec("a", declared);
+    workspace.run(&["apply", "--shallow", "--auto-approve"]).exits(0).hides("pg_stat_statements");
+    workspace.spec("a", &format!("{declared}database = {{ connection_limit = 9 }}\n"));
+    let shallow = workspace.run(&["apply", "--shallow", "--auto-approve"]).exits(0);
+    shallow.says("connection limit").hides("pg_stat_statements");
+    assert_eq!(postgres_value(&database, installed).as_deref(), Some("0"));
+    // It was not applied, so that it is not there is no drift.
+    workspace.run(&["drift"]).exits(0);
+    workspace.run(&["plan"]).exits(0).says("pg_stat_statements").says("changed in spec").hides("drifted");
+    workspace.converge();
+    assert_eq!(postgres_value(&database, installed).as_deref(), Some("1"));
+}
