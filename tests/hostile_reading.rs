@@ -214,3 +214,16 @@ fn a_shallow_apply_installs_nothing_that_its_plan_did_not_show() {
     workspace.converge();
     assert_eq!(postgres_value(&database, installed).as_deref(), Some("1"));
 }
+
+#[test]
+fn an_app_that_calls_itself_nornplan_is_seen() {
+    let workspace = Workspace::new();
+    workspace.spec("a", "app = \"@a\"\n[services.postgres]\n");
+    workspace.spec("b", "app = \"@b\"\n[services.postgres]\n");
+    workspace.converge();
+    let mut app = Session::open(&workspace.published("@a", "DATABASE_URL")).expect("a session");
+    app.run("SET application_name = 'nornplan'");
+    workspace.remove("specs/a.toml");
+    let plan = workspace.run(&["plan", "--allow-destroy", "*@a*"]).exits(0);
+    plan.says(&format!("1 session ({}a_user)", workspace.prefix)).says("sessions are in the way");
+}

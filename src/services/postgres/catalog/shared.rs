@@ -1,7 +1,7 @@
 //! Roles and databases, from the catalogs that all databases share.
 
 use super::settings;
-use super::{ACL_ROWS, Acl, MARK_OF_MAKER, parse};
+use super::{ACL_ROWS, Acl, MARK_OF_MAKER, NOT_OURS, parse};
 use crate::services::Failure;
 use crate::services::postgres::connect::stating;
 use serde::Deserialize;
@@ -52,9 +52,7 @@ SELECT jsonb_build_object(
       'acl', (SELECT ACL_ROWS
         FROM aclexplode(coalesce(d.datacl, acldefault('d', d.datdba))) a)
     )), '[]') FROM pg_catalog.pg_database d LEFT JOIN (
-      SELECT datid, count(*) AS sessions FROM pg_catalog.pg_stat_activity
-      WHERE application_name IS DISTINCT FROM 'nornplan' AND usesysid IS NOT NULL
-      GROUP BY datid) s ON s.datid = d.oid
+      SELECT a.datid, count(*) AS sessions FROM pg_catalog.pg_stat_activity a WHERE NOT_OURS GROUP BY a.datid) s ON s.datid = d.oid
     WHERE d.datname = ANY($2))
 )::text";
 
@@ -151,7 +149,8 @@ pub async fn shared(
     let statement = SHARED
         .replace("ACL_ROWS", ACL_ROWS)
         .replace("MARK_OF_MAKER", MARK_OF_MAKER)
-        .replace("SETTING", settings::SETTING);
+        .replace("SETTING", settings::SETTING)
+        .replace("NOT_OURS", NOT_OURS);
     let text: Result<String, _> = sqlx::query_scalar(AssertSqlSafe(statement))
         .bind(list(roles))
         .bind(list(databases))
