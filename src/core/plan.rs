@@ -57,7 +57,7 @@ pub struct Plan<M, O> {
     /// How many resources the infraspecs in scope declare on services that could be read.
     pub declared: usize,
     /// How many of them lie where nobody could look, so that it is not told whether they match.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_none")]
     pub unread: usize,
     pub notices: Vec<Notice>,
     /// Why the plan is incomplete: one line for each service that could not be read. Empty if it is whole.
@@ -65,6 +65,12 @@ pub struct Plan<M, O> {
     /// Lineage and serial of the state that it was made from.
     pub lineage: String,
     pub serial: u64,
+}
+
+/// Whether a count is of nothing.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_none(count: &usize) -> bool {
+    *count == 0
 }
 
 /// How many resources each action touches.
