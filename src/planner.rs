@@ -129,6 +129,12 @@ impl Inputs<'_> {
                 .keys()
                 .filter(|address| ServiceId::of(address).is_some_and(|id| self.observed.contains_key(&id)))
                 .count(),
+            unread: self
+                .observed
+                .values()
+                .flat_map(|observation| observation.unread.keys())
+                .filter(|address| self.wanted.contains_key(address))
+                .count(),
             notices: notices.into_iter().collect(),
             incomplete: self.unreadable.values().cloned().collect(),
             lineage: self.document.lineage.clone(),

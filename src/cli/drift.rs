@@ -26,7 +26,7 @@ use std::collections::{BTreeMap, BTreeSet};
   nornplan drift
   nornplan drift --format json
 
-Exit: 0 no drift, 2 drift, 1 it could not be told (a service cannot be read, or there is no state)")]
+Exit: 0 no drift, 2 drift, 1 it could not be told (a service or a database cannot be read, or there is no state)")]
 pub struct Args {
     /// How to show it
     #[arg(long, value_name = "FORMAT", default_value = "text")]
@@ -64,6 +64,8 @@ pub async fn run(global: &Global, args: &Args) -> Outcome {
     let depth = Depth { probe_credentials: true, ..args.look.depth() };
     let asks = observe::asks(&wanted, &applied, document, &workspace.vault, depth)?;
     let (mut errors, mut items, mut unread) = (Vec::new(), BTreeMap::new(), BTreeMap::new());
+    // What only a part of could be read: what is seen of it may have drifted, and the rest is not told.
+    let mut untold: BTreeMap<Address, String> = BTreeMap::new();
     let mut observed = BTreeMap::new();
     let mut notices = BTreeSet::new();
     let (nobody, nothing) = (BTreeSet::new(), BTreeMap::new());
@@ -81,6 +83,7 @@ pub async fn run(global: &Global, args: &Args) -> Outcome {
                 for step in services::diff(id, input) {
                     add(&mut items, step);
                 }
+                untold.extend(observation.unread.clone());
                 observed.insert(id, observation);
             }
             Err(error) => {
@@ -89,8 +92,10 @@ pub async fn run(global: &Global, args: &Args) -> Outcome {
             }
         }
     }
-    let compared =
-        applied.keys().filter(|address| ServiceId::of(address).is_some_and(|id| !unread.contains_key(&id))).count();
+    let is_told = |address: &Address| items.contains_key(address) || !untold.contains_key(address);
+    let is_read = |address: &Address| ServiceId::of(address).is_some_and(|id| !unread.contains_key(&id));
+    let compared = applied.keys().filter(|address| is_read(address) && is_told(address)).count();
+    let part = untold.iter().map(|(address, why)| format!("{address} could not be looked into: {why}"));
     let report = DriftReport {
         environment: workspace.config.environment.clone(),
         services: planner::heads(&observed, &workspace.endpoints(&asks)),
@@ -98,7 +103,7 @@ pub async fn run(global: &Global, args: &Args) -> Outcome {
         compared,
         drifted: items.into_values().collect(),
         notices: notices.into_iter().collect(),
-        errors: unread.into_values().collect(),
+        errors: unread.values().cloned().chain(part).collect(),
     };
     output::result(&match args.format {
         Format::Text => crate::render::drift::text(&report, &Style::of_stdout()),
@@ -108,7 +113,11 @@ pub async fn run(global: &Global, args: &Args) -> Outcome {
     if !errors.is_empty() {
         return Err(errors.into());
     }
-    Ok(if report.drifted.is_empty() { Exit::Done } else { Exit::Differs })
+    Ok(match (report.errors.is_empty(), report.drifted.is_empty()) {
+        (false, _) => Exit::Failed,
+        (true, true) => Exit::Done,
+        (true, false) => Exit::Differs,
+    })
 }
 
 /// The step that would put a resource right, told the other way round: from what was applied to what there is.

@@ -56,12 +56,21 @@ pub struct Plan<M, O> {
     pub steps: Vec<Step<M, O>>,
     /// How many resources the infraspecs in scope declare on services that could be read.
     pub declared: usize,
+    /// How many of them lie where nobody could look, so that it is not told whether they match.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub unread: usize,
     pub notices: Vec<Notice>,
     /// Why the plan is incomplete: one line for each service that could not be read. Empty if it is whole.
     pub incomplete: Vec<String>,
     /// Lineage and serial of the state that it was made from.
     pub lineage: String,
     pub serial: u64,
+}
+
+/// Whether a count is of nothing.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_none(count: &usize) -> bool {
+    *count == 0
 }
 
 /// How many resources each action touches.
@@ -100,12 +109,17 @@ impl<M, O> Plan<M, O> {
             return "Incomplete: no changes in what could be read.".to_owned();
         }
         if self.is_empty() {
-            let (resources, them) = if self.declared == 1 {
+            let matching = self.declared.saturating_sub(self.unread);
+            let (resources, them) = if matching == 1 {
                 ("resource matches", "its infraspec")
             } else {
                 ("resources match", "their infraspecs")
             };
-            return format!("No changes. {} {resources} {them}.", self.declared);
+            let unread = match self.unread {
+                0 => String::new(),
+                unread => format!("; {unread} could not be looked into"),
+            };
+            return format!("No changes. {matching} {resources} {them}{unread}.");
         }
         let counts = self.counts();
         let of = |action| counts.get(&action).copied().unwrap_or_default();

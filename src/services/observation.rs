@@ -53,6 +53,9 @@ pub struct Observation {
     pub server: Value,
     /// Every resource that was asked for and exists.
     pub resources: BTreeMap<Address, Observed>,
+    /// What was asked for and could be read in part at most, and why: it is not told whether it is as it should be.
+    #[serde(default)]
+    pub unread: BTreeMap<Address, String>,
     pub notices: Vec<Notice>,
 }
 

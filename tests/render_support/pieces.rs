@@ -32,6 +32,7 @@ pub fn plan(steps: Vec<Step>) -> Plan {
         narrowed_to: vec![],
         steps,
         declared: 14,
+        unread: 0,
         notices: vec![],
         incomplete: vec![],
         lineage: "5f0d7c1e-0000-4000-8000-000000000000".into(),

@@ -45,6 +45,7 @@ pub async fn observe(config: &KafkaConfig, admin: &Admin, ask: &Ask) -> Result<O
         identity: cluster.id,
         server: serde_json::json!({ "authorizer": acls.is_some(), "brokers": cluster.brokers }),
         resources: BTreeMap::new(),
+        unread: BTreeMap::new(),
         notices: notices(config, acls.as_ref()),
     };
     for (name, topic) in topics {

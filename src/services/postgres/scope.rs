@@ -77,6 +77,8 @@ pub struct Scope {
     pub migrators: BTreeMap<String, String>,
     /// Extensions that each database shall have.
     pub extensions: BTreeMap<String, BTreeSet<String>>,
+    /// What is there as far as is known: where nobody looks it is not taken for gone.
+    pub known: BTreeSet<Address>,
 }
 
 impl Scope {
@@ -151,6 +153,7 @@ impl Scope {
         let ends = |step: &'a Step| step.before.iter().chain(&step.after).map(move |model| (&step.address, model));
         let mut scope = Self::of(steps.clone().flat_map(ends));
         for step in steps {
+            scope.known.extend(step.before.as_ref().map(|_| step.address.clone()));
             if let (Op::Postgres(Do::AlterDatabase { user }), Some(Model::PostgresDatabase(database))) =
                 (&step.op, &step.after)
             {

@@ -60,6 +60,7 @@ impl Service for Valkey {
             version: Some(server.describe()),
             server: serde_json::to_value(&server).unwrap_or_default(),
             resources: observe::resources(&seen, ask),
+            unread: BTreeMap::new(),
             notices: observe::notices(&seen, ask),
         })
     }

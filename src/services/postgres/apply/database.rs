@@ -57,7 +57,15 @@ pub async fn alter_database(
     let mut statements = sql::database::alter_database(before, after);
     let is_shut = !before.allow_connections || before.connection_limit == Some(0);
     if !is_shut {
-        return alter_inside(connector, before, after, user, statements).await;
+        let mut after = after.clone();
+        if before.extensions.is_none() {
+            // Nobody looked into it, so the plan shows nothing of what is in it: that is left to the next one.
+            after.extensions = None;
+            if after.former_users.is_empty() {
+                after.objects_of_others = None;
+            }
+        }
+        return alter_inside(connector, before, &after, user, statements).await;
     }
     // Nobody, or no administrator but a superuser, gets in before.
     let mut connection = connector.writer().await?;
@@ -101,8 +109,8 @@ async fn alter_inside(
         objects::adopt(connector, &mut connection, &after.name, &scope).await?;
         run(&mut connection, &after.name, "COMMIT").await?;
     }
-    // What is in a database that nobody could look into was unknown.
-    if before.extensions.is_none() || before.extensions != after.extensions {
+    // What is in a database that lets nobody in was unknown.
+    if before.extensions != after.extensions && after.extensions.is_some() {
         extension::bring(&mut connection, after).await?;
     }
     let verified = verify(&mut connection, &after.name, &scope, &wanted).await;

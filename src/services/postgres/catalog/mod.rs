@@ -9,6 +9,7 @@ mod offered;
 mod parameters;
 mod rights;
 mod routines;
+mod settings;
 mod shared;
 mod through_public;
 
@@ -42,6 +43,10 @@ coalesce(jsonb_agg(jsonb_build_object('privilege', a.privilege_type,
 pub const MARK_OF_MAKER: &str = "\
 (u.rolcreaterole AND m.grantor = 10
   AND to_jsonb(m) @> '{\"admin_option\": true, \"inherit_option\": false, \"set_option\": false}')";
+
+/// Whether a row `a` of pg_stat_activity is a session of somebody else: whoever likes can call itself nornplan.
+pub const NOT_OURS: &str = "\
+(a.usesysid IS NOT NULL AND NOT (a.usename = current_user AND a.application_name = 'nornplan'))";
 
 /// One privilege of one role; no grantee is PUBLIC.
 #[derive(Debug, Deserialize)]

@@ -1,6 +1,6 @@
 //! Objects of roles other than the app's inside one database: how many there are, and how to give them to the app.
 
-use super::parse;
+use super::{NOT_OURS, parse};
 use crate::services::Failure;
 use crate::services::postgres::connect::stating;
 use crate::services::postgres::model::belongings::Belongings;
@@ -79,7 +79,7 @@ theirs AS (SELECT * FROM owned o WHERE o.owner NOT IN (SELECT oid FROM mine)
 const COUNTED: &str = "\
 SELECT coalesce(jsonb_object_agg(r.rolname, jsonb_build_object('superuser', r.rolsuper, 'kinds', o.kinds,
     'definers', o.definers, 'sessions', (SELECT count(*) FROM pg_catalog.pg_stat_activity a
-      WHERE a.datname = current_database() AND a.usesysid = r.oid AND a.application_name IS DISTINCT FROM 'nornplan'))),
+      WHERE a.datname = current_database() AND a.usesysid = r.oid AND NOT_OURS))),
   '{}')::text
 FROM (SELECT owner, jsonb_object_agg(kind, number) AS kinds, sum(definers) AS definers
   FROM (SELECT owner, kind, count(*) AS number, count(*) FILTER (WHERE definer) AS definers
@@ -108,11 +108,12 @@ pub async fn belongings(
     database: &str,
     insiders: &[String],
 ) -> Result<BTreeMap<String, Belongings>, Failure> {
-    let text: Result<String, _> = sqlx::query_scalar(AssertSqlSafe(format!("{THEIRS}{COUNTED}")))
-        .bind(insiders)
-        .persistent(false)
-        .fetch_one(connection)
-        .await;
+    let text: Result<String, _> =
+        sqlx::query_scalar(AssertSqlSafe(format!("{THEIRS}{}", COUNTED.replace("NOT_OURS", NOT_OURS))))
+            .bind(insiders)
+            .persistent(false)
+            .fetch_one(connection)
+            .await;
     parse(&text.map_err(|error| stating(error, database, "SELECT .. FROM pg_class, pg_proc, pg_type, .."))?)
 }
 

@@ -1,6 +1,7 @@
 //! Roles and databases, from the catalogs that all databases share.
 
-use super::{ACL_ROWS, Acl, MARK_OF_MAKER, parse};
+use super::settings;
+use super::{ACL_ROWS, Acl, MARK_OF_MAKER, NOT_OURS, parse};
 use crate::services::Failure;
 use crate::services::postgres::connect::stating;
 use serde::Deserialize;
@@ -19,7 +20,7 @@ SELECT jsonb_build_object(
       'attributes', array_remove(ARRAY[CASE WHEN r.rolsuper THEN 'SUPERUSER' END,
         CASE WHEN r.rolcreatedb THEN 'CREATEDB' END, CASE WHEN r.rolcreaterole THEN 'CREATEROLE' END,
         CASE WHEN r.rolreplication THEN 'REPLICATION' END, CASE WHEN r.rolbypassrls THEN 'BYPASSRLS' END], NULL),
-      'settings', (SELECT coalesce(jsonb_object_agg(split_part(c, '=', 1), substr(c, strpos(c, '=') + 1)), '{}')
+      'settings', (SELECT coalesce(jsonb_agg(SETTING), '[]')
         FROM pg_catalog.pg_db_role_setting s, unnest(s.setconfig) c WHERE s.setrole = r.oid AND s.setdatabase = 0),
       'valid_until', CASE WHEN r.rolvaliduntil < 'infinity' THEN coalesce(nullif(
         to_char(r.rolvaliduntil AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"'), ''), '-infinity') END,
@@ -33,8 +34,7 @@ SELECT jsonb_build_object(
       WHERE (g.rolname = ANY($1) OR u.rolname = ANY($1)) AND u.rolname NOT IN (current_user, session_user)
       GROUP BY 1, 2) e),
   'database_settings', (SELECT coalesce(jsonb_agg(jsonb_build_object('role', r.rolname, 'database', d.datname,
-      'settings', (SELECT jsonb_object_agg(split_part(c, '=', 1), substr(c, strpos(c, '=') + 1))
-        FROM unnest(s.setconfig) c))), '[]')
+      'settings', (SELECT coalesce(jsonb_agg(SETTING), '[]') FROM unnest(s.setconfig) c))), '[]')
     FROM pg_catalog.pg_db_role_setting s JOIN pg_catalog.pg_roles r ON r.oid = s.setrole
       JOIN pg_catalog.pg_database d ON d.oid = s.setdatabase
     WHERE r.rolname = ANY($1)),
@@ -44,7 +44,7 @@ SELECT jsonb_build_object(
       'provider', to_jsonb(d) ->> 'datlocprovider', 'collate', d.datcollate, 'ctype', d.datctype,
       'locale', coalesce(to_jsonb(d) ->> 'datlocale', to_jsonb(d) ->> 'daticulocale'),
       'tablespace', (SELECT t.spcname FROM pg_catalog.pg_tablespace t WHERE t.oid = d.dattablespace),
-      'settings', (SELECT coalesce(jsonb_object_agg(split_part(c, '=', 1), substr(c, strpos(c, '=') + 1)), '{}')
+      'settings', (SELECT coalesce(jsonb_agg(SETTING), '[]')
         FROM pg_catalog.pg_db_role_setting s, unnest(s.setconfig) c WHERE s.setdatabase = d.oid AND s.setrole = 0),
       'sessions', coalesce(s.sessions, 0),
       'size', CASE WHEN d.datname = ANY($3) AND has_database_privilege(d.oid, 'CONNECT')
@@ -52,9 +52,7 @@ SELECT jsonb_build_object(
       'acl', (SELECT ACL_ROWS
         FROM aclexplode(coalesce(d.datacl, acldefault('d', d.datdba))) a)
     )), '[]') FROM pg_catalog.pg_database d LEFT JOIN (
-      SELECT datid, count(*) AS sessions FROM pg_catalog.pg_stat_activity
-      WHERE application_name IS DISTINCT FROM 'nornplan' AND usesysid IS NOT NULL
-      GROUP BY datid) s ON s.datid = d.oid
+      SELECT a.datid, count(*) AS sessions FROM pg_catalog.pg_stat_activity a WHERE NOT_OURS GROUP BY a.datid) s ON s.datid = d.oid
     WHERE d.datname = ANY($2))
 )::text";
 
@@ -77,6 +75,7 @@ pub struct RoleRow {
     /// -1 is unlimited.
     pub connection_limit: i64,
     pub attributes: BTreeSet<String>,
+    #[serde(deserialize_with = "settings::read")]
     pub settings: BTreeMap<String, String>,
     /// `None` is never.
     pub valid_until: Option<String>,
@@ -99,6 +98,7 @@ pub struct MembershipRow {
 pub struct DatabaseSettingsRow {
     pub role: String,
     pub database: String,
+    #[serde(deserialize_with = "settings::read")]
     pub settings: BTreeMap<String, String>,
 }
 
@@ -117,6 +117,7 @@ pub struct DatabaseRow {
     /// Of ICU or the builtin provider.
     pub locale: Option<String>,
     pub tablespace: Option<String>,
+    #[serde(deserialize_with = "settings::read")]
     pub settings: BTreeMap<String, String>,
     /// Our own do not count.
     pub sessions: u64,
@@ -145,7 +146,11 @@ pub async fn shared(
     sized: &BTreeSet<String>,
 ) -> Result<Shared, Failure> {
     let list = |names: &BTreeSet<String>| names.iter().cloned().collect::<Vec<_>>();
-    let statement = SHARED.replace("ACL_ROWS", ACL_ROWS).replace("MARK_OF_MAKER", MARK_OF_MAKER);
+    let statement = SHARED
+        .replace("ACL_ROWS", ACL_ROWS)
+        .replace("MARK_OF_MAKER", MARK_OF_MAKER)
+        .replace("SETTING", settings::SETTING)
+        .replace("NOT_OURS", NOT_OURS);
     let text: Result<String, _> = sqlx::query_scalar(AssertSqlSafe(statement))
         .bind(list(roles))
         .bind(list(databases))

@@ -8,7 +8,7 @@ mod statements;
 mod target;
 
 pub use join::join;
-pub use problem::{answered, code, stating};
+pub use problem::{answered, code, is_of_one_database, stating};
 pub use session::Purpose;
 pub use statements::{run, value, values};
 
@@ -16,8 +16,8 @@ use crate::config::PostgresConfig;
 use crate::core::secret::Secret;
 use crate::error::{Diagnostic, Kind};
 use crate::services::Failure;
-use problem::{connecting, is_crowded, is_unreachable, server_error};
-use session::{is_replica, none_of, replica};
+use problem::{connecting, is_crowded, is_full, is_unreachable, server_error};
+use session::{Known, is_replica, none_of, replica};
 use sqlx::postgres::{PgConnectOptions, PgSslMode};
 use sqlx::{ConnectOptions, Connection, PgConnection};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -57,6 +57,8 @@ pub struct Connector {
     pub tell: fn(&str),
     password: OnceCell<Option<Secret>>,
     superuser: OnceCell<bool>,
+    /// By the first session in the administration database, which no app owns.
+    known: OnceCell<Known>,
     /// Index of the host that answered last.
     host: AtomicUsize,
     /// Whether any host answered yet, and could be written.
@@ -73,6 +75,7 @@ impl Connector {
             tell: |_| {},
             password: OnceCell::new(),
             superuser: OnceCell::new(),
+            known: OnceCell::new(),
             host: AtomicUsize::new(0),
             met: AtomicBool::new(false),
             idle: Mutex::new(Vec::new()),
@@ -88,7 +91,11 @@ impl Connector {
             let failing_over = self.config.hosts.len() > 1 && self.met.load(Ordering::Relaxed);
             match found {
                 Err(failure)
-                    if failing_over && failure.retry && !is_crowded(&failure) && since.elapsed() < FAILOVER =>
+                    if failing_over
+                        && failure.retry
+                        && !is_crowded(&failure)
+                        && !is_full(&failure)
+                        && since.elapsed() < FAILOVER =>
                 {
                     tokio::time::sleep(SEARCH_AGAIN).await;
                 }
@@ -120,7 +127,7 @@ impl Connector {
         let used = self.idle.lock().await.pop();
         if let Some(mut connection) = used {
             let target = self.target(self.current_host()?, &self.config.user, &self.config.database);
-            if matches!(is_replica(&mut connection, &target).await, Ok(false)) {
+            if matches!(is_replica(&mut connection, &target).await, Ok((false, _))) {
                 return Ok(connection);
             }
             // The server is gone, or became a replica: so it is for all of them.
@@ -187,9 +194,14 @@ impl Connector {
         for (index, (host, port)) in hosts.iter().enumerate().cycle().skip(start).take(hosts.len()) {
             let options = self.options(host, *port, &self.config.user, password.as_ref(), database)?;
             let target = self.target((host.clone(), *port), &self.config.user, database);
-            let this = match open(&purpose.begin(options)).await {
+            let this = match open(&purpose.begin(options, self.known.get())).await {
                 Ok(mut connection) => {
-                    if !is_replica(&mut connection, &target).await? {
+                    let (is_replica, known) = is_replica(&mut connection, &target).await?;
+                    if !is_replica {
+                        if database == self.config.database {
+                            // Who was first has told it.
+                            drop(self.known.set(known));
+                        }
                         self.host.store(index, Ordering::Relaxed);
                         self.met.store(true, Ordering::Relaxed);
                         return Ok(connection);

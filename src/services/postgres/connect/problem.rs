@@ -46,15 +46,36 @@ pub fn is_unreachable(error: &sqlx::Error) -> bool {
     }
 }
 
+fn cause(failure: &Failure) -> Option<&sqlx::Error> {
+    let cause = failure.error.source.as_deref().and_then(|source| source.downcast_ref::<Answer>());
+    cause.map(|Answer(error)| error)
+}
+
 /// The SQLSTATE that a failure is about, if the server answered with one.
 pub fn answered(failure: &Failure) -> Option<&str> {
-    let cause = failure.error.source.as_deref().and_then(|source| source.downcast_ref::<Answer>());
-    cause.and_then(|Answer(error)| code(error))
+    cause(failure).and_then(code)
+}
+
+/// Whether a database has as many sessions as its own limit allows: to wait for the server does not help.
+pub fn is_full(failure: &Failure) -> bool {
+    let answer = cause(failure).and_then(server_error);
+    answer.is_some_and(|answer| answer.code() == "53300" && answer.routine() == Some("CheckMyDatabase"))
+}
+
+/// Whether what went wrong in one database says nothing of others: the server goes on, and answered with an error, or
+/// let us wait in vain there. Whoever owns a database can bring that about.
+pub fn is_of_one_database(failure: &Failure) -> bool {
+    match answered(failure) {
+        Some("57P01" | "57P02" | "57P03") => false,
+        Some("53300") => is_full(failure),
+        Some(code) => !code.starts_with("08"),
+        None => matches!(cause(failure), Some(sqlx::Error::Io(io)) if io.kind() == ErrorKind::TimedOut),
+    }
 }
 
 /// Whether no connection was to be had: fewer at once may do.
 pub fn is_crowded(failure: &Failure) -> bool {
-    answered(failure) == Some("53300")
+    answered(failure) == Some("53300") && !is_full(failure)
 }
 
 /// Whether the same call may succeed in a moment: a lost connection, a shutdown, a concurrent change, a server

@@ -20,20 +20,58 @@ pub enum Purpose {
     Write,
 }
 
+/// What a session in the administration database found, which holds in every other.
+#[derive(Debug)]
+pub struct Known {
+    version: u32,
+    /// As whom we act there: `none` is as who signed in.
+    role: String,
+}
+
+/// What whoever owns a database could set in it, so that sessions of ours fail, hang or word things otherwise there.
+const OURS: [(&str, &str); 13] = [
+    ("nornplan.session", "begun"),
+    // Who may create in a schema on the search path can put a function there that fits better than the server's own
+    // (`jsonb_build_object(text, text, text, name)`): it would run with our rights. So there is no such schema.
+    ("search_path", ""),
+    // Compiling the counts of a database of 10,000 tables took 9.6 s, and made them no faster.
+    ("jit", "off"),
+    ("idle_in_transaction_session_timeout", "0"),
+    ("idle_session_timeout", "0"),
+    ("default_transaction_isolation", "read committed"),
+    ("default_transaction_deferrable", "off"),
+    ("default_tablespace", ""),
+    ("local_preload_libraries", ""),
+    ("quote_all_identifiers", "off"),
+    ("row_security", "on"),
+    ("standard_conforming_strings", "on"),
+    ("transform_null_equals", "off"),
+];
+
+/// The first version with a limit to the time that a transaction takes.
+const TRANSACTION_TIMEOUT_SINCE: u32 = 170_000;
+
 impl Purpose {
     /// Asks for a session of this purpose. Neither a role's nor a database's own settings take precedence.
-    pub fn begin(self, options: PgConnectOptions) -> PgConnectOptions {
-        // Who may create in a schema on the search path can put a function there that fits better than the server's own
-        // (`jsonb_build_object(text, text, text, name)`): it would run with our rights. So there is no such schema.
-        // Compiling the counts of a database of 10,000 tables took 9.6 s, and made them no faster.
-        let always = [("nornplan.session", "begun"), ("search_path", ""), ("jit", "off")];
-        match self {
-            Self::Observe => options.options(always).options([("default_transaction_read_only", "on")]),
-            // CREATE DATABASE takes its time, and has no transaction for a SET LOCAL.
-            Self::Write => {
-                options.options(always).options([("default_transaction_read_only", "off"), ("statement_timeout", "0")])
+    pub fn begin(self, options: PgConnectOptions, known: Option<&Known>) -> PgConnectOptions {
+        let mut options = options.options(OURS);
+        if let Some(known) = known {
+            options = options.options([("role", known.role.as_str())]);
+            if known.version >= TRANSACTION_TIMEOUT_SINCE {
+                options = options.options([("transaction_timeout", "0")]);
             }
         }
+        options.options(match self {
+            // One database in which something is locked or endless must not use up the time for all others
+            // (`crate::observe::DEADLINE`).
+            Self::Observe => {
+                [("default_transaction_read_only", "on"), ("statement_timeout", "40s"), ("lock_timeout", "2s")]
+            }
+            // CREATE DATABASE takes its time, and has no transaction for a SET LOCAL.
+            Self::Write => {
+                [("default_transaction_read_only", "off"), ("statement_timeout", "0"), ("lock_timeout", "0")]
+            }
+        })
     }
 }
 
@@ -41,13 +79,14 @@ impl Purpose {
 /// lag behind, so that nobody knows who was in a database while it was dumped.
 const OLDEST: u32 = 150_000;
 
-/// Whether the server can only be read.
+/// Whether the server can only be read, and what is known from now on.
 ///
 /// # Errors
 /// The session did not begin as we asked, so that a pooler is in between; or the server is too old.
-pub async fn is_replica(connection: &mut PgConnection, target: &Target) -> Result<bool, Failure> {
-    let statement = "SELECT pg_catalog.pg_is_in_recovery(), current_setting('nornplan.session', true) = 'begun'";
-    let (replica, begun): (bool, Option<bool>) = sqlx::query_as(statement)
+pub async fn is_replica(connection: &mut PgConnection, target: &Target) -> Result<(bool, Known), Failure> {
+    let statement = "SELECT pg_catalog.pg_is_in_recovery(), current_setting('nornplan.session', true) = 'begun', \
+                     current_setting('role')";
+    let (replica, begun, role): (bool, Option<bool>, String) = sqlx::query_as(statement)
         .persistent(false)
         .fetch_one(&mut *connection)
         .await
@@ -59,7 +98,7 @@ pub async fn is_replica(connection: &mut PgConnection, target: &Target) -> Resul
         return Err(Diagnostic::new(Kind::Service, what).on("postgres", target, "").hint(hint).into());
     }
     if begun == Some(true) {
-        return Ok(replica);
+        return Ok((replica, Known { version, role }));
     }
     Err(Diagnostic::new(Kind::Service, POOLER).on("postgres", target, "").hint(BESIDE_THE_POOLER).into())
 }

@@ -78,6 +78,8 @@ impl View {
         for (address, wanted) in &mut wanted {
             let last = applied.get_mut(address).map(|last| &mut last.model);
             settle(Some(&mut wanted.model), observed.get_mut(address), last);
+            let last = applied.get(address).map(|last| &last.model);
+            database::leave_unread(&mut wanted.model, observed.get(address), last);
         }
         let server = Server::of(input.observation);
         for model in wanted.values_mut().map(|wanted| &mut wanted.model) {

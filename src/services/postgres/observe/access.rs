@@ -5,8 +5,15 @@ use crate::services::postgres::model::{Grant, PassedOn};
 use crate::services::postgres::scope::Pair;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// What a role may do in a database; `None` if nothing. `there` are the roles that exist.
-pub fn grant(row: &DatabaseRow, pair: &Pair, inside: Option<&Inside>, there: &BTreeSet<&str>) -> Option<Grant> {
+/// What a role may do in a database; `None` if nothing. `there` are the roles that exist. Where nobody looked inside, a
+/// grant that was `known` to be there still is: what it gave in there may be all that is left of it.
+pub fn grant(
+    row: &DatabaseRow,
+    pair: &Pair,
+    inside: Option<&Inside>,
+    there: &BTreeSet<&str>,
+    known: bool,
+) -> Option<Grant> {
     let role = Some(pair.role.as_str());
     let makers: BTreeSet<&str> = pair.makers.iter().map(String::as_str).filter(|maker| there.contains(maker)).collect();
     let made = inside.filter(|_| !makers.is_empty());
@@ -27,7 +34,8 @@ pub fn grant(row: &DatabaseRow, pair: &Pair, inside: Option<&Inside>, there: &BT
         ..Grant::default()
     };
     let any = |set: &Option<BTreeSet<String>>| set.as_ref().is_some_and(|set| !set.is_empty());
-    let exists = !grant.database_privileges.is_empty()
+    let exists = (known && inside.is_none())
+        || !grant.database_privileges.is_empty()
         || any(&grant.schema_privileges)
         || any(&grant.future_schemas)
         || any(&grant.future_tables)

@@ -1,7 +1,7 @@
 //! What dropping a database would lose: read at plan time, of those that are to be dropped alone.
 
 use crate::core::address::Address;
-use crate::services::postgres::catalog::{DatabaseRow, parse};
+use crate::services::postgres::catalog::{DatabaseRow, NOT_OURS, parse};
 use crate::services::postgres::connect::stating;
 use crate::services::postgres::connect::{Connector, close};
 use crate::services::postgres::model::{Holdings, database_address};
@@ -16,17 +16,16 @@ const AT_ONCE: usize = 4;
 
 /// Tables, rows as the last ANALYZE counted them (-1 is never), when it was last used, and by whom.
 const HOLDS: &str = "\
-SELECT jsonb_build_object(
+SELECT (jsonb_build_object(
   'tables', count(*) FILTER (WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition),
   'rows', coalesce(sum(c.reltuples) FILTER (WHERE c.relkind = 'r' AND c.reltuples > 0), 0)::bigint,
   'unknown_rows', count(*) FILTER (WHERE c.relkind = 'r' AND c.reltuples < 0 AND pg_relation_size(c.oid) > 0),
   'last_used', (SELECT to_char(max(day) AT TIME ZONE 'UTC', 'YYYY-MM-DD') FROM (
-      SELECT max(state_change) FROM pg_catalog.pg_stat_activity
-      WHERE datname = current_database() AND application_name IS DISTINCT FROM 'nornplan'
-      LAST_READ) AS used(day)),
-  'users', (SELECT string_agg(DISTINCT usename, ', ') FROM pg_catalog.pg_stat_activity
-      WHERE datname = current_database() AND application_name IS DISTINCT FROM 'nornplan')
-)::text
+      SELECT max(a.state_change) FROM pg_catalog.pg_stat_activity a
+      WHERE a.datname = current_database() AND NOT_OURS
+      LAST_READ) AS used(day))
+) || (SELECT jsonb_build_object('sessions', count(*), 'users', string_agg(DISTINCT a.usename, ', '))
+  FROM pg_catalog.pg_stat_activity a WHERE a.datname = current_database() AND NOT_OURS))::text
 FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
 WHERE n.nspname NOT LIKE 'pg\\_%' AND n.nspname <> 'information_schema'";
 
@@ -57,7 +56,7 @@ pub async fn add(
 async fn holds(connector: &Connector, name: &str, server: u32) -> Result<Holdings, Failure> {
     let mut connection = connector.reader(name).await?;
     let last_read = if server >= 160_000 { LAST_READ } else { "" };
-    let statement = HOLDS.replace("LAST_READ", last_read);
+    let statement = HOLDS.replace("LAST_READ", last_read).replace("NOT_OURS", NOT_OURS);
     let read: Result<String, _> =
         query_scalar(AssertSqlSafe(statement)).persistent(false).fetch_one(&mut connection).await;
     let text = read.map_err(|error| stating(error, name, "SELECT .. FROM pg_class, pg_stat_activity"))?;

@@ -34,7 +34,7 @@ const DEEP_AT_ONCE: usize = 4;
 pub async fn observe(connector: &Connector, ask: &Ask) -> Result<Observation, Failure> {
     let applied = ask.applied.iter().map(|(address, one)| (address, &one.model));
     let wanted = ask.wanted.iter().map(|(address, one)| (address, &one.model));
-    let scope = Scope::of(applied.chain(wanted));
+    let scope = Scope { known: ask.applied.keys().cloned().collect(), ..Scope::of(applied.chain(wanted)) };
     let unwanted = scope.managed.iter().filter(|name| !ask.wanted.contains_key(&database_address(name)));
     let sized: BTreeSet<String> = unwanted.cloned().collect();
 
@@ -59,6 +59,7 @@ pub async fn observe(connector: &Connector, ask: &Ask) -> Result<Observation, Fa
     let offered = server::offered(&mut connection, ask).await?;
     let parameters = server::parameters(&mut connection, ask, &resources).await?;
     notices.extend(closed_to_us.iter().map(|(database, why)| closed::warning(database, why)));
+    let unread = closed::unread(ask.addresses(), &closed_to_us);
     if ask.shallow {
         notices.push(note(
             "read with --shallow, so schemas, extensions and default privileges inside databases are not compared",
@@ -76,6 +77,7 @@ pub async fn observe(connector: &Connector, ask: &Ask) -> Result<Observation, Fa
         })
         .unwrap_or_default(),
         resources,
+        unread,
         notices,
     })
 }
@@ -84,7 +86,8 @@ pub async fn observe(connector: &Connector, ask: &Ask) -> Result<Observation, Fa
 pub async fn now(connector: &Connector, scope: &Scope) -> Result<BTreeMap<Address, Model>, Failure> {
     let mut connection = connector.admin(&connector.config.database, Purpose::Observe).await?;
     let shared = catalog::shared(&mut connection, &scope.all_roles(), &scope.databases, &BTreeSet::new()).await?;
-    let (insides, _) = closed::split(look_inside(connector, scope, &shared, &Progress::default()).await?);
+    // Nothing is written on the strength of what could not be read.
+    let insides = closed::all_read(look_inside(connector, scope, &shared, &Progress::default()).await?)?;
     let mut resources = assemble(scope, &shared, &insides, None);
     resources.extend(catalog::lock_downs(&mut connection, &scope.lock_downs).await?);
     resources.extend(roles::observed(scope, &shared, |role| connector.config.ignores(role)));
@@ -124,13 +127,16 @@ async fn look_into(connector: &Connector, scope: &Scope, name: &str) -> Result<(
     let mut connection = match connector.reader(name).await {
         Ok(connection) => connection,
         Err(failure) => {
-            let why = closed::why(&failure, name, &connector.config.user).ok_or(failure)?;
-            return Ok((name.to_owned(), Look::Closed(why)));
+            let look = closed::not_let_in(failure, name, &connector.config.user)?;
+            return Ok((name.to_owned(), look));
         }
     };
-    let inside = read_inside(&mut connection, scope, name).await?;
+    let look = match read_inside(&mut connection, scope, name).await {
+        Ok(inside) => Look::Inside(inside),
+        Err(failure) => closed::not_read(failure)?,
+    };
     close(connection).await;
-    Ok((name.to_owned(), Look::Inside(inside)))
+    Ok((name.to_owned(), look))
 }
 
 async fn read_inside(connection: &mut PgConnection, scope: &Scope, name: &str) -> Result<Inside, Failure> {
@@ -197,7 +203,8 @@ fn assemble(
         let inside = insides.get(&row.name);
         for pair in scope.grants.get(&row.name).into_iter().flatten() {
             let role_exists = there.contains(pair.role.as_str());
-            if let Some(grant) = access::grant(row, pair, inside, &there).filter(|_| role_exists) {
+            let known = scope.known.contains(&grant_address(&row.name, &pair.role));
+            if let Some(grant) = access::grant(row, pair, inside, &there, known).filter(|_| role_exists) {
                 let mut observed = Observed::plain(Model::PostgresGrant(grant));
                 let passed_on = access::passed_on(row, &pair.role, inside);
                 if !passed_on.is_empty() {

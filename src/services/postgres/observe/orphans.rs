@@ -11,10 +11,11 @@ use std::time::{Duration, Instant};
 const PATIENCE: Duration = Duration::from_secs(15);
 const PAUSE: Duration = Duration::from_millis(50);
 
+/// Statements of others are not even looked at: an app may call itself nornplan, and their bytes may be in any encoding.
 const RUNNING: &str = "SELECT count(*) FROM pg_stat_activity a, unnest($1::text[]) AS d(name) \
-     WHERE a.application_name = 'nornplan' AND a.state = 'active' AND a.pid <> pg_backend_pid() \
-       AND a.query ~ '^(CREATE|DROP) DATABASE' \
-       AND position('\"' || replace(d.name, '\"', '\"\"') || '\"' IN a.query) > 0";
+     WHERE a.pid <> pg_backend_pid() AND CASE WHEN a.usename = current_user AND a.application_name = 'nornplan' \
+         AND a.state = 'active' THEN a.query ~ '^(CREATE|DROP) DATABASE' \
+           AND position('\"' || replace(d.name, '\"', '\"\"') || '\"' IN a.query) > 0 ELSE false END";
 
 /// Waits until none of the databases is being made or dropped by a nornplan.
 pub async fn wait(connection: &mut PgConnection, databases: &BTreeSet<String>) -> Result<(), Failure> {
