@@ -258,7 +258,12 @@ fn nothing_is_published_for_a_login_that_waits_for_what_is_blocked() {
     workspace.spec("a", "app = \"@a\"\n[services.postgres]\nextensions = [\"no_such_thing\"]\n");
     let plan = workspace.run(&["plan"]).exits(0).says("the extension \"no_such_thing\" is not on this server");
     plan.says("Plan: 1 to create, 0 to update, 0 to destroy.").hides("secret.");
-    workspace.run(&["apply", "--auto-approve"]).exits(0);
+    // What is declared and cannot be done is told apart from what waits for somebody's word, and is no success.
+    let applied = workspace.run(&["apply", "--auto-approve"]).exits(1).says("Blocked: cannot be done as things are\n");
+    assert!(applied.last_line().starts_with("Apply incomplete: 1 created, 0 updated, 0 destroyed; 1 blocked, 2 held"));
+    let report = applied.stdout.split("\nDone\n").last().expect("a report");
+    assert!(report.lines().all(|line| line.len() <= 100), "{report}");
+    workspace.run(&["apply", "--auto-approve"]).exits(1).complains("Nothing was applied: 1 blocked, 2 held.");
     let secrets = workspace.path(format!("secrets/{}a.env", workspace.prefix));
     assert!(!secrets.exists());
     workspace.spec("a", "app = \"@a\"\n[services.postgres]\n");

@@ -40,13 +40,13 @@ fn nobody_is_sent_to_a_database_that_is_blocked() {
     let plan = workspace.run(&["plan"]).exits(0).says("BLOCKED");
     plan.says("DATABASE_URL stays as it is published until this is done").hides("secret.");
     let before = workspace.secrets("@a");
-    workspace.run(&["apply", "--auto-approve"]);
+    workspace.run(&["apply", "--auto-approve"]).exits(1);
     assert_eq!(workspace.secrets("@a"), before);
     works(&workspace, "DATABASE_URL", "@k");
     assert_eq!(workspace.published("@a", "DB"), format!("{}k", workspace.prefix));
 
     // New passwords are published all the same.
-    workspace.run(&["rotate", "@a", "--auto-approve"]).says("rotated");
+    workspace.run(&["rotate", "@a", "--auto-approve"]).exits(1).says("rotated");
     for variable in ["DATABASE_URL", "VALKEY_URL"] {
         let value = workspace.published("@a", variable);
         assert!(!before.contains(&value), "{variable} is not new");
@@ -65,7 +65,7 @@ fn a_second_database_is_published_when_it_is_there() {
     let variable = format!("DATABASE_URL_{}K2", workspace.prefix.to_uppercase());
     for second in ["extensions = [\"no_such_thing\"]", "locale = \"xx_YY\""] {
         declare(&workspace, &format!("databases = [\"@k\", {{ name = \"@k2\", {second} }}]"));
-        workspace.run(&["apply", "--auto-approve"]);
+        workspace.run(&["apply", "--auto-approve"]).exits(1);
         assert!(!workspace.secrets("@a").contains(&variable), "{second}");
         works(&workspace, "DATABASE_URL", "@k");
     }
@@ -95,7 +95,7 @@ fn a_database_that_cannot_be_made_changes_nothing_for_the_app() {
 fn what_has_no_database_yet_has_its_other_credentials() {
     let workspace = Workspace::new();
     declare(&workspace, "database = { name = \"@k\", extensions = [\"no_such_thing\"] }");
-    workspace.run(&["apply", "--auto-approve"]);
+    workspace.run(&["apply", "--auto-approve"]).exits(1);
     assert!(!workspace.secrets("@a").contains("DATABASE_URL") && !workspace.secrets("@a").contains("DB="));
     valkey_at(&workspace.published("@a", "VALKEY_URL"), &["PING"]).expect("Valkey answers");
     declare(&workspace, "database = \"@k\"");
