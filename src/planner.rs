@@ -155,9 +155,11 @@ fn keep_back_what_would_not_work(inputs: &mut Inputs<'_>, steps: &mut [Step], ci
     let secret = |(address, one): (&Address, &Wanted<Model>)| Some((address.clone(), one.model.as_secret()?.clone()));
     let full: BTreeMap<Address, Published> = inputs.wanted.iter().filter_map(secret).collect();
     loop {
-        let mut told: BTreeMap<StepId, BTreeSet<String>> = BTreeMap::new();
-        let lacking: BTreeMap<Address, StepId> =
-            steps.iter().filter(|step| is_lacking(step)).map(|step| (step.address.clone(), step.id())).collect();
+        let mut told: BTreeMap<(StepId, &str), Vec<String>> = BTreeMap::new();
+        let lacking = steps.iter().filter(|step| is_lacking(step));
+        let lacking: BTreeMap<Address, (bool, StepId)> = lacking
+            .map(|step| (step.address.clone(), (matches!(step.hold, Some(Hold::Waits { .. })), step.id())))
+            .collect();
         let mut waiting: BTreeMap<StepId, StepId> = BTreeMap::new();
         for app in inputs.specs.apps.values() {
             let address = secret_address(app.name.as_str());
@@ -165,8 +167,8 @@ fn keep_back_what_would_not_work(inputs: &mut Inputs<'_>, steps: &mut [Step], ci
             let last = last_values(&inputs.applied, &address);
             let kept = keep_back(&mut values, &last, &needs(app), &lacking);
             for (name, on) in &kept {
-                let how = if last.contains_key(name) { "stays as it is published" } else { "is not published" };
-                told.entry(on.clone()).or_default().insert(format!("{name} {how} until this is done"));
+                let how = if last.contains_key(name) { "published as before" } else { "not published" };
+                told.entry((on.clone(), how)).or_default().push(name.clone());
             }
             for step in steps.iter().filter(|step| step.app == app.name && step.sets_credential && step.runs()) {
                 let Some(service) = ServiceId::of(&step.address) else { continue };
@@ -180,8 +182,9 @@ fn keep_back_what_would_not_work(inputs: &mut Inputs<'_>, steps: &mut [Step], ci
             }
         }
         if waiting.is_empty() {
-            for step in steps.iter_mut() {
-                step.notes.extend(told.remove(&step.id()).into_iter().flatten());
+            for ((on, how), names) in told {
+                let note = format!("{how} until this is done: {}", names.join(", "));
+                steps.iter_mut().filter(|step| step.id() == on).for_each(|step| step.notes.push(note.clone()));
             }
             return;
         }
@@ -199,11 +202,12 @@ fn keep_back(
     values: &mut BTreeMap<String, String>,
     last: &BTreeMap<String, String>,
     needs: &BTreeMap<String, BTreeSet<Address>>,
-    lacking: &BTreeMap<Address, StepId>,
+    lacking: &BTreeMap<Address, (bool, StepId)>,
 ) -> BTreeMap<String, StepId> {
     let mut kept = BTreeMap::new();
     for (name, needed) in needs {
-        let Some(on) = needed.iter().find_map(|address| lacking.get(address)) else { continue };
+        // What only waits for another is not the reason.
+        let Some((_, on)) = needed.iter().filter_map(|address| lacking.get(address)).min() else { continue };
         if values.get(name) == last.get(name) {
             continue;
         }

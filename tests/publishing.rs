@@ -38,7 +38,7 @@ fn nobody_is_sent_to_a_database_that_is_blocked() {
     let workspace = running();
     declare(&workspace, "database = { name = \"@k2\", extensions = [\"no_such_thing\"] }");
     let plan = workspace.run(&["plan"]).exits(0).says("BLOCKED");
-    plan.says("DATABASE_URL stays as it is published until this is done").hides("secret.");
+    plan.says("published as before until this is done: DATABASE_URL, DB").hides("secret.");
     let before = workspace.secrets("@a");
     workspace.run(&["apply", "--auto-approve"]).exits(1);
     assert_eq!(workspace.secrets("@a"), before);
@@ -109,7 +109,7 @@ fn a_login_whose_grant_waits_is_neither_made_nor_published() {
     let (owner, database) = (format!("{}old", workspace.prefix), format!("{}k", workspace.prefix));
     postgres("postgres", &format!("CREATE ROLE {owner}; CREATE DATABASE {database} OWNER {owner}"));
     declare(&workspace, "database = \"@k\"");
-    let plan = workspace.run(&["plan"]).exits(0).says("is not published until this is done");
+    let plan = workspace.run(&["plan"]).exits(0).says("not published until this is done: DATABASE_URL, DB");
     plan.says("held: waits for postgres.grant.");
     workspace.run(&["apply", "--auto-approve"]).exits(0);
     assert!(!workspace.secrets("@a").contains("DATABASE_URL"));

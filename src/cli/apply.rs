@@ -4,7 +4,7 @@ use super::args::{ApplyArgs, ScopeArgs, WriteArgs};
 use super::signals::Interrupts;
 use super::workspace::{self, Request, Workspace};
 use super::{Errors, Global, output, saved};
-use crate::core::consent;
+use crate::core::consent::{self, Allowance, Consent};
 use crate::core::step::{Hold, Reason, StepId};
 use crate::error::{Diagnostic, Exit, Kind};
 use crate::exec::{self, Job, Listener};
@@ -81,6 +81,7 @@ pub async fn converge(workspace: &Workspace, run: &Run<'_>) -> super::Outcome {
         output::message("The plan is incomplete, so nothing was applied.");
         return Err(planned.errors.into());
     }
+    tell_idle(&consent.consent(), &planned.plan);
     if planned.plan.runnable().next().is_none() {
         note_servers(&planned.plan, &mut store)?;
         store.finish()?;
@@ -101,6 +102,19 @@ pub async fn converge(workspace: &Workspace, run: &Run<'_>) -> super::Outcome {
         }
     }
     carry_out(workspace, &planned.plan, &mut store, run.flags, &interrupts).await
+}
+
+/// Warns of a consent that is about nothing in the plan: a misspelt address looks like it.
+pub fn tell_idle(consent: &Consent, plan: &Plan) {
+    for (flag, given) in [("--allow-destroy", &consent.destroy), ("--allow-interrupt", &consent.interrupt)] {
+        for one in given {
+            let Allowance::Matching(glob) = one else { continue };
+            if !plan.steps.iter().any(|step| one.covers(&step.address, false)) {
+                let what = render::clean(glob.glob().glob());
+                output::message(&format!("warning: {flag} {what} matches nothing in this plan"));
+            }
+        }
+    }
 }
 
 /// Says so, if there is anything to do at all. What is held waits for somebody's word; what is blocked was declared and
@@ -254,6 +268,7 @@ async fn carry_out_saved(global: &Global, file: &Path, args: &Args) -> super::Ou
     }
     consent::release(&mut plan.steps, &args.apply.consent.consent());
     output::result(&render::text::plan(&plan, &Style::of_stdout()));
+    tell_idle(&args.apply.consent.consent(), &plan);
     carry_out(&workspace, &plan, &mut store, &args.apply, &interrupts).await
 }
 

@@ -108,7 +108,7 @@ impl Report {
     /// The last line of the text.
     pub fn verdict(&self) -> String {
         let done = |action| {
-            self.entries.iter().filter(|entry| entry.action == action && entry.fate.rank() <= Rank::Done).count()
+            self.entries.iter().filter(|entry| entry.action == action && entry.fate.rank() == Rank::Done).count()
         };
         let counted: Vec<String> = Action::ALL
             .into_iter()
@@ -122,6 +122,7 @@ impl Report {
             (Rank::NotStarted, "not started"),
             (Rank::Blocked, "blocked"),
             (Rank::Held, "held"),
+            (Rank::AlreadySo, "already so"),
         ]
         .into_iter()
         .map(|(rank, word)| (self.entries.iter().filter(|entry| entry.fate.rank() == rank).count(), word))
