@@ -107,9 +107,10 @@ impl Report {
 
     /// The last line of the text.
     pub fn verdict(&self) -> String {
-        let done = |action| {
-            self.entries.iter().filter(|entry| entry.action == action && entry.fate.rank() == Rank::Done).count()
-        };
+        // What went along with something else that this run destroyed is destroyed as well.
+        let already_so = |entry: &&Entry| entry.fate.rank() == Rank::AlreadySo && entry.action != Action::Destroy;
+        let is_done = |entry: &&Entry| entry.fate.rank() <= Rank::Done && !already_so(entry);
+        let done = |action| self.entries.iter().filter(|entry| entry.action == action && is_done(entry)).count();
         let counted: Vec<String> = Action::ALL
             .into_iter()
             .filter(|action| matches!(action, Action::Create | Action::Update | Action::Destroy) || done(*action) > 0)
@@ -122,10 +123,10 @@ impl Report {
             (Rank::NotStarted, "not started"),
             (Rank::Blocked, "blocked"),
             (Rank::Held, "held"),
-            (Rank::AlreadySo, "already so"),
         ]
         .into_iter()
         .map(|(rank, word)| (self.entries.iter().filter(|entry| entry.fate.rank() == rank).count(), word))
+        .chain([(self.entries.iter().filter(already_so).count(), "already so")])
         .filter(|(number, _)| *number > 0)
         .map(|(number, word)| format!("{number} {word}"))
         .collect();
