@@ -10,8 +10,9 @@ use crate::core::reconcile::{Applied, Wanted};
 use crate::core::step::{Action, Hold, Part, Reason, Risk, StepId};
 use crate::error::{Diagnostic, Kind, Result};
 use crate::scope::Scope;
-use crate::secrets::model::{SECRET, secret_address};
-use crate::secrets::password::{placeholder, url_part};
+use crate::secrets::model::{Published, SECRET, secret_address};
+use crate::secrets::password::{carriers, placeholder, url_part};
+use crate::secrets::usable::{gives_access, is_lacking, needs, sign_in_as};
 use crate::services::postgres::model::Op::AlterDatabase;
 use crate::services::{self, CredentialStatus, DiffInput, Model, Observation, Op, Plan, ServiceId, Step};
 use crate::spec::model::Specs;
@@ -65,6 +66,7 @@ pub fn plan(mut inputs: Inputs<'_>) -> Result<Plan> {
     block_half_moves(&mut steps, &inputs);
     consent::hold(&mut steps, inputs.consent, &circumstances);
     steps.retain(|step| step.address.kind != SECRET);
+    keep_back_what_would_not_work(&mut inputs, &mut steps, &circumstances);
     let credentials = credentials_set(&steps);
     leave_out_unknown_passwords(&mut inputs, &credentials);
     keep_values_of_logins_that_stay(&mut inputs, &steps);
@@ -74,6 +76,7 @@ pub fn plan(mut inputs: Inputs<'_>) -> Result<Plan> {
     }
     name_what_was_asked_for(&mut steps, &inputs.scope.destroy);
     connect(&mut steps);
+    wait_for_what_is_published(&inputs, &mut steps);
     consent::hold(&mut steps, inputs.consent, &circumstances);
     let steps = graph::sort(steps).map_err(|cycle| Diagnostic::new(Kind::Plan, cycle.to_string()))?;
     let plan = inputs.assemble(steps);
@@ -155,6 +158,106 @@ pub fn heads(
     unread.chain(read).map(|(id, head)| (id.as_str().to_owned(), head)).collect()
 }
 
+/// A value that names what is not made for now keeps its former value, or is left out; all others are published. A
+/// password that no value would carry is not set: a login that only such a value names waits as well.
+fn keep_back_what_would_not_work(inputs: &mut Inputs<'_>, steps: &mut [Step], circumstances: &Circumstances) {
+    let secret = |(address, one): (&Address, &Wanted<Model>)| Some((address.clone(), one.model.as_secret()?.clone()));
+    let full: BTreeMap<Address, Published> = inputs.wanted.iter().filter_map(secret).collect();
+    loop {
+        let mut told: BTreeMap<(StepId, &str), Vec<String>> = BTreeMap::new();
+        let lacking = steps.iter().filter(|step| is_lacking(step));
+        let lacking: BTreeMap<Address, (bool, StepId)> = lacking
+            .map(|step| (step.address.clone(), (matches!(step.hold, Some(Hold::Waits { .. })), step.id())))
+            .collect();
+        let mut waiting: BTreeMap<StepId, StepId> = BTreeMap::new();
+        for app in inputs.specs.apps.values() {
+            let address = secret_address(app.name.as_str());
+            let Some(Published { mut values }) = full.get(&address).cloned() else { continue };
+            let last = last_values(&inputs.applied, &address);
+            let kept = keep_back(&mut values, &last, &needs(app), &lacking);
+            for (name, on) in &kept {
+                let how = if last.contains_key(name) { "published as before" } else { "not published" };
+                told.entry((on.clone(), how)).or_default().push(name.clone());
+            }
+            for step in steps.iter().filter(|step| step.app == app.name && step.sets_credential && step.runs()) {
+                let Some(service) = ServiceId::of(&step.address) else { continue };
+                let lacks = carriers(service).iter().find_map(|carrier| kept.get(*carrier));
+                if let Some(on) = lacks.filter(|_| !sign_in_as(&values, service, &step.address.name)) {
+                    waiting.insert(step.id(), on.clone());
+                }
+            }
+            if let Some(Model::Secret(wanted)) = inputs.wanted.get_mut(&address).map(|one| &mut one.model) {
+                wanted.values = values;
+            }
+        }
+        if waiting.is_empty() {
+            for ((on, how), names) in told {
+                let note = format!("{how} until this is done: {}", names.join(", "));
+                steps.iter_mut().filter(|step| step.id() == on).for_each(|step| step.notes.push(note.clone()));
+            }
+            return;
+        }
+        for step in steps.iter_mut() {
+            if let Some(on) = waiting.remove(&step.id()) {
+                step.hold = Some(Hold::Waits { on });
+            }
+        }
+        consent::hold(steps, inputs.consent, circumstances);
+    }
+}
+
+/// Puts former values in the place of those that need what is lacking. Returns these, and what each of them waits for.
+fn keep_back(
+    values: &mut BTreeMap<String, String>,
+    last: &BTreeMap<String, String>,
+    needs: &BTreeMap<String, BTreeSet<Address>>,
+    lacking: &BTreeMap<Address, (bool, StepId)>,
+) -> BTreeMap<String, StepId> {
+    let mut kept = BTreeMap::new();
+    for (name, needed) in needs {
+        // What only waits for another is not the reason.
+        let Some((_, on)) = needed.iter().filter_map(|address| lacking.get(address)).min() else { continue };
+        if values.get(name) == last.get(name) {
+            continue;
+        }
+        match last.get(name) {
+            Some(former) => values.insert(name.clone(), former.clone()),
+            None => values.remove(name),
+        };
+        kept.insert(name.clone(), on.clone());
+    }
+    kept
+}
+
+/// What was last published for an app.
+fn last_values(applied: &BTreeMap<Address, Applied<Model>>, secret: &Address) -> BTreeMap<String, String> {
+    let last = applied.get(secret).and_then(|last| last.model.as_secret());
+    last.map(|last| last.values.clone()).unwrap_or_default()
+}
+
+/// New values are published after what they need is there. A new password of a running app is not even set before that:
+/// where something fails, what is published goes on working.
+fn wait_for_what_is_published(inputs: &Inputs<'_>, steps: &mut [Step]) {
+    let made: BTreeMap<Address, StepId> = steps
+        .iter()
+        .filter(|step| step.part == Part::Main && step.runs() && step.address.kind != SECRET && gives_access(step))
+        .map(|step| (step.address.clone(), step.id()))
+        .collect();
+    let mut awaited: BTreeMap<AppName, BTreeSet<StepId>> = BTreeMap::new();
+    for step in steps.iter_mut().filter(|step| step.part == Part::Publish && step.runs()) {
+        let (Some(app), Some(Model::Secret(after))) = (inputs.specs.apps.get(&step.app), &step.after) else { continue };
+        let last = last_values(&inputs.applied, &step.address);
+        let changed = |name: &String| after.values.contains_key(name) && after.values.get(name) != last.get(name);
+        let needed = needs(app).into_iter().filter(|(name, _)| changed(name)).flat_map(|(_, needed)| needed);
+        let needed: BTreeSet<StepId> = needed.filter_map(|address| made.get(&address).cloned()).collect();
+        step.needs.extend(needed.clone());
+        awaited.insert(step.app.clone(), needed);
+    }
+    for step in steps.iter_mut().filter(|step| step.part == Part::Credential) {
+        step.needs.extend(awaited.get(&step.app).into_iter().flatten().cloned());
+    }
+}
+
 /// The steps that set a password and will run, by app.
 fn credentials_set(steps: &[Step]) -> BTreeMap<AppName, BTreeSet<StepId>> {
     let mut credentials: BTreeMap<AppName, BTreeSet<StepId>> = BTreeMap::new();
@@ -224,10 +327,8 @@ fn keep_values_until_handed_over(inputs: &mut Inputs<'_>, steps: &[Step]) {
     for step in steps.iter().filter(waits) {
         let user = if let Op::Postgres(AlterDatabase { user }) = &step.op { user } else { &step.address.name };
         let address = secret_address(step.app.as_str());
+        let last = last_values(&inputs.applied, &address);
         let Some(Model::Secret(secret)) = inputs.wanted.get_mut(&address).map(|one| &mut one.model) else { continue };
-        let last = inputs.applied.get(&address).and_then(|last| last.model.as_secret());
-        // An app that was never told anything has nothing to keep; what is held is of no use to it yet.
-        let Some(last) = last.map(|last| last.values.clone()) else { continue };
         let names_user = |value: &str| value.contains(user.as_str()) || value.contains(&url_part(user));
         let kept = std::mem::take(&mut secret.values).into_iter().filter_map(|(name, value)| {
             let value = if names_user(&value) { last.get(&name)?.clone() } else { value };

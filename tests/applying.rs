@@ -71,6 +71,35 @@ fn what_changed_since_the_plan_is_refused_by_name_and_the_rest_goes_on() {
 }
 
 #[test]
+fn a_refused_plan_leaves_no_password_behind() {
+    let workspace = Workspace::new();
+    workspace.spec("b", "app = \"@b\"\n[services.kv]\n");
+    workspace.converge();
+    workspace.spec("a", "app = \"@a\"\n[services.postgres]\n[services.kv]\n");
+    workspace.run(&["plan", "--out", "plan.json"]).exits(0);
+    workspace.converge();
+    let before = workspace.secrets("@a");
+    let staged = workspace.path(format!("secrets/.{}a.env.staged", workspace.prefix));
+    let refused = workspace.run(&["apply", "plan.json"]).exits(1);
+    refused.says("create: it exists already, with another password").hides("not there");
+    assert!(!staged.exists() && workspace.secrets("@a") == before);
+    workspace.run(&["plan", "--detailed-exitcode"]).exits(0);
+
+    // So what somebody edits by hand is what it is, and is held.
+    let url = workspace.published("@a", "DATABASE_URL");
+    let edited = before.replace(&url, &url.replacen('@', "x@", 1));
+    std::fs::write(workspace.path(format!("secrets/{}a.env", workspace.prefix)), edited).expect("edited");
+    let plan = workspace.run(&["plan"]).exits(0).says("--allow-interrupt postgres.role.");
+    plan.says("the published credential does not sign in").hides("did not finish");
+
+    // What an earlier run staged may be on the server: a refused plan leaves it there, and doctor names it.
+    std::fs::write(&staged, "POSTGRES_PASSWORD=of-an-earlier-run\n").expect("staged");
+    workspace.run(&["doctor"]).exits(0).says(&format!("passwords are staged for {}a:", workspace.prefix));
+    workspace.run(&["apply", "plan.json"]).exits(1);
+    assert!(std::fs::read_to_string(&staged).is_ok_and(|text| text.contains("of-an-earlier-run")));
+}
+
+#[test]
 fn two_runs_never_write_at_once() {
     let workspace = workspace();
     std::fs::create_dir_all(workspace.path("state")).expect("state/");

@@ -80,7 +80,7 @@ fn a_topics_partitions_and_retention() {
     // Fewer partitions cannot be had: that resource is blocked with a reason, not the plan.
     workspace.spec("a", &APP.replace("partitions = 2", "partitions = 1").replace("7d", "1d"));
     workspace.run(&["plan"]).exits(0).says("partitions");
-    workspace.run(&["apply", "--auto-approve"]).exits(0);
+    workspace.run(&["apply", "--auto-approve"]).exits(1).complains("Nothing was applied: 1 blocked.");
     assert_eq!(servers::partitions(&topic), 3);
 }
 

@@ -91,7 +91,7 @@ fn the_plan_tells_what_a_drop_loses_and_that_it_cannot_be_dumped() {
     let blocked = "pg_dump 9.6 is older than the server";
     let plan = workspace.run(&["plan", "--allow-destroy", "*@a*"]).exits(0);
     plan.says(blocked).says("install postgresql-client-").says("set bin_dir under [postgres]");
-    workspace.run(&["apply", "--auto-approve", "--allow-destroy", "*@a*"]).says(blocked);
+    workspace.run(&["apply", "--auto-approve", "--allow-destroy", "*@a*"]).exits(1).says(blocked);
     assert_eq!((limit(&workspace).as_deref(), files(&workspace).len()), (Some("-1"), 0));
     workspace.run(&["snapshot", "@a"]).exits(1).complains(blocked);
     workspace.set("NORNPLAN_POSTGRES_BIN_DIR", &workspace.path("nowhere").display().to_string());

@@ -253,12 +253,64 @@ fn no_secret_is_in_any_output_plan_state_or_log() {
 }
 
 #[test]
+fn a_rotation_that_would_set_nothing_is_an_error_and_makes_nothing() {
+    let workspace = Workspace::new();
+    workspace.spec("a", "app = \"@a\"\n[services.postgres]\n[services.kv]\ncredential = \"keep\"\n");
+    workspace.spec("b", "app = \"@b\"\n[services.kv]\ncredential = \"keep\"\n");
+    let rotate = |arguments: &[&str]| workspace.run(&[&["rotate", "--auto-approve"], arguments].concat());
+    rotate(&["@a"]).exits(1).complains("was not applied yet").complains("help: nornplan apply --app");
+    assert!(!workspace.path("secrets").exists());
+    rotate(&["@c"]).exits(1).complains("there is no app").complains("did you mean");
+    workspace.converge();
+    let before = workspace.secrets("@a");
+    let ran = rotate(&["@a", "--service", "valkey"]).exits(1).complains("generates no password for");
+    ran.complains("on Valkey").complains("specs/a.toml:1").complains("credential = \"keep\"");
+    rotate(&["@a", "--service", "kafka"]).exits(1).complains("on Kafka");
+    rotate(&["@b"]).exits(1).complains("generates no password for");
+    assert_eq!(workspace.secrets("@a"), before);
+    workspace.remove("specs/b.toml");
+    rotate(&["@b"]).exits(1).complains("no infraspec declares").hides("destroy ·");
+    rotate(&["@a"]).exits(0).says("1 rotated");
+    assert_ne!(workspace.secrets("@a"), before);
+}
+
+#[test]
+fn a_consent_to_nothing_is_told() {
+    let workspace = Workspace::new();
+    workspace.spec("a", "app = \"@a\"\n[services.kv]\n");
+    let told = "warning: --allow-destroy valkey.user.misspelt matches nothing in this plan";
+    workspace.run(&["plan", "--allow-destroy", "valkey.user.misspelt"]).exits(0).complains(told);
+    let allowed = ["--allow-destroy", "valkey.user.misspelt", "--allow-interrupt", "valkey.*"];
+    let ran = workspace.run(&[&["apply", "--auto-approve"], &allowed[..]].concat()).exits(0).complains(told);
+    ran.hides("--allow-interrupt");
+}
+
+#[test]
+fn doctor_says_that_lost_secrets_stop_every_plan() {
+    let workspace = Workspace::new();
+    workspace.spec("a", "app = \"@a\"\n[services.kv]\n");
+    workspace.run(&["doctor"]).exits(0).says("is not there yet; the first apply makes it");
+    workspace.converge();
+    std::fs::rename(workspace.path("secrets"), workspace.path("kept")).expect("lost");
+    workspace.run(&["plan"]).exits(1).complains("has no marker of a state");
+    let ran = workspace.run(&["doctor"]).exits(1).says("has no marker of a state").says("bring back the directory");
+    ran.hides("the first apply makes it");
+    std::fs::rename(workspace.path("kept"), workspace.path("secrets")).expect("found");
+    workspace.run(&["doctor"]).exits(0).says("belongs to the state");
+}
+
+#[test]
 fn nothing_is_published_for_a_login_that_waits_for_what_is_blocked() {
     let workspace = Workspace::new();
     workspace.spec("a", "app = \"@a\"\n[services.postgres]\nextensions = [\"no_such_thing\"]\n");
     let plan = workspace.run(&["plan"]).exits(0).says("the extension \"no_such_thing\" is not on this server");
     plan.says("Plan: 1 to create, 0 to update, 0 to destroy.").hides("secret.");
-    workspace.run(&["apply", "--auto-approve"]).exits(0);
+    // What is declared and cannot be done is told apart from what waits for somebody's word, and is no success.
+    let applied = workspace.run(&["apply", "--auto-approve"]).exits(1).says("Blocked: cannot be done as things are\n");
+    assert!(applied.last_line().starts_with("Apply incomplete: 1 created, 0 updated, 0 destroyed; 1 blocked, 2 held"));
+    let report = applied.stdout.split("\nDone\n").last().expect("a report");
+    assert!(report.lines().all(|line| line.len() <= 100), "{report}");
+    workspace.run(&["apply", "--auto-approve"]).exits(1).complains("Nothing was applied: 1 blocked, 2 held.");
     let secrets = workspace.path(format!("secrets/{}a.env", workspace.prefix));
     assert!(!secrets.exists());
     workspace.spec("a", "app = \"@a\"\n[services.postgres]\n");

@@ -167,7 +167,7 @@ fn a_lesser_admin_is_told_what_a_superuser_must_run() {
         assert!(blocked.contains(&statement(database)), "{blocked}");
     }
     // The apps do not wait for it.
-    workspace.run(&["apply", "--auto-approve"]).exits(0);
+    workspace.run(&["apply", "--auto-approve"]).exits(1).says("2 blocked");
     let database = format!("{}cafe", workspace.prefix);
     assert_eq!(as_app(&workspace, "@cafe", &database), Ok(()));
     assert!(is_open(&server, "postgres") && is_open(&server, "template1"));

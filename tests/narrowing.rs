@@ -47,7 +47,7 @@ fn a_reader_that_goes_takes_its_grants_along() {
     workspace.spec("b", "app = \"@b\"\n[services.postgres]\n");
     // The reader is not there yet: the plan says what to do, and the rest is done.
     workspace.run(&["plan", "--app", "@a"]).exits(0).says("its app was not applied yet").says("1 blocked");
-    workspace.run(&["apply", "--auto-approve", "--app", "@a"]).exits(0).says("5 created").says("1 held");
+    workspace.run(&["apply", "--auto-approve", "--app", "@a"]).exits(1).says("5 created").says("; 1 blocked.");
     workspace.converge();
     servers::postgres_at(&workspace.published("@a", "DATABASE_URL"), "CREATE TABLE t (x int)").expect("a table");
     let grant = format!("postgres.grant.{0}a/{0}b_user", workspace.prefix);

@@ -101,7 +101,7 @@ fn a_database_that_pg_hba_conf_closes_holds_up_nobody_else() {
     for app in ["a", "b"] {
         workspace.spec(app, &format!("app = \"@{app}\"\n[services.postgres.database]\nconnection_limit = 5\n"));
     }
-    workspace.run(&["apply", "--auto-approve"]).exits(0).says("BLOCKED").says("add a line to pg_hba.conf");
+    workspace.run(&["apply", "--auto-approve"]).exits(1).says("BLOCKED").says("add a line to pg_hba.conf");
     let limits = "SELECT string_agg(datconnlimit::text, ' ' ORDER BY datname) FROM pg_database WHERE datname ~ '[ab]$'";
     assert_eq!(server.value("postgres", limits).as_deref(), Some("-1 5"));
     server.let_in("host all all 127.0.0.1/32 scram-sha-256\n");
@@ -209,7 +209,7 @@ fn an_apply_survives_an_ended_session_and_a_concurrent_change() {
 fn a_setting_that_cannot_be_is_told_beforehand_or_by_the_server() {
     let workspace = Workspace::new();
     workspace.spec("a", &format!("{SPEC}settings = {{ stutement_timeout = \"30s\" }}\n"));
-    let ran = workspace.run(&["apply", "--auto-approve"]).exits(0);
+    let ran = workspace.run(&["apply", "--auto-approve"]).exits(1);
     ran.says("BLOCKED").says("did you mean \"statement_timeout\"?");
     // What is a time zone only the server knows.
     workspace.spec("a", &format!("{SPEC}settings = {{ timezone = \"Middle/Earth\" }}\n"));
@@ -228,7 +228,7 @@ fn a_right_that_is_missing_is_named() {
     workspace.set("NORNPLAN_POSTGRES_USER", "powerless");
     workspace.set("NORNPLAN_POSTGRES_PASSWORD", CANARY);
     workspace.spec("a", SPEC);
-    workspace.run(&["apply", "--auto-approve"]).exits(0).hides(CANARY).says("BLOCKED").says("CREATEROLE");
+    workspace.run(&["apply", "--auto-approve"]).exits(1).hides(CANARY).says("BLOCKED").says("CREATEROLE");
 }
 
 #[test]

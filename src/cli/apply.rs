@@ -4,8 +4,8 @@ use super::args::{ApplyArgs, ScopeArgs, WriteArgs};
 use super::signals::Interrupts;
 use super::workspace::{self, Request, Workspace};
 use super::{Errors, Global, output, saved};
-use crate::core::consent;
-use crate::core::step::{Reason, StepId};
+use crate::core::consent::{self, Allowance, Consent};
+use crate::core::step::{Hold, Reason, StepId};
 use crate::error::{Diagnostic, Exit, Kind};
 use crate::exec::{self, Job, Listener};
 use crate::render::{self, Style};
@@ -13,7 +13,7 @@ use crate::scope::Scope;
 use crate::services::{ApplyContext, Ask, Outcome, Plan, ServiceId, Step};
 use crate::spec::model::Specs;
 use crate::state::{Event, LockedStore, Store};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -26,7 +26,7 @@ use std::time::Instant;
   nornplan apply plan.json              exactly what was saved, without asking
   nornplan apply --allow-destroy postgres.database.old_db
 
-Exit: 0 done, 1 something failed, 130 or 143 interrupted")]
+Exit: 0 done, 1 something failed or is blocked, 130 or 143 interrupted")]
 pub struct Args {
     /// A plan that `nornplan plan --out FILE` saved
     #[arg(value_name = "PLANFILE")]
@@ -81,13 +81,11 @@ pub async fn converge(workspace: &Workspace, run: &Run<'_>) -> super::Outcome {
         output::message("The plan is incomplete, so nothing was applied.");
         return Err(planned.errors.into());
     }
+    tell_idle(&consent.consent(), &planned.plan);
     if planned.plan.runnable().next().is_none() {
-        if planned.plan.held().next().is_some() {
-            output::message("Nothing was applied: what there is to do is held.");
-        }
         note_servers(&planned.plan, &mut store)?;
         store.finish()?;
-        return Ok(Exit::Done);
+        return Ok(nothing_runs(&planned.plan));
     }
     if !write.auto_approve {
         let places = render::head::places(&planned.plan.services);
@@ -104,6 +102,37 @@ pub async fn converge(workspace: &Workspace, run: &Run<'_>) -> super::Outcome {
         }
     }
     carry_out(workspace, &planned.plan, &mut store, run.flags, &interrupts).await
+}
+
+/// Warns of a consent that is about nothing in the plan: a misspelt address looks like it.
+pub fn tell_idle(consent: &Consent, plan: &Plan) {
+    for (flag, given) in [("--allow-destroy", &consent.destroy), ("--allow-interrupt", &consent.interrupt)] {
+        for one in given {
+            let Allowance::Matching(glob) = one else { continue };
+            if !plan.steps.iter().any(|step| one.covers(&step.address, false)) {
+                let what = render::clean(glob.glob().glob());
+                output::message(&format!("warning: {flag} {what} matches nothing in this plan"));
+            }
+        }
+    }
+}
+
+/// Says so, if there is anything to do at all. What is held waits for somebody's word; what is blocked was declared and
+/// cannot be done.
+fn nothing_runs(plan: &Plan) -> Exit {
+    let is_blocked = |step: &&Step| matches!(step.hold, Some(Hold::Blocked { .. }));
+    let count = |steps: &mut dyn Iterator<Item = &Step>| steps.map(|step| &step.address).collect::<BTreeSet<_>>().len();
+    let blocked = count(&mut plan.held().filter(is_blocked));
+    let held = count(&mut plan.held().filter(|step| !is_blocked(step)));
+    let told: Vec<String> = [(blocked, "blocked"), (held, "held")]
+        .into_iter()
+        .filter(|(number, _)| *number > 0)
+        .map(|(number, word)| format!("{number} {word}"))
+        .collect();
+    if !told.is_empty() {
+        output::message(&format!("Nothing was applied: {}.", told.join(", ")));
+    }
+    if blocked > 0 { Exit::Failed } else { Exit::Done }
 }
 
 /// Waits for the lock on a thread of its own, so that an interrupt is heard meanwhile: `None`.
@@ -153,6 +182,7 @@ async fn carry_out(
         workspace.vault.claim(&store.document().lineage)?;
     }
     note_servers(plan, store)?;
+    let staged = exec::stage::Before::look(&plan.steps, &workspace.vault)?;
     let context = ApplyContext { vault: workspace.vault.clone(), consent: flags.consent.consent() };
     let job = Job {
         steps: &plan.steps,
@@ -170,6 +200,7 @@ async fn carry_out(
     let progress = render::progress::Progress::new(plan.runnable().count(), terminal);
     let executed = exec::execute(&job, store, &progress).await;
     progress.done();
+    let discarded = staged.discard_unsent(&plan.steps, &executed.outcomes, &workspace.vault);
     // Whatever happened, what was done is written before anything is said.
     let finished = store.finish();
     let mut report = render::outcome::Report::new(plan, executed.outcomes, began.elapsed());
@@ -177,7 +208,8 @@ async fn carry_out(
         report = report.unrecorded();
     }
     output::result(&format!("\n{}", render::outcome::text(&report, &Style::of_stdout())));
-    let errors: Vec<Diagnostic> = executed.unrecorded.into_iter().chain(finished.err()).collect();
+    let errors: Vec<Diagnostic> =
+        executed.unrecorded.into_iter().chain(finished.err()).chain(discarded.err()).collect();
     if !errors.is_empty() {
         return Err(errors.into());
     }
@@ -236,6 +268,7 @@ async fn carry_out_saved(global: &Global, file: &Path, args: &Args) -> super::Ou
     }
     consent::release(&mut plan.steps, &args.apply.consent.consent());
     output::result(&render::text::plan(&plan, &Style::of_stdout()));
+    tell_idle(&args.apply.consent.consent(), &plan);
     carry_out(&workspace, &plan, &mut store, &args.apply, &interrupts).await
 }
 

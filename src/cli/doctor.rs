@@ -69,11 +69,18 @@ pub async fn run(global: &Global, args: &Args) -> Outcome {
             ask.applied.retain(|address, _| ServiceId::of(address) == Some(*id));
         }
         let is_used = specs.is_none() || !ask.addresses().is_empty();
-        used.push((service.as_ref(), ask, is_used));
+        // What stops every plan.
+        let lost = state.as_ref().ok().filter(|_| *id == ServiceId::Secrets).and_then(|store| {
+            let document = store.document();
+            workspace.vault.check_lineage(&document.lineage, document.has_published()).err()
+        });
+        used.push((service.as_ref(), ask, is_used, lost));
     }
     let wait = args.wait.unwrap_or_default();
-    let looked = used.into_iter().map(|(service, ask, is_used)| async move {
-        let checks = if is_used {
+    let looked = used.into_iter().map(|(service, ask, is_used, lost)| async move {
+        let checks = if let Some(lost) = lost {
+            vec![Check::failed(&lost)]
+        } else if is_used {
             examine(service, &ask, wait).await
         } else {
             vec![check(Verdict::NotUsed, "not used: no infraspec declares anything on it".to_owned(), None)]

@@ -84,6 +84,7 @@ pub async fn run(global: &Global, args: &Args) -> Outcome {
             wait: args.look.wait(),
         })
         .await?;
+    super::apply::tell_idle(&consent, &planned.plan);
     output::result(&render(&planned.plan, args.format, args.summary, args.max_bytes)?);
     if !planned.errors.is_empty() {
         if args.out.is_some() {

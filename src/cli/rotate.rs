@@ -3,10 +3,15 @@
 use super::apply::{Run, converge};
 use super::args::ApplyArgs;
 use super::workspace::{self, Workspace};
-use super::{Global, Outcome};
+use super::{Errors, Global, Outcome};
+use crate::core::address::Address;
 use crate::core::name::AppName;
+use crate::error::{Diagnostic, Kind};
 use crate::scope::Scope;
-use crate::services::ServiceId;
+use crate::services::{self, ServiceId};
+use crate::spec::model::Specs;
+use crate::state::{Entry, Store};
+use std::collections::BTreeSet;
 
 /// Set new passwords for some apps, and publish them
 #[derive(Debug, clap::Args)]
@@ -29,12 +34,56 @@ pub struct Args {
 pub async fn run(global: &Global, args: &Args) -> Outcome {
     let workspace = Workspace::open(global)?;
     let specs = workspace::specs(global, &workspace.config)?;
-    let apps: std::collections::BTreeSet<AppName> = args.apps.iter().cloned().collect();
+    let apps: BTreeSet<AppName> = args.apps.iter().cloned().collect();
     let scope = Scope {
         apps: apps.clone(),
         services: args.services.iter().copied().collect(),
         rotate: apps,
         ..Scope::default()
     };
+    check(&workspace, &specs, &scope)?;
     converge(&workspace, &Run { specs: &specs, scope, flags: &args.apply }).await
+}
+
+/// A rotation that would set nothing, or make an app first, is not what was asked for.
+fn check(workspace: &Workspace, specs: &Specs, scope: &Scope) -> Result<(), Errors> {
+    let store = Store::open(&workspace.config)?;
+    let owned = &store.document().resources;
+    workspace::check_apps(specs, store.document(), &scope.rotate)?;
+    let mut errors = Vec::new();
+    for name in &scope.rotate {
+        let Some(app) = specs.apps.get(name) else {
+            let error = Diagnostic::new(Kind::Usage, format!("no infraspec declares {name} any more"));
+            errors.push(error.hint(format!("nornplan destroy --app {name} removes what it has")));
+            continue;
+        };
+        let mut generates = false;
+        for id in ServiceId::ALL.into_iter().filter(|id| *id != ServiceId::Secrets && scope.has_service(*id)) {
+            let wanted = services::desired(id, specs, &workspace.config)?;
+            let generated = wanted.values().any(|one| one.app == *name && one.model.generates_password());
+            if !generated && scope.services.contains(&id) {
+                let said = format!("nornplan generates no password for {name} on {}", id.title());
+                errors.push(no_password(said).at(app.place.clone()));
+            }
+            generates |= generated;
+        }
+        if !generates && scope.services.is_empty() {
+            errors.push(no_password(format!("nornplan generates no password for {name}")).at(app.place.clone()));
+        }
+        let is_login = |(address, entry): (&Address, &Entry)| {
+            let in_scope = ServiceId::of(address).is_some_and(|id| scope.has_service(id));
+            in_scope && entry.app == *name && entry.applied.generates_password()
+        };
+        if generates && !owned.iter().any(is_login) {
+            let error =
+                Diagnostic::new(Kind::Usage, format!("{name} was not applied yet: it has no password to renew"));
+            errors.push(error.hint(format!("nornplan apply --app {name} makes it, with a password")));
+        }
+    }
+    if errors.is_empty() { Ok(()) } else { Err(errors.into()) }
+}
+
+fn no_password(message: String) -> Diagnostic {
+    Diagnostic::new(Kind::Usage, message)
+        .hint("it does not declare that service, nobody signs in there, or it says credential = \"keep\"")
 }

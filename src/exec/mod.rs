@@ -4,6 +4,7 @@
 
 mod batch;
 mod queue;
+pub mod stage;
 
 use crate::core::step::{Action, Part, StepId};
 use crate::error::Diagnostic;

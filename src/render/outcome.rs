@@ -2,7 +2,7 @@
 
 use super::items::masked;
 use super::text::{pad, table};
-use super::{Ink, Style, clean, clean_lines, columns, symbol, words};
+use super::{Ink, Style, clean, clean_lines, columns, symbol, words, wrap_words};
 use crate::core::address::Address;
 use crate::core::change::{Cause, Field, FieldChange, Resource};
 use crate::core::name::AppName;
@@ -34,11 +34,13 @@ enum Fate {
     Done,
     AlreadySo,
     Held(Hold),
+    /// It cannot be done as things are: why.
+    Blocked(String),
     /// The run was stopped before its turn.
     NotStarted,
     Skipped(StepId),
-    /// Fields that are not the same as planned: name, planned, now, wanted.
-    Stale(Vec<[String; 4]>),
+    /// What is not as planned, in words; and fields: name, planned, now, wanted.
+    Stale(&'static str, Vec<[String; 4]>),
     Failed(String),
 }
 
@@ -48,6 +50,7 @@ enum Rank {
     AlreadySo,
     Done,
     Held,
+    Blocked,
     NotStarted,
     Skipped,
     Refused,
@@ -60,9 +63,10 @@ impl Fate {
             Self::AlreadySo => Rank::AlreadySo,
             Self::Done => Rank::Done,
             Self::Held(_) => Rank::Held,
+            Self::Blocked(_) => Rank::Blocked,
             Self::NotStarted => Rank::NotStarted,
             Self::Skipped(_) => Rank::Skipped,
-            Self::Stale(_) => Rank::Refused,
+            Self::Stale(..) => Rank::Refused,
             Self::Failed(_) => Rank::Failed,
         }
     }
@@ -98,14 +102,15 @@ impl Report {
 
     /// Whether anything that should have been done was not; what is held should not.
     pub fn incomplete(&self) -> bool {
-        self.entries.iter().any(|entry| entry.fate.rank() >= Rank::NotStarted)
+        self.entries.iter().any(|entry| entry.fate.rank() >= Rank::Blocked)
     }
 
     /// The last line of the text.
     pub fn verdict(&self) -> String {
-        let done = |action| {
-            self.entries.iter().filter(|entry| entry.action == action && entry.fate.rank() <= Rank::Done).count()
-        };
+        // What went along with something else that this run destroyed is destroyed as well.
+        let already_so = |entry: &&Entry| entry.fate.rank() == Rank::AlreadySo && entry.action != Action::Destroy;
+        let is_done = |entry: &&Entry| entry.fate.rank() <= Rank::Done && !already_so(entry);
+        let done = |action| self.entries.iter().filter(|entry| entry.action == action && is_done(entry)).count();
         let counted: Vec<String> = Action::ALL
             .into_iter()
             .filter(|action| matches!(action, Action::Create | Action::Update | Action::Destroy) || done(*action) > 0)
@@ -116,10 +121,12 @@ impl Report {
             (Rank::Refused, "refused"),
             (Rank::Skipped, "skipped"),
             (Rank::NotStarted, "not started"),
+            (Rank::Blocked, "blocked"),
             (Rank::Held, "held"),
         ]
         .into_iter()
         .map(|(rank, word)| (self.entries.iter().filter(|entry| entry.fate.rank() == rank).count(), word))
+        .chain([(self.entries.iter().filter(already_so).count(), "already so")])
         .filter(|(number, _)| *number > 0)
         .map(|(number, word)| format!("{number} {word}"))
         .collect();
@@ -135,13 +142,31 @@ fn fate(step: &Step, outcome: Option<Outcome>) -> Fate {
         Some(Outcome::AlreadySo) => Fate::AlreadySo,
         Some(Outcome::Skipped { because_of }) => Fate::Skipped(because_of),
         Some(Outcome::Failed { error, .. }) => Fate::Failed(error.to_string()),
-        Some(Outcome::Stale { now }) => Fate::Stale(stale(step, now.as_deref())),
-        None => step.hold.clone().map_or(Fate::NotStarted, Fate::Held),
+        Some(Outcome::Stale { now }) => stale(step, now.as_deref()),
+        None => match step.hold.clone() {
+            Some(Hold::Blocked { reason }) => Fate::Blocked(reason),
+            Some(hold) => Fate::Held(hold),
+            None => Fate::NotStarted,
+        },
     }
 }
 
-/// The fields in which the object is not as it was planned, in three columns.
-fn stale(step: &Step, now: Option<&Model>) -> Vec<[String; 4]> {
+/// How the object is not as it was planned.
+fn stale(step: &Step, now: Option<&Model>) -> Fate {
+    let rows = differences(step, now);
+    let why = match (&step.before, now) {
+        (None, Some(_)) if rows.is_empty() && step.sets_credential => "it exists already, with another password",
+        (None, Some(_)) => "it exists already",
+        (Some(_), None) => "it is gone",
+        (Some(_), Some(_)) | (None, None) if rows.is_empty() => "its values are not as planned",
+        (Some(_), Some(_)) | (None, None) => "",
+    };
+    Fate::Stale(why, rows)
+}
+
+/// The fields in which the object is not as it was planned, in three columns; of one that was not to be there, those in
+/// which it is not as wanted.
+fn differences(step: &Step, now: Option<&Model>) -> Vec<[String; 4]> {
     let [planned, now, wanted] = [step.before.as_ref(), now, step.after.as_ref()]
         .map(|model| model.map(|model| visible(&step.address, model.fields())));
     let names: Vec<String> =
@@ -154,18 +179,15 @@ fn stale(step: &Step, now: Option<&Model>) -> Vec<[String; 4]> {
                 names
             },
         );
-    if planned.is_some() != now.is_some() {
-        let word = |there: bool| if there { "there" } else { "not there" }.to_owned();
-        return vec![[String::new(), word(planned.is_some()), word(now.is_some()), word(wanted.is_some())]];
-    }
+    let expected = if planned.is_some() { &planned } else { &wanted };
     let value = |of: &Option<Vec<(String, Value)>>, name: &str| {
         of.as_ref().and_then(|fields| fields.iter().find(|(field, _)| field == name)).map(|(_, value)| value.clone())
     };
     names
         .into_iter()
         // A field that is not known on one side says nothing.
-        .filter(|name| match (value(&planned, name), value(&now, name)) {
-            (Some(planned), Some(now)) => planned != now,
+        .filter(|name| match (value(expected, name), value(&now, name)) {
+            (Some(expected), Some(now)) => expected != now,
             (Some(_), None) | (None, Some(_) | None) => false,
         })
         .map(|name| {
@@ -205,6 +227,7 @@ pub fn text(report: &Report, style: &Style) -> String {
     let mut blocks: Vec<Vec<String>> = vec![done(report, style)];
     for (rank, title) in [
         (Rank::Held, "Held: shown, not carried out"),
+        (Rank::Blocked, "Blocked: cannot be done as things are"),
         (Rank::NotStarted, "Not started: the run was stopped before their turn"),
         (Rank::Skipped, "Skipped: what they need was not done"),
         (Rank::Refused, "Refused: not as planned any more; nothing was written to them"),
@@ -214,7 +237,7 @@ pub fn text(report: &Report, style: &Style) -> String {
         if entries.is_empty() {
             continue;
         }
-        let ink = if rank >= Rank::Refused { Ink::Danger } else { Ink::Change };
+        let ink = if rank >= Rank::Refused || rank == Rank::Blocked { Ink::Danger } else { Ink::Change };
         let mut lines = vec![style.paint(ink, title)];
         let widest = widest(&entries);
         lines.extend(entries.iter().flat_map(|entry| entry_lines(entry, widest, style)));
@@ -277,13 +300,20 @@ fn entry_lines(entry: &Entry, widest: usize, style: Style) -> Vec<String> {
         Fate::AlreadySo => vec![line("already so")],
         Fate::NotStarted => vec![line(entry.action.as_str())],
         Fate::Held(hold) => vec![line(&held_because(hold))],
-        Fate::Skipped(because) => vec![line(&format!("because of {}", clean(&because.to_string())))],
-        Fate::Stale(rows) if rows.is_empty() => vec![line(&format!("{}: its values are not as planned", entry.action))],
-        Fate::Stale(rows) => {
-            let mut table_rows = vec![["", "planned", "now", "wanted"].map(str::to_owned)];
-            table_rows.extend(rows.iter().cloned());
+        Fate::Blocked(reason) => {
             let mut lines = vec![line(entry.action.as_str())];
-            lines.extend(table(&table_rows, "      "));
+            lines.extend(reason_lines(reason, style));
+            lines
+        }
+        Fate::Skipped(because) => vec![line(&format!("because of {}", clean(&because.to_string())))],
+        Fate::Stale(why, rows) => {
+            let what = if why.is_empty() { entry.action.to_string() } else { format!("{}: {why}", entry.action) };
+            let mut lines = vec![line(&what)];
+            if !rows.is_empty() {
+                let mut table_rows = vec![["", "planned", "now", "wanted"].map(str::to_owned)];
+                table_rows.extend(rows.iter().cloned());
+                lines.extend(table(&table_rows, "      "));
+            }
             lines
         }
         Fate::Failed(error) => {
@@ -301,6 +331,14 @@ fn held_because(hold: &Hold) -> String {
         Hold::Interrupt => "needs --allow-interrupt".to_owned(),
         Hold::Prevented => "prevent_destroy".to_owned(),
         Hold::Waits { on } => format!("waits for {}", clean(&on.to_string())),
-        Hold::Blocked { reason } => format!("blocked: {}", clean_lines(reason).join("; ")),
+        Hold::Blocked { reason } => clean_lines(reason).join("; "),
     }
+}
+
+/// As wide as the plan has it.
+fn reason_lines(reason: &str, style: Style) -> Vec<String> {
+    const INDENT: usize = 6;
+    let room = style.width.saturating_sub(INDENT).max(30);
+    let lines = clean_lines(reason).into_iter().flat_map(|each| wrap_words(&each, room));
+    lines.map(|line| format!("{}{line}", " ".repeat(INDENT))).collect()
 }

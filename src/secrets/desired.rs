@@ -70,12 +70,16 @@ fn postgres_values(postgres: &Postgres, config: &PostgresConfig) -> Vec<(String,
             config.public_sslmode
         )
     };
-    let name = |at: usize, database: &str| match at {
+    let names = postgres.databases.iter().map(|database| database.name.as_str());
+    names.enumerate().map(|(at, database)| (database_variable(at, database), url(database))).collect()
+}
+
+/// The variable that names a database; `at` counts from 0.
+pub(super) fn database_variable(at: usize, database: &str) -> String {
+    match at {
         0 => "DATABASE_URL".to_owned(),
         _ => format!("DATABASE_URL_{}", variable_part(database)),
-    };
-    let names = postgres.databases.iter().map(|database| database.name.as_str());
-    names.enumerate().map(|(at, database)| (name(at, database), url(database))).collect()
+    }
 }
 
 fn kv_url(kv: &Kv, config: &ValkeyConfig) -> String {
@@ -97,9 +101,14 @@ fn events_values(events: &Events, config: &KafkaConfig) -> Vec<(String, String)>
     if !events.topics.is_empty() {
         let all: Vec<&str> = events.topics.iter().map(|topic| topic.name.as_str()).collect();
         pairs.push(("KAFKA_TOPICS".to_owned(), all.join(",")));
-        pairs.extend(all.iter().map(|name| (format!("KAFKA_TOPIC_{}", variable_part(name)), (*name).to_owned())));
+        pairs.extend(all.iter().map(|name| (topic_variable(name), (*name).to_owned())));
     }
     pairs
+}
+
+/// The variable that names a topic.
+pub(super) fn topic_variable(topic: &str) -> String {
+    format!("KAFKA_TOPIC_{}", variable_part(topic))
 }
 
 fn signs_in(events: &Events, config: &KafkaConfig) -> bool {

@@ -128,6 +128,11 @@ impl Sink for Dotenv {
             let hint = format!("chmod go= {}", list.join(" "));
             checks.push(Check::warning(format!("others may read {}", list.join(", ")), hint));
         }
+        let staged = staged_apps(&self.directory);
+        if !staged.is_empty() {
+            let what = format!("passwords are staged for {}: a run did not finish, or is under way", staged.join(", "));
+            checks.push(Check::warning(what, "the next nornplan apply sets and publishes them"));
+        }
         match self.marker() {
             Ok(Some(lineage)) => {
                 checks.push(Check::good(format!("{here} belongs to the state {lineage}")));
@@ -145,18 +150,23 @@ fn open_to_others(directory: &Path) -> Vec<PathBuf> {
     if !open(directory) {
         return Vec::new();
     }
-    let entries = fs::read_dir(directory).map(|entries| entries.flatten().collect::<Vec<_>>()).unwrap_or_default();
-    let mut files: Vec<PathBuf> = entries
-        .iter()
-        .map(fs::DirEntry::path)
-        .filter(|path| {
-            let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-            (name.ends_with(".env") || name.ends_with(".env.staged")) && open(path)
-        })
-        .collect();
-    files.sort();
-    files.insert(0, directory.to_owned());
-    files
+    let secret = |name: &String| name.ends_with(".env") || name.ends_with(".env.staged");
+    let files = names(directory).into_iter().filter(secret).map(|name| directory.join(name));
+    [directory.to_owned()].into_iter().chain(files.filter(|path| open(path))).collect()
+}
+
+/// Apps with a stage.
+fn staged_apps(directory: &Path) -> Vec<String> {
+    let app = |name: String| Some(name.strip_prefix('.')?.strip_suffix(".env.staged")?.to_owned());
+    names(directory).into_iter().filter_map(app).collect()
+}
+
+/// What is in a directory, sorted.
+fn names(directory: &Path) -> Vec<String> {
+    let entries = fs::read_dir(directory).into_iter().flatten().flatten();
+    let mut names: Vec<String> = entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
+    names.sort();
+    names
 }
 
 fn mode(path: &Path) -> io::Result<u32> {
@@ -241,6 +251,9 @@ mod tests {
         assert_eq!(mode(&temporary.path().join("secrets")).unwrap() & 0o777, 0o700);
         assert_eq!(sink.marker().unwrap().as_deref(), Some("lineage"));
         assert_eq!(sink.describe(), "dotenv secrets/prod/");
+        let warnings: Vec<_> = sink.examine().into_iter().filter(|check| check.verdict != Verdict::Good).collect();
+        assert!(warnings.len() == 1 && warnings[0].what.starts_with("passwords are staged for cafe:"), "{warnings:?}");
+        sink.stage(&app(), &Values::new()).unwrap();
         assert!(sink.examine().iter().all(|check| check.verdict == Verdict::Good));
     }
 

@@ -13,6 +13,7 @@ pub mod password;
 pub mod sink;
 #[cfg(test)]
 mod tests;
+pub mod usable;
 mod vault;
 
 pub use desired::desired;

@@ -86,6 +86,28 @@ impl Vault {
         self.sink.stage(app, &stage)
     }
 
+    /// The services for which something is staged, whether it is published already or not.
+    ///
+    /// # Errors
+    /// The sink cannot be read.
+    pub fn staged_services(&self, app: &AppName) -> Result<BTreeSet<ServiceId>> {
+        let stage = self.sink.staged(app)?;
+        Ok(ServiceId::ALL.into_iter().filter(|service| staged_of(&stage, *service).is_some()).collect())
+    }
+
+    /// Takes passwords out of the stage: those that are published, or that no server was ever told.
+    ///
+    /// # Errors
+    /// The sink cannot be read or written.
+    pub fn discard(&self, app: &AppName, services: &BTreeSet<ServiceId>) -> Result<()> {
+        let mut stage = self.sink.staged(app)?;
+        let staged = stage.len();
+        for name in services.iter().filter_map(|service| password::stage_name(*service)) {
+            stage.remove(name);
+        }
+        if stage.len() == staged { Ok(()) } else { self.sink.stage(app, &stage) }
+    }
+
     /// Publishes an app's values in one atomic write. `proved` names the services whose staged passwords are on their
     /// servers by now: these are promoted and leave the stage; all others keep the published password.
     ///
@@ -98,7 +120,7 @@ impl Vault {
         after: &Published,
         proved: &BTreeSet<ServiceId>,
     ) -> Result<()> {
-        let mut stage = self.sink.staged(app)?;
+        let stage = self.sink.staged(app)?;
         let mut passwords = password::all_published(&self.sink.read(app)?.unwrap_or_default());
         passwords.extend(proved.iter().filter_map(|service| Some((*service, staged_of(&stage, *service)?))));
         let mut set = Values::new();
@@ -115,11 +137,7 @@ impl Vault {
         let names_before = before.map(|before| before.values.keys()).into_iter().flatten();
         let gone = names_before.filter(|name| !after.values.contains_key(*name)).cloned().collect();
         self.sink.promote(app, &set, &gone)?;
-        let staged = stage.len();
-        for name in proved.iter().filter_map(|service| password::stage_name(*service)) {
-            stage.remove(name);
-        }
-        if stage.len() == staged { Ok(()) } else { self.sink.stage(app, &stage) }
+        self.discard(app, proved)
     }
 
     /// Removes all that is published and staged for an app. Foreign names stay.

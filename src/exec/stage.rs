@@ -1,0 +1,52 @@
+//! Passwords that were staged for nothing: no server was told them, so nothing is unfinished.
+
+use super::Outcomes;
+use crate::core::name::AppName;
+use crate::core::step::Part;
+use crate::error::Result;
+use crate::secrets::Vault;
+use crate::secrets::model::SECRET;
+use crate::services::{Outcome, ServiceId, Step};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What was staged before a run.
+pub struct Before(BTreeMap<AppName, BTreeSet<ServiceId>>);
+
+impl Before {
+    /// Looks at the apps for which the steps stage passwords.
+    ///
+    /// # Errors
+    /// The sink cannot be read.
+    pub fn look(steps: &[Step], vault: &Vault) -> Result<Self> {
+        let apps = steps.iter().filter(|step| step.part == Part::Stage && step.runs()).map(|step| &step.app);
+        let staged = apps.map(|app| Ok((app.clone(), vault.staged_services(app)?)));
+        Ok(Self(staged.collect::<Result<_>>()?))
+    }
+
+    /// Discards what this run has staged and certainly sent to no server. What an earlier run staged stays: that one may
+    /// have sent it.
+    ///
+    /// # Errors
+    /// The sink cannot be read or written.
+    pub fn discard_unsent(&self, steps: &[Step], outcomes: &Outcomes, vault: &Vault) -> Result<()> {
+        for (app, before) in &self.0 {
+            let mut unsent: BTreeMap<ServiceId, bool> = BTreeMap::new();
+            for step in steps.iter().filter(|step| step.app == *app && step.sets_credential && step.runs()) {
+                if let Some(service) = ServiceId::of(&step.address).filter(|_| step.address.kind != SECRET) {
+                    *unsent.entry(service).or_insert(true) &= is_unsent(outcomes.get(&step.id()));
+                }
+            }
+            let unsent = unsent.into_iter().filter(|(service, unsent)| *unsent && !before.contains(service));
+            vault.discard(app, &unsent.map(|(service, _)| service).collect())?;
+        }
+        Ok(())
+    }
+}
+
+/// A step without an outcome may have been under way when the run was ended.
+fn is_unsent(outcome: Option<&Outcome>) -> bool {
+    match outcome {
+        Some(Outcome::Stale { .. } | Outcome::Skipped { .. }) => true,
+        Some(Outcome::Done { .. } | Outcome::AlreadySo | Outcome::Failed { .. }) | None => false,
+    }
+}

@@ -1,0 +1,102 @@
+//! What must be there before a published value works: the database that a URL names, the login and its rights. Pure.
+
+use super::desired::{database_variable, topic_variable};
+use super::password::url_part;
+use crate::core::address::Address;
+use crate::core::step::{Action, Hold};
+use crate::services::postgres::model::{database_address, grant_address, role_address};
+use crate::services::{Model, ServiceId, Step, kafka, valkey};
+use crate::spec::model::{App, Events, Kv, Postgres};
+use crate::spec::template::{self, Piece};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// The resources that each value of an app names or signs in with, by variable.
+pub fn needs(app: &App) -> BTreeMap<String, BTreeSet<Address>> {
+    let mut needs = BTreeMap::new();
+    if let Some(postgres) = &app.postgres {
+        for (at, database) in postgres.databases.iter().enumerate() {
+            needs.insert(database_variable(at, &database.name), of_database(postgres, &database.name));
+        }
+    }
+    if let Some(kv) = &app.kv {
+        needs.extend(["VALKEY_URL", "REDIS_URL"].map(|name| (name.to_owned(), of_kv(kv))));
+    }
+    if let Some(events) = &app.events {
+        needs.extend(["KAFKA_USERNAME", "KAFKA_PASSWORD"].map(|name| (name.to_owned(), of_events(events))));
+        let topics = events.topics.iter().map(|topic| kafka::model::topic_address(&topic.name));
+        needs.insert("KAFKA_TOPICS".to_owned(), topics.clone().collect());
+        let one = |(topic, address)| (topic_variable(topic), BTreeSet::from([address]));
+        needs.extend(events.topics.iter().map(|topic| topic.name.as_str()).zip(topics).map(one));
+    }
+    for (name, template) in &app.publish {
+        needs.insert(name.clone(), of_template(app, template));
+    }
+    needs
+}
+
+fn of_database(postgres: &Postgres, database: &str) -> BTreeSet<Address> {
+    let user = &postgres.user;
+    BTreeSet::from([role_address(user), database_address(database), grant_address(database, user)])
+}
+
+fn of_kv(kv: &Kv) -> BTreeSet<Address> {
+    BTreeSet::from([valkey::model::user_address(&kv.user)])
+}
+
+fn of_events(events: &Events) -> BTreeSet<Address> {
+    BTreeSet::from([kafka::model::user_address(&events.user), kafka::model::acl_address(&events.user)])
+}
+
+/// Names of users and passwords go together with the URL that has both.
+fn of_template(app: &App, template: &str) -> BTreeSet<Address> {
+    let of_piece = |piece: Piece| {
+        let Piece::Placeholder(placeholder) = piece else { return None };
+        match placeholder.as_str() {
+            "pg.user" | "pg.password" | "pg.database" => {
+                let postgres = app.postgres.as_ref()?;
+                postgres.databases.first().map(|first| of_database(postgres, &first.name))
+            }
+            "kv.user" | "kv.password" => app.kv.as_ref().map(of_kv),
+            "kafka.user" | "kafka.password" => app.events.as_ref().map(of_events),
+            _ => None,
+        }
+    };
+    template::parse(template).into_iter().flatten().filter_map(of_piece).flatten().collect()
+}
+
+/// Whether an app cannot sign in, or not get where it is told to, before the step is done. Other changes of what there is
+/// already do not keep it from working.
+pub fn gives_access(step: &Step) -> bool {
+    match (step.action, &step.before) {
+        (Action::Create, _) => true,
+        (Action::Update, Some(Model::PostgresGrant(before))) => !before.database_privileges.contains("CONNECT"),
+        (
+            Action::Update
+            | Action::Replace
+            | Action::Destroy
+            | Action::Adopt
+            | Action::Forget
+            | Action::Rotate
+            | Action::Record,
+            _,
+        ) => false,
+    }
+}
+
+/// Whether what a value needs is not to be had for now.
+pub fn is_lacking(step: &Step) -> bool {
+    // A broker without an authorizer keeps no ACLs, and needs none.
+    let needless = matches!((&step.after, &step.hold), (Some(Model::KafkaAcl(_)), Some(Hold::Blocked { .. })));
+    !step.runs() && gives_access(step) && !needless
+}
+
+/// Whether the values sign in on a service as this user.
+pub fn sign_in_as(values: &BTreeMap<String, String>, service: ServiceId, user: &str) -> bool {
+    let in_url = |name: &str| values.get(name).is_some_and(|value| value.contains(&format!("//{}:", url_part(user))));
+    match service {
+        ServiceId::Postgres => in_url("DATABASE_URL"),
+        ServiceId::Valkey => in_url("VALKEY_URL") || in_url("REDIS_URL"),
+        ServiceId::Kafka => values.get("KAFKA_USERNAME").is_some_and(|value| value == user),
+        ServiceId::Secrets => false,
+    }
+}
