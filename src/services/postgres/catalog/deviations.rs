@@ -12,6 +12,9 @@ use std::collections::BTreeSet;
 /// columns and functions. Privileges count if the object's owner gave them: others' go when their giver loses the right
 /// to give. An administrator that is no superuser leaves alone what belongs to roles that it cannot act for. Schema
 /// public is read for itself. Thousands of objects have few different lists of privileges, so these are compared.
+///
+/// A routine is named by the types that are put in, as GRANT finds it: what the catalogs show of an aggregate may have an
+/// ORDER BY in it, which GRANT does not take. With no mode given, a procedure could also be meant by its OUT arguments.
 const DEVIATIONS: &str = "\
 WITH wants AS MATERIALIZED (
   SELECT r.oid AS role, w.kind, w.privilege, m.oid AS owner
@@ -38,7 +41,7 @@ objects AS MATERIALIZED (
   WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S')
     AND ('pg_catalog.pg_class'::regclass::oid, c.oid) NOT IN (SELECT classid, objid FROM members)
   UNION ALL
-  SELECT 'f', p.oid, s.nspname, p.proname, p.proowner, p.proacl
+  SELECT CASE p.prokind WHEN 'p' THEN 'p' ELSE 'f' END, p.oid, s.nspname, p.proname, p.proowner, p.proacl
   FROM pg_catalog.pg_proc p JOIN schemas s ON s.oid = p.pronamespace
   WHERE p.proacl IS NOT NULL
     AND ('pg_catalog.pg_proc'::regclass::oid, p.oid) NOT IN (SELECT classid, objid FROM members)),
@@ -82,7 +85,9 @@ deviations AS (
 SELECT coalesce(jsonb_agg(found), '[]')::text FROM (
   SELECT jsonb_build_object('role', pg_get_userbyid(d.role), 'kind', o.kind,
     'name', quote_ident(o.schema) || coalesce('.' || quote_ident(o.name), '')
-      || CASE o.kind WHEN 'f' THEN '(' || pg_get_function_identity_arguments(o.oid) || ')' ELSE '' END,
+      || CASE WHEN o.kind IN ('f', 'p') THEN (SELECT '(' || coalesce(string_agg(
+          CASE o.kind WHEN 'p' THEN 'IN ' ELSE '' END || format_type(t.type, NULL), ', ' ORDER BY t.number), '') || ')'
+        FROM pg_catalog.pg_proc p, unnest(p.proargtypes) WITH ORDINALITY AS t(type, number) WHERE p.oid = o.oid) ELSE '' END,
     'lacks', coalesce(jsonb_agg(DISTINCT d.lacks) FILTER (WHERE d.lacks IS NOT NULL), '[]'),
     'extra', coalesce(jsonb_agg(DISTINCT d.extra) FILTER (WHERE d.extra IS NOT NULL), '[]'),
     'givers', coalesce(jsonb_agg(DISTINCT pg_get_userbyid(d.giver)) FILTER (WHERE d.giver IS NOT NULL), '[]'),
@@ -94,7 +99,7 @@ SELECT coalesce(jsonb_agg(found), '[]')::text FROM (
 #[derive(Debug, Deserialize)]
 pub struct Deviation {
     pub role: String,
-    /// r for tables and views, S for sequences, n for schemas, f for functions.
+    /// r for tables and views, S for sequences, n for schemas, f for functions and aggregates, p for procedures.
     pub kind: char,
     /// With its schema, and quoted where it must be.
     pub name: String,

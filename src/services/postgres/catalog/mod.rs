@@ -76,6 +76,7 @@ pub fn objects(kind: char) -> &'static str {
         'S' => "SEQUENCES",
         'n' => "SCHEMAS",
         'f' => "FUNCTIONS",
+        'p' => "PROCEDURES",
         'T' => "TYPES",
         'L' => "LARGE OBJECTS",
         _ => "TABLES",
