@@ -195,6 +195,26 @@ async fn one_apply_adopts_though_the_old_owner_and_a_migrator_have_privileges() 
 }
 
 #[tokio::test]
+async fn one_apply_adopts_a_database_of_the_apps_own_user_beside_a_migrator() {
+    let mut world = World::new(ServiceId::Postgres, "adoptown");
+    let mut shop = living(&world, "shop_user").await;
+    let (database, deploy) = (shop.databases[0].name.clone(), world.plain("deploy"));
+    by(&shop.user, &database, "CREATE TABLE public.a ()").await;
+    let made = format!("CREATE ROLE {deploy} LOGIN; GRANT ALL ON SCHEMA public TO {deploy}; SET ROLE {deploy}");
+    world.as_admin(&database, &format!("{made}; CREATE TABLE public.d (id serial)")).await;
+    shop.migrator = Some(deploy.clone());
+    world.declare("shop", shop.clone());
+
+    // The change of the owner gives the app its place on schema public before its own grant does.
+    world.apply(world.plan().await).await;
+    assert_eq!(world.plan().await, Vec::new());
+    let mut shop = world.sign_in("shop", &database).await.unwrap();
+    run(&mut shop, "SELECT * FROM a, d").await.unwrap();
+    drop(shop);
+    world.drop_all().await;
+}
+
+#[tokio::test]
 async fn objects_that_the_app_cannot_use_are_always_said_and_left_alone() {
     let mut world = World::new(ServiceId::Postgres, "unusable");
     let mut shop = living(&world, "old").await;

@@ -183,3 +183,34 @@ fn a_former_user_that_owns_nothing_is_replaced_at_once() {
     let owner = "SELECT pg_get_userbyid(relowner)::text FROM pg_class WHERE relname = 'late'";
     assert_eq!(value_at(&url(&workspace), owner), Some(format!("{}mail_b", workspace.prefix)));
 }
+
+#[test]
+fn readers_and_writers_of_an_app_with_a_migrator_follow_a_renamed_user() {
+    let workspace = Workspace::new();
+    let deploy = format!("{}deploy", workspace.prefix);
+    postgres("postgres", &format!("CREATE ROLE {deploy}"));
+    let spec = |user: &str| {
+        let spec = format!(
+            "app = \"@mail\"\n[services.postgres]\nuser = \"{user}\"\nmigrator = \"@deploy\"\nreaders = [\"@report\"]\n\
+             writers = [\"@import\"]\n"
+        );
+        workspace.spec("mail", &spec);
+    };
+    for other in ["report", "import"] {
+        workspace.spec(other, &format!("app = \"@{other}\"\n[services.postgres]\n"));
+    }
+    spec("@mail_z");
+    workspace.converge();
+    let database = format!("{}mail", workspace.prefix);
+    works(&url(&workspace), "CREATE TABLE own (x int)");
+    postgres(&database, &format!("SET ROLE {deploy}; CREATE TABLE public.made (x int)"));
+
+    spec("@mail_b");
+    workspace.run(&["apply", "--auto-approve", "--allow-interrupt", "all", "--allow-destroy", "all"]).exits(0);
+    workspace.run(&["plan", "--detailed-exitcode"]).exits(0).says("No changes.");
+    works(&url(&workspace), "CREATE TABLE later (x int); INSERT INTO made VALUES (1)");
+    works(&reader(&workspace), "SELECT * FROM own; SELECT * FROM made; SELECT * FROM later");
+    workspace.remove("specs/mail.toml");
+    workspace.run(&["apply", "--auto-approve", "--allow-interrupt", "all", "--allow-destroy", "all"]).exits(0);
+    postgres("postgres", &format!("DROP ROLE {deploy}"));
+}
