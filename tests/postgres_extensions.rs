@@ -191,3 +191,33 @@ async fn who_makes_an_extension_that_is_not_trusted_is_told_what_its_script_may_
         world.drop_all().await;
     }
 }
+
+#[tokio::test]
+async fn a_schema_that_is_made_for_an_extension_serves_readers_as_it_is() {
+    for lesser in [false, true] {
+        let mut world = World::new(ServiceId::Postgres, if lesser { "extreadless" } else { "extread" });
+        if lesser {
+            world.become_lesser_admin().await;
+        }
+        let reading = world.name("report");
+        world.declare("report", postgres::app(&world, "report"));
+        declare(&mut world, |shop| shop.readers.extend([reading.clone()]));
+        world.converge().await;
+        declare(&mut world, |shop| {
+            shop.readers.insert(reading.clone());
+            shop.databases[0].extensions.insert("citext".to_owned(), extension(None, Some("Ext")));
+        });
+        world.converge().await;
+        let database = world.plain("shop_db");
+        let mut report = world.sign_in("report", &database).await.unwrap();
+        postgres::works(&mut report, &["SELECT 'A'::\"Ext\".citext = 'a'"]).await;
+
+        // Somebody closes it: then the reader gets it by name.
+        world.as_admin(&database, "REVOKE USAGE ON SCHEMA \"Ext\" FROM PUBLIC").await;
+        postgres::denied(&mut report, &["SELECT 'A'::\"Ext\".citext"]).await;
+        world.converge().await;
+        postgres::works(&mut report, &["SELECT 'A'::\"Ext\".citext"]).await;
+        drop(report);
+        world.drop_all().await;
+    }
+}

@@ -12,6 +12,7 @@ use std::collections::BTreeSet;
 /// columns and functions. Privileges count if the object's owner gave them: others' go when their giver loses the right
 /// to give. An administrator that is no superuser leaves alone what belongs to roles that it cannot act for. Schema
 /// public is read for itself. Thousands of objects have few different lists of privileges, so these are compared.
+/// What a schema of `pg_database_owner` lets everybody do, as those that we make for extensions, nobody lacks there.
 ///
 /// A routine is named by the types that are put in, as GRANT finds it: what the catalogs show of an aggregate may have an
 /// ORDER BY in it, which GRANT does not take. With no mode given, a procedure could also be meant by its OUT arguments.
@@ -58,11 +59,14 @@ held AS MATERIALIZED (
   FROM alike o, aclexplode(o.acl) a
   WHERE o.acl IS NOT NULL AND a.grantee <> o.owner
     AND a.grantee IN (SELECT role FROM wants UNION SELECT role FROM exact)),
+open AS (
+  SELECT o.number FROM alike o, aclexplode(o.acl) a
+  WHERE o.kind = 'n' AND o.owner = 'pg_database_owner'::regrole AND a.grantee = 0 AND a.privilege_type = 'USAGE'),
 wrong AS (
   SELECT o.number, w.role, w.privilege AS lacks, NULL AS extra, NULL::oid AS giver
   FROM wants w JOIN alike o ON o.kind = w.kind AND o.owner <> w.role AND (w.owner IS NULL OR w.owner = o.owner)
     LEFT JOIN held h ON h.number = o.number AND h.role = w.role AND h.privilege = w.privilege AND h.grantor = o.owner
-  WHERE h.number IS NULL
+  WHERE h.number IS NULL AND NOT (w.privilege = 'USAGE' AND o.number IN (SELECT number FROM open))
   UNION ALL
   SELECT h.number, h.role, NULL, h.privilege || CASE WHEN h.grantor <> h.owner
       THEN ' (by ' || pg_get_userbyid(h.grantor) || ')' WHEN h.is_grantable THEN ' WITH GRANT OPTION' ELSE '' END,
