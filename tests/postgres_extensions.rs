@@ -187,6 +187,20 @@ async fn who_makes_an_extension_that_is_not_trusted_is_told_what_its_script_may_
         assert_eq!(notes(&mut world, &name, Some("public")).await, told);
         assert_eq!(notes(&mut world, &name, Some("ext")).await, None);
         assert_eq!(notes(&mut world, "hstore", None).await, None, "a trusted one");
+        // Whoever made an extension may make an own function a part of it: that hides nothing.
+        postgres::run(&mut shop, "ALTER EXTENSION citext ADD FUNCTION public.length(text)").await.unwrap();
+        assert_eq!(notes(&mut world, &name, None).await, told);
+
+        // Another version of one that is there runs a script as well.
+        let (old, new) = ("1.8", "1.9");
+        let made = format!("CREATE EXTENSION pageinspect VERSION '{old}'");
+        world.as_admin(&world.plain("shop_db"), &made).await;
+        let mut updated = async |version: &str| {
+            let wanted = extension(Some(version), None);
+            declare(&mut world, |shop| drop(shop.databases[0].extensions.insert("pageinspect".to_owned(), wanted)));
+            world.plan().await.iter().any(|step| step.notes.iter().any(|note| note.contains("is not trusted")))
+        };
+        assert_eq!((updated(old).await, updated(new).await), (false, !lesser));
         drop(shop);
         world.drop_all().await;
     }

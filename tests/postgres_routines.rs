@@ -7,7 +7,8 @@ mod postgres;
 mod support;
 
 use nornplan::services::ServiceId;
-use postgres::{app, is, rows, works};
+use nornplan::services::postgres::model::role_address;
+use postgres::{app, denied, is, of_database, read, rows, works};
 use support::World;
 
 /// Routines of every kind, with every way to spell their arguments.
@@ -89,4 +90,45 @@ async fn what_an_app_gives_on_routines_of_any_kind_is_taken_from_a_reader() {
         assert_eq!(world.plan().await, Vec::new());
         world.drop_all().await;
     }
+}
+
+#[tokio::test]
+async fn what_an_app_adds_to_an_extension_of_its_own_stays_in_sight() {
+    let mut world = World::new(ServiceId::Postgres, "added");
+    let mut shop = app(&world, "shop");
+    let (database, reader, former) = (shop.databases[0].name.clone(), world.plain("report_user"), shop.user.clone());
+    shop.readers.insert(world.name("report"));
+    world.declare("shop", shop.clone());
+    world.declare("report", app(&world, "report"));
+    world.converge().await;
+    let mut own = world.sign_in("shop", &database).await.unwrap();
+    let made = "CREATE EXTENSION citext; CREATE TABLE t (x int); CREATE FUNCTION evil(text) RETURNS int LANGUAGE sql \
+        AS 'SELECT 1'; ALTER EXTENSION citext ADD FUNCTION evil(text); ALTER EXTENSION citext ADD TABLE t";
+    works(
+        &mut own,
+        &[made, &format!("GRANT EXECUTE ON FUNCTION evil(text) TO {reader}; GRANT INSERT ON t TO {reader}")],
+    )
+    .await;
+    drop(own);
+
+    let plan = world.plan().await;
+    let beyond = plan[0].changes.iter().find(|change| change.field == "beyond").unwrap();
+    assert_eq!(beyond.before, serde_json::json!(["EXECUTE on public.evil(text)", "INSERT on public.t"]));
+    world.converge().await;
+    let mut report = world.sign_in("report", &database).await.unwrap();
+    works(&mut report, &["SELECT * FROM t"]).await;
+    denied(&mut report, &["INSERT INTO t VALUES (1)"]).await;
+    drop(report);
+
+    // It goes to the next user as all else does; what the extension itself brought stays the superuser's.
+    shop.user = world.plain("shop_next");
+    world.declare("shop", shop);
+    let plan = world.plan().await;
+    assert!(of_database(&plan).notes.iter().any(|note| note.contains("1 function and 1 table")), "{plan:#?}");
+    let keep = plan.into_iter().filter(|step| step.address != role_address(&former)).collect();
+    world.apply(keep).await;
+    let left = "SELECT string_agg(proname, ' ') FROM pg_proc WHERE proowner = 'NAME'::regrole";
+    assert_eq!(read(&database, &left.replace("NAME", &former)).await, None);
+    assert_eq!(read(&database, &left.replace("NAME", &world.plain("shop_next"))).await.as_deref(), Some("evil"));
+    world.drop_all().await;
 }

@@ -1,11 +1,11 @@
 //! Where the privileges of a role on present objects are not as they should be.
 
-use super::parse;
+use super::{MEMBERS, parse};
 use crate::services::Failure;
 use crate::services::postgres::connect::stating;
 use crate::services::postgres::scope::Needs;
 use serde::Deserialize;
-use sqlx::PgConnection;
+use sqlx::{AssertSqlSafe, PgConnection};
 use std::collections::BTreeSet;
 
 /// Looks at every schema, table and sequence but those of the server and of extensions; of the exact roles also at
@@ -26,9 +26,7 @@ exact AS MATERIALIZED (SELECT oid AS role FROM pg_catalog.pg_roles WHERE rolname
 owners AS MATERIALIZED (
   SELECT oid FROM pg_catalog.pg_roles WHERE pg_has_role(oid, 'USAGE') OR rolname = ANY($6)
     OR oid = (SELECT datdba FROM pg_catalog.pg_database WHERE datname = current_database())),
-members AS MATERIALIZED (
-  SELECT classid, objid FROM pg_catalog.pg_depend
-  WHERE deptype = 'e' AND refclassid = 'pg_catalog.pg_extension'::regclass),
+members AS MATERIALIZED (OF_EXTENSIONS),
 schemas AS MATERIALIZED (
   SELECT oid, nspname, nspowner, nspacl FROM pg_catalog.pg_namespace
   WHERE nspname !~ '^pg_' AND nspname <> 'information_schema'
@@ -123,7 +121,7 @@ pub async fn deviations(
     database: &str,
     needs: &Needs,
 ) -> Result<Vec<Deviation>, Failure> {
-    let text: Result<String, _> = sqlx::query_scalar(DEVIATIONS)
+    let text: Result<String, _> = sqlx::query_scalar(AssertSqlSafe(DEVIATIONS.replace("OF_EXTENSIONS", MEMBERS)))
         .bind(&needs.role)
         .bind(&needs.kind)
         .bind(&needs.privilege)

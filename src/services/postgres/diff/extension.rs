@@ -53,15 +53,20 @@ pub fn trusting(
     let (Some(offered), true) = (&view.server.offered, view.server.admin.superuser) else { return Vec::new() };
     let path = wanted.settings.get("search_path").map_or("public", String::as_str);
     let path = list("search_path", path).unwrap_or_default();
-    let new =
-        wanted.extensions.iter().flatten().filter(|(name, _)| !installed.is_some_and(|all| all.contains_key(*name)));
     let note = |(name, extension): (&String, &Extension)| {
         let package = offered.extensions.get(name)?;
-        let version = package.versions.get(extension.version.as_ref().or(package.default_version.as_ref())?)?;
+        let there = installed.and_then(|all| all.get(name));
+        let number = match there {
+            None => extension.version.as_ref().or(package.default_version.as_ref())?,
+            Some(there) => extension.version.as_ref().filter(|wanted| there.version.as_ref() != Some(wanted))?,
+        };
+        let version = package.versions.get(number)?;
         if version.trusted || !version.superuser || version.schema.is_some() {
             return None;
         }
-        let mut schemas = extension.schema.as_deref().map_or(path.clone(), |schema| vec![schema]).into_iter();
+        // It is moved only after it was updated.
+        let place = there.map_or(extension.schema.as_deref(), |there| there.schema.as_deref());
+        let mut schemas = place.map_or(path.clone(), |schema| vec![schema]).into_iter();
         let (schema, count) = schemas.find_map(|schema| routines.get_key_value(schema))?;
         Some(format!(
             "{name} is not trusted: its script runs with a superuser's rights in schema {schema}, where {} not a \
@@ -73,7 +78,7 @@ pub fn trusting(
             }
         ))
     };
-    new.filter_map(note).collect()
+    wanted.extensions.iter().flatten().filter_map(note).collect()
 }
 
 struct Look<'a> {
