@@ -226,6 +226,13 @@ async fn objects_that_the_app_cannot_use_are_always_said_and_left_alone() {
         "2 tables and 1 sequence belong to {old}, which the app cannot use: `adopt_objects = true` makes them {user}'s, \
          `migrator = \"{old}\"` gives privileges on them"
     );
+    // A role of an app can be nobody's migrator.
+    world.declare("other", Spec { user: old.clone(), ..app(&world, "other") });
+    let (all_but_the_last, _) = told.split_once(", `migrator").unwrap();
+    let plan = world.plan().await;
+    let said = plan.iter().find(|step| step.address == database_address(&database)).unwrap();
+    assert_eq!(said.notes, [all_but_the_last]);
+    world.forget("other");
     let plan = world.plan().await;
     assert_eq!(of_database(&plan).notes, std::slice::from_ref(&told));
     assert!(of_database(&plan).changes.iter().all(|change| change.field != "objects_of_others"));
