@@ -149,14 +149,31 @@ async fn an_administrator_with_fewer_rights_is_told_what_a_superuser_must_do() {
     });
     let plan = world.plan().await;
     let reason = blocked(&plan);
-    let statement = format!("As one, run in the database {database}: CREATE EXTENSION \"dblink\" SCHEMA \"public\"");
-    assert!(reason.contains(&statement), "{reason}");
+    let statement = "CREATE EXTENSION \"dblink\" SCHEMA \"public\"";
+    let way = format!("apply; then, as a superuser, run in that database: {statement}; then put the extension back");
+    assert!(reason.contains("Take the extension out") && reason.ends_with(&way), "{reason}");
     // The required one is trusted, this one is not.
     declare(&mut world, |shop| postgres::extend(shop, Some("earthdistance".to_owned())));
     assert!(blocked(&world.plan().await).contains("\"earthdistance\" is not trusted"));
     declare(&mut world, |shop| shop.databases[0].connection_limit = Some(0));
     let reason = blocked(&world.plan().await);
     assert!(reason.contains("shuts out nornplan too"), "{reason}");
+    // That way goes to the end.
+    declare(&mut world, |_| {});
+    world.converge().await;
+    let wanted = |shop: &mut Spec| {
+        shop.databases[0].extensions.insert("dblink".to_owned(), extension(None, Some("public")));
+    };
+    declare(&mut world, wanted);
+    let reason = blocked(&world.plan().await);
+    assert!(reason.ends_with(&format!("As one, run in the database {database}: {statement}")), "{reason}");
+    declare(&mut world, |_| {});
+    world.as_admin(&database, statement).await;
+    declare(&mut world, wanted);
+    let plan = world.plan().await;
+    assert_eq!(plan.iter().map(|step| step.action).collect::<Vec<_>>(), [Action::Record]);
+    world.apply(plan).await;
+    assert_eq!(world.plan().await, Vec::new());
     world.drop_all().await;
 }
 
@@ -234,4 +251,30 @@ async fn a_schema_that_is_made_for_an_extension_serves_readers_as_it_is() {
         drop(report);
         world.drop_all().await;
     }
+}
+
+#[tokio::test]
+async fn an_extension_that_is_declared_no_longer_stays_and_that_is_said() {
+    let mut world = World::new(ServiceId::Postgres, "extleft");
+    declare(&mut world, |shop| postgres::extend(shop, Some("citext".to_owned())));
+    world.converge().await;
+    let database = world.plain("shop_db");
+    let note = format!(
+        "the extension citext stays: if nothing needs it any more, run DROP EXTENSION \"citext\" in {database}"
+    );
+    // Another in its place is an edit, and nobody has done anything by hand.
+    declare(&mut world, |shop| postgres::extend(shop, Some("hstore".to_owned())));
+    let plan = world.plan().await;
+    assert_eq!(plan[0].reasons, [Reason::ChangedInSpec].into(), "{plan:#?}");
+    assert_eq!((fields(&plan), &plan[0].notes), (vec!["extensions"], &vec![note.clone()]));
+    world.apply(plan).await;
+    assert_eq!(world.plan().await, Vec::new());
+    // None at all: there is nothing to do but to say it.
+    declare(&mut world, |_| {});
+    let plan = world.plan().await;
+    assert_eq!((plan[0].action, &plan[0].notes), (Action::Record, &vec![note.replace("citext", "hstore")]));
+    world.apply(plan).await;
+    assert_eq!(world.plan().await, Vec::new());
+    assert!(read(&database, EXTENSIONS).await.unwrap().starts_with("citext "));
+    world.drop_all().await;
 }

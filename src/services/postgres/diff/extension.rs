@@ -5,6 +5,7 @@ use crate::core::suggest::closest;
 use crate::services::postgres::model::settings::list;
 use crate::services::postgres::model::{Database, Extension};
 use crate::services::postgres::server::{Offered, Package, Version};
+use crate::services::{DiffInput, Model, Step};
 use postgres_protocol::escape::{escape_identifier, escape_literal};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -28,6 +29,7 @@ pub fn judge(view: &View, wanted: &Database, installed: Option<&BTreeMap<String,
         declared,
         installed: installed.unwrap_or(&nothing),
         database: &wanted.name,
+        is_new: installed.is_none(),
         superuser: view.server.admin.superuser,
     };
     for (name, extension) in declared {
@@ -81,11 +83,39 @@ pub fn trusting(
     wanted.extensions.iter().flatten().filter_map(note).collect()
 }
 
+/// What is declared no longer stays where it is: tables may depend on it.
+pub fn tell_left(step: &mut Step, input: DiffInput<'_>) {
+    let (
+        Some(Model::PostgresDatabase(wanted)),
+        Some(Model::PostgresDatabase(last)),
+        Some(Model::PostgresDatabase(there)),
+    ) = (
+        &step.after,
+        input.applied.get(&step.address).map(|last| &last.model),
+        input.observation.resources.get(&step.address).map(|observed| &observed.model),
+    )
+    else {
+        return;
+    };
+    let has =
+        |all: &Option<BTreeMap<String, Extension>>, name: &str| all.as_ref().is_some_and(|all| all.contains_key(name));
+    let left = last.extensions.iter().flatten().map(|(name, _)| name);
+    for name in left.filter(|name| !has(&wanted.extensions, name) && has(&there.extensions, name)) {
+        step.notes.push(format!(
+            "the extension {name} stays: if nothing needs it any more, run DROP EXTENSION {} in {}",
+            escape_identifier(name),
+            wanted.name
+        ));
+    }
+}
+
 struct Look<'a> {
     offered: &'a Offered,
     declared: &'a BTreeMap<String, Extension>,
     installed: &'a BTreeMap<String, Extension>,
     database: &'a str,
+    /// Whether the database is yet to be made.
+    is_new: bool,
     superuser: bool,
 }
 
@@ -206,11 +236,19 @@ impl Look<'_> {
         if self.superuser || version.trusted || !version.superuser {
             return Ok(());
         }
-        Err(format!(
-            "the extension {name:?} is not trusted, so only a superuser may do this. As one, run in the database {}: {}",
-            self.database,
-            statement()
-        ))
+        let (database, statement) = (self.database, statement());
+        Err(if self.is_new {
+            format!(
+                "the extension {name:?} is not trusted, so only a superuser may do this, and the database {database} is \
+                 not there yet. Take the extension out of the infraspec and apply; then, as a superuser, run in that \
+                 database: {statement}; then put the extension back"
+            )
+        } else {
+            format!(
+                "the extension {name:?} is not trusted, so only a superuser may do this. As one, run in the database \
+                 {database}: {statement}"
+            )
+        })
     }
 
     fn create_statement(&self, name: &str, wanted: &Extension) -> String {
