@@ -7,7 +7,7 @@ mod postgres;
 mod support;
 
 use nornplan::core::change::Cause;
-use nornplan::core::step::{Action, Reason, Risk};
+use nornplan::core::step::{Action, Hold, Reason, Risk};
 use nornplan::services::postgres::model::{Credential, database_address};
 use nornplan::services::{Model, ServiceId};
 use nornplan::spec::model::Postgres as Spec;
@@ -327,9 +327,12 @@ async fn a_lesser_administrator_adopts_what_belongs_to_roles_that_it_may_join() 
     world.apply(plan).await;
     assert_eq!(owners(&database).await.get(&old), None);
 
-    // What belongs to a superuser is out of its reach: the error names the statement, and nothing moves.
+    // What belongs to a superuser is out of its reach: the plan says it, and no apply tries.
     world.as_admin(&database, "CREATE TABLE public.high ()").await;
-    let plan = world.plan().await;
+    let mut plan = world.plan().await;
+    let held = plan[0].hold.take();
+    assert!(matches!(held, Some(Hold::Blocked { reason }) if reason.contains("ALTER TABLE .. OWNER TO")), "{plan:#?}");
+    // If it did, the error would name the statement, and nothing would move.
     let refused = world.try_apply(plan).await.unwrap_err();
     assert!(refused.contains("GRANT \"postgres\" TO CURRENT_USER"), "{refused}");
     world.drop_all().await;
