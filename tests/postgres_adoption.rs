@@ -7,7 +7,7 @@ mod postgres;
 mod support;
 
 use nornplan::core::change::Cause;
-use nornplan::core::step::{Action, Reason, Risk};
+use nornplan::core::step::{Action, Hold, Reason, Risk};
 use nornplan::services::postgres::model::{Credential, database_address};
 use nornplan::services::{Model, ServiceId};
 use nornplan::spec::model::Postgres as Spec;
@@ -195,6 +195,26 @@ async fn one_apply_adopts_though_the_old_owner_and_a_migrator_have_privileges() 
 }
 
 #[tokio::test]
+async fn one_apply_adopts_a_database_of_the_apps_own_user_beside_a_migrator() {
+    let mut world = World::new(ServiceId::Postgres, "adoptown");
+    let mut shop = living(&world, "shop_user").await;
+    let (database, deploy) = (shop.databases[0].name.clone(), world.plain("deploy"));
+    by(&shop.user, &database, "CREATE TABLE public.a ()").await;
+    let made = format!("CREATE ROLE {deploy} LOGIN; GRANT ALL ON SCHEMA public TO {deploy}; SET ROLE {deploy}");
+    world.as_admin(&database, &format!("{made}; CREATE TABLE public.d (id serial)")).await;
+    shop.migrator = Some(deploy.clone());
+    world.declare("shop", shop.clone());
+
+    // The change of the owner gives the app its place on schema public before its own grant does.
+    world.apply(world.plan().await).await;
+    assert_eq!(world.plan().await, Vec::new());
+    let mut shop = world.sign_in("shop", &database).await.unwrap();
+    run(&mut shop, "SELECT * FROM a, d").await.unwrap();
+    drop(shop);
+    world.drop_all().await;
+}
+
+#[tokio::test]
 async fn objects_that_the_app_cannot_use_are_always_said_and_left_alone() {
     let mut world = World::new(ServiceId::Postgres, "unusable");
     let mut shop = living(&world, "old").await;
@@ -206,6 +226,13 @@ async fn objects_that_the_app_cannot_use_are_always_said_and_left_alone() {
         "2 tables and 1 sequence belong to {old}, which the app cannot use: `adopt_objects = true` makes them {user}'s, \
          `migrator = \"{old}\"` gives privileges on them"
     );
+    // A role of an app can be nobody's migrator.
+    world.declare("other", Spec { user: old.clone(), ..app(&world, "other") });
+    let (all_but_the_last, _) = told.split_once(", `migrator").unwrap();
+    let plan = world.plan().await;
+    let said = plan.iter().find(|step| step.address == database_address(&database)).unwrap();
+    assert_eq!(said.notes, [all_but_the_last]);
+    world.forget("other");
     let plan = world.plan().await;
     assert_eq!(of_database(&plan).notes, std::slice::from_ref(&told));
     assert!(of_database(&plan).changes.iter().all(|change| change.field != "objects_of_others"));
@@ -300,9 +327,12 @@ async fn a_lesser_administrator_adopts_what_belongs_to_roles_that_it_may_join() 
     world.apply(plan).await;
     assert_eq!(owners(&database).await.get(&old), None);
 
-    // What belongs to a superuser is out of its reach: the error names the statement, and nothing moves.
+    // What belongs to a superuser is out of its reach: the plan says it, and no apply tries.
     world.as_admin(&database, "CREATE TABLE public.high ()").await;
-    let plan = world.plan().await;
+    let mut plan = world.plan().await;
+    let held = plan[0].hold.take();
+    assert!(matches!(held, Some(Hold::Blocked { reason }) if reason.contains("ALTER TABLE .. OWNER TO")), "{plan:#?}");
+    // If it did, the error would name the statement, and nothing would move.
     let refused = world.try_apply(plan).await.unwrap_err();
     assert!(refused.contains("GRANT \"postgres\" TO CURRENT_USER"), "{refused}");
     world.drop_all().await;

@@ -149,14 +149,31 @@ async fn an_administrator_with_fewer_rights_is_told_what_a_superuser_must_do() {
     });
     let plan = world.plan().await;
     let reason = blocked(&plan);
-    let statement = format!("As one, run in the database {database}: CREATE EXTENSION \"dblink\" SCHEMA \"public\"");
-    assert!(reason.contains(&statement), "{reason}");
+    let statement = "CREATE EXTENSION \"dblink\" SCHEMA \"public\"";
+    let way = format!("apply; then, as a superuser, run in that database: {statement}; then put the extension back");
+    assert!(reason.contains("Take the extension out") && reason.ends_with(&way), "{reason}");
     // The required one is trusted, this one is not.
     declare(&mut world, |shop| postgres::extend(shop, Some("earthdistance".to_owned())));
     assert!(blocked(&world.plan().await).contains("\"earthdistance\" is not trusted"));
     declare(&mut world, |shop| shop.databases[0].connection_limit = Some(0));
     let reason = blocked(&world.plan().await);
     assert!(reason.contains("shuts out nornplan too"), "{reason}");
+    // That way goes to the end.
+    declare(&mut world, |_| {});
+    world.converge().await;
+    let wanted = |shop: &mut Spec| {
+        shop.databases[0].extensions.insert("dblink".to_owned(), extension(None, Some("public")));
+    };
+    declare(&mut world, wanted);
+    let reason = blocked(&world.plan().await);
+    assert!(reason.ends_with(&format!("As one, run in the database {database}: {statement}")), "{reason}");
+    declare(&mut world, |_| {});
+    world.as_admin(&database, statement).await;
+    declare(&mut world, wanted);
+    let plan = world.plan().await;
+    assert_eq!(plan.iter().map(|step| step.action).collect::<Vec<_>>(), [Action::Record]);
+    world.apply(plan).await;
+    assert_eq!(world.plan().await, Vec::new());
     world.drop_all().await;
 }
 
@@ -187,7 +204,77 @@ async fn who_makes_an_extension_that_is_not_trusted_is_told_what_its_script_may_
         assert_eq!(notes(&mut world, &name, Some("public")).await, told);
         assert_eq!(notes(&mut world, &name, Some("ext")).await, None);
         assert_eq!(notes(&mut world, "hstore", None).await, None, "a trusted one");
+        // Whoever made an extension may make an own function a part of it: that hides nothing.
+        postgres::run(&mut shop, "ALTER EXTENSION citext ADD FUNCTION public.length(text)").await.unwrap();
+        assert_eq!(notes(&mut world, &name, None).await, told);
+
+        // Another version of one that is there runs a script as well.
+        let (old, new) = ("1.8", "1.9");
+        let made = format!("CREATE EXTENSION pageinspect VERSION '{old}'");
+        world.as_admin(&world.plain("shop_db"), &made).await;
+        let mut updated = async |version: &str| {
+            let wanted = extension(Some(version), None);
+            declare(&mut world, |shop| drop(shop.databases[0].extensions.insert("pageinspect".to_owned(), wanted)));
+            world.plan().await.iter().any(|step| step.notes.iter().any(|note| note.contains("is not trusted")))
+        };
+        assert_eq!((updated(old).await, updated(new).await), (false, !lesser));
         drop(shop);
         world.drop_all().await;
     }
+}
+
+#[tokio::test]
+async fn a_schema_that_is_made_for_an_extension_serves_readers_as_it_is() {
+    for lesser in [false, true] {
+        let mut world = World::new(ServiceId::Postgres, if lesser { "extreadless" } else { "extread" });
+        if lesser {
+            world.become_lesser_admin().await;
+        }
+        let reading = world.name("report");
+        world.declare("report", postgres::app(&world, "report"));
+        declare(&mut world, |shop| shop.readers.extend([reading.clone()]));
+        world.converge().await;
+        declare(&mut world, |shop| {
+            shop.readers.insert(reading.clone());
+            shop.databases[0].extensions.insert("citext".to_owned(), extension(None, Some("Ext")));
+        });
+        world.converge().await;
+        let database = world.plain("shop_db");
+        let mut report = world.sign_in("report", &database).await.unwrap();
+        postgres::works(&mut report, &["SELECT 'A'::\"Ext\".citext = 'a'"]).await;
+
+        // Somebody closes it: then the reader gets it by name.
+        world.as_admin(&database, "REVOKE USAGE ON SCHEMA \"Ext\" FROM PUBLIC").await;
+        postgres::denied(&mut report, &["SELECT 'A'::\"Ext\".citext"]).await;
+        world.converge().await;
+        postgres::works(&mut report, &["SELECT 'A'::\"Ext\".citext"]).await;
+        drop(report);
+        world.drop_all().await;
+    }
+}
+
+#[tokio::test]
+async fn an_extension_that_is_declared_no_longer_stays_and_that_is_said() {
+    let mut world = World::new(ServiceId::Postgres, "extleft");
+    declare(&mut world, |shop| postgres::extend(shop, Some("citext".to_owned())));
+    world.converge().await;
+    let database = world.plain("shop_db");
+    let note = format!(
+        "the extension citext stays: if nothing needs it any more, run DROP EXTENSION \"citext\" in {database}"
+    );
+    // Another in its place is an edit, and nobody has done anything by hand.
+    declare(&mut world, |shop| postgres::extend(shop, Some("hstore".to_owned())));
+    let plan = world.plan().await;
+    assert_eq!(plan[0].reasons, [Reason::ChangedInSpec].into(), "{plan:#?}");
+    assert_eq!((fields(&plan), &plan[0].notes), (vec!["extensions"], &vec![note.clone()]));
+    world.apply(plan).await;
+    assert_eq!(world.plan().await, Vec::new());
+    // None at all: there is nothing to do but to say it.
+    declare(&mut world, |_| {});
+    let plan = world.plan().await;
+    assert_eq!((plan[0].action, &plan[0].notes), (Action::Record, &vec![note.replace("citext", "hstore")]));
+    world.apply(plan).await;
+    assert_eq!(world.plan().await, Vec::new());
+    assert!(read(&database, EXTENSIONS).await.unwrap().starts_with("citext "));
+    world.drop_all().await;
 }

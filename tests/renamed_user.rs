@@ -199,7 +199,7 @@ fn a_handover_that_was_stopped_is_not_passed_by_without_looking() {
     drop(held);
     // The new user and its grant are there by now, and nobody looks into the database.
     for consent in [&[][..], &["--allow-interrupt", "all"]] {
-        let shallow = workspace.run(&[&["apply", "--auto-approve", "--shallow"], consent].concat()).exits(0);
+        let shallow = workspace.run(&[&["apply", "--auto-approve", "--shallow"], consent].concat()).exits(1);
         shallow.says("it was not read what").says("blocked");
         assert_eq!(url(&workspace), before);
         works(&before, "INSERT INTO app.letters (text) VALUES ('still'); SELECT * FROM log");
@@ -209,4 +209,35 @@ fn a_handover_that_was_stopped_is_not_passed_by_without_looking() {
     is_published(&workspace, "@mail_b");
     works(&url(&workspace), DAILY);
     works(&reader(&workspace), READS);
+}
+
+#[test]
+fn readers_and_writers_of_an_app_with_a_migrator_follow_a_renamed_user() {
+    let workspace = Workspace::new();
+    let deploy = format!("{}deploy", workspace.prefix);
+    postgres("postgres", &format!("CREATE ROLE {deploy}"));
+    let spec = |user: &str| {
+        let spec = format!(
+            "app = \"@mail\"\n[services.postgres]\nuser = \"{user}\"\nmigrator = \"@deploy\"\nreaders = [\"@report\"]\n\
+             writers = [\"@import\"]\n"
+        );
+        workspace.spec("mail", &spec);
+    };
+    for other in ["report", "import"] {
+        workspace.spec(other, &format!("app = \"@{other}\"\n[services.postgres]\n"));
+    }
+    spec("@mail_z");
+    workspace.converge();
+    let database = format!("{}mail", workspace.prefix);
+    works(&url(&workspace), "CREATE TABLE own (x int)");
+    postgres(&database, &format!("SET ROLE {deploy}; CREATE TABLE public.made (x int)"));
+
+    spec("@mail_b");
+    workspace.run(&["apply", "--auto-approve", "--allow-interrupt", "all", "--allow-destroy", "all"]).exits(0);
+    workspace.run(&["plan", "--detailed-exitcode"]).exits(0).says("No changes.");
+    works(&url(&workspace), "CREATE TABLE later (x int); INSERT INTO made VALUES (1)");
+    works(&reader(&workspace), "SELECT * FROM own; SELECT * FROM made; SELECT * FROM later");
+    workspace.remove("specs/mail.toml");
+    workspace.run(&["apply", "--auto-approve", "--allow-interrupt", "all", "--allow-destroy", "all"]).exits(0);
+    postgres("postgres", &format!("DROP ROLE {deploy}"));
 }

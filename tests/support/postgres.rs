@@ -6,8 +6,9 @@
 use crate::support::{World, variable};
 use nornplan::config::{PasswordSource, PostgresConfig};
 use nornplan::core::secret::Secret;
+use nornplan::core::step::{Action, Hold};
 use nornplan::services::postgres::Postgres;
-use nornplan::services::postgres::model::{Credential, DATABASE, Extension};
+use nornplan::services::postgres::model::{Credential, DATABASE, Extension, role_address};
 use nornplan::services::{Ask, Service, Step};
 use nornplan::spec::model::{App, Database, Postgres as Spec};
 use sqlx::postgres::PgConnectOptions;
@@ -217,6 +218,17 @@ pub async fn no_future_for(database: &str, role: &str) -> bool {
 /// The step on the one database of a plan itself.
 pub fn of_database(plan: &[Step]) -> &Step {
     plan.iter().find(|step| step.address.kind == DATABASE).unwrap()
+}
+
+/// The step that drops a role.
+pub fn drop_of<'a>(plan: &'a [Step], role: &str) -> &'a Step {
+    plan.iter().find(|step| step.address == role_address(role) && step.action == Action::Destroy).unwrap()
+}
+
+/// Why no consent lets a role be dropped.
+pub fn blocked_drop(plan: &[Step], role: &str) -> String {
+    let Some(Hold::Blocked { reason }) = &drop_of(plan, role).hold else { panic!("{plan:#?}") };
+    reason.clone()
 }
 
 /// Configurations that cannot work, and what must be said about each.

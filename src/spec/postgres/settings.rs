@@ -29,7 +29,11 @@ pub fn resolve(written: &[Setting], errors: &mut Vec<Diagnostic>) -> BTreeMap<St
         }
         if !name.value.split('.').all(is_word) {
             let error = name.spot.error(format!("{:?} is no name of a setting", shown(&name.value)));
-            errors.push(error.hint("such as statement_timeout or work_mem, in lower case"));
+            let lower = name.value.to_lowercase();
+            let meant = lower.split('.').all(is_word).then(|| format!("did you mean {:?}?", shown(&lower)));
+            errors.push(
+                error.hint(meant.unwrap_or_else(|| "such as statement_timeout or work_mem, in lower case".into())),
+            );
         }
         if let Some((_, why, hint)) = FORBIDDEN.iter().find(|(forbidden, ..)| *forbidden == name.value) {
             errors.push(name.spot.error(format!("{} {why}", name.value)).hint(*hint));

@@ -1,17 +1,21 @@
 //! Where the privileges of a role on present objects are not as they should be.
 
-use super::parse;
+use super::{MEMBERS, parse};
 use crate::services::Failure;
 use crate::services::postgres::connect::stating;
 use crate::services::postgres::scope::Needs;
 use serde::Deserialize;
-use sqlx::PgConnection;
+use sqlx::{AssertSqlSafe, PgConnection};
 use std::collections::BTreeSet;
 
 /// Looks at every schema, table and sequence but those of the server and of extensions; of the exact roles also at
 /// columns and functions. Privileges count if the object's owner gave them: others' go when their giver loses the right
 /// to give. An administrator that is no superuser leaves alone what belongs to roles that it cannot act for. Schema
 /// public is read for itself. Thousands of objects have few different lists of privileges, so these are compared.
+/// What a schema of `pg_database_owner` lets everybody do, as those that we make for extensions, nobody lacks there.
+///
+/// A routine is named by the types that are put in, as GRANT finds it: what the catalogs show of an aggregate may have an
+/// ORDER BY in it, which GRANT does not take. With no mode given, a procedure could also be meant by its OUT arguments.
 const DEVIATIONS: &str = "\
 WITH wants AS MATERIALIZED (
   SELECT r.oid AS role, w.kind, w.privilege, m.oid AS owner
@@ -22,9 +26,7 @@ exact AS MATERIALIZED (SELECT oid AS role FROM pg_catalog.pg_roles WHERE rolname
 owners AS MATERIALIZED (
   SELECT oid FROM pg_catalog.pg_roles WHERE pg_has_role(oid, 'USAGE') OR rolname = ANY($6)
     OR oid = (SELECT datdba FROM pg_catalog.pg_database WHERE datname = current_database())),
-members AS MATERIALIZED (
-  SELECT classid, objid FROM pg_catalog.pg_depend
-  WHERE deptype = 'e' AND refclassid = 'pg_catalog.pg_extension'::regclass),
+members AS MATERIALIZED (OF_EXTENSIONS),
 schemas AS MATERIALIZED (
   SELECT oid, nspname, nspowner, nspacl FROM pg_catalog.pg_namespace
   WHERE nspname !~ '^pg_' AND nspname <> 'information_schema'
@@ -38,7 +40,7 @@ objects AS MATERIALIZED (
   WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S')
     AND ('pg_catalog.pg_class'::regclass::oid, c.oid) NOT IN (SELECT classid, objid FROM members)
   UNION ALL
-  SELECT 'f', p.oid, s.nspname, p.proname, p.proowner, p.proacl
+  SELECT CASE p.prokind WHEN 'p' THEN 'p' ELSE 'f' END, p.oid, s.nspname, p.proname, p.proowner, p.proacl
   FROM pg_catalog.pg_proc p JOIN schemas s ON s.oid = p.pronamespace
   WHERE p.proacl IS NOT NULL
     AND ('pg_catalog.pg_proc'::regclass::oid, p.oid) NOT IN (SELECT classid, objid FROM members)),
@@ -55,11 +57,14 @@ held AS MATERIALIZED (
   FROM alike o, aclexplode(o.acl) a
   WHERE o.acl IS NOT NULL AND a.grantee <> o.owner
     AND a.grantee IN (SELECT role FROM wants UNION SELECT role FROM exact)),
+open AS (
+  SELECT o.number FROM alike o, aclexplode(o.acl) a
+  WHERE o.kind = 'n' AND o.owner = 'pg_database_owner'::regrole AND a.grantee = 0 AND a.privilege_type = 'USAGE'),
 wrong AS (
   SELECT o.number, w.role, w.privilege AS lacks, NULL AS extra, NULL::oid AS giver
   FROM wants w JOIN alike o ON o.kind = w.kind AND o.owner <> w.role AND (w.owner IS NULL OR w.owner = o.owner)
     LEFT JOIN held h ON h.number = o.number AND h.role = w.role AND h.privilege = w.privilege AND h.grantor = o.owner
-  WHERE h.number IS NULL
+  WHERE h.number IS NULL AND NOT (w.privilege = 'USAGE' AND o.number IN (SELECT number FROM open))
   UNION ALL
   SELECT h.number, h.role, NULL, h.privilege || CASE WHEN h.grantor <> h.owner
       THEN ' (by ' || pg_get_userbyid(h.grantor) || ')' WHEN h.is_grantable THEN ' WITH GRANT OPTION' ELSE '' END,
@@ -82,7 +87,9 @@ deviations AS (
 SELECT coalesce(jsonb_agg(found), '[]')::text FROM (
   SELECT jsonb_build_object('role', pg_get_userbyid(d.role), 'kind', o.kind,
     'name', quote_ident(o.schema) || coalesce('.' || quote_ident(o.name), '')
-      || CASE o.kind WHEN 'f' THEN '(' || pg_get_function_identity_arguments(o.oid) || ')' ELSE '' END,
+      || CASE WHEN o.kind IN ('f', 'p') THEN (SELECT '(' || coalesce(string_agg(
+          CASE o.kind WHEN 'p' THEN 'IN ' ELSE '' END || format_type(t.type, NULL), ', ' ORDER BY t.number), '') || ')'
+        FROM pg_catalog.pg_proc p, unnest(p.proargtypes) WITH ORDINALITY AS t(type, number) WHERE p.oid = o.oid) ELSE '' END,
     'lacks', coalesce(jsonb_agg(DISTINCT d.lacks) FILTER (WHERE d.lacks IS NOT NULL), '[]'),
     'extra', coalesce(jsonb_agg(DISTINCT d.extra) FILTER (WHERE d.extra IS NOT NULL), '[]'),
     'givers', coalesce(jsonb_agg(DISTINCT pg_get_userbyid(d.giver)) FILTER (WHERE d.giver IS NOT NULL), '[]'),
@@ -94,7 +101,7 @@ SELECT coalesce(jsonb_agg(found), '[]')::text FROM (
 #[derive(Debug, Deserialize)]
 pub struct Deviation {
     pub role: String,
-    /// r for tables and views, S for sequences, n for schemas, f for functions.
+    /// r for tables and views, S for sequences, n for schemas, f for functions and aggregates, p for procedures.
     pub kind: char,
     /// With its schema, and quoted where it must be.
     pub name: String,
@@ -114,7 +121,7 @@ pub async fn deviations(
     database: &str,
     needs: &Needs,
 ) -> Result<Vec<Deviation>, Failure> {
-    let text: Result<String, _> = sqlx::query_scalar(DEVIATIONS)
+    let text: Result<String, _> = sqlx::query_scalar(AssertSqlSafe(DEVIATIONS.replace("OF_EXTENSIONS", MEMBERS)))
         .bind(&needs.role)
         .bind(&needs.kind)
         .bind(&needs.privilege)

@@ -67,7 +67,7 @@ pub struct Inside {
     /// What belongs to others, by owner: read on its own, where it matters.
     #[serde(skip)]
     pub belongings: BTreeMap<String, Belongings>,
-    /// Functions and operators of no superuser, by schema: read on its own, where an extension is to be made.
+    /// Functions and operators of no superuser, by schema: read on its own, where an extension is declared.
     #[serde(skip)]
     pub routines: BTreeMap<String, u64>,
 }

@@ -38,6 +38,18 @@ coalesce(jsonb_agg(jsonb_build_object('privilege', a.privilege_type,
       'grantor', pg_get_userbyid(a.grantor), 'grantable', a.is_grantable,
       'superuser', coalesce((SELECT rolsuper FROM pg_catalog.pg_roles g WHERE g.oid = a.grantee), false))), '[]')";
 
+/// What belongs to extensions, as the rows (classid, objid). Whoever made an extension may add own objects to it, so what
+/// is its maker's counts as that, and not as the extension's; what extensions of ours and of superusers have is theirs.
+/// Owners that are no superusers have rows in pg_shdepend.
+const MEMBERS: &str = "\
+SELECT d.classid, d.objid FROM pg_catalog.pg_depend d JOIN pg_catalog.pg_extension e ON e.oid = d.refobjid
+    JOIN pg_catalog.pg_roles m ON m.oid = e.extowner
+  WHERE d.deptype = 'e' AND d.refclassid = 'pg_catalog.pg_extension'::regclass
+    AND (m.rolsuper OR m.rolname = current_user OR NOT EXISTS (
+      SELECT FROM pg_catalog.pg_shdepend s JOIN pg_catalog.pg_roles o ON o.oid = s.refobjid
+      WHERE s.dbid = (SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database())
+        AND s.classid = d.classid AND s.objid = d.objid AND s.deptype = 'o' AND NOT o.rolsuper))";
+
 /// Whether a row `m` of pg_auth_members, whose member is the role `u`, is the mark of an administrator that has made the
 /// role: from 16 on the server itself notes that as a membership which allows nothing but to give it away.
 pub const MARK_OF_MAKER: &str = "\
@@ -81,6 +93,7 @@ pub fn objects(kind: char) -> &'static str {
         'S' => "SEQUENCES",
         'n' => "SCHEMAS",
         'f' => "FUNCTIONS",
+        'p' => "PROCEDURES",
         'T' => "TYPES",
         'L' => "LARGE OBJECTS",
         _ => "TABLES",

@@ -1,6 +1,6 @@
 //! Objects of roles other than the app's inside one database: how many there are, and how to give them to the app.
 
-use super::{NOT_OURS, parse};
+use super::{MEMBERS, NOT_OURS, parse};
 use crate::services::Failure;
 use crate::services::postgres::connect::stating;
 use crate::services::postgres::model::belongings::Belongings;
@@ -19,7 +19,7 @@ use std::collections::BTreeMap;
 /// thousands of functions, types and collations of the server are passed over without being looked at.
 const THEIRS: &str = "\
 WITH mine AS (SELECT oid FROM pg_catalog.pg_roles WHERE rolname = ANY($1)),
-members AS (SELECT classid, objid FROM pg_catalog.pg_depend WHERE deptype = 'e'),
+members AS (OF_EXTENSIONS),
 spaces AS (SELECT oid FROM pg_catalog.pg_namespace WHERE nspname !~ '^pg_' AND nspname <> 'information_schema'),
 owned (class, oid, owner, kind, definer) AS (
   SELECT 'pg_catalog.pg_class'::regclass, c.oid, c.relowner, CASE c.relkind WHEN 'r' THEN 'table'
@@ -102,18 +102,21 @@ pub struct Move {
     pub statement: String,
 }
 
+fn theirs(question: &str) -> String {
+    THEIRS.replace("OF_EXTENSIONS", MEMBERS) + question
+}
+
 /// What belongs to others than `insiders` in the database that is connected to, by owner.
 pub async fn belongings(
     connection: &mut PgConnection,
     database: &str,
     insiders: &[String],
 ) -> Result<BTreeMap<String, Belongings>, Failure> {
-    let text: Result<String, _> =
-        sqlx::query_scalar(AssertSqlSafe(format!("{THEIRS}{}", COUNTED.replace("NOT_OURS", NOT_OURS))))
-            .bind(insiders)
-            .persistent(false)
-            .fetch_one(connection)
-            .await;
+    let text: Result<String, _> = sqlx::query_scalar(AssertSqlSafe(theirs(&COUNTED.replace("NOT_OURS", NOT_OURS))))
+        .bind(insiders)
+        .persistent(false)
+        .fetch_one(connection)
+        .await;
     parse(&text.map_err(|error| stating(error, database, "SELECT .. FROM pg_class, pg_proc, pg_type, .."))?)
 }
 
@@ -124,7 +127,7 @@ pub async fn moves(
     insiders: &[String],
     user: &str,
 ) -> Result<Vec<Move>, Failure> {
-    let rows: Result<Vec<(String, String)>, _> = sqlx::query_as(AssertSqlSafe(format!("{THEIRS}{MOVES}")))
+    let rows: Result<Vec<(String, String)>, _> = sqlx::query_as(AssertSqlSafe(theirs(MOVES)))
         .bind(insiders)
         .bind(user)
         .persistent(false)

@@ -5,6 +5,7 @@ use crate::core::suggest::closest;
 use crate::services::postgres::model::settings::list;
 use crate::services::postgres::model::{Database, Extension};
 use crate::services::postgres::server::{Offered, Package, Version};
+use crate::services::{DiffInput, Model, Step};
 use postgres_protocol::escape::{escape_identifier, escape_literal};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -28,6 +29,7 @@ pub fn judge(view: &View, wanted: &Database, installed: Option<&BTreeMap<String,
         declared,
         installed: installed.unwrap_or(&nothing),
         database: &wanted.name,
+        is_new: installed.is_none(),
         superuser: view.server.admin.superuser,
     };
     for (name, extension) in declared {
@@ -53,15 +55,20 @@ pub fn trusting(
     let (Some(offered), true) = (&view.server.offered, view.server.admin.superuser) else { return Vec::new() };
     let path = wanted.settings.get("search_path").map_or("public", String::as_str);
     let path = list("search_path", path).unwrap_or_default();
-    let new =
-        wanted.extensions.iter().flatten().filter(|(name, _)| !installed.is_some_and(|all| all.contains_key(*name)));
     let note = |(name, extension): (&String, &Extension)| {
         let package = offered.extensions.get(name)?;
-        let version = package.versions.get(extension.version.as_ref().or(package.default_version.as_ref())?)?;
+        let there = installed.and_then(|all| all.get(name));
+        let number = match there {
+            None => extension.version.as_ref().or(package.default_version.as_ref())?,
+            Some(there) => extension.version.as_ref().filter(|wanted| there.version.as_ref() != Some(wanted))?,
+        };
+        let version = package.versions.get(number)?;
         if version.trusted || !version.superuser || version.schema.is_some() {
             return None;
         }
-        let mut schemas = extension.schema.as_deref().map_or(path.clone(), |schema| vec![schema]).into_iter();
+        // It is moved only after it was updated.
+        let place = there.map_or(extension.schema.as_deref(), |there| there.schema.as_deref());
+        let mut schemas = place.map_or(path.clone(), |schema| vec![schema]).into_iter();
         let (schema, count) = schemas.find_map(|schema| routines.get_key_value(schema))?;
         Some(format!(
             "{name} is not trusted: its script runs with a superuser's rights in schema {schema}, where {} not a \
@@ -73,7 +80,33 @@ pub fn trusting(
             }
         ))
     };
-    new.filter_map(note).collect()
+    wanted.extensions.iter().flatten().filter_map(note).collect()
+}
+
+/// What is declared no longer stays where it is: tables may depend on it.
+pub fn tell_left(step: &mut Step, input: DiffInput<'_>) {
+    let (
+        Some(Model::PostgresDatabase(wanted)),
+        Some(Model::PostgresDatabase(last)),
+        Some(Model::PostgresDatabase(there)),
+    ) = (
+        &step.after,
+        input.applied.get(&step.address).map(|last| &last.model),
+        input.observation.resources.get(&step.address).map(|observed| &observed.model),
+    )
+    else {
+        return;
+    };
+    let has =
+        |all: &Option<BTreeMap<String, Extension>>, name: &str| all.as_ref().is_some_and(|all| all.contains_key(name));
+    let left = last.extensions.iter().flatten().map(|(name, _)| name);
+    for name in left.filter(|name| !has(&wanted.extensions, name) && has(&there.extensions, name)) {
+        step.notes.push(format!(
+            "the extension {name} stays: if nothing needs it any more, run DROP EXTENSION {} in {}",
+            escape_identifier(name),
+            wanted.name
+        ));
+    }
 }
 
 struct Look<'a> {
@@ -81,6 +114,8 @@ struct Look<'a> {
     declared: &'a BTreeMap<String, Extension>,
     installed: &'a BTreeMap<String, Extension>,
     database: &'a str,
+    /// Whether the database is yet to be made.
+    is_new: bool,
     superuser: bool,
 }
 
@@ -201,11 +236,19 @@ impl Look<'_> {
         if self.superuser || version.trusted || !version.superuser {
             return Ok(());
         }
-        Err(format!(
-            "the extension {name:?} is not trusted, so only a superuser may do this. As one, run in the database {}: {}",
-            self.database,
-            statement()
-        ))
+        let (database, statement) = (self.database, statement());
+        Err(if self.is_new {
+            format!(
+                "the extension {name:?} is not trusted, so only a superuser may do this, and the database {database} is \
+                 not there yet. Take the extension out of the infraspec and apply; then, as a superuser, run in that \
+                 database: {statement}; then put the extension back"
+            )
+        } else {
+            format!(
+                "the extension {name:?} is not trusted, so only a superuser may do this. As one, run in the database \
+                 {database}: {statement}"
+            )
+        })
     }
 
     fn create_statement(&self, name: &str, wanted: &Extension) -> String {

@@ -133,6 +133,7 @@ impl View {
 
     fn step(&self, decision: Decision, input: DiffInput<'_>) -> Option<Step> {
         let mut step = decision.step(Op::State);
+        extension::tell_left(&mut step, input);
         if step.action.only_state() {
             return Some(step);
         }

@@ -20,7 +20,9 @@ pub fn note(view: &View, step: &mut Step, database: &Database, input: DiffInput<
         others.retain(|owner, _| !handover.is_from(owner));
     }
     if database.objects_of_others.is_none() || !database.former_users.is_empty() {
-        step.notes.extend(others.iter().map(|(owner, one)| cannot_use(owner, one, database, user)));
+        step.notes.extend(
+            others.iter().map(|(owner, one)| cannot_use(owner, one, database, user, is_of_an_app(owner, input))),
+        );
         return;
     }
     for (owner, one) in &others {
@@ -59,7 +61,7 @@ pub fn unusable(ask: &Ask, observation: &Observation) -> Vec<Notice> {
         let say = |(owner, one): (&String, &Belongings)| Notice {
             level: Level::Warning,
             about: "postgres".to_owned(),
-            text: format!("{address}: {}", cannot_use(owner, one, database, &user)),
+            text: format!("{address}: {}", cannot_use(owner, one, database, &user, is_of_an_app(owner, input))),
         };
         notices.extend(others(address, observation).iter().map(say));
     }
@@ -71,14 +73,20 @@ fn others(address: &Address, observation: &Observation) -> BTreeMap<String, Belo
     fact(observation, address, FACT)
 }
 
-fn cannot_use(owner: &str, one: &Belongings, database: &Database, user: &str) -> String {
+/// No role of an app can be a migrator.
+fn is_of_an_app(role: &str, input: DiffInput<'_>) -> bool {
+    let address = role_address(role);
+    input.wanted.contains_key(&address) || input.applied.contains_key(&address)
+}
+
+fn cannot_use(owner: &str, one: &Belongings, database: &Database, user: &str, of_an_app: bool) -> String {
     let belong = if one.total() == 1 { "belongs" } else { "belong" };
     let mut text = format!(
         "{} {belong} to {owner}, which the app cannot use: `adopt_objects = true` makes {} {user}'s",
         one.words(),
         if one.total() == 1 { "it" } else { "them" }
     );
-    if !one.superuser && database.migrator.is_none() {
+    if !one.superuser && !of_an_app && database.migrator.is_none() {
         let them = if one.total() == 1 { "it" } else { "them" };
         text.push_str(&format!(", `migrator = {owner:?}` gives privileges on {them}"));
     }

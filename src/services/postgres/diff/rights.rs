@@ -3,7 +3,7 @@
 //! What an administrator that is no superuser may do differs between 15 and 16: measured on both.
 
 use crate::core::address::Address;
-use crate::services::postgres::model::{DATABASE, GRANT, Op as Do, owner_of_public};
+use crate::services::postgres::model::{DATABASE, Database, GRANT, Op as Do, owner_of_public};
 use crate::services::postgres::server::{Server, Standing};
 use crate::services::{Model, Op, Step};
 use postgres_protocol::escape::escape_identifier;
@@ -23,23 +23,27 @@ pub fn missing(step: &Step, server: &Server) -> Option<String> {
         (Do::AlterRole | Do::SetPassword, _, Some(Model::PostgresRole(role)))
         | (Do::DropRole, Some(Model::PostgresRole(role)), _) => rights.change_role(&role.name),
         (Do::CreateDatabase, _, Some(Model::PostgresDatabase(database))) => {
-            rights.create_databases().or_else(|| rights.act_for(&database.owner))
+            rights.create_databases().or_else(|| rights.act_for(&database.owner, &database.name))
         }
-        (Do::AlterDatabase { .. }, Some(Model::PostgresDatabase(before)), Some(Model::PostgresDatabase(after))) => {
+        (Do::AlterDatabase { user }, Some(Model::PostgresDatabase(before)), Some(Model::PostgresDatabase(after))) => {
             let moves = before.owner != after.owner;
+            let name = &after.name;
             rights
-                .act_for(&before.owner)
+                .act_for(&before.owner, name)
                 .or_else(|| if moves { rights.create_databases() } else { None })
-                .or_else(|| rights.act_for(&after.owner))
-                .or_else(|| rights.act_for(owner_of_public(before.strays_inside.as_ref()?)?))
+                .or_else(|| rights.act_for(&after.owner, name))
+                .or_else(|| rights.act_for(owner_of_public(before.strays_inside.as_ref()?)?, name))
+                .or_else(|| rights.adopt(before, after, user))
         }
-        (Do::DropDatabase, Some(Model::PostgresDatabase(database)), _) => rights.act_for(&database.owner),
+        (Do::DropDatabase, Some(Model::PostgresDatabase(database)), _) => {
+            rights.act_for(&database.owner, &database.name)
+        }
         (Do::SetGrant | Do::RevokeGrant, before, after) => {
             let grant = after
                 .iter()
                 .chain(before)
                 .find_map(|model| if let Model::PostgresGrant(grant) = model { Some(grant) } else { None })?;
-            rights.act_for(server.owners.get(&grant.database)?)
+            rights.act_for(server.owners.get(&grant.database)?, &grant.database)
         }
         _ => None,
     }
@@ -69,7 +73,7 @@ pub fn beyond(server: &Server, roles: &BTreeSet<String>) -> Beyond {
     }
     for (database, owner) in &server.owners {
         let of_superuser = server.roles.get(owner).is_some_and(|standing| standing.superuser);
-        if rights.act_for(owner).is_some() {
+        if rights.cannot_act_for(owner).is_some() {
             if of_superuser {
                 beyond.of_superusers.insert(database.clone());
             } else if server.admin_option_counts() {
@@ -149,30 +153,54 @@ impl Rights<'_> {
         })
     }
 
-    /// What belongs to a role is changed as a member of it, and we join roles where we may.
-    fn act_for(&self, role: &str) -> Option<String> {
+    /// Why a database of a role is not changed by us.
+    fn act_for(&self, role: &str, database: &str) -> Option<String> {
+        let (admin, to_admin) = (self.admin(), self.to_admin());
+        let standing = self.cannot_act_for(role)?;
+        Some(if standing.superuser {
+            format!(
+                "it belongs to {role}, a superuser, for whom {admin} cannot act: let a superuser give it to another role \
+                 by ALTER DATABASE {} OWNER TO {to_admin}",
+                escape_identifier(database)
+            )
+        } else {
+            format!("it belongs to {role}, for whom {admin} cannot act: {}", self.joining(role))
+        })
+    }
+
+    /// Why objects of others in a database are not made the app's by us.
+    fn adopt(&self, before: &Database, after: &Database, user: &str) -> Option<String> {
+        after.objects_of_others.as_ref()?;
+        let (admin, database) = (self.admin(), &after.name);
+        before.objects_of_others.iter().flatten().find_map(|(owner, _)| {
+            let standing = self.cannot_act_for(owner)?;
+            Some(if standing.superuser {
+                format!(
+                    "{owner}, a superuser, for whom {admin} cannot act, owns objects in it: sign in as a superuser for \
+                     this apply, or let one run in the database {database}, for each of them: ALTER TABLE .. OWNER TO {} \
+                     (or VIEW, SEQUENCE, FUNCTION, as it is)",
+                    escape_identifier(user)
+                )
+            } else {
+                format!("{owner}, for whom {admin} cannot act, owns objects in it: {}", self.joining(owner))
+            })
+        })
+    }
+
+    fn joining(&self, role: &str) -> String {
+        let also = if self.0.admin_option_counts() { " WITH ADMIN OPTION" } else { "" };
+        format!("a superuser allows it by GRANT {} TO {}{also}", escape_identifier(role), self.to_admin())
+    }
+
+    /// What belongs to a role is changed as a member of it, and we join roles where we may. How a role stands to us that
+    /// we cannot join.
+    fn cannot_act_for(&self, role: &str) -> Option<Standing> {
         let standing = self.0.roles.get(role)?;
         let joins = if self.0.admin_option_counts() {
             standing.admin_option
         } else {
             self.0.admin.createrole && !standing.superuser
         };
-        (!standing.member && !joins).then(|| {
-            let admin = self.to_admin();
-            let also = if self.0.admin_option_counts() { " WITH ADMIN OPTION" } else { "" };
-            if standing.superuser {
-                format!(
-                    "it belongs to {role}, a superuser, for whom {} cannot act: let a superuser give it to another \
-                     role by ALTER DATABASE .. OWNER TO {admin}",
-                    self.admin()
-                )
-            } else {
-                format!(
-                    "it belongs to {role}, for whom {} cannot act: a superuser allows it by GRANT {} TO {admin}{also}",
-                    self.admin(),
-                    escape_identifier(role)
-                )
-            }
-        })
+        (!standing.member && !joins).then_some(*standing)
     }
 }

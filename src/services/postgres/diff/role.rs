@@ -4,7 +4,7 @@ use super::facts::fact;
 use super::{View, possible};
 use crate::core::address::Address;
 use crate::core::reconcile::Wanted;
-use crate::core::step::{Reason, Risk};
+use crate::core::step::{Hold, Reason, Risk};
 use crate::services::postgres::model::{Credential, Dependent, Op as Do, Place, Role, Tie, solutions};
 use crate::services::{DiffInput, Model, Op, Step, rotation};
 use std::collections::BTreeSet;
@@ -60,8 +60,14 @@ pub fn tell_dependents(view: &View, steps: &mut [Step], input: DiffInput<'_>) {
         let heir = users
             .find_map(|model| if let Model::PostgresRole(role) = model { role.login.then_some(role) } else { None });
         let solutions = solutions(&step.address.name, heir.map(|role| role.name.as_str()), &dependents);
-        step.notes.push(format!("it cannot be dropped while it {}", words.join(", ")));
-        step.notes.push(format!("to let it go, run {}", solutions.join("; ")));
+        let why = format!("it cannot be dropped while it {}", words.join(", "));
+        let how = format!("to let it go, run {}", solutions.join("; "));
+        // No consent helps where nothing in this plan takes it away.
+        if dependents.iter().any(|dependent| removed.leaves(&step.address.name, dependent)) {
+            step.hold = Some(Hold::Blocked { reason: format!("{why}: {how}") });
+        } else {
+            step.notes.extend([why, how]);
+        }
     }
 }
 
@@ -75,12 +81,19 @@ struct Removed {
     owned: BTreeSet<(String, String)>,
     /// Databases and roles whose objects in them become the app's.
     handed_over: BTreeSet<(String, String)>,
+    /// Databases and roles whose grants there change, and with them what objects of others will give them.
+    touched: BTreeSet<(String, String)>,
 }
 
 impl Removed {
     fn by(steps: &[Step]) -> Self {
         let mut removed = Self::default();
         for step in steps {
+            if let (Some(Model::PostgresGrant(grant)), _) | (_, Some(Model::PostgresGrant(grant))) =
+                (&step.before, &step.after)
+            {
+                removed.touched.insert((grant.database.clone(), grant.role.clone()));
+            }
             match (&step.before, &step.after) {
                 (Some(Model::PostgresDatabase(database)), None) => {
                     removed.databases.insert(database.name.clone());
@@ -99,6 +112,18 @@ impl Removed {
             }
         }
         removed
+    }
+
+    /// Whether what is not covered is there for sure after the plan: what a role gives by default goes with the last
+    /// role that gets it, and a membership with either of its ends.
+    fn leaves(&self, role: &str, dependent: &Dependent) -> bool {
+        match &dependent.place {
+            Place::Inside { database, .. } => {
+                !self.touched.iter().any(|(touched, grantee)| touched == database && grantee != role)
+            }
+            Place::Database(_) => true,
+            Place::Shared(_) => dependent.tie == Tie::Owned,
+        }
     }
 
     fn covers(&self, role: &str, dependent: &Dependent) -> bool {

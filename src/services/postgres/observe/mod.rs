@@ -144,8 +144,8 @@ async fn read_inside(connection: &mut PgConnection, scope: &Scope, name: &str) -
     if scope.managed.contains(name) {
         inside.belongings = catalog::belongings(connection, name, &scope.insiders(name)).await?;
     }
-    let mut extensions = scope.extensions.get(name).into_iter().flatten();
-    if extensions.any(|extension| !inside.extensions.contains_key(extension)) {
+    // Making one runs its script, and so does another version of it.
+    if scope.extensions.get(name).is_some_and(|declared| !declared.is_empty()) {
         inside.routines = catalog::routines(connection, name).await?;
     }
     Ok(inside)

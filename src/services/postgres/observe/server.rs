@@ -31,7 +31,9 @@ pub async fn server(
     let owners: BTreeMap<String, String> =
         shared.databases.iter().map(|row| (row.name.clone(), row.owner.clone())).collect();
     let of_public = insides.values().filter_map(|inside| inside.public_owner.clone());
-    let roles = scope.all_roles().into_iter().chain(owners.values().cloned()).chain(of_public).collect();
+    let of_objects = insides.values().flat_map(|inside| inside.belongings.keys().cloned());
+    let roles =
+        scope.all_roles().into_iter().chain(owners.values().cloned()).chain(of_public).chain(of_objects).collect();
     let rights = catalog::rights(connection, &roles).await?;
     let mut absent_roles = scope.all_roles();
     absent_roles.retain(|name| !shared.roles.iter().any(|role| role.name == *name));

@@ -108,6 +108,8 @@ pub fn as_planned(now: &mut Model, step: &Step) {
             still_to_go(Some(&mut now.database_privileges), Some(&before.database_privileges));
             still_to_go(now.schema_privileges.as_mut(), before.schema_privileges.as_ref());
             still_to_go(now.beyond.as_mut(), before.beyond.as_ref());
+            given_already(now, before, after);
+            of_a_new_maker(now, before, after);
         }
         // Whatever it is by now, all of it goes.
         (Model::PostgresGrant(now), Some(Model::PostgresGrant(before)), None) => now.clone_from(before),
@@ -133,6 +135,30 @@ pub fn is_begun(now: &Model, step: &Step) -> bool {
         && within(&now.future_tables, &after.future_tables)
         && within(&now.future_sequences, &after.future_sequences)
         && now.beyond.as_ref().is_none_or(BTreeSet::is_empty)
+}
+
+/// The same for an app that had something already, as who owned its database until now: one place may have what it shall
+/// have while the others are as they were.
+fn given_already(now: &mut Grant, before: &Grant, after: &Grant) {
+    if after.access != Some(Access::App) {
+        return;
+    }
+    if now.database_privileges == after.database_privileges {
+        now.database_privileges.clone_from(&before.database_privileges);
+    }
+    if now.schema_privileges == after.schema_privileges {
+        now.schema_privileges.clone_from(&before.schema_privileges);
+    }
+}
+
+/// A role has on future objects what every maker of them gives. A maker that the same plan creates gives nothing yet, and
+/// was not there to be asked when the plan was made.
+fn of_a_new_maker(now: &mut Grant, before: &Grant, after: &Grant) {
+    if after.makers.as_ref().is_some_and(|makers| makers.len() > 1) {
+        still_to_go(now.future_schemas.as_mut(), before.future_schemas.as_ref());
+        still_to_go(now.future_tables.as_mut(), before.future_tables.as_ref());
+        still_to_go(now.future_sequences.as_mut(), before.future_sequences.as_ref());
+    }
 }
 
 /// Taking a right to pass on takes what was passed on as well, so another step of the same plan may have been faster
@@ -216,5 +242,52 @@ mod tests {
         }
         // What is done already is done.
         assert_eq!(seen(after.clone(), Some(&after)), after);
+    }
+
+    #[test]
+    fn one_place_of_a_grant_may_be_done_already_and_no_other_may_differ() {
+        let set = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<BTreeSet<String>>();
+        let makers = set(&["deploy"]);
+        let after = Grant::declared("d", "user", Access::App, &makers);
+        let before = Grant {
+            schema_privileges: Some(BTreeSet::new()),
+            future_tables: Some(BTreeSet::new()),
+            access: None,
+            makers: None,
+            ..after.clone()
+        };
+        let as_before = |mut now: Grant, after: &Grant| {
+            given_already(&mut now, &before, after);
+            agree(&now, &before)
+        };
+        let given = Grant { schema_privileges: after.schema_privileges.clone(), ..before.clone() };
+        assert!(as_before(before.clone(), &after) && as_before(given.clone(), &after));
+        let reader = Grant { access: Some(Access::Readonly), ..after.clone() };
+        assert!(!as_before(given.clone(), &reader));
+        for stranger in [
+            Grant { schema_privileges: Some(set(&["USAGE"])), ..given.clone() },
+            Grant { database_privileges: set(&["CONNECT"]), ..given.clone() },
+            Grant { future_tables: Some(set(&["SELECT"])), ..given.clone() },
+            Grant { beyond: Some(set(&["CREATE WITH GRANT OPTION on schema public"])), ..given },
+        ] {
+            assert!(!as_before(stranger.clone(), &after), "{stranger:?}");
+        }
+    }
+
+    #[test]
+    fn a_maker_that_is_new_gives_nothing_yet() {
+        let of = |makers: &[&str]| {
+            let makers = makers.iter().map(|name| (*name).to_owned()).collect();
+            Grant::declared("d", "reader", Access::Readonly, &makers)
+        };
+        let before = of(&["deploy"]);
+        let seen = |tables: &[&str], after: &Grant| {
+            let tables = tables.iter().map(|name| (*name).to_owned()).collect();
+            let mut now = Grant { future_tables: Some(tables), ..before.clone() };
+            of_a_new_maker(&mut now, &before, after);
+            now.future_tables == before.future_tables
+        };
+        assert!(seen(&[], &of(&["deploy", "user"])) && !seen(&[], &of(&["deploy"])));
+        assert!(!seen(&["INSERT"], &of(&["deploy", "user"])), "somebody else gave it");
     }
 }

@@ -22,6 +22,12 @@ pub fn settle(wanted: &Database, there: &mut Database, mut applied: Option<&mut 
     as_declared(wanted, there);
     if let Some(applied) = applied {
         left_to_the_server(wanted, there, applied);
+        // An extension that is not declared any more does not count in what is there, so that it was there is no drift.
+        if wanted.extensions != there.extensions
+            && let (Some(wanted), Some(applied)) = (&wanted.extensions, &mut applied.extensions)
+        {
+            applied.retain(|name, _| wanted.contains_key(name));
+        }
     }
 }
 
@@ -141,7 +147,12 @@ mod tests {
         assert_eq!(applied, with(&[("hstore", Some("1.4"))]));
         settle(&with(&[("hstore", None)]), &mut there(), Some(&mut applied));
         assert_eq!(applied, with(&[("hstore", Some("1.4"))]), "that it is left to the server now is to be recorded");
+        let mut applied = with(&[("citext", None), ("hstore", None)]);
+        settle(&with(&[("citext", None), ("ltree", None)]), &mut there(), Some(&mut applied));
+        assert_eq!(applied, with(&[("citext", None)]), "the rest does not count any more");
         let mut applied = with(&[("hstore", None)]);
+        settle(&with(&[]), &mut there(), Some(&mut applied));
+        assert_eq!(applied, with(&[("hstore", None)]), "that it is declared no longer is to be recorded");
         settle(&with(&[("hstore", None)]), &mut there(), Some(&mut applied));
         assert_eq!(applied, with(&[("hstore", None)]));
         let mut unknown = Database { extensions: None, ..there() };

@@ -86,7 +86,8 @@ fn clear_future(role: &str, pair: &Pair, inside: &Inside) -> BTreeSet<String> {
 fn present(role: &str, pair: &Pair, inside: &Inside) -> Vec<String> {
     let mut statements = Vec::new();
     let of_role: Vec<&Deviation> = inside.deviations.iter().filter(|found| found.role == pair.role).collect();
-    for (kind, word) in [('n', "SCHEMA"), ('r', "TABLE"), ('S', "SEQUENCE"), ('f', "ROUTINE")] {
+    let kinds = [('n', "SCHEMA"), ('r', "TABLE"), ('S', "SEQUENCE"), ('f', "FUNCTION"), ('p', "PROCEDURE")];
+    for (kind, word) in kinds {
         let here: Vec<&Deviation> = of_role.iter().filter(|found| found.kind == kind).copied().collect();
         for found in &here {
             let place = format!("{word} {}", found.name);
