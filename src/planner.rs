@@ -236,7 +236,7 @@ fn last_values(applied: &BTreeMap<Address, Applied<Model>>, secret: &Address) ->
 }
 
 /// New values are published after what they need is there. A new password of a running app is not even set before that:
-/// where something fails, what is published goes on working.
+/// where something fails, what is published goes on working. A login of another app has nothing of this one before it.
 fn wait_for_what_is_published(inputs: &Inputs<'_>, steps: &mut [Step]) {
     let made: BTreeMap<Address, StepId> = steps
         .iter()
@@ -253,7 +253,7 @@ fn wait_for_what_is_published(inputs: &Inputs<'_>, steps: &mut [Step]) {
         step.needs.extend(needed.clone());
         awaited.insert(step.app.clone(), needed);
     }
-    for step in steps.iter_mut().filter(|step| step.part == Part::Credential) {
+    for step in steps.iter_mut().filter(|step| step.part == Part::Credential && !step.moves()) {
         step.needs.extend(awaited.get(&step.app).into_iter().flatten().cloned());
     }
 }

@@ -65,8 +65,8 @@ fn the_login_of_a_vanished_app_comes_with_consent_a_new_password_and_without_its
     app(&workspace, "g", "user = \"@f_user\"");
     let told = format!("it belongs to the app {0}f until now, and would be {0}g's", workspace.prefix);
     workspace.run(&["plan"]).exits(0).says(&told).says("HELD");
-    for arguments in [&["apply", "--auto-approve"][..], &["apply", "--auto-approve", "--app", "@g"]] {
-        workspace.run(arguments).exits(0);
+    for (arguments, exit) in [(&["apply", "--auto-approve"][..], 0), (&["apply", "--auto-approve", "--app", "@g"], 1)] {
+        workspace.run(arguments).exits(exit);
         fails(&elsewhere(&workspace, &old, "g"), "SELECT 1");
         works(&old, "SELECT * FROM t");
         assert!(!publishes(&workspace, "g", "@f_user"));
@@ -103,8 +103,8 @@ fn a_user_that_another_app_declares_leaves_neither_app_without_its_tables() {
     let other = format!("the app {}b declares it, which this run leaves out", workspace.prefix);
     workspace.run(&["plan", "--app", "@a", "--allow-destroy", "all"]).exits(0).says(&other);
     workspace.run(&["plan", "--app", "@b", "--allow-interrupt", "all"]).exits(0).says("which this run leaves out");
-    for scope in [&[][..], &["--app", "@b"], &["--app", "@a"]] {
-        workspace.run(&[&["apply", "--auto-approve"], scope].concat()).exits(0);
+    for (scope, exit) in [(&[][..], 0), (&["--app", "@b"], 1), (&["--app", "@a"], 1)] {
+        workspace.run(&[&["apply", "--auto-approve"], scope].concat()).exits(exit);
         assert_eq!((url(&workspace, "a"), url(&workspace, "b")), (old_a.clone(), old_b.clone()), "{scope:?}");
         works(&old_a, "INSERT INTO t VALUES (2)");
         works(&old_b, "INSERT INTO t VALUES (2)");
@@ -131,7 +131,7 @@ fn apps_that_swap_their_users_are_told_to_do_it_one_after_the_other() {
     app(&workspace, "a", "user = \"@b_user\"");
     app(&workspace, "b", "user = \"@a_user\"");
     workspace.run(&["plan", "--allow-interrupt", "all"]).exits(0).says("declare a new user for").says("BLOCKED");
-    workspace.run(&["apply", "--auto-approve", "--allow-interrupt", "all", "--allow-destroy", "all"]).exits(0);
+    workspace.run(&["apply", "--auto-approve", "--allow-interrupt", "all", "--allow-destroy", "all"]).exits(1);
     assert_eq!((url(&workspace, "a"), url(&workspace, "b")), before);
     for url in [&before.0, &before.1] {
         works(url, "INSERT INTO t VALUES (2)");
@@ -147,10 +147,10 @@ fn the_database_of_a_vanished_app_comes_with_consent() {
     app(&workspace, "h", spec);
     let told = format!("it belongs to the app {0}f until now, and would be {0}h's", workspace.prefix);
     workspace.run(&["plan"]).exits(0).says(&told).says("needs --allow-interrupt postgres.database.");
-    for arguments in [&["apply", "--auto-approve"][..], &["apply", "--auto-approve", "--app", "@h"]] {
-        workspace.run(arguments).exits(0);
+    for (arguments, exit) in [(&["apply", "--auto-approve"][..], 0), (&["apply", "--auto-approve", "--app", "@h"], 1)] {
+        workspace.run(arguments).exits(exit);
         works(&old, "INSERT INTO t VALUES (2)");
-        fails(&url(&workspace, "h"), "SELECT 1");
+        assert!(!publishes(&workspace, "h", "@f"));
         let owner =
             format!("SELECT pg_get_userbyid(datdba)::text FROM pg_database WHERE datname = '{}f'", workspace.prefix);
         assert!(!postgres_value("postgres", &owner).is_some_and(|owner| owner.ends_with("h_own")));
