@@ -60,7 +60,7 @@ pub struct Beyond {
     pub superusers: BTreeSet<String>,
 }
 
-/// The same as [`missing`] for whatever step may come: of some roles, and of the databases whose owners are known.
+/// The same as `missing` for whatever step may come: of some roles, and of the databases whose owners are known.
 pub fn beyond(server: &Server, roles: &BTreeSet<String>) -> Beyond {
     let rights = Rights(server);
     let mut beyond = Beyond::default();
