@@ -17,20 +17,20 @@ pub async fn drop_database(
     database: &Database,
     may_end: bool,
 ) -> Result<Option<Fingerprint>, Failure> {
-    let mut connection = connector.writer().await?;
+    let mut connection = connector.administration(Purpose::Write).await?;
     join(connector, &mut connection, &database.owner).await?;
     drop::database(connector, &mut connection, &database.name, may_end).await?;
-    connector.keep(connection).await;
+    connector.keep(Purpose::Write, connection).await;
     Ok(None)
 }
 
 /// Creates a database that PUBLIC cannot enter.
 pub async fn create_database(connector: &Connector, database: &Database) -> Result<Option<Fingerprint>, Failure> {
-    let mut connection = connector.writer().await?;
+    let mut connection = connector.administration(Purpose::Write).await?;
     join(connector, &mut connection, &database.owner).await?;
     run(&mut connection, &database.name, &sql::database::create_database(database)).await.map_err(explain_locale)?;
     run(&mut connection, &database.name, &sql::database::isolate(database)).await?;
-    connector.keep(connection).await;
+    connector.keep(Purpose::Write, connection).await;
     if database.extensions.iter().any(|extensions| !extensions.is_empty()) {
         let mut connection = connector.admin(&database.name, Purpose::Write).await?;
         extension::bring(&mut connection, database).await?;
@@ -41,9 +41,9 @@ pub async fn create_database(connector: &Connector, database: &Database) -> Resu
 
 /// Closes a database to everybody; those who are in it stay.
 pub async fn close_database(connector: &Connector, database: &Database) -> Result<Option<Fingerprint>, Failure> {
-    let mut connection = connector.writer().await?;
+    let mut connection = connector.administration(Purpose::Write).await?;
     join(connector, &mut connection, &database.owner).await?;
-    connector.keep(connection).await;
+    connector.keep(Purpose::Write, connection).await;
     write(connector, &database.name, &sql::database::allow_connections(&database.name, false)).await
 }
 
@@ -68,17 +68,17 @@ pub async fn alter_database(
         return alter_inside(connector, before, &after, user, statements).await;
     }
     // Nobody, or no administrator but a superuser, gets in before.
-    let mut connection = connector.writer().await?;
+    let mut connection = connector.administration(Purpose::Write).await?;
     join(connector, &mut connection, &before.owner).await?;
     if after.allow_connections {
         change(&mut connection, after, &statements).await?;
-        connector.keep(connection).await;
+        connector.keep(Purpose::Write, connection).await;
         return alter_inside(connector, before, after, user, Vec::new()).await;
     }
     statements.extend(change_owner(connector, &mut connection, before, after, user, false).await?);
     statements.extend(strays::revoke_outside(&mut connection, before).await?);
     change(&mut connection, after, &statements).await?;
-    connector.keep(connection).await;
+    connector.keep(Purpose::Write, connection).await;
     verify_outside(connector, after).await
 }
 

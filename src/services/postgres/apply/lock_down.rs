@@ -14,7 +14,7 @@ use std::collections::BTreeSet;
 /// what it had.
 pub async fn shut(connector: &Connector, before: &LockDown, after: &LockDown) -> Result<Option<Fingerprint>, Failure> {
     let name = &after.database;
-    let mut connection = connector.writer().await?;
+    let mut connection = connector.administration(Purpose::Write).await?;
     run(&mut connection, name, &format!("BEGIN; {}", lock_down::close(name))).await?;
     // A REVOKE of what another role granted does nothing, and says nothing.
     if !is_so(&mut connection, after).await? {
@@ -30,7 +30,7 @@ pub async fn shut(connector: &Connector, before: &LockDown, after: &LockDown) ->
             format!("closed, but then we could not sign in, so it was opened again: {}", failure.error.message);
         return Err(failure);
     }
-    connector.keep(connection).await;
+    connector.keep(Purpose::Write, connection).await;
     Ok(None)
 }
 

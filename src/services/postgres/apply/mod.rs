@@ -10,7 +10,7 @@ mod objects;
 mod role;
 mod strays;
 
-use super::connect::{Connector, run};
+use super::connect::{Connector, Purpose, run};
 use super::model::Op as Do;
 use super::observe;
 use super::scope::Scope;
@@ -74,9 +74,9 @@ async fn carry_out(connector: &Connector, step: &Step, context: &ApplyContext) -
 
 /// Runs statements in the administration database.
 async fn write(connector: &Connector, object: &str, statements: &str) -> Result<Option<Fingerprint>, Failure> {
-    let mut connection = connector.writer().await?;
+    let mut connection = connector.administration(Purpose::Write).await?;
     run(&mut connection, object, statements).await?;
-    connector.keep(connection).await;
+    connector.keep(Purpose::Write, connection).await;
     Ok(None)
 }
 

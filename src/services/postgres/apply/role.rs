@@ -36,16 +36,16 @@ pub async fn set_password(connector: &Connector, role: &str, password: &Secret) 
 
 async fn set(connector: &Connector, role: &str, before: &str, password: &Secret) -> Result<Fingerprint, Failure> {
     let (verifier, fingerprint) = verifier(password);
-    let mut connection = connector.writer().await?;
+    let mut connection = connector.administration(Purpose::Write).await?;
     set_quietly(&mut connection, &Setting { role, before, verifier: &verifier }).await?;
-    connector.keep(connection).await;
+    connector.keep(Purpose::Write, connection).await;
     prove(connector, role, password).await?;
     Ok(fingerprint)
 }
 
 /// Changes what differs.
 pub async fn alter_role(connector: &Connector, before: &Role, after: &Role) -> Result<Option<Fingerprint>, Failure> {
-    let mut connection = connector.writer().await?;
+    let mut connection = connector.administration(Purpose::Write).await?;
     let mut statements = vec![sql::role::alter_role(before, after)];
     if before.settings_in_databases != after.settings_in_databases && after.settings_in_databases.is_some() {
         statements.extend(resets(&mut connection, &after.name).await?);
@@ -55,7 +55,7 @@ pub async fn alter_role(connector: &Connector, before: &Role, after: &Role) -> R
         run(&mut connection, &after.name, &statements.join("; ")).await?;
     }
     membership::revoke(&mut connection, before, after).await?;
-    connector.keep(connection).await;
+    connector.keep(Purpose::Write, connection).await;
     Ok(None)
 }
 
@@ -74,9 +74,9 @@ async fn resets(connection: &mut PgConnection, role: &str) -> Result<Vec<String>
 
 /// Drops a role on which nothing depends.
 pub async fn drop_role(connector: &Connector, role: &str) -> Result<Option<Fingerprint>, Failure> {
-    let mut connection = connector.writer().await?;
+    let mut connection = connector.administration(Purpose::Write).await?;
     let dependents = catalog::dependents(&mut connection, &BTreeSet::from([role.to_owned()])).await?;
-    connector.keep(connection).await;
+    connector.keep(Purpose::Write, connection).await;
     let statement = format!("DROP ROLE {}", escape_identifier(role));
     let Some(dependents) = dependents.get(role) else { return write(connector, role, &statement).await };
     let mut named = BTreeMap::new();

@@ -75,6 +75,27 @@ theirs AS (SELECT * FROM owned o WHERE o.owner NOT IN (SELECT oid FROM mine)
   AND NOT EXISTS (SELECT FROM members m WHERE m.classid = o.class AND m.objid = o.oid))
 ";
 
+/// Whether there may be anything in `THEIRS`, for a third of its price: planning that for a session that has just begun
+/// took 8.5 ms. The server notes who owns what in `pg_shdepend`, of every owner but those that it came with.
+const ANY_OF_OTHERS: &str = "\
+SELECT EXISTS (SELECT FROM pg_catalog.pg_shdepend s
+    WHERE s.dbid = (SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database()) AND s.deptype = 'o'
+      AND s.refobjid NOT IN (SELECT oid FROM pg_catalog.pg_roles WHERE rolname = ANY($1)))
+  OR EXISTS (SELECT FROM pg_catalog.pg_class WHERE oid >= 16384 AND relowner < 16384)
+  OR EXISTS (SELECT FROM pg_catalog.pg_proc WHERE oid >= 16384 AND proowner < 16384)
+  OR EXISTS (SELECT FROM pg_catalog.pg_type WHERE oid >= 16384 AND typowner < 16384)
+  OR EXISTS (SELECT FROM pg_catalog.pg_namespace WHERE oid >= 16384 AND nspowner < 16384)
+  OR EXISTS (SELECT FROM pg_catalog.pg_largeobject_metadata WHERE lomowner < 16384)
+  OR EXISTS (SELECT FROM pg_catalog.pg_collation WHERE oid >= 16384 AND collowner < 16384)
+  OR EXISTS (SELECT FROM pg_catalog.pg_conversion WHERE oid >= 16384 AND conowner < 16384)
+  OR EXISTS (SELECT FROM pg_catalog.pg_operator WHERE oid >= 16384 AND oprowner < 16384)
+  OR EXISTS (SELECT FROM pg_catalog.pg_opclass WHERE oid >= 16384 AND opcowner < 16384)
+  OR EXISTS (SELECT FROM pg_catalog.pg_opfamily WHERE oid >= 16384 AND opfowner < 16384)
+  OR EXISTS (SELECT FROM pg_catalog.pg_ts_config WHERE oid >= 16384 AND cfgowner < 16384)
+  OR EXISTS (SELECT FROM pg_catalog.pg_ts_dict WHERE oid >= 16384 AND dictowner < 16384)
+  OR EXISTS (SELECT FROM pg_catalog.pg_statistic_ext WHERE oid >= 16384 AND stxowner < 16384)
+  OR EXISTS (SELECT FROM pg_catalog.pg_foreign_server WHERE srvowner < 16384)";
+
 /// Per owner: how many of each kind, functions that run with its rights, and its sessions in this database.
 const COUNTED: &str = "\
 SELECT coalesce(jsonb_object_agg(r.rolname, jsonb_build_object('superuser', r.rolsuper, 'kinds', o.kinds,
@@ -112,6 +133,10 @@ pub async fn belongings(
     database: &str,
     insiders: &[String],
 ) -> Result<BTreeMap<String, Belongings>, Failure> {
+    let any = sqlx::query_scalar(ANY_OF_OTHERS).bind(insiders).persistent(false).fetch_one(&mut *connection).await;
+    if !any.map_err(|error| stating(error, database, "SELECT .. FROM pg_shdepend, pg_class, .."))? {
+        return Ok(BTreeMap::new());
+    }
     let text: Result<String, _> = sqlx::query_scalar(AssertSqlSafe(theirs(&COUNTED.replace("NOT_OURS", NOT_OURS))))
         .bind(insiders)
         .persistent(false)

@@ -155,7 +155,7 @@ pub async fn shared(
         .bind(list(roles))
         .bind(list(databases))
         .bind(list(sized))
-        .persistent(false)
+        .persistent(true)
         .fetch_one(connection)
         .await;
     parse(&text.map_err(|error| stating(error, "roles and databases", "SELECT .. FROM pg_roles, pg_database"))?)

@@ -38,7 +38,7 @@ pub async fn observe(connector: &Connector, ask: &Ask) -> Result<Observation, Fa
     let unwanted = scope.managed.iter().filter(|name| !ask.wanted.contains_key(&database_address(name)));
     let sized: BTreeSet<String> = unwanted.cloned().collect();
 
-    let mut connection = connector.admin(&connector.config.database, Purpose::Observe).await?;
+    let mut connection = connector.administration(Purpose::Observe).await?;
     orphans::wait(&mut connection, &scope.databases).await?;
     let shared = catalog::shared(&mut connection, &scope.all_roles(), &scope.databases, &sized).await?;
     let (insides, closed_to_us) = match ask.shallow {
@@ -65,17 +65,14 @@ pub async fn observe(connector: &Connector, ask: &Ask) -> Result<Observation, Fa
             "read with --shallow, so schemas, extensions and default privileges inside databases are not compared",
         ));
     }
+    let identity = server::identity(&mut connection).await?;
+    let server = server::server(&mut connection, &scope, &shared, &insides, offered).await?;
+    connector.keep(Purpose::Observe, connection).await;
     Ok(Observation {
         endpoint: connector.config.endpoint(),
-        identity: server::identity(&mut connection).await?,
+        identity,
         version: Some(format!("PostgreSQL {}", shared.version)),
-        server: serde_json::to_value(Server {
-            parameters,
-            cannot_dump,
-            closed_to_us,
-            ..server::server(&mut connection, &scope, &shared, &insides, offered).await?
-        })
-        .unwrap_or_default(),
+        server: serde_json::to_value(Server { parameters, cannot_dump, closed_to_us, ..server }).unwrap_or_default(),
         resources,
         unread,
         notices,
@@ -84,13 +81,14 @@ pub async fn observe(connector: &Connector, ask: &Ask) -> Result<Observation, Fa
 
 /// Reads the managed fields of some objects, as they are now.
 pub async fn now(connector: &Connector, scope: &Scope) -> Result<BTreeMap<Address, Model>, Failure> {
-    let mut connection = connector.admin(&connector.config.database, Purpose::Observe).await?;
+    let mut connection = connector.administration(Purpose::Observe).await?;
     let shared = catalog::shared(&mut connection, &scope.all_roles(), &scope.databases, &BTreeSet::new()).await?;
     // Nothing is written on the strength of what could not be read.
     let insides = closed::all_read(look_inside(connector, scope, &shared, &Progress::default()).await?)?;
     let mut resources = assemble(scope, &shared, &insides, None);
     resources.extend(catalog::lock_downs(&mut connection, &scope.lock_downs).await?);
     resources.extend(roles::observed(scope, &shared, |role| connector.config.ignores(role)));
+    connector.keep(Purpose::Observe, connection).await;
     Ok(models(resources))
 }
 

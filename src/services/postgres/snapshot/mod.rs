@@ -14,7 +14,7 @@ pub use programs::Program;
 pub use restore::{Job, Target};
 
 use super::Postgres;
-use super::connect::values;
+use super::connect::{Purpose, values};
 use crate::error::{Diagnostic, Kind, Result};
 use sqlx::PgConnection;
 use std::path::{Path, PathBuf};
@@ -26,11 +26,11 @@ impl Postgres {
     /// It does not exist, pg_dump is older than the server, or fails.
     pub async fn snapshot(&self, database: &str, label: &str) -> Result<Snapshot> {
         let connector = &self.connector;
-        let mut connection = connector.writer().await?;
+        let mut connection = connector.administration(Purpose::Write).await?;
         let program = dump::program(connector, &mut connection).await?;
         must_be_open(&mut connection, database).await?;
         dump::prepare(connector, &mut connection, database).await?;
-        connector.keep(connection).await;
+        connector.keep(Purpose::Write, connection).await;
         Ok(dump::dump(connector, &program, database, label).await?)
     }
 
@@ -56,9 +56,9 @@ impl Postgres {
     /// # Errors
     /// It does not exist, or cannot be read.
     pub async fn restore_target(&self, database: &str) -> Result<Target> {
-        let mut connection = self.connector.writer().await?;
+        let mut connection = self.connector.administration(Purpose::Write).await?;
         must_be_open(&mut connection, database).await?;
-        self.connector.keep(connection).await;
+        self.connector.keep(Purpose::Write, connection).await;
         Ok(restore::target(&self.connector, database).await?)
     }
 
@@ -83,9 +83,9 @@ impl Postgres {
     /// # Errors
     /// The server cannot be reached, or refuses.
     pub async fn restore_broken_off(&self, user: &str) -> Result<()> {
-        let mut connection = self.connector.writer().await?;
+        let mut connection = self.connector.administration(Purpose::Write).await?;
         restorer::break_off(&self.connector, &mut connection, user).await?;
-        self.connector.keep(connection).await;
+        self.connector.keep(Purpose::Write, connection).await;
         Ok(())
     }
 }

@@ -96,10 +96,10 @@ fn unreadable(failure: Failure, program: &Program, file: &Path) -> Failure {
 
 /// Restores: how many entries.
 pub async fn restore(connector: &Connector, job: &Job<'_>) -> Result<usize, Failure> {
-    let mut connection = connector.writer().await?;
+    let mut connection = connector.administration(Purpose::Write).await?;
     let server = dump::server_version(&mut connection).await?;
     let (program, archive) = open(connector, job.file, Some(server)).await?;
-    connector.keep(connection).await;
+    connector.keep(Purpose::Write, connection).await;
     let script = selected(connector, &program, &archive, job.file, job.selection).await?;
     let made = extensions(connector, job, &archive).await?;
     let lines = archive.list(job.selection, &made, &script);
@@ -114,9 +114,9 @@ pub async fn restore(connector: &Connector, job: &Job<'_>) -> Result<usize, Fail
     command.arg("--role").arg(job.role).arg("--dbname").arg(conninfo(job.database));
     command.arg("--use-list").arg(list.path()).arg(job.file);
     programs::sign_in(connector, &mut command, job.database).await?;
-    let mut connection = connector.writer().await?;
+    let mut connection = connector.administration(Purpose::Write).await?;
     let restorer = Restorer::make(&mut connection, job.role).await?;
-    connector.keep(connection).await;
+    connector.keep(Purpose::Write, connection).await;
     command.env("PGUSER", &restorer.name).env("PGPASSWORD", restorer.password.expose());
     let done = program.run(connector, &mut command).await.map_err(|failure| undone(failure, &program, job, server));
     let ended = restorer.end(connector).await;

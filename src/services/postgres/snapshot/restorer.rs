@@ -8,7 +8,7 @@ use crate::error::{Diagnostic, Kind};
 use crate::secrets::new_password;
 use crate::services::Failure;
 use crate::services::postgres::connect::join;
-use crate::services::postgres::connect::{Connector, run, values};
+use crate::services::postgres::connect::{Connector, Purpose, run, values};
 use crate::services::postgres::credential::{Setting, set_quietly, verifier};
 use postgres_protocol::escape::escape_identifier;
 use sqlx::PgConnection;
@@ -50,7 +50,7 @@ impl Restorer {
 
     /// Drops it.
     pub async fn end(self, connector: &Connector) -> Result<(), Failure> {
-        let mut connection = connector.writer().await?;
+        let mut connection = connector.administration(Purpose::Write).await?;
         let statement = drop_role(&self.name);
         run(&mut connection, &self.name, &statement).await.map_err(|failure| {
             let message = "the restore is over, but the role that it ran as could not be dropped";
@@ -59,7 +59,7 @@ impl Restorer {
                 .hint("nobody knows its password; drop it when what it says is put right")
                 .because(failure.error)
         })?;
-        connector.keep(connection).await;
+        connector.keep(Purpose::Write, connection).await;
         Ok(())
     }
 }
