@@ -5,7 +5,7 @@
 mod common;
 
 use common::Workspace;
-use common::servers::{postgres, postgres_at, postgres_value};
+use common::servers::{at_once, postgres, postgres_at, postgres_value};
 
 /// Functions that fit our statements better than the server's own of the same names, if only they are looked for.
 const TRAPS: [(&str, &str); 4] = [
@@ -140,13 +140,4 @@ fn restorers(user: &str) -> String {
          AND pg_get_userbyid(m.member) LIKE 'nornplan%'"
     );
     postgres_value("postgres", &query).expect("a count")
-}
-
-/// Statements with semicolons in them.
-fn at_once(url: &str, statements: &str) {
-    use sqlx::Executor;
-    common::servers::block_on(async {
-        let mut connection = <sqlx::PgConnection as sqlx::Connection>::connect(url).await.expect("a connection");
-        connection.execute(sqlx::AssertSqlSafe(statements.to_owned())).await.expect("it runs");
-    });
 }

@@ -7,17 +7,8 @@ mod common;
 
 use common::Workspace;
 use common::held::Session;
-use common::servers::{block_on, postgres, postgres_at, postgres_value};
-use sqlx::Executor;
+use common::servers::{at_once, postgres, postgres_at, postgres_value};
 use std::time::{Duration, Instant};
-
-/// Statements with semicolons in them.
-fn at_once(url: &str, statements: &str) {
-    block_on(async {
-        let mut connection = <sqlx::PgConnection as sqlx::Connection>::connect(url).await.expect("a connection");
-        connection.execute(sqlx::AssertSqlSafe(statements.to_owned())).await.expect("it runs");
-    });
-}
 
 #[test]
 fn what_is_no_utf8_is_read_or_stands_in_the_way_of_its_own_database_alone() {

@@ -98,16 +98,7 @@ fn event(step: &Step, outcome: &Outcome, store: &LockedStore) -> Option<Event> {
         (Part::Main | Part::Publish | Part::Close, None) => Some(Event::Gone { address }),
         (Part::Main | Part::Publish | Part::Close, Some(after)) => {
             let known = store.document().resources.get(&address).map(|entry| entry.origin);
-            let origin = match step.action {
-                Action::Create => Origin::Created,
-                Action::Update
-                | Action::Replace
-                | Action::Destroy
-                | Action::Adopt
-                | Action::Forget
-                | Action::Rotate
-                | Action::Record => known.unwrap_or(Origin::Adopted),
-            };
+            let origin = if step.action == Action::Create { Origin::Created } else { known.unwrap_or(Origin::Adopted) };
             Some(Event::Applied { address, app: step.app.clone(), origin, model: Box::new(after.clone()), fingerprint })
         }
     }

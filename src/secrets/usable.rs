@@ -3,9 +3,10 @@
 use super::desired::{database_variable, topic_variable};
 use super::password::url_part;
 use crate::core::address::Address;
-use crate::core::step::{Action, Hold};
+use crate::core::step::{Action, Hold, Reason};
+use crate::services::postgres::model::Op::AlterDatabase;
 use crate::services::postgres::model::{database_address, grant_address, role_address};
-use crate::services::{Model, ServiceId, Step, kafka, valkey};
+use crate::services::{Model, Op, ServiceId, Step, kafka, valkey};
 use crate::spec::model::{App, Events, Kv, Postgres};
 use crate::spec::template::{self, Piece};
 use std::collections::{BTreeMap, BTreeSet};
@@ -64,30 +65,26 @@ fn of_template(app: &App, template: &str) -> BTreeSet<Address> {
     template::parse(template).into_iter().flatten().filter_map(of_piece).flatten().collect()
 }
 
-/// Whether an app cannot sign in, or not get where it is told to, before the step is done. Other changes of what there is
-/// already do not keep it from working.
-pub fn gives_access(step: &Step) -> bool {
-    match (step.action, &step.before) {
-        (Action::Create, _) => true,
-        (Action::Update, Some(Model::PostgresGrant(before))) => !before.database_privileges.contains("CONNECT"),
-        (
-            Action::Update
-            | Action::Replace
-            | Action::Destroy
-            | Action::Adopt
-            | Action::Forget
-            | Action::Rotate
-            | Action::Record,
-            _,
-        ) => false,
+/// What an app cannot use before the step is done: it could not sign in, or not get where it is told to, or would miss
+/// what its former user owns. Other changes of what there is already do not keep it from working.
+pub fn makes_usable(step: &Step) -> Option<Address> {
+    let hands_over = step.reasons.contains(&Reason::HandsOver);
+    if let (true, Op::Postgres(AlterDatabase { user })) = (hands_over, &step.op) {
+        return Some(role_address(user));
     }
+    (hands_over || step.moves() || gives_access(step)).then(|| step.address.clone())
 }
 
-/// Whether what a value needs is not to be had for now.
-pub fn is_lacking(step: &Step) -> bool {
+fn gives_access(step: &Step) -> bool {
+    let opens = |before: &Model| matches!(before, Model::PostgresGrant(before) if !before.database_privileges.contains("CONNECT"));
+    step.action == Action::Create || step.action == Action::Update && step.before.as_ref().is_some_and(opens)
+}
+
+/// What a value may need and is not to be had for now, because the step does not run.
+pub fn lacking(step: &Step) -> Option<Address> {
     // A broker without an authorizer keeps no ACLs, and needs none.
     let needless = matches!((&step.after, &step.hold), (Some(Model::KafkaAcl(_)), Some(Hold::Blocked { .. })));
-    !step.runs() && gives_access(step) && !needless
+    if step.runs() || needless { None } else { makes_usable(step) }
 }
 
 /// Whether the values sign in on a service as this user.

@@ -38,6 +38,16 @@ pub fn postgres_at(url: &str, statements: &str) -> Result<(), sqlx::Error> {
     })
 }
 
+/// Runs statements as whom the URL names, all in one message: some have semicolons in them.
+pub fn at_once(url: &str, statements: &str) {
+    let run = async {
+        let mut connection = PgConnection::connect(url).await?;
+        sqlx::raw_sql(sqlx::AssertSqlSafe(statements.to_owned())).execute(&mut connection).await?;
+        connection.close().await
+    };
+    block_on(run).unwrap_or_else(|error: sqlx::Error| panic!("{statements}: {error}"));
+}
+
 /// One value as the admin.
 pub fn postgres_value(database: &str, query: &str) -> Option<String> {
     let url = format!(

@@ -151,6 +151,14 @@ impl World {
         assert_eq!(self.plan().await, Vec::new());
     }
 
+    /// Demands that something is only to be noted, and nothing is left then.
+    pub async fn only_records(&self) {
+        let plan = self.plan().await;
+        assert_eq!(plan.iter().map(|step| step.action).collect::<Vec<_>>(), [Action::Record]);
+        self.apply(plan).await;
+        assert_eq!(self.plan().await, Vec::new());
+    }
+
     pub async fn apply(&self, steps: Vec<Step>) {
         self.try_apply(steps).await.unwrap_or_else(|error| panic!("{error}"));
     }

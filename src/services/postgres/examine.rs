@@ -54,7 +54,7 @@ async fn look(connector: &Connector, ask: &Ask) -> Result<Vec<Check>, Failure> {
         Some((what, fix)) => Check::warning(what, fix),
         None => Check::good("the server's log shows no verifiers of new passwords"),
     };
-    let reach = reach::examine(&mut connection, facts.version_number, ask).await?;
+    let reach = reach::examine(&mut connection, ask).await?;
     let isolates = if accepts_anything(connector).await? {
         Check::bad(
             "accepts a wrong password (trust): nothing is isolated",

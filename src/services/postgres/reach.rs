@@ -1,33 +1,19 @@
 //! How far the rights of a lesser administrator reach, for `nornplan doctor`: what a plan would tell step by step, told
 //! before there is a plan.
 
-use super::catalog;
-use super::connect::stating;
 use super::diff::{Beyond, beyond};
-use super::model::{DATABASE, ROLE};
+use super::model::ROLE;
+use super::observe::server;
 use super::server::Server;
 use crate::services::{Ask, Check, Failure};
 use postgres_protocol::escape::escape_identifier;
 use sqlx::PgConnection;
-use std::collections::{BTreeMap, BTreeSet};
-
-const OWNERS: &str = "\
-SELECT datname::text, pg_get_userbyid(datdba)::text FROM pg_catalog.pg_database WHERE datname = ANY($1)";
+use std::collections::BTreeSet;
 
 /// What others made of that which is declared or ours, and we may not change; nothing for a superuser.
-pub async fn examine(connection: &mut PgConnection, version_number: u32, ask: &Ask) -> Result<Vec<Check>, Failure> {
-    let names = |names: BTreeSet<&str>| names.into_iter().map(str::to_owned).collect::<BTreeSet<String>>();
-    let (roles, databases) = (names(ask.names(&ROLE)), names(ask.names(&DATABASE)));
-    let owners: Vec<(String, String)> = sqlx::query_as(OWNERS)
-        .bind(databases.iter().collect::<Vec<_>>())
-        .persistent(false)
-        .fetch_all(&mut *connection)
-        .await
-        .map_err(|error| stating(error, "owners of databases", OWNERS))?;
-    let owners: BTreeMap<String, String> = owners.into_iter().collect();
-    let of_interest = roles.iter().chain(owners.values()).cloned().collect();
-    let rights = catalog::rights(connection, &of_interest).await?;
-    let server = Server { version_number, admin: rights.admin, roles: rights.roles, owners, ..Server::default() };
+pub async fn examine(connection: &mut PgConnection, ask: &Ask) -> Result<Vec<Check>, Failure> {
+    let server = server::standing(connection, ask).await?;
+    let roles = ask.names(&ROLE).into_iter().map(str::to_owned).collect();
     if server.admin.superuser || (server.roles.is_empty() && server.owners.is_empty()) {
         return Ok(Vec::new());
     }

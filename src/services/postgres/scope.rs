@@ -2,7 +2,7 @@
 
 use super::model::{Access, DATABASE, GRANT, LOCK_DOWN, Op as Do, ROLE};
 use crate::core::address::Address;
-use crate::services::{Model, Op, Step};
+use crate::services::{Ask, Model, Op, Step};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What roles shall be able to do with what is present.
@@ -82,6 +82,13 @@ pub struct Scope {
 }
 
 impl Scope {
+    /// Of what is wanted and what is ours.
+    pub fn of_ask(ask: &Ask) -> Self {
+        let applied = ask.applied.iter().map(|(address, one)| (address, &one.model));
+        let wanted = ask.wanted.iter().map(|(address, one)| (address, &one.model));
+        Self { known: ask.applied.keys().cloned().collect(), ..Self::of(applied.chain(wanted)) }
+    }
+
     /// `models` are by address, the ones that count most last.
     pub fn of<'a>(models: impl IntoIterator<Item = (&'a Address, &'a Model)>) -> Self {
         let mut scope = Self::default();

@@ -93,16 +93,21 @@ pub async fn is_replica(connection: &mut PgConnection, target: &Target) -> Resul
         .fetch_one(&mut *connection)
         .await
         .map_err(|error| stating(error, &target.to_string(), statement))?;
+    if begun != Some(true) {
+        return Err(Diagnostic::new(Kind::Service, POOLER).on("postgres", target, "").hint(BESIDE_THE_POOLER).into());
+    }
     let version = connection.server_version_num().unwrap_or(OLDEST);
-    if begun == Some(true) && version < OLDEST {
-        let what = format!("this is PostgreSQL {}, and nornplan needs 15 or later", version / 10_000);
-        let hint = "upgrade the server: PostgreSQL 14 and before are no longer maintained (since November 2026)";
-        return Err(Diagnostic::new(Kind::Service, what).on("postgres", target, "").hint(hint).into());
+    refuse_old(version, target)?;
+    Ok((replica, Known { version, role }))
+}
+
+fn refuse_old(version: u32, target: &Target) -> Result<(), Failure> {
+    if version >= OLDEST {
+        return Ok(());
     }
-    if begun == Some(true) {
-        return Ok((replica, Known { version, role }));
-    }
-    Err(Diagnostic::new(Kind::Service, POOLER).on("postgres", target, "").hint(BESIDE_THE_POOLER).into())
+    let what = format!("this is PostgreSQL {}, and nornplan needs 15 or later", version / 10_000);
+    let hint = "upgrade the server: PostgreSQL 14 and before are no longer maintained (since November 2026)";
+    Err(Diagnostic::new(Kind::Service, what).on("postgres", target, "").hint(hint).into())
 }
 
 /// Why a replica is not read: what it has may be old. Names the primary where we may know it.

@@ -6,7 +6,7 @@ mod database;
 mod losses;
 mod orphans;
 mod roles;
-mod server;
+pub mod server;
 pub mod strays;
 
 use super::catalog::{self, Inside, Shared};
@@ -32,9 +32,7 @@ const DEEP_AT_ONCE: usize = 4;
 
 /// Reads everything that is asked for.
 pub async fn observe(connector: &Connector, ask: &Ask) -> Result<Observation, Failure> {
-    let applied = ask.applied.iter().map(|(address, one)| (address, &one.model));
-    let wanted = ask.wanted.iter().map(|(address, one)| (address, &one.model));
-    let scope = Scope { known: ask.applied.keys().cloned().collect(), ..Scope::of(applied.chain(wanted)) };
+    let scope = Scope::of_ask(ask);
     let unwanted = scope.managed.iter().filter(|name| !ask.wanted.contains_key(&database_address(name)));
     let sized: BTreeSet<String> = unwanted.cloned().collect();
 

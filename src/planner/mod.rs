@@ -1,0 +1,211 @@
+//! Puts the plan together: every service's steps, the edges between services, consent, order. Pure.
+
+mod publishing;
+
+use crate::core::address::Address;
+use crate::core::consent::{self, Circumstances, Consent};
+use crate::core::graph;
+use crate::core::lint;
+use crate::core::name::AppName;
+use crate::core::plan::{FORMAT_VERSION, Level, Notice, ServiceHead};
+use crate::core::reconcile::{Applied, Wanted};
+use crate::core::step::{Action, Hold, Part, Reason, Risk, StepId};
+use crate::error::{Diagnostic, Kind, Result};
+use crate::scope::Scope;
+use crate::secrets::model::{SECRET, secret_address};
+use crate::services::{self, DiffInput, Model, Observation, Op, Plan, ServiceId, Step};
+use crate::spec::model::Specs;
+use crate::state::Document;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Everything that a plan follows from. The same inputs make the same plan.
+pub struct Inputs<'a> {
+    pub environment: &'a str,
+    /// The infraspecs as the scope takes them.
+    pub specs: &'a Specs,
+    pub scope: &'a Scope,
+    pub consent: &'a Consent,
+    /// Apps whose infraspec says `prevent_destroy`, those that are to be destroyed among them.
+    pub prevented: BTreeSet<AppName>,
+    /// In scope, of all services.
+    pub wanted: BTreeMap<Address, Wanted<Model>>,
+    /// What apps outside of the scope declare.
+    pub elsewhere: BTreeMap<Address, AppName>,
+    /// In scope, of all services.
+    pub applied: BTreeMap<Address, Applied<Model>>,
+    pub document: &'a Document,
+    /// What could be read.
+    pub observed: &'a BTreeMap<ServiceId, Observation>,
+    /// One line for each service that could not be read.
+    pub unreadable: &'a BTreeMap<ServiceId, String>,
+    /// host:port of each service that was not read.
+    pub endpoints: &'a BTreeMap<ServiceId, String>,
+}
+
+/// Makes the plan.
+///
+/// # Errors
+/// Steps that wait for one another in a circle, or a plan that breaks a law of [`crate::core::lint`].
+pub fn plan(mut inputs: Inputs<'_>) -> Result<Plan> {
+    let circumstances = Circumstances {
+        declared: inputs.specs.apps.keys().cloned().collect(),
+        prevented: inputs.prevented.clone(),
+        owned: inputs.document.resources.values().filter(|entry| !entry.app.is_workspace()).count(),
+    };
+    let nothing = BTreeMap::new();
+    let mut steps = Vec::new();
+    for (id, observation) in inputs.observed.iter().filter(|(id, _)| **id != ServiceId::Secrets) {
+        steps.extend(services::diff(*id, inputs.diff_input(observation, &nothing)));
+    }
+    // Held rotations set no password, so nothing is staged or published for them: consent comes before secrets. Secrets
+    // that go count all the same, where the number of what goes asks for more consent.
+    let secrets = inputs.observed.get(&ServiceId::Secrets);
+    let going = secrets.map(|secrets| services::diff(ServiceId::Secrets, inputs.diff_input(secrets, &nothing)));
+    steps.extend(going.into_iter().flatten().filter(|step| step.action == Action::Destroy));
+    block_half_moves(&mut steps, &inputs);
+    consent::hold(&mut steps, inputs.consent, &circumstances);
+    steps.retain(|step| step.address.kind != SECRET);
+    publishing::keep_back_what_would_not_work(&mut inputs, &mut steps, &circumstances);
+    let credentials = publishing::credentials_set(&steps);
+    publishing::leave_out_unknown_passwords(&mut inputs, &credentials);
+    publishing::keep_values_of_logins_that_stay(&mut inputs, &steps);
+    if let Some(observation) = inputs.observed.get(&ServiceId::Secrets) {
+        steps.extend(services::diff(ServiceId::Secrets, inputs.diff_input(observation, &credentials)));
+    }
+    name_what_was_asked_for(&mut steps, &inputs.scope.destroy);
+    connect(&mut steps);
+    publishing::wait_for_what_is_published(&inputs, &mut steps);
+    consent::hold(&mut steps, inputs.consent, &circumstances);
+    let steps = graph::sort(steps).map_err(|cycle| Diagnostic::new(Kind::Plan, cycle.to_string()))?;
+    let plan = inputs.assemble(steps);
+    match lint::lint(&plan).as_slice() {
+        [] => Ok(plan),
+        broken => Err(Diagnostic::new(Kind::Plan, format!("the plan is not sound: {}", broken.join("; ")))
+            .hint("this is a fault in nornplan; please report it with the infraspecs")),
+    }
+}
+
+impl Inputs<'_> {
+    fn diff_input<'a>(
+        &'a self,
+        observation: &'a Observation,
+        credentials: &'a BTreeMap<AppName, BTreeSet<StepId>>,
+    ) -> DiffInput<'a> {
+        DiffInput { wanted: &self.wanted, applied: &self.applied, observation, rotate: &self.scope.rotate, credentials }
+    }
+
+    /// What the state says is ours was on another server than this one.
+    fn another_server(&self, id: ServiceId, observation: &Observation) -> Option<Notice> {
+        let (known, now) = (self.document.servers.get(id.as_str())?, observation.identity.as_ref()?);
+        let owns = self.document.resources.keys().any(|address| ServiceId::of(address) == Some(id));
+        let text = format!(
+            "this is another server than at the last apply ({known} then, {now} now): what the state says is ours may be \
+             somebody else's here"
+        );
+        (known != now && owns).then(|| Notice { level: Level::Warning, about: id.as_str().to_owned(), text })
+    }
+
+    fn assemble(&self, steps: Vec<Step>) -> Plan {
+        let mut notices: BTreeSet<Notice> = BTreeSet::new();
+        for (id, observation) in self.observed {
+            notices.extend(observation.notices.iter().cloned());
+            notices.extend(self.another_server(*id, observation));
+        }
+        Plan {
+            format_version: FORMAT_VERSION,
+            tool_version: env!("CARGO_PKG_VERSION").to_owned(),
+            environment: self.environment.to_owned(),
+            services: heads(self.observed, self.endpoints),
+            apps: self
+                .specs
+                .apps
+                .values()
+                .filter(|app| self.scope.has_app(&app.name))
+                .map(|app| (app.name.clone(), app.digest()))
+                .collect(),
+            narrowed_to: self.scope.describe(),
+            steps,
+            declared: self
+                .wanted
+                .keys()
+                .filter(|address| ServiceId::of(address).is_some_and(|id| self.observed.contains_key(&id)))
+                .count(),
+            unread: self
+                .observed
+                .values()
+                .flat_map(|observation| observation.unread.keys())
+                .filter(|address| self.wanted.contains_key(address))
+                .count(),
+            notices: notices.into_iter().collect(),
+            incomplete: self.unreadable.values().cloned().collect(),
+            lineage: self.document.lineage.clone(),
+            serial: self.document.serial,
+        }
+    }
+}
+
+/// Each service as a report's head names it; of one that could not be read there is only where it should be.
+pub fn heads(
+    observed: &BTreeMap<ServiceId, Observation>,
+    endpoints: &BTreeMap<ServiceId, String>,
+) -> BTreeMap<String, ServiceHead> {
+    let unread = endpoints
+        .iter()
+        .map(|(id, endpoint)| (*id, ServiceHead { endpoint: endpoint.clone(), identity: None, version: None }));
+    let read = observed.iter().map(|(id, observation)| (*id, observation.head()));
+    unread.chain(read).map(|(id, head)| (id.as_str().to_owned(), head)).collect()
+}
+
+/// What passes from one app to another is planned for both at once: each alone would be left with half of it.
+fn block_half_moves(steps: &mut [Step], inputs: &Inputs<'_>) {
+    for step in steps.iter_mut() {
+        let former = inputs.document.resources.get(&step.address).map(|entry| &entry.app);
+        let reason = match (former, inputs.elsewhere.get(&step.address)) {
+            (Some(former), _) if step.moves() && !inputs.scope.has_app(former) => {
+                format!("it belongs to the app {former} until now, which this run leaves out: plan without --app")
+            }
+            (_, Some(other)) if step.action == Action::Destroy => format!(
+                "the app {other} declares it, which this run leaves out: plan without --app, or take it out of that infraspec"
+            ),
+            (_, _) => continue,
+        };
+        step.hold = Some(Hold::Blocked { reason });
+    }
+}
+
+/// What `destroy` removes may well be declared still.
+fn name_what_was_asked_for(steps: &mut [Step], apps: &BTreeSet<AppName>) {
+    for step in steps.iter_mut().filter(|step| apps.contains(&step.app)) {
+        if step.reasons.remove(&Reason::NoLongerDeclared) {
+            step.reasons.insert(Reason::AskedFor);
+        }
+    }
+}
+
+/// Adds the edges that no service can know: staging before setting, a change before a new password of the same login, and
+/// an app's secret last of all that is destroyed.
+fn connect(steps: &mut [Step]) {
+    let ids: BTreeSet<StepId> = steps.iter().map(Step::id).collect();
+    let logins_go = |step: &&Step| step.runs() && step.risks.contains(&Risk::RemovesLogin);
+    let logins_go: BTreeSet<StepId> = steps.iter().filter(logins_go).map(Step::id).collect();
+    let mut destroyed: BTreeMap<AppName, BTreeSet<StepId>> = BTreeMap::new();
+    for step in steps.iter().filter(|step| step.action == Action::Destroy && step.address.kind != SECRET) {
+        destroyed.entry(step.app.clone()).or_default().insert(step.id());
+    }
+    for step in steps.iter_mut() {
+        if step.sets_credential && step.address.kind != SECRET {
+            step.needs.insert(StepId { address: secret_address(step.app.as_str()), part: Part::Stage });
+        }
+        if step.part == Part::Credential {
+            step.needs.insert(StepId::main(step.address.clone()));
+        }
+        let removes = step.action == Action::Destroy && matches!(step.op, Op::Secrets(_));
+        // Values of logins that go, where no new password waits for being published.
+        let updates = step.part == Part::Publish && !step.sets_credential;
+        if removes || updates {
+            let goes = |id: &&StepId| removes || logins_go.contains(*id);
+            step.needs.extend(destroyed.get(&step.app).into_iter().flatten().filter(goes).cloned());
+        }
+        step.needs.retain(|need| ids.contains(need));
+    }
+}
