@@ -37,6 +37,8 @@ const CROWDED_PAUSES: [u64; 6] = [100, 200, 400, 800, 1600, 3200];
 const NO_DATABASE: &str = "nornplan no such database";
 /// Statements that a session keeps planned, of those that are made for it (`persistent`).
 const STATEMENTS_KEPT: usize = 4;
+/// How long the server may take to end a session that has said good-bye.
+const SESSION_ENDS: Duration = Duration::from_millis(100);
 /// Connections to the administration database that are kept for the next call at most, of each purpose.
 const KEPT: usize = 8;
 
@@ -92,8 +94,9 @@ impl Connector {
         loop {
             let found = self.first_primary(database, purpose).await;
             let failing_over = self.config.hosts.len() > 1 && self.met.load(Ordering::Relaxed);
-            if found.as_ref().is_err_and(is_crowded) {
-                self.idle.lock().await.clear();
+            if found.as_ref().is_err_and(is_crowded) && self.end_kept().await {
+                tokio::time::sleep(SESSION_ENDS).await;
+                continue;
             }
             match found {
                 Err(failure)
@@ -140,7 +143,7 @@ impl Connector {
                 return Ok(connection);
             }
             // The server is gone, or became a replica: so it is for all of them.
-            self.idle.lock().await.clear();
+            self.end_kept().await;
         }
         self.admin(&self.config.database, purpose).await
     }
@@ -151,6 +154,16 @@ impl Connector {
         if idle.iter().filter(|(of, _)| *of == purpose).count() < KEPT {
             idle.push((purpose, connection));
         }
+    }
+
+    /// Makes room for others. Returns whether any connection was kept.
+    async fn end_kept(&self) -> bool {
+        let kept = std::mem::take(&mut *self.idle.lock().await);
+        let any = !kept.is_empty();
+        for (_, connection) in kept {
+            close(connection).await;
+        }
+        any
     }
 
     /// Whether the administrator is a superuser.
