@@ -130,8 +130,8 @@ impl Connector {
         found
     }
 
-    /// A connection to the administration database, maybe a used one, which knows the catalogs already: reading them is
-    /// three times as fast. Give it back with [`Self::keep`] if all went well.
+    /// A connection to the administration database, maybe a used one, whose server process has the catalogs at hand. Give
+    /// it back with [`Self::keep`] if all went well.
     pub async fn administration(&self, purpose: Purpose) -> Result<PgConnection, Failure> {
         let used = {
             let mut idle = self.idle.lock().await;
