@@ -54,9 +54,36 @@ fn nobody_is_sent_to_a_database_that_is_blocked() {
     works(&workspace, "DATABASE_URL", "@k");
 
     declare(&workspace, "database = \"@k2\"");
-    workspace.run(&["apply", "--auto-approve"]).exits(0);
+    workspace.run(&["apply", "--auto-approve", "--allow-interrupt", "all"]).exits(0);
     works(&workspace, "DATABASE_URL", "@k2");
     assert_eq!(workspace.published("@a", "DB"), format!("{}k2", workspace.prefix));
+}
+
+#[test]
+fn nobody_is_sent_to_an_empty_database_while_there_is_something_in_the_former_one() {
+    let workspace = running();
+    declare(&workspace, "database = \"@k2\"");
+    // Nothing is in it yet.
+    workspace.run(&["plan"]).exits(0).says("new value").hides("it is made empty");
+    works(&workspace, "DATABASE_URL", "@k");
+    let plan = workspace.run(&["plan"]).exits(0).says("the app's database changes").says("in 1 table");
+    let plan = plan.stdout.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(plan.contains(&format!("needs --allow-interrupt postgres.database.{}k2", workspace.prefix)), "{plan}");
+    workspace.run(&["plan", "--out", "plan.json"]).exits(0);
+    for _ in 1..=2 {
+        workspace.run(&["apply", "--auto-approve", "--allow-destroy", "all"]).exits(0).says("held");
+        works(&workspace, "DATABASE_URL", "@k");
+        assert_eq!(workspace.published("@a", "DB"), format!("{}k", workspace.prefix));
+    }
+
+    // As the plan says it: what was there comes along.
+    let file = workspace.run(&["snapshot", "@a"]).exits(0).stdout.trim().to_owned();
+    workspace.run(&["apply", "--auto-approve", "--allow-interrupt", "postgres.database.@k2"]).exits(0);
+    workspace.run(&["restore", "@a", &file, "--database", "@k2", "--auto-approve"]).exits(0);
+    works(&workspace, "DATABASE_URL", "@k2");
+    let rows = common::servers::value_at(&workspace.published("@a", "DATABASE_URL"), "SELECT count(*)::text FROM t");
+    assert!(rows.is_some_and(|rows| rows != "1"));
+    workspace.run(&["plan"]).exits(0).says("Plan: 0 to create, 0 to update, 0 to destroy.");
 }
 
 #[test]
@@ -79,15 +106,19 @@ fn a_database_that_cannot_be_made_changes_nothing_for_the_app() {
     let workspace = running();
     let before = workspace.secrets("@a");
     declare(&workspace, "database = { name = \"@k2\", locale = \"xx_YY\" }");
-    workspace.run(&["apply", "--auto-approve"]).exits(1).says("because of postgres.database.");
+    let apply = ["apply", "--auto-approve", "--allow-interrupt", "all"];
+    workspace.run(&apply).exits(1).says("because of postgres.database.");
     assert_eq!(workspace.secrets("@a"), before);
     works(&workspace, "DATABASE_URL", "@k");
     // A new password would not be published, so it is not set.
-    workspace.run(&["rotate", "@a", "--auto-approve"]).exits(1).says("because of postgres.database.");
+    workspace
+        .run(&["rotate", "@a", "--auto-approve", "--allow-interrupt", "all"])
+        .exits(1)
+        .says("because of postgres.database.");
     assert_eq!(workspace.secrets("@a"), before);
     works(&workspace, "DATABASE_URL", "@k");
     declare(&workspace, "database = \"@k2\"");
-    workspace.run(&["apply", "--auto-approve"]).exits(0);
+    workspace.run(&apply).exits(0);
     works(&workspace, "DATABASE_URL", "@k2");
 }
 

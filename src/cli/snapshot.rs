@@ -4,6 +4,7 @@ use super::signals::Interrupts;
 use super::workspace::{self, check_apps};
 use super::{Errors, Global, Outcome, output};
 use crate::config::Config;
+use crate::core::address::Address;
 use crate::core::name::AppName;
 use crate::error::{Diagnostic, Exit, Kind};
 use crate::render;
@@ -14,7 +15,7 @@ use crate::services::{self, ServiceId};
 use crate::spec::model::Specs;
 use crate::state::{Document, Store};
 use futures_util::{StreamExt, stream};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::IsTerminal;
 use std::time::Instant;
 
@@ -83,13 +84,22 @@ pub fn teller(global: &Global) -> fn(&str) {
     if global.verbose > 0 { output::detail } else { |_| {} }
 }
 
-/// The databases that the apps declare or own.
+/// The databases that the apps own; of an app that owns none those that it declares, as the state may be lost.
 fn databases(config: &Config, specs: &Specs, document: &Document, args: &Args) -> Result<BTreeSet<String>, Errors> {
-    let wanted = services::desired(ServiceId::Postgres, specs, config)?;
-    let declared = wanted.into_iter().map(|(address, one)| (address, one.app));
+    let asked = |(address, app): &(Address, AppName)| address.kind == DATABASE && (args.all || args.apps.contains(app));
     let owned = document.resources.iter().map(|(address, entry)| (address.clone(), entry.app.clone()));
-    let each = declared.chain(owned).filter(|(address, _)| address.kind == DATABASE);
-    Ok(each.filter(|(_, app)| args.all || args.apps.contains(app)).map(|(address, _)| address.name).collect())
+    let owned: BTreeMap<Address, AppName> = owned.filter(asked).collect();
+    let wanted = services::desired(ServiceId::Postgres, specs, config)?;
+    let declared = wanted.into_iter().map(|(address, one)| (address, one.app)).filter(asked);
+    let mut databases: BTreeSet<String> = owned.keys().map(|address| address.name.clone()).collect();
+    for (address, app) in declared.filter(|(address, _)| !owned.contains_key(address)) {
+        if owned.values().any(|owner| *owner == app) {
+            output::message(&format!("{}: not applied yet, so it is not dumped", address.name));
+        } else {
+            databases.insert(address.name);
+        }
+    }
+    Ok(databases)
 }
 
 async fn dump(postgres: &Postgres, database: &str, label: &str) -> Result<(), Diagnostic> {

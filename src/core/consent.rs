@@ -105,8 +105,8 @@ fn needs_consent<M, O>(
         && !step.reasons.contains(&Reason::AskedFor)
         && !step.reasons.contains(&Reason::UnfinishedRun);
     let adopting_takes_away = step.reasons.contains(&Reason::NotOursYet) && step.risks.contains(&Risk::Interrupts);
-    let hands_over = step.reasons.contains(&Reason::HandsOver) && step.risks.contains(&Risk::Interrupts);
-    if (unasked_rotation || adopting_takes_away || hands_over || step.moves()) && !consent.to_interrupt(&step.address) {
+    let redirects = step.redirects() && step.risks.contains(&Risk::Interrupts);
+    if (unasked_rotation || adopting_takes_away || redirects || step.moves()) && !consent.to_interrupt(&step.address) {
         return Some(Hold::Interrupt);
     }
     None
@@ -137,7 +137,7 @@ pub fn release<M, O>(steps: &mut [Step<M, O>], consent: &Consent) {
 
 /// With consent a new password would have been staged and published, which a plan made without it does not do.
 fn too_late<M, O>(step: &Step<M, O>) -> Option<Hold> {
-    let publishes = step.action == Action::Rotate || step.reasons.contains(&Reason::HandsOver) || step.moves();
+    let publishes = step.action == Action::Rotate || step.redirects() || step.moves();
     let interrupts = matches!(step.hold, Some(Hold::Interrupt));
     (publishes && interrupts).then(|| Hold::Blocked {
         reason: format!(

@@ -92,6 +92,8 @@ pub enum Reason {
     Publishes,
     /// The app signs in as another role from now on, which gets what the former one owns.
     HandsOver,
+    /// It takes the place of another one of the same app, and starts empty.
+    StartsEmpty,
     /// The state says that it belongs to another app, which did not give it away by being asked.
     FromAnotherApp,
 }
@@ -113,6 +115,7 @@ impl Reason {
             Self::AskedFor => "asked for",
             Self::Publishes => "published values change",
             Self::HandsOver => "the app's user changes",
+            Self::StartsEmpty => "the app's database changes",
             Self::FromAnotherApp => "belongs to another app until now",
         }
     }
@@ -250,6 +253,11 @@ impl<M, O> Step<M, O> {
     /// Whether it gives an app what belongs to another one until now.
     pub fn moves(&self) -> bool {
         self.reasons.contains(&Reason::FromAnotherApp)
+    }
+
+    /// Whether an app is told something else by it: another user, another database.
+    pub fn redirects(&self) -> bool {
+        self.reasons.contains(&Reason::HandsOver) || self.reasons.contains(&Reason::StartsEmpty)
     }
 
     /// Whether an apply would carry it out.

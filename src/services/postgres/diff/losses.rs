@@ -6,15 +6,8 @@ use crate::services::postgres::model::belongings::several;
 
 /// The notes of a step that drops a database.
 pub fn notes(address: &Address, holdings: &Holdings) -> Vec<String> {
-    let Holdings { sessions, size_bytes, tables, rows: counted, unknown_rows, last_used, users, unread } = holdings;
-    let mut what: Vec<String> = size_bytes.map(size).into_iter().collect();
-    what.extend(tables.map(|count| match count {
-        0 => "in no tables".to_owned(),
-        _ => format!("in {}", several(count, "table")),
-    }));
-    let mut parts = vec![what.join(" ")];
-    parts.extend(rows(*counted, *unknown_rows));
-    let mut holds: Vec<String> = vec![joined(&parts, ", ")];
+    let Holdings { sessions, last_used, users, unread, .. } = holdings;
+    let mut holds: Vec<String> = what_is_in(holdings).into_iter().collect();
     holds.extend(last_used.as_ref().map(|day| format!("last used {day}")));
     holds.extend(sessions.map(|count| {
         let users = users.as_ref().map(|users| format!(" ({users})")).unwrap_or_default();
@@ -32,6 +25,18 @@ pub fn notes(address: &Address, holdings: &Holdings) -> Vec<String> {
         ));
     }
     notes
+}
+
+/// How much there is: `12.3 MB in 4 tables, about 5000 rows`.
+pub fn what_is_in(holdings: &Holdings) -> Option<String> {
+    let mut what: Vec<String> = holdings.size_bytes.map(size).into_iter().collect();
+    what.extend(holdings.tables.map(|count| match count {
+        0 => "in no tables".to_owned(),
+        _ => format!("in {}", several(count, "table")),
+    }));
+    let mut parts = vec![what.join(" ")];
+    parts.extend(rows(holdings.rows, holdings.unknown_rows));
+    Some(joined(&parts, ", ")).filter(|words| !words.is_empty())
 }
 
 /// Whether anybody but us is connected.

@@ -12,6 +12,7 @@ mod losses;
 mod moving;
 mod objects;
 mod possible;
+mod replaced;
 mod rights;
 mod role;
 mod settings;
@@ -44,6 +45,7 @@ pub fn diff(input: DiffInput<'_>) -> Vec<Step> {
     block(&mut steps, &view.server);
     closing::put_last(&mut steps);
     edges::connect(&mut steps);
+    replaced::mark(&view, &mut steps, input);
     steps
 }
 
