@@ -38,7 +38,7 @@ pub fn asks(
         let ask = asks.entry(id).or_default();
         if one.model.generates_password() {
             let fingerprint = document.resources.get(address).and_then(|entry| entry.fingerprint.clone());
-            ask.proofs.insert(address.clone(), Proof { fingerprint, ..vault.proof(&one.app, id)? });
+            ask.proofs.insert(address.clone(), Proof { fingerprint, ..vault.proof_of(&one.app, id, &address.name)? });
         }
         ask.wanted.insert(address.clone(), one.clone());
     }
@@ -83,7 +83,8 @@ pub async fn observe(
 async fn patiently(service: &dyn Service, ask: &Ask, wait: Duration, hopeless: &AtomicBool) -> Result<Observation> {
     let since = Instant::now();
     loop {
-        let read = tokio::time::timeout(DEADLINE, service.observe(ask)).await.unwrap_or_else(|_| {
+        let read = tokio::time::timeout(DEADLINE, service.observe(ask)).await;
+        let read = read.map(|read| read.map(|observation| judge(observation, ask))).unwrap_or_else(|_| {
             Err(Diagnostic::new(
                 Kind::Service,
                 format!(
@@ -106,4 +107,14 @@ async fn patiently(service: &dyn Service, ask: &Ask, wait: Duration, hopeless: &
             }
         }
     }
+}
+
+/// What the passwords that were tried say of the logins that are there.
+fn judge(mut observation: Observation, ask: &Ask) -> Observation {
+    for (address, proof) in &ask.proofs {
+        if let Some(observed) = observation.resources.get_mut(address) {
+            observed.credential = proof.judge(observed.credential);
+        }
+    }
+    observation
 }

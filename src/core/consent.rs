@@ -78,6 +78,8 @@ pub fn hold<M, O>(steps: &mut [Step<M, O>], consent: &Consent, circumstances: &C
     let destroyed: BTreeSet<&Address> =
         steps.iter().filter(|step| step.action == Action::Destroy).map(|step| &step.address).collect();
     let many = destroyed.len() > 1 && destroyed.len() * 3 > circumstances.owned;
+    // No consent helps what waits for something that is blocked.
+    hold_dependents(steps);
     for step in steps.iter_mut().filter(|step| step.hold.is_none()) {
         step.hold = needs_consent(step, consent, circumstances, many);
     }

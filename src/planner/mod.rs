@@ -9,11 +9,11 @@ use crate::core::lint;
 use crate::core::name::AppName;
 use crate::core::plan::{FORMAT_VERSION, Level, Notice, ServiceHead};
 use crate::core::reconcile::{Applied, Wanted};
-use crate::core::step::{Action, Hold, Part, Reason, Risk, StepId};
+use crate::core::step::{Action, Hold, Part, Reason, StepId};
 use crate::error::{Diagnostic, Kind, Result};
 use crate::scope::Scope;
 use crate::secrets::model::{SECRET, secret_address};
-use crate::services::{self, DiffInput, Model, Observation, Op, Plan, ServiceId, Step};
+use crate::services::{self, DiffInput, Model, Observation, Plan, ServiceId, Step};
 use crate::spec::model::Specs;
 use crate::state::Document;
 use std::collections::{BTreeMap, BTreeSet};
@@ -68,12 +68,12 @@ pub fn plan(mut inputs: Inputs<'_>) -> Result<Plan> {
     publishing::keep_back_what_would_not_work(&mut inputs, &mut steps, &circumstances);
     let credentials = publishing::credentials_set(&steps);
     publishing::leave_out_unknown_passwords(&mut inputs, &credentials);
-    publishing::keep_values_of_logins_that_stay(&mut inputs, &steps);
+    publishing::keep_values_of_logins_that_stay(&mut inputs, &steps, &credentials);
     if let Some(observation) = inputs.observed.get(&ServiceId::Secrets) {
         steps.extend(services::diff(ServiceId::Secrets, inputs.diff_input(observation, &credentials)));
     }
     name_what_was_asked_for(&mut steps, &inputs.scope.destroy);
-    connect(&mut steps);
+    connect(&mut steps, &inputs);
     publishing::wait_for_what_is_published(&inputs, &mut steps);
     consent::hold(&mut steps, inputs.consent, &circumstances);
     let steps = graph::sort(steps).map_err(|cycle| Diagnostic::new(Kind::Plan, cycle.to_string()))?;
@@ -183,14 +183,17 @@ fn name_what_was_asked_for(steps: &mut [Step], apps: &BTreeSet<AppName>) {
 }
 
 /// Adds the edges that no service can know: staging before setting, a change before a new password of the same login, and
-/// an app's secret last of all that is destroyed.
-fn connect(steps: &mut [Step]) {
+/// an app's secret last of all that is destroyed, or goes to another app.
+fn connect(steps: &mut [Step], inputs: &Inputs<'_>) {
     let ids: BTreeSet<StepId> = steps.iter().map(Step::id).collect();
-    let logins_go = |step: &&Step| step.runs() && step.risks.contains(&Risk::RemovesLogin);
-    let logins_go: BTreeSet<StepId> = steps.iter().filter(logins_go).map(Step::id).collect();
     let mut destroyed: BTreeMap<AppName, BTreeSet<StepId>> = BTreeMap::new();
     for step in steps.iter().filter(|step| step.action == Action::Destroy && step.address.kind != SECRET) {
         destroyed.entry(step.app.clone()).or_default().insert(step.id());
+    }
+    for step in steps.iter().filter(|step| step.moves()) {
+        let Some(former) = inputs.document.resources.get(&step.address).map(|entry| &entry.app) else { continue };
+        let publish = StepId { address: secret_address(step.app.as_str()), part: Part::Publish };
+        destroyed.entry(former.clone()).or_default().extend([step.id(), publish]);
     }
     for step in steps.iter_mut() {
         if step.sets_credential && step.address.kind != SECRET {
@@ -199,12 +202,8 @@ fn connect(steps: &mut [Step]) {
         if step.part == Part::Credential {
             step.needs.insert(StepId::main(step.address.clone()));
         }
-        let removes = step.action == Action::Destroy && matches!(step.op, Op::Secrets(_));
-        // Values of logins that go, where no new password waits for being published.
-        let updates = step.part == Part::Publish && !step.sets_credential;
-        if removes || updates {
-            let goes = |id: &&StepId| removes || logins_go.contains(*id);
-            step.needs.extend(destroyed.get(&step.app).into_iter().flatten().filter(goes).cloned());
+        if step.action == Action::Destroy && step.address.kind == SECRET {
+            step.needs.extend(destroyed.get(&step.app).into_iter().flatten().cloned());
         }
         step.needs.retain(|need| ids.contains(need));
     }

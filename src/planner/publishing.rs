@@ -6,38 +6,49 @@ use crate::core::address::Address;
 use crate::core::consent::{self, Circumstances};
 use crate::core::name::AppName;
 use crate::core::reconcile::{Applied, Wanted};
-use crate::core::step::{Action, Hold, Part, StepId};
+use crate::core::step::{Action, Hold, Part, Reason, StepId};
 use crate::secrets::model::{Published, SECRET, secret_address};
 use crate::secrets::password::{carriers, placeholder};
-use crate::secrets::usable::{lacking, makes_usable, needs, sign_in_as};
+use crate::secrets::usable::{lacking, logins, makes_usable, needs, sign_in_as};
 use crate::services::{CredentialStatus, Model, ServiceId, Step};
+use crate::spec::model::App;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Why something is not to be had: whether the step only waits for another, and the step.
 type Blame = (bool, StepId);
 
-/// A value that names what is not made for now keeps its former value, or is left out; all others are published. A
-/// password that no value would carry is not set: a login that only such a value names waits as well.
+/// A value that names what is not made for now keeps its former value, or is left out; all others are published. What the
+/// former value needs stays as long. A password that no value would carry is not set: a login that only such a value
+/// names waits as well.
 pub fn keep_back_what_would_not_work(inputs: &mut Inputs<'_>, steps: &mut [Step], circumstances: &Circumstances) {
     let secret = |(address, one): (&Address, &Wanted<Model>)| Some((address.clone(), one.model.as_secret()?.clone()));
     let full: BTreeMap<Address, Published> = inputs.wanted.iter().filter_map(secret).collect();
     loop {
         let mut told: BTreeMap<(StepId, &str), Vec<String>> = BTreeMap::new();
-        let lacking = all_lacking(steps);
+        let lacking = all_lacking(inputs, steps);
         let mut waiting: BTreeMap<StepId, StepId> = BTreeMap::new();
         for app in inputs.specs.apps.values() {
             let address = secret_address(app.name.as_str());
             let Some(Published { mut values }) = full.get(&address).cloned() else { continue };
             let last = last_values(&inputs.applied, &address);
-            let kept = keep_back(&mut values, &last, &needs(app), &lacking);
-            for (name, on) in &kept {
+            let kept = keep_back(&mut values, &last, app, &lacking);
+            for (name, (_, on)) in &kept {
                 let how = if last.contains_key(name) { "published as before" } else { "not published" };
                 told.entry((on.clone(), how)).or_default().push(name.clone());
             }
             for step in steps.iter().filter(|step| step.app == app.name && step.sets_credential && step.runs()) {
                 let Some(service) = ServiceId::of(&step.address) else { continue };
                 let lacks = carriers(service).iter().find_map(|carrier| kept.get(*carrier));
-                if let Some(on) = lacks.filter(|_| !sign_in_as(&values, service, &step.address.name)) {
+                if let Some((_, on)) = lacks.filter(|_| !sign_in_as(&values, service, &step.address.name)) {
+                    waiting.insert(step.id(), on.clone());
+                }
+            }
+            let needed = needs(app);
+            for (name, (_, on)) in kept.iter().filter(|(name, _)| last.contains_key(*name)) {
+                let services = needed.get(name).map(services_of).unwrap_or_default();
+                let taken =
+                    steps.iter().filter(|step| step.runs() && step.id() != *on && takes_from(inputs, step, app));
+                for step in taken.filter(|step| ServiceId::of(&step.address).is_some_and(|id| services.contains(&id))) {
                     waiting.insert(step.id(), on.clone());
                 }
             }
@@ -61,27 +72,62 @@ pub fn keep_back_what_would_not_work(inputs: &mut Inputs<'_>, steps: &mut [Step]
     }
 }
 
+/// Whether a step takes something from an app that it was told to use.
+fn takes_from(inputs: &Inputs<'_>, step: &Step, app: &App) -> bool {
+    let destroys = matches!(step.action, Action::Destroy) && step.app == app.name;
+    let moves_away =
+        step.moves() && inputs.document.resources.get(&step.address).is_some_and(|entry| entry.app == app.name);
+    let hands_over = step.reasons.contains(&Reason::HandsOver) && step.app == app.name && step.action == Action::Update;
+    destroys || moves_away || hands_over
+}
+
 /// All that is not to be had for now, and the step that is the reason: not one that only waits for another, if it can be
 /// helped.
-fn all_lacking(steps: &[Step]) -> BTreeMap<Address, Blame> {
+fn all_lacking(inputs: &Inputs<'_>, steps: &[Step]) -> BTreeMap<Address, Blame> {
     let mut all = BTreeMap::new();
-    for (step, address) in steps.iter().filter_map(|step| Some((step, lacking(step)?))) {
+    for step in steps {
+        let Some(address) = lacking(step).or_else(|| without_password(inputs, step)) else { continue };
         let blame = (matches!(step.hold, Some(Hold::Waits { .. })), step.id());
         all.entry(address).and_modify(|known: &mut Blame| *known = blame.clone().min(known.clone())).or_insert(blame);
     }
     all
 }
 
+/// A login that gets no password for now, while what is published is not its own.
+fn without_password(inputs: &Inputs<'_>, step: &Step) -> Option<Address> {
+    let service = ServiceId::of(&step.address).filter(|_| step.part == Part::Credential && !step.runs())?;
+    let last = last_values(&inputs.applied, &secret_address(step.app.as_str()));
+    (!last.is_empty() && !sign_in_as(&last, service, &step.address.name)).then(|| step.address.clone())
+}
+
 /// Puts former values in the place of those that need what is lacking. Returns these, and what each of them waits for.
+///
+/// An app has one password on a service. Where it gets another login there, all values of that service wait for one.
 fn keep_back(
     values: &mut BTreeMap<String, String>,
     last: &BTreeMap<String, String>,
-    needs: &BTreeMap<String, BTreeSet<Address>>,
+    app: &App,
     lacking: &BTreeMap<Address, Blame>,
-) -> BTreeMap<String, StepId> {
+) -> BTreeMap<String, Blame> {
+    let needs = needs(app);
+    let mut blamed: BTreeMap<&String, Blame> = BTreeMap::new();
+    for (name, needed) in &needs {
+        if let Some(blame) = needed.iter().filter_map(|address| lacking.get(address)).min() {
+            blamed.insert(name, blame.clone());
+        }
+    }
+    for (service, login) in logins(app) {
+        let is_of = |name: &String| needs.get(name).is_some_and(|needed| services_of(needed).contains(&service));
+        let former = |(name, _): &(&&String, &Blame)| is_of(name) && last.contains_key(**name);
+        let Some(blame) = blamed.iter().filter(former).map(|(_, blame)| blame.clone()).min() else { continue };
+        if !sign_in_as(last, service, &login) {
+            for name in needs.keys().filter(|name| is_of(name)) {
+                blamed.entry(name).or_insert_with(|| blame.clone());
+            }
+        }
+    }
     let mut kept = BTreeMap::new();
-    for (name, needed) in needs {
-        let Some((_, on)) = needed.iter().filter_map(|address| lacking.get(address)).min() else { continue };
+    for (name, blame) in blamed {
         if values.get(name) == last.get(name) {
             continue;
         }
@@ -89,9 +135,13 @@ fn keep_back(
             Some(former) => values.insert(name.clone(), former.clone()),
             None => values.remove(name),
         };
-        kept.insert(name.clone(), on.clone());
+        kept.insert(name.clone(), blame);
     }
     kept
+}
+
+fn services_of(needed: &BTreeSet<Address>) -> BTreeSet<ServiceId> {
+    needed.iter().filter_map(ServiceId::of).collect()
 }
 
 /// What was last published for an app.
@@ -102,6 +152,7 @@ fn last_values(applied: &BTreeMap<Address, Applied<Model>>, secret: &Address) ->
 
 /// New values are published after what they need is there. A new password of a running app is not even set before that:
 /// where something fails, what is published goes on working. A login of another app has nothing of this one before it.
+/// And what an app was told to use goes only after it is told otherwise.
 pub fn wait_for_what_is_published(inputs: &Inputs<'_>, steps: &mut [Step]) {
     let mut made: BTreeMap<Address, BTreeSet<StepId>> = BTreeMap::new();
     for step in steps.iter().filter(|step| step.part == Part::Main && step.runs() && step.address.kind != SECRET) {
@@ -119,8 +170,13 @@ pub fn wait_for_what_is_published(inputs: &Inputs<'_>, steps: &mut [Step]) {
         step.needs.extend(needed.clone());
         awaited.insert(step.app.clone(), needed);
     }
-    for step in steps.iter_mut().filter(|step| step.part == Part::Credential && !step.moves()) {
-        step.needs.extend(awaited.get(&step.app).into_iter().flatten().cloned());
+    for step in steps.iter_mut() {
+        if step.part == Part::Credential && !step.moves() {
+            step.needs.extend(awaited.get(&step.app).into_iter().flatten().cloned());
+        }
+        if step.action == Action::Destroy && step.address.kind != SECRET && awaited.contains_key(&step.app) {
+            step.needs.insert(StepId { address: secret_address(step.app.as_str()), part: Part::Publish });
+        }
     }
 }
 
@@ -144,7 +200,14 @@ pub fn leave_out_unknown_passwords(inputs: &mut Inputs<'_>, credentials: &BTreeM
         let seen = service.resources.get(address);
         let nobody_knows = seen.is_none_or(|seen| seen.credential == Some(CredentialStatus::Absent));
         let is_set = credentials.get(&one.app).is_some_and(|steps| steps.iter().any(|step| step.address == *address));
-        if nobody_knows && !is_set {
+        let address_of_secret = secret_address(one.app.as_str());
+        let secret = inputs.wanted.get(&address_of_secret).and_then(|secret| secret.model.as_secret());
+        let last = last_values(&inputs.applied, &address_of_secret);
+        let names_another = |values: &BTreeMap<String, String>| !sign_in_as(values, id, &address.name);
+        // What is kept back names another login, whose password is known.
+        let keeps_another =
+            !last.is_empty() && names_another(&last) && secret.is_some_and(|secret| names_another(&secret.values));
+        if nobody_knows && !is_set && !keeps_another {
             unknown.entry(one.app.clone()).or_default().extend(placeholder(id));
         }
     }
@@ -165,15 +228,24 @@ pub fn leave_out_unknown_passwords(inputs: &mut Inputs<'_>, credentials: &BTreeM
 
 /// A login that is no longer declared may stay for now: its removal is held, or it is out of scope. Until it is gone its
 /// published password stays too, or nobody would know it any more.
-pub fn keep_values_of_logins_that_stay(inputs: &mut Inputs<'_>, steps: &[Step]) {
+///
+/// Where another login of the app gets a new password, this one's has no place any more.
+pub fn keep_values_of_logins_that_stay(
+    inputs: &mut Inputs<'_>,
+    steps: &[Step],
+    credentials: &BTreeMap<AppName, BTreeSet<StepId>>,
+) {
     let gives_up =
         |step: &&Step| (matches!(step.action, Action::Destroy | Action::Forget) || step.moves()) && step.runs();
     let going: BTreeSet<&Address> = steps.iter().filter(gives_up).map(|step| &step.address).collect();
     let mut staying: BTreeMap<&AppName, BTreeSet<&str>> = BTreeMap::new();
     for (address, entry) in &inputs.document.resources {
         let declared = inputs.wanted.get(address).is_some_and(|wanted| wanted.app == entry.app);
-        if entry.applied.generates_password() && !declared && !going.contains(address) {
-            staying.entry(&entry.app).or_default().extend(ServiceId::of(address).and_then(placeholder));
+        let service = ServiceId::of(address);
+        let renewed = |step: &StepId| step.part == Part::Credential && ServiceId::of(&step.address) == service;
+        let replaced = credentials.get(&entry.app).is_some_and(|steps| steps.iter().any(renewed));
+        if entry.applied.generates_password() && !declared && !going.contains(address) && !replaced {
+            staying.entry(&entry.app).or_default().extend(service.and_then(placeholder));
         }
     }
     for (address, last) in &inputs.applied {

@@ -57,6 +57,17 @@ pub fn published(values: &Values, service: ServiceId) -> Option<Secret> {
     found.filter(|password| !password.is_empty()).map(Secret::new)
 }
 
+/// Whether what is published signs in on a service as this user.
+pub fn is_of(values: &Values, service: ServiceId, user: &str) -> bool {
+    let url_of =
+        |name: &&str| values.get(*name).is_some_and(|value| value.expose().contains(&format!("//{}:", url_part(user))));
+    match service {
+        ServiceId::Postgres | ServiceId::Valkey => carriers(service).iter().any(|name| url_of(name)),
+        ServiceId::Kafka => values.get("KAFKA_USERNAME").is_some_and(|value| value.expose() == user),
+        ServiceId::Secrets => false,
+    }
+}
+
 /// All passwords that are published.
 pub fn all_published(values: &Values) -> Passwords {
     ServiceId::ALL.into_iter().filter_map(|service| Some((service, published(values, service)?))).collect()

@@ -35,6 +35,14 @@ pub fn needs(app: &App) -> BTreeMap<String, BTreeSet<Address>> {
     needs
 }
 
+/// The login of an app on each service where it has one.
+pub fn logins(app: &App) -> BTreeMap<ServiceId, String> {
+    let postgres = app.postgres.as_ref().map(|postgres| (ServiceId::Postgres, postgres.user.clone()));
+    let kv = app.kv.as_ref().map(|kv| (ServiceId::Valkey, kv.user.clone()));
+    let events = app.events.as_ref().map(|events| (ServiceId::Kafka, events.user.clone()));
+    postgres.into_iter().chain(kv).chain(events).collect()
+}
+
 fn of_database(postgres: &Postgres, database: &str) -> BTreeSet<Address> {
     let user = &postgres.user;
     BTreeSet::from([role_address(user), database_address(database), grant_address(database, user)])

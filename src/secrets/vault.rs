@@ -55,7 +55,16 @@ impl Vault {
         let published = self.published(app, service)?;
         let is_new = |staged: &Secret| published.as_ref().is_none_or(|published| published.expose() != staged.expose());
         let staged = staged_of(&self.sink.staged(app)?, service).filter(is_new);
-        Ok(Proof { published, staged, fingerprint: None })
+        Ok(Proof { published, staged, ..Proof::default() })
+    }
+
+    /// The same for one login.
+    ///
+    /// # Errors
+    /// The sink cannot be read.
+    pub fn proof_of(&self, app: &AppName, service: ServiceId, user: &str) -> Result<Proof> {
+        let names_another = self.sink.read(app)?.is_some_and(|values| !password::is_of(&values, service, user));
+        Ok(Proof { names_another, ..self.proof(app, service)? })
     }
 
     /// The password to set now: the staged one, else the published one.

@@ -85,9 +85,20 @@ pub struct Proof {
     pub published: Option<Secret>,
     pub staged: Option<Secret>,
     pub fingerprint: Option<Fingerprint>,
+    /// Whether the password is published with another login's name. It may be this one's too: a login that is made takes
+    /// the password that its app has already.
+    pub names_another: bool,
 }
 
 impl Proof {
+    /// What follows from having tried it: nobody knows the password of a login if what is published is another's.
+    pub fn judge(&self, status: Option<CredentialStatus>) -> Option<CredentialStatus> {
+        match status {
+            None | Some(CredentialStatus::Wrong) if self.names_another => Some(CredentialStatus::Absent),
+            status => status,
+        }
+    }
+
     /// The published password, if trying it says anything; else what is known without.
     ///
     /// # Errors

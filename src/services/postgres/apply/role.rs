@@ -89,7 +89,7 @@ pub async fn drop_role(connector: &Connector, role: &str) -> Result<Option<Finge
     let named = named.iter().filter(|(_, names)| !names.is_empty());
     let named: Vec<String> = named.map(|(database, names)| format!("; in {database}: {}", names.join(", "))).collect();
     let message = format!("not dropped: it {}{}", words.join(", "), named.concat());
-    let hint = format!("then run it again: {}", solutions(role, None, dependents).join("; "));
+    let hint = format!("then run it again: {}", solutions(role, |_| None, dependents).join("; "));
     Err(Diagnostic::new(Kind::Service, message).on("postgres", role, statement).hint(hint).into())
 }
 

@@ -84,7 +84,8 @@ SELECT EXISTS (SELECT FROM pg_catalog.pg_shdepend s
   OR EXISTS (SELECT FROM pg_catalog.pg_class WHERE oid >= 16384 AND relowner < 16384)
   OR EXISTS (SELECT FROM pg_catalog.pg_proc WHERE oid >= 16384 AND proowner < 16384)
   OR EXISTS (SELECT FROM pg_catalog.pg_type WHERE oid >= 16384 AND typowner < 16384)
-  OR EXISTS (SELECT FROM pg_catalog.pg_namespace WHERE oid >= 16384 AND nspowner < 16384)
+  OR EXISTS (SELECT FROM pg_catalog.pg_namespace WHERE nspowner < 16384 AND nspname !~ '^pg_'
+    AND nspname NOT IN ('information_schema', 'public'))
   OR EXISTS (SELECT FROM pg_catalog.pg_largeobject_metadata WHERE lomowner < 16384)
   OR EXISTS (SELECT FROM pg_catalog.pg_collation WHERE oid >= 16384 AND collowner < 16384)
   OR EXISTS (SELECT FROM pg_catalog.pg_conversion WHERE oid >= 16384 AND conowner < 16384)

@@ -94,7 +94,8 @@ impl Connector {
         loop {
             let found = self.first_primary(database, purpose).await;
             let failing_over = self.config.hosts.len() > 1 && self.met.load(Ordering::Relaxed);
-            if found.as_ref().is_err_and(is_crowded) && self.end_kept().await {
+            let no_room = |failure: &Failure| is_crowded(failure) || is_full(failure);
+            if found.as_ref().is_err_and(no_room) && self.end_kept().await {
                 tokio::time::sleep(SESSION_ENDS).await;
                 continue;
             }
@@ -157,7 +158,7 @@ impl Connector {
     }
 
     /// Makes room for others. Returns whether any connection was kept.
-    async fn end_kept(&self) -> bool {
+    pub async fn end_kept(&self) -> bool {
         let kept = std::mem::take(&mut *self.idle.lock().await);
         let any = !kept.is_empty();
         for (_, connection) in kept {

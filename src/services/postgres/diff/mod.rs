@@ -42,10 +42,10 @@ pub fn diff(input: DiffInput<'_>) -> Vec<Step> {
     steps.extend(role::rotations(&view, input));
     moving::judge(&view, &mut steps);
     handover::mark(&view, &mut steps);
+    replaced::mark(&view, &mut steps, input);
     block(&mut steps, &view.server);
     closing::put_last(&mut steps);
     edges::connect(&mut steps);
-    replaced::mark(&view, &mut steps, input);
     steps
 }
 

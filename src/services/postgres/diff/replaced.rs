@@ -3,15 +3,13 @@
 use super::View;
 use super::facts::facts;
 use super::losses::what_is_in;
-use crate::core::address::Address;
-use crate::core::step::{Reason, Risk, StepId};
+use crate::core::step::{Reason, Risk};
 use crate::services::postgres::model::{Holdings, Op as Do};
 use crate::services::{DiffInput, Model, Op, Step};
 
 /// Lets a new database wait for consent where another one of the same app, which it does not declare any more, holds
-/// something: what is published names the former one until then, and that is not dropped before. Needs the edges.
+/// something: what is published names the former one until then.
 pub fn mark(view: &View, steps: &mut [Step], input: DiffInput<'_>) {
-    let mut replaced: Vec<(Address, StepId)> = Vec::new();
     for step in steps.iter_mut().filter(|step| step.op == Op::Postgres(Do::CreateDatabase)) {
         for (address, last) in &view.applied {
             let (Model::PostgresDatabase(former), true) = (&last.model, last.app == step.app) else { continue };
@@ -23,11 +21,7 @@ pub fn mark(view: &View, steps: &mut [Step], input: DiffInput<'_>) {
             step.reasons.insert(Reason::StartsEmpty);
             step.risks.insert(Risk::Interrupts);
             step.notes.push(note(step, &former.name, &holdings));
-            replaced.push((address.clone(), step.id()));
         }
-    }
-    for (former, new) in replaced {
-        steps.iter_mut().filter(|step| step.address == former).for_each(|step| step.needs.extend([new.clone()]));
     }
 }
 

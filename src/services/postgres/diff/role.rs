@@ -5,7 +5,9 @@ use super::{View, possible};
 use crate::core::address::Address;
 use crate::core::reconcile::Wanted;
 use crate::core::step::{Hold, Reason, Risk};
-use crate::services::postgres::model::{Credential, Dependent, Op as Do, Place, Role, Tie, solutions};
+use crate::services::postgres::model::{
+    Credential, Dependent, Op as Do, Place, Role, Tie, database_address, solutions,
+};
 use crate::services::{DiffInput, Model, Op, Step, rotation};
 use std::collections::BTreeSet;
 
@@ -56,10 +58,8 @@ pub fn tell_dependents(view: &View, steps: &mut [Step], input: DiffInput<'_>) {
             continue;
         }
         let words: Vec<String> = dependents.iter().map(Dependent::words).collect();
-        let mut users = view.wanted.values().filter(|wanted| wanted.app == step.app).map(|wanted| &wanted.model);
-        let heir = users
-            .find_map(|model| if let Model::PostgresRole(role) = model { role.login.then_some(role) } else { None });
-        let solutions = solutions(&step.address.name, heir.map(|role| role.name.as_str()), &dependents);
+        let heir = |database: Option<&str>| heir(view, step, database);
+        let solutions = solutions(&step.address.name, heir, &dependents);
         let why = format!("it cannot be dropped while it {}", words.join(", "));
         let how = format!("to let it go, run {}", solutions.join("; "));
         // No consent helps where nothing in this plan takes it away.
@@ -69,6 +69,19 @@ pub fn tell_dependents(view: &View, steps: &mut [Step], input: DiffInput<'_>) {
             step.notes.extend([why, how]);
         }
     }
+}
+
+/// Who gets what a role leaves behind, in a database or anywhere: the user of the app that declares the database, else
+/// that of the role's own app.
+fn heir(view: &View, step: &Step, database: Option<&str>) -> Option<String> {
+    if let Some(database) = database.filter(|name| view.wanted.contains_key(&database_address(name))) {
+        return Some(view.user(database)).filter(|user| *user != step.address.name && !user.is_empty());
+    }
+    let mut wanted = view.wanted.values().filter(|wanted| wanted.app == step.app).map(|wanted| &wanted.model);
+    let login = |model: &Model| {
+        if let Model::PostgresRole(role) = model { role.login.then(|| role.name.clone()) } else { None }
+    };
+    wanted.find_map(login)
 }
 
 /// What a plan takes away from roles.

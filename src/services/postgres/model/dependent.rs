@@ -62,10 +62,10 @@ impl Dependent {
 }
 
 /// What to run, and where, so that the role can be dropped: a phrase for each place. Nothing is lost where what it owns
-/// is given to somebody first.
-pub fn solutions(role: &str, heir: Option<&str>, dependents: &[Dependent]) -> Vec<String> {
+/// is given to somebody first: the heir, of a database or anywhere.
+pub fn solutions(role: &str, heir: impl Fn(Option<&str>) -> Option<String>, dependents: &[Dependent]) -> Vec<String> {
     let role = escape_identifier(role);
-    let heir = heir.map_or_else(|| "<its new owner>".to_owned(), escape_identifier);
+    let heir = |database| heir(database).map_or_else(|| "<its new owner>".to_owned(), |heir| escape_identifier(&heir));
     let mut solutions = Vec::new();
     for dependent in dependents {
         let solution = match &dependent.place {
@@ -74,17 +74,21 @@ pub fn solutions(role: &str, heir: Option<&str>, dependents: &[Dependent]) -> Ve
                     other.tie == Tie::Owned
                         && matches!(&other.place, Place::Inside { database: d, .. } if d == database)
                 });
-                let give = if owns { format!("REASSIGN OWNED BY {role} TO {heir}; ") } else { String::new() };
+                let give = if owns {
+                    format!("REASSIGN OWNED BY {role} TO {}; ", heir(Some(database)))
+                } else {
+                    String::new()
+                };
                 format!("in database {database}: {give}DROP OWNED BY {role}")
             }
             Place::Database(database) if dependent.tie == Tie::Owned => {
-                format!("ALTER DATABASE {} OWNER TO {heir}", escape_identifier(database))
+                format!("ALTER DATABASE {} OWNER TO {}", escape_identifier(database), heir(Some(database)))
             }
             Place::Database(database) => {
                 format!("REVOKE ALL ON DATABASE {} FROM {role}", escape_identifier(database))
             }
             Place::Shared(_) if dependent.tie == Tie::Owned => {
-                format!("in any database: REASSIGN OWNED BY {role} TO {heir}")
+                format!("in any database: REASSIGN OWNED BY {role} TO {}", heir(None))
             }
             Place::Shared(what) => format!("REVOKE what it was given, or gave, on {what}"),
         };
@@ -116,8 +120,8 @@ mod tests {
     fn what_is_owned_is_given_away_before_anything_is_dropped() {
         let both = [inside(Tie::Owned, 12), inside(Tie::Privilege, 1)];
         let expected = "in database shop_db: REASSIGN OWNED BY \"old\" TO \"new\"; DROP OWNED BY \"old\"";
-        assert_eq!(solutions("old", Some("new"), &both), [expected]);
-        assert_eq!(solutions("o\"d", None, &both[1..]), ["in database shop_db: DROP OWNED BY \"o\"\"d\""]);
+        assert_eq!(solutions("old", |_| Some("new".to_owned()), &both), [expected]);
+        assert_eq!(solutions("o\"d", |_| None, &both[1..]), ["in database shop_db: DROP OWNED BY \"o\"\"d\""]);
     }
 
     #[test]

@@ -56,6 +56,8 @@ pub async fn dump(connector: &Connector, program: &Program, database: &str, labe
     let mut command = program.command();
     command.args(["--format=custom", "--no-password", "--file"]).arg(&partial.path);
     programs::sign_in(connector, &mut command, database).await?;
+    // It needs a connection of its own, and nobody waits for one on its behalf.
+    connector.end_kept().await;
     program.run(connector, &mut command).await.map_err(|failure| failed(failure, connector, database))?;
     // A dump that cannot be read is none.
     let reader = programs::newest_pg_restore(connector).await?;
