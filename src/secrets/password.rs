@@ -62,7 +62,7 @@ pub fn is_of(values: &Values, service: ServiceId, user: &str) -> bool {
     let url_of =
         |name: &&str| values.get(*name).is_some_and(|value| value.expose().contains(&format!("//{}:", url_part(user))));
     match service {
-        ServiceId::Postgres | ServiceId::Valkey => carriers(service).iter().any(|name| url_of(name)),
+        ServiceId::Postgres | ServiceId::Valkey => carriers(service).iter().any(url_of),
         ServiceId::Kafka => values.get("KAFKA_USERNAME").is_some_and(|value| value.expose() == user),
         ServiceId::Secrets => false,
     }
