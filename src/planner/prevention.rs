@@ -35,10 +35,9 @@ pub fn notices(document: &Document, changes: &BTreeMap<AppName, bool>) -> Vec<No
     let told = changes.iter().filter(|(app, _)| document.owns_of(app));
     told.map(|(app, says)| {
         let text = if *says {
-            "its infraspec says prevent_destroy: once that is applied, it holds without the infraspec too"
+            "its infraspec says prevent_destroy: once applied, that holds without the infraspec too"
         } else {
-            "its infraspec does not say prevent_destroy any more: once that is applied, consent is enough to destroy \
-             what it has"
+            "its infraspec does not say prevent_destroy any more: once applied, consent is enough to destroy what it has"
         };
         Notice { level: Level::Note, about: app.to_string(), text: text.to_owned() }
     })

@@ -116,6 +116,25 @@ fn the_serial_grows_and_the_one_before_is_kept() {
 }
 
 #[test]
+fn what_prevents_destroy_survives_a_kill_for_as_long_as_anything_is_ours() {
+    let workspace = workspace();
+    let says = |app: &str| Event::PreventDestroy { app: AppName::new(app).unwrap(), says: true };
+    // Noted before the first step; b never got as far as having anything.
+    workspace.lock().append(&[says("a"), says("b"), applied("a")]).unwrap();
+    let next = workspace.lock();
+    assert_eq!(next.document().prevent_destroy.iter().map(AppName::as_str).collect::<Vec<_>>(), ["a"]);
+    drop(next);
+    let gone = Event::Gone { address: secret_address("a") };
+    let mut store = workspace.lock();
+    store.append(&[gone.clone(), applied("a")]).unwrap();
+    store.finish().unwrap();
+    assert_eq!(workspace.document().prevent_destroy.len(), 1, "it was gone for a moment only");
+    store.append(&[gone]).unwrap();
+    store.finish().unwrap();
+    assert!(!fs::read_to_string(workspace.files.document()).unwrap().contains("prevent_destroy"));
+}
+
+#[test]
 fn a_killed_run_is_folded_in_by_the_next() {
     let workspace = workspace();
     workspace.killed_after(&["a", "b"]);
