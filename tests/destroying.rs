@@ -137,6 +137,27 @@ fn what_prevent_destroy_keeps_can_be_forgotten() {
 }
 
 #[test]
+fn a_protected_app_with_a_new_name_leaves_nothing_behind() {
+    let workspace = applied();
+    let spec = |name: &str, lifecycle: &str| {
+        let postgres = "[services.postgres]\ndatabase = \"@m\"\nuser = \"@m_user\"\nowner = \"@m_owner\"\n";
+        workspace.spec("m", &format!("app = \"@{name}\"\n{postgres}{lifecycle}"));
+    };
+    spec("m", PREVENTS);
+    workspace.converge();
+    spec("p", PREVENTS);
+    let words = format!("held: the last infraspec of {}m said prevent_destroy", workspace.prefix);
+    workspace.run(&EVERYTHING).exits(0).says(&words);
+    // All else is the new one's by now: a password for a login that it does not have any more is nothing to keep.
+    workspace.run(&["plan"]).exits(0).says("held: --allow-destroy");
+    workspace.run(&["apply", "--auto-approve", "--allow-destroy", "secret.@m"]).exits(0);
+    workspace.run(&["plan", "--detailed-exitcode"]).exits(0);
+    let shown = format!("prevent_destroy: {}p\n", workspace.prefix);
+    workspace.run(&["show"]).exits(0).says(&shown);
+    spec("p", "");
+}
+
+#[test]
 fn a_saved_plan_does_not_destroy_what_was_protected_since() {
     let workspace = applied();
     let (database, saved) = (format!("{}d", workspace.prefix), ["plan", "--out", "saved.json"]);

@@ -18,21 +18,23 @@ pub fn remembered(full: &Specs, document: &Document) -> BTreeSet<AppName> {
     document.prevent_destroy.iter().filter(|app| !full.apps.contains_key(*app)).cloned().collect()
 }
 
-/// What is to be noted: where the infraspec of an app in scope says otherwise than the state. An app of which nothing is
-/// ours, and nothing will be, has nothing to keep.
+/// What is to be noted: where the infraspec of an app in scope says otherwise than the state. Of an app that has nothing to
+/// keep, and gets nothing, there is nothing to note.
 pub fn changes(inputs: &Inputs<'_>, steps: &[Step]) -> BTreeMap<AppName, bool> {
     let in_scope = inputs.specs.apps.values().filter(|app| inputs.scope.has_app(&app.name));
     let says = in_scope.map(|app| (&app.name, app.prevent_destroy.is_some()));
     let known = &inputs.document.prevent_destroy;
-    let has_anything = |app: &AppName| inputs.document.owns_of(app) || steps.iter().any(|step| step.app == *app);
-    says.filter(|(app, says)| *says != known.contains(*app) && (!says || has_anything(app)))
+    let keepers = inputs.document.keepers();
+    let keeps = |app: &AppName| keepers.contains(app) || steps.iter().any(|step| step.app == *app);
+    says.filter(|(app, says)| *says != known.contains(*app) && (!says || keeps(app)))
         .map(|(app, says)| (app.clone(), says))
         .collect()
 }
 
 /// Tells what is to be noted; of an app that is only made now, the infraspec is news enough.
 pub fn notices(document: &Document, changes: &BTreeMap<AppName, bool>) -> Vec<Notice> {
-    let told = changes.iter().filter(|(app, _)| document.owns_of(app));
+    let keepers = document.keepers();
+    let told = changes.iter().filter(|(app, _)| keepers.contains(app));
     told.map(|(app, says)| {
         let text = if *says {
             "its infraspec says prevent_destroy: once applied, that holds without the infraspec too"

@@ -3,6 +3,7 @@
 use crate::core::address::Address;
 use crate::core::name::AppName;
 use crate::core::reconcile::Applied;
+use crate::secrets::model::SECRET;
 use crate::services::{Fingerprint, Model, ServiceId};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -104,16 +105,18 @@ impl Document {
         }
     }
 
-    /// Whether anything of an app is ours.
-    pub fn owns_of(&self, app: &AppName) -> bool {
-        self.resources.values().any(|entry| entry.app == *app)
+    /// Apps of which there is something to keep: a login's password alone, published for an app whose all else is gone or
+    /// has another owner, is nothing.
+    pub fn keepers(&self) -> BTreeSet<&AppName> {
+        let beside_secrets = self.resources.iter().filter(|(address, _)| address.kind != SECRET);
+        beside_secrets.map(|(_, entry)| &entry.app).collect()
     }
 
-    /// Of an app of which nothing is ours there is nothing to keep. Said at the end of a run: within one, an app's only
+    /// Forgets what was said of apps of which there is nothing to keep. For the end of a run: within one, an app's only
     /// resource may be gone for a moment.
     pub fn tidy(&mut self) {
-        let owners: BTreeSet<&AppName> = self.resources.values().map(|entry| &entry.app).collect();
-        self.prevent_destroy.retain(|app| owners.contains(app));
+        let keepers: BTreeSet<AppName> = self.keepers().into_iter().cloned().collect();
+        self.prevent_destroy.retain(|app| keepers.contains(app));
     }
 
     /// Whether secrets were published from this state.
