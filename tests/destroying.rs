@@ -77,6 +77,119 @@ fn prevent_destroy_holds_whatever_is_allowed() {
     workspace.spec("a", ALL);
 }
 
+/// All consent there is.
+const EVERYTHING: [&str; 6] = ["apply", "--auto-approve", "--allow-destroy", "all", "--allow-interrupt", "all"];
+const PREVENTS: &str = "[lifecycle]\nprevent_destroy = true\n";
+
+/// Four apps, of which one is protected, has data, and has lost its infraspec.
+fn protected() -> Workspace {
+    let workspace = applied();
+    workspace.spec("d", &format!("{}{PREVENTS}", ALL.replace("@a", "@d")));
+    workspace.run(&["plan", "--detailed-exitcode"]).exits(2).says("its infraspec says prevent_destroy");
+    workspace.converge().complains("Noted in the state what the infraspecs say of prevent_destroy.");
+    let url = workspace.published("@d", "DATABASE_URL");
+    servers::postgres_at(&url, "CREATE TABLE t (x int); INSERT INTO t VALUES (42)").expect("data");
+    workspace.remove("specs/d.toml");
+    workspace
+}
+
+#[test]
+fn prevent_destroy_outlives_its_infraspec() {
+    let workspace = protected();
+    let database = format!("{}d", workspace.prefix);
+    let words = format!("held: the last infraspec of {database} said prevent_destroy; to let it go");
+    let told = "held: prevent_destroy in the last infraspec of what has none now; no flag releases that";
+    workspace.run(&["plan"]).exits(0).says(&words).says(told);
+    let state = workspace.read("state/default.json");
+    let url = workspace.published("@d", "DATABASE_URL");
+    workspace.run(&EVERYTHING).exits(0).says(&words).complains("held.");
+    let destroy = ["destroy", "--app", "@d", "--auto-approve", "--allow-destroy", "all", "--allow-interrupt", "all"];
+    workspace.run(&destroy).exits(0).says(&words);
+    assert_eq!(workspace.read("state/default.json"), state, "nothing was done and nothing forgotten");
+    assert_eq!(servers::postgres_value(&database, "SELECT x::text FROM t"), Some("42".to_owned()));
+    assert_eq!(workspace.published("@d", "DATABASE_URL"), url);
+    assert_eq!(servers::partitions(&format!("{database}.t")), 1);
+    workspace.run(&["show"]).exits(0).says(&format!("prevent_destroy: {database}\n"));
+
+    // The way out. Another app's apply is none.
+    workspace.spec("d", &ALL.replace("@a", "@d"));
+    workspace.run(&["apply", "--auto-approve", "--app", "@a"]).exits(0);
+    workspace.run(&["plan"]).exits(0).says("does not say prevent_destroy any more");
+    assert!(workspace.read("state/default.json").contains("prevent_destroy"), "a plan writes nothing");
+    workspace.run(&["apply", "--auto-approve", "--app", "@d"]).exits(0);
+    assert!(!workspace.read("state/default.json").contains("prevent_destroy"));
+    workspace.remove("specs/d.toml");
+    workspace.run(&EVERYTHING).exits(0);
+    assert!(!exists(&database));
+}
+
+#[test]
+fn what_prevent_destroy_keeps_can_be_forgotten() {
+    let workspace = protected();
+    let database = format!("{}d", workspace.prefix);
+    workspace.run(&["state", "forget", "*@d*"]).exits(0);
+    assert!(!workspace.read("state/default.json").contains("prevent_destroy"), "there is nothing to keep");
+    workspace.run(&["plan", "--detailed-exitcode"]).exits(0);
+    assert!(exists(&database));
+    // Taken under management again, so that it is cleaned up.
+    workspace.spec("d", &ALL.replace("@a", "@d"));
+    workspace.run(&["apply", "--auto-approve", "--allow-interrupt", "all"]).exits(0);
+}
+
+#[test]
+fn a_protected_app_with_a_new_name_leaves_nothing_behind() {
+    let workspace = applied();
+    let spec = |name: &str, lifecycle: &str| {
+        let postgres = "[services.postgres]\ndatabase = \"@m\"\nuser = \"@m_user\"\nowner = \"@m_owner\"\n";
+        workspace.spec("m", &format!("app = \"@{name}\"\n{postgres}{lifecycle}"));
+    };
+    spec("m", PREVENTS);
+    workspace.converge();
+    spec("p", PREVENTS);
+    let words = format!("held: the last infraspec of {}m said prevent_destroy", workspace.prefix);
+    workspace.run(&EVERYTHING).exits(0).says(&words);
+    // All else is the new one's by now: a password for a login that it does not have any more is nothing to keep.
+    workspace.run(&["plan"]).exits(0).says("held: --allow-destroy");
+    workspace.run(&["apply", "--auto-approve", "--allow-destroy", "secret.@m"]).exits(0);
+    workspace.run(&["plan", "--detailed-exitcode"]).exits(0);
+    let shown = format!("prevent_destroy: {}p\n", workspace.prefix);
+    workspace.run(&["show"]).exits(0).says(&shown);
+    spec("p", "");
+}
+
+#[test]
+fn a_saved_plan_does_not_destroy_what_was_protected_since() {
+    let workspace = applied();
+    let (database, saved) = (format!("{}d", workspace.prefix), ["plan", "--out", "saved.json"]);
+    workspace.remove("specs/d.toml");
+    workspace.run(&saved).exits(0).says("held: --allow-destroy");
+    workspace.run(&[&saved[..], &["--allow-destroy", "all"]].concat()).exits(0);
+    std::fs::copy(workspace.path("saved.json"), workspace.path("consented.json")).expect("a copy");
+    workspace.run(&saved).exits(0);
+    workspace.spec("d", &format!("{}{PREVENTS}", ALL.replace("@a", "@d")));
+    workspace.converge();
+    for file in ["saved.json", "consented.json"] {
+        workspace
+            .run(&["apply", file, "--allow-destroy", "all", "--allow-interrupt", "all"])
+            .exits(1)
+            .complains(&format!("since it was made the infraspec of {database} was applied with prevent_destroy"));
+        assert!(exists(&database));
+    }
+    workspace.run(&["plan", "--detailed-exitcode"]).exits(0);
+    // A plan that is made to let go does both at once: the second database goes without another apply.
+    let two = ALL
+        .replace("@a", "@d")
+        .replace("[services.postgres]\n", "[services.postgres]\ndatabases = [\"@d\", \"@d_2\"]\n");
+    workspace.spec("d", &format!("{two}{PREVENTS}"));
+    workspace.converge();
+    workspace.spec("d", &ALL.replace("@a", "@d"));
+    workspace.run(&[&saved[..], &["--allow-destroy", "*@d_2*"]].concat()).exits(0);
+    workspace.run(&["apply", "saved.json"]).exits(0);
+    assert!(exists(&database) && !exists(&format!("{database}_2")));
+    assert!(!workspace.read("state/default.json").contains("prevent_destroy"));
+    workspace.converge();
+}
+
 #[test]
 fn what_the_state_forgets_is_left_alone() {
     let workspace = applied();

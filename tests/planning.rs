@@ -14,12 +14,12 @@ use nornplan::core::consent::{Allowance, Consent};
 use nornplan::core::lint::lint;
 use nornplan::core::name::AppName;
 use nornplan::core::reconcile::{Applied, Wanted};
-use nornplan::core::step::{Action, Part};
+use nornplan::core::step::{Action, Hold, Part};
 use nornplan::planner::{self, Inputs};
 use nornplan::scope::Scope;
 use nornplan::services::{self, CredentialStatus, Model, Observation, Observed, Plan, ServiceId};
 use nornplan::spec::{self, model::Specs};
-use nornplan::state::{Document, Entry, FORMAT_VERSION, Origin};
+use nornplan::state::{Document, Entry, Event, FORMAT_VERSION, Origin};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
@@ -49,6 +49,7 @@ fn nothing() -> World {
         serial: 0,
         environment: "default".to_owned(),
         servers: BTreeMap::new(),
+        prevent_destroy: BTreeSet::new(),
         resources: BTreeMap::new(),
     };
     let valkey = serde_json::json!({ "product": "valkey", "version": "9.1.2" });
@@ -76,7 +77,7 @@ fn plan(fixture: &Fixture, world: &World, scope: &Scope, consent: &Consent) -> P
         specs: &specs,
         scope,
         consent,
-        prevented: BTreeSet::new(),
+        full: &fixture.specs,
         wanted: scope.narrow(&wanted, |one| &one.app),
         elsewhere: BTreeMap::new(),
         applied: scope.narrow(&applied, |one| &one.app),
@@ -92,6 +93,9 @@ fn plan(fixture: &Fixture, world: &World, scope: &Scope, consent: &Consent) -> P
 
 /// The world after every step of the plan that runs.
 fn carry_out(world: &mut World, plan: &Plan) {
+    for (app, says) in &plan.prevent_destroy {
+        world.document.fold(Event::PreventDestroy { app: app.clone(), says: *says });
+    }
     for step in plan.runnable().filter(|step| step.part != Part::Stage) {
         let id = ServiceId::of(&step.address).expect("a service");
         let observation = world.observed.get_mut(&id).expect("observed");
@@ -106,6 +110,7 @@ fn carry_out(world: &mut World, plan: &Plan) {
         let entry = Entry { app: step.app.clone(), origin: Origin::Created, applied: after, fingerprint: None };
         world.document.resources.insert(step.address.clone(), entry);
     }
+    world.document.tidy();
 }
 
 fn everything() -> Consent {
@@ -237,4 +242,69 @@ fn an_unknown_credential_is_held_and_the_rest_goes_on() {
     assert_eq!(held, [&address]);
     let all = plan(&fixture, &world, &Scope::default(), &everything());
     assert!(all.steps.iter().all(|step| step.runs()));
+}
+
+/// The demo without one of its infraspecs.
+fn without(app: &AppName) -> Fixture {
+    let mut fixture = demo();
+    fixture.specs.apps.remove(app).expect("an infraspec");
+    fixture
+}
+
+#[test]
+fn prevent_destroy_outlives_its_infraspec_until_one_without_it_was_applied() {
+    let mut fixture = demo();
+    let mut world = applied(&fixture);
+    // The demo's own infraspec says it.
+    let app = AppName::new("norn").expect("a name");
+    assert!(fixture.specs.apps[&app].prevent_destroy.is_some());
+    assert_eq!(world.document.prevent_destroy, BTreeSet::from([app.clone()]));
+
+    let gone = plan(&without(&app), &world, &Scope::default(), &everything());
+    let of_app: Vec<_> = gone.steps.iter().filter(|step| step.app == app).collect();
+    let owned = world.document.resources.values().filter(|entry| entry.app == app).count();
+    assert_eq!(of_app.iter().filter(|step| step.action == Action::Destroy).count(), owned);
+    assert!(of_app.iter().all(|step| step.hold == Some(Hold::Prevented { remembered: true })), "{of_app:#?}");
+    // `destroy` is no way round it either, and with an infraspec it is the infraspec that holds.
+    let scope =
+        Scope { apps: BTreeSet::from([app.clone()]), destroy: BTreeSet::from([app.clone()]), ..Scope::default() };
+    for (fixture, remembered) in [(&without(&app), true), (&fixture, false)] {
+        let destroy = plan(fixture, &world, &scope, &everything());
+        assert!(!destroy.is_empty() && destroy.prevent_destroy.is_empty());
+        assert!(destroy.steps.iter().all(|step| step.hold == Some(Hold::Prevented { remembered })), "{remembered}");
+    }
+
+    // The way out: once applied without it.
+    fixture.specs.apps.get_mut(&app).expect("an infraspec").prevent_destroy = None;
+    let lets_go = plan(&fixture, &world, &Scope::default(), &Consent::default());
+    assert!(lets_go.steps.is_empty() && !lets_go.is_empty(), "there is something to note");
+    assert_eq!(lets_go.prevent_destroy, BTreeMap::from([(app.clone(), false)]));
+    assert!(lets_go.notices.iter().any(|notice| notice.about == "norn" && notice.text.contains("any more")));
+    carry_out(&mut world, &lets_go);
+    assert!(plan(&fixture, &world, &Scope::default(), &Consent::default()).is_empty());
+    let destroy = plan(&without(&app), &world, &Scope::default(), &everything());
+    assert!(destroy.runnable().any(|step| step.app == app));
+    assert!(destroy.steps.iter().all(|step| step.runs()), "{:#?}", destroy.steps);
+}
+
+#[test]
+fn what_an_infraspec_says_of_prevent_destroy_is_noted_for_apps_in_scope_that_have_anything() {
+    let mut fixture = demo();
+    let (norn, mail) = (AppName::new("norn").expect("a name"), AppName::new("mail-agent").expect("a name"));
+    let place = fixture.specs.apps[&norn].prevent_destroy.clone();
+    let mut world = applied(&fixture);
+    // As an older nornplan left it.
+    world.document.prevent_destroy.clear();
+    fixture.specs.apps.get_mut(&mail).expect("an infraspec").prevent_destroy = place;
+    let noted = |world: &World, scope: &Scope| plan(&fixture, world, scope, &Consent::default()).prevent_destroy;
+    let both = BTreeMap::from([(norn, true), (mail.clone(), true)]);
+    assert_eq!(noted(&world, &Scope::default()), both);
+    let alone = Scope { apps: BTreeSet::from([mail.clone()]), ..Scope::default() };
+    assert_eq!(noted(&world, &alone), BTreeMap::from([(mail.clone(), true)]));
+    let destroys = Scope { destroy: BTreeSet::from([mail]), ..alone };
+    assert_eq!(noted(&world, &destroys), BTreeMap::new());
+    // The first plan of all notes it with what it makes, and says nothing more of it.
+    let first = plan(&fixture, &nothing(), &Scope::default(), &Consent::default());
+    assert_eq!(first.prevent_destroy, both);
+    assert!(first.notices.iter().all(|notice| !notice.text.contains("prevent_destroy")));
 }

@@ -5,14 +5,14 @@ use super::signals::Interrupts;
 use super::workspace::{self, Request, Workspace};
 use super::{Errors, Global, output, saved};
 use crate::core::consent::{self, Allowance, Consent};
-use crate::core::step::{Hold, Reason, StepId};
+use crate::core::step::{Action, Hold, Reason, StepId};
 use crate::error::{Diagnostic, Exit, Kind};
 use crate::exec::{self, Job, Listener};
 use crate::render::{self, Style};
 use crate::scope::Scope;
 use crate::services::{ApplyContext, Ask, Outcome, Plan, ServiceId, Step};
 use crate::spec::model::Specs;
-use crate::state::{Event, LockedStore, Store};
+use crate::state::{Document, Event, LockedStore, Store};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
@@ -83,8 +83,11 @@ pub async fn converge(workspace: &Workspace, run: &Run<'_>) -> super::Outcome {
     }
     tell_idle(&consent.consent(), &planned.plan);
     if planned.plan.runnable().next().is_none() {
-        note_servers(&planned.plan, &mut store)?;
+        note_what_was_learnt(&planned.plan, &mut store)?;
         store.finish()?;
+        if !planned.plan.prevent_destroy.is_empty() {
+            output::message("Noted in the state what the infraspecs say of prevent_destroy.");
+        }
         return Ok(nothing_runs(&planned.plan));
     }
     if !write.auto_approve {
@@ -181,7 +184,7 @@ async fn carry_out(
     if plan.runnable().any(|step| ServiceId::of(&step.address) == Some(ServiceId::Secrets)) {
         workspace.vault.claim(&store.document().lineage)?;
     }
-    note_servers(plan, store)?;
+    note_what_was_learnt(plan, store)?;
     let staged = exec::stage::Before::look(&plan.steps, &workspace.vault)?;
     let context = ApplyContext { vault: workspace.vault.clone(), consent: flags.consent.consent() };
     let job = Job {
@@ -220,18 +223,21 @@ async fn carry_out(
     Ok(if report.incomplete() { Exit::Failed } else { Exit::Done })
 }
 
-/// Notes which servers the state is about.
-fn note_servers(plan: &Plan, store: &mut LockedStore) -> crate::error::Result<()> {
-    let servers: Vec<Event> = plan
-        .services
+/// Notes which servers the state is about, and what the infraspecs say of `prevent_destroy`: before the first step, so
+/// that it holds for whatever is made.
+fn note_what_was_learnt(plan: &Plan, store: &mut LockedStore) -> crate::error::Result<()> {
+    let servers = plan.services.iter().filter_map(|(service, head)| {
+        let identity = head.identity.clone()?;
+        let known = store.document().servers.get(service) == Some(&identity);
+        (!known).then(|| Event::Server { service: service.clone(), identity })
+    });
+    let prevention = plan
+        .prevent_destroy
         .iter()
-        .filter_map(|(service, head)| {
-            let identity = head.identity.clone()?;
-            let known = store.document().servers.get(service) == Some(&identity);
-            (!known).then(|| Event::Server { service: service.clone(), identity })
-        })
-        .collect();
-    store.append(&servers)
+        .filter(|(app, says)| store.document().prevent_destroy.contains(*app) != **says)
+        .map(|(app, says)| Event::PreventDestroy { app: app.clone(), says: *says });
+    let events: Vec<Event> = servers.chain(prevention).collect();
+    store.append(&events)
 }
 
 async fn carry_out_saved(global: &Global, file: &Path, args: &Args) -> super::Outcome {
@@ -267,6 +273,12 @@ async fn carry_out_saved(global: &Global, file: &Path, args: &Args) -> super::Ou
         return Err(refuse(other));
     }
     consent::release(&mut plan.steps, &args.apply.consent.consent());
+    if let Some(step) = prevented_meanwhile(store.document(), &plan) {
+        return Err(refuse(format!(
+            "it destroys {}, and since it was made the infraspec of {} was applied with prevent_destroy",
+            step.address, step.app
+        )));
+    }
     output::result(&render::text::plan(&plan, &Style::of_stdout()));
     tell_idle(&args.apply.consent.consent(), &plan);
     carry_out(&workspace, &plan, &mut store, &args.apply, &interrupts).await
@@ -282,6 +294,15 @@ fn published_meanwhile<'a>(workspace: &Workspace, plan: &'a Plan) -> Result<Opti
         }
     }
     Ok(None)
+}
+
+/// A destroy of what the state protects by now, unless the plan itself was made to let that go.
+fn prevented_meanwhile<'a>(document: &Document, plan: &'a Plan) -> Option<&'a Step> {
+    let is_kept = |app| document.prevent_destroy.contains(app) && plan.prevent_destroy.get(app) != Some(&false);
+    plan.runnable().filter(|step| step.action == Action::Destroy && is_kept(&step.app)).find(|step| {
+        // What a declared app has no more use for goes without consent, and without being prevented.
+        step.is_serious() || !plan.apps.contains_key(&step.app)
+    })
 }
 
 /// Whether a server is another one than was planned for, in words.

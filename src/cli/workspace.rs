@@ -181,14 +181,12 @@ impl Workspace {
             }
         }
         let endpoints = self.endpoints(&asks);
-        let prevented =
-            full.apps.values().filter(|app| app.prevent_destroy.is_some()).map(|app| app.name.clone()).collect();
         let plan = planner::plan(planner::Inputs {
             environment: &self.config.environment,
             specs: &specs,
             scope,
             consent,
-            prevented,
+            full,
             wanted,
             elsewhere,
             applied,

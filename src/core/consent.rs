@@ -69,6 +69,8 @@ pub struct Circumstances {
     pub declared: BTreeSet<AppName>,
     /// Apps whose infraspec says `prevent_destroy`.
     pub prevented: BTreeSet<AppName>,
+    /// Apps that have no infraspec, and whose last one said `prevent_destroy`.
+    pub remembered: BTreeSet<AppName>,
     /// How many resources of apps the state says are ours; those of the workspace are never destroyed.
     pub owned: usize,
 }
@@ -93,12 +95,12 @@ fn needs_consent<M, O>(
     many: bool,
 ) -> Option<Hold> {
     if step.action == Action::Destroy {
-        let app_is_gone = !circumstances.declared.contains(&step.app);
-        let serious = step.risks.contains(&Risk::LosesData) || step.risks.contains(&Risk::RemovesLogin);
-        if circumstances.prevented.contains(&step.app) && (serious || app_is_gone) {
-            return Some(Hold::Prevented);
+        let asks = step.is_serious() || !circumstances.declared.contains(&step.app);
+        let remembered = circumstances.remembered.contains(&step.app);
+        if asks && (remembered || circumstances.prevented.contains(&step.app)) {
+            return Some(Hold::Prevented { remembered });
         }
-        if (serious || app_is_gone) && !consent.to_destroy(&step.address, many) {
+        if asks && !consent.to_destroy(&step.address, many) {
             return Some(if many { Hold::DestroyAll } else { Hold::Destroy });
         }
         return in_use(step, consent);
@@ -128,7 +130,7 @@ pub fn release<M, O>(steps: &mut [Step<M, O>], consent: &Consent) {
             Some(Hold::DestroyAll) => consent.to_destroy(&step.address, true),
             Some(Hold::Interrupt) => consent.to_interrupt(&step.address),
             Some(Hold::Waits { .. }) => true,
-            Some(Hold::Prevented | Hold::Blocked { .. }) | None => false,
+            Some(Hold::Prevented { .. } | Hold::Blocked { .. }) | None => false,
         };
         if freed {
             step.hold = too_late(step).or_else(|| in_use(step, consent));
@@ -184,7 +186,7 @@ mod tests {
 
     fn circumstances(declared: &[&str], owned: usize) -> Circumstances {
         let names = declared.iter().map(|name| AppName::new(*name).unwrap()).collect();
-        Circumstances { declared: names, prevented: BTreeSet::new(), owned }
+        Circumstances { declared: names, owned, ..Circumstances::default() }
     }
 
     fn destroy(address: &str, risks: &[Risk]) -> Step<(), ()> {
@@ -252,7 +254,19 @@ mod tests {
         let mut circumstances = circumstances(&["a"], 100);
         circumstances.prevented.insert(AppName::new("a").unwrap());
         let steps = vec![destroy("postgres.database.a", &[Risk::LosesData])];
-        assert_eq!(held(steps, &consent(&["all"], &[]), &circumstances), Some(Hold::Prevented));
+        let prevented = Some(Hold::Prevented { remembered: false });
+        assert_eq!(held(steps, &consent(&["all"], &[]), &circumstances), prevented);
+    }
+
+    #[test]
+    fn prevent_destroy_of_an_infraspec_that_is_gone_holds_even_what_loses_nothing() {
+        let mut circumstances = circumstances(&["b"], 100);
+        circumstances.remembered.insert(AppName::new("a").unwrap());
+        let mut steps = vec![destroy("postgres.grant.d/r", &[])];
+        hold(&mut steps, &consent(&["all"], &["all"]), &circumstances);
+        assert_eq!(steps[0].hold, Some(Hold::Prevented { remembered: true }));
+        release(&mut steps, &consent(&["all"], &["all"]));
+        assert!(!steps[0].runs(), "a saved plan is not released either");
     }
 
     #[test]

@@ -50,6 +50,10 @@ pub struct Plan<M, O> {
     pub services: BTreeMap<String, ServiceHead>,
     /// Digest (sha256, hex) of each app's resolved infraspec.
     pub apps: BTreeMap<AppName, String>,
+    /// Of which apps in scope the infraspec says otherwise of `prevent_destroy` than the state, and whether it does: noted
+    /// when the plan is carried out.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub prevent_destroy: BTreeMap<AppName, bool>,
     /// `--app` and `--service`, if the run was narrowed.
     pub narrowed_to: Vec<String>,
     /// In an order in which they can be carried out one after another.
@@ -99,8 +103,9 @@ impl<M, O> Plan<M, O> {
         counts
     }
 
+    /// Whether carrying it out would change nothing, not even what the state knows of `prevent_destroy`.
     pub fn is_empty(&self) -> bool {
-        self.steps.is_empty()
+        self.steps.is_empty() && self.prevent_destroy.is_empty()
     }
 
     /// The last line of the text, exactly as scripts may look for it.

@@ -211,11 +211,20 @@ pub enum Hold {
     /// It needs `--allow-interrupt`.
     Interrupt,
     /// The infraspec says `prevent_destroy`.
-    Prevented,
+    Prevented {
+        /// There is no infraspec now; the last one that was applied said so.
+        #[serde(default, skip_serializing_if = "is_false")]
+        remembered: bool,
+    },
     /// It waits for a step that is held or blocked.
     Waits { on: StepId },
     /// It cannot be done at all (fewer partitions, another encoding): the reason.
     Blocked { reason: String },
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_false(flag: &bool) -> bool {
+    !*flag
 }
 
 /// One step: serialisable, free of secrets, and whole enough to be carried out from a saved plan.
@@ -258,6 +267,11 @@ impl<M, O> Step<M, O> {
     /// Whether an app is told something else by it: another user, another database.
     pub fn redirects(&self) -> bool {
         self.reasons.contains(&Reason::HandsOver) || self.reasons.contains(&Reason::StartsEmpty)
+    }
+
+    /// Whether data or a login would be gone for good.
+    pub fn is_serious(&self) -> bool {
+        self.risks.contains(&Risk::LosesData) || self.risks.contains(&Risk::RemovesLogin)
     }
 
     /// Whether an apply would carry it out.

@@ -1,5 +1,6 @@
 //! Puts the plan together: every service's steps, the edges between services, consent, order. Pure.
 
+mod prevention;
 mod publishing;
 
 use crate::core::address::Address;
@@ -25,8 +26,8 @@ pub struct Inputs<'a> {
     pub specs: &'a Specs,
     pub scope: &'a Scope,
     pub consent: &'a Consent,
-    /// Apps whose infraspec says `prevent_destroy`, those that are to be destroyed among them.
-    pub prevented: BTreeSet<AppName>,
+    /// All infraspecs, those of apps that are to be destroyed among them.
+    pub full: &'a Specs,
     /// In scope, of all services.
     pub wanted: BTreeMap<Address, Wanted<Model>>,
     /// What apps outside of the scope declare.
@@ -49,7 +50,8 @@ pub struct Inputs<'a> {
 pub fn plan(mut inputs: Inputs<'_>) -> Result<Plan> {
     let circumstances = Circumstances {
         declared: inputs.specs.apps.keys().cloned().collect(),
-        prevented: inputs.prevented.clone(),
+        prevented: prevention::prevented(inputs.full),
+        remembered: prevention::remembered(inputs.full, inputs.document),
         owned: inputs.document.resources.values().filter(|entry| !entry.app.is_workspace()).count(),
     };
     let nothing = BTreeMap::new();
@@ -111,6 +113,8 @@ impl Inputs<'_> {
             notices.extend(observation.notices.iter().cloned());
             notices.extend(self.another_server(*id, observation));
         }
+        let prevent_destroy = prevention::changes(self, &steps);
+        notices.extend(prevention::notices(self.document, &prevent_destroy));
         Plan {
             format_version: FORMAT_VERSION,
             tool_version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -123,6 +127,7 @@ impl Inputs<'_> {
                 .filter(|app| self.scope.has_app(&app.name))
                 .map(|app| (app.name.clone(), app.digest()))
                 .collect(),
+            prevent_destroy,
             narrowed_to: self.scope.describe(),
             steps,
             declared: self

@@ -57,7 +57,9 @@ impl Item<'_> {
         };
         let by_hold = match self.hold {
             Some(Hold::Blocked { .. }) => 82,
-            Some(Hold::Destroy | Hold::DestroyAll | Hold::Interrupt | Hold::Prevented | Hold::Waits { .. }) => 55,
+            Some(Hold::Destroy | Hold::DestroyAll | Hold::Interrupt | Hold::Prevented { .. } | Hold::Waits { .. }) => {
+                55
+            }
             None => 0,
         };
         by_risk.chain([by_action, by_hold]).max().unwrap_or_default()
@@ -122,7 +124,7 @@ fn item<'a>(action: Action, steps: &[(usize, &'a Step)]) -> Option<Item<'a>> {
 fn hold_rank(hold: &Hold) -> u8 {
     match hold {
         Hold::Blocked { .. } => 0,
-        Hold::Prevented => 1,
+        Hold::Prevented { .. } => 1,
         Hold::Destroy | Hold::DestroyAll => 2,
         Hold::Interrupt => 3,
         Hold::Waits { .. } => 4,

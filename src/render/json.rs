@@ -2,6 +2,7 @@
 
 use super::items::{Item, items};
 use super::telling::telling;
+use super::words;
 use crate::core::change::FieldChange;
 use crate::core::plan::{Level, Notice, ServiceHead};
 use crate::core::step::{Hold, Reason, Risk, StepId};
@@ -169,7 +170,7 @@ fn held(item: &Item<'_>) -> Option<HeldView> {
         Hold::Destroy => ("destroy", Some(format!("--allow-destroy={glob}")), None),
         Hold::DestroyAll => ("destroy", Some("--allow-destroy=all".to_owned()), None),
         Hold::Interrupt => ("interrupt", Some(format!("--allow-interrupt={glob}")), None),
-        Hold::Prevented => ("prevented", None, None),
+        Hold::Prevented { remembered } => ("prevented", None, remembered.then(|| words::last_said(item.app))),
         Hold::Waits { on } => ("waits", None, Some(on.to_string())),
         Hold::Blocked { reason } => ("blocked", None, Some(reason.clone())),
     };

@@ -175,7 +175,7 @@ fn risk_line(item: &Item<'_>) -> String {
     why.extend(item.reasons.iter().map(ToString::to_string));
     match item.hold {
         Some(Hold::Blocked { reason }) => why.push(format!("**blocked**: {}", prose(&clean_lines(reason).join("; ")))),
-        Some(Hold::Destroy | Hold::DestroyAll | Hold::Interrupt | Hold::Prevented | Hold::Waits { .. }) => {
+        Some(Hold::Destroy | Hold::DestroyAll | Hold::Interrupt | Hold::Prevented { .. } | Hold::Waits { .. }) => {
             why.push("held".to_owned())
         }
         None => {}

@@ -329,7 +329,8 @@ fn held_because(hold: &Hold) -> String {
         Hold::Destroy => "needs --allow-destroy".to_owned(),
         Hold::DestroyAll => "needs --allow-destroy all".to_owned(),
         Hold::Interrupt => "needs --allow-interrupt".to_owned(),
-        Hold::Prevented => "prevent_destroy".to_owned(),
+        Hold::Prevented { remembered: false } => "prevent_destroy".to_owned(),
+        Hold::Prevented { remembered: true } => "prevent_destroy of its last infraspec".to_owned(),
         Hold::Waits { on } => format!("waits for {}", clean(&on.to_string())),
         Hold::Blocked { reason } => clean_lines(reason).join("; "),
     }

@@ -5,6 +5,7 @@ use super::text::table;
 use super::{Ink, Style, clean, count, environment, words};
 use crate::core::address::Address;
 use crate::core::change::{Cause, FieldChange, Resource, whole};
+use crate::core::name::AppName;
 use crate::state::{Document, Entry, Origin};
 use serde_json::Value;
 
@@ -36,6 +37,10 @@ pub fn text(document: &Document, style: &Style) -> String {
     if !document.resources.is_empty() {
         text.push_str(&list(document));
         text.push('\n');
+    }
+    if !document.prevent_destroy.is_empty() {
+        let apps: Vec<&str> = document.prevent_destroy.iter().map(AppName::as_str).collect();
+        text.push_str(&format!("prevent_destroy: {}\n", apps.join(", ")));
     }
     text.push_str(&format!("{}.\n", count(document.resources.len(), "resource is ours", "resources are ours")));
     text
@@ -72,7 +77,6 @@ pub fn entry_text(address: &Address, entry: &Entry, style: &Style) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::name::AppName;
     use crate::secrets::model::Published;
     use crate::services::{Fingerprint, Model};
     use std::collections::BTreeMap;

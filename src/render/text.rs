@@ -257,7 +257,7 @@ fn tags(item: &Item<'_>, style: Style) -> (String, String) {
     tags.extend(item.risks.iter().map(|risk| (Ink::of_risk(*risk), risk.to_string())));
     match item.hold {
         Some(Hold::Blocked { .. }) => tags.push((Ink::Alarm, "BLOCKED".to_owned())),
-        Some(Hold::Destroy | Hold::DestroyAll | Hold::Interrupt | Hold::Prevented | Hold::Waits { .. }) => {
+        Some(Hold::Destroy | Hold::DestroyAll | Hold::Interrupt | Hold::Prevented { .. } | Hold::Waits { .. }) => {
             tags.push((Ink::Alarm, "HELD".to_owned()));
         }
         None => {}
@@ -272,7 +272,10 @@ fn hold_lines(hold: &Hold, item: &Item<'_>, indent: usize, style: Style) -> Vec<
         Hold::Destroy => format!("held: needs --allow-destroy {}", what(&item.address.to_string())),
         Hold::DestroyAll => "held: needs --allow-destroy all".to_owned(),
         Hold::Interrupt => format!("held: needs --allow-interrupt {}", what(&item.address.to_string())),
-        Hold::Prevented => format!("held: the infraspec of {} says prevent_destroy", item.app),
+        Hold::Prevented { remembered: false } => format!("held: the infraspec of {} says prevent_destroy", item.app),
+        Hold::Prevented { remembered: true } => {
+            return wrapped("held: ", &words::last_said(item.app), indent, style);
+        }
         Hold::Waits { on } => format!("held: waits for {}", clean(&on.to_string())),
         Hold::Blocked { reason } => return blocked_lines(reason, indent, style),
     };
@@ -281,16 +284,16 @@ fn hold_lines(hold: &Hold, item: &Item<'_>, indent: usize, style: Style) -> Vec<
 
 /// Each reason begins a line of its own.
 fn blocked_lines(reason: &str, indent: usize, style: Style) -> Vec<String> {
-    const LEAD: &str = "blocked: ";
-    let room = style.width.saturating_sub(indent + LEAD.len()).max(30);
-    let mut lines = Vec::new();
-    for each in clean_lines(reason) {
-        for (index, line) in wrap_words(&each, room).iter().enumerate() {
-            let lead = if index == 0 { LEAD.to_owned() } else { " ".repeat(LEAD.len()) };
-            lines.push(style.paint(Ink::Danger, &format!("{lead}{line}")));
-        }
-    }
-    lines
+    let lines = clean_lines(reason);
+    let lines = lines.iter().flat_map(|each| wrapped("blocked: ", each, indent, style));
+    lines.map(|line| style.paint(Ink::Danger, &line)).collect()
+}
+
+/// A sentence behind a word, as wide as there is room.
+fn wrapped(lead: &str, sentence: &str, indent: usize, style: Style) -> Vec<String> {
+    let room = style.width.saturating_sub(indent + lead.len()).max(30);
+    let front = |index| if index == 0 { lead.to_owned() } else { " ".repeat(lead.len()) };
+    wrap_words(sentence, room).iter().enumerate().map(|(index, line)| front(index) + line).collect()
 }
 
 /// An address as it can be pasted behind a flag: a glob that means itself, quoted where a shell would read it.
@@ -307,19 +310,20 @@ pub(super) fn held(items: &[Item<'_>], style: Style) -> Vec<String> {
         return Vec::new();
     }
     let mut flags: BTreeSet<(&str, String)> = BTreeSet::new();
-    let (mut prevented, mut waiting, mut blocked) = (0, 0, 0);
+    let (mut prevented, mut remembered, mut waiting, mut blocked) = (0, 0, 0, 0);
     for (item, hold) in &held {
         match hold {
             Hold::Destroy => _ = flags.insert(("--allow-destroy", item.address.to_string())),
             Hold::DestroyAll => _ = flags.insert(("--allow-destroy", "all".to_owned())),
             Hold::Interrupt => _ = flags.insert(("--allow-interrupt", item.address.to_string())),
-            Hold::Prevented => prevented += 1,
+            Hold::Prevented { remembered: false } => prevented += 1,
+            Hold::Prevented { remembered: true } => remembered += 1,
             Hold::Waits { .. } => waiting += 1,
             Hold::Blocked { .. } => blocked += 1,
         }
     }
     let mut lines = Vec::new();
-    let consent = held.len() - prevented - waiting - blocked;
+    let consent = held.len() - prevented - remembered - waiting - blocked;
     if consent > 0 {
         let shown: Vec<String> =
             flags.iter().take(FLAGS_SHOWN).map(|(flag, address)| format!("{flag} {}", what(address))).collect();
@@ -339,6 +343,7 @@ pub(super) fn held(items: &[Item<'_>], style: Style) -> Vec<String> {
     };
     told(waiting, "held: waiting for what is held or blocked");
     told(prevented, "held: prevent_destroy in an infraspec; no flag releases that");
+    told(remembered, "held: prevent_destroy in the last infraspec of what has none now; no flag releases that");
     told(blocked, "blocked: cannot be done as things are, for the reasons above");
     lines
 }

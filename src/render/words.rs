@@ -2,6 +2,7 @@
 
 use super::clean;
 use crate::core::address::Address;
+use crate::core::name::AppName;
 use crate::core::step::{Action, Risk};
 use crate::secrets::model::Published;
 use crate::services::kafka::model::{Acl, Binding, Topic, User as KafkaUser};
@@ -90,6 +91,11 @@ fn quantity(key: &str, text: &str) -> String {
 /// Where an address lies, as people write the product's name.
 pub(super) fn service_title(name: &str) -> String {
     ServiceId::ALL.into_iter().find(|id| id.as_str() == name).map_or_else(|| clean(name), |id| id.title().to_owned())
+}
+
+/// Why what an app has is kept though it has no infraspec, and the way out.
+pub(super) fn last_said(app: &AppName) -> String {
+    format!("the last infraspec of {app} said prevent_destroy; to let it go, apply it once without that")
 }
 
 /// How many resources have a risk: `1 loses data`, `2 lose data`.

@@ -3,9 +3,10 @@
 use crate::core::address::Address;
 use crate::core::name::AppName;
 use crate::core::reconcile::Applied;
+use crate::secrets::model::SECRET;
 use crate::services::{Fingerprint, Model, ServiceId};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The version of the document's form.
 pub const FORMAT_VERSION: u32 = 1;
@@ -40,6 +41,9 @@ pub struct Document {
     pub environment: String,
     /// Identity of each server that was written to.
     pub servers: BTreeMap<String, String>,
+    /// Apps whose infraspec said `prevent_destroy` when it was last applied.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub prevent_destroy: BTreeSet<AppName>,
     pub resources: BTreeMap<Address, Entry>,
 }
 
@@ -55,6 +59,8 @@ pub enum Event {
     Gone { address: Address },
     /// A server was met.
     Server { service: String, identity: String },
+    /// An infraspec was applied that says `prevent_destroy`, or does not.
+    PreventDestroy { app: AppName, says: bool },
 }
 
 impl Document {
@@ -66,6 +72,7 @@ impl Document {
             serial: 0,
             environment: environment.into(),
             servers: BTreeMap::new(),
+            prevent_destroy: BTreeSet::new(),
             resources: BTreeMap::new(),
         }
     }
@@ -89,7 +96,27 @@ impl Document {
             Event::Server { service, identity } => {
                 self.servers.insert(service, identity);
             }
+            Event::PreventDestroy { app, says: true } => {
+                self.prevent_destroy.insert(app);
+            }
+            Event::PreventDestroy { app, says: false } => {
+                self.prevent_destroy.remove(&app);
+            }
         }
+    }
+
+    /// Apps of which there is something to keep: a login's password alone, published for an app whose all else is gone or
+    /// has another owner, is nothing.
+    pub fn keepers(&self) -> BTreeSet<&AppName> {
+        let beside_secrets = self.resources.iter().filter(|(address, _)| address.kind != SECRET);
+        beside_secrets.map(|(_, entry)| &entry.app).collect()
+    }
+
+    /// Forgets what was said of apps of which there is nothing to keep. For the end of a run: within one, an app's only
+    /// resource may be gone for a moment.
+    pub fn tidy(&mut self) {
+        let keepers: BTreeSet<AppName> = self.keepers().into_iter().cloned().collect();
+        self.prevent_destroy.retain(|app| keepers.contains(app));
     }
 
     /// Whether secrets were published from this state.
@@ -130,6 +157,9 @@ mod tests {
             },
             Event::Gone { address: secret_address("b") },
             Event::Server { service: "postgres".to_owned(), identity: "7".to_owned() },
+            Event::PreventDestroy { app: AppName::new("a").unwrap(), says: true },
+            Event::PreventDestroy { app: AppName::new("b").unwrap(), says: true },
+            Event::PreventDestroy { app: AppName::new("a").unwrap(), says: false },
         ];
         let mut once = Document::new("default", "l");
         events.iter().cloned().for_each(|event| once.fold(event));
@@ -138,6 +168,18 @@ mod tests {
         assert_eq!(once, twice);
         assert_eq!(once.resources.len(), 1);
         assert!(once.has_published());
+        assert_eq!(once.prevent_destroy, BTreeSet::from([AppName::new("b").unwrap()]));
+        once.tidy();
+        assert!(once.prevent_destroy.is_empty(), "nothing of b is ours");
+    }
+
+    #[test]
+    fn a_state_of_before_prevent_destroy_was_remembered_loads_and_stays_as_it_is() {
+        let text =
+            r#"{"format_version":1,"lineage":"l","serial":3,"environment":"default","servers":{},"resources":{}}"#;
+        let document: Document = serde_json::from_str(text).unwrap();
+        assert!(document.prevent_destroy.is_empty());
+        assert_eq!(serde_json::to_string(&document).unwrap(), text);
     }
 
     #[test]

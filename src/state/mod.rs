@@ -97,6 +97,7 @@ impl LockedStore {
     /// # Errors
     /// The document cannot be written; the journal is then kept for the next run.
     pub fn finish(&mut self) -> Result<()> {
+        self.document.tidy();
         if self.document != self.saved {
             self.document.serial = self.saved.serial + 1;
             if let Err(error) = local::write(&self.files, &self.document) {

@@ -4,6 +4,7 @@ use crate::core::address::Address;
 use crate::core::name::AppName;
 use crate::secrets::model::{Published, secret_address};
 use crate::services::Model;
+use crate::services::postgres::model::{Database, database_address};
 use std::collections::BTreeMap;
 use std::fs::OpenOptions;
 use std::io::Write;
@@ -55,6 +56,16 @@ fn applied(app: &str) -> Event {
         app: AppName::new(app).unwrap(),
         origin: Origin::Created,
         model: Box::new(Model::Secret(Published { values: BTreeMap::new() })),
+        fingerprint: None,
+    }
+}
+
+fn database(app: &str) -> Event {
+    Event::Applied {
+        address: database_address(app),
+        app: AppName::new(app).unwrap(),
+        origin: Origin::Created,
+        model: Box::new(Model::PostgresDatabase(Database::new(app, app))),
         fingerprint: None,
     }
 }
@@ -113,6 +124,25 @@ fn the_serial_grows_and_the_one_before_is_kept() {
     }
     let backup: Document = serde_json::from_slice(&fs::read(workspace.files.backup()).unwrap()).unwrap();
     assert_eq!((backup.serial, backup.resources.len()), (2, 2));
+}
+
+#[test]
+fn what_prevents_destroy_survives_a_kill_for_as_long_as_anything_is_ours() {
+    let workspace = workspace();
+    let says = |app: &str| Event::PreventDestroy { app: AppName::new(app).unwrap(), says: true };
+    // Noted before the first step; b never got as far as having anything but published values.
+    workspace.lock().append(&[says("a"), says("b"), database("a"), applied("a"), applied("b")]).unwrap();
+    let next = workspace.lock();
+    assert_eq!(next.document().prevent_destroy.iter().map(AppName::as_str).collect::<Vec<_>>(), ["a"]);
+    drop(next);
+    let gone = Event::Gone { address: database_address("a") };
+    let mut store = workspace.lock();
+    store.append(&[gone.clone(), database("a")]).unwrap();
+    store.finish().unwrap();
+    assert_eq!(workspace.document().prevent_destroy.len(), 1, "it was gone for a moment only");
+    store.append(&[gone]).unwrap();
+    store.finish().unwrap();
+    assert!(!fs::read_to_string(workspace.files.document()).unwrap().contains("prevent_destroy"));
 }
 
 #[test]

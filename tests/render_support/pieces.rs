@@ -29,6 +29,7 @@ pub fn plan(steps: Vec<Step>) -> Plan {
             ("kafka".into(), service("k1.internal:9092,k2.internal:9092", "MkU3OEVBNTcwNTJENDM2Qg", "Kafka 4.1")),
         ]),
         apps,
+        prevent_destroy: BTreeMap::new(),
         narrowed_to: vec![],
         steps,
         declared: 14,

@@ -209,7 +209,11 @@ pub fn held() -> Plan {
     let mut user =
         step("ledger", Action::Destroy, role_address("ledger_user"), Some(role("ledger_user", true, None)), None);
     user.risks.insert(Risk::RemovesLogin);
-    user.hold = Some(Hold::Prevented);
+    user.hold = Some(Hold::Prevented { remembered: false });
+    let mut kept =
+        step("gone", Action::Destroy, database_address("gone"), Some(database("gone", "gone_owner", &[])), None);
+    kept.risks.insert(Risk::LosesData);
+    kept.hold = Some(Hold::Prevented { remembered: true });
     let mut adopted = step(
         "n8n",
         Action::Update,
@@ -224,7 +228,7 @@ pub fn held() -> Plan {
     let topics = topic("n8n.events", 1, &[]);
     let mut forget = step("old", Action::Forget, topic_address("old.events"), None, None);
     forget.reasons = BTreeSet::from([Reason::NoLongerDeclared]);
-    plan(vec![revoke, drop, owner, user, adopted, create("n8n", topic_address("n8n.events"), topics), forget])
+    plan(vec![revoke, drop, owner, user, kept, adopted, create("n8n", topic_address("n8n.events"), topics), forget])
 }
 
 pub fn rotate() -> Plan {
