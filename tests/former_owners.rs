@@ -174,3 +174,24 @@ async fn a_plan_saved_by_an_older_version_is_carried_out_in_one_go() {
         world.drop_all().await;
     }
 }
+
+#[tokio::test]
+async fn the_plan_says_what_a_former_owner_keeps() {
+    for case in &CASES {
+        for (owner, owns) in [("old", "who owns it now"), ("boss", "who owns something in it now")] {
+            // A migrator may own schema public, and what it makes stays its own.
+            if (case.name, owner) == ("migrator", "boss") {
+                continue;
+            }
+            let mut world = World::new(ServiceId::Postgres, &format!("fos{}{owner}", case.name));
+            let (shop, old) = living(&mut world, case, true, owner).await;
+            let address = database_address(&shop.databases[0].name);
+            let plan = world.plan().await;
+            let notes = &plan.iter().find(|step| step.address == address).unwrap().notes;
+            let told = format!("{old}, {owns}, keeps what the infraspec gives it: {}", case.told);
+            let loses = notes.iter().any(|note| note.contains("loses its access"));
+            assert!(notes.contains(&told) && !loses, "{}: {notes:?}", case.name);
+            world.drop_all().await;
+        }
+    }
+}
