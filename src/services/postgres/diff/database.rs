@@ -18,7 +18,7 @@ pub fn keep(view: &View, step: &mut Step, before: Option<&Model>, database: &Dat
         return;
     };
     let keeps = former_owner::keeps(view, before, database);
-    let kept = former_owner::notes(before, database, &keeps);
+    let kept = former_owner::notes(step, before, database, &keeps);
     step.op = Op::Postgres(Do::AlterDatabase { user: view.user(&database.name), keeps });
     let closes = before.allow_connections && !database.allow_connections;
     let takes = takes_away(before, database) && step.reasons.contains(&Reason::NotOursYet);

@@ -2,8 +2,9 @@
 //! gap. Pure.
 
 use super::View;
-use crate::services::Model;
+use crate::core::step::Reason;
 use crate::services::postgres::model::{Access, Database, Grant, grant_address, owner_of_public};
+use crate::services::{Model, Step};
 use std::collections::BTreeSet;
 
 /// What those who lose something by a change of a database shall have from then on.
@@ -31,8 +32,11 @@ fn losers<'a>(before: &'a Database, after: &Database) -> BTreeSet<&'a str> {
     losers
 }
 
-/// Says of each what it keeps.
-pub fn notes(before: &Database, after: &Database, keeps: &[Grant]) -> Vec<String> {
+/// Says of each what it keeps. What somebody took since the last apply is put right without a word.
+pub fn notes(step: &Step, before: &Database, after: &Database, keeps: &[Grant]) -> Vec<String> {
+    if step.reasons.contains(&Reason::Drifted) {
+        return Vec::new();
+    }
     let note = |grant: &Grant| {
         let gives_up = before.owner == grant.role && before.owner != after.owner;
         let owns = if gives_up { "who owns it now" } else { "who owns something in it now" };
