@@ -73,3 +73,16 @@ fn a_password_that_an_app_uses_is_left_alone_if_the_infraspec_says_so() {
     as_former_owner(&workspace, "SELECT 1").expect_err("there is a new password");
     std::mem::drop(workspace);
 }
+
+#[test]
+fn consent_to_the_database_alone_is_enough_for_its_former_owner_to_read_on() {
+    let workspace = living();
+    let rest = "user = \"@a_user\"\nowner = \"@a_owner\"\ndatabase = \"@k\"\nadopt_objects = true\n\
+        grants = [{ role = \"@m\", access = \"readonly\" }]";
+    declare(&workspace, "a", rest);
+    workspace.run(&["apply", "--auto-approve", "--allow-interrupt", "postgres.database.@k"]).exits(0);
+    as_former_owner(&workspace, "SELECT * FROM t").expect("it reads");
+    as_former_owner(&workspace, "DELETE FROM t").expect_err("it does not write");
+    workspace.converge();
+    end(workspace);
+}
