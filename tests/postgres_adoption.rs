@@ -11,8 +11,7 @@ use nornplan::core::step::{Action, Hold, Reason, Risk};
 use nornplan::services::postgres::model::{Credential, database_address};
 use nornplan::services::{Model, ServiceId};
 use nornplan::spec::model::Postgres as Spec;
-use postgres::{admin, app, connect, extend, of_database, run};
-use sqlx::AssertSqlSafe;
+use postgres::{admin, app, connect, extend, live, of_database, run};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -336,22 +335,6 @@ async fn a_lesser_administrator_adopts_what_belongs_to_roles_that_it_may_join() 
     let refused = world.try_apply(plan).await.unwrap_err();
     assert!(refused.contains("GRANT \"postgres\" TO CURRENT_USER"), "{refused}");
     world.drop_all().await;
-}
-
-/// An app that signs in anew for each round, reads and writes; the errors that it met, and how many rounds there were.
-async fn live(user: String, database: String, statements: &'static str, stop: Arc<AtomicBool>) -> (u32, Vec<String>) {
-    let (mut rounds, mut failures) = (0, Vec::new());
-    while !stop.load(Ordering::Relaxed) {
-        rounds += 1;
-        match connect(&user, Some("old"), &database).await {
-            Ok(mut connection) => {
-                let done = sqlx::raw_sql(AssertSqlSafe(statements)).execute(&mut connection).await;
-                failures.extend(done.err().map(|error| error.to_string()));
-            }
-            Err(error) => failures.push(error.to_string()),
-        }
-    }
-    (rounds, failures)
 }
 
 #[tokio::test]

@@ -7,7 +7,8 @@ use crate::core::address::Address;
 use crate::core::change::{Cause, Field, FieldChange, Resource};
 use crate::core::name::AppName;
 use crate::core::step::{Action, Hold, StepId};
-use crate::services::{Model, Outcome, Plan, Step};
+use crate::services::postgres::model::Op::AlterDatabase;
+use crate::services::{Model, Op, Outcome, Plan, Step};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -33,6 +34,8 @@ struct Entry {
 enum Fate {
     Done,
     AlreadySo,
+    /// Another step of the same plan has done it.
+    DoneWith(Address),
     Held(Hold),
     /// It cannot be done as things are: why.
     Blocked(String),
@@ -61,7 +64,7 @@ impl Fate {
     fn rank(&self) -> Rank {
         match self {
             Self::AlreadySo => Rank::AlreadySo,
-            Self::Done => Rank::Done,
+            Self::Done | Self::DoneWith(_) => Rank::Done,
             Self::Held(_) => Rank::Held,
             Self::Blocked(_) => Rank::Blocked,
             Self::NotStarted => Rank::NotStarted,
@@ -77,8 +80,13 @@ impl Report {
     pub fn new(plan: &Plan, outcomes: impl IntoIterator<Item = (StepId, Outcome)>, elapsed: Duration) -> Self {
         let mut outcomes: BTreeMap<StepId, Outcome> = outcomes.into_iter().collect();
         let mut entries: Vec<Entry> = Vec::new();
+        let is_done = |step: &&Step| matches!(outcomes.get(&step.id()), Some(Outcome::Done { .. }));
+        let done: Vec<&Step> = plan.steps.iter().filter(is_done).collect();
         for step in &plan.steps {
-            let fate = fate(step, outcomes.remove(&step.id()));
+            let mut fate = fate(step, outcomes.remove(&step.id()));
+            if let (Fate::AlreadySo, Some(with)) = (&fate, done.iter().find(|other| gives_along(other, step))) {
+                fate = Fate::DoneWith(with.address.clone());
+            }
             let same = |entry: &&mut Entry| entry.address == step.address && entry.action == step.action;
             match entries.iter_mut().rev().find(same) {
                 Some(entry) if entry.fate.rank() >= fate.rank() => {}
@@ -149,6 +157,15 @@ fn fate(step: &Step, outcome: Option<Outcome>) -> Fate {
             None => Fate::NotStarted,
         },
     }
+}
+
+/// Whether a step gives as well what another one was to give: a new owner leaves the former one and the app's user theirs.
+fn gives_along(giver: &Step, step: &Step) -> bool {
+    let (Op::Postgres(AlterDatabase { user, keeps }), Some(Model::PostgresGrant(grant))) = (&giver.op, &step.after)
+    else {
+        return false;
+    };
+    step.needs.contains(&giver.id()) && (grant.role == *user || keeps.contains(grant))
 }
 
 /// How the object is not as it was planned.
@@ -296,6 +313,7 @@ fn entry_lines(entry: &Entry, widest: usize, style: Style) -> Vec<String> {
     let line = |text: &str| format!("  {mark} {address}  {text}").trim_end().to_owned();
     match &entry.fate {
         Fate::Done => vec![line(words::past(entry.action))],
+        Fate::DoneWith(other) => vec![line(&format!("done with {}", words::address(other)))],
         Fate::AlreadySo if entry.action == Action::Destroy => vec![line("already gone")],
         Fate::AlreadySo => vec![line("already so")],
         Fate::NotStarted => vec![line(entry.action.as_str())],

@@ -77,7 +77,7 @@ fn of_template(app: &App, template: &str) -> BTreeSet<Address> {
 /// what its former user owns. Other changes of what there is already do not keep it from working.
 pub fn makes_usable(step: &Step) -> Option<Address> {
     let hands_over = step.reasons.contains(&Reason::HandsOver);
-    if let (true, Op::Postgres(AlterDatabase { user })) = (hands_over, &step.op) {
+    if let (true, Op::Postgres(AlterDatabase { user, .. })) = (hands_over, &step.op) {
         return Some(role_address(user));
     }
     (hands_over || step.moves() || gives_access(step)).then(|| step.address.clone())

@@ -15,6 +15,8 @@ use sqlx::postgres::PgConnectOptions;
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::fs::PermissionsExt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// An app with one database and its own role, all defaults.
 pub fn app(world: &World, name: &str) -> Spec {
@@ -253,4 +255,25 @@ pub fn broken_configs(world: &World) -> Vec<(PostgresConfig, &'static str)> {
 
 pub async fn observe_error(config: &PostgresConfig) -> String {
     Postgres::new(config).observe(&Ask::default()).await.unwrap_err().to_string()
+}
+
+/// An app that signs in anew, with the password `old`, for each round, reads and writes; the errors that it met, and how many rounds there were.
+pub async fn live(
+    user: String,
+    database: String,
+    statements: &'static str,
+    stop: Arc<AtomicBool>,
+) -> (u32, Vec<String>) {
+    let (mut rounds, mut failures) = (0, Vec::new());
+    while !stop.load(Ordering::Relaxed) {
+        rounds += 1;
+        match connect(&user, Some("old"), &database).await {
+            Ok(mut connection) => {
+                let done = sqlx::raw_sql(AssertSqlSafe(statements)).execute(&mut connection).await;
+                failures.extend(done.err().map(|error| error.to_string()));
+            }
+            Err(error) => failures.push(error.to_string()),
+        }
+    }
+    (rounds, failures)
 }

@@ -92,7 +92,10 @@ impl Service for Postgres {
         let scope = Scope::of_steps(steps.clone());
         let mut now = observe::now(&self.connector, &scope).await?;
         for step in steps {
-            let Some(model) = now.get_mut(&step.address) else { continue };
+            let Some(model) = now.get_mut(&step.address) else {
+                now.extend(shape::bereft(step).map(|left| (step.address.clone(), left)));
+                continue;
+            };
             shape::as_planned(model, step);
             if shape::is_begun(model, step) {
                 now.remove(&step.address);

@@ -161,7 +161,7 @@ impl Scope {
         let mut scope = Self::of(steps.clone().flat_map(ends));
         for step in steps {
             scope.known.extend(step.before.as_ref().map(|_| step.address.clone()));
-            if let (Op::Postgres(Do::AlterDatabase { user }), Some(Model::PostgresDatabase(database))) =
+            if let (Op::Postgres(Do::AlterDatabase { user, .. }), Some(Model::PostgresDatabase(database))) =
                 (&step.op, &step.after)
             {
                 scope.set_user(&database.name, user);

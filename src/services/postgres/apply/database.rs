@@ -1,6 +1,6 @@
 //! Makes, changes, closes and drops databases.
 
-use super::{compare, drop, extension, objects, strays, verify, write};
+use super::{compare, drop, extension, grant, objects, strays, verify, write};
 use crate::services::postgres::connect::join;
 use crate::services::postgres::connect::{Connector, Purpose, close, run};
 use crate::services::postgres::model::{Access, Database, Grant, database_address};
@@ -47,12 +47,21 @@ pub async fn close_database(connector: &Connector, database: &Database) -> Resul
     write(connector, &database.name, &sql::database::allow_connections(&database.name, false)).await
 }
 
+/// Who keeps what access while the owner changes.
+#[derive(Clone, Copy)]
+pub struct Kept<'a> {
+    /// The app's user; empty if nobody is.
+    pub user: &'a str,
+    /// What former owners shall have from then on.
+    pub grants: &'a [Grant],
+}
+
 /// Changes what differs, and reads it again.
 pub async fn alter_database(
     connector: &Connector,
     before: &Database,
     after: &Database,
-    user: &str,
+    kept: Kept<'_>,
 ) -> Result<Option<Fingerprint>, Failure> {
     let mut statements = sql::database::alter_database(before, after);
     let is_shut = !before.allow_connections || before.connection_limit == Some(0);
@@ -65,7 +74,7 @@ pub async fn alter_database(
                 after.objects_of_others = None;
             }
         }
-        return alter_inside(connector, before, &after, user, statements).await;
+        return alter_inside(connector, before, &after, kept, statements).await;
     }
     // Nobody, or no administrator but a superuser, gets in before.
     let mut connection = connector.administration(Purpose::Write).await?;
@@ -73,9 +82,10 @@ pub async fn alter_database(
     if after.allow_connections {
         change(&mut connection, after, &statements).await?;
         connector.keep(Purpose::Write, connection).await;
-        return alter_inside(connector, before, after, user, Vec::new()).await;
+        return alter_inside(connector, before, after, kept, Vec::new()).await;
     }
-    statements.extend(change_owner(connector, &mut connection, before, after, user, false).await?);
+    statements.extend(change_owner(connector, &mut connection, before, after, kept.user, false).await?);
+    statements.extend(kept.grants.iter().flat_map(|grant| sql::grant::own_access(grant, false)));
     statements.extend(strays::revoke_outside(&mut connection, before).await?);
     change(&mut connection, after, &statements).await?;
     connector.keep(Purpose::Write, connection).await;
@@ -87,26 +97,32 @@ async fn alter_inside(
     connector: &Connector,
     before: &Database,
     after: &Database,
-    user: &str,
+    kept: Kept<'_>,
     others: Vec<String>,
 ) -> Result<Option<Fingerprint>, Failure> {
     let mut connection = connector.admin(&after.name, Purpose::Write).await?;
     join(connector, &mut connection, &before.owner).await?;
-    let mut statements = change_owner(connector, &mut connection, before, after, user, true).await?;
+    let mut statements = change_owner(connector, &mut connection, before, after, kept.user, true).await?;
     statements.extend(others);
     statements.extend(strays::revoke(connector, &mut connection, before).await?);
     let (there, wanted) = (Model::PostgresDatabase(before.clone()), Model::PostgresDatabase(after.clone()));
     let address = database_address(&after.name);
     let mut scope = Scope::of([(&address, &there), (&address, &wanted)]);
-    scope.set_user(&after.name, user);
+    scope.set_user(&after.name, kept.user);
     let adopts = before.objects_of_others != after.objects_of_others && after.objects_of_others.is_some();
-    if adopts {
+    let at_once = adopts || !kept.grants.is_empty();
+    if at_once {
         run(&mut connection, &after.name, "BEGIN").await?;
     }
+    // What fails leaves by an error, and the connection with it: nothing is committed.
     change(&mut connection, after, &statements).await?;
     if adopts {
-        // What fails leaves by an error, and the connection with it: nothing is committed.
         objects::adopt(connector, &mut connection, &after.name, &scope).await?;
+    }
+    for grant in kept.grants {
+        grant::give(connector, &mut connection, grant).await?;
+    }
+    if at_once {
         run(&mut connection, &after.name, "COMMIT").await?;
     }
     // What is in a database that lets nobody in was unknown.

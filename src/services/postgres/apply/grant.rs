@@ -12,22 +12,28 @@ use sqlx::PgConnection;
 /// Makes the privileges of one role exactly the wanted ones.
 pub async fn set_grant(connector: &Connector, grant: &Grant) -> Result<Option<Fingerprint>, Failure> {
     let mut connection = connector.admin(&grant.database, Purpose::Write).await?;
+    give(connector, &mut connection, grant).await?;
     let model = Model::PostgresGrant(grant.clone());
     let scope = Scope::of([(&grant_address(&grant.database, &grant.role), &model)]);
-    if let Some((pair, row, inside)) = look(connector, &mut connection, grant, &scope).await? {
-        let statements = sql::grant::set_grant(grant, pair, &row, &inside);
-        run(&mut connection, &grant.database, &statements).await.map_err(|mut failure| {
-            let no_role = format!("role \"{}\" does not exist", grant.role);
-            if failure.error.message.contains(&no_role) {
-                failure.error.hint =
-                    Some("its app was not applied yet: apply that one first, or all without --app".to_owned());
-            }
-            failure
-        })?;
-    }
     let verified = verify(&mut connection, &grant.database, &scope, &model).await;
     close(connection).await;
     verified
+}
+
+/// The same on a connection to the database, in the transaction that is open there, if one is; not read again.
+pub async fn give(connector: &Connector, connection: &mut PgConnection, grant: &Grant) -> Result<(), Failure> {
+    let model = Model::PostgresGrant(grant.clone());
+    let scope = Scope::of([(&grant_address(&grant.database, &grant.role), &model)]);
+    let Some((pair, row, inside)) = look(connector, connection, grant, &scope).await? else { return Ok(()) };
+    let statements = sql::grant::set_grant(grant, pair, &row, &inside);
+    run(connection, &grant.database, &statements).await.map_err(|mut failure| {
+        let no_role = format!("role \"{}\" does not exist", grant.role);
+        if failure.error.message.contains(&no_role) {
+            failure.error.hint =
+                Some("its app was not applied yet: apply that one first, or all without --app".to_owned());
+        }
+        failure
+    })
 }
 
 /// Takes everything that a grant could have given.

@@ -49,9 +49,11 @@ async fn carry_out(connector: &Connector, step: &Step, context: &ApplyContext) -
         (Do::CreateDatabase, _, Some(Model::PostgresDatabase(database))) => {
             database::create_database(connector, database).await
         }
-        (Do::AlterDatabase { user }, Some(Model::PostgresDatabase(before)), Some(Model::PostgresDatabase(after))) => {
-            database::alter_database(connector, before, after, user).await
-        }
+        (
+            Do::AlterDatabase { user, keeps },
+            Some(Model::PostgresDatabase(before)),
+            Some(Model::PostgresDatabase(after)),
+        ) => database::alter_database(connector, before, after, database::Kept { user, grants: keeps }).await,
         (Do::CloseDatabase, _, Some(Model::PostgresDatabase(database))) => {
             database::close_database(connector, database).await
         }

@@ -1,7 +1,7 @@
 //! Databases.
 
 use super::facts::{fact, facts};
-use super::{View, losses, objects, possible};
+use super::{View, former_owner, losses, objects, possible};
 use crate::core::step::{Hold, Reason, Risk};
 use crate::services::postgres::model::belongings::several;
 use crate::services::postgres::model::{Database, Op as Do, THROUGH_PUBLIC, database_address, grant_address};
@@ -17,7 +17,9 @@ pub fn keep(view: &View, step: &mut Step, before: Option<&Model>, database: &Dat
         step.changes.retain(|change| change.field != "invalid");
         return;
     };
-    step.op = Op::Postgres(Do::AlterDatabase { user: view.user(&database.name) });
+    let keeps = former_owner::keeps(view, before, database);
+    let kept = former_owner::notes(step, before, database, &keeps);
+    step.op = Op::Postgres(Do::AlterDatabase { user: view.user(&database.name), keeps });
     let closes = before.allow_connections && !database.allow_connections;
     let takes = takes_away(before, database) && step.reasons.contains(&Reason::NotOursYet);
     if before.owner != database.owner || closes || takes {
@@ -25,6 +27,7 @@ pub fn keep(view: &View, step: &mut Step, before: Option<&Model>, database: &Dat
     }
     step.notes.extend(shut_out(view, before, database, input));
     objects::note(view, step, database, input);
+    step.notes.extend(kept);
 }
 
 /// Who is connected now and cannot sign in again once the database is closed to PUBLIC.

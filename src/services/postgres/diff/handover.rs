@@ -161,7 +161,7 @@ fn block(view: &View, steps: &mut Vec<Step>, database: &str, handover: &Handover
          the database allow connections (with {formers} as its user, if it does not yet)"
     );
     let (address, user) = (database_address(database), role_address(&handover.user));
-    let op = Op::Postgres(Do::AlterDatabase { user: handover.user.clone() });
+    let op = Op::Postgres(Do::AlterDatabase { user: handover.user.clone(), keeps: Vec::new() });
     if !steps.iter().any(|step| step.address == address)
         && let (Some(wanted), Some(there)) = (view.wanted.get(&address), view.observed.get(&address))
     {

@@ -5,6 +5,7 @@ mod database;
 mod edges;
 mod extension;
 mod facts;
+mod former_owner;
 mod grant;
 mod handover;
 mod lock_down;

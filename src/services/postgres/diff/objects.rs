@@ -8,7 +8,7 @@ use crate::core::plan::{Level, Notice};
 use crate::core::reconcile::Wanted;
 use crate::core::step::Risk;
 use crate::services::postgres::model::belongings::{Belongings, FACT, several};
-use crate::services::postgres::model::{Database, role_address};
+use crate::services::postgres::model::{Database, grant_address, role_address};
 use crate::services::{Ask, DiffInput, Model, Observation, Step};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -27,7 +27,8 @@ pub fn note(view: &View, step: &mut Step, database: &Database, input: DiffInput<
     }
     for (owner, one) in &others {
         step.risks.insert(Risk::Interrupts);
-        step.notes.push(moves(owner, one, user, &step.app, input.wanted));
+        let keeps = input.wanted.contains_key(&grant_address(&database.name, owner));
+        step.notes.push(moves(owner, one, user, &step.app, input.wanted, keeps));
     }
     let definers: u64 = others.values().map(|one| one.definers).sum();
     if definers > 0 {
@@ -93,22 +94,26 @@ fn cannot_use(owner: &str, one: &Belongings, database: &Database, user: &str, of
     text
 }
 
-/// Who loses what.
+/// Who loses what; of who `keeps` what the infraspec gives it another note says so.
 fn moves(
     owner: &str,
     one: &Belongings,
     user: &str,
     app: &AppName,
     wanted: &BTreeMap<Address, Wanted<Model>>,
+    keeps: bool,
 ) -> String {
     let verb = if one.total() == 1 { "becomes" } else { "become" };
     let mut text = format!("{} of {owner} {verb} {user}'s", one.words());
+    if keeps {
+        return text;
+    }
     if !one.superuser {
         text.push_str(&format!("; {owner} ({} here now) loses its access", several(one.sessions, "session")));
     }
     let signs_in = wanted.get(&role_address(owner)).filter(|role| role.app != *app);
     if let Some(role) = signs_in {
-        text.push_str(&format!(": the app {} signs in so", role.app));
+        text.push_str(&format!(": it is the login of the app {}", role.app));
     }
     text
 }

@@ -25,7 +25,11 @@ pub fn missing(step: &Step, server: &Server) -> Option<String> {
         (Do::CreateDatabase, _, Some(Model::PostgresDatabase(database))) => {
             rights.create_databases().or_else(|| rights.act_for(&database.owner, &database.name))
         }
-        (Do::AlterDatabase { user }, Some(Model::PostgresDatabase(before)), Some(Model::PostgresDatabase(after))) => {
+        (
+            Do::AlterDatabase { user, .. },
+            Some(Model::PostgresDatabase(before)),
+            Some(Model::PostgresDatabase(after)),
+        ) => {
             let moves = before.owner != after.owner;
             let name = &after.name;
             rights

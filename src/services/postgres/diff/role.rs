@@ -160,7 +160,15 @@ pub fn rotations(view: &View, input: DiffInput<'_>) -> Vec<Step> {
         let there = view.observed.get(address)?;
         let status = input.observation.resources.get(address)?.credential;
         let reason = input.rotation_reason(address, wanted, status)?;
-        Some(rotation(address, wanted, there, reason, Op::Postgres(Do::SetPassword)))
+        let mut step = rotation(address, wanted, there, reason, Op::Postgres(Do::SetPassword));
+        if reason == Reason::CredentialUnknown {
+            step.notes.push(
+                "the password that the app uses now stops working for new sessions; credential = \"keep\" in the \
+                 infraspec leaves it alone"
+                    .to_owned(),
+            );
+        }
+        Some(step)
     };
     view.wanted.iter().filter_map(rotation).collect()
 }

@@ -167,7 +167,7 @@ fn adopting_says_who_loses_access_and_asks() {
         step.notes,
         [
             "2 tables and 1 view of billing_user become a_cafe_user's; billing_user (4 sessions here now) loses its \
-             access: the app billing signs in so",
+             access: it is the login of the app billing",
             "1 SECURITY DEFINER function among them then runs with the rights of a_cafe_user",
         ]
     );

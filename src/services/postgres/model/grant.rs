@@ -32,7 +32,7 @@ impl Access {
 /// What one role may do in one database. Address: `postgres.grant.DATABASE/ROLE`.
 ///
 /// Schemas of the server and of extensions, and what extensions made, are left out of everything here.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Grant {
     pub database: String,
     pub role: String,

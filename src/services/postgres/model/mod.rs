@@ -39,6 +39,10 @@ pub enum Op {
     /// `user` keeps its access while the owner changes.
     AlterDatabase {
         user: String,
+        /// What roles shall have that own the database, or something in it that becomes another's, until now: they get
+        /// it together with that change.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        keeps: Vec<Grant>,
     },
     /// Closes a database to everybody, after all else on it.
     CloseDatabase,
@@ -65,4 +69,15 @@ pub fn grant_address(database: &str, role: &str) -> Address {
 
 pub fn lock_down_address(database: &str) -> Address {
     Address::new(LOCK_DOWN, database)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_change_of_a_database_out_of_an_older_plan_is_still_read() {
+        let old: Op = serde_json::from_str(r#"{"alter_database": {"user": "cafe_user"}}"#).unwrap();
+        assert_eq!(old, Op::AlterDatabase { user: "cafe_user".to_owned(), keeps: Vec::new() });
+    }
 }

@@ -117,6 +117,25 @@ pub fn as_planned(now: &mut Model, step: &Step) {
     }
 }
 
+/// What is left of a grant that is there no longer: of who owned the database and does no longer, nothing is. That is as
+/// planned, where the plan did not give it anew together with the change of the owner.
+pub fn bereft(step: &Step) -> Option<Model> {
+    let (Some(Model::PostgresGrant(before)), Some(Model::PostgresGrant(_))) = (&step.before, &step.after) else {
+        return None;
+    };
+    // Who may make schemas is an owner, or as good as one.
+    before.database_privileges.contains("CREATE").then(|| {
+        let mut left = Model::PostgresGrant(Grant {
+            database: before.database.clone(),
+            role: before.role.clone(),
+            schema_privileges: Some(BTreeSet::new()),
+            ..Grant::default()
+        });
+        as_planned(&mut left, step);
+        left
+    })
+}
+
 /// A change of a database's owner gives the app its own privileges at once, so that it is never without: what another
 /// step of the same plan has given already of what this one is about to give does not make this one stale.
 pub fn is_begun(now: &Model, step: &Step) -> bool {

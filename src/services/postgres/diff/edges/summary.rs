@@ -64,7 +64,12 @@ impl Summary {
             }
             (_, Some(Model::PostgresDatabase(before)), None) => summary.takes_from = Some(before.owner.clone()),
             (op, Some(Model::PostgresDatabase(before)), Some(Model::PostgresDatabase(after))) => {
-                let user = if let Op::Postgres(Do::AlterDatabase { user }) = op { Some(user) } else { None };
+                let user = if let Op::Postgres(Do::AlterDatabase { user, keeps }) = op {
+                    summary.roles.extend(keeps.iter().flat_map(|grant| grant.makers.iter().flatten()).cloned());
+                    Some(user)
+                } else {
+                    None
+                };
                 summary.change(before, after, user);
                 summary.hands_over_to = user.filter(|_| step.reasons.contains(&Reason::HandsOver)).cloned();
             }

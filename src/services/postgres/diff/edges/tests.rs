@@ -21,7 +21,7 @@ fn database(operation: Do, action: Action, change: impl FnOnce(&mut Database, &m
 }
 
 fn altered(change: impl FnOnce(&mut Database, &mut Database)) -> Step {
-    database(Do::AlterDatabase { user: "shop_user".to_owned() }, Action::Update, change)
+    database(Do::AlterDatabase { user: "shop_user".to_owned(), keeps: Vec::new() }, Action::Update, change)
 }
 
 /// A step on what a role may do in "shop".
@@ -238,4 +238,14 @@ fn a_database_that_changes_hands_comes_before_all_grants_in_it() {
     let comes = || taken_over(altered(|before, _| before.public.extend(["CONNECT".to_owned()])));
     assert_eq!(needs([granted("reader"), comes()]), ["postgres.database.shop"]);
     assert_eq!(needs([comes(), granted("reader")]), Vec::<String>::new());
+}
+
+#[test]
+fn roles_whose_objects_a_former_owner_keeps_the_use_of_are_made_before_it_gives_its_database_away() {
+    let mut given_away = altered(|before, _| before.owner = "old".to_owned());
+    let makers = BTreeSet::from(["shop_maker".to_owned()]);
+    let keeps = vec![Grant::declared("shop", "old", Access::Readonly, &makers)];
+    given_away.op = Op::Postgres(Do::AlterDatabase { user: "shop_user".to_owned(), keeps });
+    let maker = role(Do::CreateRole, Action::Create, "shop_maker");
+    assert_eq!(needs([given_away, maker]), ["postgres.role.shop_maker"]);
 }
