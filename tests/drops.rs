@@ -118,8 +118,19 @@ fn a_dump_that_fails_cancels_the_drop_and_leaves_everything_open() {
     assert_eq!((limit(&workspace).as_deref(), files(&workspace).len()), (Some("-1"), 1));
     workspace.set("NORNPLAN_POSTGRES_BIN_DIR", &found);
     let dropped = workspace.run(&[&DESTROY[..], &["-v"]].concat()).exits(0);
-    dropped.complains("pg_dump --format=custom").hides(&common::service("NORNPLAN_POSTGRES_PASSWORD"));
+    let dropped = dropped.complains("pg_dump --format=custom").hides(&common::service("NORNPLAN_POSTGRES_PASSWORD"));
+    // Where the data are is told as it happens and at the end, by a name that can be typed.
+    let address = format!("postgres.database.{}a", workspace.prefix);
+    let told = format!("{address}: destroyed; its dump: snapshots/{}a_manual_", workspace.prefix);
+    let dropped = dropped.complains(&told).says("  destroyed; its dump: snapshots/").says("To get one back: ");
+    let line = dropped.stdout.lines().find(|line| line.contains("its dump: ")).unwrap();
+    let dump = line.split("its dump: ").nth(1).unwrap().to_owned();
+    assert!(workspace.path(&dump).is_file(), "{dump}");
     assert_eq!((limit(&workspace), files(&workspace).len()), (None, 2));
+    // As it says, it comes back.
+    workspace.run(&["apply", "--auto-approve"]).exits(0).hides("To get one back");
+    workspace.run(&["restore", "@a", &dump, "--auto-approve"]).exits(0);
+    assert_eq!(postgres_value(&format!("{}a", workspace.prefix), "SELECT count(*)::text FROM t").unwrap(), "20000");
 }
 
 #[test]

@@ -7,13 +7,22 @@ use crate::services::Failure;
 use crate::services::postgres::connect::join;
 use crate::services::postgres::connect::{Connector, Purpose, close, value, values};
 use sqlx::PgConnection;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// A snapshot that was made.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Snapshot {
     pub file: PathBuf,
     pub bytes: u64,
+}
+
+impl Snapshot {
+    /// The file as one would name it in the working directory.
+    pub fn from_here(self) -> PathBuf {
+        let here = std::env::current_dir().ok();
+        let inside = here.as_deref().and_then(|here| self.file.strip_prefix(here).ok());
+        inside.map(Path::to_owned).unwrap_or(self.file)
+    }
 }
 
 /// A pg_dump that fits the server that is connected to.
