@@ -93,7 +93,9 @@ fn the_plan_tells_what_a_drop_loses_and_that_it_cannot_be_dumped() {
     plan.says(blocked).says("install postgresql-client-").says("set bin_dir under [postgres]");
     workspace.run(&["apply", "--auto-approve", "--allow-destroy", "*@a*"]).exits(1).says(blocked);
     assert_eq!((limit(&workspace).as_deref(), files(&workspace).len()), (Some("-1"), 0));
-    workspace.run(&["snapshot", "@a"]).exits(1).complains(blocked);
+    let failed = workspace.run(&["snapshot", "@a", "@b"]).exits(1);
+    let failed = failed.complains(&format!("error: postgres: {0}a, {0}b: {blocked}", workspace.prefix));
+    assert_eq!(failed.stderr.matches("is older than").count(), 1, "{}", failed.stderr);
     workspace.set("NORNPLAN_POSTGRES_BIN_DIR", &workspace.path("nowhere").display().to_string());
     workspace.run(&["snapshot", "@a"]).exits(1).complains("there is no pg_dump that runs in bin_dir");
     workspace.set("NORNPLAN_POSTGRES_BIN_DIR", &found);

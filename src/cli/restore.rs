@@ -1,7 +1,7 @@
 //! `nornplan restore`
 
 use super::signals::Interrupts;
-use super::snapshot::teller;
+use super::snapshot::{about, teller};
 use super::workspace;
 use super::{Errors, Global, Outcome, output};
 use crate::config::Config;
@@ -99,7 +99,7 @@ pub async fn run(global: &Global, args: &Args) -> Outcome {
             }
         }
         if job.clean {
-            let before = postgres.snapshot(database, PRE_RESTORE).await?;
+            let before = postgres.snapshot(database, PRE_RESTORE).await.map_err(|error| about(error, database))?;
             output::message(&format!("{database}: as it was is in {}", before.file.display()));
         }
         let entries = postgres.restore(&job).await?;

@@ -66,7 +66,9 @@ pub async fn run(global: &Global, args: &Args) -> Outcome {
     let interrupts = Interrupts::listen()?;
     let postgres = Postgres::telling(&config.postgres, teller(global));
     let label = args.commit.as_deref().unwrap_or(MANUAL);
-    let dumps = stream::iter(&databases).map(|database| dump(&postgres, database, label)).buffer_unordered(AT_ONCE);
+    let dumps = stream::iter(&databases)
+        .map(|database| async { (database.as_str(), dump(&postgres, database, label).await) })
+        .buffer_unordered(AT_ONCE);
     let results: Vec<_> = tokio::select! {
         results = dumps.collect() => results,
         () = interrupts.stop.cancelled() => {
@@ -74,8 +76,30 @@ pub async fn run(global: &Global, args: &Args) -> Outcome {
             return Ok(Exit::Interrupted(interrupts.heard().unwrap_or(libc::SIGINT)));
         }
     };
-    let errors: Vec<Diagnostic> = results.into_iter().filter_map(Result::err).collect();
+    let failed = results.into_iter().filter_map(|(database, result)| Some((database, result.err()?)));
+    let errors = each_once(failed);
     if errors.is_empty() { Ok(Exit::Done) } else { Err(errors.into()) }
+}
+
+/// What kept several databases from being dumped alike is said once, with all their names.
+fn each_once<'a>(failed: impl Iterator<Item = (&'a str, Diagnostic)>) -> Vec<Diagnostic> {
+    let mut told: Vec<(BTreeSet<&str>, Diagnostic)> = Vec::new();
+    for (database, error) in failed {
+        let same = |(_, other): &&mut (BTreeSet<&str>, Diagnostic)| {
+            (&other.message, &other.place, &other.hint) == (&error.message, &error.place, &error.hint)
+        };
+        match told.iter_mut().find(same) {
+            Some((names, _)) => drop(names.insert(database)),
+            None => told.push((BTreeSet::from([database]), error)),
+        }
+    }
+    told.sort_by(|(one, _), (other, _)| one.cmp(other));
+    told.into_iter().map(|(names, error)| about(error, &names.into_iter().collect::<Vec<_>>().join(", "))).collect()
+}
+
+/// Names the database that an error is about, if it says no place.
+pub fn about(error: Diagnostic, database: &str) -> Diagnostic {
+    if error.place.is_some() { error } else { error.on("postgres", database, "") }
 }
 
 /// What tells with `-v` which programs are run.
