@@ -104,7 +104,9 @@ pub async fn run(global: &Global, args: &Args) -> Outcome {
         }
         let entries = postgres.restore(&job).await?;
         output::result(&format!("Restored {} into {database}.", count(entries, "entry", "entries")));
-        output::message("The next `nornplan apply` gives readers and writers what they lack now.");
+        if others_use_it(app) {
+            output::message("The next `nornplan apply` gives readers and writers what they lack now.");
+        }
         Ok(Exit::Done)
     };
     tokio::select! {
@@ -132,6 +134,11 @@ fn declared<'a>(specs: &'a Specs, app: &AppName) -> Result<(&'a model::Postgres,
         return Err(error.at(found.place.clone()).hint("[services.postgres] in its infraspec declares one").into());
     };
     Ok((postgres, found.prevent_destroy.as_ref()))
+}
+
+/// Whether anybody but the app's user may do something in its databases. What is restored comes without privileges.
+fn others_use_it(app: &model::Postgres) -> bool {
+    !app.readers.is_empty() || !app.writers.is_empty() || !app.grants.is_empty() || app.migrator.is_some()
 }
 
 /// The file as it is named, else in the directory of snapshots.
