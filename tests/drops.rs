@@ -44,6 +44,12 @@ fn files(workspace: &Workspace) -> Vec<PathBuf> {
     entries.map(|entry| entry.path()).collect()
 }
 
+/// Of the server.
+fn major() -> u32 {
+    let version = postgres_value("postgres", "SELECT current_setting('server_version_num')").unwrap();
+    version.parse::<u32>().unwrap() / 10_000
+}
+
 /// Signs in as an administrator that is no superuser from now on.
 fn become_lesser(workspace: &mut Workspace) {
     let admin = format!("{}zz", workspace.prefix);
@@ -83,7 +89,17 @@ fn the_plan_tells_what_a_drop_loses_and_that_it_cannot_be_dumped() {
     let mut workspace = applied();
     workspace.remove("specs/a.toml");
     let plan = workspace.run(&["plan"]).exits(0).says("in 1 table, about 20000 rows").says("0 sessions");
-    plan.hides("blocked");
+    let plan = plan.hides("blocked");
+    plan.hides("nobody knows how many rows");
+    postgres_at(&workspace.published("@b", "DATABASE_URL"), "CREATE TABLE u (x int); INSERT INTO u VALUES (1)")
+        .unwrap();
+    workspace.remove("specs/b.toml");
+    // Whole sentences, which the text breaks into lines.
+    let plan = workspace.run(&["plan", "--format", "json"]).exits(0);
+    let forgets = format!("last use unknown (PostgreSQL {} does not remember it); 0 sessions", major());
+    let plan = if major() < 16 { plan.says(&forgets) } else { plan.hides("last use unknown") };
+    plan.says("in 1 table, never analysed, so nobody knows how many rows");
+    workspace.spec("b", "app = \"@b\"\n[services.postgres]\n");
 
     let found = std::env::var("NORNPLAN_POSTGRES_BIN_DIR").unwrap_or_default();
     let old = bin(&workspace, "old", "echo 'pg_dump (PostgreSQL) 9.6.24'");

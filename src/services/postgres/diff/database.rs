@@ -71,7 +71,7 @@ pub fn give_up(view: &View, step: &mut Step, database: &Database, input: DiffInp
     if losses::is_in_use(&holdings) {
         step.risks.insert(Risk::Interrupts);
     }
-    step.notes = losses::notes(&step.address, &holdings);
+    step.notes = losses::notes(&step.address, &holdings, view.server.version_number);
     // Who owns what in it does not matter any more.
     step.changes.retain(|change| change.field != "objects_of_others");
     if let Some(Model::PostgresDatabase(before)) = &mut step.before {
