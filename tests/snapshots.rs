@@ -235,3 +235,26 @@ fn what_is_no_whole_snapshot_of_the_database_is_refused_before_anything_is_done(
     restore("@a", &file, &[]).exits(1).complains("it is in use: 1 session");
     drop(session);
 }
+
+#[test]
+fn a_database_that_somebody_dropped_is_made_empty_and_the_plan_says_so() {
+    let workspace = Workspace::new();
+    workspace.spec("a", "app = \"@a\"\n[services.postgres]\n");
+    workspace.run(&["plan"]).exits(0).hides("EMPTY");
+    workspace.converge();
+    postgres_at(&workspace.published("@a", "DATABASE_URL"), "CREATE TABLE orders (x int)").unwrap();
+    postgres("postgres", &format!("DROP DATABASE {}", a(&workspace)));
+    workspace.run(&["plan"]).exits(0).says("it is made EMPTY").hides("snapshot");
+    workspace.run(&["apply", "--auto-approve"]).exits(0);
+    postgres_at(&workspace.published("@a", "DATABASE_URL"), "CREATE TABLE orders (x int)").unwrap();
+    let file = snapshot(&workspace);
+    postgres("postgres", &format!("DROP DATABASE {}", a(&workspace)));
+    let restore = format!("nornplan restore {} {file}", a(&workspace));
+    let plan = workspace.run(&["plan", "--format", "json"]).exits(0);
+    plan.says(&format!("it is made EMPTY; the newest snapshot: {file} (`{restore}`)"));
+    workspace.run(&["apply", "--auto-approve"]).exits(0);
+    workspace.run(&["plan"]).exits(0).hides("EMPTY");
+    // What it says to do brings everything back.
+    workspace.run(&["restore", "@a", &file, "--auto-approve"]).exits(0);
+    assert_eq!(rows(&workspace), "0");
+}

@@ -9,7 +9,7 @@ mod restorer;
 
 pub use archive::{Archive, Entry, Selection};
 pub use dump::{Snapshot, dump, prepare, program};
-pub use file::{MANUAL, PRE_RESTORE};
+pub use file::{MANUAL, PRE_RESTORE, newest};
 pub use programs::Program;
 pub use restore::{Job, Target};
 
