@@ -12,10 +12,10 @@ use crate::error::{Diagnostic, Exit, Kind, Place};
 use crate::render::count;
 use crate::services::postgres::Postgres;
 use crate::services::postgres::model::database_address;
-use crate::services::postgres::snapshot::{Archive, Job, PRE_RESTORE, Selection, Target};
+use crate::services::postgres::snapshot::{Archive, Job, Move, PRE_RESTORE, Selection, Target, whose};
 use crate::spec::model::{self, Specs};
 use crate::state::Store;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// Restore a snapshot into an app's database, all of it or nothing
@@ -85,10 +85,11 @@ pub async fn run(global: &Global, args: &Args) -> Outcome {
     let command: Vec<String> = std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect();
     let _lock = Store::lock(&config, args.lock_timeout.unwrap_or_default(), &command.join(" "))?;
     let restored = async {
-        let target = postgres.restore_target(database).await?;
+        let target = postgres.restore_target(database, &app.user).await?;
         let job = Job { file: &file, database, role: &app.user, clean: target.objects > 0, selection: &selection };
         if job.clean {
             consented(args, database, &target, prevented)?;
+            replaceable(app, database, &target.beyond(&archive, &selection))?;
         }
         if !args.auto_approve {
             let what = if job.clean { "Replace what is in" } else { "Restore into the empty" };
@@ -136,6 +137,31 @@ fn declared<'a>(specs: &'a Specs, app: &AppName) -> Result<(&'a model::Postgres,
     Ok((postgres, found.prevent_destroy.as_ref()))
 }
 
+/// What belongs to others is found before anything is dumped or dropped.
+fn replaceable(app: &model::Postgres, database: &str, others: &[&Move]) -> Result<(), Errors> {
+    const NAMED: usize = 3;
+    if others.is_empty() {
+        return Ok(());
+    }
+    let they = if others.len() == 1 { "it" } else { "they" };
+    let message = format!("{}, so {they} cannot be replaced", whose(others));
+    let mut statements: Vec<String> = others.iter().take(NAMED).map(|one| one.statement.clone()).collect();
+    if others.len() > NAMED {
+        statements.push("and so on".to_owned());
+    }
+    let give = format!("in {database}: {}", statements.join("; "));
+    let migrator = app.migrator.as_ref().filter(|role| others.iter().any(|one| one.owner == **role));
+    let hint = match migrator {
+        // It may do more than the app, and a snapshot runs functions of the app.
+        Some(role) => format!(
+            "what is restored belongs to {user}: {give}; when it is restored, give {role} what it shall change again",
+            user = app.user
+        ),
+        None => format!("set adopt_objects = true and apply, or {give}"),
+    };
+    Err(Diagnostic::new(Kind::Service, message).on("postgres", database, "").hint(hint).into())
+}
+
 /// Whether anybody but the app's user may do something in its databases. What is restored comes without privileges.
 fn others_use_it(app: &model::Postgres) -> bool {
     !app.readers.is_empty() || !app.writers.is_empty() || !app.grants.is_empty() || app.migrator.is_some()
@@ -163,12 +189,7 @@ fn find(config: &Config, named: &PathBuf) -> Result<PathBuf, Errors> {
 }
 
 /// The database to restore into.
-fn into<'a>(
-    args: &'a Args,
-    app: &'a model::Postgres,
-    archive: &Archive,
-    file: &std::path::Path,
-) -> Result<&'a str, Errors> {
+fn into<'a>(args: &'a Args, app: &'a model::Postgres, archive: &Archive, file: &Path) -> Result<&'a str, Errors> {
     let names: Vec<&str> = app.databases.iter().map(|database| database.name.as_str()).collect();
     let Some(asked) = &args.database else {
         let from = archive.database.as_deref().unwrap_or("an unknown database");

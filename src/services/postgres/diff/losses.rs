@@ -54,7 +54,7 @@ fn joined(texts: &[String], with: &str) -> String {
 }
 
 /// Rows as the statistics estimate them, and how many tables they say nothing of.
-fn rows(rows: Option<u64>, unknown: Option<u64>) -> Option<String> {
+pub fn rows(rows: Option<u64>, unknown: Option<u64>) -> Option<String> {
     Some(match (rows?, unknown.unwrap_or_default()) {
         (0, 0) => return None,
         (0, _) => "never analysed, so nobody knows how many rows".to_owned(),

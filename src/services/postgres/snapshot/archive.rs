@@ -89,6 +89,20 @@ impl Archive {
         self.entries.iter().filter(|entry| entry.kind == "EXTENSION").map(|entry| entry.name.trim_end())
     }
 
+    /// Whether a restore makes an object anew, which is in no schema if it is one. Of functions the arguments do not count.
+    pub fn replaces(&self, selection: &Selection, schema: Option<&str>, name: &str) -> bool {
+        let is_it = |entry: &Entry| {
+            let plain = entry.plain_name();
+            let plain = match entry.kind.as_str() {
+                "FUNCTION" | "PROCEDURE" | "AGGREGATE" => plain.split('(').next().unwrap_or(plain),
+                _ => plain,
+            };
+            // Comments and the like have a name of their own: `TABLE orders`.
+            entry.schema.as_deref() == schema && plain == name && (schema.is_some() || entry.kind == "SCHEMA")
+        };
+        selection.covers(schema, name) && self.entries.iter().any(is_it)
+    }
+
     /// The lines of a list for `--use-list`, of what an app's user can restore. `made` are extensions that are there
     /// and are left as they are; `script` is what the archive would run, which tells what belongs to a table.
     pub fn list(&self, selection: &Selection, made: &BTreeSet<String>, script: &str) -> Vec<&str> {
@@ -136,6 +150,13 @@ pub struct Selection {
 impl Selection {
     pub fn is_everything(&self) -> bool {
         self.tables.is_empty() && self.schemas.is_empty()
+    }
+
+    fn covers(&self, schema: Option<&str>, name: &str) -> bool {
+        let in_schema = self.schemas.iter().any(|wanted| wanted == schema.unwrap_or(name));
+        let full = schema.map(|schema| format!("{schema}.{name}"));
+        let as_table = full.is_some_and(|full| self.tables.iter().any(|wanted| is_table(&full, wanted)));
+        self.is_everything() || in_schema || as_table
     }
 
     fn takes(&self, entry: &Entry, tables: &BTreeSet<String>) -> bool {

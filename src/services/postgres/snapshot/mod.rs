@@ -6,12 +6,16 @@ mod file;
 pub mod programs;
 mod restore;
 mod restorer;
+mod target;
 
 pub use archive::{Archive, Entry, Selection};
 pub use dump::{Snapshot, dump, prepare, program};
 pub use file::{MANUAL, PRE_RESTORE, newest};
 pub use programs::Program;
-pub use restore::{Job, Target};
+pub use restore::Job;
+pub use target::{Target, whose};
+
+pub use super::catalog::Move;
 
 use super::Postgres;
 use super::connect::{Purpose, values};
@@ -51,15 +55,15 @@ impl Postgres {
         Ok(restore::contents(&self.connector, file).await?)
     }
 
-    /// What a restore would meet in a database.
+    /// What a restore as the app's user would meet in a database.
     ///
     /// # Errors
     /// It does not exist, or cannot be read.
-    pub async fn restore_target(&self, database: &str) -> Result<Target> {
+    pub async fn restore_target(&self, database: &str, user: &str) -> Result<Target> {
         let mut connection = self.connector.administration(Purpose::Write).await?;
         must_be_open(&mut connection, database).await?;
         self.connector.keep(Purpose::Write, connection).await;
-        Ok(restore::target(&self.connector, database).await?)
+        Ok(target::target(&self.connector, database, user).await?)
     }
 
     /// Finds out whether a snapshot has all that is selected; no server is asked.

@@ -6,7 +6,7 @@ use super::programs::{self, Program};
 use super::restorer::Restorer;
 use crate::error::{Diagnostic, Kind};
 use crate::services::Failure;
-use crate::services::postgres::connect::{Connector, Purpose, close, value, values};
+use crate::services::postgres::connect::{Connector, Purpose, close, values};
 use std::collections::BTreeSet;
 use std::io::Write;
 use std::path::Path;
@@ -21,33 +21,6 @@ pub struct Job<'a> {
     /// Whether what is there is dropped first, object by object.
     pub clean: bool,
     pub selection: &'a Selection,
-}
-
-/// What a restore meets in a database.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Target {
-    /// Tables, views and sequences that belong to no extension.
-    pub objects: i64,
-    /// Users of the sessions that are connected.
-    pub sessions: Vec<String>,
-}
-
-/// Looks into the database. Those of nornplan itself do not count as sessions.
-pub async fn target(connector: &Connector, database: &str) -> Result<Target, Failure> {
-    let mut connection = connector.admin(database, Purpose::Observe).await?;
-    let objects = "SELECT count(*) FROM pg_catalog.pg_class c \
-        JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
-        WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S') \
-          AND n.nspname NOT LIKE 'pg\\_%' AND n.nspname <> 'information_schema' \
-          AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d WHERE d.classid = 'pg_catalog.pg_class'::regclass \
-            AND d.objid = c.oid AND d.deptype = 'e')";
-    let objects = value(&mut connection, database, objects, &[]).await?;
-    let sessions = "SELECT coalesce(usename, '?')::text FROM pg_catalog.pg_stat_activity \
-        WHERE datname = current_database() AND usesysid IS NOT NULL \
-          AND NOT (usename = current_user AND application_name = 'nornplan') ORDER BY 1";
-    let sessions = values(&mut connection, database, sessions, &[]).await?;
-    close(connection).await;
-    Ok(Target { objects, sessions })
 }
 
 /// Reads the table of contents, and then the whole file, so that a cut one is found before anything is done.
