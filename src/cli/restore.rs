@@ -9,7 +9,7 @@ use crate::core::consent::{Allowance, Consent};
 use crate::core::name::AppName;
 use crate::core::suggest::closest;
 use crate::error::{Diagnostic, Exit, Kind, Place};
-use crate::render::count;
+use crate::render::{clean, count};
 use crate::services::postgres::Postgres;
 use crate::services::postgres::model::database_address;
 use crate::services::postgres::snapshot::{Archive, Job, Move, PRE_RESTORE, Selection, Target, whose};
@@ -92,8 +92,9 @@ pub async fn run(global: &Global, args: &Args) -> Outcome {
             replaceable(app, database, &target.beyond(&archive, &selection))?;
         }
         if !args.auto_approve {
-            let what = if job.clean { "Replace what is in" } else { "Restore into the empty" };
-            let question = format!("{what} {database} in environment {:?}?", config.environment);
+            let loss = target.loss(&archive, &selection);
+            let place = format!("{database} on {} in environment {:?}", config.postgres.endpoint(), config.environment);
+            let question = question(loss, job.clean, &place, &snapshot_taken(&file, &archive));
             if !tokio::task::spawn_blocking(move || output::ask(&question)).await.unwrap_or(false) {
                 output::message("Nothing was restored.");
                 return Ok::<Exit, Errors>(Exit::Failed);
@@ -135,6 +136,22 @@ fn declared<'a>(specs: &'a Specs, app: &AppName) -> Result<(&'a model::Postgres,
         return Err(error.at(found.place.clone()).hint("[services.postgres] in its infraspec declares one").into());
     };
     Ok((postgres, found.prevent_destroy.as_ref()))
+}
+
+/// What it is asked whether to do, on which server, and what is lost.
+fn question(loss: Option<String>, has_something: bool, place: &str, snapshot: &str) -> String {
+    match (loss, has_something) {
+        (Some(loss), _) => format!("Replace {loss} of {place} with {snapshot}?"),
+        (None, true) => format!("Restore {snapshot} into {place}, beside what is there?"),
+        (None, false) => format!("Restore {snapshot} into the empty {place}?"),
+    }
+}
+
+/// `shop_manual_20261121T183910.dump (taken 2026-11-21 18:39:10 UTC)`
+fn snapshot_taken(file: &Path, archive: &Archive) -> String {
+    let name = file.file_name().unwrap_or(file.as_os_str()).to_string_lossy();
+    let made = archive.made.as_deref().unwrap_or("at an unknown time");
+    clean(&format!("{name} (taken {made})"))
 }
 
 /// What belongs to others is found before anything is dumped or dropped.
