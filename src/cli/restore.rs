@@ -1,7 +1,7 @@
 //! `nornplan restore`
 
 use super::signals::Interrupts;
-use super::snapshot::{about, teller};
+use super::snapshot::{about, shown, teller};
 use super::workspace;
 use super::{Errors, Global, Outcome, output};
 use crate::config::Config;
@@ -9,12 +9,15 @@ use crate::core::consent::{Allowance, Consent};
 use crate::core::name::AppName;
 use crate::core::suggest::closest;
 use crate::error::{Diagnostic, Exit, Kind, Place};
+use crate::render::working::{self, Working};
 use crate::render::{clean, count};
+use crate::services::Progress;
 use crate::services::postgres::Postgres;
 use crate::services::postgres::model::database_address;
 use crate::services::postgres::snapshot::{Archive, Job, Move, PRE_RESTORE, Selection, Target, whose};
 use crate::spec::model::{self, Specs};
 use crate::state::Store;
+use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -100,12 +103,20 @@ pub async fn run(global: &Global, args: &Args) -> Outcome {
                 return Ok::<Exit, Errors>(Exit::Failed);
             }
         }
+        let working = Working::new(std::io::stderr().is_terminal());
         if job.clean {
-            let before = postgres.snapshot(database, PRE_RESTORE).await.map_err(|error| about(error, database))?;
+            let before =
+                shown(&postgres, &working, database, PRE_RESTORE).await.map_err(|error| about(error, database))?;
             output::message(&format!("{database}: as it was is in {}", before.file.display()));
         }
-        let entries = postgres.restore(&job).await?;
+        let progress = Progress::default();
+        let text = |done, all| working::restoring(database, done, all);
+        let entries = working.shown(&progress, text, postgres.restore(&job, &progress)).await?;
         output::result(&format!("Restored {} into {database}.", count(entries, "entry", "entries")));
+        if let Some(migrator) = &app.migrator {
+            let again = format!("give {migrator} what it shall change again, by ALTER .. OWNER TO");
+            output::message(&format!("What was restored belongs to {}: {again}.", app.user));
+        }
         if others_use_it(app) {
             output::message("The next `nornplan apply` gives readers and writers what they lack now.");
         }

@@ -7,10 +7,11 @@ use crate::config::Config;
 use crate::core::name::AppName;
 use crate::error::{Diagnostic, Exit, Kind};
 use crate::render;
+use crate::render::working::{self, Working};
 use crate::services::postgres::Postgres;
 use crate::services::postgres::model::DATABASE;
-use crate::services::postgres::snapshot::MANUAL;
-use crate::services::{self, ServiceId};
+use crate::services::postgres::snapshot::{MANUAL, Snapshot};
+use crate::services::{self, Progress, ServiceId};
 use crate::spec::model::Specs;
 use crate::state::{Document, Store};
 use futures_util::{StreamExt, stream};
@@ -66,8 +67,9 @@ pub async fn run(global: &Global, args: &Args) -> Outcome {
     let interrupts = Interrupts::listen()?;
     let postgres = Postgres::telling(&config.postgres, teller(global));
     let label = args.commit.as_deref().unwrap_or(MANUAL);
+    let working = Working::new(std::io::stderr().is_terminal());
     let dumps = stream::iter(&databases)
-        .map(|database| async { (database.as_str(), dump(&postgres, database, label).await) })
+        .map(|database| async { (database.as_str(), dump(&postgres, &working, database, label).await) })
         .buffer_unordered(AT_ONCE);
     let results: Vec<_> = tokio::select! {
         results = dumps.collect() => results,
@@ -116,19 +118,31 @@ fn databases(config: &Config, specs: &Specs, document: &Document, args: &Args) -
     Ok(each.filter(|(_, app)| args.all || args.apps.contains(app)).map(|(address, _)| address.name).collect())
 }
 
-async fn dump(postgres: &Postgres, database: &str, label: &str) -> Result<(), Diagnostic> {
+async fn dump(postgres: &Postgres, working: &Working, database: &str, label: &str) -> Result<(), Diagnostic> {
     let since = Instant::now();
-    if std::io::stderr().is_terminal() {
-        output::message(&format!("{database}: dumping"));
-    }
-    let made = postgres.snapshot(database, label).await?;
-    output::result(&made.file.display().to_string());
-    let (size, took) = (render::bytes(made.bytes), since.elapsed().as_secs_f64());
-    output::message(&format!("{database}: dumped, {size} ({took:.1}s)"));
-    for old in postgres.prune(database)? {
-        output::message(&format!("{database}: removed the older {}", old.display()));
-    }
-    Ok(())
+    let made = shown(postgres, working, database, label).await?;
+    let pruned = postgres.prune(database);
+    working.between(|| {
+        output::result(&made.file.display().to_string());
+        let (size, took) = (render::bytes(made.bytes), since.elapsed().as_secs_f64());
+        output::message(&format!("{database}: dumped, {size} ({took:.1}s)"));
+        for old in pruned? {
+            output::message(&format!("{database}: removed the older {}", old.display()));
+        }
+        Ok(())
+    })
+}
+
+/// Dumps a database, and shows how far that has come.
+pub async fn shown(
+    postgres: &Postgres,
+    working: &Working,
+    database: &str,
+    label: &str,
+) -> Result<Snapshot, Diagnostic> {
+    let progress = Progress::default();
+    let text = |written, size| working::dumping(database, written, size);
+    working.shown(&progress, text, postgres.snapshot(database, label, &progress)).await
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 
 use super::{clean, tell};
 use crate::services::Progress;
-use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget};
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressFinish};
 use std::time::Duration;
 
 /// How often a line on a terminal is brought up to date.
@@ -30,7 +30,7 @@ impl Working {
         work: impl Future<Output = T>,
     ) -> T {
         let line = self.lines.as_ref().map(|lines| {
-            let line = lines.add(ProgressBar::new_spinner());
+            let line = lines.add(ProgressBar::new_spinner().with_finish(ProgressFinish::AndClear));
             line.set_style(super::progress::template("{spinner:.green} {msg}  {elapsed}"));
             line
         });
@@ -52,9 +52,7 @@ impl Working {
                 }
             }
         };
-        if let Some(line) = line {
-            line.finish_and_clear();
-        }
+        drop(line);
         result
     }
 
@@ -93,6 +91,9 @@ mod tests {
     fn works_say_how_far_they_have_come() {
         assert_eq!(dumping("x", 0, 9_000_000), "x: dumping");
         assert_eq!(dumping("x", 3_400_000, 12_000_000), "x: dumping, 3.4 MB of a database of 12.0 MB");
-        assert_eq!((restoring("x", 0, 0), restoring("x", 14, 12)), ("x: restoring".into(), "x: restoring, 12 of 12 entries".into()));
+        assert_eq!(
+            (restoring("x", 0, 0), restoring("x", 14, 12)),
+            ("x: restoring".into(), "x: restoring, 12 of 12 entries".into())
+        );
     }
 }

@@ -6,12 +6,12 @@
 //! it since. On any failure it lets in again whom it did.
 
 use crate::error::{Diagnostic, Kind};
-use crate::services::Failure;
 use crate::services::postgres::catalog;
 use crate::services::postgres::connect::join;
 use crate::services::postgres::connect::{Connector, run, value, values};
 use crate::services::postgres::model::database_address;
 use crate::services::postgres::snapshot::{self, MANUAL};
+use crate::services::{Failure, Progress};
 use postgres_protocol::escape::escape_identifier;
 use sqlx::PgConnection;
 use std::path::PathBuf;
@@ -101,7 +101,7 @@ impl Closed<'_> {
             self.empty(connection).await?;
         }
         let before: i64 = value(connection, self.name, COUNTED, &[self.name]).await?;
-        let dump = snapshot::dump(self.connector, &self.program, self.name, MANUAL).await?;
+        let dump = snapshot::dump(self.connector, &self.program, self.name, MANUAL, &Progress::default()).await?;
         if room > 0 {
             self.limit(connection, 0).await?;
         }
