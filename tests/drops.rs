@@ -44,6 +44,12 @@ fn files(workspace: &Workspace) -> Vec<PathBuf> {
     entries.map(|entry| entry.path()).collect()
 }
 
+/// Of the server.
+fn major() -> u32 {
+    let version = postgres_value("postgres", "SELECT current_setting('server_version_num')").unwrap();
+    version.parse::<u32>().unwrap() / 10_000
+}
+
 /// Signs in as an administrator that is no superuser from now on.
 fn become_lesser(workspace: &mut Workspace) {
     let admin = format!("{}zz", workspace.prefix);
@@ -83,7 +89,17 @@ fn the_plan_tells_what_a_drop_loses_and_that_it_cannot_be_dumped() {
     let mut workspace = applied();
     workspace.remove("specs/a.toml");
     let plan = workspace.run(&["plan"]).exits(0).says("in 1 table, about 20000 rows").says("0 sessions");
-    plan.hides("blocked");
+    let plan = plan.hides("blocked");
+    plan.hides("nobody knows how many rows");
+    postgres_at(&workspace.published("@b", "DATABASE_URL"), "CREATE TABLE u (x int); INSERT INTO u VALUES (1)")
+        .unwrap();
+    workspace.remove("specs/b.toml");
+    // Whole sentences, which the text breaks into lines.
+    let plan = workspace.run(&["plan", "--format", "json"]).exits(0);
+    let forgets = format!("last use unknown (PostgreSQL {} does not remember it); 0 sessions", major());
+    let plan = if major() < 16 { plan.says(&forgets) } else { plan.hides("last use unknown") };
+    plan.says("in 1 table, never analysed, so nobody knows how many rows");
+    workspace.spec("b", "app = \"@b\"\n[services.postgres]\n");
 
     let found = std::env::var("NORNPLAN_POSTGRES_BIN_DIR").unwrap_or_default();
     let old = bin(&workspace, "old", "echo 'pg_dump (PostgreSQL) 9.6.24'");
@@ -93,7 +109,9 @@ fn the_plan_tells_what_a_drop_loses_and_that_it_cannot_be_dumped() {
     plan.says(blocked).says("install postgresql-client-").says("set bin_dir under [postgres]");
     workspace.run(&["apply", "--auto-approve", "--allow-destroy", "*@a*"]).exits(1).says(blocked);
     assert_eq!((limit(&workspace).as_deref(), files(&workspace).len()), (Some("-1"), 0));
-    workspace.run(&["snapshot", "@a"]).exits(1).complains(blocked);
+    let failed = workspace.run(&["snapshot", "@a", "@b"]).exits(1);
+    let failed = failed.complains(&format!("error: postgres: {0}a, {0}b: {blocked}", workspace.prefix));
+    assert_eq!(failed.stderr.matches("is older than").count(), 1, "{}", failed.stderr);
     workspace.set("NORNPLAN_POSTGRES_BIN_DIR", &workspace.path("nowhere").display().to_string());
     workspace.run(&["snapshot", "@a"]).exits(1).complains("there is no pg_dump that runs in bin_dir");
     workspace.set("NORNPLAN_POSTGRES_BIN_DIR", &found);
@@ -118,8 +136,19 @@ fn a_dump_that_fails_cancels_the_drop_and_leaves_everything_open() {
     assert_eq!((limit(&workspace).as_deref(), files(&workspace).len()), (Some("-1"), 1));
     workspace.set("NORNPLAN_POSTGRES_BIN_DIR", &found);
     let dropped = workspace.run(&[&DESTROY[..], &["-v"]].concat()).exits(0);
-    dropped.complains("pg_dump --format=custom").hides(&common::service("NORNPLAN_POSTGRES_PASSWORD"));
+    let dropped = dropped.complains("pg_dump --format=custom").hides(&common::service("NORNPLAN_POSTGRES_PASSWORD"));
+    // Where the data are is told as it happens and at the end, by a name that can be typed.
+    let address = format!("postgres.database.{}a", workspace.prefix);
+    let told = format!("{address}: destroyed; its dump: snapshots/{}a_manual_", workspace.prefix);
+    let dropped = dropped.complains(&told).says("  destroyed; its dump: snapshots/").says("To get one back: ");
+    let line = dropped.stdout.lines().find(|line| line.contains("its dump: ")).unwrap();
+    let dump = line.split("its dump: ").nth(1).unwrap().to_owned();
+    assert!(workspace.path(&dump).is_file(), "{dump}");
     assert_eq!((limit(&workspace), files(&workspace).len()), (None, 2));
+    // As it says, it comes back.
+    workspace.run(&["apply", "--auto-approve"]).exits(0).hides("To get one back");
+    workspace.run(&["restore", "@a", &dump, "--auto-approve"]).exits(0);
+    assert_eq!(postgres_value(&format!("{}a", workspace.prefix), "SELECT count(*)::text FROM t").unwrap(), "20000");
 }
 
 #[test]

@@ -179,3 +179,17 @@ fn an_apply_ends_with_what_was_not_done() {
     assert!(!done.incomplete());
     golden("apply-held.txt", &render::outcome::text(&done, &Style::PLAIN));
 }
+
+#[test]
+fn where_a_dump_is_stands_even_in_a_report_of_very_many() {
+    let plan = plans::thousand();
+    let outcomes = plan.steps.iter().map(|step| {
+        let dump = (step.address.name == "zz_ledger").then(|| PathBuf::from("snapshots/zz_\u{1b}[2Jledger.dump"));
+        (step.id(), nornplan::services::Outcome::Done { fingerprint: None, dump })
+    });
+    let report = render::outcome::Report::new(&plan, outcomes, std::time::Duration::from_secs(1));
+    let told = render::outcome::text(&report, &Style::PLAIN);
+    assert!(told.contains("  - postgres.database.zz_ledger  destroyed; its dump: snapshots/zz_"), "{told}");
+    assert!(told.contains("10 resources") && !told.contains("kafka.topic.") && !told.contains('\u{1b}'), "{told}");
+    assert_eq!(told.matches("To get one back: ").count(), 1, "{told}");
+}

@@ -144,7 +144,8 @@ fn a_snapshot_is_restored_into_an_empty_database_and_over_a_full_one_with_consen
     workspace.run(&with_consent).exits(1).complains("the restore failed and changed nothing");
     assert_eq!(rows(&workspace), "50");
     postgres_at(&url, "DROP TABLE mine").unwrap();
-    workspace.run(&with_consent).exits(0).says("Restored ").complains("_pre-restore_");
+    let restored = workspace.run(&with_consent).exits(0).says("Restored ").complains("_pre-restore_");
+    restored.complains("gives readers and writers what they lack");
     assert_eq!(rows(&workspace), "100");
     assert_eq!(files(&workspace).iter().filter(|file| name(file).contains("_pre-restore_")).count(), 2);
     // What the snapshot brings belongs to the app, and its reader reads it.
@@ -193,7 +194,7 @@ fn what_must_not_be_destroyed_is_not_replaced_whatever_is_allowed() {
     assert_eq!((rows(&workspace), files(&workspace).len()), ("2".to_owned(), 1));
     // Nothing is lost where nothing is.
     postgres_at(&url, "DROP TABLE orders").unwrap();
-    workspace.run(&restore).exits(0);
+    workspace.run(&restore).exits(0).hides("readers and writers");
     workspace.spec("a", &format!("{open}[lifecycle]\nprevent_destroy = false\n"));
     workspace.run(&restore).exits(0).complains("_pre-restore_");
     assert_eq!(rows(&workspace), "1");
@@ -233,4 +234,27 @@ fn what_is_no_whole_snapshot_of_the_database_is_refused_before_anything_is_done(
     });
     restore("@a", &file, &[]).exits(1).complains("it is in use: 1 session");
     drop(session);
+}
+
+#[test]
+fn a_database_that_somebody_dropped_is_made_empty_and_the_plan_says_so() {
+    let workspace = Workspace::new();
+    workspace.spec("a", "app = \"@a\"\n[services.postgres]\n");
+    workspace.run(&["plan"]).exits(0).hides("EMPTY");
+    workspace.converge();
+    postgres_at(&workspace.published("@a", "DATABASE_URL"), "CREATE TABLE orders (x int)").unwrap();
+    postgres("postgres", &format!("DROP DATABASE {}", a(&workspace)));
+    workspace.run(&["plan"]).exits(0).says("it is made EMPTY").hides("snapshot");
+    workspace.run(&["apply", "--auto-approve"]).exits(0);
+    postgres_at(&workspace.published("@a", "DATABASE_URL"), "CREATE TABLE orders (x int)").unwrap();
+    let file = snapshot(&workspace);
+    postgres("postgres", &format!("DROP DATABASE {}", a(&workspace)));
+    let restore = format!("nornplan restore {} {file}", a(&workspace));
+    let plan = workspace.run(&["plan", "--format", "json"]).exits(0);
+    plan.says(&format!("it is made EMPTY; the newest snapshot: {file} (`{restore}`)"));
+    workspace.run(&["apply", "--auto-approve"]).exits(0);
+    workspace.run(&["plan"]).exits(0).hides("EMPTY");
+    // What it says to do brings everything back.
+    workspace.run(&["restore", "@a", &file, "--auto-approve"]).exits(0);
+    assert_eq!(rows(&workspace), "0");
 }

@@ -1,7 +1,7 @@
 //! `nornplan restore`
 
 use super::signals::Interrupts;
-use super::snapshot::teller;
+use super::snapshot::{about, shown, teller};
 use super::workspace;
 use super::{Errors, Global, Outcome, output};
 use crate::config::Config;
@@ -9,13 +9,16 @@ use crate::core::consent::{Allowance, Consent};
 use crate::core::name::AppName;
 use crate::core::suggest::closest;
 use crate::error::{Diagnostic, Exit, Kind, Place};
-use crate::render::count;
+use crate::render::working::{self, Working};
+use crate::render::{clean, count};
+use crate::services::Progress;
 use crate::services::postgres::Postgres;
 use crate::services::postgres::model::database_address;
-use crate::services::postgres::snapshot::{Archive, Job, PRE_RESTORE, Selection, Target};
+use crate::services::postgres::snapshot::{Archive, Job, Move, PRE_RESTORE, Selection, Target, whose};
 use crate::spec::model::{self, Specs};
 use crate::state::Store;
-use std::path::PathBuf;
+use std::io::IsTerminal;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// Restore a snapshot into an app's database, all of it or nothing
@@ -85,26 +88,38 @@ pub async fn run(global: &Global, args: &Args) -> Outcome {
     let command: Vec<String> = std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect();
     let _lock = Store::lock(&config, args.lock_timeout.unwrap_or_default(), &command.join(" "))?;
     let restored = async {
-        let target = postgres.restore_target(database).await?;
+        let target = postgres.restore_target(database, &app.user).await?;
         let job = Job { file: &file, database, role: &app.user, clean: target.objects > 0, selection: &selection };
         if job.clean {
             consented(args, database, &target, prevented)?;
+            replaceable(app, database, &target.beyond(&archive, &selection))?;
         }
         if !args.auto_approve {
-            let what = if job.clean { "Replace what is in" } else { "Restore into the empty" };
-            let question = format!("{what} {database} in environment {:?}?", config.environment);
+            let loss = target.loss(&archive, &selection);
+            let place = format!("{database} on {} in environment {:?}", config.postgres.endpoint(), config.environment);
+            let question = question(loss, job.clean, &place, &snapshot_taken(&file, &archive));
             if !tokio::task::spawn_blocking(move || output::ask(&question)).await.unwrap_or(false) {
                 output::message("Nothing was restored.");
                 return Ok::<Exit, Errors>(Exit::Failed);
             }
         }
+        let working = Working::new(std::io::stderr().is_terminal());
         if job.clean {
-            let before = postgres.snapshot(database, PRE_RESTORE).await?;
+            let before =
+                shown(&postgres, &working, database, PRE_RESTORE).await.map_err(|error| about(error, database))?;
             output::message(&format!("{database}: as it was is in {}", before.file.display()));
         }
-        let entries = postgres.restore(&job).await?;
+        let progress = Progress::default();
+        let text = |done, all| working::restoring(database, done, all);
+        let entries = working.shown(&progress, text, postgres.restore(&job, &progress)).await?;
         output::result(&format!("Restored {} into {database}.", count(entries, "entry", "entries")));
-        output::message("The next `nornplan apply` gives readers and writers what they lack now.");
+        if let Some(migrator) = &app.migrator {
+            let again = format!("give {migrator} what it shall change again, by ALTER .. OWNER TO");
+            output::message(&format!("What was restored belongs to {}: {again}.", app.user));
+        }
+        if others_use_it(app) {
+            output::message("The next `nornplan apply` gives readers and writers what they lack now.");
+        }
         Ok(Exit::Done)
     };
     tokio::select! {
@@ -134,6 +149,52 @@ fn declared<'a>(specs: &'a Specs, app: &AppName) -> Result<(&'a model::Postgres,
     Ok((postgres, found.prevent_destroy.as_ref()))
 }
 
+/// What it is asked whether to do, on which server, and what is lost.
+fn question(loss: Option<String>, has_something: bool, place: &str, snapshot: &str) -> String {
+    match (loss, has_something) {
+        (Some(loss), _) => format!("Replace {loss} of {place} with {snapshot}?"),
+        (None, true) => format!("Restore {snapshot} into {place}, beside what is there?"),
+        (None, false) => format!("Restore {snapshot} into the empty {place}?"),
+    }
+}
+
+/// `shop_manual_20261121T183910.dump (taken 2026-11-21 18:39:10 UTC)`
+fn snapshot_taken(file: &Path, archive: &Archive) -> String {
+    let name = file.file_name().unwrap_or(file.as_os_str()).to_string_lossy();
+    let made = archive.made.as_deref().unwrap_or("at an unknown time");
+    clean(&format!("{name} (taken {made})"))
+}
+
+/// What belongs to others is found before anything is dumped or dropped.
+fn replaceable(app: &model::Postgres, database: &str, others: &[&Move]) -> Result<(), Errors> {
+    const NAMED: usize = 3;
+    if others.is_empty() {
+        return Ok(());
+    }
+    let they = if others.len() == 1 { "it" } else { "they" };
+    let message = format!("{}, so {they} cannot be replaced", whose(others));
+    let mut statements: Vec<String> = others.iter().take(NAMED).map(|one| one.statement.clone()).collect();
+    if others.len() > NAMED {
+        statements.push("and so on".to_owned());
+    }
+    let give = format!("in {database}: {}", statements.join("; "));
+    let migrator = app.migrator.as_ref().filter(|role| others.iter().any(|one| one.owner == **role));
+    let hint = match migrator {
+        // It may do more than the app, and a snapshot runs functions of the app.
+        Some(role) => format!(
+            "what is restored belongs to {user}: {give}; when it is restored, give {role} what it shall change again",
+            user = app.user
+        ),
+        None => format!("set adopt_objects = true and apply, or {give}"),
+    };
+    Err(Diagnostic::new(Kind::Service, message).on("postgres", database, "").hint(hint).into())
+}
+
+/// Whether anybody but the app's user may do something in its databases. What is restored comes without privileges.
+fn others_use_it(app: &model::Postgres) -> bool {
+    !app.readers.is_empty() || !app.writers.is_empty() || !app.grants.is_empty() || app.migrator.is_some()
+}
+
 /// The file as it is named, else in the directory of snapshots.
 fn find(config: &Config, named: &PathBuf) -> Result<PathBuf, Errors> {
     let directory = &config.postgres.snapshots;
@@ -156,12 +217,7 @@ fn find(config: &Config, named: &PathBuf) -> Result<PathBuf, Errors> {
 }
 
 /// The database to restore into.
-fn into<'a>(
-    args: &'a Args,
-    app: &'a model::Postgres,
-    archive: &Archive,
-    file: &std::path::Path,
-) -> Result<&'a str, Errors> {
+fn into<'a>(args: &'a Args, app: &'a model::Postgres, archive: &Archive, file: &Path) -> Result<&'a str, Errors> {
     let names: Vec<&str> = app.databases.iter().map(|database| database.name.as_str()).collect();
     let Some(asked) = &args.database else {
         let from = archive.database.as_deref().unwrap_or("an unknown database");

@@ -8,10 +8,11 @@ use crate::core::address::Address;
 use crate::core::name::AppName;
 use crate::error::{Diagnostic, Exit, Kind};
 use crate::render;
+use crate::render::working::{self, Working};
 use crate::services::postgres::Postgres;
 use crate::services::postgres::model::DATABASE;
-use crate::services::postgres::snapshot::MANUAL;
-use crate::services::{self, ServiceId};
+use crate::services::postgres::snapshot::{MANUAL, Snapshot};
+use crate::services::{self, Progress, ServiceId};
 use crate::spec::model::Specs;
 use crate::state::{Document, Store};
 use futures_util::{StreamExt, stream};
@@ -67,7 +68,10 @@ pub async fn run(global: &Global, args: &Args) -> Outcome {
     let interrupts = Interrupts::listen()?;
     let postgres = Postgres::telling(&config.postgres, teller(global));
     let label = args.commit.as_deref().unwrap_or(MANUAL);
-    let dumps = stream::iter(&databases).map(|database| dump(&postgres, database, label)).buffer_unordered(AT_ONCE);
+    let working = Working::new(std::io::stderr().is_terminal());
+    let dumps = stream::iter(&databases)
+        .map(|database| async { (database.as_str(), dump(&postgres, &working, database, label).await) })
+        .buffer_unordered(AT_ONCE);
     let results: Vec<_> = tokio::select! {
         results = dumps.collect() => results,
         () = interrupts.stop.cancelled() => {
@@ -75,8 +79,30 @@ pub async fn run(global: &Global, args: &Args) -> Outcome {
             return Ok(Exit::Interrupted(interrupts.heard().unwrap_or(libc::SIGINT)));
         }
     };
-    let errors: Vec<Diagnostic> = results.into_iter().filter_map(Result::err).collect();
+    let failed = results.into_iter().filter_map(|(database, result)| Some((database, result.err()?)));
+    let errors = each_once(failed);
     if errors.is_empty() { Ok(Exit::Done) } else { Err(errors.into()) }
+}
+
+/// What kept several databases from being dumped alike is said once, with all their names.
+fn each_once<'a>(failed: impl Iterator<Item = (&'a str, Diagnostic)>) -> Vec<Diagnostic> {
+    let mut told: Vec<(BTreeSet<&str>, Diagnostic)> = Vec::new();
+    for (database, error) in failed {
+        let same = |(_, other): &&mut (BTreeSet<&str>, Diagnostic)| {
+            (&other.message, &other.place, &other.hint) == (&error.message, &error.place, &error.hint)
+        };
+        match told.iter_mut().find(same) {
+            Some((names, _)) => drop(names.insert(database)),
+            None => told.push((BTreeSet::from([database]), error)),
+        }
+    }
+    told.sort_by(|(one, _), (other, _)| one.cmp(other));
+    told.into_iter().map(|(names, error)| about(error, &names.into_iter().collect::<Vec<_>>().join(", "))).collect()
+}
+
+/// Names the database that an error is about, if it says no place.
+pub fn about(error: Diagnostic, database: &str) -> Diagnostic {
+    if error.place.is_some() { error } else { error.on("postgres", database, "") }
 }
 
 /// What tells with `-v` which programs are run.
@@ -102,19 +128,31 @@ fn databases(config: &Config, specs: &Specs, document: &Document, args: &Args) -
     Ok(databases)
 }
 
-async fn dump(postgres: &Postgres, database: &str, label: &str) -> Result<(), Diagnostic> {
+async fn dump(postgres: &Postgres, working: &Working, database: &str, label: &str) -> Result<(), Diagnostic> {
     let since = Instant::now();
-    if std::io::stderr().is_terminal() {
-        output::message(&format!("{database}: dumping"));
-    }
-    let made = postgres.snapshot(database, label).await?;
-    output::result(&made.file.display().to_string());
-    let (size, took) = (render::bytes(made.bytes), since.elapsed().as_secs_f64());
-    output::message(&format!("{database}: dumped, {size} ({took:.1}s)"));
-    for old in postgres.prune(database)? {
-        output::message(&format!("{database}: removed the older {}", old.display()));
-    }
-    Ok(())
+    let made = shown(postgres, working, database, label).await?;
+    let pruned = postgres.prune(database);
+    working.between(|| {
+        output::result(&made.file.display().to_string());
+        let (size, took) = (render::bytes(made.bytes), since.elapsed().as_secs_f64());
+        output::message(&format!("{database}: dumped, {size} ({took:.1}s)"));
+        for old in pruned? {
+            output::message(&format!("{database}: removed the older {}", old.display()));
+        }
+        Ok(())
+    })
+}
+
+/// Dumps a database, and shows how far that has come.
+pub async fn shown(
+    postgres: &Postgres,
+    working: &Working,
+    database: &str,
+    label: &str,
+) -> Result<Snapshot, Diagnostic> {
+    let progress = Progress::default();
+    let text = |written, size| working::dumping(database, written, size);
+    working.shown(&progress, text, postgres.snapshot(database, label, &progress)).await
 }
 
 #[cfg(test)]

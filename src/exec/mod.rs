@@ -87,7 +87,7 @@ pub async fn execute(job: &Job<'_>, store: &mut LockedStore, listener: &dyn List
 /// What the state learns from a completed step.
 fn event(step: &Step, outcome: &Outcome, store: &LockedStore) -> Option<Event> {
     let fingerprint = match outcome {
-        Outcome::Done { fingerprint } => fingerprint.clone(),
+        Outcome::Done { fingerprint, .. } => fingerprint.clone(),
         Outcome::AlreadySo => None,
         Outcome::Stale { .. } | Outcome::Failed { .. } | Outcome::Skipped { .. } => return None,
     };

@@ -19,6 +19,7 @@ pub mod state;
 mod telling;
 pub mod text;
 mod words;
+pub mod working;
 
 use crate::core::step::{Action, Risk};
 use anstyle::{AnsiColor, Effects};

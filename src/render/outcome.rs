@@ -11,6 +11,7 @@ use crate::services::postgres::model::Op::AlterDatabase;
 use crate::services::{Model, Op, Outcome, Plan, Step};
 use serde_json::Value;
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// What became of every resource of a plan.
@@ -32,7 +33,8 @@ struct Entry {
 
 #[derive(Debug)]
 enum Fate {
-    Done,
+    /// And where that is which was destroyed.
+    Done(Option<PathBuf>),
     AlreadySo,
     /// Another step of the same plan has done it.
     DoneWith(Address),
@@ -64,7 +66,7 @@ impl Fate {
     fn rank(&self) -> Rank {
         match self {
             Self::AlreadySo => Rank::AlreadySo,
-            Self::Done | Self::DoneWith(_) => Rank::Done,
+            Self::Done(_) | Self::DoneWith(_) => Rank::Done,
             Self::Held(_) => Rank::Held,
             Self::Blocked(_) => Rank::Blocked,
             Self::NotStarted => Rank::NotStarted,
@@ -89,7 +91,8 @@ impl Report {
             }
             let same = |entry: &&mut Entry| entry.address == step.address && entry.action == step.action;
             match entries.iter_mut().rev().find(same) {
-                Some(entry) if entry.fate.rank() >= fate.rank() => {}
+                Some(entry) if entry.fate.rank() > fate.rank() => {}
+                Some(entry) if entry.fate.rank() == fate.rank() && !matches!(fate, Fate::Done(Some(_))) => {}
                 Some(entry) => entry.fate = fate,
                 None => entries.push(Entry {
                     address: step.address.clone(),
@@ -146,7 +149,7 @@ impl Report {
 
 fn fate(step: &Step, outcome: Option<Outcome>) -> Fate {
     match outcome {
-        Some(Outcome::Done { .. }) => Fate::Done,
+        Some(Outcome::Done { dump, .. }) => Fate::Done(dump),
         Some(Outcome::AlreadySo) => Fate::AlreadySo,
         Some(Outcome::Skipped { because_of }) => Fate::Skipped(because_of),
         Some(Outcome::Failed { error, .. }) => Fate::Failed(error.to_string()),
@@ -260,6 +263,11 @@ pub fn text(report: &Report, style: &Style) -> String {
         lines.extend(entries.iter().flat_map(|entry| entry_lines(entry, widest, style)));
         blocks.push(lines);
     }
+    if report.entries.iter().any(|entry| matches!(entry.fate, Fate::Done(Some(_)))) {
+        blocks.push(vec![
+            "To get one back: `nornplan apply` with its infraspec, then `nornplan restore APP FILE`.".to_owned(),
+        ]);
+    }
     let has = |rank: Rank| report.entries.iter().any(|entry| entry.fate.rank() == rank);
     let mut end = vec![format!("Took {}.", words::elapsed(report.elapsed))];
     if has(Rank::Refused) {
@@ -285,14 +293,14 @@ fn widest(entries: &[&Entry]) -> usize {
 }
 
 fn done(report: &Report, style: Style) -> Vec<String> {
-    let done: Vec<&Entry> = report.entries.iter().filter(|entry| entry.fate.rank() <= Rank::Done).collect();
+    let mut done: Vec<&Entry> = report.entries.iter().filter(|entry| entry.fate.rank() <= Rank::Done).collect();
     if done.is_empty() {
         return Vec::new();
     }
     let mut lines = vec![style.paint(Ink::Good, "Done")];
     if done.len() > NAMED {
         let mut apps: BTreeMap<&AppName, usize> = BTreeMap::new();
-        for entry in done {
+        for entry in &done {
             *apps.entry(&entry.app).or_default() += 1;
         }
         let rows: Vec<[String; 2]> = apps
@@ -300,7 +308,8 @@ fn done(report: &Report, style: Style) -> Vec<String> {
             .map(|(app, number)| [app.to_string(), super::count(*number, "resource", "resources")])
             .collect();
         lines.extend(table(&rows, "  "));
-        return lines;
+        // Where the data are must not be lost in a number.
+        done.retain(|entry| matches!(entry.fate, Fate::Done(Some(_))));
     }
     let widest = widest(&done);
     lines.extend(done.iter().flat_map(|entry| entry_lines(entry, widest, style)));
@@ -312,8 +321,11 @@ fn entry_lines(entry: &Entry, widest: usize, style: Style) -> Vec<String> {
     let mark = style.paint(Ink::of(entry.action), symbol(entry.action));
     let line = |text: &str| format!("  {mark} {address}  {text}").trim_end().to_owned();
     match &entry.fate {
-        Fate::Done => vec![line(words::past(entry.action))],
         Fate::DoneWith(other) => vec![line(&format!("done with {}", words::address(other)))],
+        Fate::Done(dump) => {
+            let dump = dump.as_deref().map(words::its_dump).unwrap_or_default();
+            vec![line(&format!("{}{dump}", words::past(entry.action)))]
+        }
         Fate::AlreadySo if entry.action == Action::Destroy => vec![line("already gone")],
         Fate::AlreadySo => vec![line("already so")],
         Fate::NotStarted => vec![line(entry.action.as_str())],

@@ -137,7 +137,10 @@ fn finished_line(step: &StepId, action: Option<Action>, took: Duration, outcome:
     let address = words::address(&step.address);
     let step = clean(&step.to_string());
     match outcome {
-        Outcome::Done { .. } => format!("{address}: {done} ({})", words::elapsed(took)),
+        Outcome::Done { dump, .. } => {
+            let dump = dump.as_deref().map(words::its_dump).unwrap_or_default();
+            format!("{address}: {done}{dump} ({})", words::elapsed(took))
+        }
         Outcome::AlreadySo => format!("{step}: already so"),
         Outcome::Stale { .. } => format!("{step}: refused, it is not as planned any more"),
         Outcome::Failed { error, .. } => {

@@ -11,7 +11,13 @@ use crate::services::valkey::model::{Access as KvAccess, User as KvUser};
 use crate::services::{Model, ServiceId};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 use std::time::Duration;
+
+/// What follows a word that says that something was destroyed.
+pub(super) fn its_dump(file: &Path) -> String {
+    format!("; its dump: {}", clean(&file.display().to_string()))
+}
 
 /// The name of a field as people say it.
 pub(super) fn field(name: &str) -> String {

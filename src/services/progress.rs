@@ -1,4 +1,4 @@
-//! How far a service's reading has come, for whoever shows it.
+//! How far a service's reading, or another long work, has come, for whoever shows it.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -20,6 +20,11 @@ impl Progress {
     /// One more was read.
     pub fn advance(&self) {
         self.done.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// So much is done by now.
+    pub fn reach(&self, done: usize) {
+        self.done.store(done, Ordering::Relaxed);
     }
 
     /// How many were read, of how many; 0 of 0 where nothing is counted.

@@ -8,12 +8,15 @@ use crate::error::{Diagnostic, Place, Result};
 use crate::secrets;
 use async_trait::async_trait;
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 
 /// What became of a step.
 #[derive(Debug)]
 pub enum Outcome {
     Done {
         fingerprint: Option<Fingerprint>,
+        /// The file that has what it destroyed.
+        dump: Option<PathBuf>,
     },
     /// The object was already as wanted.
     AlreadySo,
@@ -33,7 +36,7 @@ pub enum Outcome {
 
 impl Outcome {
     pub fn done() -> Self {
-        Self::Done { fingerprint: None }
+        Self::Done { fingerprint: None, dump: None }
     }
 
     pub fn failed(error: Diagnostic) -> Self {

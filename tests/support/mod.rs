@@ -184,7 +184,7 @@ impl World {
         let mut failed = None;
         for step in &steps {
             match outcomes.remove(&step.id()) {
-                Some(Outcome::Done { fingerprint }) => {
+                Some(Outcome::Done { fingerprint, .. }) => {
                     assert_eq!(fingerprint.is_some(), step.sets_credential, "{}", step.id());
                     if step.sets_credential {
                         self.publish(&step.app);

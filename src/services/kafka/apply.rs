@@ -122,7 +122,9 @@ impl Work<'_> {
         let start = Instant::now();
         loop {
             match signs_in(self.config, &user.name, &user.mechanism, password).await {
-                Ok(true) => return Outcome::Done { fingerprint: Some(fingerprint(user, password)) },
+                Ok(true) => {
+                    return Outcome::Done { fingerprint: Some(fingerprint(user, password)), dump: None };
+                }
                 Ok(false) | Err(_) if start.elapsed() < SETTLING => tokio::time::sleep(PAUSE * 4).await,
                 Ok(false) => {
                     let refused = format!("{} took the new password of {} and refuses it", self.endpoint, user.name);

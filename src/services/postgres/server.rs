@@ -27,6 +27,8 @@ pub struct Server {
     pub absent_roles: BTreeSet<String>,
     /// Why databases cannot be dumped here, looked for only where one is to be dropped.
     pub cannot_dump: Option<String>,
+    /// The newest snapshot of each database that was ours and is gone: the file's name in the directory of snapshots.
+    pub snapshots: BTreeMap<String, String>,
     /// Databases that do not let us in though they let in others, and why.
     pub closed_to_us: BTreeMap<String, String>,
 }

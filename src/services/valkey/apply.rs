@@ -60,6 +60,7 @@ fn outcome(task: Task<'_>) -> Outcome {
                 .password
                 .as_ref()
                 .map(|password| Fingerprint { password: password.sha256(), stored: None }),
+            dump: None,
         },
         Err(failure) => failure.into(),
     }

@@ -10,18 +10,19 @@ use crate::services::{Failure, Fingerprint, Model};
 use postgres_protocol::escape::escape_identifier;
 use sqlx::PgConnection;
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 
-/// Drops a database after it was dumped. `may_end` is the consent to end the sessions in it.
+/// Drops a database after it was dumped: into which file. `may_end` is the consent to end the sessions in it.
 pub async fn drop_database(
     connector: &Connector,
     database: &Database,
     may_end: bool,
-) -> Result<Option<Fingerprint>, Failure> {
+) -> Result<Option<PathBuf>, Failure> {
     let mut connection = connector.administration(Purpose::Write).await?;
     join(connector, &mut connection, &database.owner).await?;
-    drop::database(connector, &mut connection, &database.name, may_end).await?;
+    let dump = drop::database(connector, &mut connection, &database.name, may_end).await?;
     connector.keep(Purpose::Write, connection).await;
-    Ok(None)
+    Ok(dump)
 }
 
 /// Creates a database that PUBLIC cannot enter.

@@ -6,14 +6,15 @@
 //! it since. On any failure it lets in again whom it did.
 
 use crate::error::{Diagnostic, Kind};
-use crate::services::Failure;
 use crate::services::postgres::catalog;
 use crate::services::postgres::connect::join;
 use crate::services::postgres::connect::{Connector, run, value, values};
 use crate::services::postgres::model::database_address;
 use crate::services::postgres::snapshot::{self, MANUAL};
+use crate::services::{Failure, Progress};
 use postgres_protocol::escape::escape_identifier;
 use sqlx::PgConnection;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 /// How long sessions that end may take to be gone, and readers of ours to be done.
@@ -41,17 +42,18 @@ const END: &str = "SELECT pg_terminate_backend(pid)::text FROM pg_catalog.pg_sta
      WHERE datname = $1 AND usesysid IS NOT NULL AND pid <> pg_backend_pid() \
        AND NOT (usename = current_user AND application_name = 'nornplan')";
 
-/// Dumps a database, then drops it. Sessions in it are ended only if they `may_end`.
+/// Dumps a database, then drops it: the file of the dump, if there was anything to dump. Sessions in it are ended only if
+/// they `may_end`.
 pub async fn database(
     connector: &Connector,
     connection: &mut PgConnection,
     name: &str,
     may_end: bool,
-) -> Result<(), Failure> {
-    let Some(there) = catalog::database(connection, name).await? else { return Ok(()) };
+) -> Result<Option<PathBuf>, Failure> {
+    let Some(there) = catalog::database(connection, name).await? else { return Ok(None) };
     // A cancelled DROP left it behind: then only DROP works.
     if there.is_left_behind() {
-        return drop_it(connection, name).await;
+        return drop_it(connection, name).await.map(|()| None);
     }
     let program = snapshot::program(connector, connection).await.map_err(nothing_dropped)?;
     let users = strangers(connection, name).await?;
@@ -65,8 +67,10 @@ pub async fn database(
         snapshot::prepare(connector, connection, name).await?;
     }
     let closed = Closed { connector, name, program, may_end, was_shut };
-    let Err(failure) = closed.dump_and_drop(connection).await else { return Ok(()) };
-    let mut failure = nothing_dropped(failure);
+    let mut failure = match closed.dump_and_drop(connection).await {
+        Ok(dump) => return Ok(Some(dump)),
+        Err(failure) => nothing_dropped(failure),
+    };
     let statement =
         format!("ALTER DATABASE {} WITH ALLOW_CONNECTIONS {open} CONNECTION LIMIT {limit}", escape_identifier(name));
     if run(connection, name, &statement).await.is_err() {
@@ -87,7 +91,7 @@ struct Closed<'a> {
 }
 
 impl Closed<'_> {
-    async fn dump_and_drop(&self, connection: &mut PgConnection) -> Result<(), Failure> {
+    async fn dump_and_drop(&self, connection: &mut PgConnection) -> Result<PathBuf, Failure> {
         // A limit does not bind superusers. Any other administrator needs room for the one session of the dump.
         let room = i32::from(!self.connector.is_superuser(connection).await?);
         self.limit(connection, room).await?;
@@ -97,7 +101,7 @@ impl Closed<'_> {
             self.empty(connection).await?;
         }
         let before: i64 = value(connection, self.name, COUNTED, &[self.name]).await?;
-        snapshot::dump(self.connector, &self.program, self.name, MANUAL).await?;
+        let dump = snapshot::dump(self.connector, &self.program, self.name, MANUAL, &Progress::default()).await?;
         if room > 0 {
             self.limit(connection, 0).await?;
         }
@@ -109,7 +113,8 @@ impl Closed<'_> {
                 .hint("stop what signs in there, then run it again")
                 .into());
         }
-        drop_it(connection, self.name).await
+        drop_it(connection, self.name).await?;
+        Ok(dump.from_here())
     }
 
     async fn limit(&self, connection: &mut PgConnection, room: i32) -> Result<(), Failure> {

@@ -26,15 +26,15 @@ use std::collections::BTreeMap;
 /// Carries out one step.
 pub async fn apply(connector: &Connector, step: &Step, context: &ApplyContext) -> Outcome {
     match carry_out(connector, step, context).await {
-        Ok(fingerprint) => Outcome::Done { fingerprint },
+        Ok(done) => done,
         Err(failure) => failure.into(),
     }
 }
 
-async fn carry_out(connector: &Connector, step: &Step, context: &ApplyContext) -> Result<Option<Fingerprint>, Failure> {
-    let Op::Postgres(operation) = &step.op else { return Ok(None) };
+async fn carry_out(connector: &Connector, step: &Step, context: &ApplyContext) -> Result<Outcome, Failure> {
+    let Op::Postgres(operation) = &step.op else { return Ok(Outcome::done()) };
     let password = || context.vault.password(&step.app, ServiceId::Postgres);
-    match (operation, &step.before, &step.after) {
+    let fingerprint = match (operation, &step.before, &step.after) {
         (Do::CreateRole, _, Some(Model::PostgresRole(role))) => {
             let password = if step.sets_credential { Some(password()?) } else { None };
             role::create_role(connector, role, password).await
@@ -60,7 +60,8 @@ async fn carry_out(connector: &Connector, step: &Step, context: &ApplyContext) -
         (Do::DropDatabase, Some(Model::PostgresDatabase(database)), _) => {
             // With sessions in it when it was planned, it runs only with consent to end them.
             let may_end = step.risks.contains(&Risk::Interrupts) || context.consent.may_interrupt(&step.address);
-            database::drop_database(connector, database, may_end).await
+            let dump = database::drop_database(connector, database, may_end).await?;
+            return Ok(Outcome::Done { fingerprint: None, dump });
         }
         (Do::SetGrant, _, Some(Model::PostgresGrant(grant))) => grant::set_grant(connector, grant).await,
         (Do::RevokeGrant, Some(Model::PostgresGrant(grant)), _) => grant::revoke(connector, grant).await,
@@ -71,7 +72,8 @@ async fn carry_out(connector: &Connector, step: &Step, context: &ApplyContext) -
             .on("postgres", &step.address, "")
             .hint("make the plan anew")
             .into()),
-    }
+    };
+    Ok(Outcome::Done { fingerprint: fingerprint?, dump: None })
 }
 
 /// Runs statements in the administration database.

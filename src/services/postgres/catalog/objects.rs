@@ -110,7 +110,9 @@ JOIN pg_catalog.pg_roles r ON r.oid = o.owner";
 
 /// One statement for each object. Schemas come first: who shall own a table must be able to create in its schema.
 const MOVES: &str = "\
-SELECT pg_get_userbyid(t.owner)::text, format('ALTER %s %s OWNER TO %I', CASE
+SELECT pg_get_userbyid(t.owner)::text, t.kind, (parse_ident(i.schema))[1],
+  coalesce((parse_ident(i.name))[1], (SELECT proname FROM pg_catalog.pg_proc p
+    WHERE p.oid = t.oid AND t.class = 'pg_catalog.pg_proc'::regclass), i.identity), format('ALTER %s %s OWNER TO %I', CASE
     WHEN t.class = 'pg_catalog.pg_proc'::regclass THEN 'ROUTINE'
     WHEN t.class = 'pg_catalog.pg_statistic_ext'::regclass THEN 'STATISTICS'
     ELSE upper(i.type) END, i.identity, $2::text)
@@ -121,6 +123,11 @@ ORDER BY t.class <> 'pg_catalog.pg_namespace'::regclass, t.class = 'pg_catalog.p
 #[derive(Clone, Debug)]
 pub struct Move {
     pub owner: String,
+    /// Such as `table` or `materialised view`.
+    pub kind: String,
+    pub schema: Option<String>,
+    /// Of a function without its arguments.
+    pub name: String,
     pub statement: String,
 }
 
@@ -153,12 +160,14 @@ pub async fn moves(
     insiders: &[String],
     user: &str,
 ) -> Result<Vec<Move>, Failure> {
-    let rows: Result<Vec<(String, String)>, _> = sqlx::query_as(AssertSqlSafe(theirs(MOVES)))
+    type Row = (String, String, Option<String>, String, String);
+    let rows: Result<Vec<Row>, _> = sqlx::query_as(AssertSqlSafe(theirs(MOVES)))
         .bind(insiders)
         .bind(user)
         .persistent(false)
         .fetch_all(connection)
         .await;
     let rows = rows.map_err(|error| stating(error, database, "SELECT .. FROM pg_class, pg_proc, pg_type, .."))?;
-    Ok(rows.into_iter().map(|(owner, statement)| Move { owner, statement }).collect())
+    let each = rows.into_iter();
+    Ok(each.map(|(owner, kind, schema, name, statement)| Move { owner, kind, schema, name, statement }).collect())
 }

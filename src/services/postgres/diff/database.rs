@@ -2,6 +2,7 @@
 
 use super::facts::{fact, facts};
 use super::{View, former_owner, losses, objects, possible};
+use crate::core::name::AppName;
 use crate::core::step::{Hold, Reason, Risk};
 use crate::services::postgres::model::belongings::several;
 use crate::services::postgres::model::{Database, Op as Do, THROUGH_PUBLIC, database_address, grant_address};
@@ -14,6 +15,8 @@ pub fn keep(view: &View, step: &mut Step, before: Option<&Model>, database: &Dat
     possible::judge(view, step, there, database, input);
     let Some(before) = there else {
         step.op = Op::Postgres(Do::CreateDatabase);
+        step.notes
+            .extend(step.reasons.contains(&Reason::Vanished).then(|| made_empty(view, &database.name, &step.app)));
         step.changes.retain(|change| change.field != "invalid");
         return;
     };
@@ -28,6 +31,13 @@ pub fn keep(view: &View, step: &mut Step, before: Option<&Model>, database: &Dat
     step.notes.extend(shut_out(view, before, database, input));
     objects::note(view, step, database, input);
     step.notes.extend(kept);
+}
+
+/// What was in a database that somebody else dropped is not in the one that is made.
+fn made_empty(view: &View, database: &str, app: &AppName) -> String {
+    let restore = |file| format!("; the newest snapshot: {file} (`nornplan restore {app} {file}`)");
+    let snapshot = view.server.snapshots.get(database).map(restore);
+    format!("it is made EMPTY{}", snapshot.unwrap_or_default())
 }
 
 /// Who is connected now and cannot sign in again once the database is closed to PUBLIC.
@@ -74,7 +84,7 @@ pub fn give_up(view: &View, step: &mut Step, database: &Database, input: DiffInp
     if losses::is_in_use(&holdings) {
         step.risks.insert(Risk::Interrupts);
     }
-    step.notes = losses::notes(&step.address, &holdings);
+    step.notes = losses::notes(&step.address, &holdings, view.server.version_number);
     // Who owns what in it does not matter any more.
     step.changes.retain(|change| change.field != "objects_of_others");
     if let Some(Model::PostgresDatabase(before)) = &mut step.before {

@@ -4,11 +4,19 @@ use crate::core::address::Address;
 use crate::services::postgres::model::Holdings;
 use crate::services::postgres::model::belongings::several;
 
+/// Since this version every table remembers when it was last read.
+const REMEMBERS_READS: u32 = 160_000;
+
 /// The notes of a step that drops a database.
-pub fn notes(address: &Address, holdings: &Holdings) -> Vec<String> {
-    let Holdings { sessions, last_used, users, unread, .. } = holdings;
+/// `server` is its version (150018 for 15.18; 0 is unknown).
+pub fn notes(address: &Address, holdings: &Holdings, server: u32) -> Vec<String> {
+    let Holdings { sessions, tables, last_used, users, unread, .. } = holdings;
     let mut holds: Vec<String> = what_is_in(holdings).into_iter().collect();
-    holds.extend(last_used.as_ref().map(|day| format!("last used {day}")));
+    let forgets = server != 0 && server < REMEMBERS_READS && tables.is_some();
+    holds.extend(match last_used {
+        Some(day) => Some(format!("last used {day}")),
+        None => forgets.then(|| format!("last use unknown (PostgreSQL {} does not remember it)", server / 10_000)),
+    });
     holds.extend(sessions.map(|count| {
         let users = users.as_ref().map(|users| format!(" ({users})")).unwrap_or_default();
         format!("{}{users}", several(count, "session"))
@@ -51,10 +59,10 @@ fn joined(texts: &[String], with: &str) -> String {
 }
 
 /// Rows as the statistics estimate them, and how many tables they say nothing of.
-fn rows(rows: Option<u64>, unknown: Option<u64>) -> Option<String> {
+pub fn rows(rows: Option<u64>, unknown: Option<u64>) -> Option<String> {
     Some(match (rows?, unknown.unwrap_or_default()) {
         (0, 0) => return None,
-        (0, _) => "an unknown number of rows".to_owned(),
+        (0, _) => "never analysed, so nobody knows how many rows".to_owned(),
         (rows, 0) => about(rows),
         (rows, unknown) => format!("{} and unknown ones in {}", about(rows), several(unknown, "table")),
     })
@@ -90,7 +98,7 @@ mod tests {
     fn rows_are_estimated_in_words() {
         assert_eq!(rows(Some(1_234_567), Some(0)).unwrap(), "about 1.2 million rows");
         assert_eq!(rows(Some(7), Some(2)).unwrap(), "about 7 rows and unknown ones in 2 tables");
-        assert_eq!(rows(Some(0), Some(1)).unwrap(), "an unknown number of rows");
+        assert_eq!(rows(Some(0), Some(1)).unwrap(), "never analysed, so nobody knows how many rows");
         assert_eq!((rows(Some(0), Some(0)), rows(None, None)), (None, None));
         assert_eq!((size(12_345_678), size(2_500_000_000)), ("12.3 MB".to_owned(), "2.5 GB".to_owned()));
     }

@@ -20,6 +20,7 @@ mod settings;
 #[cfg(test)]
 mod tests;
 
+pub use losses::rows as rows_in_words;
 pub use objects::unusable;
 pub use rights::{Beyond, beyond};
 

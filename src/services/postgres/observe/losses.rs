@@ -4,12 +4,13 @@ use crate::core::address::Address;
 use crate::services::postgres::catalog::{DatabaseRow, NOT_OURS, parse};
 use crate::services::postgres::connect::stating;
 use crate::services::postgres::connect::{Connector, close};
-use crate::services::postgres::model::{Holdings, database_address};
-use crate::services::postgres::snapshot::programs;
-use crate::services::{Failure, Observed};
+use crate::services::postgres::model::{DATABASE, Holdings, database_address};
+use crate::services::postgres::snapshot::{newest, programs};
+use crate::services::{Ask, Failure, Observed};
 use futures_util::{StreamExt, stream};
 use sqlx::{AssertSqlSafe, query_scalar};
 use std::collections::BTreeMap;
+use std::path::Path;
 
 /// Databases that are looked into at once.
 const AT_ONCE: usize = 4;
@@ -62,6 +63,16 @@ async fn holds(connector: &Connector, name: &str, server: u32) -> Result<Holding
     let text = read.map_err(|error| stating(error, name, "SELECT .. FROM pg_class, pg_stat_activity"))?;
     close(connection).await;
     parse(&text)
+}
+
+/// The newest snapshot of each database that was ours and is not there any more.
+pub fn snapshots_of_gone(
+    directory: &Path,
+    ask: &Ask,
+    resources: &BTreeMap<Address, Observed>,
+) -> BTreeMap<String, String> {
+    let gone = ask.applied.keys().filter(|address| address.kind == DATABASE && !resources.contains_key(*address));
+    gone.filter_map(|address| Some((address.name.clone(), newest(directory, &address.name)?))).collect()
 }
 
 /// Why none of the databases can be dumped, if one is to be.

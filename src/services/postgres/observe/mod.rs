@@ -51,6 +51,7 @@ pub async fn observe(connector: &Connector, ask: &Ask) -> Result<Observation, Fa
     let doomed: Vec<_> = shared.databases.iter().filter(|row| sized.contains(&row.name)).collect();
     losses::add(connector, &doomed, shared.version_number, &mut resources).await;
     let cannot_dump = losses::cannot_dump(connector, &doomed, shared.version_number).await;
+    let snapshots = losses::snapshots_of_gone(&connector.config.snapshots, ask, &resources);
     let mut notices = credential::check(connector, &mut connection, ask, &shared, &mut resources).await?;
     notices.extend(credential::alarm_if_unchecked(connector).await?);
     notices.extend(credential::warn_of_log(&mut connection, ask).await?);
@@ -70,7 +71,8 @@ pub async fn observe(connector: &Connector, ask: &Ask) -> Result<Observation, Fa
         endpoint: connector.config.endpoint(),
         identity,
         version: Some(format!("PostgreSQL {}", shared.version)),
-        server: serde_json::to_value(Server { parameters, cannot_dump, closed_to_us, ..server }).unwrap_or_default(),
+        server: serde_json::to_value(Server { parameters, cannot_dump, snapshots, closed_to_us, ..server })
+            .unwrap_or_default(),
         resources,
         unread,
         notices,

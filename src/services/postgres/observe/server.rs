@@ -46,6 +46,7 @@ pub async fn server(
         absent_roles,
         parameters: None,
         cannot_dump: None,
+        snapshots: BTreeMap::new(),
         closed_to_us: BTreeMap::new(),
     })
 }

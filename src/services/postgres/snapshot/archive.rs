@@ -89,6 +89,23 @@ impl Archive {
         self.entries.iter().filter(|entry| entry.kind == "EXTENSION").map(|entry| entry.name.trim_end())
     }
 
+    /// Whether a restore makes an object anew; a schema or large object lies in no schema. Of functions the arguments do
+    /// not count.
+    pub fn replaces(&self, selection: &Selection, schema: Option<&str>, name: &str) -> bool {
+        let is_it = |entry: &Entry| {
+            let plain = entry.plain_name();
+            let plain = match entry.kind.as_str() {
+                "FUNCTION" | "PROCEDURE" | "AGGREGATE" => plain.split('(').next().unwrap_or(plain),
+                _ => plain,
+            };
+            // Comments and the like have a name of their own: `TABLE orders`.
+            entry.schema.as_deref() == schema
+                && plain == name
+                && (schema.is_some() || entry.kind == "SCHEMA" || entry.kind.starts_with("BLOB"))
+        };
+        selection.covers(schema, name) && self.entries.iter().any(is_it)
+    }
+
     /// The lines of a list for `--use-list`, of what an app's user can restore. `made` are extensions that are there
     /// and are left as they are; `script` is what the archive would run, which tells what belongs to a table.
     pub fn list(&self, selection: &Selection, made: &BTreeSet<String>, script: &str) -> Vec<&str> {
@@ -100,7 +117,9 @@ impl Archive {
             let is_public = entry.schema.is_none()
                 && (entry.kind == "SCHEMA" && is_word(&entry.name, "public")
                     || entry.kind == "COMMENT" && is_word(&entry.name, "SCHEMA public"));
-            !(is_made || of_extension || is_public) && selection.takes(entry, &tables)
+            // Those are left to the next apply.
+            let is_privilege = ["ACL", "ACL LANGUAGE", "DEFAULT ACL"].contains(&entry.kind.as_str());
+            !(is_made || of_extension || is_public || is_privilege) && selection.takes(entry, &tables)
         });
         chosen.map(|entry| entry.line.as_str()).collect()
     }
@@ -136,6 +155,13 @@ pub struct Selection {
 impl Selection {
     pub fn is_everything(&self) -> bool {
         self.tables.is_empty() && self.schemas.is_empty()
+    }
+
+    fn covers(&self, schema: Option<&str>, name: &str) -> bool {
+        let in_schema = self.schemas.iter().any(|wanted| wanted == schema.unwrap_or(name));
+        let full = schema.map(|schema| format!("{schema}.{name}"));
+        let as_table = full.is_some_and(|full| self.tables.iter().any(|wanted| is_table(&full, wanted)));
+        self.is_everything() || in_schema || as_table
     }
 
     fn takes(&self, entry: &Entry, tables: &BTreeSet<String>) -> bool {
@@ -295,6 +321,7 @@ mod tests {
 3305; 1259 16861 INDEX app o_t_idx owner
 3306; 2606 16856 FK CONSTRAINT app o o_t_fkey owner
 3450; 3256 16971 POLICY app o p owner
+3471; 0 0 ACL app TABLE o owner
 ";
 
     const SCRIPT: &str = "\
@@ -363,7 +390,7 @@ ALTER TABLE ONLY app.o
         assert_eq!(archive.extensions().collect::<Vec<_>>(), ["citext"]);
         let entry = archive.entries.iter().find(|entry| entry.kind == "FK CONSTRAINT").unwrap();
         assert_eq!((entry.schema.as_deref(), entry.plain_name()), (Some("app"), "o o_t_fkey"));
-        assert_eq!(archive.entries.len(), 15);
+        assert_eq!(archive.entries.len(), 16);
         assert_eq!(Archive::parse("nonsense; a\n7;\n; dbname\n"), Archive::default());
     }
 

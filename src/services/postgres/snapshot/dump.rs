@@ -4,16 +4,31 @@ use super::file::Partial;
 use super::programs::{self, Program};
 use crate::error::Place;
 use crate::services::Failure;
+use crate::services::Progress;
 use crate::services::postgres::connect::join;
 use crate::services::postgres::connect::{Connector, Purpose, close, value, values};
 use sqlx::PgConnection;
-use std::path::PathBuf;
+use std::convert::Infallible;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// How often the growing file is looked at.
+const LOOK: Duration = Duration::from_millis(200);
 
 /// A snapshot that was made.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Snapshot {
     pub file: PathBuf,
     pub bytes: u64,
+}
+
+impl Snapshot {
+    /// The file as one would name it in the working directory.
+    pub fn from_here(self) -> PathBuf {
+        let here = std::env::current_dir().ok();
+        let inside = here.as_deref().and_then(|here| self.file.strip_prefix(here).ok());
+        inside.map(Path::to_owned).unwrap_or(self.file)
+    }
 }
 
 /// A pg_dump that fits the server that is connected to.
@@ -51,14 +66,26 @@ pub async fn prepare(connector: &Connector, connection: &mut PgConnection, datab
 }
 
 /// Writes `<database>_<label>_<YYYYMMDDTHHMMSS>.dump`.
-pub async fn dump(connector: &Connector, program: &Program, database: &str, label: &str) -> Result<Snapshot, Failure> {
+/// `progress` is told the bytes that are written.
+pub async fn dump(
+    connector: &Connector,
+    program: &Program,
+    database: &str,
+    label: &str,
+    progress: &Progress,
+) -> Result<Snapshot, Failure> {
     let partial = Partial::begin(&connector.config.snapshots, database, label).await?;
     let mut command = program.command();
     command.args(["--format=custom", "--no-password", "--file"]).arg(&partial.path);
     programs::sign_in(connector, &mut command, database).await?;
     // It needs a connection of its own, and nobody waits for one on its behalf.
     connector.end_kept().await;
-    program.run(connector, &mut command).await.map_err(|failure| failed(failure, connector, database))?;
+    let grow = watch(&partial.path, progress);
+    let dumped = tokio::select! {
+        dumped = program.run(connector, &mut command) => dumped,
+        never = grow => match never {},
+    };
+    dumped.map_err(|failure| failed(failure, connector, database))?;
     // A dump that cannot be read is none.
     let reader = programs::newest_pg_restore(connector).await?;
     let mut command = reader.command();
@@ -66,6 +93,22 @@ pub async fn dump(connector: &Connector, program: &Program, database: &str, labe
     reader.run(connector, &mut command).await.map_err(|failure| failed(failure, connector, database))?;
     let (file, bytes) = partial.finish()?;
     Ok(Snapshot { file, bytes })
+}
+
+/// Tells how large a file is, for ever.
+async fn watch(file: &Path, progress: &Progress) -> Infallible {
+    loop {
+        let bytes = tokio::fs::metadata(file).await.map_or(0, |metadata| metadata.len());
+        progress.reach(usize::try_from(bytes).unwrap_or(usize::MAX));
+        tokio::time::sleep(LOOK).await;
+    }
+}
+
+/// Bytes of a database; 0 where we may not know.
+pub async fn size(connection: &mut PgConnection, database: &str) -> usize {
+    let statement = "SELECT pg_database_size($1::name)";
+    let bytes: i64 = value(connection, database, statement, &[database]).await.unwrap_or_default();
+    usize::try_from(bytes).unwrap_or_default()
 }
 
 fn failed(mut failure: Failure, connector: &Connector, database: &str) -> Failure {

@@ -133,6 +133,12 @@ fn of_database(directory: &Path, database: &str) -> Vec<(Name, PathBuf)> {
     found
 }
 
+/// The name of the newest snapshot of a database, if there is one.
+pub fn newest(directory: &Path, database: &str) -> Option<String> {
+    let (_, path) = of_database(directory, database).into_iter().next()?;
+    Some(path.file_name()?.to_str()?.to_owned())
+}
+
 /// Removes all but the newest snapshots of a database, and never one that was made before a restore: those removed.
 ///
 /// # Errors
@@ -176,6 +182,8 @@ mod tests {
         for name in names {
             std::fs::write(directory.path().join(name), "x").unwrap();
         }
+        assert_eq!(newest(directory.path(), "a").as_deref(), Some(names[3]));
+        assert_eq!(newest(directory.path(), "c"), None);
         let removed = prune(directory.path(), "a", 2).unwrap();
         assert_eq!(removed, [directory.path().join(names[0])]);
         assert_eq!(prune(directory.path(), "a", 2).unwrap(), Vec::<PathBuf>::new());

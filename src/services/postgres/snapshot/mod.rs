@@ -6,32 +6,38 @@ mod file;
 pub mod programs;
 mod restore;
 mod restorer;
+mod target;
 
 pub use archive::{Archive, Entry, Selection};
 pub use dump::{Snapshot, dump, prepare, program};
-pub use file::{MANUAL, PRE_RESTORE};
+pub use file::{MANUAL, PRE_RESTORE, newest};
 pub use programs::Program;
-pub use restore::{Job, Target};
+pub use restore::Job;
+pub use target::{Target, whose};
+
+pub use super::catalog::Move;
 
 use super::Postgres;
 use super::connect::{Purpose, values};
 use crate::error::{Diagnostic, Kind, Result};
+use crate::services::Progress;
 use sqlx::PgConnection;
 use std::path::{Path, PathBuf};
 
 impl Postgres {
-    /// Dumps a database that exists.
+    /// Dumps a database that exists. `progress` is told the bytes that are written, and of how large a database.
     ///
     /// # Errors
     /// It does not exist, pg_dump is older than the server, or fails.
-    pub async fn snapshot(&self, database: &str, label: &str) -> Result<Snapshot> {
+    pub async fn snapshot(&self, database: &str, label: &str, progress: &Progress) -> Result<Snapshot> {
         let connector = &self.connector;
         let mut connection = connector.administration(Purpose::Write).await?;
         let program = dump::program(connector, &mut connection).await?;
         must_be_open(&mut connection, database).await?;
         dump::prepare(connector, &mut connection, database).await?;
+        progress.begin(dump::size(&mut connection, database).await);
         connector.keep(Purpose::Write, connection).await;
-        Ok(dump::dump(connector, &program, database, label).await?)
+        Ok(dump::dump(connector, &program, database, label, progress).await?)
     }
 
     /// Removes old snapshots of a database, as the configuration says.
@@ -51,15 +57,15 @@ impl Postgres {
         Ok(restore::contents(&self.connector, file).await?)
     }
 
-    /// What a restore would meet in a database.
+    /// What a restore as the app's user would meet in a database.
     ///
     /// # Errors
     /// It does not exist, or cannot be read.
-    pub async fn restore_target(&self, database: &str) -> Result<Target> {
+    pub async fn restore_target(&self, database: &str, user: &str) -> Result<Target> {
         let mut connection = self.connector.administration(Purpose::Write).await?;
         must_be_open(&mut connection, database).await?;
         self.connector.keep(Purpose::Write, connection).await;
-        Ok(restore::target(&self.connector, database).await?)
+        Ok(target::target(&self.connector, database, user).await?)
     }
 
     /// Finds out whether a snapshot has all that is selected; no server is asked.
@@ -70,12 +76,12 @@ impl Postgres {
         Ok(restore::selects(&self.connector, file, selection).await?)
     }
 
-    /// Restores a snapshot: all that is selected, or nothing.
+    /// Restores a snapshot: all that is selected, or nothing. `progress` is told the entries.
     ///
     /// # Errors
     /// Anything that fails; the database is then as it was.
-    pub async fn restore(&self, job: &Job<'_>) -> Result<usize> {
-        Ok(restore::restore(&self.connector, job).await?)
+    pub async fn restore(&self, job: &Job<'_>, progress: &Progress) -> Result<usize> {
+        Ok(restore::restore(&self.connector, job, progress).await?)
     }
 
     /// Removes what a restore that was broken off left on the server.

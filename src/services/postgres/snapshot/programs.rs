@@ -5,11 +5,15 @@ use crate::services::Failure;
 use crate::services::postgres::connect::Connector;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
-use std::process::{Output, Stdio};
+use std::process::{ExitStatus, Output, Stdio};
+use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::Command;
 
 /// Where Debian's packages put the programs of each version.
 const PACKAGES: &str = "/usr/lib/postgresql";
+
+/// So much of what a program complains of is kept, in bytes.
+const MOST_SAID: usize = 64 * 1024;
 
 /// Major and minor, such as 18.6.
 type Version = (u32, u32);
@@ -53,17 +57,60 @@ impl Program {
         if output.status.success() {
             return Ok(output);
         }
-        let said = String::from_utf8_lossy(&output.stderr);
-        let lines: Vec<&str> = said.lines().filter(|line| !line.is_empty()).collect();
+        Err(self.complaint(&String::from_utf8_lossy(&output.stderr), output.status).into())
+    }
+
+    /// Runs a command that tells what it is doing, line by line: `heard` takes the lines that are no complaints, and says
+    /// so. They are kept nowhere.
+    ///
+    /// # Errors
+    /// As those of [`Self::run`].
+    pub async fn run_heard(
+        &self,
+        connector: &Connector,
+        command: &mut Command,
+        heard: impl Fn(&str) -> bool,
+    ) -> Result<(), Failure> {
+        (connector.tell)(&words(command));
+        let failed = |error: std::io::Error| {
+            Diagnostic::new(Kind::Service, format!("{} cannot be run", self.name)).in_file(&self.path).because(error)
+        };
+        let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().map_err(failed)?;
+        let mut said = String::new();
+        if let Some(pipe) = child.stderr.take() {
+            let mut lines = BufReader::new(pipe).split(b'\n');
+            while let Some(line) = lines.next_segment().await.map_err(failed)? {
+                let line = String::from_utf8_lossy(&line);
+                if !heard(&line) && said.len() < MOST_SAID {
+                    said.push_str(&line);
+                    said.push('\n');
+                }
+            }
+        }
+        let status = child.wait().await.map_err(failed)?;
+        if status.success() { Ok(()) } else { Err(self.complaint(&said, status).into()) }
+    }
+
+    fn complaint(&self, said: &str, status: ExitStatus) -> Diagnostic {
+        let lines: Vec<&str> =
+            said.lines().filter(|line| !line.is_empty()).take_while(|line| !shows_data(line)).collect();
         let prefix = format!("{}: error: ", self.name);
         let complaint = lines.iter().find_map(|line| line.strip_prefix(&prefix)).or(lines.first().copied());
-        let message = complaint.map_or_else(|| format!("{} ended with {}", self.name, output.status), str::to_owned);
+        let message = complaint.map_or_else(|| format!("{} ended with {status}", self.name), str::to_owned);
         let mut error = Diagnostic::new(Kind::Service, message);
         if lines.len() > 1 {
             error = error.because(lines.iter().take(6).copied().collect::<Vec<_>>().join("\n"));
         }
-        Err(error.into())
+        error
     }
+}
+
+/// Where a complaint begins to quote rows.
+fn shows_data(line: &str) -> bool {
+    let line = line.trim_start();
+    ["DETAIL:  Key (", "DETAIL:  Failing row ", "CONTEXT:  COPY ", "Command was: INSERT ", "Command was: COPY "]
+        .iter()
+        .any(|start| line.starts_with(start))
 }
 
 /// A command as one would type it. Passwords are in its environment, never here.

@@ -5,8 +5,8 @@ use super::dump;
 use super::programs::{self, Program};
 use super::restorer::Restorer;
 use crate::error::{Diagnostic, Kind};
-use crate::services::Failure;
-use crate::services::postgres::connect::{Connector, Purpose, close, value, values};
+use crate::services::postgres::connect::{Connector, Purpose, close, values};
+use crate::services::{Failure, Progress};
 use std::collections::BTreeSet;
 use std::io::Write;
 use std::path::Path;
@@ -21,33 +21,6 @@ pub struct Job<'a> {
     /// Whether what is there is dropped first, object by object.
     pub clean: bool,
     pub selection: &'a Selection,
-}
-
-/// What a restore meets in a database.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Target {
-    /// Tables, views and sequences that belong to no extension.
-    pub objects: i64,
-    /// Users of the sessions that are connected.
-    pub sessions: Vec<String>,
-}
-
-/// Looks into the database. Those of nornplan itself do not count as sessions.
-pub async fn target(connector: &Connector, database: &str) -> Result<Target, Failure> {
-    let mut connection = connector.admin(database, Purpose::Observe).await?;
-    let objects = "SELECT count(*) FROM pg_catalog.pg_class c \
-        JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
-        WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S') \
-          AND n.nspname NOT LIKE 'pg\\_%' AND n.nspname <> 'information_schema' \
-          AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d WHERE d.classid = 'pg_catalog.pg_class'::regclass \
-            AND d.objid = c.oid AND d.deptype = 'e')";
-    let objects = value(&mut connection, database, objects, &[]).await?;
-    let sessions = "SELECT coalesce(usename, '?')::text FROM pg_catalog.pg_stat_activity \
-        WHERE datname = current_database() AND usesysid IS NOT NULL \
-          AND NOT (usename = current_user AND application_name = 'nornplan') ORDER BY 1";
-    let sessions = values(&mut connection, database, sessions, &[]).await?;
-    close(connection).await;
-    Ok(Target { objects, sessions })
 }
 
 /// Reads the table of contents, and then the whole file, so that a cut one is found before anything is done.
@@ -95,7 +68,7 @@ fn unreadable(failure: Failure, program: &Program, file: &Path) -> Failure {
 }
 
 /// Restores: how many entries.
-pub async fn restore(connector: &Connector, job: &Job<'_>) -> Result<usize, Failure> {
+pub async fn restore(connector: &Connector, job: &Job<'_>, progress: &Progress) -> Result<usize, Failure> {
     let mut connection = connector.administration(Purpose::Write).await?;
     let server = dump::server_version(&mut connection).await?;
     let (program, archive) = open(connector, job.file, Some(server)).await?;
@@ -108,6 +81,7 @@ pub async fn restore(connector: &Connector, job: &Job<'_>) -> Result<usize, Fail
     list.write_all(lines.join("\n").as_bytes()).map_err(failed)?;
     let mut command = program.command();
     command.args(["--no-owner", "--no-privileges", "--no-password", "--exit-on-error", "--single-transaction"]);
+    command.arg("--verbose");
     if job.clean {
         command.args(["--clean", "--if-exists"]);
     }
@@ -118,11 +92,33 @@ pub async fn restore(connector: &Connector, job: &Job<'_>) -> Result<usize, Fail
     let restorer = Restorer::make(&mut connection, job.role).await?;
     connector.keep(Purpose::Write, connection).await;
     command.env("PGUSER", &restorer.name).env("PGPASSWORD", restorer.password.expose());
-    let done = program.run(connector, &mut command).await.map_err(|failure| undone(failure, &program, job, server));
+    progress.begin(lines.len());
+    let heard = |line: &str| says_what_it_does(line, progress);
+    let done = program
+        .run_heard(connector, &mut command, heard)
+        .await
+        .map_err(|failure| undone(failure, &program, job, server));
     let ended = restorer.end(connector).await;
     done?;
     ended?;
     Ok(lines.len())
+}
+
+/// Whether `pg_restore --verbose` says in a line what it is doing; it begins with each entry so, from 15 to 18.
+fn says_what_it_does(line: &str, progress: &Progress) -> bool {
+    const ENTRIES: [&str; 3] = ["creating ", "processing ", "executing "];
+    const OTHERS: [&str; 6] =
+        ["connecting to ", "dropping ", "restoring ", "restored ", "implied ", "executing SELECT pg_catalog."];
+    let Some(said) = line.strip_prefix("pg_restore: ") else { return false };
+    let is_any = |of: &[&str]| of.iter().any(|start| said.starts_with(start));
+    if is_any(&OTHERS) {
+        return true;
+    }
+    if is_any(&ENTRIES) {
+        progress.advance();
+        return true;
+    }
+    false
 }
 
 /// As libpq reads it; a bare name with a = in it would be taken for more than a name.
