@@ -6,6 +6,7 @@ use super::credential::{accepts_anything, server_log};
 use super::reach;
 use super::snapshot::programs;
 use crate::services::{Ask, Check, Failure};
+use postgres_protocol::escape::escape_identifier;
 use serde::Deserialize;
 
 const STATEMENT: &str = "\
@@ -101,15 +102,16 @@ async fn dumps(connector: &Connector, facts: &Facts) -> Check {
 
 fn rights(facts: &Facts) -> Check {
     let Facts { user, superuser, createrole, createdb, .. } = facts;
+    let lacks = |what: &str, attributes: &str| {
+        let hint = format!("as a superuser: ALTER ROLE {} {attributes}", escape_identifier(user));
+        Check::bad(format!("{user} lacks {what}"), hint)
+    };
     match (superuser, createrole, createdb) {
         (true, _, _) => Check::good(format!("signs in as {user}, a superuser")),
         (false, true, true) => Check::good(format!("signs in as {user}, which has CREATEROLE and CREATEDB")),
-        (false, true, false) => Check::bad(format!("{user} lacks CREATEDB"), format!("ALTER ROLE {user} CREATEDB")),
-        (false, false, true) => Check::bad(format!("{user} lacks CREATEROLE"), format!("ALTER ROLE {user} CREATEROLE")),
-        (false, false, false) => Check::bad(
-            format!("{user} lacks CREATEROLE and CREATEDB"),
-            format!("ALTER ROLE {user} CREATEROLE CREATEDB"),
-        ),
+        (false, true, false) => lacks("CREATEDB", "CREATEDB"),
+        (false, false, true) => lacks("CREATEROLE", "CREATEROLE"),
+        (false, false, false) => lacks("CREATEROLE and CREATEDB", "CREATEROLE CREATEDB"),
     }
 }
 
