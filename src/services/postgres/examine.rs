@@ -16,6 +16,7 @@ SELECT jsonb_build_object(
   'superuser', r.rolsuper, 'createrole', r.rolcreaterole, 'createdb', r.rolcreatedb,
   'max_connections', current_setting('max_connections')::int,
   'limits', (SELECT coalesce(sum(rolconnlimit), 0) FROM pg_catalog.pg_roles WHERE rolcanlogin AND rolconnlimit > 0),
+  'unlimited', (SELECT count(*) FROM pg_catalog.pg_roles WHERE rolcanlogin AND NOT rolsuper AND rolconnlimit < 0),
   'open', (SELECT coalesce(jsonb_agg(d.datname ORDER BY d.datname), '[]') FROM pg_catalog.pg_database d,
       aclexplode(coalesce(d.datacl, acldefault('d', d.datdba))) a
     WHERE d.datname IN ('postgres', 'template1') AND a.grantee = 0 AND a.privilege_type = 'CONNECT')
@@ -32,6 +33,8 @@ struct Facts {
     createdb: bool,
     max_connections: i64,
     limits: i64,
+    /// Roles that can sign in, are no superusers, and have no limit.
+    unlimited: usize,
     open: Vec<String>,
 }
 
@@ -138,11 +141,16 @@ fn closed(facts: &Facts, lock_down: bool) -> Check {
 }
 
 fn limits(facts: &Facts) -> Check {
-    let Facts { limits, max_connections, .. } = facts;
-    let what = format!("connection limits of roles sum up to {limits} of max_connections = {max_connections}");
+    let Facts { limits, unlimited, max_connections, .. } = facts;
+    let without = match unlimited {
+        0 => String::new(),
+        1 => "; 1 role that can sign in has none".to_owned(),
+        unlimited => format!("; {unlimited} roles that can sign in have none"),
+    };
+    let sum = format!("connection limits of roles sum up to {limits} of max_connections = {max_connections}{without}");
     if limits <= max_connections {
-        Check::good(what)
+        Check::good(sum)
     } else {
-        Check::warning(what, "lower connection_limit, or raise max_connections")
+        Check::warning(sum, "lower connection_limit, or raise max_connections")
     }
 }
