@@ -2,6 +2,7 @@
 
 mod closing;
 mod database;
+mod denied;
 mod edges;
 mod extension;
 mod facts;
@@ -18,6 +19,7 @@ mod settings;
 #[cfg(test)]
 mod tests;
 
+pub use denied::denied;
 pub use objects::unusable;
 pub use rights::{Beyond, beyond};
 
