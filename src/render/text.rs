@@ -269,7 +269,7 @@ fn tags(item: &Item<'_>, style: Style) -> (String, String) {
 
 fn hold_lines(hold: &Hold, item: &Item<'_>, indent: usize, style: Style) -> Vec<String> {
     let line = match hold {
-        Hold::Destroy => format!("held: needs --allow-destroy {}", what(&item.address.to_string())),
+        Hold::Destroy => format!("held: needs --allow-destroy {}", what(&item.consent.to_string())),
         Hold::DestroyAll => "held: needs --allow-destroy all".to_owned(),
         Hold::Interrupt => format!("held: needs --allow-interrupt {}", what(&item.address.to_string())),
         Hold::Prevented => format!("held: the infraspec of {} says prevent_destroy", item.app),
@@ -310,7 +310,7 @@ pub(super) fn held(items: &[Item<'_>], style: Style) -> Vec<String> {
     let (mut prevented, mut waiting, mut blocked) = (0, 0, 0);
     for (item, hold) in &held {
         match hold {
-            Hold::Destroy => _ = flags.insert(("--allow-destroy", item.address.to_string())),
+            Hold::Destroy => _ = flags.insert(("--allow-destroy", item.consent.to_string())),
             Hold::DestroyAll => _ = flags.insert(("--allow-destroy", "all".to_owned())),
             Hold::Interrupt => _ = flags.insert(("--allow-interrupt", item.address.to_string())),
             Hold::Prevented => prevented += 1,
