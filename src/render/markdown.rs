@@ -2,7 +2,7 @@
 
 use super::head::in_order;
 use super::items::{Item, items};
-use super::text::{by_app, held, item_lines};
+use super::text::{OR_EACH, by_app, held, item_lines};
 use super::{Style, clean, clean_lines, columns, count, symbol, words};
 use crate::core::plan::{Level, Notice};
 use crate::core::step::{Action, Hold};
@@ -143,7 +143,10 @@ fn risks(items: &[Item<'_>], budget: &mut usize, cut: &mut Cut) -> String {
     let flags: Vec<String> = held(items, Style::PLAIN)
         .iter()
         .map(|line| match line.split_once(": ") {
-            Some((number, flags)) if flags.starts_with("--") => format!("\n{number}: {}\n", code(flags)),
+            Some((number, flags)) if flags.starts_with("--") => {
+                let (flags, or) = flags.strip_suffix(OR_EACH).map_or((flags, ""), |flags| (flags, OR_EACH));
+                format!("\n{number}: {}{or}\n", code(flags))
+            }
             Some(_) | None => format!("\n{}\n", prose(line)),
         })
         .collect();

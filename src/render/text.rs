@@ -10,8 +10,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// Addresses longer than this do not push the rest of their block to the right.
 const WIDEST_ADDRESS: usize = 46;
-/// The `--allow-...` flags that are spelled out in one line; more are counted.
-const FLAGS_SHOWN: usize = 8;
+/// Addresses of one `--allow-...` flag that are spelled out in one line; of more, the word all is offered.
+const FLAGS_SHOWN: usize = 3;
 
 /// The whole plan. Its last line is exactly [`Plan::verdict`](crate::core::plan::Plan::verdict).
 pub fn plan(plan: &Plan, style: &Style) -> String {
@@ -300,19 +300,35 @@ pub(super) fn what(address: &str) -> String {
     if glob.chars().all(harmless) { glob } else { format!("'{}'", clean(&glob).replace('\'', "'\\''")) }
 }
 
+/// What comes behind the word all where it stands for many.
+pub(super) const OR_EACH: &str = ", or the address of each";
+
+/// The flags, and what each of them takes.
+fn releasing(flags: &BTreeMap<&str, BTreeSet<String>>) -> String {
+    let many = |addresses: &BTreeSet<String>| addresses.len() > FLAGS_SHOWN;
+    let shown = flags.iter().flat_map(|(flag, addresses)| match many(addresses) {
+        true => vec![format!("{flag} all")],
+        false => addresses.iter().map(|address| format!("{flag} {}", what(address))).collect(),
+    });
+    let shown = shown.collect::<Vec<_>>().join(" ");
+    let or = if flags.values().any(many) { OR_EACH } else { "" };
+    format!("{shown}{or}")
+}
+
 /// How to release what is held, in one line to paste; then what no flag releases.
 pub(super) fn held(items: &[Item<'_>], style: Style) -> Vec<String> {
     let held: Vec<(&Item<'_>, &Hold)> = items.iter().filter_map(|item| Some((item, item.hold?))).collect();
     if held.is_empty() {
         return Vec::new();
     }
-    let mut flags: BTreeSet<(&str, String)> = BTreeSet::new();
+    let mut flags: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
+    let mut flag = |name, address: &dyn ToString| _ = flags.entry(name).or_default().insert(address.to_string());
     let (mut prevented, mut waiting, mut blocked) = (0, 0, 0);
     for (item, hold) in &held {
         match hold {
-            Hold::Destroy => _ = flags.insert(("--allow-destroy", item.consent.to_string())),
-            Hold::DestroyAll => _ = flags.insert(("--allow-destroy", "all".to_owned())),
-            Hold::Interrupt => _ = flags.insert(("--allow-interrupt", item.address.to_string())),
+            Hold::Destroy => flag("--allow-destroy", item.consent),
+            Hold::DestroyAll => flag("--allow-destroy", &"all"),
+            Hold::Interrupt => flag("--allow-interrupt", item.address),
             Hold::Prevented => prevented += 1,
             Hold::Waits { .. } => waiting += 1,
             Hold::Blocked { .. } => blocked += 1,
@@ -321,11 +337,7 @@ pub(super) fn held(items: &[Item<'_>], style: Style) -> Vec<String> {
     let mut lines = Vec::new();
     let consent = held.len() - prevented - waiting - blocked;
     if consent > 0 {
-        let shown: Vec<String> =
-            flags.iter().take(FLAGS_SHOWN).map(|(flag, address)| format!("{flag} {}", what(address))).collect();
-        let more = flags.len().saturating_sub(FLAGS_SHOWN);
-        let more = if more > 0 { format!(" (and {more} more, named above)") } else { String::new() };
-        lines.push(style.paint(Ink::Change, &format!("{consent} held: {}{more}", shown.join(" "))));
+        lines.push(style.paint(Ink::Change, &format!("{consent} held: {}", releasing(&flags))));
     }
     if held.iter().any(|(_, hold)| **hold == Hold::DestroyAll) {
         lines.push(
