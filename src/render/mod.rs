@@ -182,6 +182,23 @@ pub(crate) fn wrap_words(text: &str, width: usize) -> Vec<String> {
     wrap(&words, "", width)
 }
 
+/// The lines of a text that may have several, wrapped and [`clean`]. Each stays as far in as it begins, and what is
+/// broken off goes further in.
+pub(crate) fn wrap_lines(text: &str, width: usize) -> Vec<String> {
+    const HANGING: usize = 2;
+    let mut lines = Vec::new();
+    for line in clean_lines(text) {
+        let words = line.trim_start_matches(' ');
+        let indent = columns(&line) - columns(words);
+        let wrapped = wrap_words(words, width.saturating_sub(indent + HANGING).max(30));
+        lines.extend(wrapped.iter().enumerate().map(|(index, words)| {
+            let indent = if index == 0 { indent } else { indent + HANGING };
+            format!("{}{words}", " ".repeat(indent))
+        }));
+    }
+    lines
+}
+
 /// `one resource`, `two resources`: the number and the word that fits it.
 pub(crate) fn count(number: usize, one: &str, many: &str) -> String {
     format!("{number} {}", if number == 1 { one } else { many })

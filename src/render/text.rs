@@ -1,7 +1,7 @@
 //! A plan for the terminal: what matters first, then app by app, and the verdict as the last line.
 
 use super::items::{Item, items};
-use super::{Ink, Style, clean, clean_lines, columns, count, fields, head, symbol, words, wrap_words};
+use super::{Ink, Style, clean, clean_lines, columns, count, fields, head, symbol, words, wrap_lines, wrap_words};
 use crate::core::name::AppName;
 use crate::core::plan::{Level, Notice};
 use crate::core::step::{Action, Hold, Reason};
@@ -24,6 +24,8 @@ pub fn brief(plan: &Plan, style: &Style) -> String {
 }
 
 fn blocks(plan: &Plan, style: Style, detailed: bool) -> String {
+    /// The head, and that something could not be read.
+    const AT_THE_TOP: usize = 2;
     let items = items(plan);
     let mut blocks: Vec<Vec<String>> = vec![head::lines(&plan.environment, &plan.services, &plan.narrowed_to, style)];
     blocks.push(incomplete(plan, style));
@@ -33,7 +35,10 @@ fn blocks(plan: &Plan, style: Style, detailed: bool) -> String {
         blocks.push(app_block(app, &of_app, style));
     }
     blocks.push(notices(&plan.notices, &[Level::Note], style));
-    blocks.push(incomplete(plan, style).into_iter().take(1).collect());
+    // Whoever reads the end first must see it too.
+    if blocks.iter().skip(AT_THE_TOP).any(|block| !block.is_empty()) {
+        blocks.push(incomplete(plan, style).into_iter().take(1).collect());
+    }
     let mut end = held(&items, style);
     end.push(style.paint(Ink::Bold, &plan.verdict()));
     blocks.push(end);
@@ -82,7 +87,8 @@ fn incomplete(plan: &Plan, style: Style) -> Vec<String> {
         style.paint(Ink::Alarm, "INCOMPLETE")
     )];
     for error in &plan.incomplete {
-        lines.extend(clean_lines(error).iter().enumerate().map(|(index, line)| {
+        let wrapped = wrap_lines(error, style.width.saturating_sub(4));
+        lines.extend(wrapped.iter().enumerate().map(|(index, line)| {
             let lead = if index == 0 { format!("  {} ", style.paint(Ink::Danger, "✗")) } else { "    ".to_owned() };
             format!("{lead}{line}")
         }));
@@ -177,12 +183,22 @@ fn app_block(app: &AppName, items: &[&Item<'_>], style: Style) -> Vec<String> {
     let widths = items.iter().map(|item| columns(&words::address(item.address)));
     let widest = widths.filter(|width| *width <= WIDEST_ADDRESS).max().unwrap_or_default();
     let mut lines = vec![style.paint(Ink::Bold, app.as_str())];
-    lines.extend(items.iter().flat_map(|item| item_lines(item, widest, style)));
+    for item in items {
+        let Shown { heading, details } = show(item, widest, style);
+        lines.extend(heading.into_iter().chain(details));
+    }
     lines
 }
 
-/// One resource: its line, then its fields, notes and what holds it.
-pub(super) fn item_lines(item: &Item<'_>, widest: usize, style: Style) -> Vec<String> {
+/// One resource.
+pub(super) struct Shown {
+    /// What is done to it and why; more than one line where it is long.
+    pub heading: Vec<String>,
+    /// Its fields, notes and what holds it.
+    pub details: Vec<String>,
+}
+
+pub(super) fn show(item: &Item<'_>, widest: usize, style: Style) -> Shown {
     const INDENT: usize = 6;
     let margin = " ".repeat(INDENT);
     let ink = Ink::of(item.action);
@@ -190,7 +206,8 @@ pub(super) fn item_lines(item: &Item<'_>, widest: usize, style: Style) -> Vec<St
     let gap = " ".repeat(widest.saturating_sub(columns(&address)));
     let front = format!("  {} {}{gap}", style.paint(ink, symbol(item.action)), style.paint(Ink::Bold, &address));
     let front_columns = 4 + columns(&address).max(widest) + 2;
-    let (plain, painted) = tags(item, style);
+    let tags = tags(item);
+    let plain = tags.iter().map(|(_, text)| text.as_str()).collect::<Vec<_>>().join(" · ");
     let described = match item.action {
         Action::Create => item.after.map(words::describe).unwrap_or_default(),
         Action::Destroy => item.before.map(words::describe).unwrap_or_default(),
@@ -199,18 +216,18 @@ pub(super) fn item_lines(item: &Item<'_>, widest: usize, style: Style) -> Vec<St
         }
     };
     let beside = described.join(" · ");
-    let parts: Vec<&str> = [beside.as_str(), painted.as_str()].into_iter().filter(|part| !part.is_empty()).collect();
     let each_its_line = item.address.kind == crate::services::kafka::model::ACL;
     let fits = front_columns + columns(&beside) + columns(&plain) + 3 <= style.width;
+    let heading = |parts: &[(Ink, String)]| heading(front.clone(), front_columns, parts, INDENT, style);
     let mut lines = Vec::new();
-    if described.is_empty() || (item.action == Action::Create && fits && !each_its_line) {
-        lines.push(format!("{front}  {}", parts.join(" · ")).trim_end().to_owned());
+    let in_heading = if item.action == Action::Create && fits && !each_its_line && !described.is_empty() {
+        heading(&[vec![(Ink::Plain, beside)], tags].concat())
     } else {
         let wrapped = if each_its_line { described } else { wrap_words(&beside, style.width.saturating_sub(INDENT)) };
         let ink = if item.action == Action::Destroy { Ink::Faint } else { Ink::Plain };
-        lines.push(format!("{front}  {painted}").trim_end().to_owned());
         lines.extend(wrapped.iter().map(|line| format!("{margin}{}", style.paint(ink, line))));
-    }
+        heading(&tags)
+    };
     match item.action {
         Action::Update | Action::Replace | Action::Rotate => {
             lines.extend(fields::lines(&item.changes, INDENT, item.causes().len() > 1, style));
@@ -228,11 +245,40 @@ pub(super) fn item_lines(item: &Item<'_>, widest: usize, style: Style) -> Vec<St
     }
     let held = item.hold.map(|hold| hold_lines(hold, item, INDENT, style)).unwrap_or_default();
     lines.extend(held.iter().map(|line| format!("{margin}{line}")));
-    lines
+    Shown { heading: in_heading, details: lines }
 }
 
-/// The action, why, and what it risks; without colour and with it.
-fn tags(item: &Item<'_>, style: Style) -> (String, String) {
+/// What stands in front, and parts behind it; those that do not fit are further down.
+fn heading(
+    front: String,
+    columns_of_front: usize,
+    parts: &[(Ink, String)],
+    indent: usize,
+    style: Style,
+) -> Vec<String> {
+    const BETWEEN: &str = " · ";
+    let mut lines = vec![front + "  "];
+    let (mut at, mut is_first) = (columns_of_front, true);
+    for (index, (ink, text)) in parts.iter().enumerate() {
+        let Some(line) = lines.last_mut() else { break };
+        let between = if is_first { 0 } else { columns(BETWEEN) };
+        let mark = if index + 1 < parts.len() { columns(BETWEEN.trim_end()) } else { 0 };
+        if at + between + columns(text) + mark > style.width && at > indent {
+            line.push_str(if is_first { "" } else { BETWEEN });
+            lines.push(format!("{}{}", " ".repeat(indent), style.paint(*ink, text)));
+            at = indent + columns(text);
+        } else {
+            line.push_str(if is_first { "" } else { BETWEEN });
+            line.push_str(&style.paint(*ink, text));
+            at += between + columns(text);
+        }
+        is_first = false;
+    }
+    lines.iter().map(|line| line.trim_end().to_owned()).collect()
+}
+
+/// The action, why, and what it risks.
+fn tags(item: &Item<'_>) -> Vec<(Ink, String)> {
     let mut tags: Vec<(Ink, String)> = Vec::new();
     match item.action {
         Action::Create => {}
@@ -262,9 +308,7 @@ fn tags(item: &Item<'_>, style: Style) -> (String, String) {
         }
         None => {}
     }
-    let plain: Vec<&str> = tags.iter().map(|(_, text)| text.as_str()).collect();
-    let painted: Vec<String> = tags.iter().map(|(ink, text)| style.paint(*ink, text)).collect();
-    (plain.join(" · "), painted.join(" · "))
+    tags
 }
 
 fn hold_lines(hold: &Hold, item: &Item<'_>, indent: usize, style: Style) -> Vec<String> {

@@ -1,14 +1,17 @@
 //! Plans that have more to say than fits into one line.
 
-use super::pieces::{database, grant, plan, role, step};
-use nornplan::core::step::{Action, Hold, Reason, Risk};
-use nornplan::services::Plan;
+use super::pieces::{create, database, grant, plan, role, step};
+use nornplan::core::step::{Action, Hold, Reason, Risk, StepId};
+use nornplan::error::{Diagnostic, Kind};
+use nornplan::render::outcome::Report;
 use nornplan::services::postgres::model::{Access, database_address, grant_address, role_address};
+use nornplan::services::{Outcome, Plan, Step};
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 /// A role that goes with what it may do, and more databases than one line names.
 pub fn many_held() -> Plan {
-    let (login, held) = (role_address("quarterly_report_user"), |step: &mut nornplan::services::Step, hold| {
+    let (login, held) = (role_address("quarterly_report_user"), |step: &mut Step, hold| {
         step.hold = Some(hold);
         step.risks.insert(Risk::Interrupts);
     });
@@ -50,4 +53,19 @@ pub fn nothing_read() -> Plan {
     ];
     plan.declared = 0;
     plan
+}
+
+/// An apply that failed with a long statement, a long answer and a long hint.
+pub fn failed_at_length() -> Report {
+    let plan = plan(vec![create("shop", role_address("shop_owner"), role("shop_owner", false, None))]);
+    let statement = "GRANT \"shop_owner_of_all_that_is_sold\" TO \"administrator_of_the_shared_server\" WITH ADMIN \
+        OPTION, INHERIT TRUE, SET TRUE";
+    let error = Diagnostic::new(
+        Kind::Service,
+        "permission denied to grant role \"shop_owner_of_all_that_is_sold\": only roles with the ADMIN option on it may",
+    )
+    .on("postgres", "postgres.role.shop_owner", statement)
+    .hint("as a superuser run the statement above once, and then apply again; what was done until now is recorded and stays");
+    let failed = Outcome::failed(error);
+    Report::new(&plan, [(StepId::main(role_address("shop_owner")), failed)], Duration::from_secs(1))
 }

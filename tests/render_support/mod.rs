@@ -1,6 +1,6 @@
 //! Plans to look at, and a small reader of JSON Schema.
 
-mod crowded;
+pub mod crowded;
 mod pieces;
 pub mod plans;
 pub mod schema;
