@@ -8,6 +8,10 @@ use super::snapshot::programs;
 use crate::services::{Ask, Check, Failure};
 use postgres_protocol::escape::escape_identifier;
 use serde::Deserialize;
+use std::time::Duration;
+
+/// Looking into every database takes long where there are many; the rest is told all the same.
+const LOOK_AT_MOST: Duration = Duration::from_secs(10);
 
 const STATEMENT: &str = "\
 SELECT jsonb_build_object(
@@ -58,12 +62,7 @@ async fn look(connector: &Connector, ask: &Ask) -> Result<Vec<Check>, Failure> {
         Some((what, fix)) => Check::warning(what, fix),
         None => Check::good("the server's log shows no verifiers of new passwords"),
     };
-    let reach = if facts.superuser {
-        Vec::new()
-    } else {
-        // What cannot be read now says nothing of the rest.
-        reach::examine(connector, ask).await.unwrap_or_else(|failure| vec![Check::failed(&failure.into())])
-    };
+    let reach = if facts.superuser { Vec::new() } else { how_far(connector, ask).await };
     let isolates = if accepts_anything(connector).await? {
         Check::bad(
             "accepts a wrong password (trust): nothing is isolated",
@@ -86,6 +85,18 @@ async fn look(connector: &Connector, ask: &Ask) -> Result<Vec<Check>, Failure> {
         dumps(connector, &facts).await,
     ]);
     Ok(checks)
+}
+
+/// How far our rights reach. What cannot be read, or not in time, says nothing of the rest.
+async fn how_far(connector: &Connector, ask: &Ask) -> Vec<Check> {
+    match tokio::time::timeout(LOOK_AT_MOST, reach::examine(connector, ask)).await {
+        Ok(Ok(checks)) => checks,
+        Ok(Err(failure)) => vec![Check::failed(&failure.into())],
+        Err(_) => {
+            let what = format!("what rights are missing was not found out within {} s", LOOK_AT_MOST.as_secs());
+            vec![Check::warning(what, "`nornplan plan` takes its time, and tells")]
+        }
+    }
 }
 
 /// Of several hosts, the one that can be written.
