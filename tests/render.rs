@@ -94,6 +94,10 @@ fn lines_are_as_wide_as_they_may_be() {
     let report = render::outcome::text(&crowded::failed_at_length(), &Style::PLAIN);
     assert!(report.contains("\n        while: ") && report.contains("\n        help: "), "{report}");
     assert!(report.lines().all(|line| line.chars().count() <= 100), "{report}");
+    for width in 60..140 {
+        let report = render::outcome::text(&crowded::failed_at_length(), &Style { color: false, width });
+        assert!(report.contains("--allow-interrupt postgres.role.shop_owner;"), "stays whole: {report}");
+    }
 }
 
 #[test]

@@ -168,12 +168,14 @@ pub(crate) fn wrap(items: &[String], separator: &str, width: usize) -> Vec<Strin
     lines
 }
 
-/// Breaks a sentence into lines of at most `width` columns, between words and not inside `code`.
+/// Breaks a sentence into lines of at most `width` columns, between words and neither inside `code` nor between a flag of
+/// consent and what it takes.
 pub(crate) fn wrap_words(text: &str, width: usize) -> Vec<String> {
+    let is_flag = |word: &str| word.starts_with("--allow-") && !word.contains(' ');
     let mut words: Vec<String> = Vec::new();
     let mut in_code = false;
     for piece in text.split(' ') {
-        match words.last_mut().filter(|last| in_code && columns(last) + columns(piece) < width) {
+        match words.last_mut().filter(|last| (in_code || is_flag(last)) && columns(last) + columns(piece) < width) {
             Some(code) => *code = format!("{code} {piece}"),
             None => words.push(piece.to_owned()),
         }

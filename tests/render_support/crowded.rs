@@ -65,7 +65,7 @@ pub fn failed_at_length() -> Report {
         "permission denied to grant role \"shop_owner_of_all_that_is_sold\": only roles with the ADMIN option on it may",
     )
     .on("postgres", "postgres.role.shop_owner", statement)
-    .hint("as a superuser run the statement above once, and then apply again; what was done until now is recorded and stays");
+    .hint("as a superuser run the statement above once, then apply again with --allow-interrupt postgres.role.shop_owner; what was done until now is recorded and stays");
     let failed = Outcome::failed(error);
     Report::new(&plan, [(StepId::main(role_address("shop_owner")), failed)], Duration::from_secs(1))
 }
