@@ -66,6 +66,18 @@ fn a_connection_limit() {
 }
 
 #[test]
+fn a_connection_limit_that_lets_nobody_in_is_told() {
+    let workspace = applied();
+    let note = "* nobody can sign in with a connection limit of 0";
+    workspace.run(&["plan"]).exits(0).hides(note);
+    workspace.spec("a", &APP.replace("connection_limit = 10", "connection_limit = 0"));
+    workspace.run(&["plan"]).exits(0).says("10 -> 0").says(note);
+    workspace.converge();
+    let refused = servers::postgres_at(&workspace.published("@a", "DATABASE_URL"), "SELECT 1").expect_err("no session");
+    assert!(refused.to_string().contains("too many connections for role"), "{refused}");
+}
+
+#[test]
 fn a_topics_partitions_and_retention() {
     let workspace = applied();
     let topic = format!("{}a.t", workspace.prefix);

@@ -294,6 +294,19 @@ fn color_is_where_it_is_asked_for() {
 }
 
 #[test]
+fn what_other_tools_call_yes_is_named_as_it_is_called_here() {
+    let directory = workspace();
+    for arguments in [&["apply", "--yes"][..], &["destroy", "--all", "-y"], &["--color", "never", "restore", "--yes"]] {
+        let told = run(directory.path(), arguments);
+        assert_eq!(told.code, Some(1));
+        assert!(told.err.contains("'--auto-approve'") && !told.err.contains("as a value"), "{}", told.err);
+    }
+    // What does not ask has nothing of the kind.
+    let told = run(directory.path(), &["plan", "--yes"]);
+    assert!(told.code == Some(1) && !told.err.contains("auto-approve"), "{}", told.err);
+}
+
+#[test]
 fn completions_are_made_for_every_shell() {
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
         let made = run(Path::new("/"), &["completions", shell]);

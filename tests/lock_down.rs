@@ -159,13 +159,19 @@ fn a_lesser_admin_is_told_what_a_superuser_must_run() {
     workspace.set("NORNPLAN_POSTGRES_USER", "the admin");
     workspace.set("NORNPLAN_POSTGRES_PASSWORD", "lesser");
     let statement = |database| {
-        format!("GRANT CONNECT ON DATABASE {database} TO \"the admin\"; REVOKE ALL ON DATABASE {database} FROM PUBLIC")
+        format!(
+            "GRANT CONNECT ON DATABASE \"{database}\" TO \"the admin\"; REVOKE ALL ON DATABASE \"{database}\" FROM PUBLIC"
+        )
     };
+    let together = |ran: &Ran| ran.stdout.replace("->", "").split_whitespace().collect::<Vec<_>>().join(" ");
     let blocked = plan(&workspace).says("BLOCKED").says("only its owner, postgres, or a superuser may close it");
     for database in ["postgres", "template1"] {
-        let blocked = blocked.stdout.split_whitespace().collect::<Vec<_>>().join(" ");
-        assert!(blocked.contains(&statement(database)), "{blocked}");
+        assert!(together(&blocked).contains(&statement(database)), "{}", blocked.stdout);
     }
+    // The doctor says the same.
+    let doctor = workspace.run(&["doctor"]).says("the admin lacks a right for postgres.lock_down.template1");
+    assert!(together(&doctor).contains(&statement("template1")), "{}", doctor.stdout);
+    doctor.hides("✓ the rights of");
     // The apps do not wait for it.
     workspace.run(&["apply", "--auto-approve"]).exits(1).says("2 blocked");
     let database = format!("{}cafe", workspace.prefix);
@@ -173,6 +179,7 @@ fn a_lesser_admin_is_told_what_a_superuser_must_run() {
     assert!(is_open(&server, "postgres") && is_open(&server, "template1"));
 
     server.run("postgres", &format!("{};{}", statement("postgres"), statement("template1")));
+    workspace.run(&["doctor"]).says("✓ the rights of the admin reach");
     plan(&workspace).says("Plan: 0 to create, 0 to update, 0 to destroy, 2 to adopt.");
     workspace.converge();
     // Who belongs to the owner may.
@@ -214,7 +221,10 @@ fn nothing_is_ever_opened() {
     workspace.converge();
 
     workspace.write("nornplan.toml", OPEN);
-    plan(&workspace).says("2 to forget.").says("stays as it is").says("GRANT CONNECT ON DATABASE template1 TO PUBLIC");
+    plan(&workspace)
+        .says("2 to forget.")
+        .says("stays as it is")
+        .says("GRANT CONNECT ON DATABASE \"template1\" TO PUBLIC");
     workspace.converge();
     assert!(!is_open(&server, "postgres") && !is_open(&server, "template1"));
     workspace.run(&["state", "list"]).exits(0).hides("lock_down");

@@ -12,7 +12,7 @@ mod render_support;
 
 use nornplan::render::{self, Style, graph, json, markdown, text};
 use nornplan::services::Plan;
-use render_support::{plans, schema};
+use render_support::{crowded, plans, schema};
 use std::path::PathBuf;
 
 fn path(name: &str) -> PathBuf {
@@ -78,6 +78,25 @@ fn without_colour_there_is_no_escape_and_with_it_the_same_text() {
         assert!(!plain.contains(odd), "{name}");
         let colored = text::plan(&plan, &Style { color: true, width: 100 });
         assert_eq!(anstream::adapter::strip_str(&colored).to_string(), plain, "{name}");
+    }
+}
+
+#[test]
+fn lines_are_as_wide_as_they_may_be() {
+    // What is pasted stays whole, and so does what has no spaces.
+    let stays_whole = |line: &str| line.contains("held: ") || line.split_whitespace().count() < 2;
+    // Values and names of any length are theirs whose tests these are.
+    for (name, plan) in plans::all().into_iter().filter(|(name, _)| !["long-values", "hostile"].contains(name)) {
+        for line in text::plan(&plan, &Style::PLAIN).lines().filter(|line| !stays_whole(line)) {
+            assert!(line.chars().count() <= 100, "{name}: {line}");
+        }
+    }
+    let report = render::outcome::text(&crowded::failed_at_length(), &Style::PLAIN);
+    assert!(report.contains("\n        while: ") && report.contains("\n        help: "), "{report}");
+    assert!(report.lines().all(|line| line.chars().count() <= 100), "{report}");
+    for width in 60..140 {
+        let report = render::outcome::text(&crowded::failed_at_length(), &Style { color: false, width });
+        assert!(report.contains("--allow-interrupt postgres.role.shop_owner;"), "stays whole: {report}");
     }
 }
 

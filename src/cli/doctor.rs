@@ -68,6 +68,9 @@ pub async fn run(global: &Global, args: &Args) -> Outcome {
             ask.applied = store.document().applied();
             ask.applied.retain(|address, _| ServiceId::of(address) == Some(*id));
         }
+        if specs.is_some() {
+            ask.wanted.extend(services::desired_of_workspace(&workspace.config, &ask.wanted, &ask.applied));
+        }
         let is_used = specs.is_none() || !ask.addresses().is_empty();
         // What stops every plan.
         let lost = state.as_ref().ok().filter(|_| *id == ServiceId::Secrets).and_then(|store| {

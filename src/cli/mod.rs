@@ -21,7 +21,8 @@ mod validate;
 mod workspace;
 
 use crate::error::{Diagnostic, Exit, Kind};
-use clap::{Parser, Subcommand};
+use clap::error::{ContextKind, ContextValue};
+use clap::{CommandFactory, Parser, Subcommand};
 use std::path::PathBuf;
 
 /// Plan and apply for the shared services of a small platform: PostgreSQL, Valkey and Kafka.
@@ -105,7 +106,8 @@ pub type Outcome = Result<Exit, Errors>;
 pub fn run() -> u8 {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
-        Err(error) => {
+        Err(mut error) => {
+            advise(&mut error, std::env::args_os().filter_map(|argument| argument.into_string().ok()));
             // clap's own code for usage errors is 2, which means "changes" here.
             let failed = error.use_stderr();
             let _ = error.print();
@@ -137,6 +139,22 @@ pub fn run() -> u8 {
         }
     };
     exit.code()
+}
+
+/// Names the flag that is meant by what other tools call it, where the command has it.
+fn advise(error: &mut clap::Error, mut arguments: impl Iterator<Item = String>) {
+    const MEANT: &str = "--auto-approve";
+    let wrong = match error.get(ContextKind::InvalidArg) {
+        Some(ContextValue::String(wrong)) => wrong.as_str(),
+        _ => return,
+    };
+    let command = Cli::command();
+    let has =
+        |command: &clap::Command| command.get_arguments().any(|known| known.get_long() == MEANT.strip_prefix("--"));
+    if ["--yes", "-y"].contains(&wrong) && arguments.any(|name| command.find_subcommand(name).is_some_and(has)) {
+        error.remove(ContextKind::Suggested);
+        error.insert(ContextKind::SuggestedArg, ContextValue::String(MEANT.to_owned()));
+    }
 }
 
 async fn dispatch(cli: Cli) -> Outcome {

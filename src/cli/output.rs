@@ -48,7 +48,7 @@ pub fn can_ask() -> bool {
 /// Asks; only the word yes is a yes.
 pub fn ask(question: &str) -> bool {
     let mut err = anstream::stderr();
-    let _ = write!(err, "{question}\n  Only 'yes' is taken for a yes: ");
+    let _ = write!(err, "{question}\n  Type yes to go on: ");
     let _ = err.flush();
     let mut answer = String::new();
     std::io::stdin().read_line(&mut answer).is_ok() && answer.trim() == "yes"

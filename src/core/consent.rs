@@ -57,6 +57,11 @@ impl Consent {
         self.destroy.iter().any(|one| one.covers(address, only_all))
     }
 
+    /// Whether a step may destroy what it is about, or what that is a part of.
+    fn to_destroy_by<M, O>(&self, step: &Step<M, O>, only_all: bool) -> bool {
+        step.part_of.iter().chain([&step.address]).any(|address| self.to_destroy(address, only_all))
+    }
+
     fn to_interrupt(&self, address: &Address) -> bool {
         self.interrupt.iter().any(|one| one.covers(address, false))
     }
@@ -100,7 +105,7 @@ fn needs_consent<M, O>(
         if asks && (remembered || circumstances.prevented.contains(&step.app)) {
             return Some(Hold::Prevented { remembered });
         }
-        if asks && !consent.to_destroy(&step.address, many) {
+        if asks && !consent.to_destroy_by(step, many) {
             return Some(if many { Hold::DestroyAll } else { Hold::Destroy });
         }
         return in_use(step, consent);
@@ -126,8 +131,8 @@ fn in_use<M, O>(step: &Step<M, O>, consent: &Consent) -> Option<Hold> {
 pub fn release<M, O>(steps: &mut [Step<M, O>], consent: &Consent) {
     for step in steps.iter_mut() {
         let freed = match &step.hold {
-            Some(Hold::Destroy) => consent.to_destroy(&step.address, false),
-            Some(Hold::DestroyAll) => consent.to_destroy(&step.address, true),
+            Some(Hold::Destroy) => consent.to_destroy_by(step, false),
+            Some(Hold::DestroyAll) => consent.to_destroy_by(step, true),
             Some(Hold::Interrupt) => consent.to_interrupt(&step.address),
             Some(Hold::Waits { .. }) => true,
             Some(Hold::Prevented { .. } | Hold::Blocked { .. }) | None => false,
@@ -230,6 +235,33 @@ mod tests {
         assert_eq!(case("postgres.*", 6), None);
         assert_eq!(case("postgres.*", 5), Some(Hold::DestroyAll));
         assert_eq!(case("all", 5), None);
+    }
+
+    #[test]
+    fn consent_to_more_is_consent_to_what_is_a_part_of_it() {
+        let role = "postgres.role.r";
+        let steps = || {
+            let mut grant = destroy("postgres.grant.d/r", &[Risk::RemovesLogin]);
+            grant.part_of = Some(role.parse().unwrap());
+            let mut drop = destroy(role, &[Risk::RemovesLogin]);
+            drop.needs.insert(grant.id());
+            vec![grant, drop]
+        };
+        let case = |allowed: &str, owned| {
+            let mut steps = steps();
+            hold(&mut steps, &consent(&[allowed], &[]), &circumstances(&["a"], owned));
+            steps.into_iter().map(|step| step.hold).collect::<Vec<_>>()
+        };
+        assert_eq!(case(role, 100), [None, None]);
+        assert_eq!(case("postgres.role.s", 100), [Some(Hold::Destroy), Some(Hold::Destroy)]);
+        // Less is no consent to more.
+        assert_eq!(case("postgres.grant.*", 100), [None, Some(Hold::Destroy)]);
+        assert_eq!(case(role, 5), [Some(Hold::DestroyAll), Some(Hold::DestroyAll)]);
+        // The same of a saved plan.
+        let mut saved = steps();
+        hold(&mut saved, &consent(&[], &[]), &circumstances(&["a"], 100));
+        release(&mut saved, &consent(&[role], &[]));
+        assert!(saved.iter().all(Step::runs), "{saved:#?}");
     }
 
     #[test]

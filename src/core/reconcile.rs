@@ -53,6 +53,7 @@ impl<M> Decision<M> {
             sets_credential: false,
             needs: BTreeSet::new(),
             exclusive: None,
+            part_of: None,
             hold: None,
         }
     }

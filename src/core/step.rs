@@ -251,6 +251,9 @@ pub struct Step<M, O> {
     pub needs: BTreeSet<StepId>,
     /// Steps with the same key never run at once.
     pub exclusive: Option<String>,
+    /// What is destroyed with it and is more: consent to destroy that is consent to this.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub part_of: Option<Address>,
     pub hold: Option<Hold>,
 }
 

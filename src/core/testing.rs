@@ -21,6 +21,7 @@ pub fn step(address: &str, app: &str, action: Action, needs: &[&str]) -> Step<()
         sets_credential: false,
         needs: needs.iter().map(|need| StepId::main(need.parse().unwrap())).collect(),
         exclusive: None,
+        part_of: None,
         hold: None,
     }
 }

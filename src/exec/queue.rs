@@ -187,6 +187,7 @@ mod tests {
             sets_credential: false,
             needs: needs.iter().map(|need| StepId::main(need.parse::<Address>().unwrap())).collect(),
             exclusive: None,
+            part_of: None,
             hold: None,
         }
     }

@@ -4,7 +4,7 @@ use super::items::masked;
 use super::json::{NoticeView, notice_views};
 use super::telling::says_something;
 use super::text::{notices, pad};
-use super::{Ink, Style, clean_lines, columns, count, fields, head, words};
+use super::{Ink, Style, columns, count, fields, head, words, wrap_lines};
 use crate::core::address::Address;
 use crate::core::change::FieldChange;
 use crate::core::name::AppName;
@@ -81,7 +81,8 @@ pub fn text(report: &DriftReport, style: &Style) -> String {
     blocks.extend((!told.is_empty()).then(|| told.join("\n")));
     if !report.errors.is_empty() {
         let mut lines = vec![style.paint(Ink::Alarm, "INCOMPLETE")];
-        lines.extend(report.errors.iter().flat_map(|error| clean_lines(error)).map(|line| format!("  {line}")));
+        let width = style.width.saturating_sub(2);
+        lines.extend(report.errors.iter().flat_map(|error| wrap_lines(error, width)).map(|line| format!("  {line}")));
         blocks.push(lines.join("\n"));
     }
     let verdict = style.paint(Ink::Bold, &report.verdict());

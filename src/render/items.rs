@@ -21,6 +21,8 @@ pub(super) struct Item<'a> {
     pub before: Option<&'a Model>,
     pub after: Option<&'a Model>,
     pub hold: Option<&'a Hold>,
+    /// What to consent to where it is held: itself, or what it is a part of.
+    pub consent: &'a Address,
     /// Position of its last step in the plan, from 0.
     pub order: usize,
 }
@@ -72,7 +74,7 @@ impl Item<'_> {
 }
 
 /// All items, in the order in which their last steps are carried out. Staging is a part of what is published later.
-pub(super) fn items(plan: &Plan) -> Vec<Item<'_>> {
+pub(super) fn items<'a>(plan: &'a Plan) -> Vec<Item<'a>> {
     let mut main_action: BTreeMap<&Address, Action> = BTreeMap::new();
     for step in plan.steps.iter().filter(|step| step.part != Part::Stage) {
         main_action.insert(&step.address, step.action);
@@ -87,6 +89,12 @@ pub(super) fn items(plan: &Plan) -> Vec<Item<'_>> {
     }
     let mut items: Vec<Item<'_>> = groups.into_iter().filter_map(|((_, action), steps)| item(action, &steps)).collect();
     items.sort_by_key(|item| item.order);
+    // One flag is enough where what it is a part of is held for the same reason.
+    let asked = |item: &Item<'a>| (item.hold == Some(&Hold::Destroy)).then_some(item.address);
+    let asked: BTreeSet<&Address> = items.iter().filter_map(asked).collect();
+    for item in items.iter_mut().filter(|item| !asked.contains(item.consent)) {
+        item.consent = item.address;
+    }
     items
 }
 
@@ -117,6 +125,7 @@ fn item<'a>(action: Action, steps: &[(usize, &'a Step)]) -> Option<Item<'a>> {
         before: steps.iter().find_map(|(_, step)| step.before.as_ref()),
         after: steps.iter().rev().find_map(|(_, step)| step.after.as_ref()),
         hold: steps.iter().filter_map(|(_, step)| step.hold.as_ref()).min_by_key(|hold| hold_rank(hold)),
+        consent: steps.iter().find_map(|(_, step)| step.part_of.as_ref()).unwrap_or(&last.address),
         order,
     })
 }

@@ -3,6 +3,7 @@
 use super::items::{Item, items};
 use super::telling::telling;
 use super::words;
+use crate::core::address::Address;
 use crate::core::change::FieldChange;
 use crate::core::plan::{Level, Notice, ServiceHead};
 use crate::core::step::{Hold, Reason, Risk, StepId};
@@ -165,11 +166,11 @@ fn resource<'a>(item: &'a Item<'_>) -> ResourceView<'a> {
 
 fn held(item: &Item<'_>) -> Option<HeldView> {
     let address = item.address.to_string();
-    let glob = globset::escape(&address);
+    let glob = |address: &Address| globset::escape(&address.to_string());
     let (why, needs, because) = match item.hold? {
-        Hold::Destroy => ("destroy", Some(format!("--allow-destroy={glob}")), None),
+        Hold::Destroy => ("destroy", Some(format!("--allow-destroy={}", glob(item.consent))), None),
         Hold::DestroyAll => ("destroy", Some("--allow-destroy=all".to_owned()), None),
-        Hold::Interrupt => ("interrupt", Some(format!("--allow-interrupt={glob}")), None),
+        Hold::Interrupt => ("interrupt", Some(format!("--allow-interrupt={}", glob(item.address))), None),
         Hold::Prevented { remembered } => ("prevented", None, remembered.then(|| words::last_said(item.app))),
         Hold::Waits { on } => ("waits", None, Some(on.to_string())),
         Hold::Blocked { reason } => ("blocked", None, Some(reason.clone())),

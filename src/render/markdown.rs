@@ -2,7 +2,7 @@
 
 use super::head::in_order;
 use super::items::{Item, items};
-use super::text::{by_app, held, item_lines};
+use super::text::{OR_EACH, by_app, held, show};
 use super::{Style, clean, clean_lines, columns, count, symbol, words};
 use crate::core::plan::{Level, Notice};
 use crate::core::step::{Action, Hold};
@@ -143,7 +143,10 @@ fn risks(items: &[Item<'_>], budget: &mut usize, cut: &mut Cut) -> String {
     let flags: Vec<String> = held(items, Style::PLAIN)
         .iter()
         .map(|line| match line.split_once(": ") {
-            Some((number, flags)) if flags.starts_with("--") => format!("\n{number}: {}\n", code(flags)),
+            Some((number, flags)) if flags.starts_with("--") => {
+                let (flags, or) = flags.strip_suffix(OR_EACH).map_or((flags, ""), |flags| (flags, OR_EACH));
+                format!("\n{number}: {}{or}\n", code(flags))
+            }
             Some(_) | None => format!("\n{}\n", prose(line)),
         })
         .collect();
@@ -259,10 +262,11 @@ fn frame_bytes(app: &str, items: &[&Item<'_>]) -> usize {
 /// A resource as lines of a `diff` block: the sign of its first line stands in the first column, where it gives the
 /// colour; no other line can have one there.
 fn block(item: &Item<'_>, details: bool) -> String {
-    let lines = item_lines(item, columns(&words::address(item.address)), Style::PLAIN);
-    let first = lines.iter().take(1).map(|line| sign_first(line, item.action) + "\n");
-    let rest = lines.iter().skip(1).map(|line| format!(" {line}\n"));
-    if details { first.chain(rest).collect() } else { first.collect() }
+    let shown = show(item, columns(&words::address(item.address)), Style::PLAIN);
+    let heading: Vec<&str> = shown.heading.iter().map(|line| line.trim_start()).collect();
+    let first = sign_first(&heading.join("  ").replace("·  ", "· "), item.action) + "\n";
+    let rest = shown.details.iter().filter(|_| details).map(|line| format!(" {line}\n"));
+    std::iter::once(first).chain(rest).collect()
 }
 
 fn sign_first(line: &str, action: Action) -> String {

@@ -2,7 +2,7 @@
 
 use super::items::masked;
 use super::text::{pad, table};
-use super::{Ink, Style, clean, clean_lines, columns, symbol, words, wrap_words};
+use super::{Ink, Style, clean, clean_lines, columns, symbol, words, wrap_lines};
 use crate::core::address::Address;
 use crate::core::change::{Cause, Field, FieldChange, Resource};
 use crate::core::name::AppName;
@@ -348,7 +348,7 @@ fn entry_lines(entry: &Entry, widest: usize, style: Style) -> Vec<String> {
         }
         Fate::Failed(error) => {
             let mut lines = vec![line(entry.action.as_str())];
-            lines.extend(clean_lines(error).iter().map(|line| format!("      {line}")));
+            lines.extend(reason_lines(error, style));
             lines
         }
     }
@@ -370,6 +370,6 @@ fn held_because(hold: &Hold) -> String {
 fn reason_lines(reason: &str, style: Style) -> Vec<String> {
     const INDENT: usize = 6;
     let room = style.width.saturating_sub(INDENT).max(30);
-    let lines = clean_lines(reason).into_iter().flat_map(|each| wrap_words(&each, room));
+    let lines = wrap_lines(reason, room).into_iter();
     lines.map(|line| format!("{}{line}", " ".repeat(INDENT))).collect()
 }

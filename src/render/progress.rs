@@ -120,9 +120,12 @@ impl Progress {
     }
 }
 
-/// A template that indicatif cannot read leaves its default: the display is no reason to fail.
+/// Without colour where stderr has none. A template that indicatif cannot read leaves its default: the display is no
+/// reason to fail.
 pub fn template(text: &str) -> ProgressStyle {
-    ProgressStyle::with_template(text).unwrap_or_else(|_| ProgressStyle::default_bar())
+    let plain = anstream::AutoStream::choice(&std::io::stderr()) == anstream::ColorChoice::Never;
+    let text = if plain { text.replace(":.green", "").replace(".green", "") } else { text.to_owned() };
+    ProgressStyle::with_template(&text).unwrap_or_else(|_| ProgressStyle::default_bar())
 }
 
 /// `postgres.database.cafe: created (0.2s)`

@@ -1,7 +1,7 @@
 //! A plan for the terminal: what matters first, then app by app, and the verdict as the last line.
 
 use super::items::{Item, items};
-use super::{Ink, Style, clean, clean_lines, columns, count, fields, head, symbol, words, wrap_words};
+use super::{Ink, Style, clean, clean_lines, columns, count, fields, head, symbol, words, wrap_lines, wrap_words};
 use crate::core::name::AppName;
 use crate::core::plan::{Level, Notice};
 use crate::core::step::{Action, Hold, Reason};
@@ -10,8 +10,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// Addresses longer than this do not push the rest of their block to the right.
 const WIDEST_ADDRESS: usize = 46;
-/// The `--allow-...` flags that are spelled out in one line; more are counted.
-const FLAGS_SHOWN: usize = 8;
+/// Addresses of one `--allow-...` flag that are spelled out in one line; of more, the word all is offered.
+const FLAGS_SHOWN: usize = 3;
 
 /// The whole plan. Its last line is exactly [`Plan::verdict`](crate::core::plan::Plan::verdict).
 pub fn plan(plan: &Plan, style: &Style) -> String {
@@ -24,6 +24,8 @@ pub fn brief(plan: &Plan, style: &Style) -> String {
 }
 
 fn blocks(plan: &Plan, style: Style, detailed: bool) -> String {
+    /// The head, and that something could not be read.
+    const AT_THE_TOP: usize = 2;
     let items = items(plan);
     let mut blocks: Vec<Vec<String>> = vec![head::lines(&plan.environment, &plan.services, &plan.narrowed_to, style)];
     blocks.push(incomplete(plan, style));
@@ -33,7 +35,10 @@ fn blocks(plan: &Plan, style: Style, detailed: bool) -> String {
         blocks.push(app_block(app, &of_app, style));
     }
     blocks.push(notices(&plan.notices, &[Level::Note], style));
-    blocks.push(incomplete(plan, style).into_iter().take(1).collect());
+    // Whoever reads the end first must see it too.
+    if blocks.iter().skip(AT_THE_TOP).any(|block| !block.is_empty()) {
+        blocks.push(incomplete(plan, style).into_iter().take(1).collect());
+    }
     let mut end = held(&items, style);
     end.push(style.paint(Ink::Bold, &plan.verdict()));
     blocks.push(end);
@@ -82,7 +87,8 @@ fn incomplete(plan: &Plan, style: Style) -> Vec<String> {
         style.paint(Ink::Alarm, "INCOMPLETE")
     )];
     for error in &plan.incomplete {
-        lines.extend(clean_lines(error).iter().enumerate().map(|(index, line)| {
+        let wrapped = wrap_lines(error, style.width.saturating_sub(4));
+        lines.extend(wrapped.iter().enumerate().map(|(index, line)| {
             let lead = if index == 0 { format!("  {} ", style.paint(Ink::Danger, "✗")) } else { "    ".to_owned() };
             format!("{lead}{line}")
         }));
@@ -177,12 +183,22 @@ fn app_block(app: &AppName, items: &[&Item<'_>], style: Style) -> Vec<String> {
     let widths = items.iter().map(|item| columns(&words::address(item.address)));
     let widest = widths.filter(|width| *width <= WIDEST_ADDRESS).max().unwrap_or_default();
     let mut lines = vec![style.paint(Ink::Bold, app.as_str())];
-    lines.extend(items.iter().flat_map(|item| item_lines(item, widest, style)));
+    for item in items {
+        let Shown { heading, details } = show(item, widest, style);
+        lines.extend(heading.into_iter().chain(details));
+    }
     lines
 }
 
-/// One resource: its line, then its fields, notes and what holds it.
-pub(super) fn item_lines(item: &Item<'_>, widest: usize, style: Style) -> Vec<String> {
+/// One resource.
+pub(super) struct Shown {
+    /// What is done to it and why; more than one line where it is long.
+    pub heading: Vec<String>,
+    /// Its fields, notes and what holds it.
+    pub details: Vec<String>,
+}
+
+pub(super) fn show(item: &Item<'_>, widest: usize, style: Style) -> Shown {
     const INDENT: usize = 6;
     let margin = " ".repeat(INDENT);
     let ink = Ink::of(item.action);
@@ -190,7 +206,8 @@ pub(super) fn item_lines(item: &Item<'_>, widest: usize, style: Style) -> Vec<St
     let gap = " ".repeat(widest.saturating_sub(columns(&address)));
     let front = format!("  {} {}{gap}", style.paint(ink, symbol(item.action)), style.paint(Ink::Bold, &address));
     let front_columns = 4 + columns(&address).max(widest) + 2;
-    let (plain, painted) = tags(item, style);
+    let tags = tags(item);
+    let plain = tags.iter().map(|(_, text)| text.as_str()).collect::<Vec<_>>().join(" · ");
     let described = match item.action {
         Action::Create => item.after.map(words::describe).unwrap_or_default(),
         Action::Destroy => item.before.map(words::describe).unwrap_or_default(),
@@ -199,18 +216,18 @@ pub(super) fn item_lines(item: &Item<'_>, widest: usize, style: Style) -> Vec<St
         }
     };
     let beside = described.join(" · ");
-    let parts: Vec<&str> = [beside.as_str(), painted.as_str()].into_iter().filter(|part| !part.is_empty()).collect();
     let each_its_line = item.address.kind == crate::services::kafka::model::ACL;
     let fits = front_columns + columns(&beside) + columns(&plain) + 3 <= style.width;
+    let heading = |parts: &[(Ink, String)]| heading(front.clone(), front_columns, parts, INDENT, style);
     let mut lines = Vec::new();
-    if described.is_empty() || (item.action == Action::Create && fits && !each_its_line) {
-        lines.push(format!("{front}  {}", parts.join(" · ")).trim_end().to_owned());
+    let in_heading = if item.action == Action::Create && fits && !each_its_line && !described.is_empty() {
+        heading(&[vec![(Ink::Plain, beside)], tags].concat())
     } else {
         let wrapped = if each_its_line { described } else { wrap_words(&beside, style.width.saturating_sub(INDENT)) };
         let ink = if item.action == Action::Destroy { Ink::Faint } else { Ink::Plain };
-        lines.push(format!("{front}  {painted}").trim_end().to_owned());
         lines.extend(wrapped.iter().map(|line| format!("{margin}{}", style.paint(ink, line))));
-    }
+        heading(&tags)
+    };
     match item.action {
         Action::Update | Action::Replace | Action::Rotate => {
             lines.extend(fields::lines(&item.changes, INDENT, item.causes().len() > 1, style));
@@ -228,11 +245,40 @@ pub(super) fn item_lines(item: &Item<'_>, widest: usize, style: Style) -> Vec<St
     }
     let held = item.hold.map(|hold| hold_lines(hold, item, INDENT, style)).unwrap_or_default();
     lines.extend(held.iter().map(|line| format!("{margin}{line}")));
-    lines
+    Shown { heading: in_heading, details: lines }
 }
 
-/// The action, why, and what it risks; without colour and with it.
-fn tags(item: &Item<'_>, style: Style) -> (String, String) {
+/// What stands in front, and parts behind it; those that do not fit are further down.
+fn heading(
+    front: String,
+    columns_of_front: usize,
+    parts: &[(Ink, String)],
+    indent: usize,
+    style: Style,
+) -> Vec<String> {
+    const BETWEEN: &str = " · ";
+    let mut lines = vec![front + "  "];
+    let (mut at, mut is_first) = (columns_of_front, true);
+    for (index, (ink, text)) in parts.iter().enumerate() {
+        let Some(line) = lines.last_mut() else { break };
+        let between = if is_first { 0 } else { columns(BETWEEN) };
+        let mark = if index + 1 < parts.len() { columns(BETWEEN.trim_end()) } else { 0 };
+        if at + between + columns(text) + mark > style.width && at > indent {
+            line.push_str(if is_first { "" } else { BETWEEN });
+            lines.push(format!("{}{}", " ".repeat(indent), style.paint(*ink, text)));
+            at = indent + columns(text);
+        } else {
+            line.push_str(if is_first { "" } else { BETWEEN });
+            line.push_str(&style.paint(*ink, text));
+            at += between + columns(text);
+        }
+        is_first = false;
+    }
+    lines.iter().map(|line| line.trim_end().to_owned()).collect()
+}
+
+/// The action, why, and what it risks.
+fn tags(item: &Item<'_>) -> Vec<(Ink, String)> {
     let mut tags: Vec<(Ink, String)> = Vec::new();
     match item.action {
         Action::Create => {}
@@ -262,14 +308,12 @@ fn tags(item: &Item<'_>, style: Style) -> (String, String) {
         }
         None => {}
     }
-    let plain: Vec<&str> = tags.iter().map(|(_, text)| text.as_str()).collect();
-    let painted: Vec<String> = tags.iter().map(|(ink, text)| style.paint(*ink, text)).collect();
-    (plain.join(" · "), painted.join(" · "))
+    tags
 }
 
 fn hold_lines(hold: &Hold, item: &Item<'_>, indent: usize, style: Style) -> Vec<String> {
     let line = match hold {
-        Hold::Destroy => format!("held: needs --allow-destroy {}", what(&item.address.to_string())),
+        Hold::Destroy => format!("held: needs --allow-destroy {}", what(&item.consent.to_string())),
         Hold::DestroyAll => "held: needs --allow-destroy all".to_owned(),
         Hold::Interrupt => format!("held: needs --allow-interrupt {}", what(&item.address.to_string())),
         Hold::Prevented { remembered: false } => format!("held: the infraspec of {} says prevent_destroy", item.app),
@@ -303,19 +347,35 @@ pub(super) fn what(address: &str) -> String {
     if glob.chars().all(harmless) { glob } else { format!("'{}'", clean(&glob).replace('\'', "'\\''")) }
 }
 
+/// What comes behind the word all where it stands for many.
+pub(super) const OR_EACH: &str = ", or the address of each";
+
+/// The flags, and what each of them takes.
+fn releasing(flags: &BTreeMap<&str, BTreeSet<String>>) -> String {
+    let many = |addresses: &BTreeSet<String>| addresses.len() > FLAGS_SHOWN;
+    let shown = flags.iter().flat_map(|(flag, addresses)| match many(addresses) {
+        true => vec![format!("{flag} all")],
+        false => addresses.iter().map(|address| format!("{flag} {}", what(address))).collect(),
+    });
+    let shown = shown.collect::<Vec<_>>().join(" ");
+    let or = if flags.values().any(many) { OR_EACH } else { "" };
+    format!("{shown}{or}")
+}
+
 /// How to release what is held, in one line to paste; then what no flag releases.
 pub(super) fn held(items: &[Item<'_>], style: Style) -> Vec<String> {
     let held: Vec<(&Item<'_>, &Hold)> = items.iter().filter_map(|item| Some((item, item.hold?))).collect();
     if held.is_empty() {
         return Vec::new();
     }
-    let mut flags: BTreeSet<(&str, String)> = BTreeSet::new();
+    let mut flags: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
+    let mut flag = |name, address: &dyn ToString| _ = flags.entry(name).or_default().insert(address.to_string());
     let (mut prevented, mut remembered, mut waiting, mut blocked) = (0, 0, 0, 0);
     for (item, hold) in &held {
         match hold {
-            Hold::Destroy => _ = flags.insert(("--allow-destroy", item.address.to_string())),
-            Hold::DestroyAll => _ = flags.insert(("--allow-destroy", "all".to_owned())),
-            Hold::Interrupt => _ = flags.insert(("--allow-interrupt", item.address.to_string())),
+            Hold::Destroy => flag("--allow-destroy", item.consent),
+            Hold::DestroyAll => flag("--allow-destroy", &"all"),
+            Hold::Interrupt => flag("--allow-interrupt", item.address),
             Hold::Prevented { remembered: false } => prevented += 1,
             Hold::Prevented { remembered: true } => remembered += 1,
             Hold::Waits { .. } => waiting += 1,
@@ -325,11 +385,7 @@ pub(super) fn held(items: &[Item<'_>], style: Style) -> Vec<String> {
     let mut lines = Vec::new();
     let consent = held.len() - prevented - remembered - waiting - blocked;
     if consent > 0 {
-        let shown: Vec<String> =
-            flags.iter().take(FLAGS_SHOWN).map(|(flag, address)| format!("{flag} {}", what(address))).collect();
-        let more = flags.len().saturating_sub(FLAGS_SHOWN);
-        let more = if more > 0 { format!(" (and {more} more, named above)") } else { String::new() };
-        lines.push(style.paint(Ink::Change, &format!("{consent} held: {}{more}", shown.join(" "))));
+        lines.push(style.paint(Ink::Change, &format!("{consent} held: {}", releasing(&flags))));
     }
     if held.iter().any(|(_, hold)| **hold == Hold::DestroyAll) {
         lines.push(

@@ -1,5 +1,6 @@
 //! Plans to look at, and a small reader of JSON Schema.
 
+pub mod crowded;
 mod pieces;
 pub mod plans;
 pub mod schema;

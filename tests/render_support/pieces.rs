@@ -78,6 +78,7 @@ pub fn step(app: &str, action: Action, address: Address, before: Option<Model>, 
         sets_credential: false,
         needs: BTreeSet::new(),
         exclusive: None,
+        part_of: None,
         hold: None,
     }
 }

@@ -1,5 +1,6 @@
 //! Plans as the planner would make them.
 
+use super::crowded;
 use super::pieces::*;
 use nornplan::core::change::{Cause, FieldChange};
 use nornplan::core::name::AppName;
@@ -32,6 +33,8 @@ pub fn all() -> Vec<(&'static str, Plan)> {
         ("hostile", hostile()),
         ("adopt", adopt()),
         ("lock-down", lock_down()),
+        ("many-held", crowded::many_held()),
+        ("nothing-read", crowded::nothing_read()),
     ]
 }
 

@@ -6,7 +6,12 @@ use super::credential::{accepts_anything, server_log};
 use super::reach;
 use super::snapshot::programs;
 use crate::services::{Ask, Check, Failure};
+use postgres_protocol::escape::escape_identifier;
 use serde::Deserialize;
+use std::time::Duration;
+
+/// Looking into every database takes long where there are many; the rest is told all the same.
+const LOOK_AT_MOST: Duration = Duration::from_secs(10);
 
 const STATEMENT: &str = "\
 SELECT jsonb_build_object(
@@ -15,6 +20,7 @@ SELECT jsonb_build_object(
   'superuser', r.rolsuper, 'createrole', r.rolcreaterole, 'createdb', r.rolcreatedb,
   'max_connections', current_setting('max_connections')::int,
   'limits', (SELECT coalesce(sum(rolconnlimit), 0) FROM pg_catalog.pg_roles WHERE rolcanlogin AND rolconnlimit > 0),
+  'unlimited', (SELECT count(*) FROM pg_catalog.pg_roles WHERE rolcanlogin AND NOT rolsuper AND rolconnlimit < 0),
   'open', (SELECT coalesce(jsonb_agg(d.datname ORDER BY d.datname), '[]') FROM pg_catalog.pg_database d,
       aclexplode(coalesce(d.datacl, acldefault('d', d.datdba))) a
     WHERE d.datname IN ('postgres', 'template1') AND a.grantee = 0 AND a.privilege_type = 'CONNECT')
@@ -31,6 +37,8 @@ struct Facts {
     createdb: bool,
     max_connections: i64,
     limits: i64,
+    /// Roles that can sign in, are no superusers, and have no limit.
+    unlimited: usize,
     open: Vec<String>,
 }
 
@@ -54,7 +62,7 @@ async fn look(connector: &Connector, ask: &Ask) -> Result<Vec<Check>, Failure> {
         Some((what, fix)) => Check::warning(what, fix),
         None => Check::good("the server's log shows no verifiers of new passwords"),
     };
-    let reach = reach::examine(&mut connection, ask).await?;
+    let reach = if facts.superuser { Vec::new() } else { how_far(connector, ask).await };
     let isolates = if accepts_anything(connector).await? {
         Check::bad(
             "accepts a wrong password (trust): nothing is isolated",
@@ -79,6 +87,18 @@ async fn look(connector: &Connector, ask: &Ask) -> Result<Vec<Check>, Failure> {
     Ok(checks)
 }
 
+/// How far our rights reach. What cannot be read, or not in time, says nothing of the rest.
+async fn how_far(connector: &Connector, ask: &Ask) -> Vec<Check> {
+    match tokio::time::timeout(LOOK_AT_MOST, reach::examine(connector, ask)).await {
+        Ok(Ok(checks)) => checks,
+        Ok(Err(failure)) => vec![Check::failed(&failure.into())],
+        Err(_) => {
+            let what = format!("what rights are missing was not found out within {} s", LOOK_AT_MOST.as_secs());
+            vec![Check::warning(what, "`nornplan plan` takes its time, and tells")]
+        }
+    }
+}
+
 /// Of several hosts, the one that can be written.
 fn reached(connector: &Connector) -> Result<String, Failure> {
     let all = connector.config.endpoint();
@@ -101,15 +121,16 @@ async fn dumps(connector: &Connector, facts: &Facts) -> Check {
 
 fn rights(facts: &Facts) -> Check {
     let Facts { user, superuser, createrole, createdb, .. } = facts;
+    let lacks = |what: &str, attributes: &str| {
+        let hint = format!("as a superuser: ALTER ROLE {} {attributes}", escape_identifier(user));
+        Check::bad(format!("{user} lacks {what}"), hint)
+    };
     match (superuser, createrole, createdb) {
         (true, _, _) => Check::good(format!("signs in as {user}, a superuser")),
         (false, true, true) => Check::good(format!("signs in as {user}, which has CREATEROLE and CREATEDB")),
-        (false, true, false) => Check::bad(format!("{user} lacks CREATEDB"), format!("ALTER ROLE {user} CREATEDB")),
-        (false, false, true) => Check::bad(format!("{user} lacks CREATEROLE"), format!("ALTER ROLE {user} CREATEROLE")),
-        (false, false, false) => Check::bad(
-            format!("{user} lacks CREATEROLE and CREATEDB"),
-            format!("ALTER ROLE {user} CREATEROLE CREATEDB"),
-        ),
+        (false, true, false) => lacks("CREATEDB", "CREATEDB"),
+        (false, false, true) => lacks("CREATEROLE", "CREATEROLE"),
+        (false, false, false) => lacks("CREATEROLE and CREATEDB", "CREATEROLE CREATEDB"),
     }
 }
 
@@ -136,11 +157,16 @@ fn closed(facts: &Facts, lock_down: bool) -> Check {
 }
 
 fn limits(facts: &Facts) -> Check {
-    let Facts { limits, max_connections, .. } = facts;
-    let what = format!("connection limits of roles sum up to {limits} of max_connections = {max_connections}");
+    let Facts { limits, unlimited, max_connections, .. } = facts;
+    let without = match unlimited {
+        0 => String::new(),
+        1 => "; 1 role that can sign in has none".to_owned(),
+        unlimited => format!("; {unlimited} roles that can sign in have none"),
+    };
+    let sum = format!("connection limits of roles sum up to {limits} of max_connections = {max_connections}{without}");
     if limits <= max_connections {
-        Check::good(what)
+        Check::good(sum)
     } else {
-        Check::warning(what, "lower connection_limit, or raise max_connections")
+        Check::warning(sum, "lower connection_limit, or raise max_connections")
     }
 }

@@ -136,4 +136,18 @@ impl Server {
     pub fn admin_option_counts(&self) -> bool {
         self.version_number >= ADMIN_OPTION_COUNTS
     }
+
+    /// The same server to a superuser.
+    pub fn assume_superuser(&mut self) {
+        self.admin.superuser = true;
+        if let Some(offered) = &mut self.offered {
+            offered.denied_tablespaces.clear();
+        }
+    }
+
+    /// The same server to one who may make roles and databases, and in all else is as we are.
+    pub fn assume_maker(&mut self) {
+        self.admin.createrole = true;
+        self.admin.createdb = true;
+    }
 }

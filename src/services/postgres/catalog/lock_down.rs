@@ -19,8 +19,7 @@ SELECT coalesce(jsonb_agg(jsonb_build_object(
     AND a.grantee = (SELECT r.oid FROM pg_catalog.pg_roles r WHERE r.rolname = session_user)),
   'facts', jsonb_build_object(
     'owner', pg_get_userbyid(d.datdba), 'may_close', pg_has_role(d.datdba, 'USAGE'),
-    'statement', format('GRANT CONNECT ON DATABASE %1$I TO %2$I; REVOKE ALL ON DATABASE %1$I FROM PUBLIC',
-      d.datname, session_user),
+    'admin', session_user,
     'through_public', (SELECT coalesce(jsonb_agg(o.rolname ORDER BY o.rolname), '[]') FROM others o WHERE o.datid = d.oid),
     'connected', (SELECT coalesce(jsonb_agg(DISTINCT o.rolname), '[]') FROM others o
       JOIN pg_catalog.pg_stat_activity s ON s.usesysid = o.oid AND s.datid = o.datid WHERE o.datid = d.oid))

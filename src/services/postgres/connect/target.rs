@@ -11,6 +11,6 @@ pub struct Target {
 
 impl std::fmt::Display for Target {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} as {} on {}", self.endpoint, self.user, self.database)
+        write!(f, "{} as {} in the database {}", self.endpoint, self.user, self.database)
     }
 }

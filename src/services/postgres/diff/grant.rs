@@ -59,6 +59,7 @@ pub fn give_up(view: &View, step: &mut Step, grant: Grant, input: DiffInput<'_>)
     let role = role_address(&grant.role);
     if view.applied.contains_key(&role) && !view.wanted.contains_key(&role) {
         step.risks.insert(Risk::RemovesLogin);
+        step.part_of = Some(role);
     }
     // What the server does not tell: how it was declared.
     if let Some(Model::PostgresGrant(last)) = view.applied.get(&step.address).map(|last| &last.model) {

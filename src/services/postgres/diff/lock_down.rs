@@ -1,9 +1,11 @@
 //! The databases that every role may enter.
 
 use super::facts::facts;
+use crate::core::address::Address;
 use crate::core::step::{Action, Hold, Risk};
 use crate::services::postgres::model::{LockDown, Op as Do, role_address};
-use crate::services::{DiffInput, Op, Step};
+use crate::services::{DiffInput, Observation, Op, Step};
+use postgres_protocol::escape::escape_identifier;
 use serde::Deserialize;
 use std::collections::BTreeSet;
 
@@ -17,8 +19,8 @@ struct Facts {
     owner: String,
     /// Whether we are the owner, belong to it, or are a superuser. Unknown is left for the server to say.
     may_close: Option<bool>,
-    /// What a superuser would have to run in our place.
-    statement: String,
+    /// The role that we sign in with, who must still get in.
+    admin: String,
     /// Roles that may sign in and have CONNECT through PUBLIC alone.
     through_public: BTreeSet<String>,
     /// Those of them that are connected.
@@ -29,11 +31,7 @@ struct Facts {
 pub fn keep(step: &mut Step, before: &LockDown, input: DiffInput<'_>) {
     step.op = Op::Postgres(Do::LockDown);
     let facts: Facts = facts(input.observation, &step.address);
-    if facts.may_close == Some(false) {
-        let Facts { owner, statement, .. } = &facts;
-        let reason = format!("only its owner, {owner}, or a superuser may close it: have one of them run {statement}");
-        step.hold = Some(Hold::Blocked { reason });
-    }
+    step.hold = denied(&step.address, input.observation).map(|reason| Hold::Blocked { reason });
     if !before.public.contains("CONNECT") {
         return;
     }
@@ -42,7 +40,7 @@ pub fn keep(step: &mut Step, before: &LockDown, input: DiffInput<'_>) {
         let names = names(&facts.connected);
         step.notes.push(format!(
             "connected now, and could not connect again: {names} (to keep a role in: GRANT CONNECT ON DATABASE {} TO it)",
-            before.database
+            escape_identifier(&before.database)
         ));
     }
     // Apps have databases of their own, and lose nothing that they were promised.
@@ -55,11 +53,24 @@ pub fn keep(step: &mut Step, before: &LockDown, input: DiffInput<'_>) {
     }
 }
 
+/// Why we may not close a database.
+pub fn denied(address: &Address, observation: &Observation) -> Option<String> {
+    let Facts { owner, admin, may_close, .. } = facts(observation, address);
+    (may_close == Some(false)).then(|| {
+        let (database, admin) = (escape_identifier(&address.name), escape_identifier(&admin));
+        format!(
+            "only its owner, {owner}, or a superuser may close it: have one of them run GRANT CONNECT ON DATABASE \
+             {database} TO {admin}; REVOKE ALL ON DATABASE {database} FROM PUBLIC"
+        )
+    })
+}
+
 /// A database that is no longer to be kept closed: nothing is opened.
 pub fn leave(step: &mut Step, database: &str) {
     step.action = Action::Forget;
     step.before = None;
     step.changes.clear();
+    let database = escape_identifier(database);
     step.notes.push(format!("nothing is opened; to open it by hand: GRANT CONNECT ON DATABASE {database} TO PUBLIC"));
 }
 
@@ -127,14 +138,16 @@ mod tests {
         assert_eq!(
             steps[0].notes,
             [
-                "connected now, and could not connect again: b (to keep a role in: GRANT CONNECT ON DATABASE postgres TO it)",
+                "connected now, and could not connect again: b (to keep a role in: GRANT CONNECT ON DATABASE \"postgres\" TO it)",
                 "7 other roles could connect through PUBLIC: a, b, c, d, e and 2 more"
             ]
         );
         assert!(steps[0].risks.contains(&Risk::Interrupts) && steps[0].hold.is_none());
-        let steps = plan(true, open(serde_json::json!({ "may_close": false, "owner": "o", "statement": "S" })), false);
-        let reason = "only its owner, o, or a superuser may close it: have one of them run S".to_owned();
-        assert_eq!(steps[0].hold, Some(Hold::Blocked { reason }));
+        let steps = plan(true, open(serde_json::json!({ "may_close": false, "owner": "o", "admin": "us" })), false);
+        let Some(Hold::Blocked { reason }) = &steps[0].hold else { panic!("{steps:#?}") };
+        let statement =
+            "GRANT CONNECT ON DATABASE \"postgres\" TO \"us\"; REVOKE ALL ON DATABASE \"postgres\" FROM PUBLIC";
+        assert!(reason.starts_with("only its owner, o,") && reason.ends_with(statement), "{reason}");
         assert!(steps[0].risks.is_empty());
     }
 }

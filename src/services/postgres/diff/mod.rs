@@ -2,6 +2,7 @@
 
 mod closing;
 mod database;
+mod denied;
 mod edges;
 mod extension;
 mod facts;
@@ -20,6 +21,7 @@ mod settings;
 #[cfg(test)]
 mod tests;
 
+pub use denied::denied;
 pub use losses::rows as rows_in_words;
 pub use objects::unusable;
 pub use rights::{Beyond, beyond};

@@ -2,10 +2,12 @@
 
 use super::facts::fact;
 use super::{View, extension, settings};
+use crate::core::address::Address;
 use crate::core::step::{Hold, Step as AnyStep};
 use crate::services::postgres::model::{Database, Role};
 use crate::services::{DiffInput, Model, Step};
 use postgres_protocol::escape::escape_identifier;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The first version with the builtin locale provider.
 const BUILTIN_SINCE: u32 = 170_000;
@@ -19,15 +21,30 @@ pub fn judge(view: &View, step: &mut Step, before: Option<&Database>, wanted: &D
         step.hold = Some(Hold::Blocked { reason: left_behind(wanted) });
         return;
     }
+    let found = found(view, &step.address, before, wanted, input);
+    step.notes.extend(found.notes);
+    if !found.obstacles.is_empty() {
+        step.hold = Some(Hold::Blocked { reason: sentence(step, before.is_some(), &found.obstacles) });
+    }
+}
+
+/// What stands in the way of a database, and what must be known.
+#[derive(Default)]
+struct Found {
+    obstacles: Vec<Obstacle>,
+    notes: Vec<String>,
+}
+
+fn found(view: &View, address: &Address, before: Option<&Database>, wanted: &Database, input: DiffInput<'_>) -> Found {
     let mut obstacles = match before {
         Some(before) => fixed(before, wanted),
         None => impossible(view, wanted),
     };
+    let mut notes = Vec::new();
     obstacles.extend(tablespace(view, before, wanted));
     obstacles.extend(shuts_us_out(view, wanted));
-    let unset = settings::obstacles(&view.server, before.map(|before| &before.settings), &wanted.settings);
-    obstacles.extend(unset.into_iter().map(|reason| ("settings", reason)));
-    let installed = input.observation.resources.get(&step.address).map(|observed| &observed.model);
+    obstacles.extend(unset(view, before.map(|before| &before.settings), &wanted.settings));
+    let installed = input.observation.resources.get(address).map(|observed| &observed.model);
     let installed = match installed {
         Some(Model::PostgresDatabase(there)) => there.extensions.as_ref(),
         _ => None,
@@ -35,21 +52,43 @@ pub fn judge(view: &View, step: &mut Step, before: Option<&Database>, wanted: &D
     // What is in a database that nobody could look into is unknown; in a new one there is nothing.
     if before.is_none() || installed.is_some() {
         let found = extension::judge(view, wanted, installed);
-        let routines = fact(input.observation, &step.address, Database::ROUTINES);
-        step.notes.extend(extension::trusting(view, wanted, installed, &routines));
-
+        let routines = fact(input.observation, address, Database::ROUTINES);
+        notes.extend(extension::trusting(view, wanted, installed, &routines));
         obstacles.extend(found.obstacles.into_iter().map(|reason| ("extensions", reason)));
-        step.notes.extend(found.notes);
+        notes.extend(found.notes);
     }
-    if !obstacles.is_empty() {
-        step.hold = Some(Hold::Blocked { reason: sentence(step, before.is_some(), &obstacles) });
+    Found { obstacles, notes }
+}
+
+/// All that stands in the way of what is wanted, whether or not anything changes.
+pub fn obstacles(view: &View, input: DiffInput<'_>) -> BTreeSet<(Address, String)> {
+    let mut all = BTreeSet::new();
+    for (address, wanted) in &view.wanted {
+        let found = match (&wanted.model, view.observed.get(address)) {
+            (Model::PostgresDatabase(_), Some(Model::PostgresDatabase(before))) if before.invalid => Vec::new(),
+            (Model::PostgresDatabase(wanted), Some(Model::PostgresDatabase(before))) => {
+                found(view, address, Some(before), wanted, input).obstacles
+            }
+            (Model::PostgresDatabase(wanted), _) => found(view, address, None, wanted, input).obstacles,
+            (Model::PostgresRole(wanted), Some(Model::PostgresRole(before))) => {
+                unset(view, Some(&before.settings), &wanted.settings)
+            }
+            (Model::PostgresRole(wanted), _) => unset(view, None, &wanted.settings),
+            (_, _) => Vec::new(),
+        };
+        all.extend(found.into_iter().map(|(_, reason)| (address.clone(), reason)));
     }
+    all
+}
+
+fn unset(view: &View, before: Option<&BTreeMap<String, String>>, wanted: &BTreeMap<String, String>) -> Vec<Obstacle> {
+    let reasons = settings::obstacles(&view.server, before, wanted);
+    reasons.into_iter().map(|reason| ("settings", reason)).collect()
 }
 
 /// The same for a role, of which only the settings can be impossible.
 pub fn judge_role(view: &View, step: &mut Step, before: Option<&Role>, wanted: &Role) {
-    let unset = settings::obstacles(&view.server, before.map(|before| &before.settings), &wanted.settings);
-    let obstacles: Vec<Obstacle> = unset.into_iter().map(|reason| ("settings", reason)).collect();
+    let obstacles = unset(view, before.map(|before| &before.settings), &wanted.settings);
     if !obstacles.is_empty() {
         step.hold = Some(Hold::Blocked { reason: sentence(step, before.is_some(), &obstacles) });
     }

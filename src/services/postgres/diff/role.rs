@@ -15,6 +15,9 @@ use std::collections::BTreeSet;
 pub fn keep(view: &View, step: &mut Step, before: Option<&Model>, role: &Role) {
     let there = if let Some(Model::PostgresRole(before)) = before { Some(before) } else { None };
     possible::judge_role(view, step, there, role);
+    if role.login && role.connection_limit == Some(0) && there.is_none_or(|there| there.connection_limit != Some(0)) {
+        step.notes.push("nobody can sign in with a connection limit of 0".to_owned());
+    }
     let Some(before) = there else {
         step.op = Op::Postgres(Do::CreateRole);
         step.sets_credential = role.credential == Some(Credential::Generate);

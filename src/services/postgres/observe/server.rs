@@ -51,13 +51,6 @@ pub async fn server(
     })
 }
 
-/// How we stand to what is wanted and what is ours, without looking into any database.
-pub async fn standing(connection: &mut PgConnection, ask: &Ask) -> Result<Server, Failure> {
-    let scope = Scope::of_ask(ask);
-    let shared = catalog::shared(connection, &scope.all_roles(), &scope.managed, &BTreeSet::new()).await?;
-    server(connection, &scope, &shared, &BTreeMap::new(), None).await
-}
-
 /// What the server knows of the settings that are wanted or there.
 pub async fn parameters(
     connection: &mut PgConnection,
