@@ -6,14 +6,16 @@ use super::{Global, Outcome, output};
 use crate::core::address::Address;
 use crate::core::change::{Cause, FieldChange};
 use crate::core::reconcile::Wanted;
-use crate::core::step::Action;
+use crate::core::step::{Action, Reason};
 use crate::error::{Diagnostic, Exit, Kind};
 use crate::observe::{self, Depth};
 use crate::planner;
 use crate::render::Style;
 use crate::render::drift::{DriftItem, DriftReport};
+use crate::secrets::model::secret_address;
+use crate::secrets::password::placeholder;
 use crate::services::{self, DiffInput, ServiceId, Step};
-use crate::state::Store;
+use crate::state::{Document, Store};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -80,7 +82,7 @@ pub async fn run(global: &Global, args: &Args) -> Outcome {
                     rotate: &nobody,
                     credentials: &nothing,
                 };
-                for step in services::diff(id, input) {
+                for step in services::diff(id, input).into_iter().filter(|step| is_drift(step, document)) {
                     add(&mut items, step);
                 }
                 untold.extend(observation.unread.clone());
@@ -118,6 +120,21 @@ pub async fn run(global: &Global, args: &Args) -> Outcome {
         (true, true) => Exit::Done,
         (true, false) => Exit::Differs,
     })
+}
+
+/// Whether a step is there because something moved away. A password that was never published, as that of an adopted
+/// login whose rotation is held, is no other than it was when it was applied.
+fn is_drift(step: &Step, document: &Document) -> bool {
+    let wrong = step.reasons.contains(&Reason::CredentialWrong);
+    step.action != Action::Rotate || wrong || password_is_published(step, document)
+}
+
+/// Whether the state says that the password of a step's login was published.
+fn password_is_published(step: &Step, document: &Document) -> bool {
+    let Some(placeholder) = ServiceId::of(&step.address).and_then(placeholder) else { return false };
+    let secret = document.resources.get(&secret_address(step.app.as_str()));
+    let secret = secret.and_then(|entry| entry.applied.as_secret());
+    secret.is_some_and(|secret| secret.values.values().any(|value| value.contains(placeholder)))
 }
 
 /// The step that would put a resource right, told the other way round: from what was applied to what there is.
