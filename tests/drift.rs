@@ -47,3 +47,42 @@ fn a_password_that_was_never_published_is_no_drift_and_one_that_vanished_is() {
     servers::postgres("postgres", &format!("ALTER ROLE {}a_user PASSWORD 'by-hand'", workspace.prefix));
     workspace.run(&["drift"]).exits(2).says("the published credential does not sign in");
 }
+
+/// Adopts the app with a look at the roles and databases alone.
+fn adopted_shallowly(workspace: &Workspace, spec: &str) {
+    alive(workspace);
+    workspace.spec("a", spec);
+    workspace.run(&["apply", "--shallow", "--auto-approve", "--allow-interrupt", "all"]).exits(0);
+}
+
+#[test]
+fn a_pin_that_is_declared_no_longer_is_no_drift_beside_another_edit() {
+    let workspace = Workspace::new();
+    let with = |extensions: &str| workspace.spec("a", &format!("{APP}extensions = [{extensions}]\n"));
+    with("{ name = \"hstore\", version = \"1.8\" }, \"pg_trgm\"");
+    workspace.converge();
+    // One that the database has and nobody declared until now is an edit as well.
+    servers::postgres(&format!("{}a", workspace.prefix), "CREATE EXTENSION btree_gin");
+    with("\"hstore\", \"pg_trgm\", \"citext\", \"btree_gin\"");
+    workspace.run(&["drift"]).exits(0).says("No drift.");
+    workspace.run(&["plan"]).exits(0).says("+ citext").says("changed in spec").hides("rift").hides("btree_gin");
+    servers::postgres(&format!("{}a", workspace.prefix), "DROP EXTENSION pg_trgm");
+    workspace.run(&["drift"]).exits(2).says("- pg_trgm");
+    workspace.run(&["plan"]).exits(0).says("drifted").says("+ citext, pg_trgm");
+    workspace.converge();
+    workspace.run(&["drift"]).exits(0).says("No drift.");
+}
+
+#[test]
+fn what_was_never_looked_at_when_it_was_applied_has_not_drifted() {
+    let workspace = Workspace::new();
+    adopted_shallowly(&workspace, &format!("{APP}extensions = [\"hstore\"]\n"));
+    workspace.run(&["drift"]).exits(0).says("No drift.");
+    workspace.run(&["plan"]).exits(0).says("+ hstore").says("not ours yet").hides("drifted").hides("Drift ");
+    servers::postgres(&format!("{}a", workspace.prefix), "CREATE EXTENSION hstore");
+    workspace.run(&["plan"]).exits(0).says("1 to record");
+    workspace.run(&["apply", "--auto-approve"]).exits(0);
+    workspace.run(&["plan", "--detailed-exitcode"]).exits(0).says("No changes.");
+    servers::postgres(&format!("{}a", workspace.prefix), "DROP EXTENSION hstore");
+    workspace.run(&["drift"]).exits(2).says("- hstore");
+}

@@ -51,7 +51,7 @@ pub enum Cause {
     ChangedAndDrifted,
     /// The same declaration means other rules on this version of the server.
     RulesChanged,
-    /// It was never applied by us.
+    /// It was never applied by us, or nobody looked at the field when it was: as it is unknown, it has not drifted.
     NotOursYet,
 }
 
@@ -94,7 +94,7 @@ pub fn three_way(desired: &[Field], observed: &[Field], last: Option<&[Field]>) 
             continue;
         }
         let drifted = differs(&there, &applied);
-        let cause = match (last.is_some(), in_spec, drifted) {
+        let cause = match (applied.is_some(), in_spec, drifted) {
             (false, _, _) => Cause::NotOursYet,
             (true, true, false) if field.expanded && !declaration_changed => Cause::RulesChanged,
             (true, true, true) => Cause::ChangedAndDrifted,
@@ -151,11 +151,11 @@ mod tests {
             (2, Some(2), Some(Some(1)), None, true),
             (1, Some(2), None, Some(Cause::NotOursYet), false),
             (1, Some(1), None, None, false),
-            // What could not be read is never a difference; what an older state does not have counts as equal.
+            // What could not be read is never a difference; what an older state does not have was never ours.
             (1, None, Some(Some(1)), None, false),
             (2, None, Some(Some(1)), None, true),
             (1, Some(1), Some(None), None, false),
-            (1, Some(2), Some(None), Some(Cause::Drifted), false),
+            (1, Some(2), Some(None), Some(Cause::NotOursYet), false),
         ];
         for (wanted, observed, last, cause, record) in cases {
             let last = last.map(field);

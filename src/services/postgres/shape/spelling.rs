@@ -1,34 +1,39 @@
 //! Makes a database that was read comparable with a declared one: other spellings of the same thing, and extensions
 //! that nobody declared, are no difference. Pure.
 
-use crate::services::postgres::model::Database;
+use crate::services::postgres::model::{Database, Extension};
+use std::collections::BTreeMap;
+
+type Extensions = BTreeMap<String, Extension>;
 
 /// What is wanted, what is there and what was last applied of one database, made comparable.
-pub fn settle(wanted: &Database, there: &mut Database, mut applied: Option<&mut Database>) {
-    // A version or schema that was left to the server when it was applied, and is not any more, was the one there is.
-    if let (Some(wanted), Some(there), Some(applied)) =
-        (&wanted.extensions, &there.extensions, applied.as_deref_mut().and_then(|last| last.extensions.as_mut()))
-    {
-        for (name, last) in applied {
-            let (Some(wanted), Some(there)) = (wanted.get(name), there.get(name)) else { continue };
-            if wanted.version.is_some() {
-                last.version = last.version.take().or_else(|| there.version.clone());
-            }
-            if wanted.schema.is_some() {
-                last.schema = last.schema.take().or_else(|| there.schema.clone());
-            }
-        }
-    }
+pub fn settle(wanted: &Database, there: &mut Database, applied: Option<&mut Database>) {
+    let installed = there.extensions.clone();
     as_declared(wanted, there);
-    if let Some(applied) = applied {
-        left_to_the_server(wanted, there, applied);
-        // An extension that is not declared any more does not count in what is there, so that it was there is no drift.
-        if wanted.extensions != there.extensions
-            && let (Some(wanted), Some(applied)) = (&wanted.extensions, &mut applied.extensions)
-        {
-            applied.retain(|name, _| wanted.contains_key(name));
-        }
+    let Some(applied) = applied else { return };
+    left_to_the_server(wanted, there, applied);
+    let (Some(declared), Some(installed)) = (&wanted.extensions, &installed) else { return };
+    if wanted.extensions != there.extensions {
+        applied.extensions = applied.extensions.take().map(|last| as_now_declared(declared, installed, last));
+    } else if applied.extensions.is_none() {
+        // Nobody looked when it was applied; now that somebody did, that is to be recorded.
+        applied.extensions = Some(Extensions::new());
     }
+}
+
+/// What was applied of the extensions that are declared now, as far as it is declared now. What was left to the server
+/// then, and is not any more, was what there is: that is an edit, and no drift.
+fn as_now_declared(declared: &Extensions, installed: &Extensions, last: Extensions) -> Extensions {
+    let one = |(name, declared): (&String, &Extension)| {
+        let (last, there) = (last.get(name), installed.get(name));
+        let of = |field: fn(&Extension) -> &Option<String>| {
+            let known = last.and_then(|last| field(last).clone());
+            field(declared).as_ref().and_then(|_| known.or_else(|| field(there?).clone()))
+        };
+        last.or(there)?;
+        Some((name.clone(), Extension { version: of(|one| &one.version), schema: of(|one| &one.schema) }))
+    };
+    declared.iter().filter_map(one).collect()
 }
 
 /// What was left to the server when it was applied, and is declared now, was what there is: that is an edit, no drift.
@@ -93,8 +98,6 @@ fn locale(name: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::services::postgres::model::Extension;
-    use std::collections::BTreeMap;
 
     #[test]
     fn other_spellings_are_no_difference() {
@@ -132,6 +135,21 @@ mod tests {
     }
 
     #[test]
+    fn what_nobody_looked_at_is_unknown_until_somebody_does() {
+        let with = |names: &[&str]| Database {
+            extensions: Some(names.iter().map(|name| ((*name).to_owned(), Extension::default())).collect()),
+            ..Database::new("a", "o")
+        };
+        let settled = |there: &[&str]| {
+            let mut applied = Database { extensions: None, ..Database::new("a", "o") };
+            settle(&with(&["citext"]), &mut with(there), Some(&mut applied));
+            applied.extensions
+        };
+        assert_eq!((settled(&[]), settled(&["hstore"])), (None, None));
+        assert_eq!(settled(&["citext", "hstore"]), Some(Extensions::new()), "to be recorded");
+    }
+
+    #[test]
     fn only_what_is_declared_of_an_extension_counts() {
         let extension = |version: Option<&str>| Extension { version: version.map(str::to_owned), schema: None };
         let with = |all: &[(&str, Option<&str>)]| Database {
@@ -155,8 +173,17 @@ mod tests {
         assert_eq!(applied, with(&[("hstore", None)]), "that it is declared no longer is to be recorded");
         settle(&with(&[("hstore", None)]), &mut there(), Some(&mut applied));
         assert_eq!(applied, with(&[("hstore", None)]));
+        // What was not declared, or is not any more, has not drifted, whoever else there is.
+        let wanted = with(&[("hstore", None), ("vector", None), ("ltree", None)]);
+        let mut applied = with(&[("hstore", Some("1.4")), ("citext", None)]);
+        settle(&wanted, &mut there(), Some(&mut applied));
+        assert_eq!(applied, with(&[("hstore", None), ("vector", None)]));
+        // One that is gone has.
+        let mut applied = with(&[("ltree", None)]);
+        settle(&with(&[("ltree", None)]), &mut there(), Some(&mut applied));
+        assert_eq!(applied, with(&[("ltree", None)]));
         let mut unknown = Database { extensions: None, ..there() };
         as_declared(&with(&[]), &mut unknown);
-        assert_eq!(unknown.extensions, None::<BTreeMap<String, Extension>>);
+        assert_eq!(unknown.extensions, None::<Extensions>);
     }
 }
