@@ -80,9 +80,41 @@ fn what_was_never_looked_at_when_it_was_applied_has_not_drifted() {
     workspace.run(&["drift"]).exits(0).says("No drift.");
     workspace.run(&["plan"]).exits(0).says("+ hstore").says("not ours yet").hides("drifted").hides("Drift ");
     servers::postgres(&format!("{}a", workspace.prefix), "CREATE EXTENSION hstore");
-    workspace.run(&["plan"]).exits(0).says("1 to record");
+    workspace.run(&["plan"]).exits(0).says("2 to record");
     workspace.run(&["apply", "--auto-approve"]).exits(0);
     workspace.run(&["plan", "--detailed-exitcode"]).exits(0).says("No changes.");
     servers::postgres(&format!("{}a", workspace.prefix), "DROP EXTENSION hstore");
     workspace.run(&["drift"]).exits(2).says("- hstore");
+}
+
+#[test]
+fn what_a_shallow_apply_did_not_see_is_neither_applied_nor_taken_away_unasked() {
+    let workspace = Workspace::new();
+    let (prefix, database) = (&workspace.prefix, format!("{}a", workspace.prefix));
+    workspace.spec("b", "app = \"@b\"\n[services.postgres]\n");
+    let with = |access: &str| format!("{APP}{access} = [\"@b\"]\n");
+    alive(&workspace);
+    let taken = format!("GRANT CREATE ON SCHEMA public TO {prefix}s; REVOKE ALL ON SCHEMA public FROM PUBLIC");
+    servers::postgres(&database, &format!("CREATE ROLE {prefix}s; {taken}"));
+    workspace.spec("a", &with("readers"));
+    workspace.run(&["apply", "--shallow", "--auto-approve", "--allow-interrupt", "all"]).exits(0);
+    workspace.run(&["drift"]).exits(0).says("No drift.");
+    workspace.run(&["plan", "--shallow", "--detailed-exitcode"]).exits(0).says("No changes.");
+
+    // More than reading is given where it can be seen whether it is given.
+    workspace.spec("a", &with("writers"));
+    workspace.run(&["apply", "--shallow", "--auto-approve"]).exits(0);
+    workspace.run(&["drift"]).exits(0).says("No drift.");
+    let stray = format!("- CREATE on schema public to {prefix}s");
+    let plan =
+        workspace.run(&["plan"]).exits(0).says("widens access").says("+ DELETE, INSERT, UPDATE").hides("drifted");
+    plan.says(&stray).says("not ours yet").says("1 held: --allow-interrupt postgres.database.");
+    workspace.run(&["apply", "--auto-approve", "--allow-interrupt", "all"]).exits(0);
+    workspace.run(&["plan", "--detailed-exitcode"]).exits(0);
+    // Once it was ours, it is repaired unasked.
+    servers::postgres(&database, &format!("GRANT CREATE ON SCHEMA public TO {prefix}s"));
+    workspace.run(&["drift"]).exits(2);
+    workspace.run(&["plan"]).exits(0).says("drifted").says(&stray).hides("held");
+    workspace.converge();
+    servers::postgres(&database, &format!("DROP OWNED BY {prefix}s; DROP ROLE {prefix}s"));
 }

@@ -71,7 +71,7 @@ pub struct FieldChange {
 pub struct Comparison {
     /// Fields in which the service differs from what is wanted.
     pub changes: Vec<FieldChange>,
-    /// Whether the service is as wanted but the state does not say so.
+    /// Whether the service is as wanted but the state says something else, or nothing.
     pub record: bool,
 }
 
@@ -90,7 +90,8 @@ pub fn three_way(desired: &[Field], observed: &[Field], last: Option<&[Field]>) 
         let applied = last.and_then(|last| find(last, field.name));
         let in_spec = differs(&field.value, &applied);
         if !differs(&field.value, &there) {
-            comparison.record |= in_spec;
+            comparison.record |=
+                in_spec || last.is_some() && applied.is_none() && there.is_some() && field.value.is_some();
             continue;
         }
         let drifted = differs(&there, &applied);
@@ -154,7 +155,7 @@ mod tests {
             // What could not be read is never a difference; what an older state does not have was never ours.
             (1, None, Some(Some(1)), None, false),
             (2, None, Some(Some(1)), None, true),
-            (1, Some(1), Some(None), None, false),
+            (1, Some(1), Some(None), None, true),
             (1, Some(2), Some(None), Some(Cause::NotOursYet), false),
         ];
         for (wanted, observed, last, cause, record) in cases {

@@ -17,6 +17,7 @@ mod role;
 mod settings;
 #[cfg(test)]
 mod tests;
+mod unread;
 
 pub use objects::unusable;
 pub use rights::{Beyond, beyond};
@@ -79,7 +80,7 @@ impl View {
             let last = applied.get_mut(address).map(|last| &mut last.model);
             settle(Some(&mut wanted.model), observed.get_mut(address), last);
             let last = applied.get(address).map(|last| &last.model);
-            database::leave_unread(&mut wanted.model, observed.get(address), last);
+            unread::leave(&mut wanted.model, observed.get(address), last);
         }
         let server = Server::of(input.observation);
         for model in wanted.values_mut().map(|wanted| &mut wanted.model) {

@@ -15,9 +15,6 @@ pub fn settle(wanted: &Database, there: &mut Database, applied: Option<&mut Data
     let (Some(declared), Some(installed)) = (&wanted.extensions, &installed) else { return };
     if wanted.extensions != there.extensions {
         applied.extensions = applied.extensions.take().map(|last| as_now_declared(declared, installed, last));
-    } else if applied.extensions.is_none() {
-        // Nobody looked when it was applied; now that somebody did, that is to be recorded.
-        applied.extensions = Some(Extensions::new());
     }
 }
 
@@ -132,21 +129,6 @@ mod tests {
         assert_eq!(settled(Some("LATIN1"), Some("UTF8"), Some("SQL_ASCII")).as_deref(), Some("SQL_ASCII"));
         assert_eq!(settled(Some("utf-8"), Some("UTF8"), None), None, "it is as declared");
         assert_eq!(settled(None, Some("UTF8"), None), None);
-    }
-
-    #[test]
-    fn what_nobody_looked_at_is_unknown_until_somebody_does() {
-        let with = |names: &[&str]| Database {
-            extensions: Some(names.iter().map(|name| ((*name).to_owned(), Extension::default())).collect()),
-            ..Database::new("a", "o")
-        };
-        let settled = |there: &[&str]| {
-            let mut applied = Database { extensions: None, ..Database::new("a", "o") };
-            settle(&with(&["citext"]), &mut with(there), Some(&mut applied));
-            applied.extensions
-        };
-        assert_eq!((settled(&[]), settled(&["hstore"])), (None, None));
-        assert_eq!(settled(&["citext", "hstore"]), Some(Extensions::new()), "to be recorded");
     }
 
     #[test]
