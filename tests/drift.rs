@@ -59,7 +59,10 @@ fn adopted_shallowly(workspace: &Workspace, spec: &str) {
 fn a_pin_that_is_declared_no_longer_is_no_drift_beside_another_edit() {
     let workspace = Workspace::new();
     let with = |extensions: &str| workspace.spec("a", &format!("{APP}extensions = [{extensions}]\n"));
+    with("{ name = \"hstore\", version = \"1.7\" }, \"pg_trgm\"");
+    workspace.converge();
     with("{ name = \"hstore\", version = \"1.8\" }, \"pg_trgm\"");
+    workspace.run(&["plan"]).exits(0).says("extensions:  hstore: 1.7 -> 1.8\n");
     workspace.converge();
     // One that the database has and nobody declared until now is an edit as well.
     servers::postgres(&format!("{}a", workspace.prefix), "CREATE EXTENSION btree_gin");
