@@ -46,6 +46,13 @@ fn left_to_the_server(wanted: &Database, there: &Database, applied: &mut Databas
             *last = last.take().or_else(|| there.clone());
         }
     }
+    // Of what nobody looked into it is unknown instead.
+    if wanted.objects_of_others.is_some()
+        && wanted.objects_of_others != there.objects_of_others
+        && applied.extensions.is_some()
+    {
+        applied.objects_of_others = applied.objects_of_others.take().or_else(|| there.objects_of_others.clone());
+    }
 }
 
 /// Says what is there as the declaration says it, where it means the same.
@@ -129,6 +136,15 @@ mod tests {
         assert_eq!(settled(Some("LATIN1"), Some("UTF8"), Some("SQL_ASCII")).as_deref(), Some("SQL_ASCII"));
         assert_eq!(settled(Some("utf-8"), Some("UTF8"), None), None, "it is as declared");
         assert_eq!(settled(None, Some("UTF8"), None), None);
+
+        let objects = |count: u64| Some(BTreeMap::from([("deploy".to_owned(), count)]));
+        for (looked_into, expected) in [(true, objects(2)), (false, None)] {
+            let mut applied = of(None);
+            applied.extensions = looked_into.then(Extensions::new);
+            let wanted = Database { objects_of_others: Some(BTreeMap::new()), ..of(None) };
+            settle(&wanted, &mut Database { objects_of_others: objects(2), ..of(None) }, Some(&mut applied));
+            assert_eq!(applied.objects_of_others, expected, "to be adopted from now on");
+        }
     }
 
     #[test]
