@@ -31,7 +31,7 @@ fn a_password_that_was_never_published_is_no_drift_and_one_that_vanished_is() {
     for run in [&["drift"][..], &["drift", "--app", "@a"], &["drift", "--service", "postgres"]] {
         workspace.run(run).exits(0).says("No drift.").hides("credential unknown");
     }
-    workspace.run(&["plan"]).exits(0).says("credential unknown");
+    workspace.run(&["plan"]).exits(0).says("credential unknown").hides("rift");
     workspace.run(&["apply", "--auto-approve", "--allow-interrupt", "all"]).exits(0);
     workspace.converge();
     workspace.run(&["drift"]).exits(0).says("No drift.");
@@ -41,11 +41,19 @@ fn a_password_that_was_never_published_is_no_drift_and_one_that_vanished_is() {
     let without: String = workspace.read(&secrets).lines().filter(|line| !line.contains("DATABASE_URL")).collect();
     workspace.write(&secrets, &without);
     workspace.run(&["drift", "--service", "postgres"]).exits(2).says("credential unknown").says("Drift: 2 of ");
+    workspace.run(&["plan"]).exits(0).says("Drift    1 resource is not as last applied; the plan puts that right once");
     workspace.run(&["apply", "--auto-approve", "--allow-interrupt", "all"]).exits(0);
     workspace.converge();
 
     servers::postgres("postgres", &format!("ALTER ROLE {}a_user PASSWORD 'by-hand'", workspace.prefix));
-    workspace.run(&["drift"]).exits(2).says("the published credential does not sign in");
+    let drift = workspace.run(&["drift"]).exits(2).says("the published credential does not sign in");
+    assert!(drift.last_line().starts_with("Drift: 1 of "), "{}", drift.stdout);
+    let plan = ["plan", "--allow-interrupt", "all"];
+    workspace
+        .run(&plan[..1])
+        .exits(0)
+        .says("1 resource is not as last applied; the plan puts that right once what is held");
+    workspace.run(&plan).exits(0).says("1 resource is not as last applied; the plan puts that right\n");
 }
 
 /// Adopts the app with a look at the roles and databases alone.

@@ -12,10 +12,8 @@ use crate::observe::{self, Depth};
 use crate::planner;
 use crate::render::Style;
 use crate::render::drift::{DriftItem, DriftReport};
-use crate::secrets::model::secret_address;
-use crate::secrets::password::placeholder;
 use crate::services::{self, DiffInput, ServiceId, Step};
-use crate::state::{Document, Store};
+use crate::state::Store;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -82,7 +80,9 @@ pub async fn run(global: &Global, args: &Args) -> Outcome {
                     rotate: &nobody,
                     credentials: &nothing,
                 };
-                for step in services::diff(id, input).into_iter().filter(|step| is_drift(step, document)) {
+                let mut steps = services::diff(id, input);
+                planner::tell_drifted_passwords(&mut steps, document);
+                for step in steps.into_iter().filter(is_drift) {
                     add(&mut items, step);
                 }
                 untold.extend(observation.unread.clone());
@@ -124,17 +124,8 @@ pub async fn run(global: &Global, args: &Args) -> Outcome {
 
 /// Whether a step is there because something moved away. A password that was never published, as that of an adopted
 /// login whose rotation is held, is no other than it was when it was applied.
-fn is_drift(step: &Step, document: &Document) -> bool {
-    let wrong = step.reasons.contains(&Reason::CredentialWrong);
-    step.action != Action::Rotate || wrong || password_is_published(step, document)
-}
-
-/// Whether the state says that the password of a step's login was published.
-fn password_is_published(step: &Step, document: &Document) -> bool {
-    let Some(placeholder) = ServiceId::of(&step.address).and_then(placeholder) else { return false };
-    let secret = document.resources.get(&secret_address(step.app.as_str()));
-    let secret = secret.and_then(|entry| entry.applied.as_secret());
-    secret.is_some_and(|secret| secret.values.values().any(|value| value.contains(placeholder)))
+fn is_drift(step: &Step) -> bool {
+    step.action != Action::Rotate || step.reasons.contains(&Reason::Drifted)
 }
 
 /// The step that would put a resource right, told the other way round: from what was applied to what there is.
@@ -144,7 +135,8 @@ fn add(items: &mut BTreeMap<Address, DriftItem>, step: Step) {
         std::mem::swap(&mut change.before, &mut change.after);
     }
     if step.action == Action::Rotate {
-        let why = step.reasons.iter().next().map_or("unknown", |reason| reason.as_str());
+        let why = step.reasons.iter().find(|reason| **reason != Reason::Drifted);
+        let why = why.map_or("unknown", |reason| reason.as_str());
         changes.push(FieldChange {
             field: "credential".to_owned(),
             before: Value::from("signs in with what is published"),

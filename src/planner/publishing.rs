@@ -6,11 +6,12 @@ use crate::core::address::Address;
 use crate::core::consent::{self, Circumstances};
 use crate::core::name::AppName;
 use crate::core::reconcile::{Applied, Wanted};
-use crate::core::step::{Action, Hold, Part, StepId};
+use crate::core::step::{Action, Hold, Part, Reason, StepId};
 use crate::secrets::model::{Published, SECRET, secret_address};
 use crate::secrets::password::{carriers, placeholder};
 use crate::secrets::usable::{lacking, makes_usable, needs, sign_in_as};
 use crate::services::{CredentialStatus, Model, ServiceId, Step};
+use crate::state::Document;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Why something is not to be had: whether the step only waits for another, and the step.
@@ -122,6 +123,25 @@ pub fn wait_for_what_is_published(inputs: &Inputs<'_>, steps: &mut [Step]) {
     for step in steps.iter_mut().filter(|step| step.part == Part::Credential && !step.moves()) {
         step.needs.extend(awaited.get(&step.app).into_iter().flatten().cloned());
     }
+}
+
+/// A published password that does not sign in has drifted, and so has one that was published and is known no more. One
+/// that was never published has not.
+pub fn tell_drifted_passwords(steps: &mut [Step], document: &Document) {
+    for step in steps.iter_mut().filter(|step| step.action == Action::Rotate) {
+        let lost = step.reasons.contains(&Reason::CredentialUnknown) && is_published(step, document);
+        if lost || step.reasons.contains(&Reason::CredentialWrong) {
+            step.reasons.insert(Reason::Drifted);
+        }
+    }
+}
+
+/// Whether the state says that the password of a step's login was published.
+fn is_published(step: &Step, document: &Document) -> bool {
+    let Some(placeholder) = ServiceId::of(&step.address).and_then(placeholder) else { return false };
+    let entry = document.resources.get(&secret_address(step.app.as_str()));
+    let secret = entry.and_then(|entry| entry.applied.as_secret());
+    secret.is_some_and(|secret| secret.values.values().any(|value| value.contains(placeholder)))
 }
 
 /// The steps that set a password and will run, by app.
