@@ -153,6 +153,7 @@ impl View {
             }
             (before, Some(Model::PostgresGrant(grant))) => {
                 grant::keep(self, &mut step, before.as_ref(), &grant);
+                grant::tell_lacking(&mut step, &grant, input);
                 grant::tell_passed_on(&mut step, &grant.role, input);
             }
             (Some(Model::PostgresGrant(grant)), None) => {
