@@ -1,8 +1,10 @@
 //! What lies in a database that nobody looked into is not compared, so it is not applied either: the state keeps what was
 //! last applied of it, which may be that it is unknown.
 
-use crate::services::Model;
-use crate::services::postgres::model::{Database, Grant};
+use crate::services::{
+    Model,
+    postgres::model::{Database, Grant},
+};
 
 /// Leaves out of what is wanted what could not be compared.
 pub fn leave(wanted: &mut Model, there: Option<&Model>, last: Option<&Model>) {
