@@ -81,6 +81,10 @@ async fn readers_and_writers_use_what_is_there_and_what_comes() {
     let drifted: Vec<&Step> = plan.iter().filter(|step| step.action == Action::Update).collect();
     assert!(drifted.iter().all(|step| step.changes.iter().all(|change| change.field == "present_objects")));
     assert_eq!(drifted.len(), 2, "the reader and the writer cannot use what the administrator made: {plan:#?}");
+    let told: BTreeSet<&str> = drifted.iter().flat_map(|step| &step.notes).map(String::as_str).collect();
+    let lacks = |role: &str, how: &str| format!("{} {how} foreign_made.t, schema foreign_made", world.plain(role));
+    let expected = [lacks("report_user", "may not read"), lacks("importer_user", "lacks privileges on")];
+    assert_eq!(told, expected.iter().map(String::as_str).collect());
     world.apply(plan).await;
     assert_eq!(world.plan().await, Vec::new());
     let mut outside = connect(&metabase, Some("outside"), &database).await.unwrap();

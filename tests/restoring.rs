@@ -68,7 +68,7 @@ fn a_terminal_is_asked_about_what_is_lost_and_shown_how_far_it_has_come() {
     workspace.spec("a", "app = \"@a\"\n[services.postgres]\n");
     workspace.converge();
     let (url, database) = (workspace.published("@a", "DATABASE_URL"), a(&workspace));
-    let made = "CREATE TABLE orders (id serial PRIMARY KEY, what text); CREATE SCHEMA s; CREATE TABLE s.\"odd name\" (); \
+    let made = "CREATE TABLE orders (id serial PRIMARY KEY, what text) WITH (autovacuum_enabled = false); CREATE SCHEMA s; CREATE TABLE s.\"odd name\" (); \
                 INSERT INTO orders (what) SELECT 'row ' || n FROM generate_series(1, 5000) n; ANALYZE";
     postgres_at(&url, made).unwrap();
     let file = snapshot(&workspace);

@@ -6,7 +6,7 @@ use super::{Global, Outcome, output};
 use crate::core::address::Address;
 use crate::core::change::{Cause, FieldChange};
 use crate::core::reconcile::Wanted;
-use crate::core::step::Action;
+use crate::core::step::{Action, Reason};
 use crate::error::{Diagnostic, Exit, Kind};
 use crate::observe::{self, Depth};
 use crate::planner;
@@ -80,7 +80,9 @@ pub async fn run(global: &Global, args: &Args) -> Outcome {
                     rotate: &nobody,
                     credentials: &nothing,
                 };
-                for step in services::diff(id, input) {
+                let mut steps = services::diff(id, input);
+                planner::tell_drifted_passwords(&mut steps, document);
+                for step in steps.into_iter().filter(is_drift) {
                     add(&mut items, step);
                 }
                 untold.extend(observation.unread.clone());
@@ -120,6 +122,12 @@ pub async fn run(global: &Global, args: &Args) -> Outcome {
     })
 }
 
+/// Whether a step is there because something moved away. A password that was never published, as that of an adopted
+/// login whose rotation is held, is no other than it was when it was applied.
+fn is_drift(step: &Step) -> bool {
+    step.action != Action::Rotate || step.reasons.contains(&Reason::Drifted)
+}
+
 /// The step that would put a resource right, told the other way round: from what was applied to what there is.
 fn add(items: &mut BTreeMap<Address, DriftItem>, step: Step) {
     let mut changes = step.changes;
@@ -127,7 +135,8 @@ fn add(items: &mut BTreeMap<Address, DriftItem>, step: Step) {
         std::mem::swap(&mut change.before, &mut change.after);
     }
     if step.action == Action::Rotate {
-        let why = step.reasons.iter().next().map_or("unknown", |reason| reason.as_str());
+        let why = step.reasons.iter().find(|reason| **reason != Reason::Drifted);
+        let why = why.map_or("unknown", |reason| reason.as_str());
         changes.push(FieldChange {
             field: "credential".to_owned(),
             before: Value::from("signs in with what is published"),

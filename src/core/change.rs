@@ -51,7 +51,7 @@ pub enum Cause {
     ChangedAndDrifted,
     /// The same declaration means other rules on this version of the server.
     RulesChanged,
-    /// It was never applied by us.
+    /// It was never applied by us, or nobody looked at the field when it was: as it is unknown, it has not drifted.
     NotOursYet,
 }
 
@@ -71,7 +71,7 @@ pub struct FieldChange {
 pub struct Comparison {
     /// Fields in which the service differs from what is wanted.
     pub changes: Vec<FieldChange>,
-    /// Whether the service is as wanted but the state does not say so.
+    /// Whether the service is as wanted but the state says something else, or nothing.
     pub record: bool,
 }
 
@@ -90,11 +90,12 @@ pub fn three_way(desired: &[Field], observed: &[Field], last: Option<&[Field]>) 
         let applied = last.and_then(|last| find(last, field.name));
         let in_spec = differs(&field.value, &applied);
         if !differs(&field.value, &there) {
-            comparison.record |= in_spec;
+            comparison.record |=
+                in_spec || last.is_some() && applied.is_none() && there.is_some() && field.value.is_some();
             continue;
         }
         let drifted = differs(&there, &applied);
-        let cause = match (last.is_some(), in_spec, drifted) {
+        let cause = match (applied.is_some(), in_spec, drifted) {
             (false, _, _) => Cause::NotOursYet,
             (true, true, false) if field.expanded && !declaration_changed => Cause::RulesChanged,
             (true, true, true) => Cause::ChangedAndDrifted,
@@ -151,11 +152,11 @@ mod tests {
             (2, Some(2), Some(Some(1)), None, true),
             (1, Some(2), None, Some(Cause::NotOursYet), false),
             (1, Some(1), None, None, false),
-            // What could not be read is never a difference; what an older state does not have counts as equal.
+            // What could not be read is never a difference; what an older state does not have was never ours.
             (1, None, Some(Some(1)), None, false),
             (2, None, Some(Some(1)), None, true),
-            (1, Some(1), Some(None), None, false),
-            (1, Some(2), Some(None), Some(Cause::Drifted), false),
+            (1, Some(1), Some(None), None, true),
+            (1, Some(2), Some(None), Some(Cause::NotOursYet), false),
         ];
         for (wanted, observed, last, cause, record) in cases {
             let last = last.map(field);

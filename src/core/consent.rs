@@ -85,12 +85,12 @@ pub fn hold<M, O>(steps: &mut [Step<M, O>], consent: &Consent, circumstances: &C
     let destroyed: BTreeSet<&Address> =
         steps.iter().filter(|step| step.action == Action::Destroy).map(|step| &step.address).collect();
     let many = destroyed.len() > 1 && destroyed.len() * 3 > circumstances.owned;
-    // No consent helps what waits for something that is blocked.
-    hold_dependents(steps);
+    // No consent helps what waits for something that none releases.
+    hold_dependents(steps, |hold| matches!(hold, Hold::Blocked { .. } | Hold::Prevented { .. }));
     for step in steps.iter_mut().filter(|step| step.hold.is_none()) {
         step.hold = needs_consent(step, consent, circumstances, many);
     }
-    hold_dependents(steps);
+    hold_dependents(steps, |_| true);
 }
 
 fn needs_consent<M, O>(
@@ -141,7 +141,7 @@ pub fn release<M, O>(steps: &mut [Step<M, O>], consent: &Consent) {
             step.hold = too_late(step).or_else(|| in_use(step, consent));
         }
     }
-    hold_dependents(steps);
+    hold_dependents(steps, |_| true);
 }
 
 /// With consent a new password would have been staged and published, which a plan made without it does not do.
@@ -157,9 +157,10 @@ fn too_late<M, O>(step: &Step<M, O>) -> Option<Hold> {
     })
 }
 
-/// Holds what waits for something that is held, however far away.
-fn hold_dependents<M, O>(steps: &mut [Step<M, O>]) {
-    let mut held: BTreeSet<StepId> = steps.iter().filter(|step| !step.runs()).map(Step::id).collect();
+/// Holds what waits for something that is held in some way, however far away.
+fn hold_dependents<M, O>(steps: &mut [Step<M, O>], is_held: impl Fn(&Hold) -> bool) {
+    let is_held = |step: &&Step<M, O>| step.hold.as_ref().is_some_and(&is_held);
+    let mut held: BTreeSet<StepId> = steps.iter().filter(is_held).map(Step::id).collect();
     loop {
         let mut more = BTreeMap::new();
         for (index, step) in steps.iter().enumerate().filter(|(_, step)| step.runs()) {

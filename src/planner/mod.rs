@@ -3,6 +3,8 @@
 mod prevention;
 mod publishing;
 
+pub use publishing::tell_drifted_passwords;
+
 use crate::core::address::Address;
 use crate::core::consent::{self, Circumstances, Consent};
 use crate::core::graph;
@@ -59,6 +61,7 @@ pub fn plan(mut inputs: Inputs<'_>) -> Result<Plan> {
     for (id, observation) in inputs.observed.iter().filter(|(id, _)| **id != ServiceId::Secrets) {
         steps.extend(services::diff(*id, inputs.diff_input(observation, &nothing)));
     }
+    tell_drifted_passwords(&mut steps, inputs.document);
     // Held rotations set no password, so nothing is staged or published for them: consent comes before secrets. Secrets
     // that go count all the same, where the number of what goes asks for more consent.
     let secrets = inputs.observed.get(&ServiceId::Secrets);

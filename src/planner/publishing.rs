@@ -12,6 +12,7 @@ use crate::secrets::password::{carriers, placeholder};
 use crate::secrets::usable::{lacking, logins, makes_usable, needs, sign_in_as};
 use crate::services::{CredentialStatus, Model, ServiceId, Step};
 use crate::spec::model::App;
+use crate::state::Document;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Why something is not to be had: whether the step only waits for another, and the step.
@@ -178,6 +179,24 @@ pub fn wait_for_what_is_published(inputs: &Inputs<'_>, steps: &mut [Step]) {
             step.needs.insert(StepId { address: secret_address(step.app.as_str()), part: Part::Publish });
         }
     }
+}
+
+/// A published password that does not sign in has drifted, and so has one that was published and is known no more. One
+/// that was never published has not.
+pub fn tell_drifted_passwords(steps: &mut [Step], document: &Document) {
+    for step in steps.iter_mut().filter(|step| step.action == Action::Rotate) {
+        let lost = step.reasons.contains(&Reason::CredentialUnknown) && is_published(step, document);
+        if lost || step.reasons.contains(&Reason::CredentialWrong) {
+            step.reasons.insert(Reason::Drifted);
+        }
+    }
+}
+
+/// Whether the state says that the password of a step's login was published.
+fn is_published(step: &Step, document: &Document) -> bool {
+    let entry = document.resources.get(&secret_address(step.app.as_str()));
+    let (secret, service) = (entry.and_then(|entry| entry.applied.as_secret()), ServiceId::of(&step.address));
+    secret.zip(service).is_some_and(|(secret, service)| sign_in_as(&secret.values, service, &step.address.name))
 }
 
 /// The steps that set a password and will run, by app.

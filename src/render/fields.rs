@@ -4,9 +4,10 @@ use super::words::{self, group_bindings};
 use super::{Ink, Style, clean, columns, wrap};
 use crate::core::change::{Cause, FieldChange};
 use crate::services::kafka::model::Binding;
+use crate::services::postgres::model::Extension;
 use serde_json::Value;
 use similar::{ChangeTag, TextDiff};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// One name and the lines beside it.
 struct Row {
@@ -158,13 +159,16 @@ fn list(change: &FieldChange, before: &[Value], after: &[Value], indent: usize, 
     let missing_from = |other: &[Value], these: &[Value]| -> Vec<Value> {
         these.iter().filter(|item| !other.contains(item)).cloned().collect()
     };
-    let (gone, come) = (missing_from(after, before), missing_from(before, after));
+    let (mut gone, mut come) = (missing_from(after, before), missing_from(before, after));
     if gone.is_empty() && come.is_empty() {
         let text = |items: &[Value]| items.iter().map(|item| words::value("", item)).collect::<Vec<_>>().join("\n");
         return line_diff(&text(before), &text(after), style);
     }
     let room = style.width.saturating_sub(indent + 24).max(24);
     let mut lines = Vec::new();
+    if change.field == "extensions" {
+        lines.extend(altered_extensions(&mut gone, &mut come, style));
+    }
     for (sign, ink, items) in [("+", Ink::Good, come), ("-", Ink::Danger, gone)] {
         for (index, line) in item_lines(change, &items, room).iter().enumerate() {
             let sign = if index == 0 || change.field == "bindings" { sign } else { " " };
@@ -172,6 +176,27 @@ fn list(change: &FieldChange, before: &[Value], after: &[Value], indent: usize, 
         }
     }
     lines
+}
+
+/// Takes out what neither comes nor goes but becomes another version, or moves to another schema: one line each.
+fn altered_extensions(gone: &mut Vec<Value>, come: &mut Vec<Value>, style: Style) -> Vec<String> {
+    let named = |item: &Value| item.as_str().map(Extension::named);
+    let old: BTreeMap<String, Extension> = gone.iter().filter_map(named).collect();
+    let mut lines = BTreeMap::new();
+    for (name, new) in come.iter().filter_map(named) {
+        let Some(old) = old.get(&name) else { continue };
+        let one = |title: &str, old: &Option<String>, new: &Option<String>| {
+            let word = |value: &Option<String>| value.as_deref().map_or_else(|| "any".to_owned(), clean);
+            (old != new).then(|| format!("{title}{}", arrow(&word(old), &word(new), style)))
+        };
+        let changes = [one("", &old.version, &new.version), one("schema ", &old.schema, &new.schema)];
+        let changes: Vec<String> = changes.into_iter().flatten().collect();
+        lines.insert(name.clone(), format!("{}: {}", clean(&name), changes.join(", ")));
+    }
+    for items in [gone, come] {
+        items.retain(|item| named(item).is_none_or(|(name, _)| !lines.contains_key(&name)));
+    }
+    lines.into_values().collect()
 }
 
 fn item_lines(change: &FieldChange, items: &[Value], room: usize) -> Vec<String> {
@@ -200,6 +225,20 @@ mod tests {
     fn sets_show_what_comes_and_goes() {
         let lines = shown("extensions", json!(["hstore", "pgcrypto"]), json!(["citext", "pgcrypto"]));
         assert_eq!(lines, ["extensions:  + citext", "             - hstore"]);
+    }
+
+    #[test]
+    fn an_extension_that_is_updated_or_moved_neither_comes_nor_goes() {
+        let before = json!(["hstore 1.7", "pg_trgm", "pgcrypto", "vector 0.7 (schema ext)", "xml2 (schema ext)"]);
+        let after = json!(["citext", "hstore 1.8", "pgcrypto", "vector 0.8 (schema public)", "xml2 (schema public)"]);
+        let expected = [
+            "extensions:  hstore: 1.7 -> 1.8",
+            "             vector: 0.7 -> 0.8, schema ext -> public",
+            "             xml2: schema ext -> public",
+            "             + citext",
+            "             - pg_trgm",
+        ];
+        assert_eq!(shown("extensions", before, after), expected);
     }
 
     #[test]

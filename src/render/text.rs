@@ -172,10 +172,16 @@ fn summary(plan: &Plan, items: &[Item<'_>], style: Style) -> Vec<String> {
 
 /// Drift apart from edits, so that nobody undoes a hand's work unseen.
 fn causes(items: &[Item<'_>], style: Style) -> Option<String> {
-    let drifted = items.iter().filter(|item| item.drifted()).count();
-    (drifted > 0).then(|| {
-        let what = count(drifted, "resource is", "resources are");
-        style.paint(Ink::Drift, &format!("{what} not as last applied; the plan puts that right"))
+    let drifted: Vec<&Item<'_>> = items.iter().filter(|item| item.drifted()).collect();
+    (!drifted.is_empty()).then(|| {
+        let what = count(drifted.len(), "resource is", "resources are");
+        let is_blocked = drifted.iter().any(|item| matches!(item.hold, Some(Hold::Blocked { .. })));
+        let how = match (is_blocked, drifted.iter().any(|item| item.hold.is_some())) {
+            (true, _) => "the plan puts right what is not blocked",
+            (false, true) => "the plan puts that right once what is held is allowed",
+            (false, false) => "the plan puts that right",
+        };
+        style.paint(Ink::Drift, &format!("{what} not as last applied; {how}"))
     })
 }
 

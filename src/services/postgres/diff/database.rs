@@ -99,16 +99,3 @@ pub fn give_up(view: &View, step: &mut Step, database: &Database, input: DiffInp
         step.hold = Some(Hold::Blocked { reason: format!("it could not be dumped before it is dropped: {why}") });
     }
 }
-
-/// What lies in a database that lets us in and that nobody looked into is not compared, so it is not applied either: the
-/// state keeps what was last applied of it.
-pub fn leave_unread(wanted: &mut Model, there: Option<&Model>, last: Option<&Model>) {
-    let (Model::PostgresDatabase(wanted), Some(Model::PostgresDatabase(there))) = (wanted, there) else { return };
-    let lets_in = there.allow_connections && there.connection_limit != Some(0) && !there.invalid;
-    if !lets_in || there.extensions.is_some() {
-        return;
-    }
-    let last = if let Some(Model::PostgresDatabase(last)) = last { Some(last) } else { None };
-    wanted.extensions = last.and_then(|last| last.extensions.clone());
-    wanted.objects_of_others = last.and_then(|last| last.objects_of_others.clone());
-}

@@ -1,16 +1,17 @@
 //! Whether the declared extensions of a database can be had on this server, and as whom.
 
 use super::View;
-use crate::core::suggest::closest;
+use crate::core::suggest::{closest, nearest};
 use crate::services::postgres::model::settings::list;
 use crate::services::postgres::model::{Database, Extension};
 use crate::services::postgres::server::{Offered, Package, Version};
 use crate::services::{DiffInput, Model, Step};
 use postgres_protocol::escape::{escape_identifier, escape_literal};
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Names that a reason lists at most.
-const LISTED: usize = 20;
+const LISTED: usize = 8;
 
 /// What stands in the way of the declared extensions, and what must be known of them.
 #[derive(Debug, Default)]
@@ -31,6 +32,7 @@ pub fn judge(view: &View, wanted: &Database, installed: Option<&BTreeMap<String,
         database: &wanted.name,
         is_new: installed.is_none(),
         superuser: view.server.admin.superuser,
+        listed: Cell::new(false),
     };
     for (name, extension) in declared {
         let result = match look.installed.get(name) {
@@ -117,6 +119,8 @@ struct Look<'a> {
     /// Whether the database is yet to be made.
     is_new: bool,
     superuser: bool,
+    /// Whether a reason has said already what there is on the server.
+    listed: Cell<bool>,
 }
 
 impl Look<'_> {
@@ -186,7 +190,7 @@ impl Look<'_> {
         let offered = if targets.is_empty() {
             "there is none to any other version".to_owned()
         } else {
-            format!("from {from} there are updates to {}", some(targets))
+            format!("from {from} there are updates to {}", some(to, targets))
         };
         Err(format!(
             "the extension {name:?} is version {from}, and its files have no update to {to}; {offered}. Declare version \
@@ -226,7 +230,7 @@ impl Look<'_> {
             format!(
                 "version {number} of the extension {name:?} is not on this server; there are {} (default {default}). \
                  Declare one of these, or install its package on the server",
-                some(package.versions.keys().map(String::as_str))
+                some(number, package.versions.keys().map(String::as_str))
             )
         })
     }
@@ -262,25 +266,27 @@ impl Look<'_> {
         words
     }
 
+    /// What there is instead is listed for the first of them only.
     fn unknown(&self, name: &str) -> String {
         let names = || self.offered.names.iter().map(String::as_str);
-        let meant = closest(name, names()).map(|name| format!(" (did you mean {name:?}?)")).unwrap_or_default();
+        let instead = match closest(name, names()) {
+            Some(near) => format!(" (did you mean {near:?}?)"),
+            None if self.listed.replace(true) => String::new(),
+            None => format!("; there are {}", some(name, names())),
+        };
         format!(
-            "the extension {name:?} is not on this server{meant}; there are {}. Install its package on the server, or \
-             remove it from the infraspec",
-            some(names())
+            "the extension {name:?} is not on this server{instead}. Install its package on the server, or remove it \
+             from the infraspec"
         )
     }
 }
 
-/// The first names, and how many more there are.
-fn some<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
+/// All names, or those that are spelled most like the wanted one, and how many more there are.
+fn some<'a>(wanted: &str, names: impl IntoIterator<Item = &'a str>) -> String {
     let names: Vec<&str> = names.into_iter().collect();
-    if names.is_empty() {
-        return "none".to_owned();
+    match names.len().checked_sub(LISTED) {
+        _ if names.is_empty() => "none".to_owned(),
+        Some(more @ 1..) => format!("{} and {more} more", nearest(wanted, names, LISTED).join(", ")),
+        Some(0) | None => names.join(", "),
     }
-    let shown: Vec<&str> = names.iter().copied().take(LISTED).collect();
-    let rest = names.len().saturating_sub(LISTED);
-    let more = if rest > 0 { format!(" and {rest} more") } else { String::new() };
-    format!("{}{more}", shown.join(", "))
 }

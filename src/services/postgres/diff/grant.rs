@@ -5,7 +5,7 @@ use super::{View, is_absent};
 use crate::core::address::Address;
 use crate::core::reconcile::Wanted;
 use crate::core::step::{Hold, Risk};
-use crate::services::postgres::model::{Access, Grant, Op as Do, PassedOn, role_address};
+use crate::services::postgres::model::{Access, Grant, Lacking, Op as Do, PassedOn, role_address};
 use crate::services::postgres::server::Server;
 use crate::services::{DiffInput, Model, Op, Step};
 use std::collections::{BTreeMap, BTreeSet};
@@ -68,6 +68,16 @@ pub fn give_up(view: &View, step: &mut Step, grant: Grant, input: DiffInput<'_>)
     }
     step.op = Op::Postgres(Do::RevokeGrant);
     step.risks.insert(Risk::Interrupts);
+}
+
+/// On which present objects a role has not all that it shall have.
+pub fn tell_lacking(step: &mut Step, grant: &Grant, input: DiffInput<'_>) {
+    let lacking: Lacking = fact(input.observation, &step.address, Lacking::FACT);
+    if lacking.is_empty() || !step.changes.iter().any(|change| change.field == "present_objects") {
+        return;
+    }
+    let what = if grant.access == Some(Access::Readonly) { "may not read" } else { "lacks privileges on" };
+    step.notes.push(format!("{} {what} {}", grant.role, lacking.words()));
 }
 
 /// Who else loses something by the step: what the role gave to others goes with its right to give.

@@ -20,6 +20,7 @@ mod role;
 mod settings;
 #[cfg(test)]
 mod tests;
+mod unread;
 
 pub use denied::denied;
 pub use losses::rows as rows_in_words;
@@ -85,7 +86,7 @@ impl View {
             let last = applied.get_mut(address).map(|last| &mut last.model);
             settle(Some(&mut wanted.model), observed.get_mut(address), last);
             let last = applied.get(address).map(|last| &last.model);
-            database::leave_unread(&mut wanted.model, observed.get(address), last);
+            unread::leave(&mut wanted.model, observed.get(address), last);
         }
         let server = Server::of(input.observation);
         for model in wanted.values_mut().map(|wanted| &mut wanted.model) {
@@ -158,6 +159,7 @@ impl View {
             }
             (before, Some(Model::PostgresGrant(grant))) => {
                 grant::keep(self, &mut step, before.as_ref(), &grant);
+                grant::tell_lacking(&mut step, &grant, input);
                 grant::tell_passed_on(&mut step, &grant.role, input);
             }
             (Some(Model::PostgresGrant(grant)), None) => {

@@ -25,6 +25,21 @@ pub struct Extension {
     pub schema: Option<String>,
 }
 
+impl Extension {
+    /// Reads the name and what stands behind it, as a database's field has them: `hstore 1.8 (schema ext)`.
+    pub fn named(words: &str) -> (String, Self) {
+        let (rest, schema) = match words.strip_suffix(')').and_then(|words| words.split_once(" (schema ")) {
+            Some((rest, schema)) => (rest, Some(schema.to_owned())),
+            None => (words, None),
+        };
+        let (name, version) = match rest.split_once(' ') {
+            Some((name, version)) => (name, Some(version.to_owned())),
+            None => (rest, None),
+        };
+        (name.to_owned(), Self { version, schema })
+    }
+}
+
 /// ` 1.8 (schema ext)`: what stands behind the name.
 impl fmt::Display for Extension {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -184,6 +199,15 @@ impl Resource for Database {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_extension_is_read_as_it_is_written() {
+        for words in ["hstore", "hstore 1.8", "hstore (schema ext)", "uuid-ossp 1.1 (schema My (own))"] {
+            let (name, extension) = Extension::named(words);
+            assert_eq!(format!("{name}{extension}"), words);
+            assert!(!name.contains(' '));
+        }
+    }
 
     #[test]
     fn what_an_older_state_says_is_still_read() {

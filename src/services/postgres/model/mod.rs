@@ -5,6 +5,7 @@ mod database;
 mod dependent;
 mod grant;
 mod holdings;
+mod lacking;
 mod lock_down;
 mod passed_on;
 mod role;
@@ -14,6 +15,7 @@ pub use database::{Database, Extension, OWNERSHIP, THROUGH_PUBLIC, owner_of_publ
 pub use dependent::{Dependent, Place, Tie, solutions};
 pub use grant::{Access, Grant};
 pub use holdings::Holdings;
+pub use lacking::Lacking;
 pub use lock_down::{LockDown, OPEN_BY_DEFAULT};
 pub use passed_on::PassedOn;
 pub use role::{Credential, Expiry, Role};

@@ -1,7 +1,7 @@
 //! What one role may do in one database, out of what the catalogs answered. Pure.
 
 use crate::services::postgres::catalog::{Acl, DatabaseRow, Deviation, Future, Inside, objects, privileges};
-use crate::services::postgres::model::{Grant, PassedOn};
+use crate::services::postgres::model::{Grant, Lacking, PassedOn};
 use crate::services::postgres::scope::Pair;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -42,6 +42,17 @@ pub fn grant(
         || any(&grant.future_sequences)
         || any(&grant.beyond);
     exists.then_some(grant)
+}
+
+/// Present objects on which the role has not all that it should have: tables first.
+pub fn lacking(role: &str, inside: Option<&Inside>) -> Lacking {
+    let lacks = |found: &&Deviation| found.role == role && !found.lacks.is_empty();
+    let mut found: Vec<&Deviation> = inside.into_iter().flat_map(|inside| &inside.deviations).filter(lacks).collect();
+    found.sort_by_key(|found| found.kind != 'r');
+    Lacking::of(found.into_iter().map(|found| match found.kind {
+        'n' => format!("schema {}", found.name),
+        _ => found.name.clone(),
+    }))
 }
 
 /// What others have from the role, as far as it was read.

@@ -13,8 +13,8 @@ use super::catalog::{self, Inside, Shared};
 use super::connect::{Connector, Purpose, close};
 use super::credential;
 use super::model::{
-    Database, Dependent, Holdings, PassedOn, ROLE, THROUGH_PUBLIC, belongings, database_address, grant_address,
-    role_address,
+    Database, Dependent, Holdings, Lacking, PassedOn, ROLE, THROUGH_PUBLIC, belongings, database_address,
+    grant_address, role_address,
 };
 use super::scope::Scope;
 use super::server::Server;
@@ -204,6 +204,11 @@ fn assemble(
             let known = scope.known.contains(&grant_address(&row.name, &pair.role));
             if let Some(grant) = access::grant(row, pair, inside, &there, known).filter(|_| role_exists) {
                 let mut observed = Observed::plain(Model::PostgresGrant(grant));
+                let lacking = access::lacking(&pair.role, inside);
+                if !lacking.is_empty() {
+                    let told = serde_json::to_value(lacking).unwrap_or_default();
+                    observed.facts.insert(Lacking::FACT.to_owned(), told);
+                }
                 let passed_on = access::passed_on(row, &pair.role, inside);
                 if !passed_on.is_empty() {
                     let told = serde_json::to_value(passed_on).unwrap_or_default();

@@ -1,34 +1,36 @@
 //! Makes a database that was read comparable with a declared one: other spellings of the same thing, and extensions
 //! that nobody declared, are no difference. Pure.
 
-use crate::services::postgres::model::Database;
+use crate::services::postgres::model::{Database, Extension};
+use std::collections::BTreeMap;
+
+type Extensions = BTreeMap<String, Extension>;
 
 /// What is wanted, what is there and what was last applied of one database, made comparable.
-pub fn settle(wanted: &Database, there: &mut Database, mut applied: Option<&mut Database>) {
-    // A version or schema that was left to the server when it was applied, and is not any more, was the one there is.
-    if let (Some(wanted), Some(there), Some(applied)) =
-        (&wanted.extensions, &there.extensions, applied.as_deref_mut().and_then(|last| last.extensions.as_mut()))
-    {
-        for (name, last) in applied {
-            let (Some(wanted), Some(there)) = (wanted.get(name), there.get(name)) else { continue };
-            if wanted.version.is_some() {
-                last.version = last.version.take().or_else(|| there.version.clone());
-            }
-            if wanted.schema.is_some() {
-                last.schema = last.schema.take().or_else(|| there.schema.clone());
-            }
-        }
-    }
+pub fn settle(wanted: &Database, there: &mut Database, applied: Option<&mut Database>) {
+    let installed = there.extensions.clone();
     as_declared(wanted, there);
-    if let Some(applied) = applied {
-        left_to_the_server(wanted, there, applied);
-        // An extension that is not declared any more does not count in what is there, so that it was there is no drift.
-        if wanted.extensions != there.extensions
-            && let (Some(wanted), Some(applied)) = (&wanted.extensions, &mut applied.extensions)
-        {
-            applied.retain(|name, _| wanted.contains_key(name));
-        }
+    let Some(applied) = applied else { return };
+    left_to_the_server(wanted, there, applied);
+    let (Some(declared), Some(installed)) = (&wanted.extensions, &installed) else { return };
+    if wanted.extensions != there.extensions {
+        applied.extensions = applied.extensions.take().map(|last| as_now_declared(declared, installed, last));
     }
+}
+
+/// What was applied of the extensions that are declared now, as far as it is declared now. What was left to the server
+/// then, and is not any more, was what there is: that is an edit, and no drift.
+fn as_now_declared(declared: &Extensions, installed: &Extensions, last: Extensions) -> Extensions {
+    let one = |(name, declared): (&String, &Extension)| {
+        let (last, there) = (last.get(name), installed.get(name));
+        let of = |field: fn(&Extension) -> &Option<String>| {
+            let known = last.and_then(|last| field(last).clone());
+            field(declared).as_ref().and_then(|_| known.or_else(|| field(there?).clone()))
+        };
+        last.or(there)?;
+        Some((name.clone(), Extension { version: of(|one| &one.version), schema: of(|one| &one.schema) }))
+    };
+    declared.iter().filter_map(one).collect()
 }
 
 /// What was left to the server when it was applied, and is declared now, was what there is: that is an edit, no drift.
@@ -43,6 +45,13 @@ fn left_to_the_server(wanted: &Database, there: &Database, applied: &mut Databas
         if wanted.is_some() && wanted != there {
             *last = last.take().or_else(|| there.clone());
         }
+    }
+    // Of what nobody looked into it is unknown instead.
+    if wanted.objects_of_others.is_some()
+        && wanted.objects_of_others != there.objects_of_others
+        && applied.extensions.is_some()
+    {
+        applied.objects_of_others = applied.objects_of_others.take().or_else(|| there.objects_of_others.clone());
     }
 }
 
@@ -93,8 +102,6 @@ fn locale(name: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::services::postgres::model::Extension;
-    use std::collections::BTreeMap;
 
     #[test]
     fn other_spellings_are_no_difference() {
@@ -129,6 +136,15 @@ mod tests {
         assert_eq!(settled(Some("LATIN1"), Some("UTF8"), Some("SQL_ASCII")).as_deref(), Some("SQL_ASCII"));
         assert_eq!(settled(Some("utf-8"), Some("UTF8"), None), None, "it is as declared");
         assert_eq!(settled(None, Some("UTF8"), None), None);
+
+        let objects = |count: u64| Some(BTreeMap::from([("deploy".to_owned(), count)]));
+        for (looked_into, expected) in [(true, objects(2)), (false, None)] {
+            let mut applied = of(None);
+            applied.extensions = looked_into.then(Extensions::new);
+            let wanted = Database { objects_of_others: Some(BTreeMap::new()), ..of(None) };
+            settle(&wanted, &mut Database { objects_of_others: objects(2), ..of(None) }, Some(&mut applied));
+            assert_eq!(applied.objects_of_others, expected, "to be adopted from now on");
+        }
     }
 
     #[test]
@@ -155,8 +171,17 @@ mod tests {
         assert_eq!(applied, with(&[("hstore", None)]), "that it is declared no longer is to be recorded");
         settle(&with(&[("hstore", None)]), &mut there(), Some(&mut applied));
         assert_eq!(applied, with(&[("hstore", None)]));
+        // What was not declared, or is not any more, has not drifted, whoever else there is.
+        let wanted = with(&[("hstore", None), ("vector", None), ("ltree", None)]);
+        let mut applied = with(&[("hstore", Some("1.4")), ("citext", None)]);
+        settle(&wanted, &mut there(), Some(&mut applied));
+        assert_eq!(applied, with(&[("hstore", None), ("vector", None)]));
+        // One that is gone has.
+        let mut applied = with(&[("ltree", None)]);
+        settle(&with(&[("ltree", None)]), &mut there(), Some(&mut applied));
+        assert_eq!(applied, with(&[("ltree", None)]));
         let mut unknown = Database { extensions: None, ..there() };
         as_declared(&with(&[]), &mut unknown);
-        assert_eq!(unknown.extensions, None::<BTreeMap<String, Extension>>);
+        assert_eq!(unknown.extensions, None::<Extensions>);
     }
 }
