@@ -37,22 +37,9 @@ pub fn keep_back_what_would_not_work(inputs: &mut Inputs<'_>, steps: &mut [Step]
                 let how = if last.contains_key(name) { "published as before" } else { "not published" };
                 told.entry((on.clone(), how)).or_default().push(name.clone());
             }
-            for step in steps.iter().filter(|step| step.app == app.name && step.sets_credential && step.runs()) {
-                let Some(service) = ServiceId::of(&step.address) else { continue };
-                let lacks = carriers(service).iter().find_map(|carrier| kept.get(*carrier));
-                if let Some((_, on)) = lacks.filter(|_| !sign_in_as(&values, service, &step.address.name)) {
-                    waiting.insert(step.id(), on.clone());
-                }
-            }
-            let needed = needs(app);
-            for (name, (_, on)) in kept.iter().filter(|(name, _)| last.contains_key(*name)) {
-                let services = needed.get(name).map(services_of).unwrap_or_default();
-                let taken =
-                    steps.iter().filter(|step| step.runs() && step.id() != *on && takes_from(inputs, step, app));
-                for step in taken.filter(|step| ServiceId::of(&step.address).is_some_and(|id| services.contains(&id))) {
-                    waiting.insert(step.id(), on.clone());
-                }
-            }
+            waiting.extend(logins_without_a_value(steps, app, &values, &kept));
+            let former = kept.iter().filter(|(name, _)| last.contains_key(*name));
+            waiting.extend(former.flat_map(|(name, (_, on))| takers(inputs, steps, app, name, on)));
             if let Some(Model::Secret(wanted)) = inputs.wanted.get_mut(&address).map(|one| &mut one.model) {
                 wanted.values = values;
             }
@@ -71,6 +58,29 @@ pub fn keep_back_what_would_not_work(inputs: &mut Inputs<'_>, steps: &mut [Step]
         }
         consent::hold(steps, inputs.consent, circumstances);
     }
+}
+
+/// Steps that would set a password which no value carries, and what each waits for.
+fn logins_without_a_value(
+    steps: &[Step],
+    app: &App,
+    values: &BTreeMap<String, String>,
+    kept: &BTreeMap<String, Blame>,
+) -> BTreeMap<StepId, StepId> {
+    let waits = |step: &Step| {
+        let service = ServiceId::of(&step.address)?;
+        let (_, on) = carriers(service).iter().find_map(|carrier| kept.get(*carrier))?;
+        (!sign_in_as(values, service, &step.address.name)).then(|| (step.id(), on.clone()))
+    };
+    steps.iter().filter(|step| step.app == app.name && step.sets_credential && step.runs()).filter_map(waits).collect()
+}
+
+/// Steps that would take something from an app on the services of a value that keeps its former form.
+fn takers(inputs: &Inputs<'_>, steps: &[Step], app: &App, value: &str, on: &StepId) -> BTreeMap<StepId, StepId> {
+    let services = needs(app).get(value).map(services_of).unwrap_or_default();
+    let concerns = |step: &&Step| ServiceId::of(&step.address).is_some_and(|service| services.contains(&service));
+    let taken = steps.iter().filter(|step| step.runs() && step.id() != *on && takes_from(inputs, step, app));
+    taken.filter(concerns).map(|step| (step.id(), on.clone())).collect()
 }
 
 /// Whether a step takes something from an app that it was told to use.

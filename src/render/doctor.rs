@@ -1,6 +1,7 @@
 //! What the doctor found, service by service.
 
-use super::{Ink, Style, clean, clean_lines, count, wrap_words};
+use super::layout::wrap_words;
+use super::{Ink, Style, clean, clean_lines, count};
 use crate::services::{Check, Verdict};
 
 /// A title, where it is, and what was found there.

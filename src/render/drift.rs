@@ -2,9 +2,10 @@
 
 use super::items::masked;
 use super::json::{NoticeView, notice_views};
+use super::layout::{columns, pad, wrap_lines};
 use super::telling::says_something;
-use super::text::{notices, pad};
-use super::{Ink, Style, columns, count, fields, head, words, wrap_lines};
+use super::text::notices;
+use super::{Ink, Style, count, fields, head, words};
 use crate::core::address::Address;
 use crate::core::change::FieldChange;
 use crate::core::name::AppName;

@@ -1,7 +1,8 @@
 //! Changes of fields as aligned lines: `name:  old -> new`, sets by what comes and goes, long values line by line.
 
+use super::layout::{columns, wrap};
 use super::words::{self, group_bindings};
-use super::{Ink, Style, clean, columns, wrap};
+use super::{Ink, Style, clean};
 use crate::core::change::{Cause, FieldChange};
 use crate::services::kafka::model::Binding;
 use crate::services::postgres::model::Extension;

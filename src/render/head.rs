@@ -1,6 +1,6 @@
 //! How every report begins: the environment, and where each service is.
 
-use super::text::table;
+use super::layout::table;
 use super::{Style, clean, environment, words};
 use crate::core::plan::ServiceHead;
 use crate::services::ServiceId;

@@ -2,8 +2,9 @@
 
 use super::head::in_order;
 use super::items::{Item, items};
+use super::layout::columns;
 use super::text::{OR_EACH, by_app, held, show};
-use super::{Style, clean, clean_lines, columns, count, symbol, words};
+use super::{Style, clean, clean_lines, count, symbol, words};
 use crate::core::plan::{Level, Notice};
 use crate::core::step::{Action, Hold};
 use crate::services::Plan;

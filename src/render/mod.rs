@@ -11,6 +11,7 @@ pub mod graph;
 pub mod head;
 mod items;
 pub mod json;
+mod layout;
 pub mod markdown;
 pub mod outcome;
 pub mod progress;
@@ -140,66 +141,6 @@ fn is_invisible(character: char) -> bool {
 /// The lines of a text that may have several, each [`clean`].
 pub(crate) fn clean_lines(text: &str) -> Vec<String> {
     text.lines().map(clean).collect()
-}
-
-/// Columns that a text takes, near enough: one for each character.
-pub(crate) fn columns(text: &str) -> usize {
-    text.chars().count()
-}
-
-/// Breaks a list into lines of at most `width` columns, never inside an item.
-pub(crate) fn wrap(items: &[String], separator: &str, width: usize) -> Vec<String> {
-    let mut lines = Vec::new();
-    let mut line = String::new();
-    for (index, item) in items.iter().enumerate() {
-        let last = index + 1 == items.len();
-        let piece = if last { item.clone() } else { format!("{item}{}", separator.trim_end()) };
-        if !line.is_empty() {
-            if columns(&line) + 1 + columns(&piece) > width {
-                lines.push(std::mem::take(&mut line));
-            } else {
-                line.push(' ');
-            }
-        }
-        line.push_str(&piece);
-    }
-    if !line.is_empty() {
-        lines.push(line);
-    }
-    lines
-}
-
-/// Breaks a sentence into lines of at most `width` columns, between words and neither inside `code` nor between a flag of
-/// consent and what it takes.
-pub(crate) fn wrap_words(text: &str, width: usize) -> Vec<String> {
-    let is_flag = |word: &str| word.starts_with("--allow-") && !word.contains(' ');
-    let mut words: Vec<String> = Vec::new();
-    let mut in_code = false;
-    for piece in text.split(' ') {
-        match words.last_mut().filter(|last| (in_code || is_flag(last)) && columns(last) + columns(piece) < width) {
-            Some(code) => *code = format!("{code} {piece}"),
-            None => words.push(piece.to_owned()),
-        }
-        in_code ^= piece.matches('`').count() % 2 == 1;
-    }
-    wrap(&words, "", width)
-}
-
-/// The lines of a text that may have several, wrapped and [`clean`]. Each stays as far in as it begins, and what is
-/// broken off goes further in.
-pub(crate) fn wrap_lines(text: &str, width: usize) -> Vec<String> {
-    const HANGING: usize = 2;
-    let mut lines = Vec::new();
-    for line in clean_lines(text) {
-        let words = line.trim_start_matches(' ');
-        let indent = columns(&line) - columns(words);
-        let wrapped = wrap_words(words, width.saturating_sub(indent + HANGING).max(30));
-        lines.extend(wrapped.iter().enumerate().map(|(index, words)| {
-            let indent = if index == 0 { indent } else { indent + HANGING };
-            format!("{}{words}", " ".repeat(indent))
-        }));
-    }
-    lines
 }
 
 /// `one resource`, `two resources`: the number and the word that fits it.

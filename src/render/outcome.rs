@@ -1,8 +1,8 @@
 //! The end of an apply: what was done, and above all what was not.
 
 use super::items::masked;
-use super::text::{pad, table};
-use super::{Ink, Style, clean, clean_lines, columns, symbol, words, wrap_lines};
+use super::layout::{columns, pad, table, wrap_lines};
+use super::{Ink, Style, clean, clean_lines, symbol, words};
 use crate::core::address::Address;
 use crate::core::change::{Cause, Field, FieldChange, Resource};
 use crate::core::name::AppName;

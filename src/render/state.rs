@@ -1,7 +1,7 @@
 //! What the state says is ours.
 
 use super::items::masked;
-use super::text::table;
+use super::layout::table;
 use super::{Ink, Style, clean, count, environment, words};
 use crate::core::address::Address;
 use crate::core::change::{Cause, FieldChange, Resource, whole};

@@ -1,7 +1,8 @@
 //! A plan for the terminal: what matters first, then app by app, and the verdict as the last line.
 
 use super::items::{Item, items};
-use super::{Ink, Style, clean, clean_lines, columns, count, fields, head, symbol, words, wrap_lines, wrap_words};
+use super::layout::{columns, wrap_lines, wrap_words};
+use super::{Ink, Style, clean, clean_lines, count, fields, head, symbol, words};
 use crate::core::name::AppName;
 use crate::core::plan::{Level, Notice};
 use crate::core::step::{Action, Hold, Reason};
@@ -57,25 +58,6 @@ pub(super) fn by_app<'p, 'i>(items: &'i [Item<'p>]) -> BTreeMap<&'p AppName, Vec
         items.sort_by_key(|item| ServiceId::of(item.address));
     }
     apps
-}
-
-/// Columns of equal width, with no blanks at the ends of lines.
-pub(super) fn table<const N: usize>(rows: &[[String; N]], indent: &str) -> Vec<String> {
-    let mut widths = [0; N];
-    for row in rows {
-        for (width, cell) in widths.iter_mut().zip(row) {
-            *width = columns(cell).max(*width);
-        }
-    }
-    let line = |row: &[String; N]| {
-        let cells: Vec<String> = row.iter().zip(widths).map(|(cell, width)| pad(cell, width)).collect();
-        format!("{indent}{}", cells.join("  ")).trim_end().to_owned()
-    };
-    rows.iter().map(line).collect()
-}
-
-pub(super) fn pad(text: &str, width: usize) -> String {
-    format!("{text}{}", " ".repeat(width.saturating_sub(columns(text))))
 }
 
 fn incomplete(plan: &Plan, style: Style) -> Vec<String> {

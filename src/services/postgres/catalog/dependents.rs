@@ -5,7 +5,7 @@ use crate::services::Failure;
 use crate::services::postgres::connect::stating;
 use crate::services::postgres::connect::values;
 use crate::services::postgres::model::Dependent;
-use sqlx::PgConnection;
+use sqlx::{AssertSqlSafe, PgConnection};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Memberships of the role itself, and in it, go with it.
@@ -14,12 +14,12 @@ SELECT coalesce(jsonb_object_agg(e.role, e.dependents), '{}')::text FROM (
   SELECT c.role, jsonb_agg(jsonb_build_object('place', c.place, 'tie', c.deptype) ORDER BY c.place, c.deptype)
     AS dependents
   FROM (
-    SELECT r.rolname AS role, s.deptype, jsonb_build_object('inside',
+    SELECT r.rolname AS role, BY_DEFAULT AS deptype, jsonb_build_object('inside',
         jsonb_build_object('database', d.datname, 'count', count(*))) AS place
       FROM pg_catalog.pg_shdepend s JOIN pg_catalog.pg_database d ON d.oid = s.dbid
         JOIN pg_catalog.pg_roles r ON r.oid = s.refobjid
       WHERE s.refclassid = 'pg_catalog.pg_authid'::regclass AND r.rolname = ANY($1)
-      GROUP BY r.rolname, s.deptype, d.datname
+      GROUP BY r.rolname, BY_DEFAULT, d.datname
     UNION ALL
     SELECT r.rolname, s.deptype, CASE WHEN d.oid IS NOT NULL THEN jsonb_build_object('database', d.datname)
         ELSE jsonb_build_object('shared', pg_describe_object(s.classid, s.objid, s.objsubid)) END
@@ -31,12 +31,16 @@ SELECT coalesce(jsonb_object_agg(e.role, e.dependents), '{}')::text FROM (
           WHERE (to_jsonb(m)->>'oid')::oid = s.objid AND r.oid IN (m.roleid, m.member)))
   ) c GROUP BY c.role) e";
 
+/// Who gives privileges by default "owns" that.
+const BY_DEFAULT: &str = "CASE WHEN s.classid = 'pg_catalog.pg_default_acl'::regclass AND s.deptype = 'o' \
+    THEN 'd' ELSE s.deptype END";
+
 /// What depends on each of the roles; one on which nothing depends is left out.
 pub async fn dependents(
     connection: &mut PgConnection,
     roles: &BTreeSet<String>,
 ) -> Result<BTreeMap<String, Vec<Dependent>>, Failure> {
-    let text: Result<String, _> = sqlx::query_scalar(DEPENDENTS)
+    let text: Result<String, _> = sqlx::query_scalar(AssertSqlSafe(DEPENDENTS.replace("BY_DEFAULT", BY_DEFAULT)))
         .bind(roles.iter().cloned().collect::<Vec<_>>())
         .persistent(false)
         .fetch_one(connection)

@@ -134,6 +134,7 @@ impl Removed {
     /// role that gets it, and a membership with either of its ends.
     fn leaves(&self, role: &str, dependent: &Dependent) -> bool {
         match &dependent.place {
+            Place::Inside { .. } if dependent.tie == Tie::Owned => true,
             Place::Inside { database, .. } => {
                 !self.touched.iter().any(|(touched, grantee)| touched == database && grantee != role)
             }
@@ -146,9 +147,10 @@ impl Removed {
         let (Place::Inside { database, .. } | Place::Database(database)) = &dependent.place else { return false };
         let pair = (database.clone(), role.to_owned());
         let is_database = matches!(dependent.place, Place::Database(_));
+        let owns = matches!(dependent.tie, Tie::Owned | Tie::ByDefault);
         self.databases.contains(database)
             || (is_database && self.owned.contains(&pair))
-            || (!is_database && dependent.tie == Tie::Owned && self.handed_over.contains(&pair))
+            || (!is_database && owns && self.handed_over.contains(&pair))
             || (dependent.tie == Tie::Privilege && self.grants.contains(&pair))
     }
 }

@@ -8,6 +8,9 @@ use serde::{Deserialize, Serialize};
 pub enum Tie {
     #[serde(rename = "o")]
     Owned,
+    /// The role gives privileges on what it will make.
+    #[serde(rename = "d")]
+    ByDefault,
     #[serde(rename = "a")]
     Privilege,
     #[serde(rename = "r")]
@@ -47,12 +50,16 @@ impl Dependent {
                 1 => format!("1 policy in database {database}"),
                 _ => format!("{count} policies in database {database}"),
             },
+            Place::Inside { database, .. } if self.tie == Tie::ByDefault => {
+                format!("future objects in database {database}")
+            }
             Place::Inside { database, count } => format!("{} in database {database}", objects(count)),
             Place::Database(database) => format!("database {database}"),
             Place::Shared(what) => what.clone(),
         };
         match self.tie {
             Tie::Owned => format!("owns {what}"),
+            Tie::ByDefault => format!("gives privileges on {what}"),
             Tie::Privilege if what.starts_with("membership of ") => format!("granted the {what}"),
             Tie::Privilege => format!("has privileges on {what}"),
             Tie::Policy => format!("is named by {what}"),
