@@ -57,13 +57,12 @@ pub fn published(values: &Values, service: ServiceId) -> Option<Secret> {
     found.filter(|password| !password.is_empty()).map(Secret::new)
 }
 
-/// Whether what is published signs in on a service as this user.
-pub fn is_of(values: &Values, service: ServiceId, user: &str) -> bool {
-    let url_of =
-        |name: &&str| values.get(*name).is_some_and(|value| value.expose().contains(&format!("//{}:", url_part(user))));
+/// Whether values, by name, sign in on a service as this user.
+pub fn sign_in_as<'a>(value: impl Fn(&str) -> Option<&'a str>, service: ServiceId, user: &str) -> bool {
+    let in_url = |name: &&str| value(name).is_some_and(|value| value.contains(&format!("//{}:", url_part(user))));
     match service {
-        ServiceId::Postgres | ServiceId::Valkey => carriers(service).iter().any(url_of),
-        ServiceId::Kafka => values.get("KAFKA_USERNAME").is_some_and(|value| value.expose() == user),
+        ServiceId::Postgres | ServiceId::Valkey => carriers(service).iter().any(in_url),
+        ServiceId::Kafka => value("KAFKA_USERNAME") == Some(user),
         ServiceId::Secrets => false,
     }
 }

@@ -1,7 +1,7 @@
 //! What must be there before a published value works: the database that a URL names, the login and its rights. Pure.
 
 use super::desired::{database_variable, topic_variable};
-use super::password::url_part;
+use super::password;
 use crate::core::address::Address;
 use crate::core::step::{Action, Hold, Reason};
 use crate::services::postgres::model::Op::AlterDatabase;
@@ -97,11 +97,5 @@ pub fn lacking(step: &Step) -> Option<Address> {
 
 /// Whether the values sign in on a service as this user.
 pub fn sign_in_as(values: &BTreeMap<String, String>, service: ServiceId, user: &str) -> bool {
-    let in_url = |name: &str| values.get(name).is_some_and(|value| value.contains(&format!("//{}:", url_part(user))));
-    match service {
-        ServiceId::Postgres => in_url("DATABASE_URL"),
-        ServiceId::Valkey => in_url("VALKEY_URL") || in_url("REDIS_URL"),
-        ServiceId::Kafka => values.get("KAFKA_USERNAME").is_some_and(|value| value == user),
-        ServiceId::Secrets => false,
-    }
+    password::sign_in_as(|name| values.get(name).map(String::as_str), service, user)
 }

@@ -52,7 +52,11 @@ impl Vault {
     /// # Errors
     /// The sink cannot be read.
     pub fn proof(&self, app: &AppName, service: ServiceId) -> Result<Proof> {
-        let published = self.published(app, service)?;
+        self.proof_among(app, service, &self.sink.read(app)?.unwrap_or_default())
+    }
+
+    fn proof_among(&self, app: &AppName, service: ServiceId, values: &Values) -> Result<Proof> {
+        let published = password::published(values, service);
         let is_new = |staged: &Secret| published.as_ref().is_none_or(|published| published.expose() != staged.expose());
         let staged = staged_of(&self.sink.staged(app)?, service).filter(is_new);
         Ok(Proof { published, staged, ..Proof::default() })
@@ -63,8 +67,11 @@ impl Vault {
     /// # Errors
     /// The sink cannot be read.
     pub fn proof_of(&self, app: &AppName, service: ServiceId, user: &str) -> Result<Proof> {
-        let names_another = self.sink.read(app)?.is_some_and(|values| !password::is_of(&values, service, user));
-        Ok(Proof { names_another, ..self.proof(app, service)? })
+        let values = self.sink.read(app)?;
+        let signs_in =
+            |values: &Values| password::sign_in_as(|name| values.get(name).map(|value| value.expose()), service, user);
+        let names_another = values.as_ref().is_some_and(|values| !signs_in(values));
+        Ok(Proof { names_another, ..self.proof_among(app, service, &values.unwrap_or_default())? })
     }
 
     /// The password to set now: the staged one, else the published one.
