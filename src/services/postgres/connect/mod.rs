@@ -94,19 +94,13 @@ impl Connector {
         loop {
             let found = self.first_primary(database, purpose).await;
             let failing_over = self.config.hosts.len() > 1 && self.met.load(Ordering::Relaxed);
-            let no_room = |failure: &Failure| is_crowded(failure) || is_full(failure);
-            if found.as_ref().is_err_and(no_room) && self.end_kept().await {
+            let no_room = found.as_ref().is_err_and(|failure| is_crowded(failure) || is_full(failure));
+            if no_room && self.end_kept().await {
                 tokio::time::sleep(SESSION_ENDS).await;
                 continue;
             }
             match found {
-                Err(failure)
-                    if failing_over
-                        && failure.retry
-                        && !is_crowded(&failure)
-                        && !is_full(&failure)
-                        && since.elapsed() < FAILOVER =>
-                {
+                Err(failure) if failing_over && failure.retry && !no_room && since.elapsed() < FAILOVER => {
                     tokio::time::sleep(SEARCH_AGAIN).await;
                 }
                 found => return found,
