@@ -6,7 +6,7 @@
 mod common;
 
 use common::Workspace;
-use common::servers::{postgres_at, postgres_value, valkey_at, value_at};
+use common::servers::{postgres_at, postgres_value, valkey_at, value_at, works};
 
 fn app(workspace: &Workspace, name: &str, lines: &str) {
     workspace.spec(name, &format!("app = \"@{name}\"\n[services.postgres]\n{lines}\n"));
@@ -30,11 +30,6 @@ fn publishes(workspace: &Workspace, app: &str, text: &str) -> bool {
 }
 
 #[track_caller]
-fn works(url: &str, statements: &str) {
-    postgres_at(url, statements).unwrap_or_else(|error| panic!("{statements}: {error}"));
-}
-
-#[track_caller]
 fn fails(url: &str, statements: &str) -> String {
     match postgres_at(url, statements) {
         Ok(()) => panic!("{statements} works"),
@@ -47,9 +42,7 @@ fn two(one: &str, other: &str) -> Workspace {
     let workspace = Workspace::new();
     app(&workspace, one, "");
     app(&workspace, other, "");
-    for number in 0..8 {
-        workspace.spec(&format!("kv{number}"), &format!("app = \"@kv{number}\"\n[services.kv]\n"));
-    }
+    workspace.among_others(8);
     workspace.converge();
     for name in [one, other] {
         works(&url(&workspace, name), "CREATE TABLE t (x int); INSERT INTO t VALUES (1)");
@@ -168,9 +161,7 @@ fn an_app_with_a_new_name_keeps_what_it_has_with_one_consent() {
         workspace.spec("mail", &format!("app = \"@{name}\"\n{postgres}\n"));
     };
     spec("mail");
-    for number in 0..8 {
-        workspace.spec(&format!("kv{number}"), &format!("app = \"@kv{number}\"\n[services.kv]\n"));
-    }
+    workspace.among_others(8);
     workspace.converge();
     let old = url(&workspace, "mail");
     works(&old, "CREATE TABLE t (x int)");
@@ -194,9 +185,7 @@ fn logins_of_the_other_services_come_with_consent_and_a_new_password() {
         workspace.spec("f", &format!("app = \"@{name}\"\n{kv}\n{events}\n"));
     };
     spec("f");
-    for number in 0..4 {
-        workspace.spec(&format!("kv{number}"), &format!("app = \"@kv{number}\"\n[services.kv]\n"));
-    }
+    workspace.among_others(4);
     workspace.converge();
     let old = workspace.published("@f", "VALKEY_URL");
     let key = format!("{}f:x", workspace.prefix);

@@ -6,7 +6,7 @@
 mod common;
 
 use common::Workspace;
-use common::servers::{postgres, postgres_at, postgres_value, valkey_at, value_at};
+use common::servers::{self, postgres, postgres_value, valkey_at, value_at};
 
 const ALL: [&str; 6] = ["apply", "--auto-approve", "--allow-interrupt", "all", "--allow-destroy", "all"];
 
@@ -21,26 +21,18 @@ fn url(workspace: &Workspace, app: &str) -> String {
 
 #[track_caller]
 fn works(url: &str) {
-    postgres_at(url, "CREATE TABLE IF NOT EXISTS t (x int); INSERT INTO t VALUES (1)")
-        .unwrap_or_else(|error| panic!("{error}"));
+    servers::works(url, "CREATE TABLE IF NOT EXISTS t (x int); INSERT INTO t VALUES (1)");
 }
 
 fn there(query: &str) -> bool {
     postgres_value("postgres", &format!("SELECT ({query})::text")).as_deref() == Some("1")
 }
 
-/// Enough others that destroying a few resources is not much.
-fn among_others(workspace: &Workspace) {
-    for number in 0..8 {
-        workspace.spec(&format!("kv{number}"), &format!("app = \"@kv{number}\"\n[services.kv]\n"));
-    }
-}
-
 #[test]
 fn a_login_made_by_hand_is_not_published_with_the_former_ones_password() {
     let workspace = Workspace::new();
     app(&workspace, "a", "database = \"@k\"\nuser = \"@one\"");
-    among_others(&workspace);
+    workspace.among_others(8);
     workspace.converge();
     let hand = format!("{}two", workspace.prefix);
     postgres("postgres", &format!("CREATE ROLE {hand} LOGIN PASSWORD 'byhand'"));
@@ -66,7 +58,7 @@ fn who_goes_back_to_a_former_user_waits_for_its_password() {
     let workspace = Workspace::new();
     let user = |name: &str| app(&workspace, "a", &format!("database = \"@k\"\nuser = \"@{name}\""));
     user("one");
-    among_others(&workspace);
+    workspace.among_others(8);
     workspace.converge();
     user("two");
     workspace.run(&["apply", "--auto-approve"]).exits(0).says("held");
@@ -107,7 +99,7 @@ fn apps_that_swap_their_databases_lose_neither() {
         app(&workspace, "b", &format!("database = \"@{b}\"\nuser = \"@b_user\"\nadopt_objects = true"));
     };
     databases("k1", "k2");
-    among_others(&workspace);
+    workspace.among_others(8);
     workspace.converge();
     for name in ["a", "b"] {
         works(&url(&workspace, name));
@@ -132,7 +124,7 @@ fn a_handover_of_several_databases_is_one() {
     let workspace = Workspace::new();
     let user = |name: &str| app(&workspace, "a", &format!("databases = [\"@k1\", \"@k2\"]\nuser = \"@{name}\""));
     user("one");
-    among_others(&workspace);
+    workspace.among_others(8);
     workspace.converge();
     let second = format!("DATABASE_URL_{}K2", workspace.prefix.to_uppercase());
     let both = || {
@@ -162,7 +154,7 @@ fn the_secret_of_a_renamed_app_goes_after_its_logins() {
         workspace.spec("x", &format!("app = \"@{name}\"\n{postgres}\n"));
     };
     spec("old");
-    among_others(&workspace);
+    workspace.among_others(8);
     workspace.converge();
     spec("new");
     for consent in ["secret.@old", "all"] {
@@ -179,7 +171,7 @@ fn what_is_published_is_not_dropped_while_its_successor_is_held_or_fails() {
     let workspace = Workspace::new();
     let database = |name: &str| app(&workspace, "a", &format!("database = {name}\nuser = \"@user\""));
     database("\"@k\"");
-    among_others(&workspace);
+    workspace.among_others(8);
     workspace.converge();
     works(&url(&workspace, "a"));
     let k_is_there = format!("SELECT count(*) FROM pg_database WHERE datname = '{}k'", workspace.prefix);
@@ -206,7 +198,7 @@ fn what_is_published_is_not_dropped_while_its_successor_is_held_or_fails() {
 fn a_login_that_stays_is_not_published_with_its_successors_password() {
     let workspace = Workspace::new();
     app(&workspace, "a", "databases = [\"@k1\", \"@k2\"]\nuser = \"@one\"");
-    among_others(&workspace);
+    workspace.among_others(8);
     workspace.converge();
     postgres("postgres", &format!("CREATE ROLE {}two LOGIN PASSWORD 'byhand'", workspace.prefix));
     app(&workspace, "a", "databases = [\"@k1\"]\nuser = \"@two\"");

@@ -6,7 +6,7 @@
 mod common;
 
 use common::Workspace;
-use common::servers::{block_on, postgres, postgres_at, postgres_value, value_at};
+use common::servers::{block_on, postgres, postgres_value, value_at, works};
 use sqlx::{Connection, PgConnection};
 
 fn mail(workspace: &Workspace, user: &str) {
@@ -41,11 +41,6 @@ fn reader(workspace: &Workspace) -> String {
     let mut url = url::Url::parse(&workspace.published("@report", "DATABASE_URL")).expect("a URL");
     url.set_path(&format!("{}mail", workspace.prefix));
     url.to_string()
-}
-
-#[track_caller]
-fn works(url: &str, statements: &str) {
-    postgres_at(url, statements).unwrap_or_else(|error| panic!("{statements}: {error}"));
 }
 
 #[track_caller]

@@ -111,6 +111,13 @@ impl Workspace {
         self.write(&format!("specs/{name}.toml"), text);
     }
 
+    /// Declares so many more apps, so that destroying a few resources is not much.
+    pub fn among_others(&self, apps: usize) {
+        for number in 0..apps {
+            self.spec(&format!("kv{number}"), &format!("app = \"@kv{number}\"\n[services.kv]\n"));
+        }
+    }
+
     pub fn remove(&self, relative: &str) {
         std::fs::remove_file(self.path(relative)).expect("a file is removed");
     }

@@ -38,6 +38,12 @@ pub fn postgres_at(url: &str, statements: &str) -> Result<(), sqlx::Error> {
     })
 }
 
+/// Demands that statements work for whom the URL names.
+#[track_caller]
+pub fn works(url: &str, statements: &str) {
+    postgres_at(url, statements).unwrap_or_else(|error| panic!("{statements}: {error}"));
+}
+
 /// Runs statements as whom the URL names, all in one message: some have semicolons in them.
 pub fn at_once(url: &str, statements: &str) {
     let run = async {
