@@ -1,7 +1,7 @@
 //! `nornplan validate`
 
 use super::{Global, Outcome, output, workspace};
-use crate::core::name::AppName;
+use crate::core::listing::some;
 use crate::error::{Diagnostic, Exit, Kind};
 use crate::services::{self, ServiceId};
 use std::path::PathBuf;
@@ -37,15 +37,10 @@ pub fn run(global: &Global, args: &Args) -> Outcome {
     let specs = workspace::specs(global, &config)?;
     // Templates are filled in when secrets are desired: an error in one belongs here too.
     services::desired(ServiceId::Secrets, &specs, &config)?;
-    let names: Vec<&str> = specs.apps.keys().map(AppName::as_str).collect();
-    let more = match names.len().saturating_sub(MOST_NAMES) {
-        0 => String::new(),
-        more => format!(" and {more} more"),
-    };
-    let listed = names.get(..MOST_NAMES).unwrap_or(&names).join(", ");
-    output::result(&match names.len() {
+    let listed = some(specs.apps.keys(), MOST_NAMES);
+    output::result(&match specs.apps.len() {
         1 => format!("1 app is valid: {listed}"),
-        number => format!("{number} apps are valid: {listed}{more}"),
+        number => format!("{number} apps are valid: {listed}"),
     });
     Ok(Exit::Done)
 }

@@ -9,6 +9,7 @@ pub mod consent;
 pub mod digest;
 pub mod graph;
 pub mod lint;
+pub mod listing;
 pub mod name;
 pub mod plan;
 pub mod reconcile;

@@ -6,7 +6,7 @@ use super::diff::{Beyond, beyond, denied};
 use super::model::ROLE;
 use super::observe;
 use super::server::Server;
-use crate::core::address::Address;
+use crate::core::listing::some;
 use crate::services::{Ask, Check, DiffInput, Failure};
 use postgres_protocol::escape::escape_identifier;
 use std::collections::{BTreeMap, BTreeSet};
@@ -30,7 +30,7 @@ pub async fn examine(connector: &Connector, ask: &Ask) -> Result<Vec<Check>, Fai
     let denied = denied(input, &beyond);
     let mut checks = others(&server, &beyond);
     checks.extend(denied.into_iter().map(|(reason, addresses)| {
-        Check::warning(format!("{} lacks a right for {}", server.admin.name, named(&addresses)), reason)
+        Check::warning(format!("{} lacks a right for {}", server.admin.name, some(&addresses, NAMED)), reason)
     }));
     let makes = server.admin.createrole && server.admin.createdb;
     if checks.is_empty() && makes && !ask.addresses().is_empty() {
@@ -73,11 +73,4 @@ fn others(server: &Server, Beyond { roles, of_superusers, superusers }: &Beyond)
 
 fn list(names: &BTreeSet<String>) -> String {
     names.iter().map(String::as_str).collect::<Vec<_>>().join(", ")
-}
-
-fn named(addresses: &BTreeSet<Address>) -> String {
-    let shown: Vec<String> = addresses.iter().take(NAMED).map(ToString::to_string).collect();
-    let more = addresses.len().saturating_sub(NAMED);
-    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-    format!("{}{more}", shown.join(", "))
 }

@@ -2,6 +2,7 @@
 
 use super::acl::Catalogue;
 use super::model::User;
+use crate::core::listing::some;
 use crate::core::step::Risk;
 use std::collections::BTreeSet;
 
@@ -48,7 +49,7 @@ pub fn tell(there: &User, wanted: &User, catalogue: Option<&Catalogue>) -> Told 
         told.notes.push("just any password signs in today: only the published one will".to_owned());
     }
     if !there.uneven_nodes.is_empty() {
-        told.notes.push(format!("missing or different on {}", list(&there.uneven_nodes)));
+        told.notes.push(format!("missing or different on {}", some(&there.uneven_nodes, SHOWN)));
     }
     told
 }
@@ -68,11 +69,11 @@ impl Told {
         let (given, taken) = (beyond(wanted, there), beyond(there, wanted));
         if !given.is_empty() {
             self.risks.insert(Risk::WidensAccess);
-            self.notes.push(format!("gives {what}: {}", list(&given)));
+            self.notes.push(format!("gives {what}: {}", some(&given, SHOWN)));
         }
         if !taken.is_empty() {
             self.risks.insert(Risk::Interrupts);
-            self.notes.push(format!("takes {what} away: {}", list(&taken)));
+            self.notes.push(format!("takes {what} away: {}", some(&taken, SHOWN)));
         }
     }
 }
@@ -94,12 +95,4 @@ fn covers(wide: &str, narrow: &str) -> bool {
         return false;
     };
     (wide_mode.is_empty() || wide_mode == narrow_mode) && narrow.starts_with(prefix)
-}
-
-fn list(names: &BTreeSet<String>) -> String {
-    let mut text = names.iter().take(SHOWN).cloned().collect::<Vec<_>>().join(", ");
-    if names.len() > SHOWN {
-        text.push_str(&format!(" and {} more", names.len() - SHOWN));
-    }
-    text
 }

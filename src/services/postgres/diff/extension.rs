@@ -1,6 +1,7 @@
 //! Whether the declared extensions of a database can be had on this server, and as whom.
 
 use super::View;
+use crate::core::listing;
 use crate::core::suggest::{closest, nearest};
 use crate::services::postgres::model::settings::list;
 use crate::services::postgres::model::{Database, Extension};
@@ -284,9 +285,9 @@ impl Look<'_> {
 /// All names, or those that are spelled most like the wanted one, and how many more there are.
 fn some<'a>(wanted: &str, names: impl IntoIterator<Item = &'a str>) -> String {
     let names: Vec<&str> = names.into_iter().collect();
-    match names.len().checked_sub(LISTED) {
-        _ if names.is_empty() => "none".to_owned(),
-        Some(more @ 1..) => format!("{} and {more} more", nearest(wanted, names, LISTED).join(", ")),
-        Some(0) | None => names.join(", "),
+    match names.len() {
+        0 => "none".to_owned(),
+        1..=LISTED => names.join(", "),
+        all => listing::some(nearest(wanted, names, all), LISTED),
     }
 }

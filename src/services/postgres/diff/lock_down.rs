@@ -2,6 +2,7 @@
 
 use super::facts::facts;
 use crate::core::address::Address;
+use crate::core::listing::some;
 use crate::core::step::{Action, Hold, Risk};
 use crate::services::postgres::model::{LockDown, Op as Do, role_address};
 use crate::services::{DiffInput, Observation, Op, Step};
@@ -37,7 +38,7 @@ pub fn keep(step: &mut Step, before: &LockDown, input: DiffInput<'_>) {
     }
     if !facts.connected.is_empty() {
         step.risks.insert(Risk::Interrupts);
-        let names = names(&facts.connected);
+        let names = some(&facts.connected, NAMES_SHOWN);
         step.notes.push(format!(
             "connected now, and could not connect again: {names} (to keep a role in: GRANT CONNECT ON DATABASE {} TO it)",
             escape_identifier(&before.database)
@@ -48,8 +49,10 @@ pub fn keep(step: &mut Step, before: &LockDown, input: DiffInput<'_>) {
     let others: BTreeSet<String> = facts.through_public.iter().filter(|name| !declared(name)).cloned().collect();
     match others.len() {
         0 => {}
-        1 => step.notes.push(format!("1 other role could connect through PUBLIC: {}", names(&others))),
-        count => step.notes.push(format!("{count} other roles could connect through PUBLIC: {}", names(&others))),
+        1 => step.notes.push(format!("1 other role could connect through PUBLIC: {}", some(&others, NAMES_SHOWN))),
+        count => {
+            step.notes.push(format!("{count} other roles could connect through PUBLIC: {}", some(&others, NAMES_SHOWN)))
+        }
     }
 }
 
@@ -72,12 +75,6 @@ pub fn leave(step: &mut Step, database: &str) {
     step.changes.clear();
     let database = escape_identifier(database);
     step.notes.push(format!("nothing is opened; to open it by hand: GRANT CONNECT ON DATABASE {database} TO PUBLIC"));
-}
-
-fn names(all: &BTreeSet<String>) -> String {
-    let shown: Vec<&str> = all.iter().map(String::as_str).take(NAMES_SHOWN).collect();
-    let more = all.len().saturating_sub(NAMES_SHOWN);
-    if more == 0 { shown.join(", ") } else { format!("{} and {more} more", shown.join(", ")) }
 }
 
 #[cfg(test)]
