@@ -8,7 +8,7 @@
 use crate::error::{Diagnostic, Kind};
 use crate::services::postgres::catalog;
 use crate::services::postgres::connect::join;
-use crate::services::postgres::connect::{Connector, run, value, values};
+use crate::services::postgres::connect::{Connector, run, value};
 use crate::services::postgres::model::database_address;
 use crate::services::postgres::snapshot::{self, MANUAL};
 use crate::services::{Failure, Progress};
@@ -21,13 +21,7 @@ use std::time::{Duration, Instant};
 const PATIENCE: Duration = Duration::from_secs(10);
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// Who is in a database, beside other runs of nornplan, which only look, and the server itself, which is nobody: its
-/// autovacuum has no user. (That it is one is hidden from administrators that are no superusers.)
-const STRANGERS: &str = "SELECT coalesce(usename, '?')::text FROM pg_catalog.pg_stat_activity \
-     WHERE datname = $1 AND usesysid IS NOT NULL AND pid <> pg_backend_pid() \
-       AND NOT (usename = current_user AND application_name = 'nornplan') ORDER BY 1";
-
-/// All of them, and those that are just signing in, who hold a lock on the database before they are seen.
+/// Everybody in a database, and those that are just signing in, who hold a lock on the database before they are seen.
 const ANYBODY: &str = "SELECT \
      (SELECT count(*) FROM pg_catalog.pg_locks l JOIN pg_catalog.pg_database d ON d.oid = l.objid \
       WHERE l.locktype = 'object' AND l.classid = 'pg_catalog.pg_database'::regclass AND l.database = 0 \
@@ -37,10 +31,6 @@ const ANYBODY: &str = "SELECT \
 
 /// How many sessions a database has had.
 const COUNTED: &str = "SELECT sessions FROM pg_catalog.pg_stat_database WHERE datname = $1";
-
-const END: &str = "SELECT pg_terminate_backend(pid)::text FROM pg_catalog.pg_stat_activity \
-     WHERE datname = $1 AND usesysid IS NOT NULL AND pid <> pg_backend_pid() \
-       AND NOT (usename = current_user AND application_name = 'nornplan')";
 
 /// Dumps a database, then drops it: the file of the dump, if there was anything to dump. Sessions in it are ended only if
 /// they `may_end`.
@@ -56,7 +46,7 @@ pub async fn database(
         return drop_it(connection, name).await.map(|()| None);
     }
     let program = snapshot::program(connector, connection).await.map_err(nothing_dropped)?;
-    let users = strangers(connection, name).await?;
+    let users = catalog::strangers(connection, name).await?;
     if !users.is_empty() && !may_end {
         return Err(nothing_dropped(busy(name, &users)));
     }
@@ -128,7 +118,7 @@ impl Closed<'_> {
         let since = Instant::now();
         let mut joined = false;
         loop {
-            let users = strangers(connection, self.name).await?;
+            let users = catalog::strangers(connection, self.name).await?;
             if !users.is_empty() {
                 if !self.may_end || since.elapsed() > PATIENCE {
                     return Err(busy(self.name, &users));
@@ -140,7 +130,7 @@ impl Closed<'_> {
                     }
                     joined = true;
                 }
-                let _: Vec<String> = values(connection, self.name, END, &[self.name]).await?;
+                catalog::end_strangers(connection, self.name).await?;
             }
             let anybody: i64 = value(connection, self.name, ANYBODY, &[self.name]).await?;
             if users.is_empty() && anybody == 0 {
@@ -159,10 +149,6 @@ impl Closed<'_> {
 /// The server ends an autovacuum that is in it, and refuses if anybody else is.
 async fn drop_it(connection: &mut PgConnection, name: &str) -> Result<(), Failure> {
     run(connection, name, &format!("DROP DATABASE {}", escape_identifier(name))).await
-}
-
-async fn strangers(connection: &mut PgConnection, name: &str) -> Result<Vec<String>, Failure> {
-    values(connection, name, STRANGERS, &[name]).await
 }
 
 fn busy(name: &str, users: &[String]) -> Failure {

@@ -9,6 +9,7 @@ mod offered;
 mod parameters;
 mod rights;
 mod routines;
+mod sessions;
 mod settings;
 mod shared;
 mod through_public;
@@ -22,6 +23,7 @@ pub use offered::offered;
 pub use parameters::parameters;
 pub use rights::rights;
 pub use routines::routines;
+pub use sessions::{end_strangers, strangers};
 pub use shared::{DatabaseRow, Shared, database, shared};
 pub use through_public::through_public;
 

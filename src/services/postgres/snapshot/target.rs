@@ -29,24 +29,22 @@ pub struct Table {
     pub rows: Option<u64>,
 }
 
-const OBJECTS: &str = "SELECT count(*) FROM pg_catalog.pg_class c \
-    JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
+/// Relations that belong to no extension.
+#[derive(Deserialize)]
+struct Relations {
+    objects: i64,
+    tables: Vec<Table>,
+}
+
+const RELATIONS: &str = "SELECT jsonb_build_object('objects', count(*), 'tables', coalesce(jsonb_agg( \
+      jsonb_build_object('schema', n.nspname, 'name', c.relname, 'rows', \
+        CASE WHEN c.relkind = 'p' THEN 0 WHEN c.reltuples >= 0 THEN c.reltuples::bigint \
+          WHEN pg_relation_size(c.oid) = 0 THEN 0 END)) FILTER (WHERE c.relkind IN ('r', 'p')), '[]'))::text \
+    FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
     WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S') \
       AND n.nspname NOT LIKE 'pg\\_%' AND n.nspname <> 'information_schema' \
       AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d WHERE d.classid = 'pg_catalog.pg_class'::regclass \
         AND d.objid = c.oid AND d.deptype = 'e')";
-
-const TABLES: &str = "SELECT coalesce(jsonb_agg(jsonb_build_object('schema', n.nspname, 'name', c.relname, 'rows', \
-      CASE WHEN c.relkind = 'p' THEN 0 WHEN c.reltuples >= 0 THEN c.reltuples::bigint \
-        WHEN pg_relation_size(c.oid) = 0 THEN 0 END)), '[]')::text \
-    FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
-    WHERE c.relkind IN ('r', 'p') AND n.nspname NOT LIKE 'pg\\_%' AND n.nspname <> 'information_schema' \
-      AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d WHERE d.classid = 'pg_catalog.pg_class'::regclass \
-        AND d.objid = c.oid AND d.deptype = 'e')";
-
-const SESSIONS: &str = "SELECT coalesce(usename, '?')::text FROM pg_catalog.pg_stat_activity \
-    WHERE datname = current_database() AND usesysid IS NOT NULL \
-      AND NOT (usename = current_user AND application_name = 'nornplan') ORDER BY 1";
 
 /// Whoever has an owner's rights may drop what it owns.
 const INSIDERS: &str = "SELECT rolname::text FROM pg_catalog.pg_roles WHERE pg_has_role($1::name, oid, 'USAGE')";
@@ -54,13 +52,13 @@ const INSIDERS: &str = "SELECT rolname::text FROM pg_catalog.pg_roles WHERE pg_h
 /// Looks into the database, for a restore as `user`. Sessions of nornplan itself do not count.
 pub async fn target(connector: &Connector, database: &str, user: &str) -> Result<Target, Failure> {
     let mut connection = connector.admin(database, Purpose::Observe).await?;
-    let objects = value(&mut connection, database, OBJECTS, &[]).await?;
-    let tables: String = value(&mut connection, database, TABLES, &[]).await?;
-    let sessions = values(&mut connection, database, SESSIONS, &[]).await?;
+    let relations: String = value(&mut connection, database, RELATIONS, &[]).await?;
+    let Relations { objects, tables } = parse(&relations)?;
+    let sessions = catalog::strangers(&mut connection, database).await?;
     let insiders: Vec<String> = values(&mut connection, database, INSIDERS, &[user]).await?;
     let foreign = catalog::moves(&mut connection, database, &insiders, user).await?;
     close(connection).await;
-    Ok(Target { objects, sessions, tables: parse(&tables)?, foreign })
+    Ok(Target { objects, sessions, tables, foreign })
 }
 
 impl Target {
