@@ -10,6 +10,7 @@
 
 mod common;
 
+use common::held::Session;
 use common::servers;
 use common::{Ran, Workspace};
 use std::process::Stdio;
@@ -176,6 +177,20 @@ fn kill_after(delays: &[u64]) {
         }
         workspace.run(&["drift"]).exits(0);
     }
+}
+
+/// The server finishes what a killed run had sent: a plan that reads before that would be refused at apply.
+#[test]
+fn what_a_killed_run_is_still_writing_is_waited_for() {
+    let workspace = workspace();
+    workspace.converge();
+    let mut killed = Session::of_admin();
+    killed.run("SET application_name = 'nornplan'");
+    killed.run(&format!("BEGIN; ALTER ROLE {}a_user CONNECTION LIMIT 7", workspace.prefix));
+    let plan = spawn(workspace.command(&["plan", "--detailed-exitcode"]));
+    std::thread::sleep(Duration::from_secs(2));
+    killed.run("COMMIT");
+    Ran::of(plan.wait_with_output().expect("it ends")).exits(2).says("7 -> 5");
 }
 
 fn wait_for_the_journal(workspace: &Workspace) {

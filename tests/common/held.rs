@@ -1,6 +1,7 @@
 //! Sessions that are held open while nornplan runs: locks, unfinished transactions, crowds.
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
+use super::servers;
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -17,6 +18,11 @@ impl Session {
         let runtime = Builder::new_current_thread().enable_all().build().expect("a runtime");
         let connection = Some(runtime.block_on(PgConnection::connect(url))?);
         Ok(Self { runtime, connection })
+    }
+
+    /// A session of the administrator, in the administration database.
+    pub fn of_admin() -> Self {
+        Self::open(&servers::admin_url("postgres")).expect("the administrator signs in")
     }
 
     /// Runs statements in this session.

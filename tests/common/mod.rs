@@ -30,7 +30,13 @@ impl Ran {
     /// Demands an exit code.
     #[track_caller]
     pub fn exits(self, code: i32) -> Self {
-        assert_eq!(self.code, code, "--- stdout\n{}\n--- stderr\n{}", self.stdout, self.stderr);
+        assert!(
+            self.code == code,
+            "exit code {} instead of {code}\n--- stderr\n{}\n--- stdout, last lines first\n{}",
+            self.code,
+            self.stderr,
+            self.stdout.lines().rev().collect::<Vec<_>>().join("\n")
+        );
         self
     }
 

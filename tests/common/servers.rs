@@ -15,16 +15,20 @@ pub fn block_on<T>(future: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime").block_on(future)
 }
 
-/// Runs statements as the admin, in a database.
-pub fn postgres(database: &str, statements: &str) {
-    let url = format!(
+/// Where the administrator signs in.
+pub fn admin_url(database: &str) -> String {
+    format!(
         "postgres://{}:{}@{}:{}/{database}",
         service("NORNPLAN_POSTGRES_USER"),
         service("NORNPLAN_POSTGRES_PASSWORD"),
         service("NORNPLAN_POSTGRES_HOST"),
         service("NORNPLAN_POSTGRES_PORT"),
-    );
-    postgres_at(&url, statements).unwrap_or_else(|error| panic!("{statements}: {error}"));
+    )
+}
+
+/// Runs statements as the admin, in a database.
+pub fn postgres(database: &str, statements: &str) {
+    postgres_at(&admin_url(database), statements).unwrap_or_else(|error| panic!("{statements}: {error}"));
 }
 
 /// Runs statements as whom the URL names, each on its own.
@@ -56,14 +60,7 @@ pub fn at_once(url: &str, statements: &str) {
 
 /// One value as the admin.
 pub fn postgres_value(database: &str, query: &str) -> Option<String> {
-    let url = format!(
-        "postgres://{}:{}@{}:{}/{database}",
-        service("NORNPLAN_POSTGRES_USER"),
-        service("NORNPLAN_POSTGRES_PASSWORD"),
-        service("NORNPLAN_POSTGRES_HOST"),
-        service("NORNPLAN_POSTGRES_PORT"),
-    );
-    value_at(&url, query)
+    value_at(&admin_url(database), query)
 }
 
 /// One value as whom the URL names.

@@ -1,9 +1,9 @@
-//! Statements of a run that was killed. The server carries a CREATE or DROP DATABASE to its end after its client has
-//! died, so what is read meanwhile is about to change.
+//! Statements of a run that was killed. The server carries what it was told to its end after its client has died: a
+//! CREATE or DROP DATABASE, or a transaction that is being written to disk. What is read meanwhile is about to change.
 
 use crate::services::Failure;
 use crate::services::postgres::connect::stating;
-use sqlx::{PgConnection, query_scalar};
+use sqlx::{PgConnection, query_as};
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
@@ -11,22 +11,35 @@ use std::time::{Duration, Instant};
 const PATIENCE: Duration = Duration::from_secs(15);
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// Statements of others are not even looked at: an app may call itself nornplan, and their bytes may be in any encoding.
-const RUNNING: &str = "SELECT count(*) FROM pg_stat_activity a, unnest($1::text[]) AS d(name) \
+/// Sessions that carry one out: process, transaction if it has written already. Those of others are not even looked
+/// at: an app may call itself nornplan, and their bytes may be in any encoding.
+const RUNNING: &str = "SELECT a.pid, a.backend_xid::text, a.query ~ '^(CREATE|DROP) DATABASE' AND EXISTS \
+         (SELECT FROM unnest($1::text[]) AS d(name) \
+          WHERE position('\"' || replace(d.name, '\"', '\"\"') || '\"' IN a.query) > 0) \
+     FROM pg_stat_activity a \
      WHERE a.pid <> pg_backend_pid() AND CASE WHEN a.usename = current_user AND a.application_name = 'nornplan' \
-         AND a.state = 'active' THEN a.query ~ '^(CREATE|DROP) DATABASE' \
-           AND position('\"' || replace(d.name, '\"', '\"\"') || '\"' IN a.query) > 0 ELSE false END";
+         THEN a.state = 'active' OR a.backend_xid IS NOT NULL ELSE false END";
 
-/// Waits until none of the databases is being made or dropped by a nornplan.
+/// A transaction of a session: its process and number.
+type Writer = (i32, String);
+
+/// Waits until none of the databases is being made or dropped by a nornplan, and until what one was writing at the
+/// first look has ended. Another run that goes on writing is not waited for.
 pub async fn wait(connection: &mut PgConnection, databases: &BTreeSet<String>) -> Result<(), Failure> {
     let names: Vec<&str> = databases.iter().map(String::as_str).collect();
     let since = Instant::now();
+    let mut first: Option<BTreeSet<Writer>> = None;
     loop {
-        let query = query_scalar(RUNNING).bind(&names).persistent(false);
-        let counted: Result<i64, _> = query.fetch_one(&mut *connection).await;
-        let running =
-            counted.map_err(|error| stating(error, "running statements", "SELECT .. FROM pg_stat_activity"))?;
-        if running == 0 || since.elapsed() > PATIENCE {
+        let query = query_as(RUNNING).bind(&names).persistent(false);
+        let running: Vec<(i32, Option<String>, bool)> = query
+            .fetch_all(&mut *connection)
+            .await
+            .map_err(|error| stating(error, "running statements", "SELECT .. FROM pg_stat_activity"))?;
+        let on_databases = running.iter().any(|(_, _, on_databases)| *on_databases);
+        let writing: BTreeSet<Writer> =
+            running.into_iter().filter_map(|(process, transaction, _)| Some((process, transaction?))).collect();
+        let awaited = first.get_or_insert_with(|| writing.clone());
+        if (!on_databases && awaited.is_disjoint(&writing)) || since.elapsed() > PATIENCE {
             return Ok(());
         }
         tokio::time::sleep(PAUSE).await;
