@@ -10,10 +10,9 @@
 
 mod common;
 
-use common::held::Session;
+use common::held::{Session, beside};
 use common::servers;
 use common::{Ran, Workspace};
-use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 const ALL: &str =
@@ -112,14 +111,10 @@ fn two_runs_never_write_at_once() {
     // Reading needs no lock.
     workspace.run(&["plan"]).exits(0);
     let waiting = workspace.command(&["apply", "--auto-approve", "--lock-timeout", "60s"]);
-    let child = spawn(waiting);
+    let child = beside(waiting);
     std::thread::sleep(Duration::from_millis(500));
     lock.unlock().expect("unlocked");
     Ran::of(child.wait_with_output().expect("it ends")).exits(0);
-}
-
-fn spawn(mut command: std::process::Command) -> std::process::Child {
-    command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("nornplan starts")
 }
 
 /// So many apps that there is time to interrupt.
@@ -137,7 +132,7 @@ fn many() -> Workspace {
 fn an_interrupt_finishes_what_is_in_flight_and_the_next_run_goes_on() {
     for (signal, code) in [(libc::SIGINT, 130), (libc::SIGTERM, 143)] {
         let workspace = many();
-        let child = spawn(workspace.command(&["apply", "--auto-approve"]));
+        let child = beside(workspace.command(&["apply", "--auto-approve"]));
         wait_for_the_journal(&workspace);
         nix_kill(child.id(), signal);
         let ran = Ran::of(child.wait_with_output().expect("it ends"));
@@ -163,7 +158,7 @@ fn a_kill_at_any_moment_converges_with_working_credentials() {
 fn kill_after(delays: &[u64]) {
     for delay in delays.iter().copied() {
         let workspace = many();
-        let mut child = spawn(workspace.command(&["apply", "--auto-approve"]));
+        let mut child = beside(workspace.command(&["apply", "--auto-approve"]));
         wait_for_the_journal(&workspace);
         std::thread::sleep(Duration::from_millis(delay));
         child.kill().expect("killed");
@@ -187,7 +182,7 @@ fn what_a_killed_run_is_still_writing_is_waited_for() {
     let mut killed = Session::of_admin();
     killed.run("SET application_name = 'nornplan'");
     killed.run(&format!("BEGIN; ALTER ROLE {}a_user CONNECTION LIMIT 7", workspace.prefix));
-    let plan = spawn(workspace.command(&["plan", "--detailed-exitcode"]));
+    let plan = beside(workspace.command(&["plan", "--detailed-exitcode"]));
     std::thread::sleep(Duration::from_secs(2));
     killed.run("COMMIT");
     Ran::of(plan.wait_with_output().expect("it ends")).exits(2).says("7 -> 5");

@@ -5,7 +5,7 @@
 mod common;
 
 use common::Workspace;
-use common::servers::{at_once, postgres, postgres_at, postgres_value};
+use common::servers::{admin_url, at_once, postgres, postgres_at, postgres_value};
 
 /// Functions that fit our statements better than the server's own of the same names, if only they are looked for.
 const TRAPS: [(&str, &str); 4] = [
@@ -47,14 +47,7 @@ fn functions_of_an_app_are_never_run_with_our_rights() {
         postgres_value(&database, "SELECT current_setting('search_path')").as_deref(),
         Some("\"$user\", public")
     );
-    let admin = format!(
-        "postgres://{}:{}@{}:{}/{database}",
-        common::service("NORNPLAN_POSTGRES_USER"),
-        common::service("NORNPLAN_POSTGRES_PASSWORD"),
-        common::service("NORNPLAN_POSTGRES_HOST"),
-        common::service("NORNPLAN_POSTGRES_PORT"),
-    );
-    at_once(&admin, usual);
+    at_once(&admin_url(&database), usual);
 
     workspace.run(&["plan", "--detailed-exitcode"]).exits(0).says("No changes.");
     let url = workspace.published("@a", "DATABASE_URL");

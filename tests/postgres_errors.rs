@@ -12,6 +12,7 @@ mod common;
 
 use common::held::{Session, WAITING, beside};
 use common::own_postgres::OwnPostgres;
+use common::servers::admin_url;
 use common::{Ran, Workspace, service};
 use std::io::Write;
 use std::net::TcpListener;
@@ -274,14 +275,9 @@ fn a_terminal_sees_how_far_reading_has_come_and_a_killed_run_leaves_no_session()
     let workspace = Workspace::new();
     workspace.spec("a", &format!("{SPEC}databases = [\"@one\", \"@two\"]\n"));
     workspace.converge();
-    let url = |database: &str| {
-        let [user, password, host, port] =
-            ["USER", "PASSWORD", "HOST", "PORT"].map(|name| service(&format!("NORNPLAN_POSTGRES_{name}")));
-        format!("postgres://{user}:{password}@{host}:{port}/{database}")
-    };
     let one = format!("{}one", workspace.prefix);
-    let mut other = Session::open(&url(&one)).unwrap();
-    let mut watch = Session::open(&url("postgres")).unwrap();
+    let mut other = Session::open(&admin_url(&one)).unwrap();
+    let mut watch = Session::of_admin();
     let waiting = format!("{WAITING} AND datname = '{one}'");
 
     // Reading this database takes for as long as the lock is held. Signing in does not need this catalog, as it may others.
