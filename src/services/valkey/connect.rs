@@ -15,7 +15,6 @@ use fred::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use fred::rustls::{ClientConfig, RootCertStore, crypto};
 use fred::types::config::{Config, Server as Host, ServerConfig, TlsConnector};
 use fred::types::{Builder, ClusterHash, CustomCommand, Value};
-use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -33,18 +32,12 @@ pub struct Node {
     admin: String,
     cluster: bool,
     server: OnceCell<Server>,
-    categories: OnceCell<BTreeMap<String, BTreeSet<String>>>,
 }
 
 impl Node {
     /// What it is; asked for once in the life of the connection.
     pub async fn server(&self) -> Result<&Server> {
         self.server.get_or_try_init(|| wire::server(self, &self.admin, self.cluster)).await
-    }
-
-    /// The commands of every category; asked for once in the life of the connection.
-    pub async fn categories(&self) -> Result<&BTreeMap<String, BTreeSet<String>>> {
-        self.categories.get_or_try_init(|| wire::categories(self)).await
     }
 
     /// One call. `words` after the first must hold no secret that an error could show; `said` stands for the call.
@@ -172,7 +165,6 @@ impl Nodes {
             admin: self.config.user.clone(),
             cluster: self.config.cluster,
             server: OnceCell::new(),
-            categories: OnceCell::new(),
         })
     }
 }

@@ -107,7 +107,7 @@ fn blocked(address: &Address, action: Action, server: Option<&Server>) -> Option
     let call = if action == Action::Destroy { "acl|deluser" } else { "acl|setuser" };
     let reason = if address.name == "default" || address.name == server.admin {
         format!("{} is the user that nornplan or everybody signs in as: it is never changed", address.name)
-    } else if !server.catalogue.commands.contains(call) {
+    } else if !server.catalogue.knows(call) {
         let call = call.replace('|', " ").to_uppercase();
         format!("this server has no {call}: managed offerings have users made in their own console")
     } else {

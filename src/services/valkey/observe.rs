@@ -1,6 +1,6 @@
 //! Reads users and what they depend on from every node.
 
-use super::acl::{Account, Catalogue, differ_in_text, speak_like};
+use super::acl::{Account, Meaning, differ_in_text};
 use super::connect::Node;
 use super::model::{USER, User};
 use super::presets::{Persistence, Server, expand};
@@ -66,22 +66,21 @@ fn meant<'a>(models: impl Iterator<Item = (&'a Address, &'a Model)>) -> Meant<'a
     meant
 }
 
-/// Brings the texts of a node's users into the forms that are meant; asks for the categories only where texts differ.
+/// Brings the texts of a node's users into the forms that are meant.
 async fn seen(node: &Node, mut accounts: BTreeMap<String, Account>, meant: &Meant<'_>) -> Result<Seen> {
-    let mut server = node.server().await?.clone();
+    let server = node.server().await?.clone();
+    let meaning = Meaning::new(&server.catalogue);
     for (name, forms) in meant {
         let Some(account) = accounts.get_mut(*name) else { continue };
         for form in forms {
             let form = expand(form, &server);
-            if differ_in_text(&account.user, &form) {
-                server.catalogue.categories.clone_from(node.categories().await?);
-                speak_like(&mut account.user, &form, &server.catalogue);
-            }
+            meaning.speak_like(&mut account.user, &form);
             if !differ_in_text(&account.user, &form) {
                 break;
             }
         }
     }
+    drop(meaning);
     Ok(Seen { node: node.name.clone(), server, accounts })
 }
 
@@ -184,13 +183,7 @@ pub fn opens_everything(user: &User) -> bool {
     user.enabled && user.nopass && all_commands && all_keys
 }
 
-/// The server as the differ needs it: the first node's, with the categories if any node's were needed.
+/// The server as the differ needs it: the first node's.
 pub fn server(seen: &[Seen]) -> Server {
-    let mut server = seen.first().map(|node| node.server.clone()).unwrap_or_default();
-    if server.catalogue.categories.is_empty()
-        && let Some(with) = seen.iter().find(|node| !node.server.catalogue.categories.is_empty())
-    {
-        server.catalogue = Catalogue { categories: with.server.catalogue.categories.clone(), ..server.catalogue };
-    }
-    server
+    seen.first().map(|node| node.server.clone()).unwrap_or_default()
 }

@@ -55,7 +55,7 @@ impl Server {
     fn adapt(&self, rules: &str) -> Vec<String> {
         let known = |rule: &&str| {
             let name = rule.trim_start_matches(['+', '-']);
-            name.starts_with('@') || self.catalogue.commands.contains(name)
+            name.starts_with('@') || self.catalogue.knows(name)
         };
         rules.split_ascii_whitespace().filter(known).map(str::to_owned).collect()
     }

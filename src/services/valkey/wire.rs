@@ -1,6 +1,6 @@
 //! What a node says of itself and of its users, turned into the model.
 
-use super::acl::{Account, Catalogue, parse_line};
+use super::acl::{Account, Catalogue, Command, parse_line};
 use super::connect::Node;
 use super::errors::explain;
 use super::presets::Server;
@@ -31,7 +31,7 @@ fn strange(node: &Node, call: &str, message: impl Into<String>) -> Diagnostic {
         .hint("nornplan knows Valkey 8 and 9 and Redis 7; if this is one, please report it")
 }
 
-/// Reads what rules depend on. The categories are left empty: see [`categories`].
+/// Reads what rules depend on.
 pub async fn server(node: &Node, admin: &str, cluster: bool) -> Result<Server> {
     let info = node.call(&["INFO", "server"], "INFO server").await?;
     let info = info.as_str_lossy().unwrap_or_default().into_owned();
@@ -48,34 +48,63 @@ pub async fn server(node: &Node, admin: &str, cluster: bool) -> Result<Server> {
     if major < OLDEST_MAJOR {
         return Err(strange(node, "INFO server", format!("{product} {version} is too old to isolate apps")));
     }
-    let calls = calls(&[&["CONFIG", "GET", "aclfile"], &["COMMAND", "LIST"], &["ACL", "GETUSER", "default"]]);
+    let calls = calls(&[&["CONFIG", "GET", "aclfile"], &["COMMAND"], &["ACL", "GETUSER", "default"]]);
     let mut answers = ask(node, &calls).await?.into_iter();
     let mut next = || answers.next().unwrap_or(Value::Null);
     let aclfile = next().into_array().into_iter().nth(1).and_then(Value::into_string);
-    let commands: BTreeSet<String> = strings(next()).collect();
+    let catalogue = catalogue(next());
     let database_rules = pairs(next()).contains_key("databases");
-    if commands.is_empty() {
-        return Err(strange(node, "COMMAND LIST", "it lists no commands"));
+    if catalogue.commands.is_empty() {
+        return Err(strange(node, "COMMAND", "it lists no commands"));
     }
     Ok(Server {
         product: product.to_owned(),
         version,
         database_rules,
         cluster,
-        catalogue: Catalogue { commands, categories: BTreeMap::new() },
+        catalogue,
         aclfile: aclfile.filter(|path| !path.is_empty()),
         config_file: fact("config_file"),
         admin: admin.to_owned(),
     })
 }
 
-/// The commands of every category.
-pub async fn categories(node: &Node) -> Result<BTreeMap<String, BTreeSet<String>>> {
-    let names: Vec<String> = strings(node.call(&["ACL", "CAT"], "ACL CAT").await?).collect();
-    let calls: Vec<Vec<String>> =
-        names.iter().map(|name| vec!["ACL".to_owned(), "CAT".to_owned(), name.clone()]).collect();
-    let answers = ask(node, &calls).await?;
-    Ok(names.into_iter().zip(answers.into_iter().map(|answer| strings(answer).collect())).collect())
+/// Reads the answer of `COMMAND`: name, arity, flags, first, last and step of the keys, categories, tips, key
+/// specifications, subcommands.
+fn catalogue(answer: Value) -> Catalogue {
+    let mut catalogue = Catalogue::default();
+    let mut open = answer.into_array();
+    while let Some(described) = open.pop() {
+        let mut parts = described.into_array().into_iter();
+        let Some(name) = parts.next().and_then(Value::into_string) else { continue };
+        let flags: BTreeSet<String> = parts.by_ref().nth(1).map(strings).into_iter().flatten().collect();
+        let has_keys = parts.next().and_then(|first| first.as_i64()).is_some_and(|first| first != 0);
+        let categories = parts.by_ref().nth(2).map(strings).into_iter().flatten();
+        let categories = categories.map(|name| name.trim_start_matches('@').to_owned()).collect();
+        let keys: Vec<BTreeSet<String>> =
+            parts.by_ref().nth(1).map(Value::into_array).into_iter().flatten().filter_map(key_flags).collect();
+        // A module may say where its keys are, and not what it does with them.
+        let unsaid = keys.is_empty() && (has_keys || flags.contains("movablekeys"));
+        let any = |what: &[&str]| unsaid || keys.iter().any(|flags| what.iter().any(|flag| flags.contains(*flag)));
+        let command = Command {
+            categories,
+            reads: any(&["ACCESS"]),
+            writes: any(&["INSERT", "DELETE", "UPDATE"]),
+            channels: CHANNEL_COMMANDS.contains(&name.as_str()),
+        };
+        catalogue.commands.insert(name.to_ascii_lowercase(), command);
+        open.extend(parts.next().map(Value::into_array).into_iter().flatten());
+    }
+    catalogue
+}
+
+/// Commands whose arguments are channels that rules are asked about.
+const CHANNEL_COMMANDS: [&str; 5] = ["publish", "spublish", "subscribe", "psubscribe", "ssubscribe"];
+
+/// What a command does with the keys of one specification, if these are keys.
+fn key_flags(specification: Value) -> Option<BTreeSet<String>> {
+    let flags: BTreeSet<String> = strings(pairs(specification).remove("flags")?).collect();
+    (!flags.contains("not_key")).then_some(flags)
 }
 
 /// All users of a node, by name.

@@ -1,6 +1,6 @@
 //! Tells in words what a change of rules gives and takes. Pure.
 
-use super::acl::Catalogue;
+use super::acl::{Catalogue, includes};
 use super::model::User;
 use crate::core::listing::some;
 use crate::core::step::Risk;
@@ -82,17 +82,10 @@ fn known(set: &Option<BTreeSet<String>>) -> BTreeSet<String> {
     set.clone().unwrap_or_default()
 }
 
-/// Whether a pattern that only ends in `*` opens all that another opens, in the same mode (`~` opens more than `%R~`).
+/// Whether one key rule opens all that another opens: `~` opens more than `%R~`.
 fn covers(wide: &str, narrow: &str) -> bool {
-    let split = |pattern: &str| -> (String, String) {
-        match pattern.split_once('~') {
-            Some((mode, rest)) => (mode.to_owned(), rest.to_owned()),
-            None => ("&".to_owned(), pattern.trim_start_matches('&').to_owned()),
-        }
+    let (Some((wide_mode, wide)), Some((narrow_mode, narrow))) = (wide.split_once('~'), narrow.split_once('~')) else {
+        return wide == "&*";
     };
-    let ((wide_mode, wide), (narrow_mode, narrow)) = (split(wide), split(narrow));
-    let Some(prefix) = wide.strip_suffix('*').filter(|prefix| !prefix.contains(['*', '?', '[', '\\'])) else {
-        return false;
-    };
-    (wide_mode.is_empty() || wide_mode == narrow_mode) && narrow.starts_with(prefix)
+    (wide_mode.is_empty() || wide_mode == narrow_mode) && includes(wide, narrow)
 }

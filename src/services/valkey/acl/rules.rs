@@ -1,9 +1,8 @@
 //! The language of ACL rules: reads what a server prints into one canonical form, compares it by meaning, and
 //! writes it back. Pure.
 
-use super::model::User;
-use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, BTreeSet};
+use crate::services::valkey::model::User;
+use std::collections::BTreeSet;
 
 /// A user as a server prints it. The hashes of its passwords stay outside of the model, and are never shown.
 #[derive(Clone, PartialEq)]
@@ -99,6 +98,12 @@ impl Rules {
         words
     }
 
+    /// Reads the text of a selector, parentheses and all.
+    pub fn parse_selector(text: &str) -> Self {
+        let inside = text.trim_start_matches('(').trim_end_matches(')');
+        Self::parse(inside.split_ascii_whitespace(), false)
+    }
+
     /// As the canonical text of a selector.
     pub fn selector(&self) -> String {
         format!("({})", self.words().join(" "))
@@ -180,104 +185,6 @@ pub fn rules_of(user: &User) -> Rules {
     }
 }
 
-/// The commands of a server and the categories that they are in, each with its subcommands (`config|get`).
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Catalogue {
-    /// As `COMMAND LIST` names them.
-    pub commands: BTreeSet<String>,
-    /// As `ACL CAT` names them. Empty unless some rules had to be compared by meaning.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub categories: BTreeMap<String, BTreeSet<String>>,
-}
-
-impl Catalogue {
-    /// The commands that rules allow, replayed in order. `None` if they name a category that is not known here.
-    ///
-    /// A first argument (`select|0`) stands for itself, unless its whole command is allowed anyway.
-    pub fn allowed(&self, rules: &[String]) -> Option<BTreeSet<String>> {
-        let mut allowed: BTreeSet<String> = BTreeSet::new();
-        for rule in rules {
-            let give = rule.starts_with('+');
-            let what = rule.get(1..)?;
-            match what.strip_prefix('@') {
-                Some("all") if give => allowed = self.commands.clone(),
-                Some("all") => allowed.clear(),
-                Some(category) => {
-                    for command in self.categories.get(category)? {
-                        self.change(&mut allowed, command, give);
-                    }
-                }
-                None => self.change(&mut allowed, what, give),
-            }
-        }
-        let whole = |name: &String| name.split_once('|').is_some_and(|(command, _)| allowed.contains(command));
-        let idle: Vec<String> =
-            allowed.iter().filter(|name| !self.commands.contains(*name) && whole(name)).cloned().collect();
-        for name in idle {
-            allowed.remove(&name);
-        }
-        let containers: BTreeSet<&str> =
-            self.commands.iter().filter_map(|name| name.split_once('|').map(|(container, _)| container)).collect();
-        allowed.retain(|name| !containers.contains(name.as_str()));
-        Some(allowed)
-    }
-
-    /// Gives or takes one command with all of its subcommands, and forgets its first arguments.
-    fn change(&self, allowed: &mut BTreeSet<String>, command: &str, give: bool) {
-        let inside = format!("{command}|");
-        allowed.retain(|name| !name.starts_with(&inside));
-        if give {
-            allowed.insert(command.to_owned());
-            allowed.extend(self.commands.iter().filter(|name| name.starts_with(&inside)).cloned());
-        } else {
-            allowed.remove(command);
-        }
-    }
-
-    /// Whether two rule lists are the same text or mean the same here.
-    pub fn same(&self, one: &[String], other: &[String]) -> bool {
-        one == other || matches!((self.allowed(one), self.allowed(other)), (Some(one), Some(other)) if one == other)
-    }
-
-    fn same_rules(&self, one: &Rules, other: &Rules) -> bool {
-        one.keys == other.keys
-            && one.channels == other.channels
-            && one.databases == other.databases
-            && self.same(&one.commands, &other.commands)
-    }
-}
-
-/// Gives what was observed the text of a reference where it means the same: Redis 7.0 prints rules from a bitmap.
-pub fn speak_like(observed: &mut User, reference: &User, catalogue: &Catalogue) {
-    if let (Some(there), Some(wanted)) = (&mut observed.commands, &reference.commands)
-        && catalogue.same(there, wanted)
-    {
-        there.clone_from(wanted);
-    }
-    let (Some(there), Some(wanted)) = (&mut observed.selectors, &reference.selectors) else { return };
-    let database_rules = observed.databases.is_some();
-    let read = |text: &str| {
-        let inside = text.trim_start_matches('(').trim_end_matches(')');
-        Rules::parse(inside.split_ascii_whitespace(), database_rules)
-    };
-    *there = std::mem::take(there)
-        .into_iter()
-        .map(|text| {
-            let rules = read(&text);
-            let twin = wanted.iter().find(|wanted| catalogue.same_rules(&rules, &read(wanted)));
-            twin.cloned().unwrap_or(text)
-        })
-        .collect();
-}
-
-/// Whether comparing the two needs the categories: their texts differ.
-pub fn differ_in_text(one: &User, other: &User) -> bool {
-    fn differ<T: PartialEq>(one: &Option<T>, other: &Option<T>) -> bool {
-        matches!((one, other), (Some(one), Some(other)) if one != other)
-    }
-    differ(&one.commands, &other.commands) || differ(&one.selectors, &other.selectors)
-}
-
 #[cfg(test)]
-#[path = "acl_tests.rs"]
+#[path = "rules_tests.rs"]
 mod tests;

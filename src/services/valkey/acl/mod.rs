@@ -1,0 +1,11 @@
+//! The language of access rules: how servers write it, and what it means.
+
+mod catalogue;
+mod meaning;
+mod pattern;
+mod rules;
+
+pub use catalogue::{Catalogue, Command};
+pub use meaning::{Meaning, differ_in_text};
+pub use pattern::includes;
+pub use rules::{Account, Rules, parse_line, setuser};

@@ -1,0 +1,209 @@
+//! Glob patterns as the server matches them (`*`, `?`, `[a-z]`, `[^a]`, `\x`), and whether one opens all that another
+//! opens. Pure.
+
+use std::collections::{BTreeSet, VecDeque};
+
+/// More states than any pattern that people write; a comparison that needs more is not answered with yes.
+const MOST_STATES: usize = 20_000;
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Token {
+    /// `*`
+    Anything,
+    /// One byte of these.
+    OneOf(Vec<(u8, u8)>),
+    /// One byte, and none of these.
+    NoneOf(Vec<(u8, u8)>),
+}
+
+impl Token {
+    fn takes(&self, byte: u8) -> bool {
+        let within = |ranges: &[(u8, u8)]| ranges.iter().any(|(first, last)| (*first..=*last).contains(&byte));
+        match self {
+            Self::Anything => true,
+            Self::OneOf(ranges) => within(ranges),
+            Self::NoneOf(ranges) => !within(ranges),
+        }
+    }
+
+    fn ranges(&self) -> &[(u8, u8)] {
+        match self {
+            Self::Anything => &[],
+            Self::OneOf(ranges) | Self::NoneOf(ranges) => ranges,
+        }
+    }
+}
+
+/// Reads a pattern as `stringmatchlen` of the server's util.c does, its quirks included.
+fn tokens(pattern: &str) -> Vec<Token> {
+    let mut bytes = pattern.bytes().peekable();
+    let mut tokens = Vec::new();
+    while let Some(byte) = bytes.next() {
+        let literal = |byte| Token::OneOf(vec![(byte, byte)]);
+        tokens.push(match byte {
+            b'*' if tokens.last() == Some(&Token::Anything) => continue,
+            b'*' => Token::Anything,
+            b'?' => Token::NoneOf(Vec::new()),
+            b'\\' => literal(bytes.next().unwrap_or(b'\\')),
+            b'[' => class(&mut bytes),
+            byte => literal(byte),
+        });
+    }
+    tokens
+}
+
+/// What stands after `[`. A class that is not closed ends with the pattern.
+fn class(bytes: &mut std::iter::Peekable<std::str::Bytes<'_>>) -> Token {
+    let negated = bytes.next_if_eq(&b'^').is_some();
+    let mut ranges = Vec::new();
+    while let Some(byte) = bytes.next() {
+        if byte == b']' {
+            break;
+        }
+        if byte == b'\\' {
+            ranges.extend(bytes.next().map(|escaped| (escaped, escaped)));
+            continue;
+        }
+        let mut ahead = bytes.clone();
+        match (ahead.next(), ahead.next()) {
+            (Some(b'-'), Some(end)) => {
+                *bytes = ahead;
+                ranges.push((byte.min(end), byte.max(end)));
+            }
+            (Some(_) | None, Some(_) | None) => ranges.push((byte, byte)),
+        }
+    }
+    if negated { Token::NoneOf(ranges) } else { Token::OneOf(ranges) }
+}
+
+/// Whether everything that `narrow` matches is matched by `wide`.
+///
+/// Exact, but for one thing: `*` alone counts as more than any other spelling of everything, as the server asks for it
+/// where a command reaches keys that it does not name (`SORT .. GET`).
+pub fn includes(wide: &str, narrow: &str) -> bool {
+    if wide == narrow || wide == "*" {
+        return true;
+    }
+    narrow != "*" && includes_tokens(&tokens(wide), &tokens(narrow))
+}
+
+/// Walks through `narrow` and follows with every place in `wide` that the same text may have led to.
+fn includes_tokens(wide: &[Token], narrow: &[Token]) -> bool {
+    let alphabet = alphabet(wide.iter().chain(narrow));
+    let start = (0, closure(wide, BTreeSet::from([0])));
+    let mut seen = BTreeSet::from([start.clone()]);
+    let mut open = VecDeque::from([start]);
+    while let Some((place, others)) = open.pop_front() {
+        if seen.len() > MOST_STATES {
+            return false;
+        }
+        let mut reached = Vec::new();
+        match narrow.get(place) {
+            None if !others.contains(&wide.len()) => return false,
+            None => {}
+            Some(token) => {
+                let next = if *token == Token::Anything { place } else { place + 1 };
+                let taken = alphabet.iter().filter(|byte| token.takes(**byte));
+                reached.extend(taken.map(|byte| (next, closure(wide, step(wide, &others, *byte)))));
+                if *token == Token::Anything {
+                    reached.push((place + 1, others));
+                }
+            }
+        }
+        for state in reached {
+            if seen.insert(state.clone()) {
+                open.push_back(state);
+            }
+        }
+    }
+    true
+}
+
+/// The places after one more byte.
+fn step(pattern: &[Token], places: &BTreeSet<usize>, byte: u8) -> BTreeSet<usize> {
+    let mut reached = BTreeSet::new();
+    for place in places {
+        if let Some(token) = pattern.get(*place).filter(|token| token.takes(byte)) {
+            reached.insert(if *token == Token::Anything { *place } else { place + 1 });
+        }
+    }
+    reached
+}
+
+/// `*` may take nothing.
+fn closure(pattern: &[Token], mut places: BTreeSet<usize>) -> BTreeSet<usize> {
+    let mut open: Vec<usize> = places.iter().copied().collect();
+    while let Some(place) = open.pop() {
+        if pattern.get(place) == Some(&Token::Anything) && places.insert(place + 1) {
+            open.push(place + 1);
+        }
+    }
+    places
+}
+
+/// One byte for each set of bytes that the tokens do not tell apart.
+fn alphabet<'a>(tokens: impl Iterator<Item = &'a Token>) -> BTreeSet<u8> {
+    let mut starts = BTreeSet::from([0]);
+    for (first, last) in tokens.flat_map(Token::ranges) {
+        starts.insert(*first);
+        starts.extend(last.checked_add(1));
+    }
+    starts
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn matches(pattern: &str, text: &str) -> bool {
+        let pattern = tokens(pattern);
+        let start = closure(&pattern, BTreeSet::from([0]));
+        let end = text.bytes().fold(start, |places, byte| closure(&pattern, step(&pattern, &places, byte)));
+        end.contains(&pattern.len())
+    }
+
+    #[test]
+    fn patterns_are_read_as_the_server_reads_them() {
+        for (pattern, yes, no) in [
+            ("a:*", "a:", "b:"),
+            ("a?c", "abc", "ac"),
+            ("a[bc]d", "acd", "aed"),
+            ("a[^bc]d", "aed", "abd"),
+            ("a[d-b]e", "ace", "aee"),
+            (r"a\*b", "a*b", "axb"),
+            (r"a[\]]b", "a]b", "a\\b"),
+            ("a[bc", "ab", "a[bc"),
+            ("[^]", "x", ""),
+            ("a**b", "axxb", "axx"),
+            (r"a\", r"a\", "a"),
+        ] {
+            assert!(matches(pattern, yes), "{pattern} {yes}");
+            assert!(!matches(pattern, no), "{pattern} {no}");
+        }
+        assert!(!matches("[]", "]") && !matches("[]", ""));
+    }
+
+    #[test]
+    fn inclusion() {
+        for (wide, narrow) in [
+            ("*", "a:*"),
+            ("a*", "a:*"),
+            ("a:*", "a:b:*"),
+            ("a:*", "a:[bc]?"),
+            ("[ab]:*", "a:*"),
+            ("a?*", "ab*"),
+            ("*b", "a*b"),
+            ("a[^x]*", "ab*"),
+            ("a**", "a*"),
+            ("*a*", "*aa*"),
+            ("?*", "*?"),
+        ] {
+            assert!(includes(wide, narrow), "{wide} {narrow}");
+        }
+        for (wide, narrow) in
+            [("a:*", "a*"), ("a:*", "ab:*"), ("a?", "a*"), ("a[^x]*", "a*"), ("**", "*"), ("a:b", "a:*"), ("a:*", "A:*")]
+        {
+            assert!(!includes(wide, narrow), "{wide} {narrow}");
+        }
+    }
+}
