@@ -36,10 +36,9 @@ fn declared(generated: bool) -> User {
 
 fn server() -> Server {
     let commands = ["get", "set", "info", "time", "acl|setuser", "acl|deluser", "acl|whoami"];
-    let commands = commands.into_iter().map(str::to_owned).collect();
     Server {
         database_rules: true,
-        catalogue: Catalogue { commands, categories: BTreeMap::new() },
+        catalogue: Catalogue::of(commands),
         admin: "default".to_owned(),
         ..Server::default()
     }

@@ -4,9 +4,8 @@ use std::collections::BTreeMap;
 fn server(database_rules: bool, leave_out: &[&str]) -> Server {
     let all = [READWRITE, READONLY, "+move +select"].join(" ");
     let commands = all.split_ascii_whitespace().map(|rule| rule.trim_start_matches(['+', '-']));
-    let commands =
-        commands.filter(|name| !name.starts_with('@') && !leave_out.contains(name)).map(str::to_owned).collect();
-    Server { database_rules, catalogue: Catalogue { commands, categories: BTreeMap::new() }, ..Server::default() }
+    let commands = commands.filter(|name| !name.starts_with('@') && !leave_out.contains(name));
+    Server { database_rules, catalogue: Catalogue::of(commands), ..Server::default() }
 }
 
 fn declared(access: Access) -> User {

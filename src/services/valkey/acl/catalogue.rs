@@ -82,3 +82,11 @@ impl Catalogue {
         }
     }
 }
+
+#[cfg(test)]
+impl Catalogue {
+    /// Commands of which nothing but the name is known.
+    pub fn of(names: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        Self { commands: names.into_iter().map(|name| (name.into(), Command::default())).collect() }
+    }
+}

@@ -51,7 +51,9 @@ impl<'a> Meaning<'a> {
         let keys = |user: &User| user.keys.as_ref().map(|keys| (reduced(keys, "%R"), reduced(keys, "%W")));
         let same = self.same(observed, reference);
         let same_commands = match (&observed.commands, &reference.commands) {
-            (Some(one), Some(other)) => one == other || self.allowed(one).is_some_and(|one| Some(one) == self.allowed(other)),
+            (Some(one), Some(other)) => {
+                one == other || self.allowed(one).is_some_and(|one| Some(one) == self.allowed(other))
+            }
             (Some(_) | None, Some(_) | None) => false,
         };
         adopt(&mut observed.commands, &reference.commands, same || same_commands);
@@ -167,7 +169,9 @@ fn reduced(keys: &BTreeSet<String>, mode: &str) -> BTreeSet<String> {
 fn databases(rule: Option<&str>) -> Option<BTreeSet<String>> {
     match rule? {
         "alldbs" => None,
-        rule => Some(rule.strip_prefix("db=").into_iter().flat_map(|list| list.split(',')).map(str::to_owned).collect()),
+        rule => {
+            Some(rule.strip_prefix("db=").into_iter().flat_map(|list| list.split(',')).map(str::to_owned).collect())
+        }
     }
 }
 
@@ -188,3 +192,7 @@ pub fn differ_in_text(one: &User, other: &User) -> bool {
         || differ(&one.databases, &other.databases)
         || differ(&one.selectors, &other.selectors)
 }
+
+#[cfg(test)]
+#[path = "meaning_tests.rs"]
+mod tests;

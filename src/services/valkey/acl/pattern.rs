@@ -200,9 +200,15 @@ mod tests {
         ] {
             assert!(includes(wide, narrow), "{wide} {narrow}");
         }
-        for (wide, narrow) in
-            [("a:*", "a*"), ("a:*", "ab:*"), ("a?", "a*"), ("a[^x]*", "a*"), ("**", "*"), ("a:b", "a:*"), ("a:*", "A:*")]
-        {
+        for (wide, narrow) in [
+            ("a:*", "a*"),
+            ("a:*", "ab:*"),
+            ("a?", "a*"),
+            ("a[^x]*", "a*"),
+            ("**", "*"),
+            ("a:b", "a:*"),
+            ("a:*", "A:*"),
+        ] {
             assert!(!includes(wide, narrow), "{wide} {narrow}");
         }
     }
