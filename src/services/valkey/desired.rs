@@ -6,7 +6,7 @@ use crate::core::reconcile::Wanted;
 use crate::services::Model;
 use crate::services::postgres::model::Credential;
 use crate::spec::model::{App, Kv, Specs};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 /// Every resource that the infraspecs declare here, in declared form: the rules depend on the server.
 pub fn desired(specs: &Specs) -> BTreeMap<Address, Wanted<Model>> {
@@ -23,19 +23,12 @@ fn declared(app: &App, kv: &Kv, specs: &Specs) -> User {
     // The owner of a namespace says who may read it, and the reader's user is what carries the right.
     let opened = specs.apps.values().filter_map(|owner| owner.kv.as_ref()).filter(|kv| kv.readers.contains(&app.name));
     User {
-        name: kv.user.clone(),
         access: Some(kv.access),
         namespace: Some(kv.namespace.clone()),
         reads: Some(opened.map(|owner| (owner.namespace.clone(), owner.db)).collect()),
         db: Some(kv.db),
         generated: Some(kv.credential == Credential::Generate),
         enabled: true,
-        nopass: false,
-        keys: None,
-        channels: None,
-        databases: None,
-        commands: None,
-        selectors: None,
-        uneven_nodes: BTreeSet::new(),
+        ..User::new(&kv.user)
     }
 }

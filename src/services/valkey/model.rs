@@ -61,6 +61,28 @@ pub struct User {
     pub uneven_nodes: BTreeSet<String>,
 }
 
+impl User {
+    /// A user that may do nothing, of which nothing is declared.
+    pub fn new(name: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            access: None,
+            namespace: None,
+            reads: None,
+            db: None,
+            generated: None,
+            enabled: false,
+            nopass: false,
+            keys: None,
+            channels: None,
+            databases: None,
+            commands: None,
+            selectors: None,
+            uneven_nodes: BTreeSet::new(),
+        }
+    }
+}
+
 impl Resource for User {
     fn fields(&self) -> Vec<Field> {
         let Self {

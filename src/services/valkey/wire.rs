@@ -31,8 +31,16 @@ fn strange(node: &Node, call: &str, message: impl Into<String>) -> Diagnostic {
         .hint("nornplan knows Valkey 8 and 9 and Redis 7; if this is one, please report it")
 }
 
+/// What a node is; asked for once in the life of its connection.
+///
+/// # Errors
+/// A node that cannot be read, or that nornplan does not know.
+pub async fn server(node: &Node) -> Result<&Server> {
+    node.server.get_or_try_init(|| read_server(node)).await
+}
+
 /// Reads what rules depend on.
-pub async fn server(node: &Node, admin: &str, cluster: bool) -> Result<Server> {
+async fn read_server(node: &Node) -> Result<Server> {
     let info = node.call(&["INFO", "server"], "INFO server").await?;
     let info = info.as_str_lossy().unwrap_or_default().into_owned();
     let fact = |name: &str| {
@@ -61,11 +69,11 @@ pub async fn server(node: &Node, admin: &str, cluster: bool) -> Result<Server> {
         product: product.to_owned(),
         version,
         database_rules,
-        cluster,
+        cluster: node.cluster,
         catalogue,
         aclfile: aclfile.filter(|path| !path.is_empty()),
         config_file: fact("config_file"),
-        admin: admin.to_owned(),
+        admin: node.admin.clone(),
     })
 }
 

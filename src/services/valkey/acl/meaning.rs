@@ -26,10 +26,13 @@ struct Part {
     reach: Reach,
 }
 
+/// The commands that each list of rules allows, as far as it is worked out; `None` where they cannot be replayed.
+type Allowed = BTreeMap<Vec<String>, Option<Rc<BTreeSet<String>>>>;
+
 /// Rules as one server understands them. Remembers what it has worked out: most users share their rules.
 pub struct Meaning<'a> {
     catalogue: &'a Catalogue,
-    allowed: RefCell<BTreeMap<Vec<String>, Option<Rc<BTreeSet<String>>>>>,
+    allowed: RefCell<Allowed>,
 }
 
 impl<'a> Meaning<'a> {

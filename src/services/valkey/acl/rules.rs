@@ -143,12 +143,6 @@ pub fn parse_line(line: &str, database_rules: bool) -> Result<Account, String> {
     let hashes = plain.iter().filter_map(|word| word.strip_prefix('#')).map(str::to_ascii_lowercase).collect();
     let rules = Rules::parse(plain.iter().copied(), database_rules);
     let user = User {
-        name: name.to_owned(),
-        access: None,
-        namespace: None,
-        reads: None,
-        db: None,
-        generated: None,
         enabled: plain.contains(&"on"),
         nopass: plain.contains(&"nopass"),
         keys: Some(rules.keys),
@@ -156,7 +150,7 @@ pub fn parse_line(line: &str, database_rules: bool) -> Result<Account, String> {
         databases: rules.databases,
         commands: Some(rules.commands),
         selectors: Some(selectors),
-        uneven_nodes: BTreeSet::new(),
+        ..User::new(name)
     };
     Ok(Account { user, hashes })
 }

@@ -1,14 +1,16 @@
 //! Reads users and what they depend on from every node.
 
+mod notices;
+
+pub use notices::{notices, opens_everything};
+
 use super::acl::{Account, Meaning, differ_in_text};
 use super::connect::Node;
 use super::model::{USER, User};
-use super::presets::{Persistence, Server, expand};
+use super::presets::{Server, expand};
 use super::wire;
 use crate::core::address::Address;
 use crate::core::change::{Resource, three_way};
-use crate::core::plan::{Level, Notice};
-use crate::core::secret::Secret;
 use crate::error::Result;
 use crate::services::{Ask, CredentialStatus, Model, Observed, Proof, Step};
 use futures_util::future::try_join_all;
@@ -33,7 +35,7 @@ pub async fn look(nodes: &[Node], ask: &Ask) -> Result<Vec<Seen>> {
     let applied = ask.applied.iter().map(|(address, applied)| (address, &applied.model));
     let meant = meant(wanted.chain(applied));
     try_join_all(nodes.iter().map(async |node| {
-        let server = node.server().await?;
+        let server = wire::server(node).await?;
         let accounts = wire::all_accounts(node, server).await?;
         seen(node, accounts, &meant).await
     }))
@@ -49,7 +51,7 @@ pub async fn look_again(nodes: &[Node], names: &BTreeSet<String>, steps: &[&Step
     let before = steps.iter().filter_map(|step| Some((&step.address, step.before.as_ref()?)));
     let meant = meant(after.chain(before));
     try_join_all(nodes.iter().map(async |node| {
-        let server = node.server().await?;
+        let server = wire::server(node).await?;
         let accounts = wire::accounts(node, server, names).await?;
         seen(node, accounts, &meant).await
     }))
@@ -68,7 +70,7 @@ fn meant<'a>(models: impl Iterator<Item = (&'a Address, &'a Model)>) -> Meant<'a
 
 /// Brings the texts of a node's users into the forms that are meant.
 async fn seen(node: &Node, mut accounts: BTreeMap<String, Account>, meant: &Meant<'_>) -> Result<Seen> {
-    let server = node.server().await?.clone();
+    let server = wire::server(node).await?.clone();
     let meaning = Meaning::new(&server.catalogue);
     for (name, forms) in meant {
         let Some(account) = accounts.get_mut(*name) else { continue };
@@ -132,55 +134,6 @@ fn status(hashes: &BTreeSet<String>, proof: &Proof) -> CredentialStatus {
         Ok(_) => CredentialStatus::Wrong,
         Err(status) => status,
     }
-}
-
-/// What must be known of the nodes, loudest first.
-pub fn notices(seen: &[Seen], ask: &Ask) -> Vec<Notice> {
-    let notice = |level, text| Notice { level, about: "valkey".to_owned(), text };
-    let mut notices = Vec::new();
-    for node in seen {
-        if node.accounts.get("default").is_some_and(|account| opens_everything(&account.user)) {
-            notices.push(notice(
-                Level::Alarm,
-                format!(
-                    "{}: the user `default` needs no password and may do everything: nothing is isolated here",
-                    node.node
-                ),
-            ));
-        }
-        if node.server.persistence() == Persistence::Volatile {
-            notices.push(notice(
-                Level::Warning,
-                format!(
-                    "{}: volatile: with neither aclfile nor configuration file, users are gone at restart",
-                    node.node
-                ),
-            ));
-        }
-    }
-    for (address, proof) in &ask.proofs {
-        let Some((_, account)) = holder(seen, &address.name).filter(|_| address.kind == USER) else { continue };
-        let ours: BTreeSet<String> = proof.published.iter().chain(&proof.staged).map(Secret::sha256).collect();
-        let extra = account.hashes.difference(&ours).count();
-        if extra > 0 && account.hashes.len() > extra {
-            notices.push(notice(
-                Level::Warning,
-                format!("{address}: an extra password is accepted for this user; `nornplan rotate` leaves only ours"),
-            ));
-        }
-        if account.user.nopass {
-            notices.push(notice(Level::Warning, format!("{address}: any password is accepted for this user")));
-        }
-    }
-    notices.sort();
-    notices
-}
-
-/// `nopass +@all`, enabled, on all keys.
-pub fn opens_everything(user: &User) -> bool {
-    let all_commands = user.commands.as_ref().is_some_and(|rules| rules.first().is_some_and(|rule| rule == "+@all"));
-    let all_keys = user.keys.as_ref().is_some_and(|keys| keys.contains("~*"));
-    user.enabled && user.nopass && all_commands && all_keys
 }
 
 /// The server as the differ needs it: the first node's.

@@ -1,43 +1,42 @@
-//! Carries steps out on every node: set, prove, persist. No password leaves this process but to sign in with it.
+//! Users: set on every node, proved, and saved.
 
-use super::acl::setuser;
-use super::connect::{Node, Nodes};
-use super::errors::{explain, is_transient};
-use super::model::{Op as UserOp, User};
-use super::presets::{Persistence, Server, expand};
-use super::wire;
+use super::persist::persist;
+use super::prove::{prove_passwords, prove_rules};
 use crate::core::secret::Secret;
 use crate::error::{Diagnostic, Kind, Result};
+use crate::services::valkey::acl::setuser;
+use crate::services::valkey::connect::{Node, Nodes};
+use crate::services::valkey::errors::{explain, is_transient};
+use crate::services::valkey::model::{Op as UserOp, User};
+use crate::services::valkey::presets::{Server, expand};
+use crate::services::valkey::wire;
 use crate::services::{ApplyContext, Failure, Fingerprint, Model, Op, Outcome, ServiceId, Step};
 use futures_util::future::join_all;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// A key that lies in nobody's namespace: no namespace has an underscore.
-const FOREIGN_KEY: &str = "nornplan_probe:key";
-
 /// What one step does.
-struct Task<'a> {
-    op: UserOp,
-    name: &'a str,
-    after: Option<&'a User>,
+pub(super) struct Task<'a> {
+    pub(super) op: UserOp,
+    pub(super) name: &'a str,
+    pub(super) after: Option<&'a User>,
     /// The password to set, if it sets one.
-    password: Option<Secret>,
-    outcome: Result<(), Failure>,
+    pub(super) password: Option<Secret>,
+    pub(super) outcome: Result<(), Failure>,
 }
 
 impl Task<'_> {
-    fn sound(&self) -> bool {
+    pub(super) fn sound(&self) -> bool {
         self.outcome.is_ok()
     }
 
-    fn fail(&mut self, failure: Failure) {
+    pub(super) fn fail(&mut self, failure: Failure) {
         if self.sound() {
             self.outcome = Err(failure);
         }
     }
 }
 
-/// Carries out steps of one kind and action; one outcome for each, in their order.
+/// Carries out steps of one action on users; one outcome for each, in their order.
 pub async fn apply(nodes: &Nodes, steps: &[&Step], context: &ApplyContext) -> Vec<Outcome> {
     let mut tasks: Vec<Task<'_>> = steps.iter().map(|step| task(step, context)).collect();
     if let Err(Failure { error, retry }) = carry_out(nodes, &mut tasks).await {
@@ -113,7 +112,7 @@ async fn kept_hashes(nodes: &[Node], tasks: &[Task<'_>]) -> Result<BTreeMap<Stri
         return Ok(kept);
     }
     for node in nodes {
-        for (name, account) in wire::accounts(node, node.server().await?, &names).await? {
+        for (name, account) in wire::accounts(node, wire::server(node).await?, &names).await? {
             kept.entry(name).or_insert(account.hashes);
         }
     }
@@ -122,11 +121,11 @@ async fn kept_hashes(nodes: &[Node], tasks: &[Task<'_>]) -> Result<BTreeMap<Stri
 
 async fn set(nodes: &[Node], tasks: &mut [Task<'_>], kept: &BTreeMap<String, BTreeSet<String>>) -> Result<(), Failure> {
     for node in nodes {
-        node.server().await?;
+        wire::server(node).await?;
     }
     let all: Vec<(usize, Failure)> = join_all(nodes.iter().map(async |node| {
         let mut failures = Vec::new();
-        let Ok(server) = node.server().await else { return failures };
+        let Ok(server) = wire::server(node).await else { return failures };
         let sound = tasks.iter().enumerate().filter(|(_, task)| task.sound());
         let (places, calls): (Vec<usize>, Vec<Vec<String>>) =
             sound.map(|(place, task)| (place, call(task, server, kept))).unzip();
@@ -147,7 +146,8 @@ async fn set(nodes: &[Node], tasks: &mut [Task<'_>], kept: &BTreeMap<String, BTr
     Ok(())
 }
 
-fn fail(tasks: &mut [Task<'_>], failures: Vec<(usize, Failure)>) {
+/// Notes failures by the places of their tasks.
+pub(super) fn fail(tasks: &mut [Task<'_>], failures: Vec<(usize, Failure)>) {
     for (place, failure) in failures {
         if let Some(task) = tasks.get_mut(place) {
             task.fail(failure);
@@ -181,71 +181,4 @@ fn call(task: &Task<'_>, server: &Server, kept: &BTreeMap<String, BTreeSet<Strin
         }
     }
     words
-}
-
-/// Asks every node whether a user that was just set may read a key that is not its own.
-async fn prove_rules(nodes: &[Node], tasks: &mut [Task<'_>]) {
-    for node in nodes {
-        let set = tasks.iter().enumerate().filter(|(_, task)| task.sound() && task.op == UserOp::SetUser);
-        let (places, calls): (Vec<usize>, Vec<Vec<String>>) = set
-            .map(|(place, task)| (place, ["ACL", "DRYRUN", task.name, "GET", FOREIGN_KEY].map(str::to_owned).to_vec()))
-            .unzip();
-        let mut failures = Vec::new();
-        for (place, answer) in places.into_iter().zip(node.try_calls(&calls).await) {
-            let call = "ACL DRYRUN ... GET of a key outside of its namespace";
-            match answer {
-                Ok(answer) if answer.is_ok() => {
-                    let error = Diagnostic::new(Kind::Service, "the rules are set and do not isolate")
-                        .on("valkey", &node.name, call)
-                        .hint("please report this with the server's version");
-                    failures.push((place, error.into()));
-                }
-                Ok(_) => {}
-                Err(error) => {
-                    let retry = is_transient(&error);
-                    failures.push((place, Failure { error: explain(&error, &node.name, call), retry }));
-                }
-            }
-        }
-        fail(tasks, failures);
-    }
-}
-
-/// Signs in with every password that was set, on a connection of its own.
-async fn prove_passwords(nodes: &Nodes, there: &[Node], tasks: &mut [Task<'_>]) -> Result<(), Failure> {
-    if !tasks.iter().any(|task| task.sound() && task.password.is_some()) {
-        return Ok(());
-    }
-    for node in there {
-        let probe = nodes.another(node).await.map_err(|error| Failure { error, retry: true })?;
-        let mut failures = Vec::new();
-        let (mut places, mut calls) = (Vec::new(), Vec::new());
-        for (place, task) in tasks.iter().enumerate().filter(|(_, task)| task.sound()) {
-            if let Some(password) = &task.password {
-                places.push((place, task.name.to_owned()));
-                calls.push(vec!["AUTH".to_owned(), task.name.to_owned(), password.expose().to_owned()]);
-            }
-        }
-        for ((place, name), answer) in places.into_iter().zip(probe.try_calls(&calls).await) {
-            if let Err(error) = answer {
-                let diagnostic = Diagnostic::new(Kind::Service, format!("the new password of {name} does not sign in"))
-                    .on("valkey", &node.name, format!("AUTH {name} ..."))
-                    .because(error.details().to_owned())
-                    .hint("look whether something else sets this user, then apply again");
-                failures.push((place, Failure { error: diagnostic, retry: is_transient(&error) }));
-            }
-        }
-        probe.close().await;
-        fail(tasks, failures);
-    }
-    Ok(())
-}
-
-async fn persist(node: &Node) -> Result<(), Failure> {
-    let words: &[&str] = match node.server().await?.persistence() {
-        Persistence::AclFile => &["ACL", "SAVE"],
-        Persistence::ConfigFile => &["CONFIG", "REWRITE"],
-        Persistence::Volatile => return Ok(()),
-    };
-    node.call(words, &words.join(" ")).await.map(drop).map_err(Failure::from)
 }
