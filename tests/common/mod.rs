@@ -6,6 +6,7 @@ pub mod own_postgres;
 pub mod own_valkey;
 pub mod servers;
 pub mod standby;
+pub mod valkey_groups;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};

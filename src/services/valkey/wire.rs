@@ -163,7 +163,7 @@ fn strings(value: Value) -> impl Iterator<Item = String> {
 }
 
 /// A map as RESP2 sends it: names and values in turn.
-fn pairs(value: Value) -> BTreeMap<String, Value> {
+pub(super) fn pairs(value: Value) -> BTreeMap<String, Value> {
     let mut items = if value.is_null() { Vec::new() } else { value.into_array() }.into_iter();
     let mut pairs = BTreeMap::new();
     while let (Some(name), Some(value)) = (items.next(), items.next()) {
