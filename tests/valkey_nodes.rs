@@ -161,6 +161,14 @@ fn behind_sentinels_every_data_node_has_the_users_whichever_is_the_primary() {
     assert_ne!(published_later, published);
     is_on(&workspace, "@cafe", &[&nodes[0], &nodes[1]]);
     is_on(&workspace, "@mail", &[&nodes[0], &nodes[1]]);
+    workspace.spec("late", "app = \"@late\"\n[services.kv]\n");
+    nodes[2].start_again();
+    until_it_follows(&nodes[2]);
+    workspace.run(&["plan", "--out", "saved"]).exits(0).hides("cannot be reached");
+    nodes[2].stop();
+    // Whoever made a plan cannot know what happened since.
+    workspace.run(&["apply", "saved"]).exits(0).complains(&lost);
+    is_on(&workspace, "@late", &[&nodes[0], &nodes[1]]);
     // What would be left there, and be nobody's, does not go.
     workspace.remove("specs/cafe.toml");
     workspace.run(&["plan", "--allow-destroy", "all"]).exits(0).says("blocked: ").says(&lost);
@@ -186,7 +194,7 @@ fn behind_sentinels_every_data_node_has_the_users_whichever_is_the_primary() {
     workspace
         .run(&["plan", "--detailed-exitcode", "--wait", "30s"])
         .exits(0)
-        .says("No changes. 4 resources match their");
+        .says("No changes. 6 resources match their");
     works_by_what_is_published(&workspace, "@mail");
     assert_eq!(workspace.secrets("@mail"), published_later);
 
@@ -203,7 +211,7 @@ fn behind_sentinels_every_data_node_has_the_users_whichever_is_the_primary() {
     workspace
         .run(&["plan", "--detailed-exitcode", "--wait", "30s"])
         .exits(0)
-        .says("No changes. 4 resources match their");
+        .says("No changes. 6 resources match their");
     assert_eq!(workspace.secrets("@mail"), published_later);
 }
 

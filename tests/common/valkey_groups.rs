@@ -91,9 +91,8 @@ pub fn cluster() -> Vec<OwnValkey> {
     for (node, (first, last)) in nodes.iter().zip([(0, 5460), (5461, 10922), (10923, 16383)]) {
         node.run(&["CLUSTER", "ADDSLOTSRANGE", &first.to_string(), &last.to_string()]);
     }
-    for node in &nodes[1..] {
-        join(node, &nodes[0]);
-    }
+    let (first, others) = nodes.split_first().expect("three nodes");
+    others.iter().for_each(|node| join(node, first));
     until_whole(&nodes, 3);
     nodes
 }

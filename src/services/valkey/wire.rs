@@ -158,7 +158,8 @@ fn line(name: &str, answer: Value) -> String {
     words.join(" ")
 }
 
-fn strings(value: Value) -> impl Iterator<Item = String> {
+/// The texts of a list.
+pub(super) fn strings(value: Value) -> impl Iterator<Item = String> {
     value.into_array().into_iter().filter_map(Value::into_string)
 }
 

@@ -147,7 +147,7 @@ impl Nodes {
                     error.hint(hint).may_pass(true)
                 })?;
                 topology::check_primary(&primary).await?;
-                let others = Others { names: told.replicas, ..Others::default() };
+                let others = Others { names: told.others.into_iter().collect(), ..Others::default() };
                 (primary, others, Some(format!("SENTINEL RESET {service} on each sentinel")))
             }
             Some(_) | None => {

@@ -4,7 +4,8 @@ use super::Node;
 use super::open::{Door, name_of, open, split};
 use crate::config::ValkeyConfig;
 use crate::error::{Diagnostic, Kind, Result};
-use crate::services::valkey::wire::pairs;
+use crate::services::valkey::errors::explain;
+use crate::services::valkey::wire::{pairs, strings};
 use fred::types::Value;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use std::collections::BTreeSet;
@@ -16,8 +17,8 @@ pub struct Told {
     /// The sentinel that was asked.
     pub by: String,
     pub primary: String,
-    /// Those that are down are among them: a sentinel forgets none.
-    pub replicas: Vec<String>,
+    /// All others. Those that are down are among them: a sentinel forgets none.
+    pub others: BTreeSet<String>,
 }
 
 /// Why a sentinel is of no use.
@@ -69,24 +70,33 @@ fn no_sentinel(service: &str) -> Diagnostic {
 async fn ask_one(config: &ValkeyConfig, sentinel: &str, service: &str) -> Result<Told, Useless> {
     let useless = |error, knows_others| Useless { sentinel: sentinel.to_owned(), error, knows_others };
     let node = open_one(config, sentinel).await.map_err(|error| useless(of_a_sentinel(error), false))?;
-    let told = async {
-        const CALL: &str = "SENTINEL GET-MASTER-ADDR-BY-NAME";
-        let address = node.call(&["SENTINEL", "GET-MASTER-ADDR-BY-NAME", service], CALL).await?;
-        let mut parts = address.into_array().into_iter().filter_map(Value::into_string);
-        let (Some(host), Some(port)) = (parts.next(), parts.next()) else { return Ok(None) };
-        let replicas = node.call(&["SENTINEL", "REPLICAS", service], "SENTINEL REPLICAS").await?;
-        let mut replicas: Vec<String> = replicas.into_array().into_iter().filter_map(address_of).collect();
-        replicas.sort();
-        Ok(Some(Told { by: node.name.clone(), primary: format!("{host}:{port}"), replicas }))
-    };
-    let told: Result<Option<Told>> = told.await;
-    let answer = match told {
+    let answer = match tell(&node, service).await {
         Ok(Some(told)) => Ok(told),
         Ok(None) => Err(useless(unknown(&node, service).await, true)),
         Err(error) => Err(useless(of_a_sentinel(error), false)),
     };
     node.close().await;
     answer
+}
+
+/// What a sentinel knows of a service; `None` if it knows no such service.
+async fn tell(sentinel: &Node, service: &str) -> Result<Option<Told>> {
+    // In the middle of a failover the new primary is still listed as a replica, and the old one only by the last of
+    // these. They are sent at once, so that they tell of one moment.
+    const CALLS: [&str; 3] = ["GET-MASTER-ADDR-BY-NAME", "REPLICAS", "MASTER"];
+    let calls = CALLS.map(|call| ["SENTINEL", call, service].map(str::to_owned).to_vec());
+    let answers = sentinel.try_calls(&calls).await.into_iter().zip(CALLS);
+    let mut answers = answers
+        .map(|(answer, call)| answer.map_err(|error| explain(&error, &sentinel.name, &format!("SENTINEL {call}"))));
+    let mut next = || answers.next().unwrap_or(Ok(Value::Null));
+    let address = next()?;
+    let mut parts = strings(address);
+    let (Some(host), Some(port)) = (parts.next(), parts.next()) else { return Ok(None) };
+    let primary = format!("{host}:{port}");
+    let replicas = next()?.into_array();
+    let mut others: BTreeSet<String> = replicas.into_iter().chain([next()?]).filter_map(address_of).collect();
+    others.remove(&primary);
+    Ok(Some(Told { by: sentinel.name.clone(), primary, others }))
 }
 
 async fn open_one(config: &ValkeyConfig, sentinel: &str) -> Result<Node> {
@@ -123,8 +133,8 @@ async fn unknown(sentinel: &Node, service: &str) -> Diagnostic {
         .hint("name it as the sentinels do: sentinel_service = \"...\" under [valkey] (default: mymaster)")
 }
 
-fn address_of(replica: Value) -> Option<String> {
-    let mut facts = pairs(replica);
+fn address_of(node: Value) -> Option<String> {
+    let mut facts = pairs(node);
     let mut take = |name: &str| facts.remove(name).and_then(Value::into_string);
     Some(format!("{}:{}", take("ip")?, take("port")?))
 }

@@ -32,7 +32,7 @@ pub fn unread(found: &Found, ask: &Ask) -> BTreeMap<Address, String> {
     if found.unreached.is_empty() {
         return BTreeMap::new();
     }
-    let why = some(&found.unreached.iter().map(cannot).collect::<BTreeSet<_>>(), SHOWN);
+    let why = some(found.unreached.iter().map(cannot).collect::<BTreeSet<_>>(), SHOWN);
     ask.addresses().into_iter().map(|address| (address.clone(), why.clone())).collect()
 }
 
