@@ -57,9 +57,12 @@ fn config(root: &Path) -> Config {
             password: PasswordSource::None,
             sentinels: Vec::new(),
             sentinel_service: None,
+            sentinel_user: None,
+            sentinel_password: PasswordSource::None,
             cluster: false,
             public_host: "127.0.0.1".to_owned(),
             public_port: 6379,
+            publishes_sentinels: false,
         },
         kafka: KafkaConfig {
             brokers: vec!["127.0.0.1:19092".to_owned()],

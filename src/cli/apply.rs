@@ -5,6 +5,7 @@ use super::signals::Interrupts;
 use super::workspace::{self, Request, Workspace};
 use super::{Errors, Global, output, saved};
 use crate::core::consent::{self, Allowance, Consent};
+use crate::core::plan::{Level, Notice};
 use crate::core::step::{Action, Hold, Reason, StepId};
 use crate::error::{Diagnostic, Exit, Kind};
 use crate::exec::{self, Job, Listener};
@@ -305,7 +306,8 @@ fn prevented_meanwhile<'a>(document: &Document, plan: &'a Plan) -> Option<&'a St
     })
 }
 
-/// Whether a server is another one than was planned for, in words.
+/// Whether a server is another one than was planned for, in words. What is to be known of the servers by now, and stands
+/// in no plan, is said.
 async fn another_server(workspace: &Workspace, plan: &Plan) -> Result<Option<String>, Diagnostic> {
     let asks: BTreeMap<ServiceId, Ask> = ServiceId::ALL
         .into_iter()
@@ -314,7 +316,12 @@ async fn another_server(workspace: &Workspace, plan: &Plan) -> Result<Option<Str
         .collect();
     for (id, read) in workspace.observe(&asks, std::time::Duration::ZERO).await {
         let planned = plan.services.get(id.as_str()).and_then(|head| head.identity.clone());
-        let now = read?.identity;
+        let read = read?;
+        let is_new = |notice: &&Notice| notice.level != Level::Note && !plan.notices.contains(notice);
+        for notice in read.notices.iter().filter(is_new) {
+            output::message(&format!("warning: {}: {}", id.title(), render::clean(&notice.text)));
+        }
+        let now = read.identity;
         if planned.is_some() && planned != now {
             let name = |identity: Option<String>| identity.unwrap_or_else(|| "unknown".to_owned());
             let (planned, now) = (name(planned), name(now));

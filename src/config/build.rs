@@ -108,16 +108,22 @@ impl Builder<'_> {
         }
         let sentinel_service =
             self.settings.text("valkey", "sentinel_service").or((!sentinels.is_empty()).then(|| "mymaster".to_owned()));
+        let sentinel_password = Search { settings: &self.settings, variables: &self.source.variables }.of_sentinels();
+        let sentinel_password = self.or_complain(sentinel_password);
         let tls = self.tls("valkey");
+        let public_host = self.settings.text("valkey", "public_host");
         ValkeyConfig {
             user: self.text("valkey", "user", "default"),
             use_tls: self.settings.flag("valkey", "tls").unwrap_or(tls != Tls::default()),
             tls,
             password: self.password("valkey", &["REDIS_PASSWORD"]),
+            publishes_sentinels: !sentinels.is_empty() && public_host.is_none(),
             sentinels,
             sentinel_service,
+            sentinel_user: self.settings.text("valkey", "sentinel_user"),
+            sentinel_password,
             cluster,
-            public_host: self.settings.text("valkey", "public_host").unwrap_or_else(|| host.clone()),
+            public_host: public_host.unwrap_or_else(|| host.clone()),
             public_port: self.settings.port("valkey", "public_port").unwrap_or(port),
             host,
             port,
@@ -147,6 +153,10 @@ impl Builder<'_> {
 
     fn password(&mut self, table: &'static str, variables: &[&str]) -> PasswordSource {
         let found = Search { settings: &self.settings, variables: &self.source.variables }.usual(table, variables);
+        self.or_complain(found)
+    }
+
+    fn or_complain(&mut self, found: Result<PasswordSource, Diagnostic>) -> PasswordSource {
         found.unwrap_or_else(|error| {
             self.wrong.push(error);
             PasswordSource::None

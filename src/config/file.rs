@@ -1,6 +1,6 @@
 //! The workspace file: found, read, and turned into layers, with every error of it at once.
 
-use super::keys::{self, SERVICES, TABLES};
+use super::keys::{self, TABLES};
 use super::layer::{Base, Layer, Located, Origin, Raw, shape};
 use super::url;
 use crate::core::suggest::closest;
@@ -148,9 +148,9 @@ impl Reader<'_> {
         layer: &mut Layer,
     ) {
         let text: &str = name.get_ref();
-        if text == "password" && SERVICES.contains(&table) {
+        if keys::passwords(table).any(|password| password == text) {
             let place = self.place(name.span());
-            self.wrong.push(url::password_in_file(table).at(place));
+            self.wrong.push(url::password_in_file(table, text).at(place));
             return;
         }
         let Some(key) = keys::find(table, text) else {

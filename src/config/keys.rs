@@ -94,6 +94,9 @@ pub const KEYS: &[Key] = &[
     key("valkey", "password_command", Shape::Words),
     key("valkey", "sentinels", Shape::List),
     key("valkey", "sentinel_service", Shape::Text),
+    key("valkey", "sentinel_user", Shape::Text),
+    key("valkey", "sentinel_password_file", Shape::Path),
+    key("valkey", "sentinel_password_command", Shape::Words),
     key("valkey", "cluster", Shape::Flag),
     key("valkey", "public_host", Shape::Text),
     key("valkey", "public_port", Shape::Port),
@@ -121,6 +124,15 @@ pub const TABLES: &[&str] = &["naming", "postgres", "valkey", "kafka", "state", 
 /// The services that one signs in to.
 pub const SERVICES: &[&str] = &["postgres", "valkey", "kafka"];
 
+/// What has a password of nornplan's own: its table and name. It never stands in the file, only in a variable.
+const PASSWORDS: &[(&str, &str)] =
+    &[("postgres", "password"), ("valkey", "password"), ("valkey", "sentinel_password"), ("kafka", "password")];
+
+/// The names of a table's passwords.
+pub fn passwords(table: &str) -> impl Iterator<Item = &'static str> {
+    PASSWORDS.iter().filter(move |(of, _)| *of == table).map(|(_, name)| *name)
+}
+
 pub fn find(table: &str, name: &str) -> Option<&'static Key> {
     KEYS.iter().find(|key| key.table == table && key.name == name)
 }
@@ -139,7 +151,7 @@ const BORROWED: &[&str] = &[
 /// Whether nornplan reads the variable.
 pub fn is_variable(name: &str) -> bool {
     let is_password =
-        SERVICES.iter().any(|service| name == format!("NORNPLAN_{}_PASSWORD", service.to_ascii_uppercase()));
+        PASSWORDS.iter().any(|(table, own)| name == format!("NORNPLAN_{table}_{own}").to_ascii_uppercase());
     is_password || BORROWED.contains(&name) || KEYS.iter().any(|key| key.variable() == name)
 }
 

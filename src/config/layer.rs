@@ -56,6 +56,8 @@ impl Layer {
             match name {
                 "password_file" => drop(self.values.remove(&(table, "password_command"))),
                 "password_command" => drop(self.values.remove(&(table, "password_file"))),
+                "sentinel_password_file" => drop(self.values.remove(&(table, "sentinel_password_command"))),
+                "sentinel_password_command" => drop(self.values.remove(&(table, "sentinel_password_file"))),
                 _ => {}
             }
             self.values.insert((table, name), located);

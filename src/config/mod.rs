@@ -100,15 +100,30 @@ pub struct ValkeyConfig {
     pub tls: Tls,
     pub password: PasswordSource,
     pub sentinels: Vec<String>,
+    /// The name under which the sentinels know the primary and its replicas; given if there are sentinels.
     pub sentinel_service: Option<String>,
+    /// Who nornplan is to the sentinels, which have users of their own; `None` is `default`.
+    pub sentinel_user: Option<String>,
+    /// With none at all, it does not sign in to them.
+    pub sentinel_password: PasswordSource,
     pub cluster: bool,
     pub public_host: String,
     pub public_port: u16,
+    /// Whether apps are told of the sentinels, and not of one host: there are some, and no `public_host` is named.
+    pub publishes_sentinels: bool,
 }
 
 impl ValkeyConfig {
+    /// Where it is, whichever node is the primary today: the same before and after a failover.
     pub fn endpoint(&self) -> String {
-        format!("{}:{}", self.host, self.port)
+        match &self.sentinel_service {
+            Some(service) if !self.sentinels.is_empty() => {
+                let mut sentinels = self.sentinels.clone();
+                sentinels.sort();
+                format!("{service} of {}", sentinels.join(","))
+            }
+            Some(_) | None => format!("{}:{}", self.host, self.port),
+        }
     }
 }
 

@@ -128,15 +128,36 @@ impl Search<'_> {
     /// # Errors
     /// Both were said in one place.
     pub fn indirect(&self, table: &'static str) -> Result<Option<PasswordSource>> {
-        let file = self.settings.path(table, "password_file");
-        let command = self.settings.list(table, "password_command");
+        self.file_or_command(table, "password_file", "password_command")
+    }
+
+    /// Valkey's for its sentinels: `NORNPLAN_VALKEY_SENTINEL_PASSWORD`, else indirect.
+    ///
+    /// # Errors
+    /// As [`Self::indirect`].
+    pub fn of_sentinels(&self) -> Result<PasswordSource> {
+        if let Some(given) = self.given("NORNPLAN_VALKEY_SENTINEL_PASSWORD") {
+            return Ok(given);
+        }
+        let indirect = self.file_or_command("valkey", "sentinel_password_file", "sentinel_password_command")?;
+        Ok(indirect.unwrap_or_default())
+    }
+
+    fn file_or_command(
+        &self,
+        table: &'static str,
+        file_key: &'static str,
+        command_key: &'static str,
+    ) -> Result<Option<PasswordSource>> {
+        let file = self.settings.path(table, file_key);
+        let command = self.settings.list(table, command_key);
         match (file, command) {
             (Some(_), Some(_)) => Err(self
                 .settings
-                .origin(table, "password_command")
+                .origin(table, command_key)
                 .map_or_else(
                     || Diagnostic::new(Kind::Config, "two sources of one password"),
-                    |origin| origin.wrong("both password_file and password_command are given"),
+                    |origin| origin.wrong(format!("both {file_key} and {command_key} are given")),
                 )
                 .hint("keep one of them")),
             (Some(file), None) => Ok(Some(PasswordSource::File(file))),

@@ -179,6 +179,11 @@ fn broken_files_are_said_to_be_broken() {
         ("[valkey]\nhost = 'a:b'", "\"a:b\" is no host:port"),
         ("[kafka]\npassword_file = 'a'\npassword_command = ['b']", "both password_file and password_command"),
         ("[kafka]\ncert_file = 'a'", "cert_file without key_file"),
+        ("[valkey]\nsentinel_password = 'a'", "NORNPLAN_VALKEY_SENTINEL_PASSWORD, or name sentinel_password_file"),
+        (
+            "[valkey]\nsentinel_password_file = 'a'\nsentinel_password_command = ['b']",
+            "both sentinel_password_file and sentinel_password_command",
+        ),
     ] {
         let errors = Workspace::new(Some(file)).errors();
         assert!(errors.contains(expected), "{file}: {errors}");
@@ -266,7 +271,9 @@ fn urls_hosts_and_sockets() {
     assert!(Workspace::new(Some("[valkey]\nurl = 'http://h'")).errors().contains("no url that is understood"));
     let valkey =
         Workspace::new(Some("[valkey]\nurl = 'rediss://admin@kv:7'\nsentinels = ['s1', 's2:5']")).load().valkey;
-    assert_eq!((valkey.endpoint().as_str(), valkey.user.as_str(), valkey.use_tls), ("kv:7", "admin", true));
+    // Whichever node is the primary, and in whatever order they are written.
+    assert_eq!(valkey.endpoint(), "mymaster of s1:26379,s2:5");
+    assert_eq!((valkey.user.as_str(), valkey.use_tls, valkey.publishes_sentinels), ("admin", true, true));
     assert_eq!(valkey.sentinels, ["s1:26379", "s2:5"]);
     assert_eq!(valkey.sentinel_service.as_deref(), Some("mymaster"));
 }

@@ -7,11 +7,11 @@ use crate::error::{Diagnostic, Kind};
 use percent_encoding::percent_decode_str;
 use std::path::PathBuf;
 
-/// The error for a password in the workspace file.
-pub fn password_in_file(table: &str) -> Diagnostic {
-    let variable = format!("NORNPLAN_{}_PASSWORD", table.to_ascii_uppercase());
+/// The error for a password in the workspace file; `name` is what its key is called.
+pub fn password_in_file(table: &str, name: &str) -> Diagnostic {
+    let variable = format!("NORNPLAN_{table}_{name}").to_ascii_uppercase();
     Diagnostic::new(Kind::Config, "a password must not stand in the workspace file").hint(format!(
-        "put it into the variable {variable}, or name password_file = \"...\" or password_command = [\"...\"] in \
+        "put it into the variable {variable}, or name {name}_file = \"...\" or {name}_command = [\"...\"] in \
          [{table}]; and change it, if the file was ever shared"
     ))
 }
@@ -117,7 +117,7 @@ fn spread_one(layer: &mut Layer, table: &'static str, text: &str, origin: &Origi
     }
     if let Some(password) = password {
         match origin {
-            Origin::File(place) => return Err(password_in_file(table).at(place.clone())),
+            Origin::File(place) => return Err(password_in_file(table, "password").at(place.clone())),
             Origin::Variable(_) => drop(layer.passwords.insert(table, Secret::new(password))),
         }
     }

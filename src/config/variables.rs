@@ -1,6 +1,6 @@
 //! The variables of the environment as a layer.
 
-use super::keys::{self, KEYS, SERVICES, Shape, TABLES};
+use super::keys::{self, KEYS, Shape, TABLES};
 use super::layer::{Base, Layer, Located, Origin, Raw, shape, split};
 use super::url;
 use crate::core::suggest::closest;
@@ -38,8 +38,7 @@ fn misspelt(name: &str) -> Option<Diagnostic> {
     let rest = name.strip_prefix("NORNPLAN_")?.to_ascii_lowercase();
     let (table, key) = rest.split_once('_')?;
     let table = TABLES.iter().find(|known| **known == table)?;
-    let password = SERVICES.contains(table).then_some("password");
-    let known: Vec<&str> = keys::names(table).chain(password).collect();
+    let known: Vec<&str> = keys::names(table).chain(keys::passwords(table)).collect();
     if known.contains(&key) {
         return None;
     }

@@ -36,7 +36,7 @@ fn values(app: &App, config: &Config) -> Result<BTreeMap<String, String>> {
         pairs.extend(postgres_values(postgres, &config.postgres));
     }
     if let Some(kv) = app.kv.as_ref().filter(|kv| kv.credential == Credential::Generate) {
-        pairs.extend(["VALKEY_URL", "REDIS_URL"].map(|name| (name.to_owned(), kv_url(kv, &config.valkey))));
+        pairs.extend(kv_values(kv, &config.valkey));
     }
     if let Some(events) = &app.events {
         pairs.extend(events_values(events, &config.kafka));
@@ -82,10 +82,32 @@ pub(super) fn database_variable(at: usize, database: &str) -> String {
     }
 }
 
-fn kv_url(kv: &Kv, config: &ValkeyConfig) -> String {
+/// Behind sentinels nothing here depends on which node is the primary today, so a failover changes no app's environment.
+/// No standard says how a URL names sentinels: this is the form of Redis-Sentinel-Url, LangChain, Harbor and Prefect,
+/// with the name and then the database as its path. Most client libraries take none (redis-py, ioredis, Celery,
+/// go-redis, redis-rb) but the sentinels and the name each on its own.
+fn kv_values(kv: &Kv, config: &ValkeyConfig) -> Vec<(String, String)> {
     let scheme = if config.use_tls { "rediss" } else { "redis" };
-    let (user, host) = (url_part(&kv.user), host_part(&config.public_host));
-    format!("{scheme}://{user}:{{kv.password}}@{host}:{}/{}", config.public_port, kv.db)
+    let sign_in = format!("{}:{{kv.password}}", url_part(&kv.user));
+    let both = |url: &str| ["VALKEY_URL", "REDIS_URL"].map(|name| (name.to_owned(), url.to_owned())).to_vec();
+    match sentinels(config) {
+        Some((sentinels, name)) => {
+            let mut pairs = both(&format!("{scheme}+sentinel://{sign_in}@{sentinels}/{}/{}", url_part(&name), kv.db));
+            pairs.push(("VALKEY_SENTINELS".to_owned(), sentinels));
+            pairs.push(("VALKEY_SENTINEL_NAME".to_owned(), name));
+            pairs
+        }
+        None => {
+            let (host, port) = (host_part(&config.public_host), config.public_port);
+            both(&format!("{scheme}://{sign_in}@{host}:{port}/{}", kv.db))
+        }
+    }
+}
+
+/// The sentinels, parted by commas, and the name that they know the primary by: if apps are to ask them.
+fn sentinels(config: &ValkeyConfig) -> Option<(String, String)> {
+    let name = config.sentinel_service.clone().filter(|_| config.publishes_sentinels)?;
+    Some((config.sentinels.join(","), name))
 }
 
 /// Without a sign-in, or where people look after the credential, only brokers and topics.
@@ -128,7 +150,7 @@ fn fill(app: &App, config: &Config, name: &str, template: &str) -> Result<String
                     wrong(app, format!("[publish] {name}: {} has nothing to put in for {{{placeholder}}}", app.name))
                         .hint(
                             "there is no such placeholder, the app lacks that service, or it says \
-                             credential = \"keep\"",
+                             credential = \"keep\"; behind sentinels there is {kv.sentinels} and no {kv.host}",
                         )
                 })?;
                 value.push_str(&found);
@@ -162,8 +184,11 @@ fn lookup(app: &App, config: &Config, placeholder: &str, url: bool) -> Option<St
             match field {
                 "user" => Some(encoded(&kv.user)),
                 "password" if kv.credential == Credential::Generate => Some("{kv.password}".to_owned()),
-                "host" => Some(host(&config.valkey.public_host)),
-                "port" => Some(config.valkey.public_port.to_string()),
+                // With sentinels there is no one host: which node is the primary changes.
+                "host" if !config.valkey.publishes_sentinels => Some(host(&config.valkey.public_host)),
+                "port" if !config.valkey.publishes_sentinels => Some(config.valkey.public_port.to_string()),
+                "sentinels" => sentinels(&config.valkey).map(|(sentinels, _)| sentinels),
+                "sentinel_name" => sentinels(&config.valkey).map(|(_, name)| encoded(&name)),
                 "db" => Some(kv.db.to_string()),
                 "namespace" => Some(kv.namespace.clone()),
                 _ => None,

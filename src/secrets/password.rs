@@ -108,8 +108,16 @@ fn next_placeholder(text: &str) -> Option<(usize, &'static str, ServiceId)> {
 }
 
 fn in_url(value: &str) -> Option<String> {
-    let url = Url::parse(value).ok()?;
-    percent_decode_str(url.password()?).decode_utf8().ok().map(|password| password.into_owned())
+    let decode = |password: &str| percent_decode_str(password).decode_utf8().ok().map(|text| text.into_owned());
+    match Url::parse(value) {
+        Ok(url) => decode(url.password()?),
+        // The `url` crate has no place for several hosts, as sentinels are.
+        Err(_) => {
+            let (_, rest) = value.split_once("://")?;
+            let (sign_in, _) = rest.split('/').next()?.rsplit_once('@')?;
+            decode(sign_in.split_once(':')?.1)
+        }
+    }
 }
 
 #[cfg(test)]
@@ -135,6 +143,8 @@ mod tests {
             let found = all_published(&values);
             assert_eq!(found.len(), 3);
             assert!(found.values().all(|one| one.expose() == password));
+            let by_sentinels = filled("redis+sentinel://cafe:{kv.password}@s1:26379,[::1]:26380/mymaster/0");
+            assert_eq!(in_url(&by_sentinels).as_deref(), Some(password));
         }
     }
 

@@ -3,7 +3,7 @@
 use std::fmt;
 
 /// Every placeholder that there is. The part before the dot says which service the app must have.
-pub const PLACEHOLDERS: [&str; 17] = [
+pub const PLACEHOLDERS: [&str; 19] = [
     "app",
     "pg.user",
     "pg.password",
@@ -15,6 +15,8 @@ pub const PLACEHOLDERS: [&str; 17] = [
     "kv.password",
     "kv.host",
     "kv.port",
+    "kv.sentinels",
+    "kv.sentinel_name",
     "kv.db",
     "kv.namespace",
     "kafka.user",

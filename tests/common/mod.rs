@@ -7,6 +7,7 @@ pub mod own_valkey;
 pub mod resp;
 pub mod servers;
 pub mod standby;
+pub mod valkey_groups;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};

@@ -151,6 +151,12 @@ impl OwnValkey {
         self.start_again();
     }
 
+    /// The process, as `kill` names it.
+    pub fn pid(&self) -> String {
+        let process = self.process.lock().expect("the process");
+        process.as_ref().expect("it runs").id().to_string()
+    }
+
     /// Where its files lie.
     pub fn home(&self) -> &Path {
         self.directory.path()

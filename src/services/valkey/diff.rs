@@ -36,8 +36,21 @@ pub fn diff(input: DiffInput<'_>) -> Vec<Step> {
             steps.push(new_password(address, wanted, there, reason, server));
         }
     }
+    let unread = &input.observation.unread;
+    steps.iter_mut().filter(|step| step.action == Action::Destroy).for_each(|step| keep_for_absent(step, unread));
     steps.sort_by_key(Step::id);
     steps
+}
+
+/// A login that goes while a node is away would still be there when the node comes back, and be nobody's any more.
+fn keep_for_absent(step: &mut Step, unread: &BTreeMap<Address, String>) {
+    if let Some(why) = unread.get(&step.address) {
+        let reason = format!(
+            "{why}: the user would stay there, and could sign in once the node is back; bring it back first, or have \
+             the others forget it (`nornplan doctor` says how)"
+        );
+        step.hold = Some(Hold::Blocked { reason });
+    }
 }
 
 /// The declared user with its rules on this server. Whether it has a password is not ours to say if people keep it.

@@ -16,7 +16,7 @@ mod words;
 use super::{ApplyContext, Ask, Check, Limits, Model, Observation, Outcome, Service, ServiceId, Step};
 use crate::config::ValkeyConfig;
 use crate::core::address::{Address, Kind};
-use crate::error::{Diagnostic, Kind as ErrorKind, Result};
+use crate::error::Result;
 use async_trait::async_trait;
 use connect::Nodes;
 use model::USER;
@@ -32,10 +32,6 @@ impl Valkey {
     /// # Errors
     /// A configuration that cannot be used.
     pub fn new(config: &ValkeyConfig) -> Result<Self> {
-        if !config.sentinels.is_empty() {
-            return Err(Diagnostic::new(ErrorKind::Config, "sentinels cannot be asked for the primary yet")
-                .hint("name the primary by `host` and `port` under [valkey]: its replicas are found through it"));
-        }
         Ok(Self { endpoint: config.endpoint(), nodes: Nodes::new(config) })
     }
 }
@@ -51,24 +47,27 @@ impl Service for Valkey {
     }
 
     async fn observe(&self, ask: &Ask) -> Result<Observation> {
-        let nodes = self.nodes.all().await?;
-        let seen = observe::look(&nodes, ask).await?;
+        let found = self.nodes.all().await?;
+        let seen = observe::look(&found.nodes, ask).await?;
         let server = observe::server(&seen);
+        let mut notices = observe::notices(&seen, ask);
+        notices.extend(observe::absent::notices(&found));
         Ok(Observation {
             endpoint: self.endpoint.clone(),
             identity: Some(self.endpoint.clone()),
             version: Some(server.describe()),
             server: serde_json::to_value(&server).unwrap_or_default(),
             resources: observe::resources(&seen, ask),
-            unread: BTreeMap::new(),
-            notices: observe::notices(&seen, ask),
+            unread: observe::absent::unread(&found, ask),
+            notices,
         })
     }
 
     async fn read(&self, addresses: &BTreeSet<Address>, steps: &[&Step]) -> Result<BTreeMap<Address, Model>> {
-        let nodes = self.nodes.all().await?;
+        let found = self.nodes.all().await?;
         let users = || addresses.iter().filter(|address| address.kind == USER);
-        let seen = observe::look_again(&nodes, &users().map(|address| address.name.clone()).collect(), steps).await?;
+        let seen =
+            observe::look_again(&found.nodes, &users().map(|address| address.name.clone()).collect(), steps).await?;
         let declared = |address: &Address| {
             let after = steps.iter().filter(|step| step.address == *address).find_map(|step| step.after.as_ref());
             after.and_then(Model::as_valkey_user)
@@ -89,9 +88,14 @@ impl Service for Valkey {
     }
 
     async fn examine(&self, _ask: &Ask) -> Vec<Check> {
-        let looked = async { observe::look(&self.nodes.all().await?, &Ask::default()).await }.await;
-        match looked {
-            Ok(seen) => examine::checks(&seen),
+        let looked = async {
+            let found = self.nodes.all().await?;
+            let mut checks = examine::checks(&observe::look(&found.nodes, &Ask::default()).await?);
+            checks.extend(observe::absent::checks(&found));
+            Ok(checks)
+        };
+        match looked.await {
+            Ok(checks) => checks,
             Err(error) => vec![Check::failed(&error)],
         }
     }

@@ -7,6 +7,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 pub const USER: Kind = Kind::new("valkey.user");
 
+/// What stands in [`User::uneven_nodes`] behind a node that has no such user.
+pub const MISSING: &str = "missing";
+
 /// What an app may do with its keys, in plain words; `presets.rs` says what that means on a server.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -56,7 +59,8 @@ pub struct User {
     /// Rules of selectors, each in parentheses.
     #[serde(default)]
     pub selectors: Option<BTreeSet<String>>,
-    /// Nodes on which the user is missing or differs from the first; none is wanted. Valkey does not replicate ACLs.
+    /// Nodes on which the user is missing or differs from the first, each with how: `10.0.0.7:6379 (missing)`,
+    /// `10.0.0.8:6379 (commands, password)`. None is wanted. Valkey does not replicate ACLs.
     #[serde(default)]
     pub uneven_nodes: BTreeSet<String>,
 }
@@ -80,6 +84,11 @@ impl User {
             selectors: None,
             uneven_nodes: BTreeSet::new(),
         }
+    }
+
+    /// Whether there is a node that has the user, and another one than the first node.
+    pub fn differs_somewhere(&self) -> bool {
+        self.uneven_nodes.iter().any(|node| !node.ends_with(&format!("({MISSING})")))
     }
 }
 

@@ -158,12 +158,13 @@ fn line(name: &str, answer: Value) -> String {
     words.join(" ")
 }
 
-fn strings(value: Value) -> impl Iterator<Item = String> {
+/// The texts of a list.
+pub(super) fn strings(value: Value) -> impl Iterator<Item = String> {
     value.into_array().into_iter().filter_map(Value::into_string)
 }
 
 /// A map as RESP2 sends it: names and values in turn.
-fn pairs(value: Value) -> BTreeMap<String, Value> {
+pub(super) fn pairs(value: Value) -> BTreeMap<String, Value> {
     let mut items = if value.is_null() { Vec::new() } else { value.into_array() }.into_iter();
     let mut pairs = BTreeMap::new();
     while let (Some(name), Some(value)) = (items.next(), items.next()) {

@@ -49,6 +49,10 @@ pub fn tell(there: &User, wanted: &User, catalogue: Option<&Catalogue>) -> Told 
         told.notes.push("just any password signs in today: only the published one will".to_owned());
     }
     if !there.uneven_nodes.is_empty() {
+        // What a node has beyond the others is taken away there.
+        if there.differs_somewhere() {
+            told.risks.insert(Risk::Interrupts);
+        }
         told.notes.push(format!("missing or different on {}", some(&there.uneven_nodes, SHOWN)));
     }
     told

@@ -6,64 +6,73 @@ use crate::services::Failure;
 use crate::services::valkey::connect::{Node, Nodes};
 use crate::services::valkey::errors::{explain, is_transient};
 use crate::services::valkey::model::Op as UserOp;
+use futures_util::future::{join_all, try_join_all};
 
 /// A key that lies in nobody's namespace: no namespace has an underscore.
 const FOREIGN_KEY: &str = "nornplan_probe:key";
 
 /// Asks every node whether a user that was just set may read a key that is not its own.
 pub async fn prove_rules(nodes: &[Node], tasks: &mut [Task<'_>]) {
-    for node in nodes {
-        let set = tasks.iter().enumerate().filter(|(_, task)| task.sound() && task.op == UserOp::SetUser);
-        let (places, calls): (Vec<usize>, Vec<Vec<String>>) = set
-            .map(|(place, task)| (place, ["ACL", "DRYRUN", task.name, "GET", FOREIGN_KEY].map(str::to_owned).to_vec()))
-            .unzip();
-        let mut failures = Vec::new();
-        for (place, answer) in places.into_iter().zip(node.try_calls(&calls).await) {
-            let call = "ACL DRYRUN ... GET of a key outside of its namespace";
-            match answer {
-                Ok(answer) if answer.is_ok() => {
-                    let error = Diagnostic::new(Kind::Service, "the rules are set and do not isolate")
-                        .on("valkey", &node.name, call)
-                        .hint("please report this with the server's version");
-                    failures.push((place, error.into()));
-                }
-                Ok(_) => {}
-                Err(error) => {
-                    let retry = is_transient(&error);
-                    failures.push((place, Failure { error: explain(&error, &node.name, call), retry }));
-                }
-            }
-        }
-        fail(tasks, failures);
-    }
+    let of_nodes = join_all(nodes.iter().map(|node| rules_isolate(node, tasks))).await;
+    fail(tasks, of_nodes.into_iter().flatten().collect());
 }
 
-/// Signs in with every password that was set, on a connection of its own.
+/// The tasks, by place, whose rules do not isolate on a node.
+async fn rules_isolate(node: &Node, tasks: &[Task<'_>]) -> Vec<(usize, Failure)> {
+    let set = tasks.iter().enumerate().filter(|(_, task)| task.sound() && task.op == UserOp::SetUser);
+    let (places, calls): (Vec<usize>, Vec<Vec<String>>) = set
+        .map(|(place, task)| (place, ["ACL", "DRYRUN", task.name, "GET", FOREIGN_KEY].map(str::to_owned).to_vec()))
+        .unzip();
+    let mut failures = Vec::new();
+    for (place, answer) in places.into_iter().zip(node.try_calls(&calls).await) {
+        let call = "ACL DRYRUN ... GET of a key outside of its namespace";
+        match answer {
+            Ok(answer) if answer.is_ok() => {
+                let error = Diagnostic::new(Kind::Service, "the rules are set and do not isolate")
+                    .on("valkey", &node.name, call)
+                    .hint("please report this with the server's version");
+                failures.push((place, error.into()));
+            }
+            Ok(_) => {}
+            Err(error) => {
+                let retry = is_transient(&error);
+                failures.push((place, Failure { error: explain(&error, &node.name, call), retry }));
+            }
+        }
+    }
+    failures
+}
+
+/// Signs in to every node with every password that was set, on a connection of its own.
 pub async fn prove_passwords(nodes: &Nodes, there: &[Node], tasks: &mut [Task<'_>]) -> Result<(), Failure> {
     if !tasks.iter().any(|task| task.sound() && task.password.is_some()) {
         return Ok(());
     }
-    for node in there {
-        let probe = nodes.another(node).await.map_err(|error| Failure { error, retry: true })?;
-        let mut failures = Vec::new();
-        let (mut places, mut calls) = (Vec::new(), Vec::new());
-        for (place, task) in tasks.iter().enumerate().filter(|(_, task)| task.sound()) {
-            if let Some(password) = &task.password {
-                places.push((place, task.name.to_owned()));
-                calls.push(vec!["AUTH".to_owned(), task.name.to_owned(), password.expose().to_owned()]);
-            }
-        }
-        for ((place, name), answer) in places.into_iter().zip(probe.try_calls(&calls).await) {
-            if let Err(error) = answer {
-                let diagnostic = Diagnostic::new(Kind::Service, format!("the new password of {name} does not sign in"))
-                    .on("valkey", &node.name, format!("AUTH {name} ..."))
-                    .because(error.details().to_owned())
-                    .hint("look whether something else sets this user, then apply again");
-                failures.push((place, Failure { error: diagnostic, retry: is_transient(&error) }));
-            }
-        }
-        probe.close().await;
-        fail(tasks, failures);
-    }
+    let of_nodes = try_join_all(there.iter().map(|node| passwords_sign_in(nodes, node, tasks))).await?;
+    fail(tasks, of_nodes.into_iter().flatten().collect());
     Ok(())
+}
+
+/// The tasks, by place, whose passwords do not sign in to a node.
+async fn passwords_sign_in(nodes: &Nodes, node: &Node, tasks: &[Task<'_>]) -> Result<Vec<(usize, Failure)>, Failure> {
+    let probe = nodes.another(node).await.map_err(|error| Failure { error, retry: true })?;
+    let mut failures = Vec::new();
+    let (mut places, mut calls) = (Vec::new(), Vec::new());
+    for (place, task) in tasks.iter().enumerate().filter(|(_, task)| task.sound()) {
+        if let Some(password) = &task.password {
+            places.push((place, task.name.to_owned()));
+            calls.push(vec!["AUTH".to_owned(), task.name.to_owned(), password.expose().to_owned()]);
+        }
+    }
+    for ((place, name), answer) in places.into_iter().zip(probe.try_calls(&calls).await) {
+        if let Err(error) = answer {
+            let diagnostic = Diagnostic::new(Kind::Service, format!("the new password of {name} does not sign in"))
+                .on("valkey", &node.name, format!("AUTH {name} ..."))
+                .because(error.details().to_owned())
+                .hint("look whether something else sets this user, then apply again");
+            failures.push((place, Failure { error: diagnostic, retry: is_transient(&error) }));
+        }
+    }
+    probe.close().await;
+    Ok(failures)
 }

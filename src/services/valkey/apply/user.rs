@@ -11,7 +11,7 @@ use crate::services::valkey::model::{Op as UserOp, User};
 use crate::services::valkey::presets::{Server, expand};
 use crate::services::valkey::wire;
 use crate::services::{ApplyContext, Failure, Fingerprint, Model, Op, Outcome, ServiceId, Step};
-use futures_util::future::join_all;
+use futures_util::future::{join_all, try_join_all};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What one step does.
@@ -21,6 +21,8 @@ pub(super) struct Task<'a> {
     pub(super) after: Option<&'a User>,
     /// The password to set, if it sets one.
     pub(super) password: Option<Secret>,
+    /// The password that the app has, if one is published.
+    published: Option<Secret>,
     pub(super) outcome: Result<(), Failure>,
 }
 
@@ -71,8 +73,14 @@ fn task<'a>(step: &'a Step, context: &ApplyContext) -> Task<'a> {
         Op::Valkey(op) => Some(*op),
         Op::State | Op::Postgres(_) | Op::Kafka(_) | Op::Secrets(_) => None,
     };
-    let mut task =
-        Task { op: op.unwrap_or(UserOp::SetUser), name: &step.address.name, after, password: None, outcome: Ok(()) };
+    let mut task = Task {
+        op: op.unwrap_or(UserOp::SetUser),
+        name: &step.address.name,
+        after,
+        password: None,
+        published: None,
+        outcome: Ok(()),
+    };
     if op.is_none() || (task.op != UserOp::DelUser && after.is_none()) {
         let error = Diagnostic::new(Kind::Plan, "this step cannot be carried out on Valkey");
         task.fail(
@@ -84,36 +92,49 @@ fn task<'a>(step: &'a Step, context: &ApplyContext) -> Task<'a> {
             Ok(secret) => task.password = Some(secret),
             Err(error) => task.fail(error.into()),
         }
+    } else if task.sound() && task.op == UserOp::SetUser {
+        // A sink that cannot be read is told of by whoever needs it.
+        task.published = context.vault.published(&step.app, ServiceId::Valkey).ok().flatten();
     }
     task
 }
 
 /// An error here is one of the whole batch; those of single tasks stand in the tasks.
 async fn carry_out(nodes: &Nodes, tasks: &mut [Task<'_>]) -> Result<(), Failure> {
-    let nodes_there = nodes.all().await.map_err(|error| Failure { error, retry: true })?;
-    let kept = kept_hashes(&nodes_there, tasks).await?;
-    set(&nodes_there, tasks, &kept).await?;
-    prove_rules(&nodes_there, tasks).await;
-    prove_passwords(nodes, &nodes_there, tasks).await?;
+    // Whoever reads the plan knows which nodes are not among them.
+    let found = nodes.all().await.map_err(|error| Failure { error, retry: true })?;
+    let there = &found.nodes;
+    let kept = kept_hashes(there, tasks).await?;
+    set(there, tasks, &kept).await?;
+    prove_rules(there, tasks).await;
+    prove_passwords(nodes, there, tasks).await?;
     if tasks.iter().any(Task::sound) {
-        for saved in join_all(nodes_there.iter().map(persist)).await {
+        for saved in join_all(there.iter().map(persist)).await {
             saved?;
         }
     }
     Ok(())
 }
 
-/// The passwords that users keep when only their rules are set: those of the first node that has the user.
+/// The passwords that users keep when only their rules are set: those of the first node that accepts what is published,
+/// else of the first that has the user. One that was down when the password was set has the one before it.
 async fn kept_hashes(nodes: &[Node], tasks: &[Task<'_>]) -> Result<BTreeMap<String, BTreeSet<String>>> {
     let keeping = tasks.iter().filter(|task| task.op == UserOp::SetUser && task.password.is_none() && task.sound());
-    let names: BTreeSet<String> = keeping.map(|task| task.name.to_owned()).collect();
-    let mut kept = BTreeMap::new();
-    if names.is_empty() {
+    let keeping: BTreeMap<&str, Option<String>> =
+        keeping.map(|task| (task.name, task.published.as_ref().map(Secret::sha256))).collect();
+    let mut kept: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    if keeping.is_empty() {
         return Ok(kept);
     }
-    for node in nodes {
-        for (name, account) in wire::accounts(node, wire::server(node).await?, &names).await? {
-            kept.entry(name).or_insert(account.hashes);
+    let names = keeping.keys().map(|name| (*name).to_owned()).collect();
+    let read = nodes.iter().map(async |node| wire::accounts(node, wire::server(node).await?, &names).await);
+    for (name, account) in try_join_all(read).await?.into_iter().flatten() {
+        let published = keeping.get(name.as_str()).and_then(Option::as_ref);
+        let accepts = |hashes: &BTreeSet<String>| published.is_some_and(|published| hashes.contains(published));
+        match kept.get_mut(&name) {
+            Some(before) if !accepts(before) && accepts(&account.hashes) => *before = account.hashes,
+            Some(_) => {}
+            None => drop(kept.insert(name, account.hashes)),
         }
     }
     Ok(kept)

@@ -1,27 +1,26 @@
 //! Connections: one client for each node, made when first needed. Access rules are not replicated, so every node
-//! counts, and one that cannot be reached is an error.
+//! counts. Without the node that was named, or the primary that sentinels name, nothing is known; any other that cannot
+//! be reached is named, and the rest is not taken as the whole.
 
+mod open;
+mod sentinel;
 mod tls;
 mod topology;
 
-use super::errors::{explain, explain_without_password};
+use super::errors::explain;
 use super::presets::Server;
+use super::wire;
 use crate::config::ValkeyConfig;
-use crate::core::secret::Secret;
 use crate::error::{Diagnostic, Kind, Result};
 use fred::clients::Client;
-use fred::error::ErrorKind;
 use fred::interfaces::ClientLike;
-use fred::types::config::{Config, Server as Host, ServerConfig};
-use fred::types::{Builder, ClusterHash, CustomCommand, Value};
+use fred::types::{ClusterHash, CustomCommand, Value};
+use futures_util::future::join_all;
+use open::{Door, name_of, open, split};
+use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::Duration;
 use tokio::sync::{Mutex, OnceCell};
-use topology::{cluster_nodes, replicas, split};
-
-const CONNECT: Duration = Duration::from_secs(5);
-/// The first `ACL LIST` of 10,000 users takes Redis 7.0 more than six seconds.
-const COMMAND: Duration = Duration::from_secs(30);
+use topology::Others;
 
 /// One server process.
 pub struct Node {
@@ -36,6 +35,10 @@ pub struct Node {
 }
 
 impl Node {
+    fn new(name: String, client: Client, admin: &str, cluster: bool) -> Self {
+        Self { name, client, admin: admin.to_owned(), cluster, server: OnceCell::new() }
+    }
+
     /// One call. `words` after the first must hold no secret that an error could show; `said` stands for the call.
     pub async fn call(&self, words: &[&str], said: &str) -> Result<Value> {
         let mut all = self.try_calls(&[words.iter().map(|word| (*word).to_owned()).collect()]).await;
@@ -68,29 +71,60 @@ impl Node {
     }
 }
 
+/// A node that is there as the others know it, and cannot be asked.
+pub struct Unreached {
+    pub node: String,
+    pub error: Diagnostic,
+}
+
+/// All nodes of one Valkey, as they were found.
+pub struct Found {
+    /// Those that can be asked: the primary or the node that was named first, and never none.
+    pub nodes: Vec<Node>,
+    pub unreached: Vec<Unreached>,
+    /// What is wrong with all of them together.
+    pub warnings: Vec<String>,
+}
+
 /// All nodes of one Valkey, and how to reach them.
 pub struct Nodes {
     config: ValkeyConfig,
-    open: Mutex<Option<Arc<Vec<Node>>>>,
+    open: Mutex<Open>,
+}
+
+#[derive(Default)]
+struct Open {
+    found: Option<Arc<Found>>,
+    /// Every node that this run could ask once.
+    known: BTreeSet<String>,
 }
 
 impl Nodes {
     pub fn new(config: &ValkeyConfig) -> Self {
-        Self { config: config.clone(), open: Mutex::new(None) }
+        Self { config: config.clone(), open: Mutex::new(Open::default()) }
     }
 
-    /// Every node, the primary first. Found anew if a connection has been lost.
+    /// Every node. Found anew if a connection has been lost.
     ///
     /// # Errors
-    /// A node that cannot be reached or signed in to: the rest is not taken as the whole.
-    pub async fn all(&self) -> Result<Arc<Vec<Node>>> {
+    /// The primary, or the node that was named, cannot be reached or signed in to. Any other node that could be, earlier
+    /// in this run, and cannot be now: nobody has been told of that.
+    pub async fn all(&self) -> Result<Arc<Found>> {
         let mut open = self.open.lock().await;
-        if let Some(nodes) = open.as_ref().filter(|nodes| nodes.iter().all(|node| node.client.is_connected())) {
-            return Ok(nodes.clone());
+        let is_whole = |found: &&Arc<Found>| found.nodes.iter().all(|node| node.client.is_connected());
+        if let Some(found) = open.found.as_ref().filter(is_whole) {
+            return Ok(found.clone());
         }
-        let nodes = Arc::new(self.discover().await?);
-        *open = Some(nodes.clone());
-        Ok(nodes)
+        let found = Arc::new(self.discover().await?);
+        if let Some(lost) = found.unreached.iter().find(|lost| open.known.contains(&lost.node)) {
+            let error = Diagnostic::new(Kind::Service, format!("this node was lost: {}", lost.error.message))
+                .on("valkey", &lost.node, "connect")
+                .hint("it was there when this run began; look after it, then plan again");
+            return Err(error.may_pass(true));
+        }
+        open.known.extend(found.nodes.iter().map(|node| node.name.clone()));
+        open.found = Some(found.clone());
+        Ok(found)
     }
 
     /// A connection of its own to a node, to sign in with as somebody else.
@@ -98,69 +132,69 @@ impl Nodes {
     /// # Errors
     /// As [`Nodes::all`].
     pub async fn another(&self, node: &Node) -> Result<Node> {
-        let (host, port) = split(&node.name, self.config.port);
-        self.open(&host, port).await
+        self.connect(&node.name).await
     }
 
-    async fn discover(&self) -> Result<Vec<Node>> {
-        let seed = self.open(&self.config.host, self.config.port).await?;
-        let others = if self.config.cluster { cluster_nodes(&seed).await? } else { replicas(&seed).await? };
-        let mut nodes = vec![seed];
-        for name in others {
-            let (host, port) = split(&name, self.config.port);
-            let node = self.open(&host, port).await.map_err(|error| {
-                let known = error.hint.clone().unwrap_or_default();
-                error.hint(format!(
-                    "{known}; access rules are not replicated, so every node is needed: {name} is as the others know \
-                     it (replica-announce-ip or cluster-announce-ip sets that)"
-                ))
-            })?;
-            nodes.push(node);
-        }
-        Ok(nodes)
-    }
-
-    async fn open(&self, host: &str, port: u16) -> Result<Node> {
-        let server = if host.starts_with('/') {
-            ServerConfig::Unix { path: host.into() }
-        } else {
-            ServerConfig::Centralized { server: Host::new(host, port) }
-        };
-        let name = if host.starts_with('/') { host.to_owned() } else { format!("{host}:{port}") };
-        let password = self.config.password.resolve().await?;
-        let mut config = Config { server, fail_fast: true, ..Config::default() };
-        if password.is_some() || self.config.user != "default" {
-            config.username = Some(self.config.user.clone());
-            config.password = Some(password.as_ref().map(Secret::expose).unwrap_or_default().to_owned());
-        }
-        if self.config.use_tls {
-            config.tls = Some(tls::connector(&self.config.tls)?.into());
-        }
-        let client = Builder::from_config(config)
-            .with_connection_config(|connection| {
-                connection.connection_timeout = CONNECT;
-                connection.internal_command_timeout = CONNECT;
-                connection.max_command_attempts = 1;
-            })
-            .with_performance_config(|performance| performance.default_command_timeout = COMMAND)
-            .build()
-            .map_err(|error| explain(&error, &name, "connect"))?;
-        client.init().await.map_err(|error| {
-            let explain = if password.is_some() { explain } else { explain_without_password };
-            let said = explain(&error, &name, "connect");
-            // A server without TLS takes the handshake for the start of a command, and waits for its end.
-            if self.config.use_tls && *error.kind() == ErrorKind::Timeout {
-                return said
-                    .hint("if the server has no TLS, say `tls = false` under [valkey]; else check host and port");
+    async fn discover(&self) -> Result<Found> {
+        let (first, others, gone) = match &self.config.sentinel_service {
+            Some(service) if !self.config.sentinels.is_empty() => {
+                let told = sentinel::ask(&self.config, service).await?;
+                let primary = self.connect(&told.primary).await.map_err(|mut error| {
+                    error.message = format!("the primary {} cannot be reached: {}", told.primary, error.message);
+                    let known = error.hint.clone().unwrap_or_default();
+                    let hint = format!("the sentinel {} says that it is the primary; {known}", told.by);
+                    // If it is down, the sentinels make another one the primary.
+                    error.hint(hint).may_pass(true)
+                })?;
+                topology::check_primary(&primary).await?;
+                let others = Others { names: told.others.into_iter().collect(), ..Others::default() };
+                (primary, others, Some(format!("SENTINEL RESET {service} on each sentinel")))
             }
-            said
-        })?;
-        Ok(Node {
-            name,
-            client,
-            admin: self.config.user.clone(),
-            cluster: self.config.cluster,
-            server: OnceCell::new(),
-        })
+            Some(_) | None => {
+                let seed = self.connect(&name_of(&self.config.host, self.config.port)).await?;
+                let cluster = self.config.cluster;
+                let others = if cluster { topology::cluster(&seed).await? } else { topology::replicas(&seed).await? };
+                // A primary forgets a replica by itself.
+                (seed, others, cluster.then(|| "CLUSTER FORGET on each node".to_owned()))
+            }
+        };
+        wire::server(&first).await?;
+        let hint = |error: &Diagnostic| {
+            let address = "its address is as the others know it (replica-announce-ip or cluster-announce-ip sets that)";
+            let gone = gone.as_ref().map(|call| format!("one that is gone for good is forgotten by {call}"));
+            error.hint.iter().cloned().chain([address.to_owned()]).chain(gone).collect::<Vec<_>>().join("; ")
+        };
+        let reached = join_all(others.names.into_iter().map(async |name| (self.reach(&name).await, name))).await;
+        let mut found = Found { nodes: vec![first], unreached: Vec::new(), warnings: others.warnings };
+        for (reached, node) in reached {
+            match reached {
+                Ok(node) => found.nodes.push(node),
+                Err(error) => {
+                    let hint = hint(&error);
+                    found.unreached.push(Unreached { node, error: error.hint(hint) });
+                }
+            }
+        }
+        for (node, why) in others.lost {
+            let error = Diagnostic::new(Kind::Service, why).on("valkey", &node, "CLUSTER NODES");
+            let hint = hint(&error);
+            found.unreached.push(Unreached { node, error: error.hint(hint) });
+        }
+        Ok(found)
+    }
+
+    /// A node that says what it is: one that is too busy or too young for that is none that can be worked with.
+    async fn reach(&self, name: &str) -> Result<Node> {
+        let node = self.connect(name).await?;
+        wire::server(&node).await?;
+        Ok(node)
+    }
+
+    async fn connect(&self, name: &str) -> Result<Node> {
+        let config = &self.config;
+        let (host, port) = if name.starts_with('/') { (name.to_owned(), 0) } else { split(name, config.port) };
+        let door = Door { user: &config.user, password: &config.password, tls: config.use_tls.then_some(&config.tls) };
+        let client = open(&host, port, &door).await?;
+        Ok(Node::new(name_of(&host, port), client, &config.user, config.cluster))
     }
 }

@@ -1,12 +1,13 @@
 //! Reads users and what they depend on from every node.
 
+pub mod absent;
 mod notices;
 
 pub use notices::{notices, opens_everything};
 
 use super::acl::{Account, Meaning, differ_in_text};
 use super::connect::Node;
-use super::model::{USER, User};
+use super::model::{MISSING, USER, User};
 use super::presets::{Server, expand};
 use super::wire;
 use crate::core::address::Address;
@@ -89,11 +90,24 @@ async fn seen(node: &Node, mut accounts: BTreeMap<String, Account>, meant: &Mean
 /// The user as the first node that has it has it, with the nodes that differ from it.
 pub fn user(seen: &[Seen], name: &str, declared: Option<&User>) -> Option<User> {
     let (holder, account) = holder(seen, name)?;
-    let uneven = seen.iter().filter(|node| match node.accounts.get(name) {
-        Some(other) => other.hashes != account.hashes || !even((holder, &account.user), (node, &other.user), declared),
-        None => true,
+    let uneven = seen.iter().filter_map(|node| {
+        let unlike = match node.accounts.get(name) {
+            None => MISSING.to_owned(),
+            Some(other) => {
+                let even = even((holder, &account.user), (node, &other.user), declared);
+                let rules = if even { Vec::new() } else { unlike(&account.user, &other.user) };
+                let password = (other.hashes != account.hashes).then(|| "password".to_owned());
+                rules.into_iter().chain(password).collect::<Vec<_>>().join(", ")
+            }
+        };
+        (!unlike.is_empty()).then(|| format!("{} ({unlike})", node.node))
     });
-    Some(User { uneven_nodes: uneven.map(|node| node.node.clone()).collect(), ..account.user.clone() })
+    Some(User { uneven_nodes: uneven.collect(), ..account.user.clone() })
+}
+
+/// The fields in which a user is not the same on two nodes.
+fn unlike(one: &User, other: &User) -> Vec<String> {
+    three_way(&one.fields(), &other.fields(), None).changes.into_iter().map(|change| change.field).collect()
 }
 
 /// The first node that has the user.
@@ -119,8 +133,9 @@ pub fn resources(seen: &[Seen], ask: &Ask) -> BTreeMap<Address, Observed> {
         .filter_map(|address| {
             let declared = ask.wanted.get(address).and_then(|wanted| wanted.model.as_valkey_user());
             let user = user(seen, &address.name, declared)?;
-            let (_, account) = holder(seen, &address.name)?;
-            let credential = ask.proofs.get(address).map(|proof| status(&account.hashes, proof));
+            // A node that was down when the password was set has the one before it, and may be the primary by now.
+            let hashes = seen.iter().filter_map(|node| node.accounts.get(&address.name)).map(|account| &account.hashes);
+            let credential = ask.proofs.get(address).map(|proof| status(hashes, proof));
             let observed = Observed { credential, ..Observed::plain(Model::ValkeyUser(user)) };
             Some((address.clone(), observed))
         })
@@ -128,9 +143,9 @@ pub fn resources(seen: &[Seen], ask: &Ask) -> BTreeMap<Address, Observed> {
 }
 
 /// The server keeps sha256 and no salt, so nobody needs to sign in to know.
-fn status(hashes: &BTreeSet<String>, proof: &Proof) -> CredentialStatus {
+fn status<'a>(mut hashes: impl Iterator<Item = &'a BTreeSet<String>>, proof: &Proof) -> CredentialStatus {
     match proof.to_try() {
-        Ok(published) if hashes.contains(&published.sha256()) => CredentialStatus::Verified,
+        Ok(published) if hashes.any(|on_a_node| on_a_node.contains(&published.sha256())) => CredentialStatus::Verified,
         Ok(_) => CredentialStatus::Wrong,
         Err(status) => status,
     }

@@ -1,0 +1,80 @@
+//! Opens one connection, and says what is wrong where it cannot.
+
+use super::tls;
+use crate::config::{PasswordSource, Tls};
+use crate::core::secret::Secret;
+use crate::error::{Diagnostic, Result};
+use crate::services::valkey::errors::{explain, explain_without_password};
+use fred::clients::Client;
+use fred::error::ErrorKind;
+use fred::interfaces::ClientLike;
+use fred::types::Builder;
+use fred::types::config::{Config, Server as Host, ServerConfig};
+use std::time::Duration;
+
+const CONNECT: Duration = Duration::from_secs(5);
+/// The first `ACL LIST` of 10,000 users takes Redis 7.0 more than six seconds.
+const COMMAND: Duration = Duration::from_secs(30);
+
+/// Who signs in, and over what.
+pub struct Door<'a> {
+    pub user: &'a str,
+    pub password: &'a PasswordSource,
+    /// `None` is no TLS.
+    pub tls: Option<&'a Tls>,
+}
+
+/// `host:port`, or the path of a socket.
+pub fn name_of(host: &str, port: u16) -> String {
+    if host.starts_with('/') { host.to_owned() } else { format!("{host}:{port}") }
+}
+
+/// Splits at the last colon: an IPv6 address has more of them, and may stand in brackets.
+pub fn split(name: &str, default_port: u16) -> (String, u16) {
+    let (host, port) = match name.rsplit_once(':') {
+        Some((host, port)) => (host, port.parse().unwrap_or(default_port)),
+        None => (name, default_port),
+    };
+    (host.trim_start_matches('[').trim_end_matches(']').to_owned(), port)
+}
+
+/// Connects and signs in, within ten seconds whatever is at the other end.
+///
+/// # Errors
+/// The cause, with the node and what to do next.
+pub async fn open(host: &str, port: u16, door: &Door<'_>) -> Result<Client> {
+    let server = if host.starts_with('/') {
+        ServerConfig::Unix { path: host.into() }
+    } else {
+        ServerConfig::Centralized { server: Host::new(host, port) }
+    };
+    let name = name_of(host, port);
+    let password = door.password.resolve().await?;
+    let mut config = Config { server, fail_fast: true, ..Config::default() };
+    if password.is_some() || door.user != "default" {
+        config.username = Some(door.user.to_owned());
+        config.password = Some(password.as_ref().map(Secret::expose).unwrap_or_default().to_owned());
+    }
+    if let Some(files) = door.tls {
+        config.tls = Some(tls::connector(files)?.into());
+    }
+    let client = Builder::from_config(config)
+        .with_connection_config(|connection| {
+            connection.connection_timeout = CONNECT;
+            connection.internal_command_timeout = CONNECT;
+            connection.max_command_attempts = 1;
+        })
+        .with_performance_config(|performance| performance.default_command_timeout = COMMAND)
+        .build()
+        .map_err(|error| explain(&error, &name, "connect"))?;
+    client.init().await.map_err(|error| {
+        let explain = if password.is_some() { explain } else { explain_without_password };
+        let said: Diagnostic = explain(&error, &name, "connect");
+        // A server without TLS takes the handshake for the start of a command, and waits for its end.
+        if door.tls.is_some() && *error.kind() == ErrorKind::Timeout {
+            return said.hint("if the server has no TLS, say `tls = false` under [valkey]; else check host and port");
+        }
+        said
+    })?;
+    Ok(client)
+}

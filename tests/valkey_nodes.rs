@@ -1,0 +1,277 @@
+//! Access rules are not replicated: every node has them, and one that was away gets them when it is back.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
+
+mod common;
+
+use common::Workspace;
+use common::own_valkey::{OwnValkey, PASSWORD};
+use common::servers::valkey_at;
+use common::valkey_groups::{
+    SERVICE, cluster, cluster_node, fact, join, primary, primary_of, replica_of, sentinels_of, serve_by, until,
+    until_it_follows, until_whole,
+};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+const MAIL: &str = "app = \"@mail\"\n[services.kv]\n";
+const CAFE: &str = "app = \"@cafe\"\n[services.kv]\n";
+
+/// The password in a published URL.
+fn password(workspace: &Workspace, app: &str) -> String {
+    let url = workspace.published(app, "VALKEY_URL");
+    let (sign_in, _) = url.split_once("://").unwrap().1.split_once('@').unwrap();
+    sign_in.split_once(':').unwrap().1.to_owned()
+}
+
+/// Runs a command on a node as an app.
+fn as_app(workspace: &Workspace, app: &str, node: &OwnValkey, words: &[&str]) -> Result<(), String> {
+    let user = app.replace('@', &workspace.prefix);
+    let url = node.url(&user, &password(workspace, app));
+    let words: Vec<String> = words.iter().map(|word| word.replace('@', &workspace.prefix)).collect();
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    valkey_at(&url, &words).map(drop).map_err(|error| error.details().to_owned())
+}
+
+/// Demands that an app signs in on every node, and is confined there.
+#[track_caller]
+fn is_on(workspace: &Workspace, app: &str, nodes: &[&OwnValkey]) {
+    for node in nodes {
+        as_app(workspace, app, node, &["PING"]).unwrap_or_else(|error| panic!("{app} on {}: {error}", node.name()));
+        let refused = as_app(workspace, app, node, &["KEYS", "*"]).unwrap_err();
+        assert!(refused.starts_with("NOPERM"), "{app} on {}: {refused}", node.name());
+    }
+}
+
+fn user(workspace: &Workspace, app: &str) -> String {
+    app.replace('@', &workspace.prefix)
+}
+
+#[test]
+fn every_node_of_a_cluster_has_the_users_and_one_that_joins_gets_them() {
+    let mut nodes = cluster();
+    let mut workspace = Workspace::new();
+    nodes[0].serve(&mut workspace);
+    workspace.spec("mail", MAIL);
+    workspace.run(&["plan"]).exits(1).complains("say cluster = true").says("INCOMPLETE");
+    workspace.set("NORNPLAN_VALKEY_CLUSTER", "true");
+    workspace.converge();
+    is_on(&workspace, "@mail", &nodes.iter().collect::<Vec<_>>());
+    // Keys that must lie together carry the namespace as their hash tag; any other namespace stays closed.
+    let tagged = ["SET", "{@mail}:k", "1"];
+    let done: Vec<Result<(), String>> = nodes.iter().map(|node| as_app(&workspace, "@mail", node, &tagged)).collect();
+    assert_eq!(done.iter().filter(|done| done.is_ok()).count(), 1, "{done:?}");
+    assert!(done.iter().flat_map(|done| done.as_ref().err()).all(|error| error.starts_with("MOVED")), "{done:?}");
+    for node in &nodes {
+        let foreign = as_app(&workspace, "@mail", node, &["SET", "{@cafe}:k", "1"]).unwrap_err();
+        assert!(foreign.starts_with("NOPERM"), "{foreign}");
+    }
+
+    let late = cluster_node();
+    join(&late, &nodes[0]);
+    nodes.push(late);
+    until_whole(&nodes, 4);
+    let missing = format!("missing or different on {} (missing)", nodes[3].name());
+    workspace.run(&["plan", "--detailed-exitcode"]).exits(2).says(&missing);
+    workspace.run(&["drift"]).exits(2);
+    workspace.converge();
+    is_on(&workspace, "@mail", &nodes.iter().collect::<Vec<_>>());
+
+    // By any node, the same.
+    nodes[3].serve(&mut workspace);
+    workspace.run(&["doctor"]).says(&nodes[0].name()).says(&nodes[3].name());
+    nodes[0].serve(&mut workspace);
+    // Whoever opens one node opens it: that is seen, told and put right, with the password that it has.
+    nodes[2].run(&["ACL", "SETUSER", &user(&workspace, "@mail"), "~*", "+keys"]);
+    let other = format!("{} (keys, commands)", nodes[2].name());
+    workspace.run(&["plan", "--detailed-exitcode"]).exits(2).says(&other);
+    workspace.converge();
+    is_on(&workspace, "@mail", &nodes.iter().collect::<Vec<_>>());
+
+    nodes[1].kill();
+    until("the cluster is down", || {
+        nodes[0].run(&["CLUSTER", "INFO"]).into_string().unwrap().contains("cluster_state:fail")
+    });
+    workspace.spec("cafe", CAFE);
+    let lost = format!("{} cannot be reached (nothing listens there)", nodes[1].name());
+    let plan = workspace.run(&["plan"]).exits(0);
+    let plain = plan.stdout.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(plain.contains(&lost) && plain.contains("the cluster is down (cluster_state:fail)"), "{plain}");
+    workspace.run(&["apply", "--auto-approve"]).exits(0);
+    is_on(&workspace, "@cafe", &[&nodes[0], &nodes[2], &nodes[3]]);
+    workspace.run(&["doctor"]).exits(1).says(&nodes[1].name()).says("CLUSTER FORGET");
+    nodes[1].start_again();
+    until_whole(&nodes, 4);
+    workspace.run(&["plan"]).exits(0).says(&format!("{} (missing)", nodes[1].name()));
+    workspace.converge();
+    is_on(&workspace, "@cafe", &nodes.iter().collect::<Vec<_>>());
+}
+
+/// Demands that an app finds the primary with nothing but what is published for it, and writes there.
+#[track_caller]
+fn works_by_what_is_published(workspace: &Workspace, app: &str) {
+    let sentinels = workspace.published(app, "VALKEY_SENTINELS");
+    let service = workspace.published(app, "VALKEY_SENTINEL_NAME");
+    let found = sentinels.split(',').find_map(|sentinel| {
+        let url = format!("redis://default:{PASSWORD}@{sentinel}");
+        let address = valkey_at(&url, &["SENTINEL", "GET-MASTER-ADDR-BY-NAME", &service]).ok()?;
+        let words: Vec<String> = address.into_array().into_iter().filter_map(|word| word.into_string()).collect();
+        Some(words.join(":"))
+    });
+    let user = user(workspace, app);
+    let url = format!("redis://{user}:{}@{}", password(workspace, app), found.expect("a sentinel answers"));
+    valkey_at(&url, &["SET", &format!("{user}:k"), "1"]).unwrap();
+}
+
+#[test]
+fn behind_sentinels_every_data_node_has_the_users_whichever_is_the_primary() {
+    let first = primary();
+    let mut nodes = vec![replica_of(&first), replica_of(&first)];
+    nodes.insert(0, first);
+    let sentinels = sentinels_of(&nodes[0], 2);
+    let mut workspace = Workspace::new();
+    serve_by(&sentinels, &mut workspace);
+    workspace.spec("mail", MAIL);
+    workspace.converge().says(&format!("{SERVICE} of 127.0.0.1:"));
+    is_on(&workspace, "@mail", &nodes.iter().collect::<Vec<_>>());
+    works_by_what_is_published(&workspace, "@mail");
+    let list: Vec<String> = sentinels.iter().map(OwnValkey::name).collect();
+    let url = workspace.published("@mail", "VALKEY_URL");
+    let (user, password) = (user(&workspace, "@mail"), password(&workspace, "@mail"));
+    assert_eq!(url, format!("redis+sentinel://{user}:{password}@{}/{SERVICE}/0", list.join(",")));
+    assert_eq!(workspace.published("@mail", "REDIS_URL"), url);
+    let published = workspace.secrets("@mail");
+
+    // A replica that is down is named, whatever is done elsewhere, and gets what it missed.
+    nodes[2].stop();
+    let lost = format!("{} cannot be reached (nothing listens there)", nodes[2].name());
+    workspace.run(&["plan"]).exits(0).says("No changes. 1 resource matches").says("1 could not be looked into");
+    workspace.run(&["drift"]).exits(1).says(&lost);
+    workspace.spec("cafe", CAFE);
+    workspace.run(&["apply", "--auto-approve"]).exits(0).says(&nodes[2].name());
+    let rotated = ["rotate", "@mail", "--auto-approve", "--allow-interrupt", "all"];
+    workspace.run(&rotated).exits(0);
+    let published_later = workspace.secrets("@mail");
+    assert_ne!(published_later, published);
+    is_on(&workspace, "@cafe", &[&nodes[0], &nodes[1]]);
+    is_on(&workspace, "@mail", &[&nodes[0], &nodes[1]]);
+    workspace.spec("late", "app = \"@late\"\n[services.kv]\n");
+    nodes[2].start_again();
+    until_it_follows(&nodes[2]);
+    workspace.run(&["plan", "--out", "saved"]).exits(0).hides("cannot be reached");
+    nodes[2].stop();
+    // Whoever made a plan cannot know what happened since.
+    workspace.run(&["apply", "saved"]).exits(0).complains(&lost);
+    is_on(&workspace, "@late", &[&nodes[0], &nodes[1]]);
+    // What would be left there, and be nobody's, does not go.
+    workspace.remove("specs/cafe.toml");
+    workspace.run(&["plan", "--allow-destroy", "all"]).exits(0).says("blocked: ").says(&lost);
+    workspace.spec("cafe", CAFE);
+    nodes[2].start_again();
+    until_it_follows(&nodes[2]);
+    let plan = workspace.run(&["plan"]).exits(0).says(&format!("{} (missing)", nodes[2].name()));
+    plan.says(&format!("{} (password)", nodes[2].name()));
+    workspace.converge();
+    is_on(&workspace, "@mail", &nodes.iter().collect::<Vec<_>>());
+    is_on(&workspace, "@cafe", &nodes.iter().collect::<Vec<_>>());
+
+    // A failover changes neither the plan nor what is published.
+    let before = primary_of(&sentinels[0]);
+    sentinels[0].run(&["SENTINEL", "FAILOVER", SERVICE]);
+    let all_agree_on_another =
+        |before: u16| sentinels.iter().all(|sentinel| ![before, 0].contains(&primary_of(sentinel)));
+    until("the failover", || all_agree_on_another(before));
+    until("the old primary follows", || {
+        let old = nodes.iter().find(|node| node.port == before).unwrap();
+        fact(old, "replication", "role") == "slave"
+    });
+    workspace
+        .run(&["plan", "--detailed-exitcode", "--wait", "30s"])
+        .exits(0)
+        .says("No changes. 6 resources match their");
+    works_by_what_is_published(&workspace, "@mail");
+    assert_eq!(workspace.secrets("@mail"), published_later);
+
+    let killed = primary_of(&sentinels[0]);
+    let old = nodes.iter().find(|node| node.port == killed).unwrap();
+    old.kill();
+    workspace.run(&["plan"]).exits(1).says("INCOMPLETE").says(&old.name());
+    until("the failover", || all_agree_on_another(killed));
+    let plan = workspace.run(&["plan", "--detailed-exitcode", "--wait", "30s"]).exits(0);
+    plan.says("No changes. ").says(&format!("{} cannot be reached", old.name()));
+    works_by_what_is_published(&workspace, "@mail");
+    old.start_again();
+    until("the old primary follows", || fact(old, "replication", "role") == "slave");
+    workspace
+        .run(&["plan", "--detailed-exitcode", "--wait", "30s"])
+        .exits(0)
+        .says("No changes. 6 resources match their");
+    assert_eq!(workspace.secrets("@mail"), published_later);
+}
+
+#[test]
+fn what_is_wrong_with_sentinels_is_told_of_each() {
+    let primary = primary();
+    let sentinels = sentinels_of(&primary, 0);
+    let mut workspace = Workspace::new();
+    serve_by(&sentinels, &mut workspace);
+    workspace.spec("mail", MAIL);
+    // One is enough.
+    sentinels[0].kill();
+    workspace.run(&["plan"]).exits(0);
+    workspace.set("NORNPLAN_VALKEY_SENTINEL_SERVICE", "mymaster");
+    workspace
+        .run(&["plan"])
+        .exits(1)
+        .complains("knows no service \"mymaster\"; it knows shop")
+        .complains("sentinel_service");
+    workspace.set("NORNPLAN_VALKEY_SENTINEL_SERVICE", SERVICE);
+    workspace.set("NORNPLAN_VALKEY_SENTINEL_PASSWORD", "canary-of-a-password");
+    let wrong = workspace.run(&["plan"]).exits(1).hides("canary-of-a-password").hides(PASSWORD);
+    wrong.complains("none of the sentinels can be asked").complains("NORNPLAN_VALKEY_SENTINEL_PASSWORD");
+    workspace.set("NORNPLAN_VALKEY_SENTINEL_PASSWORD", "");
+    workspace.run(&["plan"]).exits(1).complains("asks for a password").complains("NORNPLAN_VALKEY_SENTINEL_PASSWORD");
+    workspace.set("NORNPLAN_VALKEY_SENTINEL_PASSWORD", PASSWORD);
+    sentinels[1].kill();
+    sentinels[2].kill();
+    let none = workspace.run(&["plan"]).exits(1);
+    let none = sentinels
+        .iter()
+        .fold(none, |none, sentinel| none.complains(&format!("{} (nothing listens there)", sentinel.name())));
+    none.complains("none of the sentinels can be asked").complains("`sentinels` under [valkey]");
+    // Somebody may have named a data node.
+    workspace.set("NORNPLAN_VALKEY_SENTINELS", &primary.name());
+    workspace.run(&["plan"]).exits(1).complains("none of the sentinels can be asked").complains(&primary.name());
+}
+
+#[test]
+fn a_replica_that_hangs_is_named_and_holds_up_nobody() {
+    let primary = primary();
+    let replica = replica_of(&primary);
+    let mut workspace = Workspace::new();
+    primary.serve(&mut workspace);
+    workspace.spec("mail", MAIL);
+    workspace.converge();
+    is_on(&workspace, "@mail", &[&primary, &replica]);
+    let hang = |signal: &str| {
+        let pid = fact(&primary, "server", "process_id");
+        assert_ne!(pid, replica.pid());
+        assert!(Command::new("kill").args([signal, &replica.pid()]).status().unwrap().success());
+    };
+    hang("-STOP");
+    let since = Instant::now();
+    let plan = workspace.run(&["plan"]);
+    hang("-CONT");
+    assert!(since.elapsed() < Duration::from_secs(20), "{:?}", since.elapsed());
+    plan.exits(0).says(&format!("{} cannot be reached", replica.name())).says("1 could not be looked into");
+    // A replica is no primary.
+    replica.serve(&mut workspace);
+    workspace.run(&["plan"]).exits(1).complains(&format!("this node is a replica of 127.0.0.1:{}", primary.port));
+    primary.serve(&mut workspace);
+}
