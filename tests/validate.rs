@@ -58,6 +58,7 @@ fn config(root: &Path) -> Config {
             sentinels: Vec::new(),
             sentinel_service: None,
             cluster: false,
+            default_user: nornplan::config::DefaultUser::Leave,
             public_host: "127.0.0.1".to_owned(),
             public_port: 6379,
         },

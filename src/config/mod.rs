@@ -102,8 +102,21 @@ pub struct ValkeyConfig {
     pub sentinels: Vec<String>,
     pub sentinel_service: Option<String>,
     pub cluster: bool,
+    pub default_user: DefaultUser,
     pub public_host: String,
     pub public_port: u16,
+}
+
+/// What is made of Valkey's user `default`, as which every connection is that has not signed in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum DefaultUser {
+    /// Nothing: it stays as it is.
+    #[default]
+    Leave,
+    /// It is switched off. Its passwords and rules stay.
+    Off,
+    /// It is on, and takes one password: the one that nornplan signs in with.
+    AdminOnly,
 }
 
 impl ValkeyConfig {

@@ -1,6 +1,8 @@
 //! The steps that bring Valkey where the specs want it: pure.
 
-use super::model::{Op as UserOp, User};
+mod default_user;
+
+use super::model::{Op as UserOp, USER, User};
 use super::presets::{Server, expand};
 use super::words;
 use crate::core::address::Address;
@@ -23,7 +25,9 @@ pub fn diff(input: DiffInput<'_>) -> Vec<Step> {
             Some((address.clone(), Wanted { app: wanted.app.clone(), model }))
         })
         .collect();
-    let decisions = reconcile(&wanted, &input.observation.models(), input.applied);
+    let applied = input.applied.iter().filter(|(address, _)| address.kind == USER);
+    let applied = applied.map(|(address, applied)| (address.clone(), applied.clone())).collect();
+    let decisions = reconcile(&wanted, &input.observation.models(), &applied);
     let mut steps: Vec<Step> = decisions.into_iter().map(|decision| step(decision, server)).collect();
     let set: BTreeSet<Address> =
         steps.iter().filter(|step| step.sets_credential).map(|step| step.address.clone()).collect();
@@ -36,6 +40,7 @@ pub fn diff(input: DiffInput<'_>) -> Vec<Step> {
             steps.push(new_password(address, wanted, there, reason, server));
         }
     }
+    steps.extend(default_user::diff(input, server));
     steps.sort_by_key(Step::id);
     steps
 }
@@ -105,7 +110,8 @@ fn new_password(
 fn blocked(address: &Address, action: Action, server: Option<&Server>) -> Option<Hold> {
     let server = server.filter(|_| !action.only_state())?;
     let call = if action == Action::Destroy { "acl|deluser" } else { "acl|setuser" };
-    let reason = if address.name == "default" || address.name == server.admin {
+    let is_ours = address.name == "default" || address.name == server.admin;
+    let reason = if address.kind == USER && is_ours {
         format!("{} is the user that nornplan or everybody signs in as: it is never changed", address.name)
     } else if !server.catalogue.knows(call) {
         let call = call.replace('|', " ").to_uppercase();

@@ -93,6 +93,14 @@ impl Nodes {
         Ok(nodes)
     }
 
+    /// The password that nornplan signs in with, if it has one.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub async fn password(&self) -> Result<Option<Secret>> {
+        self.config.password.resolve().await
+    }
+
     /// A connection of its own to a node, to sign in with as somebody else.
     ///
     /// # Errors

@@ -1,5 +1,6 @@
 //! Reads users and what they depend on from every node.
 
+pub mod default_user;
 mod notices;
 
 pub use notices::{notices, opens_everything};
