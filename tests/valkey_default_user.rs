@@ -103,6 +103,52 @@ fn say(stream: &mut TcpStream, line: &str) -> String {
 }
 
 #[test]
+fn a_server_that_lets_everybody_in_is_said_loudest() {
+    let server = OwnValkey::start();
+    let workspace = begin(&server, "leave");
+    let tells = |rules: &str, loud: bool, may: &str| {
+        let words = ["ACL", "SETUSER", "default", "reset", "on", "nopass"].into_iter().chain(rules.split(' '));
+        server.run(&words.collect::<Vec<_>>());
+        let said = format!("the user `default` needs no password and may {may}");
+        // It may do all that nornplan needs, or nothing can be asked.
+        let text = plan(&workspace).says(&said).stdout;
+        assert_eq!(text.contains("ALARM Valkey"), loud, "{text}");
+        let json = flat(workspace.run(&["plan", "--format", "json"]).exits(0)).says(&said).stdout;
+        assert_eq!(json.contains("\"level\": \"alarm\""), loud, "{json}");
+        let markdown = workspace.run(&["plan", "--format", "markdown"]).exits(0).stdout;
+        assert_eq!(markdown.contains("[!CAUTION]"), loud, "{markdown}");
+        assert!(markdown.contains(&format!("needs no password and may {may}")), "{markdown}");
+        let doctor = flat(workspace.run(&["doctor"])).exits(i32::from(loud)).says(&said);
+        doctor.says("default_user = \"admin-only\" or \"off\"");
+    };
+    let work = "+info +command +acl +config +client";
+    tells("~* &* +@all", true, "do everything: nothing is isolated");
+    tells(&format!("%R~* +@read {work}"), true, "read every key");
+    tells(&format!("%W~* +@write {work}"), true, "change every key");
+    tells(
+        &format!("~{}cafe:x* +get +set {work}", workspace.prefix),
+        true,
+        &format!("read and change keys of {}cafe", workspace.prefix),
+    );
+    tells(&format!("~elsewhere:* +@all {work}"), false, "run ACL");
+
+    workspace.converge();
+    flat(workspace.run(&["drift"])).exits(0).says("needs no password and may run ACL");
+    server.run(&["ACL", "SETUSER", "default", "+@all", "~*"]);
+    flat(workspace.run(&["drift"])).exits(0).says("ALARM Valkey");
+    // Who needs a password, or may do nothing that matters, is no alarm.
+    make_admin(&server);
+    let mut workspace = workspace;
+    as_admin(&mut workspace);
+    for rules in ["reset on nopass ~* +ping +info", "reset on >secret ~* +@all", "reset off nopass ~* +@all"] {
+        let words = ["ACL", "SETUSER", "default"].into_iter().chain(rules.split(' ')).collect::<Vec<_>>();
+        valkey_at(&server.url("nornplan", ADMIN), &words).unwrap();
+        plan(&workspace).hides("needs no password");
+        workspace.run(&["doctor"]).exits(0).says("does not let just anybody in");
+    }
+}
+
+#[test]
 fn it_is_switched_off_and_stays_off() {
     for saves in [Saves::AclFile, Saves::ConfigFile] {
         let server = OwnValkey::with(saves, "");

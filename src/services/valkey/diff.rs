@@ -4,7 +4,7 @@ mod default_user;
 
 use super::model::{Op as UserOp, USER, User};
 use super::presets::{Server, expand};
-use super::words;
+use super::{rights, words};
 use crate::core::address::Address;
 use crate::core::reconcile::{Wanted, reconcile};
 use crate::core::step::{Action, Hold, Reason, Risk};
@@ -115,9 +115,12 @@ fn blocked(address: &Address, action: Action, server: Option<&Server>) -> Option
         format!("{} is the user that nornplan or everybody signs in as: it is never changed", address.name)
     } else if !server.catalogue.knows(call) {
         let call = call.replace('|', " ").to_uppercase();
-        format!("this server has no {call}: managed offerings have users made in their own console")
+        format!(
+            "this server has no {call}, as managed offerings have it or an operator who renames commands: make the user in \
+             the offering's own console, and say credential = \"keep\" under [services.kv]"
+        )
     } else {
-        return None;
+        rights::missing(action, server)?
     };
     Some(Hold::Blocked { reason })
 }

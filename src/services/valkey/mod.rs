@@ -6,10 +6,12 @@ mod connect;
 pub mod desired;
 pub mod diff;
 mod errors;
+mod everybody;
 mod examine;
 pub mod model;
 mod observe;
 mod presets;
+mod rights;
 mod wire;
 mod words;
 
@@ -100,10 +102,14 @@ impl Service for Valkey {
         Limits { batch: 200, in_flight: 1 }
     }
 
-    async fn examine(&self, _ask: &Ask) -> Vec<Check> {
-        let looked = async { observe::look(&self.nodes.all().await?, &Ask::default()).await }.await;
-        match looked {
-            Ok(seen) => examine::checks(&seen),
+    async fn examine(&self, ask: &Ask) -> Vec<Check> {
+        let looked = async {
+            let nodes = self.nodes.all().await?;
+            let seen = observe::look(&nodes, &Ask::default()).await?;
+            Ok(examine::checks(&nodes, &seen, ask, self.nodes.config()).await)
+        };
+        match looked.await {
+            Ok(checks) => checks,
             Err(error) => vec![Check::failed(&error)],
         }
     }

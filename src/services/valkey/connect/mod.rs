@@ -4,7 +4,7 @@
 mod tls;
 mod topology;
 
-use super::errors::{explain, explain_without_password};
+use super::errors::{explain, explain_to, explain_without_password};
 use super::presets::Server;
 use crate::config::ValkeyConfig;
 use crate::core::secret::Secret;
@@ -41,9 +41,14 @@ impl Node {
         let mut all = self.try_calls(&[words.iter().map(|word| (*word).to_owned()).collect()]).await;
         match all.pop() {
             Some(Ok(value)) => Ok(value),
-            Some(Err(error)) => Err(explain(&error, &self.name, said)),
+            Some(Err(error)) => Err(self.explain(&error, said)),
             None => Err(Diagnostic::new(Kind::Service, "no answer").on("valkey", &self.name, said)),
         }
+    }
+
+    /// An error of a call of ours, with the statement that allows what we may not do.
+    pub fn explain(&self, error: &fred::error::Error, said: &str) -> Diagnostic {
+        explain_to(&self.admin, error, &self.name, said)
     }
 
     /// Ends the connection.
@@ -91,6 +96,10 @@ impl Nodes {
         let nodes = Arc::new(self.discover().await?);
         *open = Some(nodes.clone());
         Ok(nodes)
+    }
+
+    pub fn config(&self) -> &ValkeyConfig {
+        &self.config
     }
 
     /// The password that nornplan signs in with, if it has one.

@@ -3,13 +3,13 @@
 pub mod default_user;
 mod notices;
 
-pub use notices::{notices, opens_everything};
+pub use notices::{notices, open_to_everybody};
 
 use super::acl::{Account, Meaning, differ_in_text};
 use super::connect::Node;
 use super::model::{USER, User};
 use super::presets::{Server, expand};
-use super::wire;
+use super::{rights, wire};
 use crate::core::address::Address;
 use crate::core::change::{Resource, three_way};
 use crate::error::Result;
@@ -137,7 +137,12 @@ fn status(hashes: &BTreeSet<String>, proof: &Proof) -> CredentialStatus {
     }
 }
 
-/// The server as the differ needs it: the first node's.
+/// The server as the differ needs it: the first node's, with what we may not run on any.
 pub fn server(seen: &[Seen]) -> Server {
-    seen.first().map(|node| node.server.clone()).unwrap_or_default()
+    let lacking = |node: &Seen| {
+        let admin = node.accounts.get(&node.server.admin);
+        admin.map(|account| rights::lacking(&account.user, &node.server.catalogue)).unwrap_or_default()
+    };
+    let Some(first) = seen.first() else { return Server::default() };
+    Server { lacking: seen.iter().flat_map(lacking).collect(), ..first.server.clone() }
 }
