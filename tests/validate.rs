@@ -60,6 +60,7 @@ fn config(root: &Path) -> Config {
             sentinel_user: None,
             sentinel_password: PasswordSource::None,
             cluster: false,
+            default_user: nornplan::config::DefaultUser::Leave,
             public_host: "127.0.0.1".to_owned(),
             public_port: 6379,
             publishes_sentinels: false,

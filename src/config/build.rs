@@ -3,7 +3,7 @@
 use super::layer::{Layer, Origin};
 use super::password::{PasswordSource, Search};
 use super::url::host_and_port;
-use super::{Config, KafkaConfig, PostgresConfig, SecretsConfig, Source, StateConfig, Tls, ValkeyConfig};
+use super::{Config, DefaultUser, KafkaConfig, PostgresConfig, SecretsConfig, Source, StateConfig, Tls, ValkeyConfig};
 use crate::error::{Diagnostic, Kind};
 use std::path::{Path, PathBuf};
 
@@ -124,6 +124,11 @@ impl Builder<'_> {
             sentinel_password,
             cluster,
             public_host: public_host.unwrap_or_else(|| host.clone()),
+            default_user: match self.settings.text("valkey", "default_user").as_deref() {
+                Some("off") => DefaultUser::Off,
+                Some("admin-only") => DefaultUser::AdminOnly,
+                Some(_) | None => DefaultUser::Leave,
+            },
             public_port: self.settings.port("valkey", "public_port").unwrap_or(port),
             host,
             port,

@@ -58,6 +58,8 @@ const fn key(table: &'static str, name: &'static str, shape: Shape) -> Key {
 
 const SSLMODES: &[&str] = &["disable", "allow", "prefer", "require", "verify-ca", "verify-full"];
 const PUBLIC_SSLMODES: &[&str] = &["disable", "require", "verify-ca", "verify-full"];
+/// As [`super::DefaultUser`] reads them.
+const DEFAULT_USER: &[&str] = &["leave", "off", "admin-only"];
 const MECHANISMS: &[&str] = &["SCRAM-SHA-512", "SCRAM-SHA-256", "PLAIN", "none"];
 
 pub const KEYS: &[Key] = &[
@@ -98,6 +100,7 @@ pub const KEYS: &[Key] = &[
     key("valkey", "sentinel_password_file", Shape::Path),
     key("valkey", "sentinel_password_command", Shape::Words),
     key("valkey", "cluster", Shape::Flag),
+    key("valkey", "default_user", Shape::Choice(DEFAULT_USER)),
     key("valkey", "public_host", Shape::Text),
     key("valkey", "public_port", Shape::Port),
     key("kafka", "brokers", Shape::List),

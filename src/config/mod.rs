@@ -107,10 +107,23 @@ pub struct ValkeyConfig {
     /// With none at all, it does not sign in to them.
     pub sentinel_password: PasswordSource,
     pub cluster: bool,
+    pub default_user: DefaultUser,
     pub public_host: String,
     pub public_port: u16,
     /// Whether apps are told of the sentinels, and not of one host: there are some, and no `public_host` is named.
     pub publishes_sentinels: bool,
+}
+
+/// What is made of Valkey's user `default`, as which every connection is that has not signed in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum DefaultUser {
+    /// Nothing: it stays as it is.
+    #[default]
+    Leave,
+    /// It is switched off. Its passwords and rules stay.
+    Off,
+    /// It is on, and takes one password: the one that nornplan signs in with.
+    AdminOnly,
 }
 
 impl ValkeyConfig {

@@ -116,7 +116,7 @@ fn every_key_has_a_variable() {
         }
         let changed = format!("{:?}", workspace.load());
         let plain = format!("{:?}", load(&Source { variables: BTreeMap::new(), ..workspace.source.clone() }).unwrap());
-        let same = ["local", "dotenv"].contains(&value)
+        let same = ["local", "dotenv", "leave"].contains(&value)
             || (key.name == "mechanism" || key.name == "public_sslmode") && plain == changed;
         assert_eq!(plain == changed, same, "{}", key.variable());
     }
@@ -394,4 +394,14 @@ fn lock_down_is_a_flag_of_every_layer() {
     assert!(variable("perhaps").errors().contains("true or false"));
     let wrong = Workspace::new(Some("[postgres]\nlock_down = 'yes'\n")).errors();
     assert!(wrong.contains("nornplan.toml:2") && wrong.contains("true or false"), "{wrong}");
+}
+
+#[test]
+fn the_user_default_of_valkey_is_left_unless_something_is_said() {
+    let load = |value: &str| Workspace::new(Some(&format!("[valkey]\ndefault_user = \"{value}\"\n")));
+    assert_eq!(Workspace::new(None).load().valkey.default_user, DefaultUser::Leave);
+    assert_eq!(load("leave").load().valkey.default_user, DefaultUser::Leave);
+    assert_eq!(load("off").load().valkey.default_user, DefaultUser::Off);
+    assert_eq!(load("admin-only").load().valkey.default_user, DefaultUser::AdminOnly);
+    assert!(load("on").errors().contains("one of leave, off, admin-only"));
 }

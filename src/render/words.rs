@@ -7,7 +7,7 @@ use crate::core::step::{Action, Risk};
 use crate::secrets::model::Published;
 use crate::services::kafka::model::{Acl, Binding, Topic, User as KafkaUser};
 use crate::services::postgres::model::{Access as GrantAccess, Credential, Database, Expiry, Grant, LockDown, Role};
-use crate::services::valkey::model::{Access as KvAccess, User as KvUser};
+use crate::services::valkey::model::{Accepts, Access as KvAccess, DefaultUser, User as KvUser};
 use crate::services::{Model, ServiceId};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -166,6 +166,7 @@ pub(super) fn describe(model: &Model) -> Vec<String> {
         Model::PostgresGrant(grant) => grant_words(grant),
         Model::PostgresLockDown(lock_down) => lock_down_words(lock_down),
         Model::ValkeyUser(user) => kv_words(user),
+        Model::ValkeyDefaultUser(user) => vec![default_user_words(user)],
         Model::KafkaUser(user) => kafka_user_words(user),
         Model::KafkaTopic(topic) => topic_words(topic),
         Model::KafkaAcl(acl) => acl_words(acl),
@@ -274,6 +275,16 @@ fn grant_words(grant: &Grant) -> Vec<String> {
 fn lock_down_words(lock_down: &LockDown) -> Vec<String> {
     let LockDown { database: _, public, admin: _ } = lock_down;
     vec![if public.is_empty() { "closed to PUBLIC".to_owned() } else { format!("PUBLIC may {}", join(public)) }]
+}
+
+fn default_user_words(user: &DefaultUser) -> String {
+    match (user.enabled, user.accepts) {
+        (false, _) => "switched off",
+        (true, Some(Accepts::Anything)) => "needs no password",
+        (true, Some(Accepts::AdminPassword)) => "takes the administrator's password alone",
+        (true, Some(Accepts::OtherPasswords | Accepts::NoPassword) | None) => "switched on",
+    }
+    .to_owned()
 }
 
 fn kv_words(user: &KvUser) -> Vec<String> {

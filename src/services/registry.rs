@@ -5,7 +5,7 @@ use crate::core::address::Address;
 use crate::core::reconcile::{Applied, Wanted};
 use crate::error::Result;
 use crate::secrets;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Connects lazily: no service is contacted before it is asked something.
 pub fn connect(
@@ -45,12 +45,15 @@ pub fn desired_of_workspace(
     wanted: &BTreeMap<Address, Wanted<Model>>,
     applied: &BTreeMap<Address, Applied<Model>>,
 ) -> BTreeMap<Address, Wanted<Model>> {
-    let mut used = wanted.keys().chain(applied.keys()).filter_map(ServiceId::of);
-    if used.any(|id| id == ServiceId::Postgres) {
-        postgres::desired::of_workspace(&config.postgres)
-    } else {
-        BTreeMap::new()
+    let used: BTreeSet<ServiceId> = wanted.keys().chain(applied.keys()).filter_map(ServiceId::of).collect();
+    let mut of_workspace = BTreeMap::new();
+    if used.contains(&ServiceId::Postgres) {
+        of_workspace.extend(postgres::desired::of_workspace(&config.postgres));
     }
+    if used.contains(&ServiceId::Valkey) {
+        of_workspace.extend(valkey::desired::of_workspace(&config.valkey));
+    }
+    of_workspace
 }
 
 /// The steps that bring one service where the specs want it: pure, from what was read. A differ sees nothing that lies

@@ -1,7 +1,9 @@
 //! What infraspecs want of Valkey.
 
-use super::model::{User, user_address};
+use super::model::{DefaultUser, Mode, User, default_user_address, user_address};
+use crate::config::{self, ValkeyConfig};
 use crate::core::address::Address;
+use crate::core::name::AppName;
 use crate::core::reconcile::Wanted;
 use crate::services::Model;
 use crate::services::postgres::model::Credential;
@@ -17,6 +19,17 @@ pub fn desired(specs: &Specs) -> BTreeMap<Address, Wanted<Model>> {
             (user_address(&kv.user), Wanted { app: app.name.clone(), model })
         })
         .collect()
+}
+
+/// What the workspace file itself wants of a server that is used.
+pub fn of_workspace(config: &ValkeyConfig) -> BTreeMap<Address, Wanted<Model>> {
+    let mode = match config.default_user {
+        config::DefaultUser::Leave => return BTreeMap::new(),
+        config::DefaultUser::Off => Mode::Off,
+        config::DefaultUser::AdminOnly => Mode::AdminOnly,
+    };
+    let model = Model::ValkeyDefaultUser(DefaultUser::declared(mode));
+    BTreeMap::from([(default_user_address(), Wanted { app: AppName::workspace(), model })])
 }
 
 fn declared(app: &App, kv: &Kv, specs: &Specs) -> User {

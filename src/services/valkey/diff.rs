@@ -1,8 +1,10 @@
 //! The steps that bring Valkey where the specs want it: pure.
 
-use super::model::{Op as UserOp, User};
+mod default_user;
+
+use super::model::{Op as UserOp, USER, User};
 use super::presets::{Server, expand};
-use super::words;
+use super::{rights, words};
 use crate::core::address::Address;
 use crate::core::reconcile::{Wanted, reconcile};
 use crate::core::step::{Action, Hold, Reason, Risk};
@@ -23,7 +25,9 @@ pub fn diff(input: DiffInput<'_>) -> Vec<Step> {
             Some((address.clone(), Wanted { app: wanted.app.clone(), model }))
         })
         .collect();
-    let decisions = reconcile(&wanted, &input.observation.models(), input.applied);
+    let applied = input.applied.iter().filter(|(address, _)| address.kind == USER);
+    let applied = applied.map(|(address, applied)| (address.clone(), applied.clone())).collect();
+    let decisions = reconcile(&wanted, &input.observation.models(), &applied);
     let mut steps: Vec<Step> = decisions.into_iter().map(|decision| step(decision, server)).collect();
     let set: BTreeSet<Address> =
         steps.iter().filter(|step| step.sets_credential).map(|step| step.address.clone()).collect();
@@ -38,6 +42,7 @@ pub fn diff(input: DiffInput<'_>) -> Vec<Step> {
     }
     let unread = &input.observation.unread;
     steps.iter_mut().filter(|step| step.action == Action::Destroy).for_each(|step| keep_for_absent(step, unread));
+    steps.extend(default_user::diff(input, server));
     steps.sort_by_key(Step::id);
     steps
 }
@@ -118,13 +123,17 @@ fn new_password(
 fn blocked(address: &Address, action: Action, server: Option<&Server>) -> Option<Hold> {
     let server = server.filter(|_| !action.only_state())?;
     let call = if action == Action::Destroy { "acl|deluser" } else { "acl|setuser" };
-    let reason = if address.name == "default" || address.name == server.admin {
+    let is_ours = address.name == "default" || address.name == server.admin;
+    let reason = if address.kind == USER && is_ours {
         format!("{} is the user that nornplan or everybody signs in as: it is never changed", address.name)
     } else if !server.catalogue.knows(call) {
         let call = call.replace('|', " ").to_uppercase();
-        format!("this server has no {call}: managed offerings have users made in their own console")
+        format!(
+            "this server has no {call}, as managed offerings have it or an operator who renames commands: make the user in \
+             the offering's own console, and say credential = \"keep\" under [services.kv]"
+        )
     } else {
-        return None;
+        rights::missing(action, server)?
     };
     Some(Hold::Blocked { reason })
 }

@@ -1,7 +1,9 @@
 //! What a failed call means, and what to do about it.
 
+use super::rights::{ALL, grant, list, refused};
 use crate::error::{Diagnostic, Kind};
 use fred::error::{Error, ErrorKind};
+use std::collections::BTreeSet;
 
 /// An error with the node and the call that failed. `call` names no secret: a SETUSER stands without its rules.
 pub fn explain(error: &Error, node: &str, call: &str) -> Diagnostic {
@@ -11,6 +13,28 @@ pub fn explain(error: &Error, node: &str, call: &str) -> Diagnostic {
     let said = said.may_pass(is_transient(error));
     // A refused rule is quoted by the server, and could be a hash.
     if details.contains("'#") || details.contains("'>") { said } else { said.because(plain(details)) }
+}
+
+/// As [`explain`], to somebody who has signed in as a user: what that one may not do can be allowed.
+pub fn explain_to(user: &str, error: &Error, node: &str, call: &str) -> Diagnostic {
+    let mut said = explain(error, node, call);
+    if let Some(command) = refused(error.details()).filter(|_| error.details().starts_with("NOPERM")) {
+        let missing = BTreeSet::from([command]);
+        said.message = format!("{user}, as whom nornplan signs in, may not run {}", list(&missing));
+        let grant = grant(user, &missing);
+        said.hint = Some(format!("allow it by {grant}; all that nornplan needs is `~* &* +@all`, or at least {ALL}"));
+    }
+    said
+}
+
+/// Whether the server has no such command, or its operator has taken it away.
+pub fn is_unknown(error: &Error) -> bool {
+    ["unknown command", "unknown subcommand"].iter().any(|words| error.details().contains(words))
+}
+
+/// Whether we are not given the answer, and others may be.
+pub fn is_refusal(error: &Error) -> bool {
+    error.details().starts_with("NOPERM") || is_unknown(error)
 }
 
 /// The sentence in what the client passes on of the system's errors, which is their form for debugging.

@@ -6,10 +6,12 @@ mod connect;
 pub mod desired;
 pub mod diff;
 mod errors;
+mod everybody;
 mod examine;
 pub mod model;
 mod observe;
 mod presets;
+mod rights;
 mod wire;
 mod words;
 
@@ -19,7 +21,7 @@ use crate::core::address::{Address, Kind};
 use crate::error::Result;
 use async_trait::async_trait;
 use connect::Nodes;
-use model::USER;
+use model::{DEFAULT_USER, USER};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A Valkey that is contacted when it is first asked something.
@@ -52,12 +54,14 @@ impl Service for Valkey {
         let server = observe::server(&seen);
         let mut notices = observe::notices(&seen, ask);
         notices.extend(observe::absent::notices(&found));
+        let mut resources = observe::resources(&seen, ask);
+        resources.extend(observe::default_user::observe(&self.nodes, &found.nodes, &seen, ask).await?);
         Ok(Observation {
             endpoint: self.endpoint.clone(),
             identity: Some(self.endpoint.clone()),
             version: Some(server.describe()),
             server: serde_json::to_value(&server).unwrap_or_default(),
-            resources: observe::resources(&seen, ask),
+            resources,
             unread: observe::absent::unread(&found, ask),
             notices,
         })
@@ -66,8 +70,9 @@ impl Service for Valkey {
     async fn read(&self, addresses: &BTreeSet<Address>, steps: &[&Step]) -> Result<BTreeMap<Address, Model>> {
         let found = self.nodes.all().await?;
         let users = || addresses.iter().filter(|address| address.kind == USER);
-        let seen =
-            observe::look_again(&found.nodes, &users().map(|address| address.name.clone()).collect(), steps).await?;
+        let default_user = addresses.iter().find(|address| address.kind == DEFAULT_USER);
+        let names = users().chain(default_user).map(|address| address.name.clone()).collect();
+        let seen = observe::look_again(&found.nodes, &names, steps).await?;
         let declared = |address: &Address| {
             let after = steps.iter().filter(|step| step.address == *address).find_map(|step| step.after.as_ref());
             after.and_then(Model::as_valkey_user)
@@ -76,7 +81,15 @@ impl Service for Valkey {
             let user = observe::user(&seen, &address.name, declared(address))?;
             Some((address.clone(), Model::ValkeyUser(user)))
         });
-        Ok(there.collect())
+        let mut there: BTreeMap<Address, Model> = there.collect();
+        if let Some(address) = default_user {
+            let after = steps.iter().filter(|step| step.address == *address).find_map(|step| step.after.as_ref());
+            let declared = after.and_then(Model::as_valkey_default_user);
+            let ours = self.nodes.password().await?;
+            let user = observe::default_user::user(&seen, ours.as_ref(), declared);
+            there.extend(user.map(|user| (address.clone(), Model::ValkeyDefaultUser(user))));
+        }
+        Ok(there)
     }
 
     async fn apply(&self, steps: &[&Step], context: &ApplyContext) -> Vec<Outcome> {
@@ -87,10 +100,11 @@ impl Service for Valkey {
         Limits { batch: 200, in_flight: 1 }
     }
 
-    async fn examine(&self, _ask: &Ask) -> Vec<Check> {
+    async fn examine(&self, ask: &Ask) -> Vec<Check> {
         let looked = async {
             let found = self.nodes.all().await?;
-            let mut checks = examine::checks(&observe::look(&found.nodes, &Ask::default()).await?);
+            let seen = observe::look(&found.nodes, &Ask::default()).await?;
+            let mut checks = examine::checks(&found.nodes, &seen, ask, self.nodes.config()).await;
             checks.extend(observe::absent::checks(&found));
             Ok(checks)
         };

@@ -1,5 +1,9 @@
 //! What Valkey resources are: one type for desired, last applied and observed. Imports only the core.
 
+mod default_user;
+
+pub use default_user::{Accepts, DEFAULT_USER, DefaultUser, Mode, UsedBy, default_user_address};
+
 use crate::core::address::{Address, Kind};
 use crate::core::change::{Field, Resource};
 use serde::{Deserialize, Serialize};
@@ -137,6 +141,8 @@ pub enum Op {
     /// Makes the app's password the only one.
     SetPassword,
     DelUser,
+    /// Switches the user `default` off, or leaves it the administrator's password alone, on every node.
+    SetDefaultUser,
 }
 
 pub fn user_address(name: &str) -> Address {

@@ -22,8 +22,14 @@ pub struct Server {
     pub aclfile: Option<String>,
     /// Where `CONFIG REWRITE` writes to.
     pub config_file: Option<String>,
+    /// Whether it keeps its settings to itself: without them it is not known where users are saved.
+    #[serde(default)]
+    pub settings_unread: bool,
     /// The user that nornplan signs in as.
     pub admin: String,
+    /// Commands that it needs and may not run.
+    #[serde(default)]
+    pub lacking: BTreeSet<String>,
 }
 
 /// How users outlive a restart.
@@ -35,11 +41,14 @@ pub enum Persistence {
     ConfigFile,
     /// Not at all.
     Volatile,
+    /// The server does not say.
+    Unknown,
 }
 
 impl Server {
     pub fn persistence(&self) -> Persistence {
         match (&self.aclfile, &self.config_file) {
+            (None, _) if self.settings_unread => Persistence::Unknown,
             (Some(_), _) => Persistence::AclFile,
             (None, Some(_)) => Persistence::ConfigFile,
             (None, None) => Persistence::Volatile,

@@ -2,7 +2,7 @@
 
 use super::acl::{Account, Catalogue, Command, parse_line};
 use super::connect::Node;
-use super::errors::explain;
+use super::errors::{is_refusal, is_unknown};
 use super::presets::Server;
 use crate::error::{Diagnostic, Kind, Result};
 use fred::types::Value;
@@ -21,7 +21,7 @@ async fn ask(node: &Node, calls: &[Vec<String>]) -> Result<Vec<Value>> {
     answers
         .into_iter()
         .zip(calls)
-        .map(|(answer, call)| answer.map_err(|error| explain(&error, &node.name, &call.join(" "))))
+        .map(|(answer, call)| answer.map_err(|error| node.explain(&error, &call.join(" "))))
         .collect()
 }
 
@@ -56,14 +56,16 @@ async fn read_server(node: &Node) -> Result<Server> {
     if major < OLDEST_MAJOR {
         return Err(strange(node, "INFO server", format!("{product} {version} is too old to isolate apps")));
     }
-    let calls = calls(&[&["CONFIG", "GET", "aclfile"], &["COMMAND"], &["ACL", "GETUSER", "default"]]);
-    let mut answers = ask(node, &calls).await?.into_iter();
+    let mut answers = ask(node, &calls(&[&["COMMAND"], &["ACL", "GETUSER", "default"]])).await?.into_iter();
     let mut next = || answers.next().unwrap_or(Value::Null);
-    let aclfile = next().into_array().into_iter().nth(1).and_then(Value::into_string);
-    let catalogue = catalogue(next());
+    let mut catalogue = catalogue(next());
     let database_rules = pairs(next()).contains_key("databases");
+    let (aclfile, settings_unread) = aclfile(node).await?;
     if catalogue.commands.is_empty() {
         return Err(strange(node, "COMMAND", "it lists no commands"));
+    }
+    if !can_set_users(node).await {
+        catalogue.commands.remove("acl|setuser");
     }
     Ok(Server {
         product: product.to_owned(),
@@ -73,8 +75,29 @@ async fn read_server(node: &Node) -> Result<Server> {
         catalogue,
         aclfile: aclfile.filter(|path| !path.is_empty()),
         config_file: fact("config_file"),
+        settings_unread,
         admin: node.admin.clone(),
+        lacking: BTreeSet::new(),
     })
+}
+
+/// Where `ACL SAVE` writes to, and whether that is kept from us: managed offerings have no CONFIG.
+async fn aclfile(node: &Node) -> Result<(Option<String>, bool)> {
+    const CALL: &str = "CONFIG GET aclfile";
+    match node.try_calls(&calls(&[&["CONFIG", "GET", "aclfile"]])).await.pop() {
+        Some(Ok(answer)) => Ok((answer.into_array().into_iter().nth(1).and_then(Value::into_string), false)),
+        Some(Err(error)) if is_refusal(&error) => Ok((None, true)),
+        Some(Err(error)) => Err(node.explain(&error, CALL)),
+        None => Err(strange(node, CALL, "no answer")),
+    }
+}
+
+/// Whether `ACL SETUSER` is there, whatever `COMMAND` says: without arguments it does nothing but complain of that.
+async fn can_set_users(node: &Node) -> bool {
+    match node.try_calls(&calls(&[&["ACL", "SETUSER"]])).await.pop() {
+        Some(Err(error)) => !is_unknown(&error),
+        Some(Ok(_)) | None => true,
+    }
 }
 
 /// Reads the answer of `COMMAND`: name, arity, flags, first, last and step of the keys, categories, tips, key

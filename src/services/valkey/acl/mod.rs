@@ -8,4 +8,4 @@ mod rules;
 pub use catalogue::{Catalogue, Command};
 pub use meaning::{Meaning, differ_in_text};
 pub use pattern::includes;
-pub use rules::{Account, Rules, parse_line, setuser};
+pub use rules::{Account, Rules, parse_line, rules_of, setuser};

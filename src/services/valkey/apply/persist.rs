@@ -10,10 +10,18 @@ use crate::services::valkey::wire;
 /// # Errors
 /// The server cannot save them.
 pub async fn persist(node: &Node) -> Result<(), Failure> {
-    let words: &[&str] = match wire::server(node).await?.persistence() {
-        Persistence::AclFile => &["ACL", "SAVE"],
-        Persistence::ConfigFile => &["CONFIG", "REWRITE"],
-        Persistence::Volatile => return Ok(()),
-    };
-    node.call(words, &words.join(" ")).await.map(drop).map_err(Failure::from)
+    let save = async |words: &[&str]| node.call(words, &words.join(" ")).await.map(drop);
+    match wire::server(node).await?.persistence() {
+        Persistence::AclFile => save(&["ACL", "SAVE"]).await?,
+        Persistence::ConfigFile => save(&["CONFIG", "REWRITE"]).await?,
+        Persistence::Volatile => {}
+        // A server without an aclfile says so.
+        Persistence::Unknown => match save(&["ACL", "SAVE"]).await {
+            Err(error) if error.causes().iter().any(|cause| cause.contains("not configured to use an ACL file")) => {
+                save(&["CONFIG", "REWRITE"]).await?;
+            }
+            saved => saved?,
+        },
+    }
+    Ok(())
 }

@@ -70,8 +70,8 @@ fn outcome(task: Task<'_>) -> Outcome {
 fn task<'a>(step: &'a Step, context: &ApplyContext) -> Task<'a> {
     let after = step.after.as_ref().and_then(Model::as_valkey_user);
     let op = match &step.op {
-        Op::Valkey(op) => Some(*op),
-        Op::State | Op::Postgres(_) | Op::Kafka(_) | Op::Secrets(_) => None,
+        Op::Valkey(op @ (UserOp::SetUser | UserOp::SetPassword | UserOp::DelUser)) => Some(*op),
+        Op::Valkey(UserOp::SetDefaultUser) | Op::State | Op::Postgres(_) | Op::Kafka(_) | Op::Secrets(_) => None,
     };
     let mut task = Task {
         op: op.unwrap_or(UserOp::SetUser),
@@ -179,7 +179,7 @@ pub(super) fn fail(tasks: &mut [Task<'_>], failures: Vec<(usize, Failure)>) {
 /// The call without its rules, for errors.
 fn said(task: &Task<'_>) -> String {
     match task.op {
-        UserOp::SetUser | UserOp::SetPassword => format!("ACL SETUSER {} ...", task.name),
+        UserOp::SetUser | UserOp::SetPassword | UserOp::SetDefaultUser => format!("ACL SETUSER {} ...", task.name),
         UserOp::DelUser => format!("ACL DELUSER {}", task.name),
     }
 }
@@ -197,6 +197,7 @@ fn call(task: &Task<'_>, server: &Server, kept: &BTreeMap<String, BTreeSet<Strin
             words.extend(["SETUSER".to_owned(), task.name.to_owned(), "resetpass".to_owned()]);
             words.extend(ours.iter().flatten().map(|hash| format!("#{hash}")));
         }
+        (UserOp::SetDefaultUser, _) => words.push("WHOAMI".to_owned()),
         (UserOp::SetUser | UserOp::SetPassword, None) | (UserOp::DelUser, Some(_) | None) => {
             words.extend(["DELUSER".to_owned(), task.name.to_owned()]);
         }

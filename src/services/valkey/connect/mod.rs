@@ -7,10 +7,11 @@ mod sentinel;
 mod tls;
 mod topology;
 
-use super::errors::explain;
+use super::errors::explain_to;
 use super::presets::Server;
 use super::wire;
 use crate::config::ValkeyConfig;
+use crate::core::secret::Secret;
 use crate::error::{Diagnostic, Kind, Result};
 use fred::clients::Client;
 use fred::interfaces::ClientLike;
@@ -44,9 +45,14 @@ impl Node {
         let mut all = self.try_calls(&[words.iter().map(|word| (*word).to_owned()).collect()]).await;
         match all.pop() {
             Some(Ok(value)) => Ok(value),
-            Some(Err(error)) => Err(explain(&error, &self.name, said)),
+            Some(Err(error)) => Err(self.explain(&error, said)),
             None => Err(Diagnostic::new(Kind::Service, "no answer").on("valkey", &self.name, said)),
         }
+    }
+
+    /// An error of a call of ours, with the statement that allows what we may not do.
+    pub fn explain(&self, error: &fred::error::Error, said: &str) -> Diagnostic {
+        explain_to(&self.admin, error, &self.name, said)
     }
 
     /// Ends the connection.
@@ -125,6 +131,18 @@ impl Nodes {
         open.known.extend(found.nodes.iter().map(|node| node.name.clone()));
         open.found = Some(found.clone());
         Ok(found)
+    }
+
+    pub fn config(&self) -> &ValkeyConfig {
+        &self.config
+    }
+
+    /// The password that nornplan signs in with, if it has one.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub async fn password(&self) -> Result<Option<Secret>> {
+        self.config.password.resolve().await
     }
 
     /// A connection of its own to a node, to sign in with as somebody else.

@@ -1,15 +1,16 @@
 //! Reads users and what they depend on from every node.
 
 pub mod absent;
+pub mod default_user;
 mod notices;
 
-pub use notices::{notices, opens_everything};
+pub use notices::{notices, open_to_everybody};
 
 use super::acl::{Account, Meaning, differ_in_text};
 use super::connect::Node;
 use super::model::{MISSING, USER, User};
 use super::presets::{Server, expand};
-use super::wire;
+use super::{rights, wire};
 use crate::core::address::Address;
 use crate::core::change::{Resource, three_way};
 use crate::error::Result;
@@ -151,7 +152,12 @@ fn status<'a>(mut hashes: impl Iterator<Item = &'a BTreeSet<String>>, proof: &Pr
     }
 }
 
-/// The server as the differ needs it: the first node's.
+/// The server as the differ needs it: the first node's, with what we may not run on any.
 pub fn server(seen: &[Seen]) -> Server {
-    seen.first().map(|node| node.server.clone()).unwrap_or_default()
+    let lacking = |node: &Seen| {
+        let admin = node.accounts.get(&node.server.admin);
+        admin.map(|account| rights::lacking(&account.user, &node.server.catalogue)).unwrap_or_default()
+    };
+    let Some(first) = seen.first() else { return Server::default() };
+    Server { lacking: seen.iter().flat_map(lacking).collect(), ..first.server.clone() }
 }

@@ -3,9 +3,10 @@
 use super::{Seen, holder};
 use crate::core::plan::{Level, Notice};
 use crate::core::secret::Secret;
-use crate::services::Ask;
-use crate::services::valkey::model::{USER, User};
+use crate::services::valkey::everybody::{self, Open};
+use crate::services::valkey::model::USER;
 use crate::services::valkey::presets::Persistence;
+use crate::services::{Ask, Model};
 use std::collections::BTreeSet;
 
 /// What must be known of the nodes, loudest first.
@@ -13,24 +14,20 @@ pub fn notices(seen: &[Seen], ask: &Ask) -> Vec<Notice> {
     let notice = |level, text| Notice { level, about: "valkey".to_owned(), text };
     let mut notices = Vec::new();
     for node in seen {
-        if node.accounts.get("default").is_some_and(|account| opens_everything(&account.user)) {
-            notices.push(notice(
-                Level::Alarm,
-                format!(
-                    "{}: the user `default` needs no password and may do everything: nothing is isolated here",
-                    node.node
-                ),
-            ));
+        if let Some(open) = open_to_everybody(node, ask) {
+            let level = if open.is_alarming() { Level::Alarm } else { Level::Warning };
+            notices.push(notice(level, format!("{}: {}", node.node, open.describe())));
         }
-        if node.server.persistence() == Persistence::Volatile {
-            notices.push(notice(
-                Level::Warning,
-                format!(
-                    "{}: volatile: with neither aclfile nor configuration file, users are gone at restart",
-                    node.node
-                ),
-            ));
-        }
+        let lasting = match node.server.persistence() {
+            Persistence::AclFile | Persistence::ConfigFile => None,
+            Persistence::Volatile => {
+                Some("volatile: with neither aclfile nor configuration file, users are gone at restart")
+            }
+            Persistence::Unknown => Some(
+                "whether users outlive a restart is not known: CONFIG GET is switched off or not allowed (+config|get)",
+            ),
+        };
+        notices.extend(lasting.map(|text| notice(Level::Warning, format!("{}: {text}", node.node))));
     }
     for (address, proof) in &ask.proofs {
         let Some((_, account)) = holder(seen, &address.name).filter(|_| address.kind == USER) else { continue };
@@ -50,9 +47,11 @@ pub fn notices(seen: &[Seen], ask: &Ask) -> Vec<Notice> {
     notices
 }
 
-/// `nopass +@all`, enabled, on all keys.
-pub fn opens_everything(user: &User) -> bool {
-    let all_commands = user.commands.as_ref().is_some_and(|rules| rules.first().is_some_and(|rule| rule == "+@all"));
-    let all_keys = user.keys.as_ref().is_some_and(|keys| keys.contains("~*"));
-    user.enabled && user.nopass && all_commands && all_keys
+/// What whoever connects to a node may do without signing in.
+pub fn open_to_everybody(node: &Seen, ask: &Ask) -> Option<Open> {
+    let wanted = ask.wanted.values().map(|wanted| &wanted.model);
+    let applied = ask.applied.values().map(|applied| &applied.model);
+    let users = wanted.chain(applied).filter_map(Model::as_valkey_user);
+    let namespaces: BTreeSet<&str> = users.filter_map(|user| user.namespace.as_deref()).collect();
+    everybody::open(&node.accounts.get("default")?.user, &node.server.catalogue, &namespaces)
 }

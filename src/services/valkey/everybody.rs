@@ -1,0 +1,174 @@
+//! What whoever connects may do without signing in: what the user `default` may do, where it needs no password. Pure.
+
+use super::acl::{Catalogue, Command, Rules, includes, rules_of};
+use super::model::User;
+use crate::core::listing::some;
+use std::collections::BTreeSet;
+
+/// How far the server is open to everybody, the widest first.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Open {
+    Everything,
+    /// Keys of all apps, or of those whose namespaces are named.
+    Keys {
+        reads: Reach,
+        writes: Reach,
+    },
+    /// No keys of an app, but commands that reach beyond keys.
+    Commands(BTreeSet<String>),
+}
+
+/// Whose keys.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Reach {
+    pub all: bool,
+    pub namespaces: BTreeSet<String>,
+}
+
+/// Names that are spelled out; more are counted.
+const NAMES_SHOWN: usize = 5;
+
+/// `@dangerous` has these, which tell of the server and not of its keys (monitoring without a password uses them), or
+/// reach only the keys that they name.
+const HARMLESS: [&str; 8] = ["info", "role", "lastsave", "latency|doctor", "sort", "sort_ro", "restore", "migrate"];
+
+/// What everybody may do by being this user; `None` if nobody gets in as it without a password, or nothing is open.
+pub fn open(user: &User, catalogue: &Catalogue, namespaces: &BTreeSet<&str>) -> Option<Open> {
+    if !user.enabled || !user.nopass {
+        return None;
+    }
+    let of_selectors = user.selectors.iter().flatten().map(|selector| Rules::parse_selector(selector));
+    let parts: Vec<Rules> = std::iter::once(rules_of(user)).chain(of_selectors).collect();
+    let (mut reads, mut writes, mut beyond) = (Reach::default(), Reach::default(), BTreeSet::new());
+    for part in &parts {
+        // Rules that cannot be replayed may allow anything.
+        let allowed = catalogue.allowed(&part.commands).unwrap_or_else(|| catalogue.commands.keys().cloned().collect());
+        let known = || allowed.iter().filter_map(|name| Some((name, catalogue.commands.get(name)?)));
+        if known().count() == catalogue.allowed(&["+@all".to_owned()]).map_or(0, |all| all.len())
+            && part.keys.contains("~*")
+        {
+            return Some(Open::Everything);
+        }
+        for rule in &part.keys {
+            let Some((mode, pattern)) = rule.split_once('~') else { continue };
+            if mode != "%W" && known().any(|(_, command)| does(command, "read")) {
+                reads.extend(pattern, namespaces);
+            }
+            if mode != "%R" && known().any(|(_, command)| does(command, "write")) {
+                writes.extend(pattern, namespaces);
+            }
+        }
+        let dangerous = known()
+            .filter(|(name, command)| command.categories.contains("dangerous") && !HARMLESS.contains(&name.as_str()));
+        beyond.extend(dangerous.map(|(name, _)| name.clone()));
+    }
+    if reads != Reach::default() || writes != Reach::default() {
+        return Some(Open::Keys { reads, writes });
+    }
+    (!beyond.is_empty()).then_some(Open::Commands(beyond))
+}
+
+/// Whether a command reads or writes keys: scripts may do both.
+fn does(command: &Command, what: &str) -> bool {
+    command.categories.contains(what) || command.categories.contains("scripting")
+}
+
+impl Reach {
+    fn extend(&mut self, pattern: &str, namespaces: &BTreeSet<&str>) {
+        self.all |= pattern == "*";
+        self.namespaces
+            .extend(namespaces.iter().filter(|namespace| overlap(pattern, namespace)).map(ToString::to_string));
+    }
+
+    fn whose(&self) -> Option<String> {
+        if self.all {
+            return Some("every key".to_owned());
+        }
+        (!self.namespaces.is_empty()).then(|| format!("keys of {}", some(&self.namespaces, NAMES_SHOWN)))
+    }
+}
+
+/// Whether a pattern reaches keys of a namespace, hash-tagged ones among them.
+fn overlap(pattern: &str, namespace: &str) -> bool {
+    [format!("{namespace}:*"), format!("{{{namespace}}}:*")]
+        .iter()
+        .any(|keys| includes(pattern, keys) || includes(keys, pattern))
+}
+
+impl Open {
+    /// Whether it lets everybody at what apps keep.
+    pub fn is_alarming(&self) -> bool {
+        match self {
+            Self::Everything | Self::Keys { .. } => true,
+            Self::Commands(_) => false,
+        }
+    }
+
+    /// As a sentence.
+    pub fn describe(&self) -> String {
+        let may = match self {
+            Self::Everything => "do everything: nothing is isolated".to_owned(),
+            Self::Keys { reads, writes } => match (reads.whose(), writes.whose()) {
+                (Some(reads), Some(writes)) if reads == writes => format!("read and change {reads}"),
+                (Some(reads), Some(writes)) => format!("read {reads}, and change {writes}"),
+                (Some(reads), None) => format!("read {reads}"),
+                (None, Some(writes)) => format!("change {writes}"),
+                (None, None) => String::new(),
+            },
+            Self::Commands(names) => {
+                let names = names.iter().map(|name| name.replace('|', " ").to_ascii_uppercase());
+                format!("run {}", some(names, NAMES_SHOWN))
+            }
+        };
+        format!("the user `default` needs no password and may {may}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::acl::parse_line;
+    use super::*;
+
+    fn catalogue() -> Catalogue {
+        let command = |categories: &[&str]| Command {
+            categories: categories.iter().map(|name| (*name).to_owned()).collect(),
+            ..Command::default()
+        };
+        let commands = [
+            ("get", command(&["read"])),
+            ("set", command(&["write"])),
+            ("ping", command(&["connection"])),
+            ("info", command(&["dangerous"])),
+            ("flushall", command(&["dangerous", "write"])),
+            ("eval", command(&["scripting"])),
+        ];
+        Catalogue { commands: commands.into_iter().map(|(name, command)| (name.to_owned(), command)).collect() }
+    }
+
+    #[test]
+    fn what_everybody_may_do_is_told_by_what_it_reaches() {
+        let namespaces = BTreeSet::from(["mail", "cafe"]);
+        let said = |rules: &str| {
+            let user = parse_line(&format!("user default {rules}"), false).unwrap().user;
+            let open = open(&user, &catalogue(), &namespaces);
+            open.map(|open| open.describe().replace("the user `default` needs no password and may ", ""))
+        };
+        let cases = [
+            ("on nopass ~* &* +@all", Some("do everything: nothing is isolated")),
+            ("on nopass (~* +@all)", Some("do everything: nothing is isolated")),
+            ("on nopass ~* &* +@read +ping", Some("read every key")),
+            ("on nopass ~* &* +@all -flushall", Some("read and change every key")),
+            ("on nopass %R~* ~mail:x* +get +set", Some("read every key, and change keys of mail")),
+            ("on nopass ~c* +set", Some("change keys of cafe")),
+            ("on nopass ~c* +eval", Some("read and change keys of cafe")),
+            ("on nopass ~other:* +@all", Some("run FLUSHALL")),
+            ("on nopass ~other:* +@all -@dangerous", None),
+            ("on nopass ~* +ping +info", None),
+            ("off nopass ~* &* +@all", None),
+            ("on #0 ~* &* +@all", None),
+        ];
+        for (rules, expected) in cases {
+            assert_eq!(said(rules).as_deref(), expected, "{rules}");
+        }
+    }
+}

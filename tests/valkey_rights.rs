@@ -1,0 +1,125 @@
+//! An administrator that may not do everything, and servers that have not every command: what is missing is told before
+//! anything is written, with the statement that allows it.
+
+#![allow(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
+
+mod common;
+
+use common::own_valkey::{OwnValkey, Saves};
+use common::servers::valkey_at;
+use common::{Ran, Workspace};
+
+const NORN: &str = "the-password-of-a-lesser-admin";
+
+/// A workspace in which nornplan signs in as `norn`, which has these rules.
+fn begin(server: &OwnValkey, rules: &str) -> Workspace {
+    let mut workspace = Workspace::new();
+    server.serve(&mut workspace);
+    workspace.spec("cafe", "app = \"@cafe\"\n[services.kv]\n");
+    allow(server, &format!("on >{NORN} ~* &* {rules}"));
+    workspace.set("NORNPLAN_VALKEY_USER", "norn");
+    workspace.set("NORNPLAN_VALKEY_PASSWORD", NORN);
+    workspace
+}
+
+fn allow(server: &OwnValkey, rules: &str) {
+    let words: Vec<&str> = ["ACL", "SETUSER", "norn"].into_iter().chain(rules.split(' ')).collect();
+    server.run(&words);
+}
+
+/// Runs it, and takes out the breaks that lines have to fit a screen.
+fn run(workspace: &Workspace, arguments: &[&str]) -> Ran {
+    let ran = workspace.run(arguments).hides(NORN);
+    let flat = |text: &str| text.split_ascii_whitespace().collect::<Vec<_>>().join(" ");
+    Ran { code: ran.code, stdout: flat(&ran.stdout), stderr: flat(&ran.stderr) }
+}
+
+fn users(server: &OwnValkey) -> Vec<String> {
+    server.run(&["ACL", "USERS"]).into_array().into_iter().filter_map(fred::types::Value::into_string).collect()
+}
+
+#[test]
+fn a_step_that_we_may_not_carry_out_says_which_right_is_missing() {
+    let server = OwnValkey::start();
+    let workspace = begin(&server, "+@all -acl|setuser -acl|dryrun -acl|deluser");
+    let statement = "ACL SETUSER norn +acl|dryrun +acl|setuser";
+    run(&workspace, &["plan"])
+        .exits(0)
+        .says("BLOCKED")
+        .says(&format!("norn may not run ACL DRYRUN, ACL SETUSER: allow it by {statement}"));
+    run(&workspace, &["doctor"])
+        .exits(1)
+        .says("norn may not run ACL DELUSER, ACL DRYRUN, ACL SETUSER")
+        .says("ACL SETUSER norn +acl|deluser +acl|dryrun +acl|setuser");
+    run(&workspace, &["apply", "--auto-approve"]).exits(1).says(statement);
+    assert_eq!(users(&server), ["default", "norn"]);
+
+    // The statement is what was missing.
+    server.run(&statement.split(' ').collect::<Vec<_>>());
+    workspace.converge();
+    workspace.remove("specs/cafe.toml");
+    workspace.spec("tea", "app = \"@tea\"\n[services.kv]\n");
+    let destroy = ["plan", "--allow-destroy", "all"];
+    run(&workspace, &destroy).exits(0).says("norn may not run ACL DELUSER: allow it by ACL SETUSER norn +acl|deluser");
+    allow(&server, "+acl|deluser");
+    run(&workspace, &destroy).exits(0).hides("BLOCKED");
+    run(&workspace, &["doctor"]).exits(0).says("signs in as norn, which may run all that nornplan needs");
+}
+
+#[test]
+fn what_cannot_be_read_is_an_error_that_names_the_right() {
+    let server = OwnValkey::start();
+    let workspace = begin(&server, "+@all");
+    for (rules, command) in
+        [("-info", "INFO"), ("-command", "COMMAND"), ("-acl|list", "ACL LIST"), ("-acl|getuser", "ACL GETUSER")]
+    {
+        allow(&server, rules);
+        let said = format!("norn, as whom nornplan signs in, may not run {command}");
+        let statement = format!("ACL SETUSER norn +{}", command.to_lowercase().replace(' ', "|"));
+        run(&workspace, &["plan"]).exits(1).complains(&said).complains(&format!("allow it by {statement};"));
+        run(&workspace, &["doctor"]).exits(1).says(&said).says(&statement);
+        server.run(&statement.split(' ').collect::<Vec<_>>());
+        run(&workspace, &["plan"]).exits(0);
+    }
+}
+
+#[test]
+fn settings_that_are_kept_from_us_do_not_stop_anything() {
+    let unknown = "whether users outlive a restart is not known";
+    for (saves, lines, rules) in [
+        (Saves::AclFile, "", "-config"),
+        (Saves::ConfigFile, "", "-config|get"),
+        (Saves::AclFile, "rename-command CONFIG \"\"", "-flushall"),
+    ] {
+        let server = OwnValkey::with(saves, lines);
+        let workspace = begin(&server, &format!("+@all {rules}"));
+        run(&workspace, &["plan"]).exits(0).says(unknown).hides("BLOCKED");
+        run(&workspace, &["doctor"]).says(unknown);
+        workspace.converge();
+        server.restart();
+        workspace.run(&["plan", "--detailed-exitcode"]).exits(0).says("No changes.");
+        let key = format!("{}cafe:k", workspace.prefix);
+        valkey_at(&workspace.published("@cafe", "VALKEY_URL"), &["SET", &key, "v"]).expect("saved");
+    }
+}
+
+#[test]
+fn a_server_without_acl_commands_is_told_early() {
+    let server = OwnValkey::with(Saves::ConfigFile, "rename-command ACL \"\"");
+    let mut workspace = Workspace::new();
+    server.serve(&mut workspace);
+    workspace.spec("cafe", "app = \"@cafe\"\n[services.kv]\n");
+    for (arguments, out) in [(&["plan"][..], false), (&["apply", "--auto-approve"], false), (&["doctor"], true)] {
+        let ran = run(&workspace, arguments).exits(1);
+        let said = if out { &ran.stdout } else { &ran.stderr };
+        assert!(said.contains("the server does not know this command"), "{said}");
+        assert!(said.contains("managed offerings"), "{said}");
+    }
+    assert!(!workspace.path("state/default.json").exists() && !workspace.path("secrets").exists());
+}
