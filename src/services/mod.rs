@@ -13,7 +13,7 @@ pub mod valkey;
 pub use observation::{Ask, CredentialStatus, DiffInput, Fingerprint, Observation, Observed, Proof, rotation};
 pub use progress::Progress;
 pub use registry::{connect, desired, desired_of_workspace, diff};
-pub use service::{ApplyContext, Check, Failure, Limits, Outcome, Service, Verdict};
+pub use service::{ApplyContext, Check, Durability, Failure, Limits, Outcome, Service, Verdict};
 
 use crate::core::address::Address;
 use crate::core::change::{Field, Resource};
@@ -76,6 +76,7 @@ pub enum Model {
     PostgresGrant(postgres::model::Grant),
     PostgresLockDown(postgres::model::LockDown),
     ValkeyUser(valkey::model::User),
+    ValkeyPersistence(valkey::model::Persisted),
     KafkaUser(kafka::model::User),
     KafkaTopic(kafka::model::Topic),
     KafkaAcl(kafka::model::Acl),
@@ -90,6 +91,7 @@ impl Resource for Model {
             Self::PostgresGrant(model) => model.fields(),
             Self::PostgresLockDown(model) => model.fields(),
             Self::ValkeyUser(model) => model.fields(),
+            Self::ValkeyPersistence(model) => model.fields(),
             Self::KafkaUser(model) => model.fields(),
             Self::KafkaTopic(model) => model.fields(),
             Self::KafkaAcl(model) => model.fields(),
@@ -108,6 +110,7 @@ impl Model {
             Self::PostgresDatabase(_)
             | Self::PostgresGrant(_)
             | Self::PostgresLockDown(_)
+            | Self::ValkeyPersistence(_)
             | Self::KafkaTopic(_)
             | Self::KafkaAcl(_)
             | Self::Secret(_) => false,

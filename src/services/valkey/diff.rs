@@ -2,7 +2,7 @@
 
 use super::model::{Op as UserOp, User};
 use super::presets::{Server, expand};
-use super::words;
+use super::{unsaved, words};
 use crate::core::address::Address;
 use crate::core::reconcile::{Wanted, reconcile};
 use crate::core::step::{Action, Hold, Reason, Risk};
@@ -36,6 +36,7 @@ pub fn diff(input: DiffInput<'_>) -> Vec<Step> {
             steps.push(new_password(address, wanted, there, reason, server));
         }
     }
+    unsaved::add(&mut steps, input.observation);
     steps.sort_by_key(Step::id);
     steps
 }

@@ -10,10 +10,12 @@ mod examine;
 pub mod model;
 mod observe;
 mod presets;
+mod saving;
+mod unsaved;
 mod wire;
 mod words;
 
-use super::{ApplyContext, Ask, Check, Limits, Model, Observation, Outcome, Service, ServiceId, Step};
+use super::{ApplyContext, Ask, Check, Durability, Limits, Model, Observation, Outcome, Service, ServiceId, Step};
 use crate::config::ValkeyConfig;
 use crate::core::address::{Address, Kind};
 use crate::error::{Diagnostic, Kind as ErrorKind, Result};
@@ -59,7 +61,10 @@ impl Service for Valkey {
             identity: Some(self.endpoint.clone()),
             version: Some(server.describe()),
             server: serde_json::to_value(&server).unwrap_or_default(),
-            resources: observe::resources(&seen, ask),
+            resources: observe::resources(&seen, ask)
+                .into_iter()
+                .chain(observe::unsaved(&nodes, &seen, ask).await)
+                .collect(),
             unread: BTreeMap::new(),
             notices: observe::notices(&seen, ask),
         })
@@ -85,7 +90,12 @@ impl Service for Valkey {
     }
 
     fn limits(&self, _kind: &Kind) -> Limits {
-        Limits { batch: 200, in_flight: 1 }
+        // Users are saved after every batch.
+        Limits { batch: 1000, in_flight: 1 }
+    }
+
+    fn durability(&self) -> Durability {
+        self.nodes.saving.durability()
     }
 
     async fn examine(&self, _ask: &Ask) -> Vec<Check> {

@@ -6,6 +6,8 @@ use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
 pub const USER: Kind = Kind::new("valkey.user");
+/// What outlives a restart. Never ours: a step on it exists only while something would be lost.
+pub const PERSISTENCE: Kind = Kind::new("valkey.persistence");
 
 /// What an app may do with its keys, in plain words; `presets.rs` says what that means on a server.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -119,6 +121,19 @@ impl Resource for User {
     }
 }
 
+/// Whether the nodes would have the users after a restart as they have them now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Persisted {
+    pub saved: bool,
+}
+
+impl Resource for Persisted {
+    fn fields(&self) -> Vec<Field> {
+        let Self { saved } = self;
+        vec![Field::new("saved", saved)]
+    }
+}
+
 /// What a step does on Valkey.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -128,6 +143,12 @@ pub enum Op {
     /// Makes the app's password the only one.
     SetPassword,
     DelUser,
+    /// `ACL SAVE` or `CONFIG REWRITE`, on every node.
+    Save,
+}
+
+pub fn persistence_address() -> Address {
+    Address::new(PERSISTENCE, "users")
 }
 
 pub fn user_address(name: &str) -> Address {

@@ -1,6 +1,6 @@
 //! Users: set on every node, proved, and saved.
 
-use super::persist::persist;
+use super::persist::{prove_saving, save};
 use super::prove::{prove_passwords, prove_rules};
 use crate::core::secret::Secret;
 use crate::error::{Diagnostic, Kind, Result};
@@ -68,7 +68,7 @@ fn outcome(task: Task<'_>) -> Outcome {
 fn task<'a>(step: &'a Step, context: &ApplyContext) -> Task<'a> {
     let after = step.after.as_ref().and_then(Model::as_valkey_user);
     let op = match &step.op {
-        Op::Valkey(op) => Some(*op),
+        Op::Valkey(op) => Some(*op).filter(|op| *op != UserOp::Save),
         Op::State | Op::Postgres(_) | Op::Kafka(_) | Op::Secrets(_) => None,
     };
     let mut task =
@@ -92,13 +92,16 @@ fn task<'a>(step: &'a Step, context: &ApplyContext) -> Task<'a> {
 async fn carry_out(nodes: &Nodes, tasks: &mut [Task<'_>]) -> Result<(), Failure> {
     let nodes_there = nodes.all().await.map_err(|error| Failure { error, retry: true })?;
     let kept = kept_hashes(&nodes_there, tasks).await?;
+    prove_saving(nodes, &nodes_there).await?;
+    nodes.saving.will_write();
     set(&nodes_there, tasks, &kept).await?;
     prove_rules(&nodes_there, tasks).await;
     prove_passwords(nodes, &nodes_there, tasks).await?;
     if tasks.iter().any(Task::sound) {
-        for saved in join_all(nodes_there.iter().map(persist)).await {
-            saved?;
-        }
+        save(nodes, &nodes_there).await.map_err(|error| {
+            let message = format!("the users are set, and will be gone at the next restart: {}", error.message);
+            Diagnostic { message, ..error }
+        })?;
     }
     Ok(())
 }
@@ -160,6 +163,7 @@ fn said(task: &Task<'_>) -> String {
     match task.op {
         UserOp::SetUser | UserOp::SetPassword => format!("ACL SETUSER {} ...", task.name),
         UserOp::DelUser => format!("ACL DELUSER {}", task.name),
+        UserOp::Save => "ACL SAVE".to_owned(),
     }
 }
 
@@ -179,6 +183,7 @@ fn call(task: &Task<'_>, server: &Server, kept: &BTreeMap<String, BTreeSet<Strin
         (UserOp::SetUser | UserOp::SetPassword, None) | (UserOp::DelUser, Some(_) | None) => {
             words.extend(["DELUSER".to_owned(), task.name.to_owned()]);
         }
+        (UserOp::Save, Some(_) | None) => words.push("SAVE".to_owned()),
     }
     words
 }

@@ -6,6 +6,7 @@ mod topology;
 
 use super::errors::{explain, explain_without_password};
 use super::presets::Server;
+use super::saving::Saving;
 use crate::config::ValkeyConfig;
 use crate::core::secret::Secret;
 use crate::error::{Diagnostic, Kind, Result};
@@ -72,11 +73,13 @@ impl Node {
 pub struct Nodes {
     config: ValkeyConfig,
     open: Mutex<Option<Arc<Vec<Node>>>>,
+    /// What of this run's writes is saved.
+    pub saving: Saving,
 }
 
 impl Nodes {
     pub fn new(config: &ValkeyConfig) -> Self {
-        Self { config: config.clone(), open: Mutex::new(None) }
+        Self { config: config.clone(), open: Mutex::new(None), saving: Saving::default() }
     }
 
     /// Every node, the primary first. Found anew if a connection has been lost.

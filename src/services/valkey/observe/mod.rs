@@ -1,8 +1,10 @@
 //! Reads users and what they depend on from every node.
 
 mod notices;
+mod saved;
 
 pub use notices::{notices, opens_everything};
+pub use saved::unsaved;
 
 use super::acl::{Account, Meaning, differ_in_text};
 use super::connect::Node;
