@@ -250,3 +250,154 @@ fn nothing_is_changed_where_users_cannot_be_saved() {
         signs_in(&workspace, "@a");
     }
 }
+
+#[test]
+fn what_is_right_now_and_lost_at_the_next_restart_is_told_and_saved() {
+    for saves in [Saves::AclFile, Saves::ConfigFile] {
+        let server = OwnValkey::with(saves, "");
+        let workspace = workspace(&server);
+        workspace.spec("b", "app = \"@b\"\n[services.kv]\n");
+        workspace.converge();
+        let file = server.home().join(if saves == Saves::AclFile { "acl/users.acl" } else { "valkey.conf" });
+        let saved = std::fs::read_to_string(&file).unwrap();
+        let (a, b) = (format!("user {}a ", workspace.prefix), format!("user {}b ", workspace.prefix));
+        let edited = |of: &str, edit: &dyn Fn(&str) -> String| {
+            let lines = saved.lines().map(|line| if line.starts_with(of) { edit(line) } else { line.to_owned() });
+            lines.collect::<Vec<_>>().join("\n") + "\n"
+        };
+        let other_hash = format!("#{}", "0".repeat(64));
+        let edits = [
+            edited(&a, &|_| String::new()),
+            edited(&a, &|line| line.replace(" on ", " off ")),
+            edited(&a, &|line| format!("{line} +flushall")),
+            edited(&a, &|line| format!("{line} {other_hash}")),
+            edited(&a, &|line| line.replace(":*", "-other:*")),
+        ];
+        for text in edits {
+            assert_ne!(text, saved);
+            std::fs::write(&file, text).unwrap();
+            let plan = workspace.run(&["plan", "--detailed-exitcode"]).exits(2).says(SAVES).hides(&other_hash[1..]);
+            let told = format!("correct now, lost at the next restart: {}", &a[5..a.len() - 1]);
+            let plan = plan.says(&told).hides(&format!("valkey.{b}"));
+            plan.says("Plan: 0 to create, 1 to update, 0 to destroy.");
+            workspace.run(&["drift"]).exits(2).says(SAVES).hides("valkey.user.");
+            workspace.converge().says(SAVES);
+            assert_eq!(sorted(&std::fs::read_to_string(&file).unwrap()), sorted(&saved));
+        }
+        // The same in other words is the same, and what other people have is their business.
+        let rewritten = edited(&a, &|line| line.replace("~", "%RW~"));
+        assert_ne!(rewritten, saved);
+        std::fs::write(&file, rewritten).unwrap();
+        nothing_to_do(&workspace);
+        server.run(&["ACL", "SETUSER", "by-hand", "on", "nopass", "~*", "+get"]);
+        nothing_to_do(&workspace);
+        // A user that is as it should be and not ours yet is saved when it is taken over.
+        std::fs::remove_file(workspace.path("state/default.json")).unwrap();
+        nothing_but_adopted(&workspace, false);
+        std::fs::remove_file(workspace.path("state/default.json")).unwrap();
+        std::fs::write(&file, edited(&b, &|_| String::new())).unwrap();
+        let ran = nothing_but_adopted(&workspace, true);
+        ran.says("also saves 1 other user that somebody changed and did not save");
+        server.restart();
+        nothing_to_do(&workspace);
+        signs_in(&workspace, "@b");
+        assert!(!server.run(&["ACL", "GETUSER", "by-hand"]).is_null());
+    }
+}
+
+/// Applies, and demands that users are adopted, whether they must be saved or not.
+#[track_caller]
+fn nothing_but_adopted(workspace: &Workspace, saves: bool) -> common::Ran {
+    let updated = usize::from(saves);
+    let ran = workspace.converge();
+    ran.says(&format!("Plan: 0 to create, {updated} to update, 0 to destroy, 4 to adopt."))
+}
+
+fn sorted(text: &str) -> Vec<&str> {
+    let mut lines: Vec<&str> = text.lines().filter(|line| line.starts_with("user ")).collect();
+    lines.sort_unstable();
+    lines
+}
+
+#[test]
+fn a_file_of_which_nothing_is_known_is_no_difference() {
+    let server = OwnValkey::with(Saves::ConfigFile, "");
+    let workspace = workspace(&server);
+    workspace.converge();
+    let file = server.home().join("valkey.conf");
+    let saved = std::fs::read_to_string(&file).unwrap();
+    let without: String =
+        saved.lines().filter(|line| !line.starts_with("user t")).map(|line| format!("{line}\n")).collect();
+    std::fs::write(&file, format!("{without}include /somewhere/else.conf\n")).unwrap();
+    nothing_to_do(&workspace);
+    // Hidden from us, as a file of another machine is.
+    std::fs::rename(&file, server.home().join("away")).unwrap();
+    nothing_to_do(&workspace);
+    std::fs::rename(server.home().join("away"), &file).unwrap();
+    std::fs::write(&file, without).unwrap();
+    workspace.run(&["plan", "--detailed-exitcode"]).exits(2).says("correct now, lost at the next restart");
+}
+
+/// A primary and a replica that has caught up.
+fn pair() -> (OwnValkey, OwnValkey) {
+    let primary = OwnValkey::start();
+    let replica = OwnValkey::with(
+        Saves::AclFile,
+        &format!("replicaof 127.0.0.1 {}\nmasterauth {PASSWORD}\nmasteruser default", primary.port),
+    );
+    caught_up(&primary, &replica);
+    (primary, replica)
+}
+
+fn caught_up(primary: &OwnValkey, replica: &OwnValkey) {
+    let since = Instant::now();
+    let online = format!("port={},state=online", replica.port);
+    while !primary.run(&["INFO", "replication"]).as_str_lossy().unwrap().contains(&online) {
+        assert!(since.elapsed() < Duration::from_secs(30), "the replica does not catch up");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+#[test]
+fn every_node_saves_for_itself_or_nothing_is_changed_on_any() {
+    let (primary, replica) = pair();
+    let workspace = workspace(&primary);
+    workspace.converge();
+    let user = format!("{}b", workspace.prefix);
+    workspace.spec("b", "app = \"@b\"\n[services.kv]\n");
+    std::fs::rename(replica.home().join("acl"), replica.home().join("away")).unwrap();
+    let ran = workspace.run(&["apply", "--auto-approve"]).exits(1).says("nothing was changed");
+    ran.says(&format!("valkey: {}", replica.name())).hides(&format!("valkey: {}", primary.name()));
+    for node in [&primary, &replica] {
+        assert!(node.run(&["ACL", "GETUSER", &user]).is_null());
+    }
+    std::fs::rename(replica.home().join("away"), replica.home().join("acl")).unwrap();
+    workspace.converge();
+    for node in [&replica, &primary] {
+        node.restart();
+        caught_up(&primary, &replica);
+        nothing_to_do(&workspace);
+    }
+    // Only what this node has saved is another thing than what it has.
+    let file = replica.home().join("acl/users.acl");
+    let saved = std::fs::read_to_string(&file).unwrap();
+    let without: String = saved.lines().filter(|line| !line.contains(&user)).map(|line| format!("{line}\n")).collect();
+    std::fs::write(&file, without).unwrap();
+    let plan = workspace.run(&["plan"]).exits(0);
+    plan.says(&format!("{}: correct now, lost at the next restart: {user}", replica.name()))
+        .hides(&format!("{}: correct now", primary.name()));
+}
+
+#[test]
+fn a_saved_plan_saves_too() {
+    let server = OwnValkey::start();
+    let workspace = workspace(&server);
+    workspace.converge();
+    mark(&workspace, &workspace.read("state/default.json"));
+    workspace.run(&["plan", "--out", "plan.json"]).exits(0).says(SAVES);
+    workspace.run(&["show", "plan.json"]).exits(0).says("an earlier run ended before it had saved");
+    workspace.run(&["apply", "plan.json"]).exits(0).says("valkey.persistence.users  updated");
+    assert!(!is_marked(&workspace));
+    nothing_to_do(&workspace);
+    workspace.run(&["state", "list"]).exits(0).hides(SAVES);
+}
