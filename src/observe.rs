@@ -46,7 +46,8 @@ pub fn asks(
         let Some(id) = ServiceId::of(address) else { continue };
         asks.entry(id).or_default().applied.insert(address.clone(), one.clone());
     }
-    for ask in asks.values_mut() {
+    for (id, ask) in &mut asks {
+        ask.unsaved = document.unsaved.contains(id.as_str());
         ask.shallow = depth.shallow;
         ask.probe_credentials = depth.probe_credentials;
     }

@@ -50,6 +50,7 @@ fn nothing() -> World {
         environment: "default".to_owned(),
         servers: BTreeMap::new(),
         prevent_destroy: BTreeSet::new(),
+        unsaved: BTreeSet::new(),
         resources: BTreeMap::new(),
     };
     let valkey = serde_json::json!({ "product": "valkey", "version": "9.1.2" });

@@ -96,6 +96,8 @@ pub enum Reason {
     StartsEmpty,
     /// The state says that it belongs to another app, which did not give it away by being asked.
     FromAnotherApp,
+    /// The server has it, and would not have it any more after a restart.
+    NotSaved,
 }
 
 impl Reason {
@@ -117,6 +119,7 @@ impl Reason {
             Self::HandsOver => "the app's user changes",
             Self::StartsEmpty => "the app's database changes",
             Self::FromAnotherApp => "belongs to another app until now",
+            Self::NotSaved => "lost at the next restart",
         }
     }
 }
@@ -173,6 +176,8 @@ pub enum Part {
     Publish,
     /// Closes the resource, after all else on it and in it.
     Close,
+    /// Saves what is set already, so that it outlives a restart of the server. The state does not own what it is about.
+    Save,
 }
 
 /// Names one step of a plan.
@@ -196,6 +201,7 @@ impl fmt::Display for StepId {
             Part::Credential => write!(f, "{} (credential)", self.address),
             Part::Publish => write!(f, "{} (publish)", self.address),
             Part::Close => write!(f, "{} (close)", self.address),
+            Part::Save => write!(f, "{}", self.address),
         }
     }
 }

@@ -79,8 +79,11 @@ async fn attempt_once(
     written: &mut BTreeSet<usize>,
 ) -> Vec<(usize, Outcome)> {
     let steps: Vec<&Step> = left.iter().map(|(_, step)| *step).collect();
-    let addresses: BTreeSet<Address> =
-        steps.iter().filter(|step| step.part != Part::Stage).map(|step| step.address.clone()).collect();
+    let addresses: BTreeSet<Address> = steps
+        .iter()
+        .filter(|step| !matches!(step.part, Part::Stage | Part::Save))
+        .map(|step| step.address.clone())
+        .collect();
     let now = if addresses.is_empty() { Ok(BTreeMap::new()) } else { service.read(&addresses, &steps).await };
     let now = match now {
         Ok(now) => now,
@@ -111,7 +114,7 @@ fn recheck(step: &Step, now: Option<&Model>) -> Option<Outcome> {
         (Some(_), None) | (None, Some(_)) => false,
     };
     match step.part {
-        Part::Stage => None,
+        Part::Stage | Part::Save => None,
         // What the step before it of the same plan has made is as good as what was planned on.
         Part::Credential | Part::Publish if is(step.before.as_ref()) || is(step.after.as_ref()) => None,
         Part::Main | Part::Close if is(step.before.as_ref()) => None,

@@ -4,6 +4,7 @@
 
 mod batch;
 mod queue;
+mod saving;
 pub mod stage;
 
 use crate::core::step::{Action, Part, StepId};
@@ -12,6 +13,7 @@ use crate::services::{ApplyContext, Outcome, Service, ServiceId, Step};
 use crate::state::{Event, LockedStore, Origin};
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use queue::Queue;
+use saving::Marks;
 use std::collections::BTreeMap;
 use tokio_util::sync::CancellationToken;
 
@@ -54,10 +56,15 @@ pub async fn execute(job: &Job<'_>, store: &mut LockedStore, listener: &dyn List
     let mut outcomes = Outcomes::new();
     let mut in_flight = FuturesUnordered::new();
     let mut unrecorded = None;
+    let mut marks = Marks::default();
     loop {
         while !job.stop.is_cancelled() && unrecorded.is_none() {
             let Some(batch) = queue.next_batch() else { break };
             let steps = queue.steps(&batch);
+            if let Err(error) = marks.begin(job, &steps, store) {
+                unrecorded = Some(error);
+                break;
+            }
             listener.started(&steps);
             in_flight.push(async move {
                 let results = batch::run(job, &steps).await;
@@ -71,11 +78,13 @@ pub async fn execute(job: &Job<'_>, store: &mut LockedStore, listener: &dyn List
         };
         let Some((batch, results)) = finished else { break };
         let mut events = Vec::new();
+        let steps = queue.steps(&batch);
         let done = queue.finish(&batch, results);
         for (step, outcome) in &done {
             listener.finished(step, outcome);
             events.extend(event(step, outcome, store));
         }
+        events.extend(marks.end(job, &steps));
         outcomes.extend(done.into_iter().map(|(step, outcome)| (step.id(), outcome)));
         if let Err(error) = store.append(&events) {
             unrecorded.get_or_insert(error);
@@ -93,7 +102,7 @@ fn event(step: &Step, outcome: &Outcome, store: &LockedStore) -> Option<Event> {
     };
     let address = step.address.clone();
     match (step.part, &step.after) {
-        (Part::Stage, _) => None,
+        (Part::Stage | Part::Save, _) => None,
         (Part::Credential, _) => fingerprint.map(|fingerprint| Event::Credential { address, fingerprint }),
         (Part::Main | Part::Publish | Part::Close, None) => Some(Event::Gone { address }),
         (Part::Main | Part::Publish | Part::Close, Some(after)) => {

@@ -83,7 +83,7 @@ pub(super) fn items<'a>(plan: &'a Plan) -> Vec<Item<'a>> {
     for (order, step) in plan.steps.iter().enumerate() {
         let action = match step.part {
             Part::Stage => main_action.get(&step.address).copied().unwrap_or(step.action),
-            Part::Main | Part::Credential | Part::Publish | Part::Close => step.action,
+            Part::Main | Part::Credential | Part::Publish | Part::Close | Part::Save => step.action,
         };
         groups.entry((&step.address, action)).or_default().push((order, step));
     }

@@ -134,6 +134,7 @@ fn finished_line(step: &StepId, action: Option<Action>, took: Duration, outcome:
         Part::Stage => "passwords staged",
         Part::Credential => "password set",
         Part::Close => "closed",
+        Part::Save => "saved",
         Part::Publish if action != Some(Action::Destroy) => "published",
         Part::Main | Part::Publish => action.map_or("done", words::past),
     };

@@ -167,6 +167,9 @@ pub(super) fn describe(model: &Model) -> Vec<String> {
         Model::PostgresLockDown(lock_down) => lock_down_words(lock_down),
         Model::ValkeyUser(user) => kv_words(user),
         Model::ValkeyDefaultUser(user) => vec![default_user_words(user)],
+        Model::ValkeyPersistence(persisted) => {
+            vec![if persisted.saved { "users are saved" } else { "users are not saved" }.to_owned()]
+        }
         Model::KafkaUser(user) => kafka_user_words(user),
         Model::KafkaTopic(topic) => topic_words(topic),
         Model::KafkaAcl(acl) => acl_words(acl),

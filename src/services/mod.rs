@@ -13,7 +13,7 @@ pub mod valkey;
 pub use observation::{Ask, CredentialStatus, DiffInput, Fingerprint, Observation, Observed, Proof, rotation};
 pub use progress::Progress;
 pub use registry::{connect, desired, desired_of_workspace, diff};
-pub use service::{ApplyContext, Check, Failure, Limits, Outcome, Service, Verdict};
+pub use service::{ApplyContext, Check, Durability, Failure, Limits, Outcome, Service, Verdict};
 
 use crate::core::address::Address;
 use crate::core::change::{Field, Resource};
@@ -77,6 +77,7 @@ pub enum Model {
     PostgresLockDown(postgres::model::LockDown),
     ValkeyUser(valkey::model::User),
     ValkeyDefaultUser(valkey::model::DefaultUser),
+    ValkeyPersistence(valkey::model::Persisted),
     KafkaUser(kafka::model::User),
     KafkaTopic(kafka::model::Topic),
     KafkaAcl(kafka::model::Acl),
@@ -92,6 +93,7 @@ impl Resource for Model {
             Self::PostgresLockDown(model) => model.fields(),
             Self::ValkeyUser(model) => model.fields(),
             Self::ValkeyDefaultUser(model) => model.fields(),
+            Self::ValkeyPersistence(model) => model.fields(),
             Self::KafkaUser(model) => model.fields(),
             Self::KafkaTopic(model) => model.fields(),
             Self::KafkaAcl(model) => model.fields(),
@@ -111,6 +113,7 @@ impl Model {
             | Self::PostgresGrant(_)
             | Self::PostgresLockDown(_)
             | Self::ValkeyDefaultUser(_)
+            | Self::ValkeyPersistence(_)
             | Self::KafkaTopic(_)
             | Self::KafkaAcl(_)
             | Self::Secret(_) => false,

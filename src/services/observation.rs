@@ -118,6 +118,8 @@ pub struct Ask {
     pub applied: BTreeMap<Address, Applied<Model>>,
     /// One for each login in `wanted` whose password is generated.
     pub proofs: BTreeMap<Address, Proof>,
+    /// Whether an earlier run ended between writing here and saving what it had written.
+    pub unsaved: bool,
     /// Leave out what costs a connection per database.
     pub shallow: bool,
     /// Sign in with every password, even where a fingerprint says that it is right.

@@ -95,6 +95,19 @@ pub struct ApplyContext {
     pub consent: Consent,
 }
 
+/// How safe from a restart of the server is what this process has written there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Durability {
+    /// As soon as it is written.
+    AtOnce,
+    /// It must be saved after writing; nothing was written yet.
+    NothingWritten,
+    /// Something was written and not saved.
+    Unsaved,
+    /// All of it was saved.
+    Saved,
+}
+
 /// One line of `nornplan doctor`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Check {
@@ -159,6 +172,12 @@ pub trait Service: Send + Sync {
     async fn apply(&self, steps: &[&Step], context: &ApplyContext) -> Vec<Outcome>;
 
     fn limits(&self, kind: &Kind) -> Limits;
+
+    /// Whether what was written would outlive a restart of the server. Where that takes a call of its own, the executor
+    /// notes in the state what may be lost, before anything is written.
+    fn durability(&self) -> Durability {
+        Durability::AtOnce
+    }
 
     /// Looks the server over: reachable, version, rights on what is asked for, what isolates, persistence.
     async fn examine(&self, ask: &Ask) -> Vec<Check>;

@@ -44,6 +44,9 @@ pub struct Document {
     /// Apps whose infraspec said `prevent_destroy` when it was last applied.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub prevent_destroy: BTreeSet<AppName>,
+    /// Services on which something was written and not saved yet: a restart of the server would lose it.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub unsaved: BTreeSet<String>,
     pub resources: BTreeMap<Address, Entry>,
 }
 
@@ -61,6 +64,10 @@ pub enum Event {
     Server { service: String, identity: String },
     /// An infraspec was applied that says `prevent_destroy`, or does not.
     PreventDestroy { app: AppName, says: bool },
+    /// A service is about to be written to that saves apart from writing.
+    Unsaved { service: String },
+    /// All that was written to a service is saved.
+    Saved { service: String },
 }
 
 impl Document {
@@ -73,6 +80,7 @@ impl Document {
             environment: environment.into(),
             servers: BTreeMap::new(),
             prevent_destroy: BTreeSet::new(),
+            unsaved: BTreeSet::new(),
             resources: BTreeMap::new(),
         }
     }
@@ -101,6 +109,12 @@ impl Document {
             }
             Event::PreventDestroy { app, says: false } => {
                 self.prevent_destroy.remove(&app);
+            }
+            Event::Unsaved { service } => {
+                self.unsaved.insert(service);
+            }
+            Event::Saved { service } => {
+                self.unsaved.remove(&service);
             }
         }
     }
@@ -160,6 +174,9 @@ mod tests {
             Event::PreventDestroy { app: AppName::new("a").unwrap(), says: true },
             Event::PreventDestroy { app: AppName::new("b").unwrap(), says: true },
             Event::PreventDestroy { app: AppName::new("a").unwrap(), says: false },
+            Event::Unsaved { service: "valkey".to_owned() },
+            Event::Unsaved { service: "other".to_owned() },
+            Event::Saved { service: "valkey".to_owned() },
         ];
         let mut once = Document::new("default", "l");
         events.iter().cloned().for_each(|event| once.fold(event));
@@ -169,6 +186,7 @@ mod tests {
         assert_eq!(once.resources.len(), 1);
         assert!(once.has_published());
         assert_eq!(once.prevent_destroy, BTreeSet::from([AppName::new("b").unwrap()]));
+        assert_eq!(once.unsaved, BTreeSet::from(["other".to_owned()]));
         once.tidy();
         assert!(once.prevent_destroy.is_empty(), "nothing of b is ours");
     }
@@ -178,7 +196,7 @@ mod tests {
         let text =
             r#"{"format_version":1,"lineage":"l","serial":3,"environment":"default","servers":{},"resources":{}}"#;
         let document: Document = serde_json::from_str(text).unwrap();
-        assert!(document.prevent_destroy.is_empty());
+        assert!(document.prevent_destroy.is_empty() && document.unsaved.is_empty());
         assert_eq!(serde_json::to_string(&document).unwrap(), text);
     }
 

@@ -4,7 +4,7 @@ mod default_user;
 
 use super::model::{Op as UserOp, USER, User};
 use super::presets::{Server, expand};
-use super::{rights, words};
+use super::{rights, unsaved, words};
 use crate::core::address::Address;
 use crate::core::reconcile::{Wanted, reconcile};
 use crate::core::step::{Action, Hold, Reason, Risk};
@@ -43,6 +43,7 @@ pub fn diff(input: DiffInput<'_>) -> Vec<Step> {
     let unread = &input.observation.unread;
     steps.iter_mut().filter(|step| step.action == Action::Destroy).for_each(|step| keep_for_absent(step, unread));
     steps.extend(default_user::diff(input, server));
+    unsaved::add(&mut steps, input.observation);
     steps.sort_by_key(Step::id);
     steps
 }

@@ -106,15 +106,17 @@ fn cause(kind: &ErrorKind, details: &str) -> Words {
     }
     if has("Resource busy") || has("saving the ACL") || has("error trying to save the ACLs") {
         return (
-            "the users are set but could not be saved, and will be gone at the next restart",
-            "let the server write and rename in its aclfile's directory; in a container, mount the directory and not \
-             the file; then run ACL SAVE",
+            "the server cannot save its users in its aclfile",
+            "let the server make files and rename them in the aclfile's directory (is it there, on a disk that is not \
+             full and not read-only, and the server's user's?); in a container, mount that directory and not the file \
+             alone, which is \"Resource busy\"; the server's log says which it is",
         );
     }
     if has("Rewriting config file") {
         return (
-            "the users are set but could not be saved, and will be gone at the next restart",
-            "let the server write its configuration file, then run CONFIG REWRITE",
+            "the server cannot save its users in its configuration file",
+            "let the server's user write that file and its directory; in a container, mount the directory and not the \
+             file alone; the server's log says more. Or give the server an aclfile",
         );
     }
     if has("unknown command") || has("unknown subcommand") {

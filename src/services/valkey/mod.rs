@@ -12,10 +12,12 @@ pub mod model;
 mod observe;
 mod presets;
 mod rights;
+mod saving;
+mod unsaved;
 mod wire;
 mod words;
 
-use super::{ApplyContext, Ask, Check, Limits, Model, Observation, Outcome, Service, ServiceId, Step};
+use super::{ApplyContext, Ask, Check, Durability, Limits, Model, Observation, Outcome, Service, ServiceId, Step};
 use crate::config::ValkeyConfig;
 use crate::core::address::{Address, Kind};
 use crate::error::Result;
@@ -55,6 +57,7 @@ impl Service for Valkey {
         let mut notices = observe::notices(&seen, ask);
         notices.extend(observe::absent::notices(&found));
         let mut resources = observe::resources(&seen, ask);
+        resources.extend(observe::unsaved(&found.nodes, &seen, ask).await);
         resources.extend(observe::default_user::observe(&self.nodes, &found.nodes, &seen, ask).await?);
         Ok(Observation {
             endpoint: self.endpoint.clone(),
@@ -97,7 +100,12 @@ impl Service for Valkey {
     }
 
     fn limits(&self, _kind: &Kind) -> Limits {
-        Limits { batch: 200, in_flight: 1 }
+        // Users are saved after every batch.
+        Limits { batch: 1000, in_flight: 1 }
+    }
+
+    fn durability(&self) -> Durability {
+        self.nodes.saving.durability()
     }
 
     async fn examine(&self, ask: &Ask) -> Vec<Check> {

@@ -10,6 +10,8 @@ use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
 pub const USER: Kind = Kind::new("valkey.user");
+/// What outlives a restart. Never ours: a step on it exists only while something would be lost.
+pub const PERSISTENCE: Kind = Kind::new("valkey.persistence");
 
 /// What stands in [`User::uneven_nodes`] behind a node that has no such user.
 pub const MISSING: &str = "missing";
@@ -132,6 +134,19 @@ impl Resource for User {
     }
 }
 
+/// Whether the nodes would have the users after a restart as they have them now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Persisted {
+    pub saved: bool,
+}
+
+impl Resource for Persisted {
+    fn fields(&self) -> Vec<Field> {
+        let Self { saved } = self;
+        vec![Field::new("saved", saved)]
+    }
+}
+
 /// What a step does on Valkey.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -143,6 +158,12 @@ pub enum Op {
     DelUser,
     /// Switches the user `default` off, or leaves it the administrator's password alone, on every node.
     SetDefaultUser,
+    /// `ACL SAVE` or `CONFIG REWRITE`, on every node.
+    Save,
+}
+
+pub fn persistence_address() -> Address {
+    Address::new(PERSISTENCE, "users")
 }
 
 pub fn user_address(name: &str) -> Address {

@@ -4,8 +4,10 @@ mod catalogue;
 mod meaning;
 mod pattern;
 mod rules;
+mod saved;
 
 pub use catalogue::{Catalogue, Command};
 pub use meaning::{Meaning, differ_in_text};
 pub use pattern::includes;
 pub use rules::{Account, Rules, parse_line, rules_of, setuser};
+pub use saved::saved_accounts;

@@ -1,7 +1,7 @@
 //! Sets the user `default` on every node, and proves on each that we ourselves still get in. If not, it is put back as it
 //! was on the connections that are still open.
 
-use super::persist::persist;
+use super::persist::{prove_saving, save};
 use crate::core::secret::Secret;
 use crate::error::{Diagnostic, Kind};
 use crate::services::valkey::acl::Account;
@@ -40,6 +40,8 @@ async fn set(nodes: &Nodes, after: &DefaultUser) -> Result<(), Failure> {
     for node in &there.nodes {
         prove(nodes, node).await.map_err(|error| Failure { error, retry: true })?;
     }
+    prove_saving(nodes, &there.nodes).await?;
+    nodes.saving.will_write();
     let mut done: Vec<(&Node, Account)> = Vec::new();
     for node in &there.nodes {
         let before = account(node).await?;
@@ -55,9 +57,7 @@ async fn set(nodes: &Nodes, after: &DefaultUser) -> Result<(), Failure> {
             return Err(put_back(&done, error).await.into());
         }
     }
-    for node in &there.nodes {
-        persist(node).await?;
-    }
+    save(nodes, &there.nodes).await?;
     Ok(())
 }
 

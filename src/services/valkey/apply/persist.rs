@@ -1,27 +1,72 @@
 //! Saves users, so that they outlive a restart.
 
-use crate::services::Failure;
-use crate::services::valkey::connect::Node;
+use crate::error::{Diagnostic, Result};
+use crate::services::valkey::connect::{Node, Nodes};
 use crate::services::valkey::presets::Persistence;
 use crate::services::valkey::wire;
+use crate::services::{Failure, Outcome, Step};
+use futures_util::future::join_all;
 
-/// Saves the users of one node where it keeps them, if it does.
+/// Saves on every node what an earlier run had set there and not saved, or what people had.
+pub async fn apply(nodes: &Nodes, steps: &[&Step]) -> Vec<Outcome> {
+    let saved = async { save(nodes, &nodes.all().await?.nodes).await }.await;
+    match saved {
+        Ok(()) => steps.iter().map(|_| Outcome::done()).collect(),
+        // There is one such step.
+        Err(error) => vec![Outcome::from(Failure::from(error))],
+    }
+}
+
+/// Proves before anything is changed that every node can save, once in a run. The only proof is to save what the node
+/// has: the changes that other people made and did not save are saved with it, as they are at the end in any case.
 ///
 /// # Errors
-/// The server cannot save them.
-pub async fn persist(node: &Node) -> Result<(), Failure> {
+/// Any node that cannot save.
+pub async fn prove_saving(nodes: &Nodes, there: &[Node]) -> Result<()> {
+    if there.iter().all(|node| nodes.saving.is_proven(&node.name)) {
+        return Ok(());
+    }
+    save(nodes, there).await.map_err(|error| {
+        let message = format!("nothing was changed, as it would be gone at the next restart: {}", error.message);
+        Diagnostic { message, ..error }
+    })
+}
+
+/// Saves the users of every node where it keeps them, if it does.
+///
+/// # Errors
+/// The first node that cannot save them; others are named with it.
+pub async fn save(nodes: &Nodes, there: &[Node]) -> Result<()> {
+    let saved = join_all(there.iter().map(save_one)).await;
+    let mut failed = None::<Diagnostic>;
+    for (node, saved) in there.iter().zip(saved) {
+        match (saved, &mut failed) {
+            (Ok(()), _) => nodes.saving.proven(&node.name),
+            (Err(error), None) => failed = Some(error),
+            (Err(_), Some(first)) => first.message = format!("{}, nor on {}", first.message, node.name),
+        }
+    }
+    failed.map_or_else(
+        || {
+            nodes.saving.saved();
+            Ok(())
+        },
+        Err,
+    )
+}
+
+async fn save_one(node: &Node) -> Result<()> {
     let save = async |words: &[&str]| node.call(words, &words.join(" ")).await.map(drop);
     match wire::server(node).await?.persistence() {
-        Persistence::AclFile => save(&["ACL", "SAVE"]).await?,
-        Persistence::ConfigFile => save(&["CONFIG", "REWRITE"]).await?,
-        Persistence::Volatile => {}
+        Persistence::AclFile => save(&["ACL", "SAVE"]).await,
+        Persistence::ConfigFile => save(&["CONFIG", "REWRITE"]).await,
+        Persistence::Volatile => Ok(()),
         // A server without an aclfile says so.
         Persistence::Unknown => match save(&["ACL", "SAVE"]).await {
             Err(error) if error.causes().iter().any(|cause| cause.contains("not configured to use an ACL file")) => {
-                save(&["CONFIG", "REWRITE"]).await?;
+                save(&["CONFIG", "REWRITE"]).await
             }
-            saved => saved?,
+            saved => saved,
         },
     }
-    Ok(())
 }

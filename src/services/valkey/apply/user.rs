@@ -1,6 +1,6 @@
 //! Users: set on every node, proved, and saved.
 
-use super::persist::persist;
+use super::persist::{prove_saving, save};
 use super::prove::{prove_passwords, prove_rules};
 use crate::core::secret::Secret;
 use crate::error::{Diagnostic, Kind, Result};
@@ -71,7 +71,11 @@ fn task<'a>(step: &'a Step, context: &ApplyContext) -> Task<'a> {
     let after = step.after.as_ref().and_then(Model::as_valkey_user);
     let op = match &step.op {
         Op::Valkey(op @ (UserOp::SetUser | UserOp::SetPassword | UserOp::DelUser)) => Some(*op),
-        Op::Valkey(UserOp::SetDefaultUser) | Op::State | Op::Postgres(_) | Op::Kafka(_) | Op::Secrets(_) => None,
+        Op::Valkey(UserOp::SetDefaultUser | UserOp::Save)
+        | Op::State
+        | Op::Postgres(_)
+        | Op::Kafka(_)
+        | Op::Secrets(_) => None,
     };
     let mut task = Task {
         op: op.unwrap_or(UserOp::SetUser),
@@ -105,13 +109,16 @@ async fn carry_out(nodes: &Nodes, tasks: &mut [Task<'_>]) -> Result<(), Failure>
     let found = nodes.all().await.map_err(|error| Failure { error, retry: true })?;
     let there = &found.nodes;
     let kept = kept_hashes(there, tasks).await?;
+    prove_saving(nodes, there).await?;
+    nodes.saving.will_write();
     set(there, tasks, &kept).await?;
     prove_rules(there, tasks).await;
     prove_passwords(nodes, there, tasks).await?;
     if tasks.iter().any(Task::sound) {
-        for saved in join_all(there.iter().map(persist)).await {
-            saved?;
-        }
+        save(nodes, there).await.map_err(|error| {
+            let message = format!("the users are set, and will be gone at the next restart: {}", error.message);
+            Diagnostic { message, ..error }
+        })?;
     }
     Ok(())
 }
@@ -181,6 +188,7 @@ fn said(task: &Task<'_>) -> String {
     match task.op {
         UserOp::SetUser | UserOp::SetPassword | UserOp::SetDefaultUser => format!("ACL SETUSER {} ...", task.name),
         UserOp::DelUser => format!("ACL DELUSER {}", task.name),
+        UserOp::Save => "ACL SAVE".to_owned(),
     }
 }
 
@@ -201,6 +209,7 @@ fn call(task: &Task<'_>, server: &Server, kept: &BTreeMap<String, BTreeSet<Strin
         (UserOp::SetUser | UserOp::SetPassword, None) | (UserOp::DelUser, Some(_) | None) => {
             words.extend(["DELUSER".to_owned(), task.name.to_owned()]);
         }
+        (UserOp::Save, Some(_) | None) => words.push("SAVE".to_owned()),
     }
     words
 }

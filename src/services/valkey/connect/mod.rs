@@ -9,6 +9,7 @@ mod topology;
 
 use super::errors::explain_to;
 use super::presets::Server;
+use super::saving::Saving;
 use super::wire;
 use crate::config::ValkeyConfig;
 use crate::core::secret::Secret;
@@ -96,6 +97,8 @@ pub struct Found {
 pub struct Nodes {
     config: ValkeyConfig,
     open: Mutex<Open>,
+    /// What of this run's writes is saved.
+    pub saving: Saving,
 }
 
 #[derive(Default)]
@@ -107,7 +110,7 @@ struct Open {
 
 impl Nodes {
     pub fn new(config: &ValkeyConfig) -> Self {
-        Self { config: config.clone(), open: Mutex::new(Open::default()) }
+        Self { config: config.clone(), open: Mutex::new(Open::default()), saving: Saving::default() }
     }
 
     /// Every node. Found anew if a connection has been lost.

@@ -3,8 +3,10 @@
 pub mod absent;
 pub mod default_user;
 mod notices;
+mod saved;
 
 pub use notices::{notices, open_to_everybody};
+pub use saved::unsaved;
 
 use super::acl::{Account, Meaning, differ_in_text};
 use super::connect::Node;

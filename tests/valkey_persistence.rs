@@ -1,0 +1,403 @@
+//! Users outlive a restart of the server, or it is said that they do not. Every test has a server of its own.
+
+#![allow(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
+
+mod common;
+
+use common::Workspace;
+use common::own_valkey::{OwnValkey, PASSWORD, Saves};
+use common::servers::valkey_at;
+use fred::prelude::*;
+use fred::types::{ClusterHash, CustomCommand};
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+const SAVES: &str = "valkey.persistence.users";
+
+fn workspace(server: &OwnValkey) -> Workspace {
+    let mut workspace = Workspace::new();
+    server.serve(&mut workspace);
+    workspace.spec("a", "app = \"@a\"\n[services.kv]\n");
+    workspace
+}
+
+/// Demands that the app signs in with what is published for it.
+#[track_caller]
+fn signs_in(workspace: &Workspace, app: &str) {
+    valkey_at(&workspace.published(app, "VALKEY_URL"), &["PING"]).unwrap_or_else(|error| panic!("{app}: {error}"));
+}
+
+fn is_marked(workspace: &Workspace) -> bool {
+    workspace.read("state/default.json").contains("\"unsaved\"")
+}
+
+/// A state as a run leaves it that is killed before it has saved.
+fn mark(workspace: &Workspace, state: &str) {
+    let mut document: serde_json::Value = serde_json::from_str(state).unwrap();
+    document["unsaved"] = serde_json::json!(["valkey"]);
+    std::fs::write(workspace.path("state/default.json"), document.to_string()).unwrap();
+}
+
+#[track_caller]
+fn nothing_to_do(workspace: &Workspace) {
+    workspace.run(&["plan", "--detailed-exitcode"]).exits(0).says("No changes.");
+}
+
+#[test]
+fn a_restart_loses_nothing_where_users_are_saved() {
+    for saves in [Saves::AclFile, Saves::ConfigFile] {
+        let server = OwnValkey::with(saves, "");
+        let workspace = workspace(&server);
+        workspace.spec("b", "app = \"@b\"\n[services.kv]\naccess = \"readonly\"\n");
+        workspace.converge().hides(SAVES).hides("volatile");
+        assert!(!is_marked(&workspace));
+        server.kill();
+        server.start_again();
+        nothing_to_do(&workspace);
+        signs_in(&workspace, "@a");
+        // A new password and a user that goes are saved as well.
+        let former = workspace.published("@a", "VALKEY_URL");
+        workspace.run(&["rotate", "@a", "--auto-approve"]).exits(0);
+        workspace.remove("specs/b.toml");
+        workspace.run(&["apply", "--auto-approve", "--allow-destroy", "all"]).exits(0);
+        server.restart();
+        nothing_to_do(&workspace);
+        signs_in(&workspace, "@a");
+        assert!(valkey_at(&former, &["PING"]).is_err());
+        let there = server.run(&["ACL", "USERS"]).into_array();
+        assert_eq!(there.len(), 2, "{there:?}");
+    }
+}
+
+#[test]
+fn without_a_file_users_are_made_again_after_a_restart() {
+    let server = OwnValkey::with(Saves::Nowhere, "");
+    let workspace = workspace(&server);
+    workspace.run(&["plan"]).exits(0).says("volatile");
+    workspace.converge().hides(SAVES);
+    let published = workspace.published("@a", "VALKEY_URL");
+    server.restart();
+    workspace.run(&["plan", "--detailed-exitcode"]).exits(2).says("gone from the service");
+    workspace.converge();
+    assert_eq!(workspace.published("@a", "VALKEY_URL"), published);
+    signs_in(&workspace, "@a");
+}
+
+/// A connection that was there before the server takes no more.
+struct Open {
+    runtime: tokio::runtime::Runtime,
+    client: Client,
+}
+
+impl Open {
+    fn to(server: &OwnValkey) -> Self {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        let client = runtime.block_on(async {
+            let config = Config::from_url(&server.url("default", PASSWORD)).unwrap();
+            let client = Builder::from_config(config).build().unwrap();
+            client.init().await.unwrap();
+            client
+        });
+        Self { runtime, client }
+    }
+
+    fn run(&self, words: &[&str]) -> Value {
+        let command = CustomCommand::new(words[0].to_owned(), ClusterHash::FirstKey, false);
+        let arguments: Vec<String> = words[1..].iter().map(|word| (*word).to_owned()).collect();
+        self.runtime
+            .block_on(self.client.custom(command, arguments))
+            .unwrap_or_else(|error| panic!("{words:?}: {error}"))
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        drop(self.runtime.block_on(self.client.quit()));
+    }
+}
+
+/// Kills an apply after it has set a user and before it saves it: the proof of the password, which lies in between, takes
+/// a connection that the server does not give.
+fn kill_before_it_saves(server: &OwnValkey, workspace: &Workspace, user: &str) {
+    let open = Open::to(server);
+    open.run(&["CONFIG", "SET", "maxclients", "2"]);
+    let mut apply = workspace.command(&["apply", "--auto-approve"]);
+    let mut running = apply.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let since = Instant::now();
+    while open.run(&["ACL", "GETUSER", user]).is_null() {
+        assert!(since.elapsed() < Duration::from_secs(30) && running.try_wait().unwrap().is_none(), "never set");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    running.kill().unwrap();
+    running.wait().unwrap();
+    open.run(&["CONFIG", "SET", "maxclients", "100"]);
+}
+
+#[test]
+fn what_a_killed_run_had_set_and_not_saved_is_saved_by_the_next_one() {
+    for (saves, restarts_before) in [(Saves::AclFile, false), (Saves::ConfigFile, false), (Saves::AclFile, true)] {
+        let server = OwnValkey::with(saves, "");
+        let workspace = workspace(&server);
+        workspace.converge();
+        workspace.spec("b", "app = \"@b\"\n[services.kv]\n");
+        kill_before_it_saves(&server, &workspace, &format!("{}b", workspace.prefix));
+        if restarts_before {
+            server.restart();
+        }
+        let is_there = !server.run(&["ACL", "GETUSER", &format!("{}b", workspace.prefix)]).is_null();
+        assert_ne!(is_there, restarts_before);
+        let plan = workspace.run(&["plan", "--detailed-exitcode"]).exits(2).says(SAVES);
+        plan.says("an earlier run ended before it had saved what it set");
+        workspace.converge();
+        assert!(!is_marked(&workspace));
+        server.restart();
+        nothing_to_do(&workspace);
+        signs_in(&workspace, "@b");
+    }
+}
+
+#[test]
+fn a_user_that_a_killed_run_had_removed_does_not_come_back() {
+    let server = OwnValkey::start();
+    let workspace = workspace(&server);
+    workspace.spec("b", "app = \"@b\"\n[services.kv]\n");
+    workspace.converge();
+    let users = server.home().join("acl/users.acl");
+    let (state, saved) = (workspace.read("state/default.json"), std::fs::read(&users).unwrap());
+    workspace.remove("specs/b.toml");
+    workspace.run(&["apply", "--auto-approve", "--allow-destroy", "all"]).exits(0);
+    // As it is when that run is killed after DELUSER: neither journalled nor saved.
+    mark(&workspace, &state);
+    std::fs::write(&users, saved).unwrap();
+    workspace.run(&["plan"]).exits(0).says(SAVES).says("forget");
+    // What is forgotten is not looked at any more: it is saved before.
+    std::fs::rename(server.home().join("acl"), server.home().join("away")).unwrap();
+    workspace.run(&["apply", "--auto-approve"]).exits(1).complains("valkey.persistence.users: failed");
+    workspace.run(&["plan"]).exits(0).says(SAVES).says("x valkey.user.");
+    std::fs::rename(server.home().join("away"), server.home().join("acl")).unwrap();
+    workspace.converge();
+    server.restart();
+    assert!(server.run(&["ACL", "GETUSER", &format!("{}b", workspace.prefix)]).is_null());
+    nothing_to_do(&workspace);
+}
+
+#[test]
+fn a_mark_that_nothing_came_after_goes_with_a_save() {
+    let server = OwnValkey::start();
+    let workspace = workspace(&server);
+    workspace.converge();
+    mark(&workspace, &workspace.read("state/default.json"));
+    workspace.run(&["drift"]).exits(2).says(SAVES);
+    // Every kind of run repairs it, whatever it is about.
+    workspace.run(&["rotate", "@a", "--auto-approve"]).exits(0).says(SAVES);
+    assert!(!is_marked(&workspace));
+    nothing_to_do(&workspace);
+}
+
+/// Makes saving impossible, and returns how to make it possible again.
+fn break_saving(server: &OwnValkey, saves: Saves) -> (PathBuf, PathBuf) {
+    let file = server.home().join(if saves == Saves::AclFile { "acl" } else { "valkey.conf" });
+    let away = server.home().join("away");
+    std::fs::rename(&file, &away).unwrap();
+    if saves == Saves::ConfigFile {
+        std::fs::create_dir(&file).unwrap();
+    }
+    (away, file)
+}
+
+#[test]
+fn nothing_is_changed_where_users_cannot_be_saved() {
+    for (saves, cause, next) in [
+        (Saves::AclFile, "the server cannot save its users in its aclfile", "mount that directory"),
+        (
+            Saves::ConfigFile,
+            "the server cannot save its users in its configuration file",
+            "Or give the server an aclfile",
+        ),
+    ] {
+        let server = OwnValkey::with(saves, "");
+        let workspace = workspace(&server);
+        workspace.converge();
+        let users = || server.run(&["ACL", "LIST"]);
+        let (before, published) = (users(), workspace.secrets("@a"));
+        let (away, file) = break_saving(&server, saves);
+        workspace.spec("a", "app = \"@a\"\n[services.kv]\naccess = \"readonly\"\n");
+        workspace.spec("b", "app = \"@b\"\n[services.kv]\n");
+        let ran = workspace.run(&["apply", "--auto-approve"]).exits(1).says(&format!("127.0.0.1:{}", server.port));
+        let said = ran.stdout.split_whitespace().collect::<Vec<_>>().join(" ");
+        for part in ["nothing was changed", cause, next] {
+            assert!(said.contains(part), "{part}: {said}");
+        }
+        assert_eq!(users(), before);
+        assert_eq!(workspace.secrets("@a"), published);
+        assert!(!is_marked(&workspace), "nothing was written");
+        workspace.run(&["rotate", "@a", "--auto-approve"]).exits(1).says("nothing was changed");
+        assert_eq!(users(), before);
+        if saves == Saves::ConfigFile {
+            std::fs::remove_dir(&file).unwrap();
+        }
+        std::fs::rename(away, file).unwrap();
+        workspace.converge();
+        server.restart();
+        nothing_to_do(&workspace);
+        signs_in(&workspace, "@a");
+    }
+}
+
+#[test]
+fn what_is_right_now_and_lost_at_the_next_restart_is_told_and_saved() {
+    for saves in [Saves::AclFile, Saves::ConfigFile] {
+        let server = OwnValkey::with(saves, "");
+        let workspace = workspace(&server);
+        workspace.spec("b", "app = \"@b\"\n[services.kv]\n");
+        workspace.converge();
+        let file = server.home().join(if saves == Saves::AclFile { "acl/users.acl" } else { "valkey.conf" });
+        let saved = std::fs::read_to_string(&file).unwrap();
+        let (a, b) = (format!("user {}a ", workspace.prefix), format!("user {}b ", workspace.prefix));
+        let edited = |of: &str, edit: &dyn Fn(&str) -> String| {
+            let lines = saved.lines().map(|line| if line.starts_with(of) { edit(line) } else { line.to_owned() });
+            lines.collect::<Vec<_>>().join("\n") + "\n"
+        };
+        let other_hash = format!("#{}", "0".repeat(64));
+        let edits = [
+            edited(&a, &|_| String::new()),
+            edited(&a, &|line| line.replace(" on ", " off ")),
+            edited(&a, &|line| format!("{line} +flushall")),
+            edited(&a, &|line| format!("{line} {other_hash}")),
+            edited(&a, &|line| line.replace(":*", "-other:*")),
+        ];
+        for text in edits {
+            assert_ne!(text, saved);
+            std::fs::write(&file, text).unwrap();
+            let plan = workspace.run(&["plan", "--detailed-exitcode"]).exits(2).says(SAVES).hides(&other_hash[1..]);
+            let told = format!("correct now, lost at the next restart: {}", &a[5..a.len() - 1]);
+            let plan = plan.says(&told).hides(&format!("valkey.{b}"));
+            plan.says("Plan: 0 to create, 1 to update, 0 to destroy.");
+            workspace.run(&["drift"]).exits(2).says(SAVES).hides("valkey.user.");
+            workspace.converge().says(SAVES);
+            assert_eq!(sorted(&std::fs::read_to_string(&file).unwrap()), sorted(&saved));
+        }
+        // The same in other words is the same, and what other people have is their business.
+        let rewritten = edited(&a, &|line| line.replace("~", "%RW~"));
+        assert_ne!(rewritten, saved);
+        std::fs::write(&file, rewritten).unwrap();
+        nothing_to_do(&workspace);
+        server.run(&["ACL", "SETUSER", "by-hand", "on", "nopass", "~*", "+get"]);
+        nothing_to_do(&workspace);
+        // A user that is as it should be and not ours yet is saved when it is taken over.
+        std::fs::remove_file(workspace.path("state/default.json")).unwrap();
+        nothing_but_adopted(&workspace, false);
+        std::fs::remove_file(workspace.path("state/default.json")).unwrap();
+        std::fs::write(&file, edited(&b, &|_| String::new())).unwrap();
+        let ran = nothing_but_adopted(&workspace, true);
+        ran.says("also saves 1 other user that somebody changed and did not save");
+        server.restart();
+        nothing_to_do(&workspace);
+        signs_in(&workspace, "@b");
+        assert!(!server.run(&["ACL", "GETUSER", "by-hand"]).is_null());
+    }
+}
+
+/// Applies, and demands that users are adopted, whether they must be saved or not.
+#[track_caller]
+fn nothing_but_adopted(workspace: &Workspace, saves: bool) -> common::Ran {
+    let updated = usize::from(saves);
+    let ran = workspace.converge();
+    ran.says(&format!("Plan: 0 to create, {updated} to update, 0 to destroy, 4 to adopt."))
+}
+
+fn sorted(text: &str) -> Vec<&str> {
+    let mut lines: Vec<&str> = text.lines().filter(|line| line.starts_with("user ")).collect();
+    lines.sort_unstable();
+    lines
+}
+
+#[test]
+fn a_file_of_which_nothing_is_known_is_no_difference() {
+    let server = OwnValkey::with(Saves::ConfigFile, "");
+    let workspace = workspace(&server);
+    workspace.converge();
+    let file = server.home().join("valkey.conf");
+    let saved = std::fs::read_to_string(&file).unwrap();
+    let without: String =
+        saved.lines().filter(|line| !line.starts_with("user t")).map(|line| format!("{line}\n")).collect();
+    std::fs::write(&file, format!("{without}include /somewhere/else.conf\n")).unwrap();
+    nothing_to_do(&workspace);
+    // Hidden from us, as a file of another machine is.
+    std::fs::rename(&file, server.home().join("away")).unwrap();
+    nothing_to_do(&workspace);
+    std::fs::rename(server.home().join("away"), &file).unwrap();
+    std::fs::write(&file, without).unwrap();
+    workspace.run(&["plan", "--detailed-exitcode"]).exits(2).says("correct now, lost at the next restart");
+}
+
+/// A primary and a replica that has caught up.
+fn pair() -> (OwnValkey, OwnValkey) {
+    let primary = OwnValkey::start();
+    let replica = OwnValkey::with(
+        Saves::AclFile,
+        &format!("replicaof 127.0.0.1 {}\nmasterauth {PASSWORD}\nmasteruser default", primary.port),
+    );
+    caught_up(&primary, &replica);
+    (primary, replica)
+}
+
+fn caught_up(primary: &OwnValkey, replica: &OwnValkey) {
+    let since = Instant::now();
+    let online = format!("port={},state=online", replica.port);
+    while !primary.run(&["INFO", "replication"]).as_str_lossy().unwrap().contains(&online) {
+        assert!(since.elapsed() < Duration::from_secs(30), "the replica does not catch up");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+#[test]
+fn every_node_saves_for_itself_or_nothing_is_changed_on_any() {
+    let (primary, replica) = pair();
+    let workspace = workspace(&primary);
+    workspace.converge();
+    let user = format!("{}b", workspace.prefix);
+    workspace.spec("b", "app = \"@b\"\n[services.kv]\n");
+    std::fs::rename(replica.home().join("acl"), replica.home().join("away")).unwrap();
+    let ran = workspace.run(&["apply", "--auto-approve"]).exits(1).says("nothing was changed");
+    ran.says(&format!("valkey: {}", replica.name())).hides(&format!("valkey: {}", primary.name()));
+    for node in [&primary, &replica] {
+        assert!(node.run(&["ACL", "GETUSER", &user]).is_null());
+    }
+    std::fs::rename(replica.home().join("away"), replica.home().join("acl")).unwrap();
+    workspace.converge();
+    for node in [&replica, &primary] {
+        node.restart();
+        caught_up(&primary, &replica);
+        nothing_to_do(&workspace);
+    }
+    // Only what this node has saved is another thing than what it has.
+    let file = replica.home().join("acl/users.acl");
+    let saved = std::fs::read_to_string(&file).unwrap();
+    let without: String = saved.lines().filter(|line| !line.contains(&user)).map(|line| format!("{line}\n")).collect();
+    std::fs::write(&file, without).unwrap();
+    let plan = workspace.run(&["plan"]).exits(0);
+    plan.says(&format!("{}: correct now, lost at the next restart: {user}", replica.name()))
+        .hides(&format!("{}: correct now", primary.name()));
+}
+
+#[test]
+fn a_saved_plan_saves_too() {
+    let server = OwnValkey::start();
+    let workspace = workspace(&server);
+    workspace.converge();
+    mark(&workspace, &workspace.read("state/default.json"));
+    workspace.run(&["plan", "--out", "plan.json"]).exits(0).says(SAVES);
+    workspace.run(&["show", "plan.json"]).exits(0).says("an earlier run ended before it had saved");
+    workspace.run(&["apply", "plan.json"]).exits(0).says("valkey.persistence.users  updated");
+    assert!(!is_marked(&workspace));
+    nothing_to_do(&workspace);
+    workspace.run(&["state", "list"]).exits(0).hides(SAVES);
+}
