@@ -119,6 +119,8 @@ impl Builder<'_> {
             cluster,
             public_host: self.settings.text("valkey", "public_host").unwrap_or_else(|| host.clone()),
             public_port: self.settings.port("valkey", "public_port").unwrap_or(port),
+            strict: self.settings.flag("valkey", "strict").unwrap_or(false),
+            shared_password: self.shared_password(),
             host,
             port,
         }
@@ -147,6 +149,15 @@ impl Builder<'_> {
 
     fn password(&mut self, table: &'static str, variables: &[&str]) -> PasswordSource {
         let found = Search { settings: &self.settings, variables: &self.source.variables }.usual(table, variables);
+        found.unwrap_or_else(|error| {
+            self.wrong.push(error);
+            PasswordSource::None
+        })
+    }
+
+    /// What apps without users of their own sign in to Valkey with.
+    fn shared_password(&mut self) -> PasswordSource {
+        let found = Search { settings: &self.settings, variables: &self.source.variables }.shared();
         found.unwrap_or_else(|error| {
             self.wrong.push(error);
             PasswordSource::None

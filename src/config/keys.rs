@@ -97,6 +97,9 @@ pub const KEYS: &[Key] = &[
     key("valkey", "cluster", Shape::Flag),
     key("valkey", "public_host", Shape::Text),
     key("valkey", "public_port", Shape::Port),
+    key("valkey", "strict", Shape::Flag),
+    key("valkey", "shared_password_file", Shape::Path),
+    key("valkey", "shared_password_command", Shape::Words),
     key("kafka", "brokers", Shape::List),
     key("kafka", "user", Shape::Text),
     key("kafka", "mechanism", Shape::Choice(MECHANISMS)),
@@ -136,11 +139,14 @@ const BORROWED: &[&str] = &[
     "KAFKA_PASSWORD",
 ];
 
+/// The password of apps that share one, which has no place in a file.
+pub const SHARED_PASSWORD: &str = "NORNPLAN_VALKEY_SHARED_PASSWORD";
+
 /// Whether nornplan reads the variable.
 pub fn is_variable(name: &str) -> bool {
     let is_password =
         SERVICES.iter().any(|service| name == format!("NORNPLAN_{}_PASSWORD", service.to_ascii_uppercase()));
-    is_password || BORROWED.contains(&name) || KEYS.iter().any(|key| key.variable() == name)
+    is_password || name == SHARED_PASSWORD || BORROWED.contains(&name) || KEYS.iter().any(|key| key.variable() == name)
 }
 
 /// The names of a table's keys.

@@ -56,6 +56,8 @@ impl Layer {
             match name {
                 "password_file" => drop(self.values.remove(&(table, "password_command"))),
                 "password_command" => drop(self.values.remove(&(table, "password_file"))),
+                "shared_password_file" => drop(self.values.remove(&(table, "shared_password_command"))),
+                "shared_password_command" => drop(self.values.remove(&(table, "shared_password_file"))),
                 _ => {}
             }
             self.values.insert((table, name), located);

@@ -104,6 +104,10 @@ pub struct ValkeyConfig {
     pub cluster: bool,
     pub public_host: String,
     pub public_port: u16,
+    /// Whether infraspecs that reach into what other apps have are wrong, and not only warned about.
+    pub strict: bool,
+    /// What apps with `shared = true` sign in with.
+    pub shared_password: PasswordSource,
 }
 
 impl ValkeyConfig {

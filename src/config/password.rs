@@ -1,5 +1,6 @@
 //! Where the passwords that nornplan signs in with come from.
 
+use super::keys::SHARED_PASSWORD;
 use super::layer::{Layer, Origin};
 use crate::core::secret::Secret;
 use crate::error::{Diagnostic, Kind, Result};
@@ -128,15 +129,36 @@ impl Search<'_> {
     /// # Errors
     /// Both were said in one place.
     pub fn indirect(&self, table: &'static str) -> Result<Option<PasswordSource>> {
-        let file = self.settings.path(table, "password_file");
-        let command = self.settings.list(table, "password_command");
+        self.named(table, "password_file", "password_command")
+    }
+
+    /// Valkey's that apps share: `NORNPLAN_VALKEY_SHARED_PASSWORD`, else `shared_password_file` or
+    /// `shared_password_command`.
+    ///
+    /// # Errors
+    /// As [`Self::indirect`].
+    pub fn shared(&self) -> Result<PasswordSource> {
+        match self.given(SHARED_PASSWORD) {
+            Some(given) => Ok(given),
+            None => Ok(self.named("valkey", "shared_password_file", "shared_password_command")?.unwrap_or_default()),
+        }
+    }
+
+    fn named(
+        &self,
+        table: &'static str,
+        in_file: &'static str,
+        by_command: &'static str,
+    ) -> Result<Option<PasswordSource>> {
+        let file = self.settings.path(table, in_file);
+        let command = self.settings.list(table, by_command);
         match (file, command) {
             (Some(_), Some(_)) => Err(self
                 .settings
-                .origin(table, "password_command")
+                .origin(table, by_command)
                 .map_or_else(
                     || Diagnostic::new(Kind::Config, "two sources of one password"),
-                    |origin| origin.wrong("both password_file and password_command are given"),
+                    |origin| origin.wrong(format!("both {in_file} and {by_command} are given")),
                 )
                 .hint("keep one of them")),
             (Some(file), None) => Ok(Some(PasswordSource::File(file))),

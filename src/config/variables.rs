@@ -39,7 +39,8 @@ fn misspelt(name: &str) -> Option<Diagnostic> {
     let (table, key) = rest.split_once('_')?;
     let table = TABLES.iter().find(|known| **known == table)?;
     let password = SERVICES.contains(table).then_some("password");
-    let known: Vec<&str> = keys::names(table).chain(password).collect();
+    let shared = (*table == "valkey").then_some("shared_password");
+    let known: Vec<&str> = keys::names(table).chain(password).chain(shared).collect();
     if known.contains(&key) {
         return None;
     }

@@ -1,7 +1,7 @@
 //! What apps find in their environment, from what their infraspecs declare.
 
 use super::model::{Published, secret_address};
-use super::password::{self, Passwords, url_part};
+use super::password::{self, Passwords, SHARED, url_part};
 use super::sink::Values;
 use crate::config::{Config, KafkaConfig, PostgresConfig, ValkeyConfig};
 use crate::core::address::Address;
@@ -85,7 +85,8 @@ pub(super) fn database_variable(at: usize, database: &str) -> String {
 fn kv_url(kv: &Kv, config: &ValkeyConfig) -> String {
     let scheme = if config.use_tls { "rediss" } else { "redis" };
     let (user, host) = (url_part(&kv.user), host_part(&config.public_host));
-    format!("{scheme}://{user}:{{kv.password}}@{host}:{}/{}", config.public_port, kv.db)
+    let password = if kv.shared { SHARED } else { "{kv.password}" };
+    format!("{scheme}://{user}:{password}@{host}:{}/{}", config.public_port, kv.db)
 }
 
 /// Without a sign-in, or where people look after the credential, only brokers and topics.
@@ -161,11 +162,12 @@ fn lookup(app: &App, config: &Config, placeholder: &str, url: bool) -> Option<St
             let kv = app.kv.as_ref()?;
             match field {
                 "user" => Some(encoded(&kv.user)),
+                "password" if kv.shared => Some(SHARED.to_owned()),
                 "password" if kv.credential == Credential::Generate => Some("{kv.password}".to_owned()),
                 "host" => Some(host(&config.valkey.public_host)),
                 "port" => Some(config.valkey.public_port.to_string()),
                 "db" => Some(kv.db.to_string()),
-                "namespace" => Some(kv.namespace.clone()),
+                "namespace" => kv.namespace.clone(),
                 _ => None,
             }
         }
@@ -187,7 +189,7 @@ fn lookup(app: &App, config: &Config, placeholder: &str, url: bool) -> Option<St
 fn check_carriers(app: &App, config: &Config, values: &BTreeMap<String, String>) -> Result<()> {
     let generated = [
         (ServiceId::Postgres, app.postgres.as_ref().is_some_and(|one| one.credential == Credential::Generate)),
-        (ServiceId::Valkey, app.kv.as_ref().is_some_and(|one| one.credential == Credential::Generate)),
+        (ServiceId::Valkey, app.kv.as_ref().is_some_and(|one| one.credential == Credential::Generate && !one.shared)),
         (ServiceId::Kafka, app.events.as_ref().is_some_and(|one| signs_in(one, &config.kafka))),
     ];
     let sample = |service: &ServiceId| Secret::new(format!("sample{service}"));

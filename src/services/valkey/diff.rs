@@ -1,6 +1,7 @@
 //! The steps that bring Valkey where the specs want it: pure.
 
 use super::model::{Op as UserOp, User};
+use super::possible::impossible;
 use super::presets::{Server, expand};
 use super::words;
 use crate::core::address::Address;
@@ -85,7 +86,8 @@ fn step(decision: Decision, server: Option<&Server>) -> Step {
         Action::Rotate => Op::Valkey(UserOp::SetPassword),
         Action::Adopt | Action::Forget | Action::Record => Op::State,
     };
-    let hold = blocked(address, *action, server);
+    let cannot = || impossible(wanted?, server?).filter(|_| !action.only_state());
+    let hold = blocked(address, *action, server).or_else(|| cannot().map(|reason| Hold::Blocked { reason }));
     Step { risks, notes, sets_credential, hold, ..decision.step(op) }
 }
 

@@ -3,12 +3,14 @@
 mod acl;
 mod apply;
 mod connect;
+pub mod dangers;
 pub mod desired;
 pub mod diff;
 mod errors;
 mod examine;
 pub mod model;
 mod observe;
+mod possible;
 mod presets;
 mod wire;
 mod words;
@@ -17,9 +19,11 @@ use super::{ApplyContext, Ask, Check, Limits, Model, Observation, Outcome, Servi
 use crate::config::ValkeyConfig;
 use crate::core::address::{Address, Kind};
 use crate::error::{Diagnostic, Kind as ErrorKind, Result};
+pub use acl::overlap;
 use async_trait::async_trait;
 use connect::Nodes;
 use model::USER;
+pub use possible::no_such_database;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A Valkey that is contacted when it is first asked something.

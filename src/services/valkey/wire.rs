@@ -56,12 +56,18 @@ async fn read_server(node: &Node) -> Result<Server> {
     if major < OLDEST_MAJOR {
         return Err(strange(node, "INFO server", format!("{product} {version} is too old to isolate apps")));
     }
-    let calls = calls(&[&["CONFIG", "GET", "aclfile"], &["COMMAND"], &["ACL", "GETUSER", "default"]]);
+    let calls = calls(&[
+        &["CONFIG", "GET", "aclfile"],
+        &["COMMAND"],
+        &["ACL", "GETUSER", "default"],
+        &["CONFIG", "GET", "databases"],
+    ]);
     let mut answers = ask(node, &calls).await?.into_iter();
     let mut next = || answers.next().unwrap_or(Value::Null);
     let aclfile = next().into_array().into_iter().nth(1).and_then(Value::into_string);
     let catalogue = catalogue(next());
     let database_rules = pairs(next()).contains_key("databases");
+    let databases = pairs(next()).remove("databases").and_then(Value::into_string);
     if catalogue.commands.is_empty() {
         return Err(strange(node, "COMMAND", "it lists no commands"));
     }
@@ -74,6 +80,7 @@ async fn read_server(node: &Node) -> Result<Server> {
         aclfile: aclfile.filter(|path| !path.is_empty()),
         config_file: fact("config_file"),
         admin: node.admin.clone(),
+        databases: databases.and_then(|count| count.parse().ok()),
     })
 }
 

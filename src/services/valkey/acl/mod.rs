@@ -7,5 +7,5 @@ mod rules;
 
 pub use catalogue::{Catalogue, Command};
 pub use meaning::{Meaning, differ_in_text};
-pub use pattern::includes;
+pub use pattern::{includes, overlap};
 pub use rules::{Account, Rules, parse_line, setuser};

@@ -136,7 +136,8 @@ fn status(hashes: &BTreeSet<String>, proof: &Proof) -> CredentialStatus {
     }
 }
 
-/// The server as the differ needs it: the first node's.
+/// The server as the differ needs it: the first node's, with no more databases than every node has.
 pub fn server(seen: &[Seen]) -> Server {
-    seen.first().map(|node| node.server.clone()).unwrap_or_default()
+    let Some(first) = seen.first() else { return Server::default() };
+    Server { databases: seen.iter().filter_map(|node| node.server.databases).min(), ..first.server.clone() }
 }
