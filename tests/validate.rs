@@ -64,6 +64,8 @@ fn config(root: &Path) -> Config {
             public_host: "127.0.0.1".to_owned(),
             public_port: 6379,
             publishes_sentinels: false,
+            strict: false,
+            shared_password: PasswordSource::None,
         },
         kafka: KafkaConfig {
             brokers: vec!["127.0.0.1:19092".to_owned()],
@@ -91,6 +93,7 @@ fn config_of(case: &Path) -> Config {
             "exclude" => config.exclude = list().collect(),
             "internal" => config.internal = list().collect(),
             "cluster" => config.valkey.cluster = value == "true",
+            "strict" => config.valkey.strict = value == "true",
             "specs" => config.specs = list().map(|path| case.join(path)).collect(),
             other => panic!("unknown option {other}"),
         }
@@ -104,6 +107,7 @@ fn told(errors: &[Diagnostic]) -> String {
 
 fn shown(specs: &Specs) -> String {
     let mut text: String = specs.notes.iter().map(|note| format!("note: {note}\n")).collect();
+    text.extend(specs.warnings.iter().map(|(app, warning)| format!("warning: {app}: {warning}\n")));
     for app in specs.apps.values() {
         text += &serde_json::to_string_pretty(app).unwrap();
         text += "\n";

@@ -71,10 +71,14 @@ fn name(app: &str) -> AppName {
 impl World {
     fn declare(&mut self, app: &str, access: Access, readers: &[&str]) {
         let kv = Kv {
-            namespace: app.to_owned(),
+            namespace: Some(app.to_owned()),
             user: app.to_owned(),
             access,
             db: 0,
+            shared: false,
+            commands: Vec::new(),
+            keys: BTreeSet::new(),
+            channels: BTreeSet::new(),
             readers: readers.iter().map(|reader| name(reader)).collect(),
             credential: Credential::Generate,
         };

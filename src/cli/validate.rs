@@ -37,6 +37,9 @@ pub fn run(global: &Global, args: &Args) -> Outcome {
     let specs = workspace::specs(global, &config)?;
     // Templates are filled in when secrets are desired: an error in one belongs here too.
     services::desired(ServiceId::Secrets, &specs, &config)?;
+    for (app, warning) in &specs.warnings {
+        output::message(&format!("warning: {app}: {warning}"));
+    }
     let listed = some(specs.apps.keys(), MOST_NAMES);
     output::result(&match specs.apps.len() {
         1 => format!("1 app is valid: {listed}"),

@@ -12,10 +12,11 @@ use crate::observe::{self, Depth, Reading};
 use crate::planner;
 use crate::render::{count, reading};
 use crate::scope::{Scope, keep_other_values, take_from_others, take_grants_along};
-use crate::secrets::Vault;
+use crate::secrets::{Vault, no_common_password};
 use crate::services::postgres::Postgres;
+use crate::services::valkey::no_such_database;
 use crate::services::{self, Ask, Model, Observation, Plan, Service, ServiceId};
-use crate::spec::{self, model::Specs};
+use crate::spec::{self, model::App, model::Specs};
 use crate::state::Document;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::IsTerminal;
@@ -165,7 +166,16 @@ impl Workspace {
         let specs = scope.specs(full);
         let Ends { wanted, applied, elsewhere } = self.ends(full, &specs, scope, document)?;
         self.vault.check_lineage(&document.lineage, document.has_published())?;
-        let asks = observe::asks(&wanted, &applied, document, &self.vault, depth)?;
+        let mut asks = observe::asks(&wanted, &applied, document, &self.vault, depth)?;
+        let shared: Vec<&App> =
+            specs.apps.values().filter(|app| scope.has_app(&app.name) && app.shares_valkey()).collect();
+        if let Some(app) = shared.first() {
+            if !self.vault.common().is_configured() {
+                return Err(no_common_password().at(app.place.clone()).into());
+            }
+            // They have nothing there that is ours, and are sent there all the same.
+            asks.entry(ServiceId::Valkey).or_default();
+        }
         let mut observed = BTreeMap::new();
         let mut unreadable = BTreeMap::new();
         let mut errors = Vec::new();
@@ -178,6 +188,12 @@ impl Workspace {
                     unreadable.insert(id, self.unreadable(id, &error));
                     errors.push(error);
                 }
+            }
+        }
+        if let Some(valkey) = observed.get(&ServiceId::Valkey) {
+            let wrong: Vec<Diagnostic> = shared.iter().filter_map(|app| no_such_database(app, valkey)).collect();
+            if !wrong.is_empty() {
+                return Err(wrong.into());
             }
         }
         let endpoints = self.endpoints(&asks);

@@ -130,6 +130,8 @@ impl Builder<'_> {
                 Some(_) | None => DefaultUser::Leave,
             },
             public_port: self.settings.port("valkey", "public_port").unwrap_or(port),
+            strict: self.settings.flag("valkey", "strict").unwrap_or(false),
+            shared_password: self.shared_password(),
             host,
             port,
         }
@@ -162,6 +164,15 @@ impl Builder<'_> {
     }
 
     fn or_complain(&mut self, found: Result<PasswordSource, Diagnostic>) -> PasswordSource {
+        found.unwrap_or_else(|error| {
+            self.wrong.push(error);
+            PasswordSource::None
+        })
+    }
+
+    /// What apps without users of their own sign in to Valkey with.
+    fn shared_password(&mut self) -> PasswordSource {
+        let found = Search { settings: &self.settings, variables: &self.source.variables }.shared();
         found.unwrap_or_else(|error| {
             self.wrong.push(error);
             PasswordSource::None

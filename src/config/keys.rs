@@ -103,6 +103,9 @@ pub const KEYS: &[Key] = &[
     key("valkey", "default_user", Shape::Choice(DEFAULT_USER)),
     key("valkey", "public_host", Shape::Text),
     key("valkey", "public_port", Shape::Port),
+    key("valkey", "strict", Shape::Flag),
+    key("valkey", "shared_password_file", Shape::Path),
+    key("valkey", "shared_password_command", Shape::Words),
     key("kafka", "brokers", Shape::List),
     key("kafka", "user", Shape::Text),
     key("kafka", "mechanism", Shape::Choice(MECHANISMS)),
@@ -128,8 +131,13 @@ pub const TABLES: &[&str] = &["naming", "postgres", "valkey", "kafka", "state", 
 pub const SERVICES: &[&str] = &["postgres", "valkey", "kafka"];
 
 /// What has a password of nornplan's own: its table and name. It never stands in the file, only in a variable.
-const PASSWORDS: &[(&str, &str)] =
-    &[("postgres", "password"), ("valkey", "password"), ("valkey", "sentinel_password"), ("kafka", "password")];
+const PASSWORDS: &[(&str, &str)] = &[
+    ("postgres", "password"),
+    ("valkey", "password"),
+    ("valkey", "sentinel_password"),
+    ("valkey", "shared_password"),
+    ("kafka", "password"),
+];
 
 /// The names of a table's passwords.
 pub fn passwords(table: &str) -> impl Iterator<Item = &'static str> {
@@ -150,6 +158,9 @@ const BORROWED: &[&str] = &[
     "REDIS_PASSWORD",
     "KAFKA_PASSWORD",
 ];
+
+/// The password of apps that share one, which has no place in a file.
+pub const SHARED_PASSWORD: &str = "NORNPLAN_VALKEY_SHARED_PASSWORD";
 
 /// Whether nornplan reads the variable.
 pub fn is_variable(name: &str) -> bool {

@@ -58,6 +58,8 @@ impl Layer {
                 "password_command" => drop(self.values.remove(&(table, "password_file"))),
                 "sentinel_password_file" => drop(self.values.remove(&(table, "sentinel_password_command"))),
                 "sentinel_password_command" => drop(self.values.remove(&(table, "sentinel_password_file"))),
+                "shared_password_file" => drop(self.values.remove(&(table, "shared_password_command"))),
+                "shared_password_command" => drop(self.values.remove(&(table, "shared_password_file"))),
                 _ => {}
             }
             self.values.insert((table, name), located);

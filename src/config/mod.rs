@@ -112,6 +112,10 @@ pub struct ValkeyConfig {
     pub public_port: u16,
     /// Whether apps are told of the sentinels, and not of one host: there are some, and no `public_host` is named.
     pub publishes_sentinels: bool,
+    /// Whether infraspecs that reach into what other apps have are wrong, and not only warned about.
+    pub strict: bool,
+    /// What apps with `shared = true` sign in with.
+    pub shared_password: PasswordSource,
 }
 
 /// What is made of Valkey's user `default`, as which every connection is that has not signed in.

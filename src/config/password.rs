@@ -1,5 +1,6 @@
 //! Where the passwords that nornplan signs in with come from.
 
+use super::keys::SHARED_PASSWORD;
 use super::layer::{Layer, Origin};
 use crate::core::secret::Secret;
 use crate::error::{Diagnostic, Kind, Result};
@@ -140,6 +141,18 @@ impl Search<'_> {
             return Ok(given);
         }
         let indirect = self.file_or_command("valkey", "sentinel_password_file", "sentinel_password_command")?;
+        Ok(indirect.unwrap_or_default())
+    }
+
+    /// Valkey's that apps share: `NORNPLAN_VALKEY_SHARED_PASSWORD`, else indirect.
+    ///
+    /// # Errors
+    /// As [`Self::indirect`].
+    pub fn shared(&self) -> Result<PasswordSource> {
+        if let Some(given) = self.given(SHARED_PASSWORD) {
+            return Ok(given);
+        }
+        let indirect = self.file_or_command("valkey", "shared_password_file", "shared_password_command")?;
         Ok(indirect.unwrap_or_default())
     }
 

@@ -298,11 +298,20 @@ fn kv_words(user: &KvUser) -> Vec<String> {
             Some(KvAccess::Queue) => format!("reads and writes {namespace}:*, and job queues"),
             Some(KvAccess::Readwrite) | None => format!("reads and writes {namespace}:*"),
         }),
+        (None, _) if user.whole_database == Some(true) => words.push(match user.access {
+            Some(KvAccess::Readonly) => "reads all keys of its database".to_owned(),
+            Some(KvAccess::Queue) => "reads and writes all keys of its database, and job queues".to_owned(),
+            Some(KvAccess::Readwrite) | None => "reads and writes all keys of its database".to_owned(),
+        }),
         (None, Some(keys)) if !keys.is_empty() => words.push(format!("keys {}", join(keys))),
         (None, Some(_) | None) => {}
     }
     words.extend(user.reads.iter().flatten().map(|(namespace, _)| format!("reads {namespace}:*")));
+    words.extend(user.reads_databases.iter().flatten().map(|db| format!("reads db {db}")));
     words.extend(user.db.filter(|db| *db > 0).map(|db| format!("db {db}")));
+    words.extend(user.more_keys.iter().chain(&user.more_channels).filter(|more| !more.is_empty()).map(join));
+    let commands = user.more_commands.iter().filter(|more| !more.is_empty());
+    words.extend(commands.map(|more| format!("commands {}", more.join(" "))));
     if user.generated == Some(false) {
         words.push("password left alone".to_owned());
     }

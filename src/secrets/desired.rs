@@ -1,7 +1,7 @@
 //! What apps find in their environment, from what their infraspecs declare.
 
 use super::model::{Published, secret_address};
-use super::password::{self, Passwords, url_part};
+use super::password::{self, Passwords, SHARED, url_part};
 use super::sink::Values;
 use crate::config::{Config, KafkaConfig, PostgresConfig, ValkeyConfig};
 use crate::core::address::Address;
@@ -88,7 +88,8 @@ pub(super) fn database_variable(at: usize, database: &str) -> String {
 /// go-redis, redis-rb) but the sentinels and the name each on its own.
 fn kv_values(kv: &Kv, config: &ValkeyConfig) -> Vec<(String, String)> {
     let scheme = if config.use_tls { "rediss" } else { "redis" };
-    let sign_in = format!("{}:{{kv.password}}", url_part(&kv.user));
+    let password = if kv.shared { SHARED } else { "{kv.password}" };
+    let sign_in = format!("{}:{password}", url_part(&kv.user));
     let both = |url: &str| ["VALKEY_URL", "REDIS_URL"].map(|name| (name.to_owned(), url.to_owned())).to_vec();
     match sentinels(config) {
         Some((sentinels, name)) => {
@@ -183,6 +184,7 @@ fn lookup(app: &App, config: &Config, placeholder: &str, url: bool) -> Option<St
             let kv = app.kv.as_ref()?;
             match field {
                 "user" => Some(encoded(&kv.user)),
+                "password" if kv.shared => Some(SHARED.to_owned()),
                 "password" if kv.credential == Credential::Generate => Some("{kv.password}".to_owned()),
                 // With sentinels there is no one host: which node is the primary changes.
                 "host" if !config.valkey.publishes_sentinels => Some(host(&config.valkey.public_host)),
@@ -190,7 +192,7 @@ fn lookup(app: &App, config: &Config, placeholder: &str, url: bool) -> Option<St
                 "sentinels" => sentinels(&config.valkey).map(|(sentinels, _)| sentinels),
                 "sentinel_name" => sentinels(&config.valkey).map(|(_, name)| encoded(&name)),
                 "db" => Some(kv.db.to_string()),
-                "namespace" => Some(kv.namespace.clone()),
+                "namespace" => kv.namespace.clone(),
                 _ => None,
             }
         }
@@ -212,7 +214,7 @@ fn lookup(app: &App, config: &Config, placeholder: &str, url: bool) -> Option<St
 fn check_carriers(app: &App, config: &Config, values: &BTreeMap<String, String>) -> Result<()> {
     let generated = [
         (ServiceId::Postgres, app.postgres.as_ref().is_some_and(|one| one.credential == Credential::Generate)),
-        (ServiceId::Valkey, app.kv.as_ref().is_some_and(|one| one.credential == Credential::Generate)),
+        (ServiceId::Valkey, app.kv.as_ref().is_some_and(|one| one.credential == Credential::Generate && !one.shared)),
         (ServiceId::Kafka, app.events.as_ref().is_some_and(|one| signs_in(one, &config.kafka))),
     ];
     let sample = |service: &ServiceId| Secret::new(format!("sample{service}"));

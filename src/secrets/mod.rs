@@ -3,6 +3,7 @@
 //! A password is staged before it is set on its server, and published after it has been proved there. So a run that is
 //! killed anywhere leaves a published credential that works, or a staged one that the next plan names.
 
+mod common;
 mod desired;
 pub mod diff;
 pub mod dotenv;
@@ -16,6 +17,7 @@ mod tests;
 pub mod usable;
 mod vault;
 
+pub use common::missing as no_common_password;
 pub use desired::desired;
 pub use generate::password as new_password;
 pub use vault::Vault;
@@ -39,6 +41,14 @@ pub struct Secrets {
 impl Secrets {
     pub fn new(vault: Arc<Vault>) -> Self {
         Self { vault }
+    }
+
+    /// Reads the password that apps share, if steps write or compare it.
+    async fn learn_for(&self, steps: &[&Step]) -> Result<()> {
+        if steps.iter().any(|step| common::is_asked_for(step.before.iter().chain(&step.after))) {
+            self.vault.common().learn().await?;
+        }
+        Ok(())
     }
 
     fn observe_one(&self, address: &Address, models: &[Option<&Model>]) -> Result<Option<Model>> {
@@ -80,6 +90,14 @@ impl Service for Secrets {
 
     async fn observe(&self, ask: &Ask) -> Result<Observation> {
         let mut observation = Observation { endpoint: self.endpoint(), ..Observation::default() };
+        let wanted = common::is_asked_for(ask.wanted.values().map(|wanted| &wanted.model));
+        if wanted || common::is_asked_for(ask.applied.values().map(|applied| &applied.model)) {
+            self.vault.common().learn().await?;
+        }
+        if wanted && !self.vault.common().is_configured() {
+            return Err(common::missing());
+        }
+        observation.notices.extend(self.vault.common().notice().filter(|_| wanted));
         for address in ask.addresses().into_iter().filter(|address| address.kind == SECRET) {
             let wanted = ask.wanted.get(address).map(|wanted| &wanted.model);
             let applied = ask.applied.get(address).map(|applied| &applied.model);
@@ -91,6 +109,7 @@ impl Service for Secrets {
     }
 
     async fn read(&self, addresses: &BTreeSet<Address>, steps: &[&Step]) -> Result<BTreeMap<Address, Model>> {
+        self.learn_for(steps).await?;
         let mut models = BTreeMap::new();
         for address in addresses {
             let of_it = steps.iter().filter(|step| step.address == *address);
@@ -104,6 +123,9 @@ impl Service for Secrets {
     }
 
     async fn apply(&self, steps: &[&Step], _context: &ApplyContext) -> Vec<Outcome> {
+        if let Err(error) = self.learn_for(steps).await {
+            return repeated(&error, steps.len());
+        }
         steps
             .iter()
             .map(|step| match self.carry_out(step) {
@@ -120,6 +142,16 @@ impl Service for Secrets {
     async fn examine(&self, _ask: &Ask) -> Vec<Check> {
         self.vault.examine()
     }
+}
+
+/// The same failure for every step of a batch.
+fn repeated(error: &Diagnostic, steps: usize) -> Vec<Outcome> {
+    let each = || {
+        let mut each = Diagnostic::new(error.kind, error.message.clone());
+        (each.place, each.hint) = (error.place.clone(), error.hint.clone());
+        Outcome::failed(each)
+    };
+    (0..steps).map(|_| each()).collect()
 }
 
 fn service(name: &str) -> Option<ServiceId> {

@@ -14,6 +14,9 @@ const URL_PART: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b
 /// Passwords of one app by service.
 pub type Passwords = BTreeMap<ServiceId, Secret>;
 
+/// How the password that apps of Valkey share stands in a published value. None of ours: it is told by the configuration.
+pub const SHARED: &str = "{kv.shared_password}";
+
 /// How a service's password stands in a published value until it is filled in.
 pub fn placeholder(service: ServiceId) -> Option<&'static str> {
     match service {
@@ -49,7 +52,9 @@ pub fn published(values: &Values, service: ServiceId) -> Option<Secret> {
     let found = carriers(service).iter().find_map(|name| {
         let value = values.get(*name)?.expose();
         match service {
-            ServiceId::Postgres | ServiceId::Valkey => in_url(value),
+            ServiceId::Postgres => in_url(value, false),
+            // A password alone is not the app's own: it is that of the user `default`.
+            ServiceId::Valkey => in_url(value, true),
             ServiceId::Kafka => Some(value.to_owned()),
             ServiceId::Secrets => None,
         }
@@ -94,6 +99,12 @@ pub fn fill(template: &str, passwords: &Passwords) -> Result<Secret, ServiceId> 
     Ok(Secret::new(filled.to_string()))
 }
 
+/// Fills in the password that apps of Valkey share, in a URL percent-encoded. The braces of others stay.
+pub fn fill_shared(template: &str, shared: &Secret) -> Zeroizing<String> {
+    let encoded = if template.contains("://") { url_part(shared.expose()) } else { shared.expose().to_owned() };
+    Zeroizing::new(template.replace(SHARED, &Zeroizing::new(encoded)))
+}
+
 /// A part of a URL (a user, a database) as it must be written there.
 pub fn url_part(text: &str) -> String {
     utf8_percent_encode(text, URL_PART).to_string()
@@ -107,17 +118,19 @@ fn next_placeholder(text: &str) -> Option<(usize, &'static str, ServiceId)> {
     ServiceId::ALL.into_iter().filter_map(find).min()
 }
 
-fn in_url(value: &str) -> Option<String> {
-    let decode = |password: &str| percent_decode_str(password).decode_utf8().ok().map(|text| text.into_owned());
-    match Url::parse(value) {
-        Ok(url) => decode(url.password()?),
+fn in_url(value: &str, with_user: bool) -> Option<String> {
+    let (user, password) = match Url::parse(value) {
+        Ok(url) => (url.username().to_owned(), url.password()?.to_owned()),
         // The `url` crate has no place for several hosts, as sentinels are.
         Err(_) => {
             let (_, rest) = value.split_once("://")?;
             let (sign_in, _) = rest.split('/').next()?.rsplit_once('@')?;
-            decode(sign_in.split_once(':')?.1)
+            let (user, password) = sign_in.split_once(':')?;
+            (user.to_owned(), password.to_owned())
         }
-    }
+    };
+    let decoded = percent_decode_str(&password).decode_utf8().ok().map(|text| text.into_owned());
+    decoded.filter(|_| !with_user || !user.is_empty())
 }
 
 #[cfg(test)]
@@ -144,7 +157,7 @@ mod tests {
             assert_eq!(found.len(), 3);
             assert!(found.values().all(|one| one.expose() == password));
             let by_sentinels = filled("redis+sentinel://cafe:{kv.password}@s1:26379,[::1]:26380/mymaster/0");
-            assert_eq!(in_url(&by_sentinels).as_deref(), Some(password));
+            assert_eq!(in_url(&by_sentinels, true).as_deref(), Some(password));
         }
     }
 

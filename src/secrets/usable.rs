@@ -38,7 +38,7 @@ pub fn needs(app: &App) -> BTreeMap<String, BTreeSet<Address>> {
 /// The login of an app on each service where it has one.
 pub fn logins(app: &App) -> BTreeMap<ServiceId, String> {
     let postgres = app.postgres.as_ref().map(|postgres| (ServiceId::Postgres, postgres.user.clone()));
-    let kv = app.kv.as_ref().map(|kv| (ServiceId::Valkey, kv.user.clone()));
+    let kv = app.kv.as_ref().filter(|kv| !kv.shared).map(|kv| (ServiceId::Valkey, kv.user.clone()));
     let events = app.events.as_ref().map(|events| (ServiceId::Kafka, events.user.clone()));
     postgres.into_iter().chain(kv).chain(events).collect()
 }
@@ -49,7 +49,8 @@ fn of_database(postgres: &Postgres, database: &str) -> BTreeSet<Address> {
 }
 
 fn of_kv(kv: &Kv) -> BTreeSet<Address> {
-    BTreeSet::from([valkey::model::user_address(&kv.user)])
+    // What signs in with the common password has no user that nornplan makes.
+    if kv.shared { BTreeSet::new() } else { BTreeSet::from([valkey::model::user_address(&kv.user)]) }
 }
 
 fn of_events(events: &Events) -> BTreeSet<Address> {

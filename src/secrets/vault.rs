@@ -1,5 +1,6 @@
 //! The sink of one environment, and what passwords mean in it.
 
+use super::common::Common;
 use super::dotenv::Dotenv;
 use super::generate;
 use super::model::{ANOTHER_VALUE, Published};
@@ -17,6 +18,7 @@ use std::fmt;
 /// sink, so two steps of one run never disagree.
 pub struct Vault {
     sink: Box<dyn Sink>,
+    common: Common,
 }
 
 impl fmt::Debug for Vault {
@@ -28,7 +30,13 @@ impl fmt::Debug for Vault {
 impl Vault {
     /// Over the sink of the workspace; nothing is read yet.
     pub fn open(config: &Config) -> Self {
-        Self { sink: Box::new(Dotenv::new(config.secrets.dir.clone(), config.root.clone())) }
+        let sink = Box::new(Dotenv::new(config.secrets.dir.clone(), config.root.clone()));
+        Self { sink, common: Common::of(&config.valkey) }
+    }
+
+    /// The password that apps of Valkey share. It is not ours: nothing of it is kept.
+    pub fn common(&self) -> &Common {
+        &self.common
     }
 
     /// The password that was published for an app on a service.
@@ -141,7 +149,8 @@ impl Vault {
         passwords.extend(proved.iter().filter_map(|service| Some((*service, staged_of(&stage, *service)?))));
         let mut set = Values::new();
         for (name, template) in &after.values {
-            let value = password::fill(template, &passwords).map_err(|service| {
+            let template = self.common.fill(template)?;
+            let value = password::fill(&template, &passwords).map_err(|service| {
                 Diagnostic::new(
                     Kind::Secrets,
                     format!("{name} of {app} needs a password on {service} that is not there"),
@@ -179,11 +188,16 @@ impl Vault {
             .filter_map(|name| {
                 let value = there.get(name)?;
                 let mut known = templates.iter().filter_map(|published| published.values.get(name));
-                let template = known.find(|template| makes(template, value, &passwords));
+                let template = known.find(|template| self.makes(template, value, &passwords));
                 Some((name.clone(), template.map_or_else(|| ANOTHER_VALUE.to_owned(), Clone::clone)))
             })
             .collect();
         Ok((!values.is_empty()).then_some(Published { values }))
+    }
+
+    fn makes(&self, template: &str, value: &Secret, passwords: &Passwords) -> bool {
+        let Ok(template) = self.common.fill(template) else { return false };
+        password::fill(&template, passwords).is_ok_and(|filled| filled.expose() == value.expose())
     }
 
     /// Refuses a sink that is not the state's. `has_published` says whether the state has published secrets: one that
@@ -229,8 +243,4 @@ impl Vault {
 
 fn staged_of(stage: &Values, service: ServiceId) -> Option<Secret> {
     stage.get(password::stage_name(service)?).filter(|staged| !staged.expose().is_empty()).cloned()
-}
-
-fn makes(template: &str, value: &Secret, passwords: &Passwords) -> bool {
-    password::fill(template, passwords).is_ok_and(|filled| filled.expose() == value.expose())
 }

@@ -65,4 +65,19 @@ pub struct Claims {
     pub outsiders: Vec<Outsider>,
     /// Topics that no infraspec declares, which it reads.
     pub external: Vec<Located<String>>,
+    /// What it asks for in Valkey's databases, if it asks for any.
+    pub kv: Option<KvPlaces>,
+}
+
+/// Where an app says what it asks for on Valkey that could reach what others have.
+#[derive(Clone, Debug)]
+pub struct KvPlaces {
+    /// Of the database number; of the app's name where that is 0 without saying so.
+    pub db: Spot,
+    /// Of `shared = true`.
+    pub shared: Option<Spot>,
+    /// In canonical form, as are keys and channels.
+    pub commands: Vec<Located<String>>,
+    pub keys: Vec<Located<String>>,
+    pub channels: Vec<Located<String>>,
 }

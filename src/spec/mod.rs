@@ -9,6 +9,7 @@ pub mod claims;
 pub mod discover;
 pub mod fields;
 pub mod file;
+pub mod kv;
 pub mod model;
 pub mod names;
 pub mod node;
@@ -57,6 +58,14 @@ pub fn load(config: &Config) -> Result<model::Specs, Vec<Diagnostic>> {
         errors.extend(file.errors);
     }
     errors.extend(overlap::check(&loaded, &broken));
+    let lints = kv::lint::lint(&loaded, config);
+    let warnings = match config.valkey.strict {
+        true => {
+            errors.extend(lints.into_iter().map(kv::lint::Lint::into_error));
+            Vec::new()
+        }
+        false => lints.iter().map(kv::lint::Lint::as_warning).collect(),
+    };
     if !errors.is_empty() {
         // The layers of one file are read once for each environment, so the same error can come more than once.
         return Err(in_order(errors));
@@ -67,5 +76,5 @@ pub fn load(config: &Config) -> Result<model::Specs, Vec<Diagnostic>> {
     });
     let notes = notes.collect();
     let apps = loaded.into_iter().map(|one| (one.app.name.clone(), one.app)).collect();
-    Ok(model::Specs { apps, notes })
+    Ok(model::Specs { apps, notes, warnings })
 }

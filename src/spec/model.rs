@@ -14,6 +14,8 @@ pub struct Specs {
     pub apps: BTreeMap<AppName, App>,
     /// What is accepted and not managed (`storage`, `nats`), one sentence each.
     pub notes: Vec<String>,
+    /// What they allow that may not be meant: whose infraspec it is, and a sentence with its place.
+    pub warnings: Vec<(AppName, String)>,
 }
 
 /// One app.
@@ -40,6 +42,11 @@ fn whether<S: Serializer>(place: &Option<Place>, to: S) -> Result<S::Ok, S::Erro
 }
 
 impl App {
+    /// Whether it signs in to Valkey with the password that such apps share.
+    pub fn shares_valkey(&self) -> bool {
+        self.kv.as_ref().is_some_and(|kv| kv.shared)
+    }
+
     /// sha256 (hex) of what the infraspec means: the same however it is written and wherever it lies.
     pub fn digest(&self) -> String {
         // Sorted maps of texts and numbers: serialising them cannot fail.
@@ -94,10 +101,23 @@ pub struct Database {
 
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Kv {
-    pub namespace: String,
+    /// `None`: it has all keys of its database number, without a prefix.
+    pub namespace: Option<String>,
     pub user: String,
     pub access: KvAccess,
     pub db: u32,
+    /// Whether it has no user of its own, and signs in with the password that all such apps share.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub shared: bool,
+    /// Command rules after those of `access`, in lower case and in their order: `+get`, `-@write`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub commands: Vec<String>,
+    /// Key patterns beside the namespace's: `~p`, `%R~p`, `%W~p`.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub keys: BTreeSet<String>,
+    /// Channel patterns beside the namespace's: `&p`.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub channels: BTreeSet<String>,
     pub readers: BTreeSet<AppName>,
     pub credential: Credential,
 }

@@ -43,6 +43,7 @@ pub fn check(loaded: &[Loaded], broken: &Broken) -> Vec<Diagnostic> {
     let names = Names::gather(&apps);
     same_names(&names, &mut errors);
     similar_topics(&names, &mut errors);
+    crate::spec::kv::database::check(loaded, &mut errors);
     prefixes(&names, &mut errors);
     for named in [Named::Group, Named::TransactionalId] {
         foreign_patterns(&apps, &names, named, &mut errors);

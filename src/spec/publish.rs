@@ -57,6 +57,20 @@ fn check_placeholder(app: &App, name: &str) -> Result<(), (String, String)> {
         "kafka" => ("events", app.events.as_ref().map(|events| events.credential)),
         _ => return Ok(()),
     };
+    if let Some(kv) = app.kv.as_ref().filter(|_| service == "kv") {
+        if kv.namespace.is_none() && field == "namespace" {
+            return Err((
+                format!("{{{name}}} is not known: namespace = false"),
+                "leave it out: the app's keys have no prefix".to_owned(),
+            ));
+        }
+        if kv.shared && field == "user" {
+            return Err((
+                format!("{{{name}}} is not known: shared = true"),
+                "leave it out: such apps sign in with a password alone".to_owned(),
+            ));
+        }
+    }
     match credential {
         None => Err((
             format!("{{{name}}} speaks of a service that {} does not have", app.name),

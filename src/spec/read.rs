@@ -5,6 +5,7 @@ use crate::error::Diagnostic;
 use crate::services::postgres::model::Credential;
 use crate::services::valkey::model::Access;
 use crate::spec::fields::{Fields, MOST_ERRORS, Setting, unknown_key, wrong_type};
+use crate::spec::kv;
 use crate::spec::node::{Located, Node, Value};
 use crate::spec::norn::{Canonical, Form};
 use crate::spec::postgres;
@@ -14,7 +15,8 @@ use crate::spec::source::Spot;
 const LONGEST_APP: usize = 100;
 
 const TOP: [&str; 5] = ["app", "services", "publish", "lifecycle", "overlay"];
-const KV: [&str; 6] = ["namespace", "user", "access", "db", "readers", "credential"];
+const KV: [&str; 10] =
+    ["namespace", "user", "access", "db", "shared", "commands", "keys", "channels", "readers", "credential"];
 const EVENTS: [&str; 9] =
     ["topics", "user", "prefix", "groups", "transactional_ids", "readers", "writers", "external", "credential"];
 const TOPIC: [&str; 6] = ["name", "partitions", "replication", "config", "readers", "writers"];
@@ -40,9 +42,17 @@ pub struct Draft {
 #[derive(Debug)]
 pub struct Kv {
     pub namespace: Option<Located<String>>,
+    /// Where it says `namespace = false`, if it does.
+    pub whole_database: Option<Spot>,
+    /// Where it says `shared = true`, if it does.
+    pub shared: Option<Spot>,
     pub user: Option<Located<String>>,
     pub access: Access,
     pub db: Option<Located<i64>>,
+    /// In canonical form, as are keys and channels.
+    pub commands: Vec<Located<String>>,
+    pub keys: Vec<Located<String>>,
+    pub channels: Vec<Located<String>>,
     pub readers: Vec<Located<AppName>>,
     pub credential: Credential,
 }
@@ -146,11 +156,23 @@ fn check_services(services: &Node, form: Form, errors: &mut Vec<Diagnostic>) {
 fn read_kv(node: &Node, form: Form, errors: &mut Vec<Diagnostic>) -> Option<Kv> {
     let words = [("readwrite", Access::Readwrite), ("readonly", Access::Readonly), ("queue", Access::Queue)];
     let mut fields = Fields::open(node, form.kv(), &KV, errors)?;
+    let (namespace, whole_database) = kv::namespace(&mut fields);
+    let shared = fields.flag("shared").filter(|shared| *shared).and_then(|_| fields.key_spot("shared"));
+    if let Some(shared) = &shared {
+        kv::check_shared(&mut fields, shared);
+    } else if let Some(whole) = &whole_database {
+        kv::check_whole(&mut fields, whole);
+    }
     Some(Kv {
-        namespace: fields.text("namespace"),
+        namespace,
+        whole_database,
+        shared,
         user: fields.text("user"),
         access: fields.choice("access", &words).unwrap_or_default(),
         db: fields.number("db", 0..=LAST_DB),
+        commands: kv::rules::commands(&mut fields),
+        keys: kv::rules::keys(&mut fields),
+        channels: kv::rules::channels(&mut fields),
         readers: fields.apps("readers"),
         credential: read_credential(&mut fields),
     })

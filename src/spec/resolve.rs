@@ -3,7 +3,7 @@
 use crate::config::Config;
 use crate::core::name::AppName;
 use crate::error::Diagnostic;
-use crate::spec::claims::{Claim, Claims, Guest, Shared};
+use crate::spec::claims::{Claim, Claims, Guest, KvPlaces, Shared};
 use crate::spec::fields::{MOST_ERRORS, Setting, shown};
 use crate::spec::model::{App, Events, Kv};
 use crate::spec::names::{self, Named};
@@ -132,19 +132,41 @@ impl Resolver<'_> {
     fn kv(&mut self, written: &read::Kv) -> Kv {
         let label = self.draft.form.kv();
         let default = self.of_app(self.stem.clone());
-        let namespace = self.name(Named::Namespace, written.namespace.as_ref(), default, &key("namespace", label));
+        let namespace = written
+            .whole_database
+            .is_none()
+            .then(|| self.name(Named::Namespace, written.namespace.as_ref(), default, &key("namespace", label)));
         let default = self.of_app(self.stem.clone());
-        let user = self.name(Named::KvUser, written.user.as_ref(), default, &key("user", label));
+        let user = match &written.shared {
+            Some(_) => String::new(),
+            None => self.name(Named::KvUser, written.user.as_ref(), default, &key("user", label)),
+        };
         if let Some(db) = written.db.as_ref().filter(|db| db.value != 0 && self.config.valkey.cluster) {
             let error = db.spot.error(format!("db is {}, and a cluster has only database 0", db.value));
             self.errors.push(error.hint("leave db out: the namespace keeps apps apart"));
         }
+        if let Some(whole) = written.whole_database.as_ref().filter(|_| self.config.valkey.cluster) {
+            let error = whole.error("namespace is false, and a cluster has only database 0, which all apps share");
+            self.errors.push(error.hint("give it a namespace: leave the key out for the app's name"));
+        }
         let (readers, _) = self.guests(&written.readers, &[], Shared::Kv);
+        self.claims.kv = Some(KvPlaces {
+            db: written.db.as_ref().map_or_else(|| self.draft.name.spot.clone(), |db| db.spot.clone()),
+            shared: written.shared.clone(),
+            commands: written.commands.clone(),
+            keys: written.keys.clone(),
+            channels: written.channels.clone(),
+        });
+        let values = |texts: &[Located<String>]| texts.iter().map(|text| text.value.clone()).collect();
         Kv {
             namespace,
             user,
             access: written.access,
             db: written.db.as_ref().and_then(|db| u32::try_from(db.value).ok()).unwrap_or_default(),
+            shared: written.shared.is_some(),
+            commands: written.commands.iter().map(|rule| rule.value.clone()).collect(),
+            keys: values(&written.keys),
+            channels: values(&written.channels),
             readers,
             credential: written.credential,
         }

@@ -130,20 +130,17 @@ pub fn grant(database: &str, role: &str, access: Access) -> Model {
 
 pub fn kv(name: &str, commands: &[&str]) -> Model {
     Model::ValkeyUser(KvUser {
-        name: name.into(),
         access: Some(KvAccess::Readwrite),
         namespace: Some(name.into()),
         reads: Some(BTreeMap::new()),
         db: Some(0),
         generated: Some(true),
         enabled: true,
-        nopass: false,
         keys: Some(strings(&[&format!("~{name}:*")])),
         channels: Some(strings(&[&format!("&{name}:*")])),
-        databases: None,
         commands: Some(commands.iter().map(ToString::to_string).collect()),
         selectors: Some(BTreeSet::new()),
-        uneven_nodes: BTreeSet::new(),
+        ..KvUser::new(name)
     })
 }
 

@@ -13,6 +13,7 @@ use std::collections::BTreeMap;
 /// Every resource that the infraspecs declare here, in declared form: the rules depend on the server.
 pub fn desired(specs: &Specs) -> BTreeMap<Address, Wanted<Model>> {
     let users = specs.apps.values().filter_map(|app| app.kv.as_ref().map(|kv| (app, kv)));
+    let users = users.filter(|(_, kv)| !kv.shared);
     users
         .map(|(app, kv)| {
             let model = Model::ValkeyUser(declared(app, kv, specs));
@@ -34,12 +35,20 @@ pub fn of_workspace(config: &ValkeyConfig) -> BTreeMap<Address, Wanted<Model>> {
 
 fn declared(app: &App, kv: &Kv, specs: &Specs) -> User {
     // The owner of a namespace says who may read it, and the reader's user is what carries the right.
-    let opened = specs.apps.values().filter_map(|owner| owner.kv.as_ref()).filter(|kv| kv.readers.contains(&app.name));
+    let owners = specs.apps.values().filter_map(|owner| owner.kv.as_ref());
+    let opened: Vec<&Kv> = owners.filter(|kv| kv.readers.contains(&app.name)).collect();
+    let namespaces = opened.iter().filter_map(|owner| Some((owner.namespace.clone()?, owner.db)));
+    let databases = opened.iter().filter(|owner| owner.namespace.is_none()).map(|owner| owner.db);
     User {
         access: Some(kv.access),
-        namespace: Some(kv.namespace.clone()),
-        reads: Some(opened.map(|owner| (owner.namespace.clone(), owner.db)).collect()),
+        namespace: kv.namespace.clone(),
+        reads: Some(namespaces.collect()),
         db: Some(kv.db),
+        whole_database: Some(kv.namespace.is_none()),
+        reads_databases: Some(databases.collect()),
+        more_commands: Some(kv.commands.clone()),
+        more_keys: Some(kv.keys.clone()),
+        more_channels: Some(kv.channels.clone()),
         generated: Some(kv.credential == Credential::Generate),
         enabled: true,
         ..User::new(&kv.user)

@@ -3,6 +3,7 @@
 mod default_user;
 
 use super::model::{Op as UserOp, USER, User};
+use super::possible::impossible;
 use super::presets::{Server, expand};
 use super::{rights, unsaved, words};
 use crate::core::address::Address;
@@ -104,7 +105,8 @@ fn step(decision: Decision, server: Option<&Server>) -> Step {
         Action::Rotate => Op::Valkey(UserOp::SetPassword),
         Action::Adopt | Action::Forget | Action::Record => Op::State,
     };
-    let hold = blocked(address, *action, server);
+    let cannot = || impossible(wanted?, server?).filter(|_| !action.only_state());
+    let hold = blocked(address, *action, server).or_else(|| cannot().map(|reason| Hold::Blocked { reason }));
     Step { risks, notes, sets_credential, hold, ..decision.step(op) }
 }
 

@@ -3,6 +3,7 @@
 mod acl;
 mod apply;
 mod connect;
+pub mod dangers;
 pub mod desired;
 pub mod diff;
 mod errors;
@@ -10,6 +11,7 @@ mod everybody;
 mod examine;
 pub mod model;
 mod observe;
+mod possible;
 mod presets;
 mod rights;
 mod saving;
@@ -21,9 +23,11 @@ use super::{ApplyContext, Ask, Check, Durability, Limits, Model, Observation, Ou
 use crate::config::ValkeyConfig;
 use crate::core::address::{Address, Kind};
 use crate::error::Result;
+pub use acl::overlap;
 use async_trait::async_trait;
 use connect::Nodes;
 use model::{DEFAULT_USER, USER};
+pub use possible::no_such_database;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A Valkey that is contacted when it is first asked something.

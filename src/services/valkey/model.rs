@@ -43,6 +43,21 @@ pub struct User {
     /// Declared only: the database number, also published.
     #[serde(default)]
     pub db: Option<u32>,
+    /// Declared only: whether it has all keys of its database number, instead of a namespace.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub whole_database: Option<bool>,
+    /// Declared only: numbers of databases that other apps have as a whole, and that this one may read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reads_databases: Option<BTreeSet<u32>>,
+    /// Declared only: command rules after those of `access`, in their order.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub more_commands: Option<Vec<String>>,
+    /// Declared only: key patterns beside those of the namespace (`~p`, `%R~p`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub more_keys: Option<BTreeSet<String>>,
+    /// Declared only: channel patterns beside those of the namespace (`&p`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub more_channels: Option<BTreeSet<String>>,
     /// Whether nornplan sets the password. Declared only.
     #[serde(default)]
     pub generated: Option<bool>,
@@ -80,6 +95,11 @@ impl User {
             namespace: None,
             reads: None,
             db: None,
+            whole_database: None,
+            reads_databases: None,
+            more_commands: None,
+            more_keys: None,
+            more_channels: None,
             generated: None,
             enabled: false,
             nopass: false,
@@ -106,6 +126,11 @@ impl Resource for User {
             namespace,
             reads,
             db,
+            whole_database,
+            reads_databases,
+            more_commands,
+            more_keys,
+            more_channels,
             generated,
             enabled,
             nopass,
@@ -121,6 +146,11 @@ impl Resource for User {
             Field::maybe("namespace", namespace.as_ref()),
             Field::maybe("reads", reads.as_ref()),
             Field::maybe("db", db.as_ref()),
+            Field::maybe("whole_database", whole_database.as_ref()),
+            Field::maybe("reads_databases", reads_databases.as_ref()),
+            Field::maybe("more_commands", more_commands.as_ref()),
+            Field::maybe("more_keys", more_keys.as_ref()),
+            Field::maybe("more_channels", more_channels.as_ref()),
             Field::maybe("generated", generated.as_ref()),
             Field::new("enabled", enabled),
             Field::new("nopass", nopass),

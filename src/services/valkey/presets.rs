@@ -30,6 +30,9 @@ pub struct Server {
     /// Commands that it needs and may not run.
     #[serde(default)]
     pub lacking: BTreeSet<String>,
+    /// How many databases it has; unknown where it does not say.
+    #[serde(default)]
+    pub databases: Option<u32>,
 }
 
 /// How users outlive a restart.
@@ -95,23 +98,43 @@ const READONLY: &str = "+@read +@connection +@transaction -@dangerous -scan -ran
 /// number of the database. A pattern that one listens to must be one of these literally.
 const QUEUE_CHANNELS: [&str; 3] = [".celeryev/worker.*", ".celeryev/*", ".celery.pidbox"];
 
+/// What acts on all keys of one database, which is harmless where an app has it as a whole.
+const ON_ONE_DATABASE: &str = "+scan +randomkey +dbsize";
+
+/// The command rules of every preset.
+#[cfg(test)]
+pub fn all() -> [&'static str; 2] {
+    [READWRITE, READONLY]
+}
+
 /// Fills in the rules that a declared user means on a server. What declares nothing is returned as it is.
 pub fn expand(user: &User, server: &Server) -> User {
-    let (Some(access), Some(namespace)) = (user.access, &user.namespace) else { return user.clone() };
-    let mut rules = Rules::none(server.database_rules);
+    let Some(access) = user.access else { return user.clone() };
     let (mode, commands) = match access {
         Access::Readwrite | Access::Queue => ("~", READWRITE),
         Access::Readonly => ("%R~", READONLY),
     };
-    rules.keys = key_patterns(mode, namespace, server);
-    rules.channels = BTreeSet::from([format!("&{namespace}:*")]);
-    if access == Access::Queue {
-        let db = user.db.unwrap_or_default();
-        rules.channels.extend(QUEUE_CHANNELS.map(|channel| format!("&{namespace}:/{db}{channel}")));
-    }
+    let db = user.db.unwrap_or_default();
+    let mut rules = Rules::none(server.database_rules);
     rules.commands.extend(server.adapt(commands));
-    server.confine(&mut rules, user.db.unwrap_or_default());
-    let selectors = user.reads.iter().flatten().map(|(namespace, db)| reading(namespace, *db, server).selector());
+    let prefix = if user.whole_database == Some(true) {
+        rules.take_database(mode, server);
+        String::new()
+    } else {
+        let Some(namespace) = &user.namespace else { return user.clone() };
+        rules.keys = key_patterns(mode, namespace, server);
+        rules.channels = BTreeSet::from([format!("&{namespace}:*")]);
+        format!("{namespace}:")
+    };
+    if access == Access::Queue {
+        rules.channels.extend(QUEUE_CHANNELS.map(|channel| format!("&{prefix}/{db}{channel}")));
+    }
+    server.confine(&mut rules, db);
+    let more = [&user.more_keys, &user.more_channels].into_iter().flatten().flatten();
+    rules.add(more.chain(user.more_commands.iter().flatten()).map(String::as_str));
+    let namespaces = user.reads.iter().flatten().map(|(namespace, db)| reading(namespace, *db, server));
+    let databases = user.reads_databases.iter().flatten().filter_map(|db| reading_all(*db, server));
+    let selectors = namespaces.chain(databases).map(|rules| rules.selector());
     User {
         selectors: Some(selectors.collect()),
         keys: Some(rules.keys),
@@ -129,6 +152,26 @@ fn reading(namespace: &str, db: u32, server: &Server) -> Rules {
     rules.commands.extend(server.adapt(READONLY));
     server.confine(&mut rules, db);
     rules
+}
+
+/// The same for an app that has a whole database; nothing where the server cannot confine it to that.
+fn reading_all(db: u32, server: &Server) -> Option<Rules> {
+    let mut rules = Rules::none(server.database_rules);
+    rules.commands.extend(server.adapt(READONLY));
+    rules.take_database("%R~", server);
+    server.confine(&mut rules, db);
+    server.database_rules.then_some(rules)
+}
+
+impl Rules {
+    /// All keys of the database that the rules are confined to: none where the server cannot confine them. Its channels
+    /// stay closed, as they are those of all databases.
+    fn take_database(&mut self, mode: &str, server: &Server) {
+        if server.database_rules {
+            self.keys = BTreeSet::from([format!("{mode}*")]);
+            self.commands.extend(server.adapt(ON_ONE_DATABASE));
+        }
+    }
 }
 
 /// In a cluster, keys that must lie together carry the namespace as their hash tag.

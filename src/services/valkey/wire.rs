@@ -60,7 +60,8 @@ async fn read_server(node: &Node) -> Result<Server> {
     let mut next = || answers.next().unwrap_or(Value::Null);
     let mut catalogue = catalogue(next());
     let database_rules = pairs(next()).contains_key("databases");
-    let (aclfile, settings_unread) = aclfile(node).await?;
+    let (aclfile, settings_unread) = setting(node, "aclfile").await?;
+    let (databases, _) = setting(node, "databases").await?;
     if catalogue.commands.is_empty() {
         return Err(strange(node, "COMMAND", "it lists no commands"));
     }
@@ -78,17 +79,18 @@ async fn read_server(node: &Node) -> Result<Server> {
         settings_unread,
         admin: node.admin.clone(),
         lacking: BTreeSet::new(),
+        databases: databases.and_then(|count| count.parse().ok()),
     })
 }
 
-/// Where `ACL SAVE` writes to, and whether that is kept from us: managed offerings have no CONFIG.
-async fn aclfile(node: &Node) -> Result<(Option<String>, bool)> {
-    const CALL: &str = "CONFIG GET aclfile";
-    match node.try_calls(&calls(&[&["CONFIG", "GET", "aclfile"]])).await.pop() {
+/// One of its settings, and whether it is kept from us: managed offerings have no CONFIG.
+async fn setting(node: &Node, name: &str) -> Result<(Option<String>, bool)> {
+    let call = format!("CONFIG GET {name}");
+    match node.try_calls(&calls(&[&["CONFIG", "GET", name]])).await.pop() {
         Some(Ok(answer)) => Ok((answer.into_array().into_iter().nth(1).and_then(Value::into_string), false)),
         Some(Err(error)) if is_refusal(&error) => Ok((None, true)),
-        Some(Err(error)) => Err(node.explain(&error, CALL)),
-        None => Err(strange(node, CALL, "no answer")),
+        Some(Err(error)) => Err(node.explain(&error, &call)),
+        None => Err(strange(node, &call, "no answer")),
     }
 }
 

@@ -8,6 +8,6 @@ mod saved;
 
 pub use catalogue::{Catalogue, Command};
 pub use meaning::{Meaning, differ_in_text};
-pub use pattern::includes;
+pub use pattern::{includes, overlap};
 pub use rules::{Account, Rules, parse_line, rules_of, setuser};
 pub use saved::saved_accounts;

@@ -119,6 +119,35 @@ fn includes_tokens(wide: &[Token], narrow: &[Token]) -> bool {
     true
 }
 
+/// Whether there is a text that both match.
+pub fn overlap(one: &str, other: &str) -> bool {
+    let (one, other) = (tokens(one), tokens(other));
+    let alphabet = alphabet(one.iter().chain(&other));
+    let mut seen = BTreeSet::from([(0, 0)]);
+    let mut open = vec![(0, 0)];
+    while let Some((here, there)) = open.pop() {
+        let (mine, theirs) = (one.get(here), other.get(there));
+        let mut reached = Vec::new();
+        // `*` may take nothing.
+        if mine == Some(&Token::Anything) {
+            reached.push((here + 1, there));
+        }
+        if theirs == Some(&Token::Anything) {
+            reached.push((here, there + 1));
+        }
+        match (mine, theirs) {
+            (None, None) => return true,
+            (Some(mine), Some(theirs)) if alphabet.iter().any(|byte| mine.takes(*byte) && theirs.takes(*byte)) => {
+                let after = |place: usize, token: &Token| if *token == Token::Anything { place } else { place + 1 };
+                reached.push((after(here, mine), after(there, theirs)));
+            }
+            (Some(_) | None, Some(_) | None) => {}
+        }
+        open.extend(reached.into_iter().filter(|state| seen.insert(*state)));
+    }
+    false
+}
+
 /// The places after one more byte.
 fn step(pattern: &[Token], places: &BTreeSet<usize>, byte: u8) -> BTreeSet<usize> {
     let mut reached = BTreeSet::new();
@@ -210,6 +239,34 @@ mod tests {
             ("a:*", "A:*"),
         ] {
             assert!(!includes(wide, narrow), "{wide} {narrow}");
+        }
+    }
+
+    #[test]
+    fn overlaps_are_found_both_ways() {
+        for (one, other) in [
+            ("mail*", "mail-agent:*"),
+            ("*", "a"),
+            ("*b", "a*"),
+            ("a:*:c", "a:b:*"),
+            ("[ab]:x", "[bc]:?"),
+            ("a**", "a"),
+            ("", "*"),
+            ("[^a]x", "bx"),
+        ] {
+            assert!(overlap(one, other) && overlap(other, one), "{one} {other}");
+        }
+        for (one, other) in [
+            ("mail:*", "mail-agent:*"),
+            ("a*", "b*"),
+            ("?", "aa"),
+            ("[ab]:x", "[cd]:x"),
+            ("*a", "*b"),
+            ("", "?"),
+            (r"\*", "a"),
+            ("[]", "*"),
+        ] {
+            assert!(!overlap(one, other) && !overlap(other, one), "{one} {other}");
         }
     }
 }

@@ -38,11 +38,16 @@ impl Rules {
     /// Applies rules one after another, as the server does. Words that are no rules of this kind are passed by.
     pub fn parse<'a>(words: impl IntoIterator<Item = &'a str>, database_rules: bool) -> Self {
         let mut rules = Self::none(database_rules);
-        for word in words {
-            rules.take(word);
-        }
-        rules.merge_keys();
+        rules.add(words);
         rules
+    }
+
+    /// Adds rules to those that are there.
+    pub fn add<'a>(&mut self, words: impl IntoIterator<Item = &'a str>) {
+        for word in words {
+            self.take(word);
+        }
+        self.merge_keys();
     }
 
     fn take(&mut self, word: &str) {

@@ -3,15 +3,35 @@
 use super::user::{Task, fail};
 use crate::error::{Diagnostic, Kind};
 use crate::services::Failure;
+use crate::services::valkey::acl::includes;
 use crate::services::valkey::connect::{Node, Nodes};
 use crate::services::valkey::errors::{explain, is_transient};
-use crate::services::valkey::model::Op as UserOp;
+use crate::services::valkey::model::{Op as UserOp, User};
 use futures_util::future::{join_all, try_join_all};
 
 /// A key that lies in nobody's namespace: no namespace has an underscore.
 const FOREIGN_KEY: &str = "nornplan_probe:key";
 
-/// Asks every node whether a user that was just set may read a key that is not its own.
+/// What a user must not be able to do, if there is anything of that kind. It is tried in the database 0.
+fn forbidden(user: &User) -> Option<Vec<String>> {
+    let opens = |pattern: &String| pattern.split_once('~').is_some_and(|(_, pattern)| includes(pattern, FOREIGN_KEY));
+    let reads_databases = user.reads_databases.as_ref().is_some_and(|numbers| !numbers.is_empty());
+    let words: &[&str] = if user.whole_database == Some(true) {
+        if reads_databases {
+            return None;
+        }
+        &["SELECT", if user.db == Some(0) { "1" } else { "0" }]
+    } else if user.more_keys.iter().flatten().any(opens) {
+        return None;
+    } else if reads_databases {
+        &["SET", FOREIGN_KEY, "x"]
+    } else {
+        &["GET", FOREIGN_KEY]
+    };
+    Some(words.iter().map(|word| (*word).to_owned()).collect())
+}
+
+/// Asks every node whether a user that was just set may do what is not its own: read a key, or go to another database.
 pub async fn prove_rules(nodes: &[Node], tasks: &mut [Task<'_>]) {
     let of_nodes = join_all(nodes.iter().map(|node| rules_isolate(node, tasks))).await;
     fail(tasks, of_nodes.into_iter().flatten().collect());
@@ -21,11 +41,15 @@ pub async fn prove_rules(nodes: &[Node], tasks: &mut [Task<'_>]) {
 async fn rules_isolate(node: &Node, tasks: &[Task<'_>]) -> Vec<(usize, Failure)> {
     let set = tasks.iter().enumerate().filter(|(_, task)| task.sound() && task.op == UserOp::SetUser);
     let (places, calls): (Vec<usize>, Vec<Vec<String>>) = set
-        .map(|(place, task)| (place, ["ACL", "DRYRUN", task.name, "GET", FOREIGN_KEY].map(str::to_owned).to_vec()))
+        .filter_map(|(place, task)| {
+            let forbidden = forbidden(task.after?)?;
+            let words = ["ACL", "DRYRUN", task.name].map(str::to_owned);
+            Some((place, words.into_iter().chain(forbidden).collect()))
+        })
         .unzip();
     let mut failures = Vec::new();
     for (place, answer) in places.into_iter().zip(node.try_calls(&calls).await) {
-        let call = "ACL DRYRUN ... GET of a key outside of its namespace";
+        let call = "ACL DRYRUN ... of what is outside of its namespace or database";
         match answer {
             Ok(answer) if answer.is_ok() => {
                 let error = Diagnostic::new(Kind::Service, "the rules are set and do not isolate")

@@ -154,12 +154,17 @@ fn status<'a>(mut hashes: impl Iterator<Item = &'a BTreeSet<String>>, proof: &Pr
     }
 }
 
-/// The server as the differ needs it: the first node's, with what we may not run on any.
+/// The server as the differ needs it: the first node's, with what we may not run on any, and no more databases than
+/// every node has.
 pub fn server(seen: &[Seen]) -> Server {
     let lacking = |node: &Seen| {
         let admin = node.accounts.get(&node.server.admin);
         admin.map(|account| rights::lacking(&account.user, &node.server.catalogue)).unwrap_or_default()
     };
     let Some(first) = seen.first() else { return Server::default() };
-    Server { lacking: seen.iter().flat_map(lacking).collect(), ..first.server.clone() }
+    Server {
+        lacking: seen.iter().flat_map(lacking).collect(),
+        databases: seen.iter().filter_map(|node| node.server.databases).min(),
+        ..first.server.clone()
+    }
 }

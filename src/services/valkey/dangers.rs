@@ -1,0 +1,231 @@
+//! What commands open that no preset has: for those who ask for them by `commands`. Pure.
+//!
+//! The categories are those of Valkey 9.1; those of Redis 7.0 are the same, for what it has.
+
+/// Commands that lead beyond what an app's keys and channels say, all with the same categories.
+struct Danger {
+    commands: &'static str,
+    categories: &'static str,
+    /// What they let an app do.
+    opens: &'static str,
+}
+
+const ADMIN: &str = "admin dangerous slow";
+
+const DANGERS: [Danger; 38] = [
+    Danger {
+        commands: "keys",
+        categories: "dangerous keyspace read slow",
+        opens: "see the names of all keys of all apps",
+    },
+    Danger {
+        commands: "scan clusterscan",
+        categories: "keyspace read slow",
+        opens: "see the names of all keys of all apps",
+    },
+    Danger { commands: "randomkey", categories: "keyspace read slow", opens: "see the names of other apps' keys" },
+    Danger { commands: "dbsize", categories: "fast keyspace read", opens: "count the keys of all apps" },
+    Danger { commands: "flushall", categories: "dangerous keyspace slow write", opens: "delete the keys of all apps" },
+    Danger {
+        commands: "flushdb",
+        categories: "dangerous keyspace slow write",
+        opens: "delete all keys of its database",
+    },
+    Danger { commands: "swapdb", categories: "dangerous fast keyspace write", opens: "exchange whole databases" },
+    Danger {
+        commands: "move",
+        categories: "fast keyspace write",
+        opens: "write to other database numbers before Valkey 9",
+    },
+    Danger { commands: "select", categories: "connection fast", opens: "go to other database numbers before Valkey 9" },
+    Danger {
+        commands: "migrate",
+        categories: "dangerous keyspace slow write",
+        opens: "have the server connect elsewhere and send keys there",
+    },
+    Danger {
+        commands: "restore restore-asking",
+        categories: "dangerous keyspace slow write",
+        opens: "load serialised values that can crash the server",
+    },
+    Danger {
+        commands: "client|tracking",
+        categories: "connection slow",
+        opens: "be told the names of the keys that other apps use",
+    },
+    Danger {
+        commands: "client|import-source",
+        categories: "connection slow",
+        opens: "keep the keys of all apps from expiring",
+    },
+    Danger {
+        commands: "client|list",
+        categories: "admin connection dangerous slow",
+        opens: "see who else is connected and what they run",
+    },
+    Danger {
+        commands: "client|kill client|pause client|unpause client|unblock client|no-evict",
+        categories: "admin connection dangerous slow",
+        opens: "end and stop the connections of other apps",
+    },
+    Danger {
+        commands: "pubsub|channels pubsub|shardchannels",
+        categories: "pubsub slow",
+        opens: "see the names of all channels of all apps",
+    },
+    Danger {
+        commands: "function|load function|delete function|flush function|restore",
+        categories: "scripting slow write",
+        opens: "replace and remove the functions of other apps",
+    },
+    Danger {
+        commands: "function|list function|dump",
+        categories: "scripting slow",
+        opens: "read the functions of other apps",
+    },
+    Danger {
+        commands: "script|flush script|kill function|kill",
+        categories: "scripting slow",
+        opens: "stop and remove the scripts of other apps",
+    },
+    Danger { commands: "script|debug", categories: "scripting slow", opens: "stop the server in a debugger" },
+    Danger {
+        commands: "acl|setuser acl|deluser acl|load acl|save",
+        categories: ADMIN,
+        opens: "give itself every right and take others' away",
+    },
+    Danger {
+        commands: "acl|list acl|getuser acl|users acl|log acl|dryrun",
+        categories: ADMIN,
+        opens: "read the rules and password hashes of all users",
+    },
+    Danger {
+        commands: "config|get",
+        categories: ADMIN,
+        opens: "read the server's configuration and what is secret in it",
+    },
+    Danger {
+        commands: "config|set config|rewrite config|resetstat",
+        categories: ADMIN,
+        opens: "change the server's configuration",
+    },
+    Danger { commands: "monitor", categories: ADMIN, opens: "see every command of every app with its values" },
+    Danger {
+        commands: "slowlog|get slowlog|len slowlog|reset commandlog|get commandlog|len commandlog|reset",
+        categories: ADMIN,
+        opens: "read other apps' commands with their values",
+    },
+    Danger {
+        commands: "latency|doctor latency|graph latency|histogram latency|history latency|latest latency|reset",
+        categories: ADMIN,
+        opens: "read and reset the server's measurements",
+    },
+    Danger {
+        commands: "module|list module|load module|loadex module|unload",
+        categories: ADMIN,
+        opens: "run any code in the server",
+    },
+    Danger { commands: "debug", categories: ADMIN, opens: "crash and stall the server" },
+    Danger { commands: "pfdebug", categories: "admin dangerous hyperloglog slow write", opens: "stall the server" },
+    Danger { commands: "pfselftest", categories: "admin dangerous hyperloglog slow", opens: "stall the server" },
+    Danger { commands: "shutdown", categories: ADMIN, opens: "stop the server" },
+    Danger {
+        commands: "replicaof slaveof failover",
+        categories: ADMIN,
+        opens: "lose all data of all apps by making the server a replica",
+    },
+    Danger { commands: "psync sync replconf", categories: ADMIN, opens: "copy all data of all apps" },
+    Danger {
+        commands: "save bgsave bgrewriteaof",
+        categories: ADMIN,
+        opens: "stall the server while it writes all data to disk",
+    },
+    Danger {
+        commands: "cluster|addslots cluster|addslotsrange cluster|bumpepoch cluster|cancelslotmigrations \
+                   cluster|delslots cluster|delslotsrange cluster|failover cluster|flushslots cluster|forget \
+                   cluster|meet cluster|migrateslots cluster|replicate cluster|reset cluster|saveconfig \
+                   cluster|set-config-epoch cluster|setslot cluster|syncslots",
+        categories: ADMIN,
+        opens: "take the cluster apart",
+    },
+    Danger {
+        commands: "cluster|flushslot",
+        categories: "admin dangerous keyspace slow write",
+        opens: "delete the keys of all apps",
+    },
+    Danger {
+        commands: "cluster|count-failure-reports cluster|getslotmigrations cluster|replicas cluster|slaves",
+        categories: ADMIN,
+        opens: "read how the cluster fares",
+    },
+];
+
+/// Commands that act on one database alone: harmless to others where an app has a whole one.
+const OF_ITS_DATABASE: [&str; 5] = ["keys", "scan", "randomkey", "dbsize", "flushdb"];
+
+/// What rules open that follow those of a preset, each by its place among them: replayed in order, so that what a later
+/// rule takes away again is not told. `whole_database`: whether no other app has keys in the same database.
+pub fn opened(rules: &[String], whole_database: bool) -> Vec<(usize, Vec<&'static str>)> {
+    let mut opened: Vec<(usize, Vec<&'static str>)> = Vec::new();
+    for danger in &DANGERS {
+        let commands = danger.commands.split_ascii_whitespace();
+        let commands = commands.filter(|command| !(whole_database && OF_ITS_DATABASE.contains(command)));
+        for place in commands.filter_map(|command| opens_it(rules, command, danger.categories)) {
+            match opened.iter_mut().find(|(known, _)| *known == place) {
+                Some((_, told)) if told.contains(&danger.opens) => {}
+                Some((_, told)) => told.push(danger.opens),
+                None => opened.push((place, vec![danger.opens])),
+            }
+        }
+    }
+    opened.sort_by_key(|(place, _)| *place);
+    opened
+}
+
+/// The place of the rule by which a command is open in the end.
+fn opens_it(rules: &[String], command: &str, categories: &str) -> Option<usize> {
+    let concerns = |name: &str| match name.strip_prefix('@') {
+        Some(category) => category == "all" || categories.split_ascii_whitespace().any(|one| one == category),
+        None => name == command || command.split_once('|').is_some_and(|(container, _)| container == name),
+    };
+    // A first argument (`+select|3`) opens a part, and cannot be taken away.
+    let opens_part =
+        |name: &str| !command.contains('|') && name.split_once('|').is_some_and(|(whole, _)| whole == command);
+    rules.iter().enumerate().fold(None, |open, (place, rule)| match (rule.strip_prefix('+'), rule.strip_prefix('-')) {
+        (Some(name), _) if concerns(name) || opens_part(name) => Some(place),
+        (_, Some(name)) if concerns(name) => None,
+        (Some(_) | None, Some(_) | None) => open,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::presets;
+    use super::*;
+
+    fn told(rules: &[&str], whole: bool) -> Vec<(usize, Vec<&'static str>)> {
+        opened(&rules.iter().map(|rule| (*rule).to_owned()).collect::<Vec<_>>(), whole)
+    }
+
+    #[test]
+    fn no_preset_opens_any_of_it() {
+        for preset in presets::all() {
+            let mut rules: Vec<&str> = preset.split_ascii_whitespace().collect();
+            rules.extend(["-move", "-select"]);
+            assert_eq!(told(&rules, false), []);
+        }
+    }
+
+    #[test]
+    fn what_a_rule_opens_is_told_unless_a_later_one_closes_it() {
+        assert_eq!(told(&["+get", "+keys"], false), [(1, vec!["see the names of all keys of all apps"])]);
+        assert_eq!(told(&["+keys"], true), []);
+        assert_eq!(told(&["+@read", "-@dangerous", "-scan", "-randomkey", "-dbsize", "-clusterscan"], false), []);
+        assert_eq!(told(&["+client|kill"], false), [(0, vec!["end and stop the connections of other apps"])]);
+        let client = told(&["+client", "-client|list"], false);
+        assert!(client[0].1.contains(&"be told the names of the keys that other apps use"));
+        assert!(!client[0].1.contains(&"see who else is connected and what they run"));
+        assert_eq!(told(&["+select|3"], false), [(0, vec!["go to other database numbers before Valkey 9"])]);
+        assert!(told(&["+@all"], false)[0].1.len() > 30);
+    }
+}

@@ -1,0 +1,126 @@
+//! What infraspecs allow that reaches into what other apps have: said in every plan, or an error where `strict` is true
+//! under `[valkey]`.
+
+use crate::config::Config;
+use crate::core::listing::some;
+use crate::core::name::AppName;
+use crate::error::Diagnostic;
+use crate::services::valkey::{dangers, overlap};
+use crate::spec::claims::KvPlaces;
+use crate::spec::model::Kv;
+use crate::spec::node::Located;
+use crate::spec::overlap::Loaded;
+use crate::spec::source::Spot;
+
+/// So many apps, or things that a rule opens, are named.
+const SHOWN: usize = 3;
+
+/// One thing that an infraspec allows.
+pub struct Lint {
+    app: AppName,
+    spot: Spot,
+    text: String,
+    /// What would do without it.
+    hint: String,
+}
+
+impl Lint {
+    pub fn into_error(self) -> Diagnostic {
+        self.spot.error(self.text).hint(self.hint)
+    }
+
+    /// Whose it is, and a sentence that names the place.
+    pub fn as_warning(&self) -> (AppName, String) {
+        (self.app.clone(), format!("{}: {}; {}", self.spot, self.text, self.hint))
+    }
+}
+
+/// An app that has something on Valkey.
+struct Tenant<'a> {
+    app: &'a AppName,
+    kv: &'a Kv,
+    places: &'a KvPlaces,
+}
+
+/// Looks all apps over.
+pub fn lint(loaded: &[Loaded], config: &Config) -> Vec<Lint> {
+    let tenants: Vec<Tenant<'_>> = loaded
+        .iter()
+        .filter_map(|one| {
+            Some(Tenant { app: &one.app.name, kv: one.app.kv.as_ref()?, places: one.claims.kv.as_ref()? })
+        })
+        .collect();
+    let mut lints = Vec::new();
+    for tenant in &tenants {
+        lints.extend(tenant.places.shared.as_ref().map(|spot| tenant.shares(spot)));
+        lints.extend(tenant.places.keys.iter().filter_map(|rule| tenant.keys(rule, &tenants, config)));
+        lints.extend(tenant.places.channels.iter().filter_map(|rule| tenant.channels(rule, &tenants)));
+        lints.extend(tenant.commands());
+    }
+    lints
+}
+
+impl Tenant<'_> {
+    fn found(&self, spot: &Spot, text: String, hint: impl Into<String>) -> Lint {
+        Lint { app: self.app.clone(), spot: spot.clone(), text, hint: hint.into() }
+    }
+
+    fn shares(&self, spot: &Spot) -> Lint {
+        let text = "shared: every app with the common password reads and writes everything on this server";
+        self.found(spot, text.to_owned(), "a namespace, or Valkey 9 without `shared`, would isolate it")
+    }
+
+    fn keys(&self, rule: &Located<String>, all: &[Tenant<'_>], config: &Config) -> Option<Lint> {
+        let (mode, pattern) = rule.value.split_once('~')?;
+        let reads = mode == "%R";
+        let opens = |owner: &&Tenant<'_>| {
+            let Some(namespace) = owner.kv.namespace.as_ref().filter(|_| owner.app != self.app) else { return false };
+            let let_in = reads && owner.kv.readers.contains(self.app);
+            let tagged = config.valkey.cluster && overlap(pattern, &format!("{{{namespace}}}:*"));
+            owner.kv.db == self.kv.db && !let_in && (tagged || overlap(pattern, &format!("{namespace}:*")))
+        };
+        let owners: Vec<&Tenant<'_>> = all.iter().filter(opens).collect();
+        let first = owners.first()?;
+        let how = match mode {
+            "%R" => "for reading",
+            "%W" => "for writing",
+            _ => "for reading and writing",
+        };
+        let text = format!("keys {:?} opens {}, {how}", rule.value, namespaces(&owners));
+        let hint = format!("the owner lets others read: name {} in readers of {}", self.app, first.app);
+        Some(self.found(&rule.spot, text, if reads { hint } else { format!("nobody else should write there; {hint}") }))
+    }
+
+    /// Channels belong to no database.
+    fn channels(&self, rule: &Located<String>, all: &[Tenant<'_>]) -> Option<Lint> {
+        let pattern = rule.value.strip_prefix('&')?;
+        let opens = |owner: &&Tenant<'_>| {
+            let namespace = owner.kv.namespace.as_ref().filter(|_| owner.app != self.app);
+            namespace.is_some_and(|namespace| overlap(pattern, &format!("{namespace}:*")))
+        };
+        let owners: Vec<&Tenant<'_>> = all.iter().filter(opens).collect();
+        owners.first()?;
+        let text = format!("channels {:?} opens {}, to hear and to send messages", rule.value, namespaces(&owners));
+        Some(self.found(&rule.spot, text, "choose channels that lie in nobody's namespace, such as \"shared:*\""))
+    }
+
+    fn commands(&self) -> Vec<Lint> {
+        let opened = dangers::opened(&self.kv.commands, self.kv.namespace.is_none());
+        let lint = |(place, opens): (usize, Vec<&'static str>)| {
+            let rule = self.places.commands.get(place)?;
+            let text = format!("{} lets it {}", rule.value, some(opens, SHOWN));
+            Some(self.found(&rule.spot, text, "leave it out, or take away after it what is not needed"))
+        };
+        opened.into_iter().filter_map(lint).collect()
+    }
+}
+
+fn namespaces(owners: &[&Tenant<'_>]) -> String {
+    match owners {
+        [owner] => {
+            let namespace = owner.kv.namespace.as_deref().unwrap_or_default();
+            format!("the namespace {namespace} of the app {}", owner.app)
+        }
+        many => format!("the namespaces of {}", some(many.iter().map(|owner| owner.app), SHOWN)),
+    }
+}
