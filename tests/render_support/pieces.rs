@@ -136,6 +136,7 @@ pub fn kv(name: &str, commands: &[&str]) -> Model {
         reads: Some(BTreeMap::new()),
         db: Some(0),
         generated: Some(true),
+        extra_passwords: None,
         enabled: true,
         nopass: false,
         keys: Some(strings(&[&format!("~{name}:*")])),

@@ -28,6 +28,7 @@ fn declared(app: &App, kv: &Kv, specs: &Specs) -> User {
         reads: Some(opened.map(|owner| (owner.namespace.clone(), owner.db)).collect()),
         db: Some(kv.db),
         generated: Some(kv.credential == Credential::Generate),
+        extra_passwords: (kv.credential == Credential::Generate).then_some(0),
         enabled: true,
         ..User::new(&kv.user)
     }

@@ -1,12 +1,14 @@
 //! The steps that bring Valkey where the specs want it: pure.
 
+mod passwords;
+
 use super::model::{Op as UserOp, User};
 use super::presets::{Server, expand};
 use super::words;
 use crate::core::address::Address;
 use crate::core::reconcile::{Wanted, reconcile};
-use crate::core::step::{Action, Hold, Reason, Risk};
-use crate::services::{Decision, DiffInput, Model, Observed, Op, Step, rotation};
+use crate::core::step::{Action, Hold, Risk};
+use crate::services::{Decision, DiffInput, Model, Observed, Op, Step};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Decides every step from what was read.
@@ -33,7 +35,7 @@ pub fn diff(input: DiffInput<'_>) -> Vec<Step> {
             continue;
         }
         if let Some(reason) = input.rotation_reason(address, wanted, there.credential) {
-            steps.push(new_password(address, wanted, there, reason, server));
+            steps.extend(passwords::replace(address, wanted, there, reason, blocked(address, Action::Rotate, server)));
         }
     }
     steps.sort_by_key(Step::id);
@@ -87,18 +89,6 @@ fn step(decision: Decision, server: Option<&Server>) -> Step {
     };
     let hold = blocked(address, *action, server);
     Step { risks, notes, sets_credential, hold, ..decision.step(op) }
-}
-
-fn new_password(
-    address: &Address,
-    wanted: &Wanted<Model>,
-    there: &Observed,
-    reason: Reason,
-    server: Option<&Server>,
-) -> Step {
-    let step = rotation(address, wanted, &there.model, reason, Op::Valkey(UserOp::SetPassword));
-    let notes = vec!["connections stay; whoever signs in anew needs the published password".to_owned()];
-    Step { notes, hold: blocked(address, Action::Rotate, server), ..step }
 }
 
 /// What cannot be done here, whoever consents.

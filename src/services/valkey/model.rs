@@ -7,6 +7,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 pub const USER: Kind = Kind::new("valkey.user");
 
+/// The name of a field, as changes have it.
+pub const EXTRA_PASSWORDS: &str = "extra_passwords";
+
 /// What an app may do with its keys, in plain words; `presets.rs` says what that means on a server.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -37,6 +40,10 @@ pub struct User {
     /// Whether nornplan sets the password. Declared only.
     #[serde(default)]
     pub generated: Option<bool>,
+    /// How many passwords are accepted beside the one that nornplan published; none is wanted. Unknown where that one is
+    /// unknown or not accepted, and where people keep the password.
+    #[serde(default)]
+    pub extra_passwords: Option<u32>,
     pub enabled: bool,
     /// `nopass`: any password is accepted.
     pub nopass: bool,
@@ -71,6 +78,7 @@ impl User {
             reads: None,
             db: None,
             generated: None,
+            extra_passwords: None,
             enabled: false,
             nopass: false,
             keys: None,
@@ -92,6 +100,7 @@ impl Resource for User {
             reads,
             db,
             generated,
+            extra_passwords,
             enabled,
             nopass,
             keys,
@@ -107,6 +116,7 @@ impl Resource for User {
             Field::maybe("reads", reads.as_ref()),
             Field::maybe("db", db.as_ref()),
             Field::maybe("generated", generated.as_ref()),
+            Field::maybe(EXTRA_PASSWORDS, extra_passwords.as_ref()),
             Field::new("enabled", enabled),
             Field::new("nopass", nopass),
             Field::maybe("keys", keys.as_ref()).expanded(),
@@ -125,8 +135,12 @@ impl Resource for User {
 pub enum Op {
     /// `ACL SETUSER` with the whole rule set, on every node; keeps the passwords of a user that exists.
     SetUser,
-    /// Makes the app's password the only one.
+    /// Makes the app's password the only one, at once.
     SetPassword,
+    /// Has the app's new password accepted beside those that are.
+    AddPassword,
+    /// Removes every password but the published one.
+    RemoveFormerPasswords,
     DelUser,
 }
 

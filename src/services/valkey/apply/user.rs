@@ -7,7 +7,7 @@ use crate::error::{Diagnostic, Kind, Result};
 use crate::services::valkey::acl::setuser;
 use crate::services::valkey::connect::{Node, Nodes};
 use crate::services::valkey::errors::{explain, is_transient};
-use crate::services::valkey::model::{Op as UserOp, User};
+use crate::services::valkey::model::{EXTRA_PASSWORDS, Op as UserOp, User};
 use crate::services::valkey::presets::{Server, expand};
 use crate::services::valkey::wire;
 use crate::services::{ApplyContext, Failure, Fingerprint, Model, Op, Outcome, ServiceId, Step};
@@ -21,6 +21,10 @@ pub(super) struct Task<'a> {
     pub(super) after: Option<&'a User>,
     /// The password to set, if it sets one.
     pub(super) password: Option<Secret>,
+    /// Hashes of the passwords that are the app's: the published one, and one that an unfinished run has staged.
+    ours: BTreeSet<String>,
+    /// Whether any other password goes.
+    only_ours: bool,
     pub(super) outcome: Result<(), Failure>,
 }
 
@@ -71,8 +75,15 @@ fn task<'a>(step: &'a Step, context: &ApplyContext) -> Task<'a> {
         Op::Valkey(op) => Some(*op),
         Op::State | Op::Postgres(_) | Op::Kafka(_) | Op::Secrets(_) => None,
     };
-    let mut task =
-        Task { op: op.unwrap_or(UserOp::SetUser), name: &step.address.name, after, password: None, outcome: Ok(()) };
+    let mut task = Task {
+        op: op.unwrap_or(UserOp::SetUser),
+        name: &step.address.name,
+        after,
+        password: None,
+        ours: BTreeSet::new(),
+        only_ours: false,
+        outcome: Ok(()),
+    };
     if op.is_none() || (task.op != UserOp::DelUser && after.is_none()) {
         let error = Diagnostic::new(Kind::Plan, "this step cannot be carried out on Valkey");
         task.fail(
@@ -84,6 +95,19 @@ fn task<'a>(step: &'a Step, context: &ApplyContext) -> Task<'a> {
             Ok(secret) => task.password = Some(secret),
             Err(error) => task.fail(error.into()),
         }
+    }
+    let removes = |step: &Step| step.changes.iter().any(|change| change.field == EXTRA_PASSWORDS);
+    task.only_ours = task.op == UserOp::RemoveFormerPasswords || removes(step);
+    if task.sound() && after.is_some_and(|user| user.generated == Some(true)) {
+        match context.vault.proof(&step.app, ServiceId::Valkey) {
+            Ok(proof) => task.ours = proof.ours().map(Secret::sha256).collect(),
+            Err(error) => task.fail(error.into()),
+        }
+    }
+    if task.sound() && task.op == UserOp::RemoveFormerPasswords && task.ours.is_empty() {
+        let error =
+            Diagnostic::new(Kind::Secrets, format!("no password of {} is published: the former ones stay", step.app));
+        task.fail(error.hint("run nornplan plan again").into());
     }
     task
 }
@@ -103,18 +127,33 @@ async fn carry_out(nodes: &Nodes, tasks: &mut [Task<'_>]) -> Result<(), Failure>
     Ok(())
 }
 
-/// The passwords that users keep when only their rules are set: those of the first node that has the user.
+/// The passwords that users keep when only their rules are set: ours, if any node takes them and no others shall be left;
+/// else those of the first node that has the user.
 async fn kept_hashes(nodes: &[Node], tasks: &[Task<'_>]) -> Result<BTreeMap<String, BTreeSet<String>>> {
-    let keeping = tasks.iter().filter(|task| task.op == UserOp::SetUser && task.password.is_none() && task.sound());
-    let names: BTreeSet<String> = keeping.map(|task| task.name.to_owned()).collect();
-    let mut kept = BTreeMap::new();
+    let keeping = || tasks.iter().filter(|task| task.op == UserOp::SetUser && task.password.is_none() && task.sound());
+    let names: BTreeSet<String> = keeping().map(|task| task.name.to_owned()).collect();
+    let mut known: BTreeMap<String, Vec<BTreeSet<String>>> = BTreeMap::new();
     if names.is_empty() {
-        return Ok(kept);
+        return Ok(BTreeMap::new());
     }
     for node in nodes {
         for (name, account) in wire::accounts(node, wire::server(node).await?, &names).await? {
-            kept.entry(name).or_insert(account.hashes);
+            known.entry(name).or_default().push(account.hashes);
         }
+    }
+    let mut kept = BTreeMap::new();
+    for task in keeping() {
+        let Some(known) = known.get(task.name) else { continue };
+        let ours: BTreeSet<String> = known.iter().flatten().filter(|hash| task.ours.contains(*hash)).cloned().collect();
+        let first = known.first().cloned().unwrap_or_default();
+        kept.insert(
+            task.name.to_owned(),
+            match (ours.is_empty(), task.only_ours) {
+                (true, _) => first,
+                (false, true) => ours,
+                (false, false) => first.into_iter().chain(ours).collect(),
+            },
+        );
     }
     Ok(kept)
 }
@@ -158,7 +197,9 @@ pub(super) fn fail(tasks: &mut [Task<'_>], failures: Vec<(usize, Failure)>) {
 /// The call without its rules, for errors.
 fn said(task: &Task<'_>) -> String {
     match task.op {
-        UserOp::SetUser | UserOp::SetPassword => format!("ACL SETUSER {} ...", task.name),
+        UserOp::SetUser | UserOp::SetPassword | UserOp::AddPassword | UserOp::RemoveFormerPasswords => {
+            format!("ACL SETUSER {} ...", task.name)
+        }
         UserOp::DelUser => format!("ACL DELUSER {}", task.name),
     }
 }
@@ -176,7 +217,16 @@ fn call(task: &Task<'_>, server: &Server, kept: &BTreeMap<String, BTreeSet<Strin
             words.extend(["SETUSER".to_owned(), task.name.to_owned(), "resetpass".to_owned()]);
             words.extend(ours.iter().flatten().map(|hash| format!("#{hash}")));
         }
-        (UserOp::SetUser | UserOp::SetPassword, None) | (UserOp::DelUser, Some(_) | None) => {
+        (UserOp::AddPassword, Some(_)) => {
+            words.extend(["SETUSER".to_owned(), task.name.to_owned()]);
+            words.extend(ours.iter().flatten().map(|hash| format!("#{hash}")));
+        }
+        (UserOp::RemoveFormerPasswords, Some(_)) => {
+            words.extend(["SETUSER".to_owned(), task.name.to_owned(), "resetpass".to_owned()]);
+            words.extend(task.ours.iter().map(|hash| format!("#{hash}")));
+        }
+        (UserOp::SetUser | UserOp::SetPassword | UserOp::AddPassword | UserOp::RemoveFormerPasswords, None)
+        | (UserOp::DelUser, Some(_) | None) => {
             words.extend(["DELUSER".to_owned(), task.name.to_owned()]);
         }
     }

@@ -2,11 +2,9 @@
 
 use super::{Seen, holder};
 use crate::core::plan::{Level, Notice};
-use crate::core::secret::Secret;
 use crate::services::Ask;
 use crate::services::valkey::model::{USER, User};
 use crate::services::valkey::presets::Persistence;
-use std::collections::BTreeSet;
 
 /// What must be known of the nodes, loudest first.
 pub fn notices(seen: &[Seen], ask: &Ask) -> Vec<Notice> {
@@ -32,16 +30,8 @@ pub fn notices(seen: &[Seen], ask: &Ask) -> Vec<Notice> {
             ));
         }
     }
-    for (address, proof) in &ask.proofs {
+    for address in ask.proofs.keys() {
         let Some((_, account)) = holder(seen, &address.name).filter(|_| address.kind == USER) else { continue };
-        let ours: BTreeSet<String> = proof.published.iter().chain(&proof.staged).map(Secret::sha256).collect();
-        let extra = account.hashes.difference(&ours).count();
-        if extra > 0 && account.hashes.len() > extra {
-            notices.push(notice(
-                Level::Warning,
-                format!("{address}: an extra password is accepted for this user; `nornplan rotate` leaves only ours"),
-            ));
-        }
         if account.user.nopass {
             notices.push(notice(Level::Warning, format!("{address}: any password is accepted for this user")));
         }
