@@ -220,14 +220,16 @@ fn destroys_come_in_an_order_of_their_own_and_the_secret_last() {
 }
 
 #[test]
-fn a_rotation_stages_first_and_publishes_last() {
+fn a_rotation_stages_first_and_removes_former_passwords_after_publishing() {
     let fixture = demo();
     let world = applied(&fixture);
     let app = AppName::new("mail-agent").expect("a name");
     let scope = Scope { apps: BTreeSet::from([app.clone()]), rotate: BTreeSet::from([app]), ..Scope::default() };
     let rotation = plan(&fixture, &world, &scope, &Consent::default());
     let parts: Vec<Part> = rotation.steps.iter().map(|step| step.part).collect();
-    assert_eq!(parts, [Part::Stage, Part::Credential, Part::Credential, Part::Credential, Part::Publish]);
+    assert_eq!(parts, [Part::Stage, Part::Credential, Part::Credential, Part::Credential, Part::Publish, Part::Close]);
+    let removal = rotation.steps.last().expect("a step");
+    assert_eq!(removal.address.to_string(), "valkey.user.mail-agent");
     assert!(rotation.steps.iter().all(|step| step.runs()));
 }
 

@@ -218,6 +218,10 @@ fn connect(steps: &mut [Step], inputs: &Inputs<'_>) {
         if step.part == Part::Credential {
             step.needs.insert(StepId::main(step.address.clone()));
         }
+        // A former password goes when apps are told the new one.
+        if step.part == Part::Close && step.action == Action::Rotate {
+            step.needs.insert(StepId { address: secret_address(step.app.as_str()), part: Part::Publish });
+        }
         if step.action == Action::Destroy && step.address.kind == SECRET {
             step.needs.extend(destroyed.get(&step.app).into_iter().flatten().cloned());
         }

@@ -133,6 +133,7 @@ fn finished_line(step: &StepId, action: Option<Action>, took: Duration, outcome:
     let done = match step.part {
         Part::Stage => "passwords staged",
         Part::Credential => "password set",
+        Part::Close if action == Some(Action::Rotate) => "former password removed",
         Part::Close => "closed",
         Part::Save => "saved",
         Part::Publish if action != Some(Action::Destroy) => "published",

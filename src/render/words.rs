@@ -40,6 +40,7 @@ pub(super) fn field(name: &str) -> String {
         "present_objects" => "all present objects covered",
         "reads" => "reads namespaces",
         "generated" => "password by nornplan",
+        "extra_passwords" => "extra passwords",
         "nopass" => "accepts any password",
         "uneven_nodes" => "nodes that differ",
         "values" => "variables",

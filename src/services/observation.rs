@@ -91,6 +91,11 @@ pub struct Proof {
 }
 
 impl Proof {
+    /// The passwords that nornplan has given out, or is about to.
+    pub fn ours(&self) -> impl Iterator<Item = &Secret> {
+        self.published.iter().chain(&self.staged)
+    }
+
     /// What follows from having tried it: nobody knows the password of a login if what is published is another's.
     pub fn judge(&self, status: Option<CredentialStatus>) -> Option<CredentialStatus> {
         match status {

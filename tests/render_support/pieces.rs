@@ -135,6 +135,7 @@ pub fn kv(name: &str, commands: &[&str]) -> Model {
         reads: Some(BTreeMap::new()),
         db: Some(0),
         generated: Some(true),
+        extra_passwords: None,
         enabled: true,
         keys: Some(strings(&[&format!("~{name}:*")])),
         channels: Some(strings(&[&format!("&{name}:*")])),

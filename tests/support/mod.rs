@@ -178,7 +178,7 @@ impl World {
             stop: CancellationToken::new(),
             abort: CancellationToken::new(),
         };
-        let Executed { mut outcomes, unrecorded } = execute(&job, &mut store, &Silence).await;
+        let Executed { mut outcomes, unrecorded } = execute(&job, &mut store, &Publisher(self)).await;
         assert!(unrecorded.is_none(), "{unrecorded:?}");
         store.finish().unwrap();
         let mut failed = None;
@@ -186,9 +186,6 @@ impl World {
             match outcomes.remove(&step.id()) {
                 Some(Outcome::Done { fingerprint, .. }) => {
                     assert_eq!(fingerprint.is_some(), step.sets_credential, "{}", step.id());
-                    if step.sets_credential {
-                        self.publish(&step.app);
-                    }
                 }
                 // What a new owner brings along need not be granted again.
                 Some(Outcome::AlreadySo) if self.id == ServiceId::Postgres => {}
@@ -252,9 +249,15 @@ impl World {
     }
 }
 
-struct Silence;
+/// Publishes a password as soon as it is set, as the step after it does in a whole plan.
+struct Publisher<'a>(&'a World);
 
-impl Listener for Silence {
+impl Listener for Publisher<'_> {
     fn started(&self, _: &[&Step]) {}
-    fn finished(&self, _: &Step, _: &Outcome) {}
+
+    fn finished(&self, step: &Step, outcome: &Outcome) {
+        if step.sets_credential && matches!(outcome, Outcome::Done { .. }) {
+            self.0.publish(&step.app);
+        }
+    }
 }

@@ -50,6 +50,7 @@ fn declared(app: &App, kv: &Kv, specs: &Specs) -> User {
         more_keys: Some(kv.keys.clone()),
         more_channels: Some(kv.channels.clone()),
         generated: Some(kv.credential == Credential::Generate),
+        extra_passwords: (kv.credential == Credential::Generate).then_some(0),
         enabled: true,
         ..User::new(&kv.user)
     }

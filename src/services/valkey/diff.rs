@@ -1,6 +1,7 @@
 //! The steps that bring Valkey where the specs want it: pure.
 
 mod default_user;
+mod passwords;
 
 use super::model::{Op as UserOp, USER, User};
 use super::possible::impossible;
@@ -8,8 +9,8 @@ use super::presets::{Server, expand};
 use super::{rights, unsaved, words};
 use crate::core::address::Address;
 use crate::core::reconcile::{Wanted, reconcile};
-use crate::core::step::{Action, Hold, Reason, Risk};
-use crate::services::{Decision, DiffInput, Model, Observed, Op, Step, rotation};
+use crate::core::step::{Action, Hold, Risk};
+use crate::services::{Decision, DiffInput, Model, Observed, Op, Step};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Decides every step from what was read.
@@ -38,7 +39,7 @@ pub fn diff(input: DiffInput<'_>) -> Vec<Step> {
             continue;
         }
         if let Some(reason) = input.rotation_reason(address, wanted, there.credential) {
-            steps.push(new_password(address, wanted, there, reason, server));
+            steps.extend(passwords::replace(address, wanted, there, reason, blocked(address, Action::Rotate, server)));
         }
     }
     let unread = &input.observation.unread;
@@ -108,18 +109,6 @@ fn step(decision: Decision, server: Option<&Server>) -> Step {
     let cannot = || impossible(wanted?, server?).filter(|_| !action.only_state());
     let hold = blocked(address, *action, server).or_else(|| cannot().map(|reason| Hold::Blocked { reason }));
     Step { risks, notes, sets_credential, hold, ..decision.step(op) }
-}
-
-fn new_password(
-    address: &Address,
-    wanted: &Wanted<Model>,
-    there: &Observed,
-    reason: Reason,
-    server: Option<&Server>,
-) -> Step {
-    let step = rotation(address, wanted, &there.model, reason, Op::Valkey(UserOp::SetPassword));
-    let notes = vec!["connections stay; whoever signs in anew needs the published password".to_owned()];
-    Step { notes, hold: blocked(address, Action::Rotate, server), ..step }
 }
 
 /// What cannot be done here, whoever consents.

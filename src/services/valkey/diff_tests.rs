@@ -3,7 +3,7 @@ use super::super::model::{Access, user_address};
 use super::*;
 use crate::core::name::AppName;
 use crate::core::reconcile::Applied;
-use crate::core::step::Part;
+use crate::core::step::{Part, Reason};
 use crate::services::{CredentialStatus, Observation};
 
 struct Case {
@@ -25,6 +25,7 @@ fn declared(generated: bool) -> User {
         reads: Some(BTreeMap::new()),
         db: Some(0),
         generated: Some(generated),
+        extra_passwords: generated.then_some(0),
         keys: None,
         channels: None,
         databases: None,
@@ -120,11 +121,41 @@ fn a_widened_pattern_is_drift_that_takes_away() {
 #[test]
 fn a_wrong_password_is_rotated_apart_from_the_rules() {
     let steps = Case::new(true).ours().there(CredentialStatus::Wrong, |_| {}).diff();
-    assert_eq!(steps.len(), 1);
-    assert_eq!((steps[0].part, steps[0].action), (Part::Credential, Action::Rotate));
-    assert_eq!(steps[0].reasons, BTreeSet::from([Reason::CredentialWrong]));
+    let parts: Vec<_> = steps.iter().map(|step| (step.part, step.action)).collect();
+    assert_eq!(parts, [(Part::Credential, Action::Rotate), (Part::Close, Action::Rotate)]);
+    assert_eq!(steps[0].op, Op::Valkey(UserOp::AddPassword));
+    assert_eq!(steps[1].op, Op::Valkey(UserOp::RemoveFormerPasswords));
+    assert!(steps[1].needs.contains(&steps[0].id()) && !steps[1].sets_credential);
+    for step in &steps {
+        assert_eq!(step.reasons, BTreeSet::from([Reason::CredentialWrong]));
+    }
     let both = Case::new(true).ours().there(CredentialStatus::Wrong, |user| user.enabled = false).diff();
-    assert_eq!(both.len(), 2);
+    assert_eq!(both.len(), 3);
+}
+
+#[test]
+fn an_app_that_has_the_user_no_longer_cannot_sign_in_for_another_moment() {
+    let mut case = Case::new(true).ours().there(CredentialStatus::Verified, |_| {});
+    for applied in case.applied.values_mut() {
+        applied.app = AppName::new("former").unwrap();
+    }
+    let steps = case.diff();
+    let ops: Vec<_> = steps.iter().map(|step| &step.op).collect();
+    assert_eq!(ops, [&Op::State, &Op::Valkey(UserOp::SetPassword)]);
+}
+
+#[test]
+fn an_extra_password_is_drift_and_takes_consent_where_it_was_there_first() {
+    let extra = |user: &mut User| user.extra_passwords = Some(1);
+    let drifted = Case::new(true).ours().there(CredentialStatus::Verified, extra).diff();
+    assert_eq!((drifted.len(), drifted[0].action), (1, Action::Update));
+    assert_eq!(drifted[0].reasons, BTreeSet::from([Reason::Drifted]));
+    assert!(drifted[0].notes[0].contains("an extra password is accepted for this user"), "{:?}", drifted[0].notes);
+    let adopted = Case::new(true).there(CredentialStatus::Verified, extra).diff();
+    assert_eq!(adopted[0].reasons, BTreeSet::from([Reason::NotOursYet]));
+    assert!(adopted[0].risks.contains(&Risk::Interrupts));
+    let kept = Case::new(false).ours().there(CredentialStatus::Verified, extra).diff();
+    assert!(kept.iter().all(|step| !step.changes.iter().any(|change| change.field == "extra_passwords")));
 }
 
 #[test]

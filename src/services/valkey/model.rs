@@ -16,6 +16,9 @@ pub const PERSISTENCE: Kind = Kind::new("valkey.persistence");
 /// What stands in [`User::uneven_nodes`] behind a node that has no such user.
 pub const MISSING: &str = "missing";
 
+/// The name of a field, as changes have it.
+pub const EXTRA_PASSWORDS: &str = "extra_passwords";
+
 /// What an app may do with its keys, in plain words; `presets.rs` says what that means on a server.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -61,6 +64,10 @@ pub struct User {
     /// Whether nornplan sets the password. Declared only.
     #[serde(default)]
     pub generated: Option<bool>,
+    /// How many passwords are accepted beside the one that nornplan published; none is wanted. Unknown where that one is
+    /// unknown or not accepted, and where people keep the password.
+    #[serde(default)]
+    pub extra_passwords: Option<u32>,
     pub enabled: bool,
     /// `nopass`: any password is accepted.
     pub nopass: bool,
@@ -101,6 +108,7 @@ impl User {
             more_keys: None,
             more_channels: None,
             generated: None,
+            extra_passwords: None,
             enabled: false,
             nopass: false,
             keys: None,
@@ -132,6 +140,7 @@ impl Resource for User {
             more_keys,
             more_channels,
             generated,
+            extra_passwords,
             enabled,
             nopass,
             keys,
@@ -152,6 +161,7 @@ impl Resource for User {
             Field::maybe("more_keys", more_keys.as_ref()),
             Field::maybe("more_channels", more_channels.as_ref()),
             Field::maybe("generated", generated.as_ref()),
+            Field::maybe(EXTRA_PASSWORDS, extra_passwords.as_ref()),
             Field::new("enabled", enabled),
             Field::new("nopass", nopass),
             Field::maybe("keys", keys.as_ref()).expanded(),
@@ -183,8 +193,12 @@ impl Resource for Persisted {
 pub enum Op {
     /// `ACL SETUSER` with the whole rule set, on every node; keeps the passwords of a user that exists.
     SetUser,
-    /// Makes the app's password the only one.
+    /// Makes the app's password the only one, at once.
     SetPassword,
+    /// Has the app's new password accepted beside those that are.
+    AddPassword,
+    /// Removes every password but the published one.
+    RemoveFormerPasswords,
     DelUser,
     /// Switches the user `default` off, or leaves it the administrator's password alone, on every node.
     SetDefaultUser,

@@ -48,6 +48,13 @@ pub fn tell(there: &User, wanted: &User, catalogue: Option<&Catalogue>) -> Told 
         told.risks.insert(Risk::Interrupts);
         told.notes.push("just any password signs in today: only the published one will".to_owned());
     }
+    if let (Some(extra @ 1..), Some(0)) = (there.extra_passwords, wanted.extra_passwords) {
+        told.risks.insert(Risk::Interrupts);
+        told.notes.push(match extra {
+            1 => "an extra password is accepted for this user: only the published one will be".to_owned(),
+            _ => format!("{extra} extra passwords are accepted for this user: only the published one will be"),
+        });
+    }
     if !there.uneven_nodes.is_empty() {
         // What a node has beyond the others is taken away there.
         if there.differs_somewhere() {

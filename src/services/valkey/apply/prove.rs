@@ -1,12 +1,12 @@
 //! Proves on the server what was set: that the rules isolate, and that the passwords sign in.
 
-use super::user::{Task, fail};
+use super::user::{Does, Task, fail};
 use crate::error::{Diagnostic, Kind};
 use crate::services::Failure;
 use crate::services::valkey::acl::includes;
 use crate::services::valkey::connect::{Node, Nodes};
 use crate::services::valkey::errors::{explain, is_transient};
-use crate::services::valkey::model::{Op as UserOp, User};
+use crate::services::valkey::model::User;
 use futures_util::future::{join_all, try_join_all};
 
 /// A key that lies in nobody's namespace: no namespace has an underscore.
@@ -39,7 +39,7 @@ pub async fn prove_rules(nodes: &[Node], tasks: &mut [Task<'_>]) {
 
 /// The tasks, by place, whose rules do not isolate on a node.
 async fn rules_isolate(node: &Node, tasks: &[Task<'_>]) -> Vec<(usize, Failure)> {
-    let set = tasks.iter().enumerate().filter(|(_, task)| task.sound() && task.op == UserOp::SetUser);
+    let set = tasks.iter().enumerate().filter(|(_, task)| task.sound() && task.op == Does::SetUser);
     let (places, calls): (Vec<usize>, Vec<Vec<String>>) = set
         .filter_map(|(place, task)| {
             let forbidden = forbidden(task.after?)?;

@@ -7,22 +7,48 @@ use crate::error::{Diagnostic, Kind, Result};
 use crate::services::valkey::acl::setuser;
 use crate::services::valkey::connect::{Node, Nodes};
 use crate::services::valkey::errors::{explain, is_transient};
-use crate::services::valkey::model::{Op as UserOp, User};
+use crate::services::valkey::model::{EXTRA_PASSWORDS, Op as ValkeyOp, User};
 use crate::services::valkey::presets::{Server, expand};
 use crate::services::valkey::wire;
 use crate::services::{ApplyContext, Failure, Fingerprint, Model, Op, Outcome, ServiceId, Step};
 use futures_util::future::{join_all, try_join_all};
 use std::collections::{BTreeMap, BTreeSet};
 
+/// What a step does to a user.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Does {
+    SetUser,
+    SetPassword,
+    AddPassword,
+    RemoveFormerPasswords,
+    DelUser,
+}
+
+impl Does {
+    fn of(op: &Op) -> Option<Self> {
+        let Op::Valkey(op) = op else { return None };
+        match op {
+            ValkeyOp::SetUser => Some(Self::SetUser),
+            ValkeyOp::SetPassword => Some(Self::SetPassword),
+            ValkeyOp::AddPassword => Some(Self::AddPassword),
+            ValkeyOp::RemoveFormerPasswords => Some(Self::RemoveFormerPasswords),
+            ValkeyOp::DelUser => Some(Self::DelUser),
+            ValkeyOp::SetDefaultUser | ValkeyOp::Save => None,
+        }
+    }
+}
+
 /// What one step does.
 pub(super) struct Task<'a> {
-    pub(super) op: UserOp,
+    pub(super) op: Does,
     pub(super) name: &'a str,
     pub(super) after: Option<&'a User>,
     /// The password to set, if it sets one.
     pub(super) password: Option<Secret>,
-    /// The password that the app has, if one is published.
-    published: Option<Secret>,
+    /// Hashes of the passwords that are the app's: the published one, and one that an unfinished run has staged.
+    ours: BTreeSet<String>,
+    /// Whether any other password goes.
+    only_ours: bool,
     pub(super) outcome: Result<(), Failure>,
 }
 
@@ -69,23 +95,17 @@ fn outcome(task: Task<'_>) -> Outcome {
 
 fn task<'a>(step: &'a Step, context: &ApplyContext) -> Task<'a> {
     let after = step.after.as_ref().and_then(Model::as_valkey_user);
-    let op = match &step.op {
-        Op::Valkey(op @ (UserOp::SetUser | UserOp::SetPassword | UserOp::DelUser)) => Some(*op),
-        Op::Valkey(UserOp::SetDefaultUser | UserOp::Save)
-        | Op::State
-        | Op::Postgres(_)
-        | Op::Kafka(_)
-        | Op::Secrets(_) => None,
-    };
+    let op = Does::of(&step.op);
     let mut task = Task {
-        op: op.unwrap_or(UserOp::SetUser),
+        op: op.unwrap_or(Does::SetUser),
         name: &step.address.name,
         after,
         password: None,
-        published: None,
+        ours: BTreeSet::new(),
+        only_ours: false,
         outcome: Ok(()),
     };
-    if op.is_none() || (task.op != UserOp::DelUser && after.is_none()) {
+    if op.is_none() || (task.op != Does::DelUser && after.is_none()) {
         let error = Diagnostic::new(Kind::Plan, "this step cannot be carried out on Valkey");
         task.fail(
             error.on("valkey", &step.address, "").hint("the plan may come from another version: plan again").into(),
@@ -96,9 +116,19 @@ fn task<'a>(step: &'a Step, context: &ApplyContext) -> Task<'a> {
             Ok(secret) => task.password = Some(secret),
             Err(error) => task.fail(error.into()),
         }
-    } else if task.sound() && task.op == UserOp::SetUser {
-        // A sink that cannot be read is told of by whoever needs it.
-        task.published = context.vault.published(&step.app, ServiceId::Valkey).ok().flatten();
+    }
+    let removes = |step: &Step| step.changes.iter().any(|change| change.field == EXTRA_PASSWORDS);
+    task.only_ours = task.op == Does::RemoveFormerPasswords || removes(step);
+    if task.sound() && after.is_some_and(|user| user.generated == Some(true)) {
+        match context.vault.proof(&step.app, ServiceId::Valkey) {
+            Ok(proof) => task.ours = proof.ours().map(Secret::sha256).collect(),
+            Err(error) => task.fail(error.into()),
+        }
+    }
+    if task.sound() && task.op == Does::RemoveFormerPasswords && task.ours.is_empty() {
+        let error =
+            Diagnostic::new(Kind::Secrets, format!("no password of {} is published: the former ones stay", step.app));
+        task.fail(error.hint("run nornplan plan again").into());
     }
     task
 }
@@ -123,26 +153,32 @@ async fn carry_out(nodes: &Nodes, tasks: &mut [Task<'_>]) -> Result<(), Failure>
     Ok(())
 }
 
-/// The passwords that users keep when only their rules are set: those of the first node that accepts what is published,
-/// else of the first that has the user. One that was down when the password was set has the one before it.
+/// The passwords that users keep when only their rules are set: ours, if any node takes them and no others shall be left;
+/// else those of the first node that has the user.
 async fn kept_hashes(nodes: &[Node], tasks: &[Task<'_>]) -> Result<BTreeMap<String, BTreeSet<String>>> {
-    let keeping = tasks.iter().filter(|task| task.op == UserOp::SetUser && task.password.is_none() && task.sound());
-    let keeping: BTreeMap<&str, Option<String>> =
-        keeping.map(|task| (task.name, task.published.as_ref().map(Secret::sha256))).collect();
-    let mut kept: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-    if keeping.is_empty() {
-        return Ok(kept);
+    let keeping = || tasks.iter().filter(|task| task.op == Does::SetUser && task.password.is_none() && task.sound());
+    let names: BTreeSet<String> = keeping().map(|task| task.name.to_owned()).collect();
+    let mut known: BTreeMap<String, Vec<BTreeSet<String>>> = BTreeMap::new();
+    if names.is_empty() {
+        return Ok(BTreeMap::new());
     }
-    let names = keeping.keys().map(|name| (*name).to_owned()).collect();
     let read = nodes.iter().map(async |node| wire::accounts(node, wire::server(node).await?, &names).await);
     for (name, account) in try_join_all(read).await?.into_iter().flatten() {
-        let published = keeping.get(name.as_str()).and_then(Option::as_ref);
-        let accepts = |hashes: &BTreeSet<String>| published.is_some_and(|published| hashes.contains(published));
-        match kept.get_mut(&name) {
-            Some(before) if !accepts(before) && accepts(&account.hashes) => *before = account.hashes,
-            Some(_) => {}
-            None => drop(kept.insert(name, account.hashes)),
-        }
+        known.entry(name).or_default().push(account.hashes);
+    }
+    let mut kept = BTreeMap::new();
+    for task in keeping() {
+        let Some(known) = known.get(task.name) else { continue };
+        let ours: BTreeSet<String> = known.iter().flatten().filter(|hash| task.ours.contains(*hash)).cloned().collect();
+        let first = known.first().cloned().unwrap_or_default();
+        kept.insert(
+            task.name.to_owned(),
+            match (ours.is_empty(), task.only_ours) {
+                (true, _) => first,
+                (false, true) => ours,
+                (false, false) => first.into_iter().chain(ours).collect(),
+            },
+        );
     }
     Ok(kept)
 }
@@ -186,9 +222,10 @@ pub(super) fn fail(tasks: &mut [Task<'_>], failures: Vec<(usize, Failure)>) {
 /// The call without its rules, for errors.
 fn said(task: &Task<'_>) -> String {
     match task.op {
-        UserOp::SetUser | UserOp::SetPassword | UserOp::SetDefaultUser => format!("ACL SETUSER {} ...", task.name),
-        UserOp::DelUser => format!("ACL DELUSER {}", task.name),
-        UserOp::Save => "ACL SAVE".to_owned(),
+        Does::SetUser | Does::SetPassword | Does::AddPassword | Does::RemoveFormerPasswords => {
+            format!("ACL SETUSER {} ...", task.name)
+        }
+        Does::DelUser => format!("ACL DELUSER {}", task.name),
     }
 }
 
@@ -196,20 +233,27 @@ fn call(task: &Task<'_>, server: &Server, kept: &BTreeMap<String, BTreeSet<Strin
     let ours: Option<BTreeSet<String>> = task.password.as_ref().map(|password| BTreeSet::from([password.sha256()]));
     let mut words = vec!["ACL".to_owned()];
     match (task.op, task.after) {
-        (UserOp::SetUser, Some(user)) => {
+        (Does::SetUser, Some(user)) => {
             let hashes = ours.or_else(|| kept.get(task.name).cloned()).unwrap_or_default();
             // Each node by its own version.
             words.extend(setuser(&expand(user, server), &hashes));
         }
-        (UserOp::SetPassword, Some(_)) => {
+        (Does::SetPassword, Some(_)) => {
             words.extend(["SETUSER".to_owned(), task.name.to_owned(), "resetpass".to_owned()]);
             words.extend(ours.iter().flatten().map(|hash| format!("#{hash}")));
         }
-        (UserOp::SetDefaultUser, _) => words.push("WHOAMI".to_owned()),
-        (UserOp::SetUser | UserOp::SetPassword, None) | (UserOp::DelUser, Some(_) | None) => {
+        (Does::AddPassword, Some(_)) => {
+            words.extend(["SETUSER".to_owned(), task.name.to_owned()]);
+            words.extend(ours.iter().flatten().map(|hash| format!("#{hash}")));
+        }
+        (Does::RemoveFormerPasswords, Some(_)) => {
+            words.extend(["SETUSER".to_owned(), task.name.to_owned(), "resetpass".to_owned()]);
+            words.extend(task.ours.iter().map(|hash| format!("#{hash}")));
+        }
+        (Does::SetUser | Does::SetPassword | Does::AddPassword | Does::RemoveFormerPasswords, None)
+        | (Does::DelUser, Some(_) | None) => {
             words.extend(["DELUSER".to_owned(), task.name.to_owned()]);
         }
-        (UserOp::Save, Some(_) | None) => words.push("SAVE".to_owned()),
     }
     words
 }

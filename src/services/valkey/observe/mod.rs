@@ -15,6 +15,7 @@ use super::presets::{Server, expand};
 use super::{rights, wire};
 use crate::core::address::Address;
 use crate::core::change::{Resource, three_way};
+use crate::core::secret::Secret;
 use crate::error::Result;
 use crate::services::{Ask, CredentialStatus, Model, Observed, Proof, Step};
 use futures_util::future::try_join_all;
@@ -136,19 +137,31 @@ pub fn resources(seen: &[Seen], ask: &Ask) -> BTreeMap<Address, Observed> {
         .filter_map(|address| {
             let declared = ask.wanted.get(address).and_then(|wanted| wanted.model.as_valkey_user());
             let user = user(seen, &address.name, declared)?;
-            // A node that was down when the password was set has the one before it, and may be the primary by now.
-            let hashes = seen.iter().filter_map(|node| node.accounts.get(&address.name)).map(|account| &account.hashes);
-            let credential = ask.proofs.get(address).map(|proof| status(hashes, proof));
+            let hashes = hashes(seen, &address.name);
+            let proof = ask.proofs.get(address);
+            let credential = proof.map(|proof| status(&hashes, proof));
+            let user = User { extra_passwords: proof.and_then(|proof| extra(&hashes, proof)), ..user };
             let observed = Observed { credential, ..Observed::plain(Model::ValkeyUser(user)) };
             Some((address.clone(), observed))
         })
         .collect()
 }
 
+/// What is accepted on any node: where another one differs, that is for the nodes to be made even.
+fn hashes(seen: &[Seen], name: &str) -> BTreeSet<String> {
+    seen.iter().filter_map(|node| node.accounts.get(name)).flat_map(|account| account.hashes.iter().cloned()).collect()
+}
+
+/// How many passwords are accepted beside ours; unknown if ours is not.
+fn extra(hashes: &BTreeSet<String>, proof: &Proof) -> Option<u32> {
+    let ours: BTreeSet<String> = proof.ours().map(Secret::sha256).collect();
+    if hashes.is_disjoint(&ours) { None } else { u32::try_from(hashes.difference(&ours).count()).ok() }
+}
+
 /// The server keeps sha256 and no salt, so nobody needs to sign in to know.
-fn status<'a>(mut hashes: impl Iterator<Item = &'a BTreeSet<String>>, proof: &Proof) -> CredentialStatus {
+fn status(hashes: &BTreeSet<String>, proof: &Proof) -> CredentialStatus {
     match proof.to_try() {
-        Ok(published) if hashes.any(|on_a_node| on_a_node.contains(&published.sha256())) => CredentialStatus::Verified,
+        Ok(published) if hashes.contains(&published.sha256()) => CredentialStatus::Verified,
         Ok(_) => CredentialStatus::Wrong,
         Err(status) => status,
     }

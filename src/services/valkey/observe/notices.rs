@@ -2,7 +2,6 @@
 
 use super::{Seen, holder};
 use crate::core::plan::{Level, Notice};
-use crate::core::secret::Secret;
 use crate::services::valkey::everybody::{self, Open};
 use crate::services::valkey::model::USER;
 use crate::services::valkey::presets::Persistence;
@@ -29,16 +28,8 @@ pub fn notices(seen: &[Seen], ask: &Ask) -> Vec<Notice> {
         };
         notices.extend(lasting.map(|text| notice(Level::Warning, format!("{}: {text}", node.node))));
     }
-    for (address, proof) in &ask.proofs {
+    for address in ask.proofs.keys() {
         let Some((_, account)) = holder(seen, &address.name).filter(|_| address.kind == USER) else { continue };
-        let ours: BTreeSet<String> = proof.published.iter().chain(&proof.staged).map(Secret::sha256).collect();
-        let extra = account.hashes.difference(&ours).count();
-        if extra > 0 && account.hashes.len() > extra {
-            notices.push(notice(
-                Level::Warning,
-                format!("{address}: an extra password is accepted for this user; `nornplan rotate` leaves only ours"),
-            ));
-        }
         if account.user.nopass {
             notices.push(notice(Level::Warning, format!("{address}: any password is accepted for this user")));
         }

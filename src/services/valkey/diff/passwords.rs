@@ -1,0 +1,41 @@
+//! A new password without a moment in which neither works: it is accepted beside the former one, published, and only then
+//! does the former one go.
+
+use crate::core::address::Address;
+use crate::core::reconcile::Wanted;
+use crate::core::step::{Hold, Part, Reason, StepId};
+use crate::services::valkey::model::Op as UserOp;
+use crate::services::{Model, Observed, Op, Step, rotation};
+use std::collections::BTreeSet;
+
+/// The steps that give a user that exists a new password. An app that has the user no longer may not sign in for another
+/// moment, so there its password goes at once.
+pub fn replace(
+    address: &Address,
+    wanted: &Wanted<Model>,
+    there: &Observed,
+    reason: Reason,
+    hold: Option<Hold>,
+) -> Vec<Step> {
+    let set = |op: UserOp, note: &str| Step {
+        notes: vec![note.to_owned()],
+        hold: hold.clone(),
+        ..rotation(address, wanted, &there.model, reason, Op::Valkey(op))
+    };
+    if reason == Reason::FromAnotherApp {
+        return vec![set(UserOp::SetPassword, "connections stay; whoever signs in anew needs the published password")];
+    }
+    let add =
+        set(UserOp::AddPassword, "connections stay; the former password is accepted until the new one is published");
+    let remove = Step {
+        part: Part::Close,
+        // What changes the user comes before.
+        before: add.after.clone(),
+        op: Op::Valkey(UserOp::RemoveFormerPasswords),
+        sets_credential: false,
+        notes: Vec::new(),
+        needs: BTreeSet::from([StepId { address: address.clone(), part: Part::Credential }]),
+        ..add.clone()
+    };
+    vec![add, remove]
+}
