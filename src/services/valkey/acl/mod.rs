@@ -3,9 +3,10 @@
 mod catalogue;
 mod meaning;
 mod pattern;
+mod reach;
 mod rules;
 
-pub use catalogue::{Catalogue, Command};
+pub use catalogue::{Catalogue, Command, KeyUse, Need};
 pub use meaning::{Meaning, differ_in_text};
 pub use pattern::includes;
 pub use rules::{Account, Rules, parse_line, setuser};
