@@ -41,6 +41,7 @@ pub(super) fn field(name: &str) -> String {
         "reads" => "reads namespaces",
         "generated" => "password by nornplan",
         "nopass" => "accepts any password",
+        "skips_sanitizing" => "RESTORE goes unchecked",
         "uneven_nodes" => "nodes that differ",
         "values" => "variables",
         "bindings" => "may",

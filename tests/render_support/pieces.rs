@@ -138,6 +138,7 @@ pub fn kv(name: &str, commands: &[&str]) -> Model {
         generated: Some(true),
         enabled: true,
         nopass: false,
+        skips_sanitizing: false,
         keys: Some(strings(&[&format!("~{name}:*")])),
         channels: Some(strings(&[&format!("&{name}:*")])),
         databases: None,

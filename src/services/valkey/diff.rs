@@ -4,7 +4,7 @@ use super::model::{Op as UserOp, User};
 use super::presets::{Server, expand};
 use super::words;
 use crate::core::address::Address;
-use crate::core::reconcile::{Wanted, reconcile};
+use crate::core::reconcile::{Applied, Wanted, reconcile};
 use crate::core::step::{Action, Hold, Reason, Risk};
 use crate::services::{Decision, DiffInput, Model, Observed, Op, Step, rotation};
 use std::collections::{BTreeMap, BTreeSet};
@@ -23,7 +23,8 @@ pub fn diff(input: DiffInput<'_>) -> Vec<Step> {
             Some((address.clone(), Wanted { app: wanted.app.clone(), model }))
         })
         .collect();
-    let decisions = reconcile(&wanted, &input.observation.models(), input.applied);
+    let applied = input.applied.iter().map(|(address, applied)| (address.clone(), as_of_now(applied, server)));
+    let decisions = reconcile(&wanted, &input.observation.models(), &applied.collect());
     let mut steps: Vec<Step> = decisions.into_iter().map(|decision| step(decision, server)).collect();
     let set: BTreeSet<Address> =
         steps.iter().filter(|step| step.sets_credential).map(|step| step.address.clone()).collect();
@@ -38,6 +39,18 @@ pub fn diff(input: DiffInput<'_>) -> Vec<Step> {
     }
     steps.sort_by_key(Step::id);
     steps
+}
+
+/// What was applied on a version that had no rules for databases let it into all of them.
+fn as_of_now(applied: &Applied<Model>, server: Option<&Server>) -> Applied<Model> {
+    let mut applied = applied.clone();
+    if let Model::ValkeyUser(user) = &mut applied.model
+        && server.is_some_and(|server| server.database_rules)
+        && user.commands.is_some()
+    {
+        user.databases.get_or_insert_with(|| "alldbs".to_owned());
+    }
+    applied
 }
 
 /// The declared user with its rules on this server. Whether it has a password is not ours to say if people keep it.

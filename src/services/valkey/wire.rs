@@ -154,12 +154,27 @@ fn key_use(command: &str, specification: Value) -> Option<KeyUse> {
 }
 
 /// All users of a node, by name.
-pub async fn all_accounts(node: &Node, server: &Server) -> Result<BTreeMap<String, Account>> {
+///
+/// # Errors
+/// A node that cannot be read, or that tells of one of `ours` what nornplan does not understand. Other users may be as
+/// strange as they like.
+pub async fn all_accounts(
+    node: &Node,
+    server: &Server,
+    ours: impl Fn(&str) -> bool,
+) -> Result<BTreeMap<String, Account>> {
     let list = node.call(&["ACL", "LIST"], "ACL LIST").await?;
-    let accounts = list.into_array().into_iter().filter_map(Value::into_string);
-    let accounts = accounts.map(|line| parse_line(&line, server.database_rules));
-    let by_name = accounts.map(|account| account.map(|account| (account.user.name.clone(), account)));
-    by_name.collect::<Result<_, String>>().map_err(|message| strange(node, "ACL LIST", message))
+    let mut accounts = BTreeMap::new();
+    for line in strings(list) {
+        match parse_line(&line, server.database_rules) {
+            Ok(account) => drop(accounts.insert(account.user.name.clone(), account)),
+            Err(message) if line.split_ascii_whitespace().nth(1).is_none_or(&ours) => {
+                return Err(strange(node, "ACL LIST", message));
+            }
+            Err(_) => {}
+        }
+    }
+    Ok(accounts)
 }
 
 /// Some users of a node, by name; absent ones are left out.
@@ -184,20 +199,25 @@ fn line(name: &str, answer: Value) -> String {
     words.extend(strings(take("flags")));
     words.extend(strings(take("passwords")).map(|hash| format!("#{hash}")));
     let selectors = take("selectors");
-    words.extend(["keys", "channels", "databases", "commands"].into_iter().filter_map(|part| take(part).into_string()));
+    words.extend(["keys", "channels", "databases", "commands"].into_iter().filter_map(|part| text(&take(part))));
     for selector in selectors.into_array() {
         let mut parts = pairs(selector);
         let mut rules = Vec::new();
         for part in ["keys", "channels", "databases", "commands"] {
-            rules.extend(parts.remove(part).and_then(Value::into_string).filter(|rules| !rules.is_empty()));
+            rules.extend(parts.remove(part).as_ref().and_then(text).filter(|rules| !rules.is_empty()));
         }
         words.push(format!("({})", rules.join(" ")));
     }
     words.join(" ")
 }
 
+/// Patterns may be any bytes; those that are no text count as different from any that nornplan sets.
 fn strings(value: Value) -> impl Iterator<Item = String> {
-    value.into_array().into_iter().filter_map(Value::into_string)
+    value.into_array().into_iter().filter_map(|value| text(&value))
+}
+
+fn text(value: &Value) -> Option<String> {
+    value.as_bytes().map(|bytes| String::from_utf8_lossy(bytes).into_owned())
 }
 
 /// A map as RESP2 sends it: names and values in turn.

@@ -48,6 +48,10 @@ pub fn tell(there: &User, wanted: &User, catalogue: Option<&Catalogue>) -> Told 
         told.risks.insert(Risk::Interrupts);
         told.notes.push("just any password signs in today: only the published one will".to_owned());
     }
+    if there.skips_sanitizing && !wanted.skips_sanitizing {
+        told.risks.insert(Risk::Interrupts);
+        told.notes.push("what it gives to RESTORE goes unchecked today: it will be checked".to_owned());
+    }
     if !there.uneven_nodes.is_empty() {
         told.notes.push(format!("missing or different on {}", some(&there.uneven_nodes, SHOWN)));
     }
