@@ -73,6 +73,8 @@ pub struct Comparison {
     pub changes: Vec<FieldChange>,
     /// Whether the service is as wanted but the state says something else, or nothing.
     pub record: bool,
+    /// Whether it says something else only of what follows from declared fields.
+    pub only_rules: bool,
 }
 
 /// Compares what is wanted with what there is, and says for each difference where it comes from.
@@ -84,14 +86,15 @@ pub fn three_way(desired: &[Field], observed: &[Field], last: Option<&[Field]>) 
     let declaration_changed = last.is_some_and(|last| {
         desired.iter().any(|field| !field.expanded && differs(&field.value, &find(last, field.name)))
     });
-    let mut comparison = Comparison::default();
+    let mut comparison = Comparison { only_rules: !declaration_changed, ..Comparison::default() };
     for field in desired {
         let there = find(observed, field.name);
         let applied = last.and_then(|last| find(last, field.name));
         let in_spec = differs(&field.value, &applied);
         if !differs(&field.value, &there) {
-            comparison.record |=
-                in_spec || last.is_some() && applied.is_none() && there.is_some() && field.value.is_some();
+            let new = last.is_some() && applied.is_none() && there.is_some() && field.value.is_some();
+            comparison.record |= in_spec || new;
+            comparison.only_rules &= !new && (!in_spec || field.expanded);
             continue;
         }
         let drifted = differs(&there, &applied);
@@ -175,5 +178,9 @@ mod tests {
         assert_eq!(comparison.changes.iter().map(|change| change.cause).collect::<Vec<_>>(), [Cause::RulesChanged]);
         let comparison = three_way(&form("readonly", "new"), &observed, Some(&form("queue", "old")));
         assert_eq!(comparison.changes.iter().map(|change| change.cause).collect::<Vec<_>>(), [Cause::ChangedInSpec]);
+        for (preset, only_rules) in [("queue", true), ("readonly", false)] {
+            let comparison = three_way(&form(preset, "old"), &observed, Some(&form("queue", "older")));
+            assert_eq!((comparison.record, comparison.only_rules), (true, only_rules), "{preset}");
+        }
     }
 }

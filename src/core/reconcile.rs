@@ -111,7 +111,10 @@ fn keep<M: Resource + Clone>(
     if comparison.changes.is_empty() {
         return match last {
             None => Some(decision(Action::Adopt, &[Reason::NotOursYet], Vec::new())),
-            Some(_) if comparison.record => Some(decision(Action::Record, &[Reason::ChangedInSpec], Vec::new())),
+            Some(_) if comparison.record => {
+                let reason = if comparison.only_rules { Reason::RulesChanged } else { Reason::ChangedInSpec };
+                Some(decision(Action::Record, &[reason], Vec::new()))
+            }
             Some(_) => former.map(|_| decision(Action::Record, &[], Vec::new())),
         };
     }

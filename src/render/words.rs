@@ -42,6 +42,7 @@ pub(super) fn field(name: &str) -> String {
         "generated" => "password by nornplan",
         "extra_passwords" => "extra passwords",
         "nopass" => "accepts any password",
+        "skips_sanitizing" => "RESTORE goes unchecked",
         "uneven_nodes" => "nodes that differ",
         "values" => "variables",
         "bindings" => "may",

@@ -8,7 +8,7 @@ use super::possible::impossible;
 use super::presets::{Server, expand};
 use super::{rights, unsaved, words};
 use crate::core::address::Address;
-use crate::core::reconcile::{Wanted, reconcile};
+use crate::core::reconcile::{Applied, Wanted, reconcile};
 use crate::core::step::{Action, Hold, Risk};
 use crate::services::{Decision, DiffInput, Model, Observed, Op, Step};
 use std::collections::{BTreeMap, BTreeSet};
@@ -28,7 +28,7 @@ pub fn diff(input: DiffInput<'_>) -> Vec<Step> {
         })
         .collect();
     let applied = input.applied.iter().filter(|(address, _)| address.kind == USER);
-    let applied = applied.map(|(address, applied)| (address.clone(), applied.clone())).collect();
+    let applied = applied.map(|(address, applied)| (address.clone(), as_of_now(applied, server))).collect();
     let decisions = reconcile(&wanted, &input.observation.models(), &applied);
     let mut steps: Vec<Step> = decisions.into_iter().map(|decision| step(decision, server)).collect();
     let set: BTreeSet<Address> =
@@ -59,6 +59,18 @@ fn keep_for_absent(step: &mut Step, unread: &BTreeMap<Address, String>) {
         );
         step.hold = Some(Hold::Blocked { reason });
     }
+}
+
+/// What was applied on a version that had no rules for databases let it into all of them.
+fn as_of_now(applied: &Applied<Model>, server: Option<&Server>) -> Applied<Model> {
+    let mut applied = applied.clone();
+    if let Model::ValkeyUser(user) = &mut applied.model
+        && server.is_some_and(|server| server.database_rules)
+        && user.commands.is_some()
+    {
+        user.databases.get_or_insert_with(|| "alldbs".to_owned());
+    }
+    applied
 }
 
 /// The declared user with its rules on this server. Whether it has a password is not ours to say if people keep it.

@@ -71,6 +71,9 @@ pub struct User {
     pub enabled: bool,
     /// `nopass`: any password is accepted.
     pub nopass: bool,
+    /// `skip-sanitize-payload`: what it gives to `RESTORE` is not checked. Valkey 9 has no such rule.
+    #[serde(default)]
+    pub skips_sanitizing: bool,
     /// Key patterns (`~p`, `%R~p`). Like the rules below, unknown in a desired model until the server's version is
     /// known (see `presets::expand`).
     #[serde(default)]
@@ -111,6 +114,7 @@ impl User {
             extra_passwords: None,
             enabled: false,
             nopass: false,
+            skips_sanitizing: false,
             keys: None,
             channels: None,
             databases: None,
@@ -143,6 +147,7 @@ impl Resource for User {
             extra_passwords,
             enabled,
             nopass,
+            skips_sanitizing,
             keys,
             channels,
             databases,
@@ -164,6 +169,7 @@ impl Resource for User {
             Field::maybe(EXTRA_PASSWORDS, extra_passwords.as_ref()),
             Field::new("enabled", enabled),
             Field::new("nopass", nopass),
+            Field::new("skips_sanitizing", skips_sanitizing),
             Field::maybe("keys", keys.as_ref()).expanded(),
             Field::maybe("channels", channels.as_ref()).expanded(),
             Field::maybe("databases", databases.as_ref()).expanded(),

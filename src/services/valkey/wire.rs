@@ -1,6 +1,6 @@
 //! What a node says of itself and of its users, turned into the model.
 
-use super::acl::{Account, Catalogue, Command, parse_line};
+use super::acl::{Account, Catalogue, Command, KeyUse, Need, parse_line};
 use super::connect::Node;
 use super::errors::{is_refusal, is_unknown};
 use super::presets::Server;
@@ -114,18 +114,21 @@ fn catalogue(answer: Value) -> Catalogue {
         let has_keys = parts.next().and_then(|first| first.as_i64()).is_some_and(|first| first != 0);
         let categories = parts.by_ref().nth(2).map(strings).into_iter().flatten();
         let categories = categories.map(|name| name.trim_start_matches('@').to_owned()).collect();
-        let keys: Vec<BTreeSet<String>> =
-            parts.by_ref().nth(1).map(Value::into_array).into_iter().flatten().filter_map(key_flags).collect();
+        let specifications = parts.by_ref().nth(1).map(Value::into_array).unwrap_or_default();
         // A module may say where its keys are, and not what it does with them.
-        let unsaid = keys.is_empty() && (has_keys || flags.contains("movablekeys"));
-        let any = |what: &[&str]| unsaid || keys.iter().any(|flags| what.iter().any(|flag| flags.contains(*flag)));
+        let unsaid = specifications.is_empty() && (has_keys || flags.contains("movablekeys"));
+        let name = name.to_ascii_lowercase();
         let command = Command {
             categories,
-            reads: any(&["ACCESS"]),
-            writes: any(&["INSERT", "DELETE", "UPDATE"]),
+            keys: if unsaid {
+                BTreeSet::from([KeyUse::unknown()])
+            } else {
+                specifications.into_iter().filter_map(|specification| key_use(&name, specification)).collect()
+            },
             channels: CHANNEL_COMMANDS.contains(&name.as_str()),
+            always: flags.contains("no_auth"),
         };
-        catalogue.commands.insert(name.to_ascii_lowercase(), command);
+        catalogue.commands.insert(name, command);
         open.extend(parts.next().map(Value::into_array).into_iter().flatten());
     }
     catalogue
@@ -135,18 +138,68 @@ fn catalogue(answer: Value) -> Catalogue {
 const CHANNEL_COMMANDS: [&str; 5] = ["publish", "spublish", "subscribe", "psubscribe", "ssubscribe"];
 
 /// What a command does with the keys of one specification, if these are keys.
-fn key_flags(specification: Value) -> Option<BTreeSet<String>> {
-    let flags: BTreeSet<String> = strings(pairs(specification).remove("flags")?).collect();
-    (!flags.contains("not_key")).then_some(flags)
+fn key_use(command: &str, specification: Value) -> Option<KeyUse> {
+    let mut parts = pairs(specification);
+    let flags: BTreeSet<String> = parts.remove("flags").map(strings).into_iter().flatten().collect();
+    if flags.contains("not_key") {
+        return None;
+    }
+    let writes = ["insert", "delete", "update"].iter().any(|flag| flags.contains(*flag));
+    let needs: &[Need] = match (flags.contains("variable_flags"), command) {
+        // Reads only with GET.
+        (true, "set") => &[Need::Write, Need::Both],
+        // Writes nothing if all that it is asked for is GET.
+        (true, "bitfield") => &[Need::Read, Need::Both],
+        // The keyword before it says which.
+        (true, "georadius" | "georadiusbymember") => &[Need::Write],
+        (true, _) => &Need::ALL,
+        (false, _) => match (flags.contains("access"), writes) {
+            (true, true) => &[Need::Both],
+            (true, false) => &[Need::Read],
+            (false, true) => &[Need::Write],
+            (false, false) => &[Need::Either],
+        },
+    };
+    let mut kind = |part: &str| {
+        let mut said = parts.remove(part).map(pairs).unwrap_or_default();
+        let kind = said.remove("type").and_then(Value::into_string).unwrap_or_default();
+        (kind, said.remove("spec").map(pairs).unwrap_or_default())
+    };
+    let (begin, _) = kind("begin_search");
+    let (find, mut range) = kind("find_keys");
+    let sorts = begin == "unknown" && (command == "sort" || command == "sort_ro");
+    let needs = match needs {
+        // What BY and GET name are patterns.
+        [Need::Read] if sorts => &[Need::Unnamed],
+        needs => needs,
+    };
+    let only_one = sorts || (find == "range" && range.remove("lastkey").and_then(|last| last.as_i64()) == Some(0));
+    let optional = begin != "index" || find != "range";
+    Some(KeyUse { needs: needs.iter().copied().collect(), many: !only_one, optional })
 }
 
 /// All users of a node, by name.
-pub async fn all_accounts(node: &Node, server: &Server) -> Result<BTreeMap<String, Account>> {
+///
+/// # Errors
+/// A node that cannot be read, or that tells of one of `ours` what nornplan does not understand. Other users may be as
+/// strange as they like.
+pub async fn all_accounts(
+    node: &Node,
+    server: &Server,
+    ours: impl Fn(&str) -> bool,
+) -> Result<BTreeMap<String, Account>> {
     let list = node.call(&["ACL", "LIST"], "ACL LIST").await?;
-    let accounts = list.into_array().into_iter().filter_map(Value::into_string);
-    let accounts = accounts.map(|line| parse_line(&line, server.database_rules));
-    let by_name = accounts.map(|account| account.map(|account| (account.user.name.clone(), account)));
-    by_name.collect::<Result<_, String>>().map_err(|message| strange(node, "ACL LIST", message))
+    let mut accounts = BTreeMap::new();
+    for line in strings(list) {
+        match parse_line(&line, server.database_rules) {
+            Ok(account) => drop(accounts.insert(account.user.name.clone(), account)),
+            Err(message) if line.split_ascii_whitespace().nth(1).is_none_or(&ours) => {
+                return Err(strange(node, "ACL LIST", message));
+            }
+            Err(_) => {}
+        }
+    }
+    Ok(accounts)
 }
 
 /// Some users of a node, by name; absent ones are left out.
@@ -171,21 +224,25 @@ fn line(name: &str, answer: Value) -> String {
     words.extend(strings(take("flags")));
     words.extend(strings(take("passwords")).map(|hash| format!("#{hash}")));
     let selectors = take("selectors");
-    words.extend(["keys", "channels", "databases", "commands"].into_iter().filter_map(|part| take(part).into_string()));
+    words.extend(["keys", "channels", "databases", "commands"].into_iter().filter_map(|part| text(&take(part))));
     for selector in selectors.into_array() {
         let mut parts = pairs(selector);
         let mut rules = Vec::new();
         for part in ["keys", "channels", "databases", "commands"] {
-            rules.extend(parts.remove(part).and_then(Value::into_string).filter(|rules| !rules.is_empty()));
+            rules.extend(parts.remove(part).as_ref().and_then(text).filter(|rules| !rules.is_empty()));
         }
         words.push(format!("({})", rules.join(" ")));
     }
     words.join(" ")
 }
 
-/// The texts of a list.
+/// Patterns may be any bytes; those that are no text count as different from any that nornplan sets.
 pub(super) fn strings(value: Value) -> impl Iterator<Item = String> {
-    value.into_array().into_iter().filter_map(Value::into_string)
+    value.into_array().into_iter().filter_map(|value| text(&value))
+}
+
+fn text(value: &Value) -> Option<String> {
+    value.as_bytes().map(|bytes| String::from_utf8_lossy(bytes).into_owned())
 }
 
 /// A map as RESP2 sends it: names and values in turn.

@@ -55,6 +55,10 @@ pub fn tell(there: &User, wanted: &User, catalogue: Option<&Catalogue>) -> Told 
             _ => format!("{extra} extra passwords are accepted for this user: only the published one will be"),
         });
     }
+    if there.skips_sanitizing && !wanted.skips_sanitizing {
+        told.risks.insert(Risk::Interrupts);
+        told.notes.push("what it gives to RESTORE goes unchecked today: it will be checked".to_owned());
+    }
     if !there.uneven_nodes.is_empty() {
         // What a node has beyond the others is taken away there.
         if there.differs_somewhere() {

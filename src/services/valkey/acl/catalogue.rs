@@ -5,15 +5,61 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// What rules depend on in one command, or in one subcommand (`config|get`).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Command {
     /// Without the `@`.
     pub categories: BTreeSet<String>,
-    /// Whether it may read keys.
-    pub reads: bool,
-    /// Whether it may change keys.
-    pub writes: bool,
+    /// The arguments that are keys.
+    pub keys: BTreeSet<KeyUse>,
     /// Whether it names channels.
     pub channels: bool,
+    /// Whether anybody may call it, whatever the rules say: `AUTH` and the like.
+    pub always: bool,
+}
+
+/// Arguments of a command that are keys.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct KeyUse {
+    /// One of these, as other arguments say.
+    pub needs: BTreeSet<Need>,
+    /// Whether there may be several; else just one.
+    pub many: bool,
+    /// Whether there may be none.
+    pub optional: bool,
+}
+
+impl KeyUse {
+    /// Of a command of which it is not known how it uses its keys.
+    pub fn unknown() -> Self {
+        Self { needs: BTreeSet::from(Need::ALL), many: true, optional: true }
+    }
+}
+
+/// What a rule must give for a key. One pattern must give all of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Need {
+    /// `EXISTS` and `TYPE` neither read nor write what a key holds: any pattern will do.
+    Either,
+    Read,
+    Write,
+    Both,
+    /// Reads keys that the call does not name (`SORT .. GET`): the server asks for the pattern `*` itself.
+    Unnamed,
+}
+
+impl Need {
+    pub const ALL: [Self; 5] = [Self::Either, Self::Read, Self::Write, Self::Both, Self::Unnamed];
+
+    /// Whether a pattern of this mode (empty, `%R` or `%W`) gives it.
+    pub fn met_by(self, mode: &str) -> bool {
+        match self {
+            Self::Either => true,
+            Self::Read | Self::Unnamed => mode != "%W",
+            Self::Write => mode != "%R",
+            Self::Both => mode.is_empty(),
+        }
+    }
 }
 
 /// All commands of a server by name, in lower case.
@@ -27,17 +73,11 @@ impl Catalogue {
         self.commands.contains_key(command)
     }
 
-    /// What a rule names, whether it is a command, a subcommand, or a command with a first argument (`select|0`).
-    pub fn named(&self, rule: &str) -> Option<&Command> {
-        let whole = || self.commands.get(rule.split('|').next().unwrap_or_default());
-        self.commands.get(rule).or_else(whole)
-    }
-
     /// The commands that rules allow, replayed in order as the server replays them. `None` if they name a category that
     /// is not known here.
     ///
     /// A first argument (`select|0`) stands for itself, unless its whole command is allowed anyway. A command with
-    /// subcommands stands for these.
+    /// subcommands stands for these. What anybody may call is left out.
     pub fn allowed(&self, rules: &[String]) -> Option<BTreeSet<String>> {
         let mut allowed: BTreeSet<String> = BTreeSet::new();
         for rule in rules {
@@ -61,7 +101,8 @@ impl Catalogue {
         }
         let containers: BTreeSet<&str> =
             self.commands.keys().filter_map(|name| name.split_once('|').map(|(container, _)| container)).collect();
-        allowed.retain(|name| !containers.contains(name.as_str()));
+        let always = |name: &str| self.commands.get(name).is_some_and(|command| command.always);
+        allowed.retain(|name| !containers.contains(name.as_str()) && !always(name));
         Some(allowed)
     }
 

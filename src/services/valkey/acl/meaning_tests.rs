@@ -1,8 +1,15 @@
-use super::super::parse_line;
+use super::super::{Command, KeyUse, Need, parse_line};
 use super::*;
 
-/// Name, categories, and of what it names: `r`ead keys, `w`ritten keys, `c`hannels.
-const COMMANDS: [(&str, &[&str], &str); 10] = [
+/// Name, categories, and what it names: a key that it `r`eads, `w`rites, does `b`oth with or `e`ither, `m`any that it
+/// reads, `s`ome that it does not name, `c`hannels; `a`: anybody may call it.
+const COMMANDS: [(&str, &[&str], &str); 16] = [
+    ("sort", &["fast"], "rs"),
+    ("auth", &["connection"], "a"),
+    ("exists", &["fast"], "e"),
+    ("incr", &["fast"], "b"),
+    ("mget", &["fast"], "m"),
+    ("psubscribe", &["pubsub"], "c"),
     ("get", &["read"], "r"),
     ("set", &["write"], "w"),
     ("del", &["write"], "w"),
@@ -16,11 +23,23 @@ const COMMANDS: [(&str, &[&str], &str); 10] = [
 ];
 
 fn catalogue() -> Catalogue {
+    let key = |what: char| {
+        let need = match what {
+            'e' => Need::Either,
+            'r' => Need::Read,
+            'w' => Need::Write,
+            'b' => Need::Both,
+            's' => Need::Unnamed,
+            'm' => return Some(KeyUse { needs: BTreeSet::from([Need::Read]), many: true, optional: false }),
+            _ => return None,
+        };
+        Some(KeyUse { needs: BTreeSet::from([need]), many: false, optional: false })
+    };
     let command = |categories: &[&str], names: &str| Command {
         categories: categories.iter().map(|category| (*category).to_owned()).collect(),
-        reads: names.contains('r'),
-        writes: names.contains('w'),
+        keys: names.chars().filter_map(key).collect(),
         channels: names.contains('c'),
+        always: names.contains('a'),
     };
     let commands = COMMANDS.iter().map(|(name, categories, names)| ((*name).to_owned(), command(categories, names)));
     Catalogue { commands: commands.collect() }
@@ -63,6 +82,12 @@ fn patterns_count_as_far_as_commands_reach_them() {
         ("~a +get", "%R~a +get"),
         ("~a +set", "%W~a +set"),
         ("&x ~a +get", "~a +get"),
+        ("~[ab]:* +get", "~a:* ~b:* +get"),
+        ("%R~a* %W~ab +get +set", "%R~a* ~ab +get +set"),
+        ("%W~a +exists", "%R~a +exists"),
+        ("~a +get +auth", "~a +get"),
+        ("db=0 +select", "db=0 +select|0"),
+        ("db=0 +config", "+config"),
         ("~a +config", "~b +config"),
         ("~a -@all", "~b &x -@all"),
     ] {
@@ -71,10 +96,13 @@ fn patterns_count_as_far_as_commands_reach_them() {
     for (one, other) in [
         ("~a +get +set", "%R~a +get +set"),
         ("~a +copy", "%R~a +copy"),
+        // One pattern has to give both.
+        ("%R~a* %W~ab +incr", "%R~a* ~ab +incr"),
+        ("%R~a %W~a* +exists", "%R~a +exists"),
         ("&x +publish", "&y +publish"),
-        // Who may subscribe to `a*` may not subscribe to `ab` unless it says so.
-        ("&a* &ab +publish", "&a* +publish"),
-        ("~* +get", "~** +get"),
+        // Who may subscribe to the pattern `a*` may not subscribe to the pattern `ab` unless it says so.
+        ("&a* &ab +psubscribe", "&a* +psubscribe"),
+        ("~* +sort", "~** +sort"),
         ("db=0 ~a +get", "~a +get"),
     ] {
         assert!(!same(one, other), "{one} / {other}");
@@ -85,7 +113,10 @@ fn patterns_count_as_far_as_commands_reach_them() {
 fn a_selector_that_gives_nothing_new_is_none() {
     assert!(same("~a* +get (~ab -@all +get)", "~a* +get"));
     assert!(same("~a +get +set", "~a +get (~a -@all +set)"));
+    assert!(same("~a ~b +get", "~a +get (~b -@all +get)"));
+    assert!(same("&a* &ab +publish", "&a* +publish"));
     // A command has to be allowed whole by one of them.
+    assert!(!same("~a ~b +mget", "~a +mget (~b -@all +mget)"));
     assert!(!same("~a ~b +copy", "~a +copy (~b -@all +copy)"));
 }
 

@@ -3,10 +3,11 @@
 mod catalogue;
 mod meaning;
 mod pattern;
+mod reach;
 mod rules;
 mod saved;
 
-pub use catalogue::{Catalogue, Command};
+pub use catalogue::{Catalogue, Command, KeyUse, Need};
 pub use meaning::{Meaning, differ_in_text};
 pub use pattern::{includes, overlap};
 pub use rules::{Account, Rules, parse_line, rules_of, setuser};

@@ -3,8 +3,8 @@
 
 use std::collections::{BTreeSet, VecDeque};
 
-/// More states than any pattern that people write; a comparison that needs more is not answered with yes.
-const MOST_STATES: usize = 20_000;
+/// More states than patterns that people write have; a comparison that needs more is not answered with yes.
+const MOST_STATES: usize = 5_000;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Token {
@@ -61,7 +61,8 @@ fn class(bytes: &mut std::iter::Peekable<std::str::Bytes<'_>>) -> Token {
             break;
         }
         if byte == b'\\' {
-            ranges.extend(bytes.next().map(|escaped| (escaped, escaped)));
+            let escaped = bytes.next().unwrap_or(b'\\');
+            ranges.push((escaped, escaped));
             continue;
         }
         let mut ahead = bytes.clone();
@@ -76,47 +77,48 @@ fn class(bytes: &mut std::iter::Peekable<std::str::Bytes<'_>>) -> Token {
     if negated { Token::NoneOf(ranges) } else { Token::OneOf(ranges) }
 }
 
-/// Whether everything that `narrow` matches is matched by `wide`.
-///
-/// Exact, but for one thing: `*` alone counts as more than any other spelling of everything, as the server asks for it
-/// where a command reaches keys that it does not name (`SORT .. GET`).
+/// Whether everything that `narrow` matches is matched by `wide`. See [`matched`] for what is left out of account.
 pub fn includes(wide: &str, narrow: &str) -> bool {
     if wide == narrow || wide == "*" {
         return true;
     }
-    narrow != "*" && includes_tokens(&tokens(wide), &tokens(narrow))
+    narrow != "*"
+        && matched(&[wide, narrow])
+            .is_some_and(|found| found.iter().all(|places| places.contains(&0) || !places.contains(&1)))
 }
 
-/// Walks through `narrow` and follows with every place in `wide` that the same text may have led to.
-fn includes_tokens(wide: &[Token], narrow: &[Token]) -> bool {
-    let alphabet = alphabet(wide.iter().chain(narrow));
-    let start = (0, closure(wide, BTreeSet::from([0])));
+/// Which patterns can match one text together, by their places: every such set, the empty one too.
+///
+/// Exact for every text but the empty one, which the server matches with no pattern but an empty one. `None` if the
+/// patterns are too many or too wild to tell.
+pub fn matched(patterns: &[&str]) -> Option<BTreeSet<BTreeSet<usize>>> {
+    let patterns: Vec<Vec<Token>> = patterns.iter().map(|pattern| tokens(pattern)).collect();
+    let alphabet = alphabet(patterns.iter().flatten());
+    let start = closure(&patterns, (0..patterns.len()).map(|pattern| (pattern, 0)).collect());
+    let mut found = BTreeSet::new();
     let mut seen = BTreeSet::from([start.clone()]);
     let mut open = VecDeque::from([start]);
-    while let Some((place, others)) = open.pop_front() {
+    while let Some(places) = open.pop_front() {
+        for byte in &alphabet {
+            let reached = closure(&patterns, step(&patterns, &places, *byte));
+            let end = |(pattern, place): &(usize, usize)| patterns.get(*pattern).is_some_and(|all| all.len() == *place);
+            found.insert(reached.iter().filter(|place| end(place)).map(|(pattern, _)| *pattern).collect());
+            if seen.insert(reached.clone()) {
+                open.push_back(reached);
+            }
+        }
         if seen.len() > MOST_STATES {
-            return false;
-        }
-        let mut reached = Vec::new();
-        match narrow.get(place) {
-            None if !others.contains(&wide.len()) => return false,
-            None => {}
-            Some(token) => {
-                let next = if *token == Token::Anything { place } else { place + 1 };
-                let taken = alphabet.iter().filter(|byte| token.takes(**byte));
-                reached.extend(taken.map(|byte| (next, closure(wide, step(wide, &others, *byte)))));
-                if *token == Token::Anything {
-                    reached.push((place + 1, others));
-                }
-            }
-        }
-        for state in reached {
-            if seen.insert(state.clone()) {
-                open.push_back(state);
-            }
+            return None;
         }
     }
-    true
+    Some(found)
+}
+
+/// Where one text may have led to in each pattern.
+type Places = BTreeSet<(usize, usize)>;
+
+fn token(patterns: &[Vec<Token>], (pattern, place): (usize, usize)) -> Option<&Token> {
+    patterns.get(pattern)?.get(place)
 }
 
 /// Whether there is a text that both match.
@@ -149,22 +151,21 @@ pub fn overlap(one: &str, other: &str) -> bool {
 }
 
 /// The places after one more byte.
-fn step(pattern: &[Token], places: &BTreeSet<usize>, byte: u8) -> BTreeSet<usize> {
-    let mut reached = BTreeSet::new();
-    for place in places {
-        if let Some(token) = pattern.get(*place).filter(|token| token.takes(byte)) {
-            reached.insert(if *token == Token::Anything { *place } else { place + 1 });
-        }
-    }
-    reached
+fn step(patterns: &[Vec<Token>], places: &Places, byte: u8) -> Places {
+    let taken = places.iter().filter_map(|(pattern, place)| {
+        let token = token(patterns, (*pattern, *place)).filter(|token| token.takes(byte))?;
+        Some((*pattern, if *token == Token::Anything { *place } else { place + 1 }))
+    });
+    taken.collect()
 }
 
 /// `*` may take nothing.
-fn closure(pattern: &[Token], mut places: BTreeSet<usize>) -> BTreeSet<usize> {
-    let mut open: Vec<usize> = places.iter().copied().collect();
-    while let Some(place) = open.pop() {
-        if pattern.get(place) == Some(&Token::Anything) && places.insert(place + 1) {
-            open.push(place + 1);
+fn closure(patterns: &[Vec<Token>], mut places: Places) -> Places {
+    let mut open: Vec<(usize, usize)> = places.iter().copied().collect();
+    while let Some((pattern, place)) = open.pop() {
+        let next = (pattern, place + 1);
+        if token(patterns, (pattern, place)) == Some(&Token::Anything) && places.insert(next) {
+            open.push(next);
         }
     }
     places
@@ -185,10 +186,10 @@ mod tests {
     use super::*;
 
     fn matches(pattern: &str, text: &str) -> bool {
-        let pattern = tokens(pattern);
-        let start = closure(&pattern, BTreeSet::from([0]));
+        let pattern = [tokens(pattern)];
+        let start = closure(&pattern, Places::from([(0, 0)]));
         let end = text.bytes().fold(start, |places, byte| closure(&pattern, step(&pattern, &places, byte)));
-        end.contains(&pattern.len())
+        end.contains(&(0, pattern[0].len()))
     }
 
     #[test]
@@ -203,6 +204,7 @@ mod tests {
             (r"a[\]]b", "a]b", "a\\b"),
             ("a[bc", "ab", "a[bc"),
             ("[^]", "x", ""),
+            (r"a[\", r"a\", "a"),
             ("a**b", "axxb", "axx"),
             (r"a\", r"a\", "a"),
         ] {

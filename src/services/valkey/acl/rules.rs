@@ -105,7 +105,8 @@ impl Rules {
 
     /// Reads the text of a selector, parentheses and all.
     pub fn parse_selector(text: &str) -> Self {
-        let inside = text.trim_start_matches('(').trim_end_matches(')');
+        let inside = text.strip_prefix('(').unwrap_or(text);
+        let inside = inside.strip_suffix(')').unwrap_or(inside);
         Self::parse(inside.split_ascii_whitespace(), false)
     }
 
@@ -137,8 +138,10 @@ pub fn parse_line(line: &str, database_rules: bool) -> Result<Account, String> {
             plain.push(word);
             continue;
         };
-        inside.push(word.strip_suffix(')').unwrap_or(word));
-        if word.ends_with(')') {
+        // A pattern may end in a parenthesis too; rules of commands come last, and there is always one.
+        let last = word.strip_suffix(')').filter(|word| word.starts_with(['+', '-']));
+        inside.push(last.unwrap_or(word));
+        if last.is_some() {
             selectors.insert(Rules::parse(open.take().unwrap_or_default(), database_rules).selector());
         }
     }
@@ -150,6 +153,7 @@ pub fn parse_line(line: &str, database_rules: bool) -> Result<Account, String> {
     let user = User {
         enabled: plain.contains(&"on"),
         nopass: plain.contains(&"nopass"),
+        skips_sanitizing: plain.contains(&"skip-sanitize-payload"),
         keys: Some(rules.keys),
         channels: Some(rules.channels),
         databases: rules.databases,
@@ -168,6 +172,8 @@ pub fn setuser(user: &User, hashes: &BTreeSet<String>) -> Vec<String> {
     if user.nopass {
         words.push("nopass".to_owned());
     }
+    // `reset` leaves it as it is.
+    words.push(if user.skips_sanitizing { "skip-sanitize-payload" } else { "sanitize-payload" }.to_owned());
     words.extend(hashes.iter().map(|hash| format!("#{hash}")));
     words.extend(rules.words());
     words.extend(user.selectors.iter().flatten().cloned());

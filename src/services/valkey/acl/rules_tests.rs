@@ -19,7 +19,7 @@ fn reads_a_line_and_writes_it_back() {
     assert_eq!(
         setuser(&account.user, &account.hashes).join(" "),
         format!(
-            "SETUSER mail reset on #{hash} ~mail:* resetchannels &mail:* db=0 -@all +get \
+            "SETUSER mail reset on sanitize-payload #{hash} ~mail:* resetchannels &mail:* db=0 -@all +get \
          (%R~cafe:* resetchannels -@all +get)"
         )
     );
@@ -34,6 +34,25 @@ fn synonyms_have_one_form() {
     assert_eq!(read("~a +get"), read("~a resetchannels -@all +GET"));
     assert_eq!(read("~a resetkeys ~b"), read("~b"));
     assert_ne!(read("%R~a"), read("~a"));
+}
+
+#[test]
+fn patterns_and_names_may_look_like_something_else() {
+    let account = parse_line("user (a on ~(b) resetchannels -@all (~x) resetchannels &y) -@all +get)", false).unwrap();
+    assert_eq!(account.user.name, "(a");
+    assert_eq!(account.user.keys, Some(BTreeSet::from(["~(b)".to_owned()])));
+    assert_eq!(account.user.selectors, Some(BTreeSet::from(["(~x) resetchannels &y) -@all +get)".to_owned()])));
+    let selector = Rules::parse_selector("(~x) resetchannels &y) -@all +get)");
+    assert_eq!(selector.keys, BTreeSet::from(["~x)".to_owned()]));
+    assert_eq!(selector.commands, words("-@all +get"));
+}
+
+#[test]
+fn unchecked_payloads_are_seen_and_ended() {
+    let mut account = parse_line("user a on skip-sanitize-payload -@all", false).unwrap();
+    assert!(account.user.skips_sanitizing);
+    account.user.skips_sanitizing = false;
+    assert!(setuser(&account.user, &account.hashes).contains(&"sanitize-payload".to_owned()));
 }
 
 #[test]

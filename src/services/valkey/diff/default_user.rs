@@ -37,7 +37,11 @@ fn step(decision: Decision, input: DiffInput<'_>, server: Option<&Server>) -> St
     let used_by = input.observation.resources.get(&step.address).and_then(|there| there.facts.get("used_by"));
     let used_by: UsedBy = used_by.and_then(|facts| serde_json::from_value(facts.clone()).ok()).unwrap_or_default();
     tell(&mut step, before, after, &used_by);
+    let unread = input.observation.unread.get(&step.address);
     step.hold = super::blocked(&step.address, step.action, server)
+        .or_else(|| {
+            unread.map(|why| Hold::Blocked { reason: format!("{why}: whether it relies on this user is not known") })
+        })
         .or_else(|| shut_out(after, &used_by).map(|reason| Hold::Blocked { reason }));
     step
 }

@@ -29,19 +29,27 @@ pub struct Seen {
 }
 
 /// Forms that a user may be meant in, most wanted first: the texts that its rules are given where they mean the same.
-type Meant<'a> = BTreeMap<&'a str, Vec<&'a User>>;
+type Meant<'a> = BTreeMap<&'a str, Vec<Form<'a>>>;
+
+#[derive(Clone, Copy)]
+enum Form<'a> {
+    /// What its declaration means on each node.
+    Declared(&'a User),
+    /// What was last applied, though it was on an older version: what has not changed since then has not drifted.
+    Applied(&'a User),
+}
 
 /// Reads all users of every node at once.
 ///
 /// # Errors
 /// Any node that cannot be read.
 pub async fn look(nodes: &[Node], ask: &Ask) -> Result<Vec<Seen>> {
-    let wanted = ask.wanted.iter().map(|(address, wanted)| (address, &wanted.model));
-    let applied = ask.applied.iter().map(|(address, applied)| (address, &applied.model));
+    let wanted = ask.wanted.iter().map(|(address, wanted)| (address, &wanted.model, Form::Declared as fn(_) -> _));
+    let applied = ask.applied.iter().map(|(address, applied)| (address, &applied.model, Form::Applied as fn(_) -> _));
     let meant = meant(wanted.chain(applied));
     try_join_all(nodes.iter().map(async |node| {
         let server = wire::server(node).await?;
-        let accounts = wire::all_accounts(node, server).await?;
+        let accounts = wire::all_accounts(node, server, |name| meant.contains_key(name)).await?;
         seen(node, accounts, &meant).await
     }))
     .await
@@ -52,8 +60,9 @@ pub async fn look(nodes: &[Node], ask: &Ask) -> Result<Vec<Seen>> {
 /// # Errors
 /// Any node that cannot be read.
 pub async fn look_again(nodes: &[Node], names: &BTreeSet<String>, steps: &[&Step]) -> Result<Vec<Seen>> {
-    let after = steps.iter().filter_map(|step| Some((&step.address, step.after.as_ref()?)));
-    let before = steps.iter().filter_map(|step| Some((&step.address, step.before.as_ref()?)));
+    let declared = Form::Declared as fn(_) -> _;
+    let after = steps.iter().filter_map(|step| Some((&step.address, step.after.as_ref()?, declared)));
+    let before = steps.iter().filter_map(|step| Some((&step.address, step.before.as_ref()?, declared)));
     let meant = meant(after.chain(before));
     try_join_all(nodes.iter().map(async |node| {
         let server = wire::server(node).await?;
@@ -63,11 +72,11 @@ pub async fn look_again(nodes: &[Node], names: &BTreeSet<String>, steps: &[&Step
     .await
 }
 
-fn meant<'a>(models: impl Iterator<Item = (&'a Address, &'a Model)>) -> Meant<'a> {
+fn meant<'a>(models: impl Iterator<Item = (&'a Address, &'a Model, fn(&'a User) -> Form<'a>)>) -> Meant<'a> {
     let mut meant = Meant::new();
-    for (address, model) in models {
+    for (address, model, form) in models {
         if let Model::ValkeyUser(user) = model {
-            meant.entry(address.name.as_str()).or_default().push(user);
+            meant.entry(address.name.as_str()).or_default().push(form(user));
         }
     }
     meant
@@ -80,7 +89,10 @@ async fn seen(node: &Node, mut accounts: BTreeMap<String, Account>, meant: &Mean
     for (name, forms) in meant {
         let Some(account) = accounts.get_mut(*name) else { continue };
         for form in forms {
-            let form = expand(form, &server);
+            let form = match form {
+                Form::Declared(user) => expand(user, &server),
+                Form::Applied(user) => (*user).clone(),
+            };
             meaning.speak_like(&mut account.user, &form);
             if !differ_in_text(&account.user, &form) {
                 break;
