@@ -14,8 +14,8 @@ use common::Workspace;
 use common::own_valkey::{OwnValkey, PASSWORD};
 use common::servers::valkey_at;
 use common::valkey_groups::{
-    SERVICE, cluster, cluster_node, fact, join, primary, primary_of, replica_of, sentinels_of, serve_by, until,
-    until_it_follows, until_whole,
+    SERVICE, cluster, cluster_node, fact, join, loading_replica_of, primary, primary_of, replica_of, sentinels_of,
+    serve_by, until, until_it_follows, until_whole,
 };
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -274,4 +274,24 @@ fn a_replica_that_hangs_is_named_and_holds_up_nobody() {
     replica.serve(&mut workspace);
     workspace.run(&["plan"]).exits(1).complains(&format!("this node is a replica of 127.0.0.1:{}", primary.port));
     primary.serve(&mut workspace);
+}
+
+#[test]
+fn a_replica_that_still_loads_gets_the_users_too() {
+    let primary = primary();
+    for number in 0..300 {
+        primary.run(&["SET", &format!("key{number}"), &"x".repeat(2000)]);
+    }
+    let mut workspace = Workspace::new();
+    primary.serve(&mut workspace);
+    workspace.spec("mail", MAIL);
+    // It answers now and then meanwhile.
+    let replica = loading_replica_of(&primary, Duration::from_secs(12));
+    let loads = || fact(&replica, "persistence", "loading") == "1";
+    until("it loads", loads);
+    workspace.run(&["apply", "--auto-approve"]).exits(0).hides("cannot be reached");
+    assert!(loads(), "it was too fast to tell");
+    until_it_follows(&replica);
+    is_on(&workspace, "@mail", &[&primary, &replica]);
+    workspace.run(&["plan", "--detailed-exitcode"]).exits(0).says("No changes. 2 resources match their");
 }
