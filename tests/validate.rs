@@ -59,6 +59,7 @@ fn config(root: &Path) -> Config {
             sentinel_service: None,
             sentinel_user: None,
             sentinel_password: PasswordSource::None,
+            sentinel_users: false,
             cluster: false,
             public_host: "127.0.0.1".to_owned(),
             public_port: 6379,

@@ -216,6 +216,64 @@ fn behind_sentinels_every_data_node_has_the_users_whichever_is_the_primary() {
 }
 
 #[test]
+fn apps_ask_the_sentinels_as_themselves_and_tell_them_nothing() {
+    let primary = primary();
+    let sentinels = sentinels_of(&primary, 0);
+    let mut workspace = Workspace::new();
+    serve_by(&sentinels, &mut workspace);
+    workspace.spec("mail", MAIL);
+    workspace.converge();
+    let refused = as_app(&workspace, "@mail", &sentinels[0], &["PING"]).unwrap_err();
+    assert!(refused.starts_with("WRONGPASS"), "{refused}");
+    workspace.set("NORNPLAN_VALKEY_SENTINEL_USERS", "true");
+    let missing = format!("{} (missing)", sentinels[2].name());
+    workspace.run(&["plan"]).exits(0).says(&missing);
+    workspace.converge();
+    sentinels[1].restart();
+    workspace
+        .run(&["plan", "--detailed-exitcode", "--wait", "10s"])
+        .exits(0)
+        .says("No changes. 2 resources match their");
+    for sentinel in &sentinels {
+        let done = |words: &[&str]| as_app(&workspace, "@mail", sentinel, words);
+        for call in ["GET-MASTER-ADDR-BY-NAME", "REPLICAS", "SENTINELS", "MASTER", "SLAVES"] {
+            done(&["SENTINEL", call, SERVICE]).unwrap();
+        }
+        done(&["SENTINEL", "MASTERS"]).unwrap();
+        done(&["CLIENT", "SETNAME", "mail"]).unwrap();
+        for refused in [
+            &["SENTINEL", "FAILOVER", SERVICE][..],
+            &["SENTINEL", "SET", SERVICE, "quorum", "1"],
+            &["SENTINEL", "REMOVE", SERVICE],
+            &["SENTINEL", "RESET", "*"],
+            &["SENTINEL", "CONFIG", "GET", "*"],
+            &["SENTINEL", "FLUSHCONFIG"],
+            &["PUBLISH", "__sentinel__:hello", "x"],
+            &["ACL", "LIST"],
+            &["CLIENT", "KILL", "TYPE", "normal"],
+            &["SHUTDOWN"],
+        ] {
+            let error = done(refused).unwrap_err();
+            assert!(error.starts_with("NOPERM"), "{refused:?}: {error}");
+        }
+    }
+    // What is opened on a sentinel is seen and closed; what it misses while it is down, it gets later.
+    sentinels[0].run(&["ACL", "SETUSER", &user(&workspace, "@mail"), "+sentinel|failover"]);
+    let opened = format!("{} (commands)", sentinels[0].name());
+    workspace.run(&["plan", "--detailed-exitcode"]).exits(2).says(&opened);
+    workspace.converge();
+    sentinels[0].stop();
+    let rotated = ["rotate", "@mail", "--auto-approve", "--allow-interrupt", "all"];
+    workspace.run(&rotated).exits(0).says(&format!("{} cannot be reached", sentinels[0].name()));
+    sentinels[0].start_again();
+    workspace.run(&["plan", "--detailed-exitcode"]).exits(2).says(&format!("{} (password)", sentinels[0].name()));
+    workspace.converge();
+    for sentinel in &sentinels {
+        as_app(&workspace, "@mail", sentinel, &["PING"]).unwrap();
+    }
+}
+
+#[test]
 fn what_is_wrong_with_sentinels_is_told_of_each() {
     let primary = primary();
     let sentinels = sentinels_of(&primary, 0);

@@ -48,9 +48,10 @@ impl Service for Valkey {
 
     async fn observe(&self, ask: &Ask) -> Result<Observation> {
         let found = self.nodes.all().await?;
-        let seen = observe::look(&found.nodes, ask).await?;
+        let mut seen = observe::look(&found.nodes, ask).await?;
         let server = observe::server(&seen);
         let mut notices = observe::notices(&seen, ask);
+        seen.extend(observe::look(&found.sentinels, ask).await?);
         notices.extend(observe::absent::notices(&found));
         Ok(Observation {
             endpoint: self.endpoint.clone(),
@@ -67,7 +68,8 @@ impl Service for Valkey {
         let found = self.nodes.all().await?;
         let users = || addresses.iter().filter(|address| address.kind == USER);
         let seen =
-            observe::look_again(&found.nodes, &users().map(|address| address.name.clone()).collect(), steps).await?;
+            observe::look_again(found.with_users(), &users().map(|address| address.name.clone()).collect(), steps)
+                .await?;
         let declared = |address: &Address| {
             let after = steps.iter().filter(|step| step.address == *address).find_map(|step| step.after.as_ref());
             after.and_then(Model::as_valkey_user)

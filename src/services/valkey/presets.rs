@@ -17,6 +17,9 @@ pub struct Server {
     /// Whether it knows `db=` (Valkey 9).
     pub database_rules: bool,
     pub cluster: bool,
+    /// It keeps no data, and knows where the primary is.
+    #[serde(default)]
+    pub sentinel: bool,
     pub catalogue: Catalogue,
     /// Where `ACL SAVE` writes to; none if no aclfile is configured.
     pub aclfile: Option<String>,
@@ -81,12 +84,21 @@ const READONLY: &str = "+@read +@connection +@transaction -@dangerous -scan -ran
     +sunsubscribe +eval_ro +evalsha_ro +info +time +acl|whoami +cluster|slots +cluster|shards +cluster|nodes \
     +cluster|info +cluster|keyslot";
 
+/// What clients call a sentinel for; redis-py asks for all services and takes its own, by the old names.
+const ASKING_A_SENTINEL: &str = "+auth +hello +ping +role +command +client|getname +client|id +client|setname \
+    +client|setinfo +sentinel|get-master-addr-by-name +sentinel|get-primary-addr-by-name +sentinel|master \
+    +sentinel|primary +sentinel|masters +sentinel|primaries +sentinel|replicas +sentinel|slaves +sentinel|sentinels \
+    +sentinel|myid +subscribe +unsubscribe +psubscribe +punsubscribe";
+
 /// Channels of Celery's workers, which are the same for every app; a pattern must match one of these literally.
 const QUEUE_CHANNELS: [&str; 2] = ["/0.celeryev/worker.*", "/0.celery.pidbox"];
 
 /// Fills in the rules that a declared user means on a server. What declares nothing is returned as it is.
 pub fn expand(user: &User, server: &Server) -> User {
     let (Some(access), Some(namespace)) = (user.access, &user.namespace) else { return user.clone() };
+    if server.sentinel {
+        return asking(user, server);
+    }
     let mut rules = Rules::none(server.database_rules);
     let (mode, commands) = match access {
         Access::Readwrite | Access::Queue => ("~", READWRITE),
@@ -102,6 +114,21 @@ pub fn expand(user: &User, server: &Server) -> User {
     let selectors = user.reads.iter().flatten().map(|(namespace, db)| reading(namespace, *db, server).selector());
     User {
         selectors: Some(selectors.collect()),
+        keys: Some(rules.keys),
+        channels: Some(rules.channels),
+        databases: rules.databases,
+        commands: Some(rules.commands),
+        ..user.clone()
+    }
+}
+
+/// What any app may do on a sentinel. Its channels tell of nodes that go and come, and clients listen to all of them.
+fn asking(user: &User, server: &Server) -> User {
+    let mut rules = Rules::none(server.database_rules);
+    rules.channels = BTreeSet::from(["&*".to_owned()]);
+    rules.commands.extend(server.adapt(ASKING_A_SENTINEL));
+    User {
+        selectors: Some(BTreeSet::new()),
         keys: Some(rules.keys),
         channels: Some(rules.channels),
         databases: rules.databases,

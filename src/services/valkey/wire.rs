@@ -56,7 +56,9 @@ async fn read_server(node: &Node) -> Result<Server> {
     if major < OLDEST_MAJOR {
         return Err(strange(node, "INFO server", format!("{product} {version} is too old to isolate apps")));
     }
-    let calls = calls(&[&["CONFIG", "GET", "aclfile"], &["COMMAND"], &["ACL", "GETUSER", "default"]]);
+    // A sentinel has no CONFIG, and saves in a way of its own.
+    let aclfile: &[&str] = if node.sentinel { &["PING"] } else { &["CONFIG", "GET", "aclfile"] };
+    let calls = calls(&[aclfile, &["COMMAND"], &["ACL", "GETUSER", "default"]]);
     let mut answers = ask(node, &calls).await?.into_iter();
     let mut next = || answers.next().unwrap_or(Value::Null);
     let aclfile = next().into_array().into_iter().nth(1).and_then(Value::into_string);
@@ -70,6 +72,7 @@ async fn read_server(node: &Node) -> Result<Server> {
         version,
         database_rules,
         cluster: node.cluster,
+        sentinel: node.sentinel,
         catalogue,
         aclfile: aclfile.filter(|path| !path.is_empty()),
         config_file: fact("config_file"),

@@ -1,6 +1,6 @@
 //! Users: set on every node, proved, and saved.
 
-use super::persist::persist;
+use super::persist::{persist, persist_sentinel};
 use super::prove::{prove_passwords, prove_rules};
 use crate::core::secret::Secret;
 use crate::error::{Diagnostic, Kind, Result};
@@ -106,12 +106,14 @@ async fn carry_out(nodes: &Nodes, tasks: &mut [Task<'_>]) -> Result<(), Failure>
     let there = &found.nodes;
     let kept = kept_hashes(there, tasks).await?;
     set(there, tasks, &kept).await?;
+    set(&found.sentinels, tasks, &kept).await?;
     prove_rules(there, tasks).await;
-    prove_passwords(nodes, there, tasks).await?;
+    prove_passwords(nodes, found.with_users(), tasks).await?;
     if tasks.iter().any(Task::sound) {
         for saved in join_all(there.iter().map(persist)).await {
             saved?;
         }
+        try_join_all(found.sentinels.iter().map(persist_sentinel)).await?;
     }
     Ok(())
 }

@@ -30,13 +30,14 @@ pub struct Node {
     /// The user that nornplan signs in as.
     pub admin: String,
     pub cluster: bool,
+    pub sentinel: bool,
     /// What it is; asked for once in the life of the connection.
     pub server: OnceCell<Server>,
 }
 
 impl Node {
     fn new(name: String, client: Client, admin: &str, cluster: bool) -> Self {
-        Self { name, client, admin: admin.to_owned(), cluster, server: OnceCell::new() }
+        Self { name, client, admin: admin.to_owned(), cluster, sentinel: false, server: OnceCell::new() }
     }
 
     /// One call. `words` after the first must hold no secret that an error could show; `said` stands for the call.
@@ -81,9 +82,18 @@ pub struct Unreached {
 pub struct Found {
     /// Those that can be asked: the primary or the node that was named first, and never none.
     pub nodes: Vec<Node>,
+    /// The sentinels, if apps have users there.
+    pub sentinels: Vec<Node>,
     pub unreached: Vec<Unreached>,
     /// What is wrong with all of them together.
     pub warnings: Vec<String>,
+}
+
+impl Found {
+    /// All that have users of apps.
+    pub fn with_users(&self) -> impl Iterator<Item = &Node> {
+        self.nodes.iter().chain(&self.sentinels)
+    }
 }
 
 /// All nodes of one Valkey, and how to reach them.
@@ -111,7 +121,7 @@ impl Nodes {
     /// in this run, and cannot be now: nobody has been told of that.
     pub async fn all(&self) -> Result<Arc<Found>> {
         let mut open = self.open.lock().await;
-        let is_whole = |found: &&Arc<Found>| found.nodes.iter().all(|node| node.client.is_connected());
+        let is_whole = |found: &&Arc<Found>| found.with_users().all(|node| node.client.is_connected());
         if let Some(found) = open.found.as_ref().filter(is_whole) {
             return Ok(found.clone());
         }
@@ -122,7 +132,7 @@ impl Nodes {
                 .hint("it was there when this run began; look after it, then plan again");
             return Err(error.may_pass(true));
         }
-        open.known.extend(found.nodes.iter().map(|node| node.name.clone()));
+        open.known.extend(found.with_users().map(|node| node.name.clone()));
         open.found = Some(found.clone());
         Ok(found)
     }
@@ -132,6 +142,9 @@ impl Nodes {
     /// # Errors
     /// As [`Nodes::all`].
     pub async fn another(&self, node: &Node) -> Result<Node> {
+        if node.sentinel {
+            return sentinel::open_one(&self.config, &node.name).await;
+        }
         self.connect(&node.name).await
     }
 
@@ -165,7 +178,8 @@ impl Nodes {
             error.hint.iter().cloned().chain([address.to_owned()]).chain(gone).collect::<Vec<_>>().join("; ")
         };
         let reached = join_all(others.names.into_iter().map(async |name| (self.reach(&name).await, name))).await;
-        let mut found = Found { nodes: vec![first], unreached: Vec::new(), warnings: others.warnings };
+        let mut found =
+            Found { nodes: vec![first], sentinels: Vec::new(), unreached: Vec::new(), warnings: others.warnings };
         for (reached, node) in reached {
             match reached {
                 Ok(node) => found.nodes.push(node),
@@ -179,6 +193,14 @@ impl Nodes {
             let error = Diagnostic::new(Kind::Service, why).on("valkey", &node, "CLUSTER NODES");
             let hint = hint(&error);
             found.unreached.push(Unreached { node, error: error.hint(hint) });
+        }
+        if self.config.sentinel_users {
+            for (opened, node) in sentinel::open_all(&self.config).await {
+                match opened {
+                    Ok(node) => found.sentinels.push(node),
+                    Err(error) => found.unreached.push(Unreached { node, error }),
+                }
+            }
         }
         Ok(found)
     }

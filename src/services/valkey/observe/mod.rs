@@ -31,11 +31,11 @@ type Meant<'a> = BTreeMap<&'a str, Vec<&'a User>>;
 ///
 /// # Errors
 /// Any node that cannot be read.
-pub async fn look(nodes: &[Node], ask: &Ask) -> Result<Vec<Seen>> {
+pub async fn look<'a>(nodes: impl IntoIterator<Item = &'a Node>, ask: &Ask) -> Result<Vec<Seen>> {
     let wanted = ask.wanted.iter().map(|(address, wanted)| (address, &wanted.model));
     let applied = ask.applied.iter().map(|(address, applied)| (address, &applied.model));
     let meant = meant(wanted.chain(applied));
-    try_join_all(nodes.iter().map(async |node| {
+    try_join_all(nodes.into_iter().map(async |node| {
         let server = wire::server(node).await?;
         let accounts = wire::all_accounts(node, server).await?;
         seen(node, accounts, &meant).await
@@ -47,11 +47,15 @@ pub async fn look(nodes: &[Node], ask: &Ask) -> Result<Vec<Seen>> {
 ///
 /// # Errors
 /// Any node that cannot be read.
-pub async fn look_again(nodes: &[Node], names: &BTreeSet<String>, steps: &[&Step]) -> Result<Vec<Seen>> {
+pub async fn look_again<'a>(
+    nodes: impl IntoIterator<Item = &'a Node>,
+    names: &BTreeSet<String>,
+    steps: &[&Step],
+) -> Result<Vec<Seen>> {
     let after = steps.iter().filter_map(|step| Some((&step.address, step.after.as_ref()?)));
     let before = steps.iter().filter_map(|step| Some((&step.address, step.before.as_ref()?)));
     let meant = meant(after.chain(before));
-    try_join_all(nodes.iter().map(async |node| {
+    try_join_all(nodes.into_iter().map(async |node| {
         let server = wire::server(node).await?;
         let accounts = wire::accounts(node, server, names).await?;
         seen(node, accounts, &meant).await
@@ -94,8 +98,14 @@ pub fn user(seen: &[Seen], name: &str, declared: Option<&User>) -> Option<User> 
         let unlike = match node.accounts.get(name) {
             None => MISSING.to_owned(),
             Some(other) => {
-                let even = even((holder, &account.user), (node, &other.user), declared);
-                let rules = if even { Vec::new() } else { unlike(&account.user, &other.user) };
+                let rules = if node.server.sentinel {
+                    // Its rules are others than those of the data nodes.
+                    declared.map(|declared| unlike(&expand(declared, &node.server), &other.user)).unwrap_or_default()
+                } else if even((holder, &account.user), (node, &other.user), declared) {
+                    Vec::new()
+                } else {
+                    unlike(&account.user, &other.user)
+                };
                 let password = (other.hashes != account.hashes).then(|| "password".to_owned());
                 rules.into_iter().chain(password).collect::<Vec<_>>().join(", ")
             }
@@ -110,9 +120,11 @@ fn unlike(one: &User, other: &User) -> Vec<String> {
     three_way(&one.fields(), &other.fields(), None).changes.into_iter().map(|change| change.field).collect()
 }
 
-/// The first node that has the user.
+/// The first node that has the user. What only a sentinel has is no user of an app.
 pub fn holder<'a>(seen: &'a [Seen], name: &str) -> Option<(&'a Seen, &'a Account)> {
-    seen.iter().find_map(|node| node.accounts.get(name).map(|account| (node, account)))
+    seen.iter()
+        .filter(|node| !node.server.sentinel)
+        .find_map(|node| node.accounts.get(name).map(|account| (node, account)))
 }
 
 /// Equal, or each as the declaration means it on its own version.
@@ -134,7 +146,8 @@ pub fn resources(seen: &[Seen], ask: &Ask) -> BTreeMap<Address, Observed> {
             let declared = ask.wanted.get(address).and_then(|wanted| wanted.model.as_valkey_user());
             let user = user(seen, &address.name, declared)?;
             // A node that was down when the password was set has the one before it, and may be the primary by now.
-            let hashes = seen.iter().filter_map(|node| node.accounts.get(&address.name)).map(|account| &account.hashes);
+            let data = seen.iter().filter(|node| !node.server.sentinel);
+            let hashes = data.filter_map(|node| node.accounts.get(&address.name)).map(|account| &account.hashes);
             let credential = ask.proofs.get(address).map(|proof| status(hashes, proof));
             let observed = Observed { credential, ..Observed::plain(Model::ValkeyUser(user)) };
             Some((address.clone(), observed))
