@@ -51,7 +51,9 @@ impl Service for Valkey {
         let mut seen = observe::look(&found.nodes, ask).await?;
         let server = observe::server(&seen);
         let mut notices = observe::notices(&seen, ask);
-        seen.extend(observe::look(&found.sentinels, ask).await?);
+        let sentinels = observe::look(&found.sentinels, ask).await?;
+        notices.extend(observe::notices(&sentinels, &Ask::default()));
+        seen.extend(sentinels);
         notices.extend(observe::absent::notices(&found));
         Ok(Observation {
             endpoint: self.endpoint.clone(),
@@ -96,9 +98,8 @@ impl Service for Valkey {
             checks.extend(observe::absent::checks(&found));
             Ok(checks)
         };
-        match looked.await {
-            Ok(checks) => checks,
-            Err(error) => vec![Check::failed(&error)],
-        }
+        let mut checks = looked.await.unwrap_or_else(|error| vec![Check::failed(&error)]);
+        checks.extend(observe::sentinels::checks(self.nodes.sentinels().await).await);
+        checks
     }
 }

@@ -75,6 +75,7 @@ impl Node {
 /// A node that is there as the others know it, and cannot be asked.
 pub struct Unreached {
     pub node: String,
+    pub sentinel: bool,
     pub error: Diagnostic,
 }
 
@@ -148,6 +149,11 @@ impl Nodes {
         self.connect(&node.name).await
     }
 
+    /// Every sentinel that the workspace names, on a connection of its own, or why it cannot be asked.
+    pub async fn sentinels(&self) -> Vec<Result<Node>> {
+        sentinel::open_all(&self.config).await.into_iter().map(|(opened, _)| opened).collect()
+    }
+
     async fn discover(&self) -> Result<Found> {
         let (first, others, gone) = match &self.config.sentinel_service {
             Some(service) if !self.config.sentinels.is_empty() => {
@@ -185,20 +191,20 @@ impl Nodes {
                 Ok(node) => found.nodes.push(node),
                 Err(error) => {
                     let hint = hint(&error);
-                    found.unreached.push(Unreached { node, error: error.hint(hint) });
+                    found.unreached.push(Unreached { node, sentinel: false, error: error.hint(hint) });
                 }
             }
         }
         for (node, why) in others.lost {
             let error = Diagnostic::new(Kind::Service, why).on("valkey", &node, "CLUSTER NODES");
             let hint = hint(&error);
-            found.unreached.push(Unreached { node, error: error.hint(hint) });
+            found.unreached.push(Unreached { node, sentinel: false, error: error.hint(hint) });
         }
         if self.config.sentinel_users {
             for (opened, node) in sentinel::open_all(&self.config).await {
                 match opened {
                     Ok(node) => found.sentinels.push(node),
-                    Err(error) => found.unreached.push(Unreached { node, error }),
+                    Err(error) => found.unreached.push(Unreached { node, sentinel: true, error }),
                 }
             }
         }

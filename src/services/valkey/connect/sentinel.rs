@@ -100,7 +100,7 @@ async fn tell(sentinel: &Node, service: &str) -> Result<Option<Told>> {
     Ok(Some(Told { by: sentinel.name.clone(), primary, others }))
 }
 
-/// Opens every sentinel that the workspace names, so that apps get users there.
+/// Opens every sentinel that the workspace names, each with its name.
 pub async fn open_all(config: &ValkeyConfig) -> Vec<(Result<Node>, String)> {
     let opened = config.sentinels.iter().map(async |sentinel| {
         let opened = async {

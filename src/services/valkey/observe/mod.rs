@@ -2,6 +2,7 @@
 
 pub mod absent;
 mod notices;
+pub mod sentinels;
 
 pub use notices::{notices, opens_everything};
 
