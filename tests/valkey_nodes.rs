@@ -141,6 +141,8 @@ fn behind_sentinels_every_data_node_has_the_users_whichever_is_the_primary() {
     workspace.converge().says(&format!("{SERVICE} of 127.0.0.1:"));
     is_on(&workspace, "@mail", &nodes.iter().collect::<Vec<_>>());
     works_by_what_is_published(&workspace, "@mail");
+    // Clients make sure that the sentinels are right.
+    as_app(&workspace, "@mail", &nodes[0], &["ROLE"]).unwrap();
     let list: Vec<String> = sentinels.iter().map(OwnValkey::name).collect();
     let url = workspace.published("@mail", "VALKEY_URL");
     let (user, password) = (user(&workspace, "@mail"), password(&workspace, "@mail"));

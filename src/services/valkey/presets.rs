@@ -20,6 +20,9 @@ pub struct Server {
     /// It keeps no data, and knows where the primary is.
     #[serde(default)]
     pub sentinel: bool,
+    /// Clients find it through sentinels.
+    #[serde(default)]
+    pub behind_sentinels: bool,
     pub catalogue: Catalogue,
     /// Where `ACL SAVE` writes to; none if no aclfile is configured.
     pub aclfile: Option<String>,
@@ -110,6 +113,10 @@ pub fn expand(user: &User, server: &Server) -> User {
         rules.channels.extend(QUEUE_CHANNELS.map(|channel| format!("&{namespace}:{channel}")));
     }
     rules.commands.extend(server.adapt(commands));
+    if server.behind_sentinels {
+        // Clients make sure that the sentinels are right (redis-rb, redis-rs, StackExchange.Redis); INFO says the same.
+        rules.commands.extend(server.adapt("+role"));
+    }
     server.confine(&mut rules, user.db.unwrap_or_default());
     let selectors = user.reads.iter().flatten().map(|(namespace, db)| reading(namespace, *db, server).selector());
     User {

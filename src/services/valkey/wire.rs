@@ -1,7 +1,7 @@
 //! What a node says of itself and of its users, turned into the model.
 
 use super::acl::{Account, Catalogue, Command, parse_line};
-use super::connect::Node;
+use super::connect::{Node, Part};
 use super::errors::explain;
 use super::presets::Server;
 use crate::error::{Diagnostic, Kind, Result};
@@ -57,7 +57,7 @@ async fn read_server(node: &Node) -> Result<Server> {
         return Err(strange(node, "INFO server", format!("{product} {version} is too old to isolate apps")));
     }
     // A sentinel has no CONFIG, and saves in a way of its own.
-    let aclfile: &[&str] = if node.sentinel { &["PING"] } else { &["CONFIG", "GET", "aclfile"] };
+    let aclfile: &[&str] = if node.part == Part::Sentinel { &["PING"] } else { &["CONFIG", "GET", "aclfile"] };
     let calls = calls(&[aclfile, &["COMMAND"], &["ACL", "GETUSER", "default"]]);
     let mut answers = ask(node, &calls).await?.into_iter();
     let mut next = || answers.next().unwrap_or(Value::Null);
@@ -71,8 +71,9 @@ async fn read_server(node: &Node) -> Result<Server> {
         product: product.to_owned(),
         version,
         database_rules,
-        cluster: node.cluster,
-        sentinel: node.sentinel,
+        cluster: node.part == Part::OfCluster,
+        sentinel: node.part == Part::Sentinel,
+        behind_sentinels: node.part == Part::BehindSentinels,
         catalogue,
         aclfile: aclfile.filter(|path| !path.is_empty()),
         config_file: fact("config_file"),

@@ -22,6 +22,16 @@ use std::sync::Arc;
 use tokio::sync::{Mutex, OnceCell};
 use topology::Others;
 
+/// What a node is to the others.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// A primary by itself or with replicas, or one of these.
+    Plain,
+    OfCluster,
+    BehindSentinels,
+    Sentinel,
+}
+
 /// One server process.
 pub struct Node {
     /// host:port, or the path of a socket.
@@ -29,15 +39,14 @@ pub struct Node {
     pub client: Client,
     /// The user that nornplan signs in as.
     pub admin: String,
-    pub cluster: bool,
-    pub sentinel: bool,
+    pub part: Part,
     /// What it is; asked for once in the life of the connection.
     pub server: OnceCell<Server>,
 }
 
 impl Node {
-    fn new(name: String, client: Client, admin: &str, cluster: bool) -> Self {
-        Self { name, client, admin: admin.to_owned(), cluster, sentinel: false, server: OnceCell::new() }
+    fn new(name: String, client: Client, admin: &str, part: Part) -> Self {
+        Self { name, client, admin: admin.to_owned(), part, server: OnceCell::new() }
     }
 
     /// One call. `words` after the first must hold no secret that an error could show; `said` stands for the call.
@@ -143,7 +152,7 @@ impl Nodes {
     /// # Errors
     /// As [`Nodes::all`].
     pub async fn another(&self, node: &Node) -> Result<Node> {
-        if node.sentinel {
+        if node.part == Part::Sentinel {
             return sentinel::open_one(&self.config, &node.name).await;
         }
         self.connect(&node.name).await
@@ -223,6 +232,11 @@ impl Nodes {
         let (host, port) = if name.starts_with('/') { (name.to_owned(), 0) } else { split(name, config.port) };
         let door = Door { user: &config.user, password: &config.password, tls: config.use_tls.then_some(&config.tls) };
         let client = open(&host, port, &door).await?;
-        Ok(Node::new(name_of(&host, port), client, &config.user, config.cluster))
+        let part = match (config.cluster, config.sentinels.is_empty()) {
+            (true, _) => Part::OfCluster,
+            (false, false) => Part::BehindSentinels,
+            (false, true) => Part::Plain,
+        };
+        Ok(Node::new(name_of(&host, port), client, &config.user, part))
     }
 }

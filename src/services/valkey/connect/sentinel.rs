@@ -1,7 +1,7 @@
 //! What the sentinels know: the primary of a service today, and its replicas.
 
-use super::Node;
 use super::open::{Door, name_of, open, split};
+use super::{Node, Part};
 use crate::config::ValkeyConfig;
 use crate::error::{Diagnostic, Kind, Result};
 use crate::services::valkey::errors::explain;
@@ -122,7 +122,7 @@ pub async fn open_one(config: &ValkeyConfig, sentinel: &str) -> Result<Node> {
     let user = config.sentinel_user.as_deref().unwrap_or("default");
     let tls = config.use_tls.then_some(&config.tls);
     let client = open(&host, port, &Door { user, password: &config.sentinel_password, tls }).await?;
-    Ok(Node { sentinel: true, ..Node::new(name_of(&host, port), client, user, false) })
+    Ok(Node::new(name_of(&host, port), client, user, Part::Sentinel))
 }
 
 /// Sentinels have users and passwords of their own, and lie elsewhere.
