@@ -59,6 +59,7 @@ fn config(root: &Path) -> Config {
             sentinel_service: None,
             sentinel_user: None,
             sentinel_password: PasswordSource::None,
+            sentinel_users: false,
             cluster: false,
             default_user: nornplan::config::DefaultUser::Leave,
             public_host: "127.0.0.1".to_owned(),

@@ -14,8 +14,8 @@ use common::Workspace;
 use common::own_valkey::{OwnValkey, PASSWORD};
 use common::servers::valkey_at;
 use common::valkey_groups::{
-    SERVICE, cluster, cluster_node, fact, join, primary, primary_of, replica_of, sentinels_of, serve_by, until,
-    until_it_follows, until_whole,
+    SERVICE, cluster, cluster_node, fact, join, loading_replica_of, primary, primary_of, replica_of, sentinels_of,
+    serve_by, until, until_it_follows, until_whole,
 };
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -141,6 +141,8 @@ fn behind_sentinels_every_data_node_has_the_users_whichever_is_the_primary() {
     workspace.converge().says(&format!("{SERVICE} of 127.0.0.1:"));
     is_on(&workspace, "@mail", &nodes.iter().collect::<Vec<_>>());
     works_by_what_is_published(&workspace, "@mail");
+    // Clients make sure that the sentinels are right.
+    as_app(&workspace, "@mail", &nodes[0], &["ROLE"]).unwrap();
     let list: Vec<String> = sentinels.iter().map(OwnValkey::name).collect();
     let url = workspace.published("@mail", "VALKEY_URL");
     let (user, password) = (user(&workspace, "@mail"), password(&workspace, "@mail"));
@@ -216,6 +218,64 @@ fn behind_sentinels_every_data_node_has_the_users_whichever_is_the_primary() {
 }
 
 #[test]
+fn apps_ask_the_sentinels_as_themselves_and_tell_them_nothing() {
+    let primary = primary();
+    let sentinels = sentinels_of(&primary, 0);
+    let mut workspace = Workspace::new();
+    serve_by(&sentinels, &mut workspace);
+    workspace.spec("mail", MAIL);
+    workspace.converge();
+    let refused = as_app(&workspace, "@mail", &sentinels[0], &["PING"]).unwrap_err();
+    assert!(refused.starts_with("WRONGPASS"), "{refused}");
+    workspace.set("NORNPLAN_VALKEY_SENTINEL_USERS", "true");
+    let missing = format!("{} (missing)", sentinels[2].name());
+    workspace.run(&["plan"]).exits(0).says(&missing);
+    workspace.converge();
+    sentinels[1].restart();
+    workspace
+        .run(&["plan", "--detailed-exitcode", "--wait", "10s"])
+        .exits(0)
+        .says("No changes. 2 resources match their");
+    for sentinel in &sentinels {
+        let done = |words: &[&str]| as_app(&workspace, "@mail", sentinel, words);
+        for call in ["GET-MASTER-ADDR-BY-NAME", "REPLICAS", "SENTINELS", "MASTER", "SLAVES"] {
+            done(&["SENTINEL", call, SERVICE]).unwrap();
+        }
+        done(&["SENTINEL", "MASTERS"]).unwrap();
+        done(&["CLIENT", "SETNAME", "mail"]).unwrap();
+        for refused in [
+            &["SENTINEL", "FAILOVER", SERVICE][..],
+            &["SENTINEL", "SET", SERVICE, "quorum", "1"],
+            &["SENTINEL", "REMOVE", SERVICE],
+            &["SENTINEL", "RESET", "*"],
+            &["SENTINEL", "CONFIG", "GET", "*"],
+            &["SENTINEL", "FLUSHCONFIG"],
+            &["PUBLISH", "__sentinel__:hello", "x"],
+            &["ACL", "LIST"],
+            &["CLIENT", "KILL", "TYPE", "normal"],
+            &["SHUTDOWN"],
+        ] {
+            let error = done(refused).unwrap_err();
+            assert!(error.starts_with("NOPERM"), "{refused:?}: {error}");
+        }
+    }
+    // What is opened on a sentinel is seen and closed; what it misses while it is down, it gets later.
+    sentinels[0].run(&["ACL", "SETUSER", &user(&workspace, "@mail"), "+sentinel|failover"]);
+    let opened = format!("{} (commands)", sentinels[0].name());
+    workspace.run(&["plan", "--detailed-exitcode"]).exits(2).says(&opened);
+    workspace.converge();
+    sentinels[0].stop();
+    let rotated = ["rotate", "@mail", "--auto-approve", "--allow-interrupt", "all"];
+    workspace.run(&rotated).exits(0).says(&format!("{} cannot be reached", sentinels[0].name()));
+    sentinels[0].start_again();
+    workspace.run(&["plan", "--detailed-exitcode"]).exits(2).says(&format!("{} (password)", sentinels[0].name()));
+    workspace.converge();
+    for sentinel in &sentinels {
+        as_app(&workspace, "@mail", sentinel, &["PING"]).unwrap();
+    }
+}
+
+#[test]
 fn what_is_wrong_with_sentinels_is_told_of_each() {
     let primary = primary();
     let sentinels = sentinels_of(&primary, 0);
@@ -225,6 +285,11 @@ fn what_is_wrong_with_sentinels_is_told_of_each() {
     // One is enough.
     sentinels[0].kill();
     workspace.run(&["plan"]).exits(0);
+    let doctor = workspace.run(&["doctor"]).exits(1).says(&format!("{}: nothing listens there", sentinels[0].name()));
+    doctor.says(&format!("{}: the sentinel answers", sentinels[1].name())).hides("anybody may tell");
+    sentinels[1].run(&["ACL", "SETUSER", "default", "nopass"]);
+    workspace.run(&["doctor"]).exits(1).says("anybody may tell this sentinel which node is the primary");
+    sentinels[1].run(&["ACL", "SETUSER", "default", "resetpass", &format!(">{PASSWORD}")]);
     workspace.set("NORNPLAN_VALKEY_SENTINEL_SERVICE", "mymaster");
     workspace
         .run(&["plan"])
@@ -274,4 +339,24 @@ fn a_replica_that_hangs_is_named_and_holds_up_nobody() {
     replica.serve(&mut workspace);
     workspace.run(&["plan"]).exits(1).complains(&format!("this node is a replica of 127.0.0.1:{}", primary.port));
     primary.serve(&mut workspace);
+}
+
+#[test]
+fn a_replica_that_still_loads_gets_the_users_too() {
+    let primary = primary();
+    for number in 0..300 {
+        primary.run(&["SET", &format!("key{number}"), &"x".repeat(2000)]);
+    }
+    let mut workspace = Workspace::new();
+    primary.serve(&mut workspace);
+    workspace.spec("mail", MAIL);
+    // It answers now and then meanwhile.
+    let replica = loading_replica_of(&primary, Duration::from_secs(12));
+    let loads = || fact(&replica, "persistence", "loading") == "1";
+    until("it loads", loads);
+    workspace.run(&["apply", "--auto-approve"]).exits(0).hides("cannot be reached");
+    assert!(loads(), "it was too fast to tell");
+    until_it_follows(&replica);
+    is_on(&workspace, "@mail", &[&primary, &replica]);
+    workspace.run(&["plan", "--detailed-exitcode"]).exits(0).says("No changes. 2 resources match their");
 }

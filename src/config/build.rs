@@ -122,6 +122,7 @@ impl Builder<'_> {
             sentinel_service,
             sentinel_user: self.settings.text("valkey", "sentinel_user"),
             sentinel_password,
+            sentinel_users: self.settings.flag("valkey", "sentinel_users").unwrap_or(false),
             cluster,
             public_host: public_host.unwrap_or_else(|| host.clone()),
             default_user: match self.settings.text("valkey", "default_user").as_deref() {

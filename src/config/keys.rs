@@ -97,6 +97,7 @@ pub const KEYS: &[Key] = &[
     key("valkey", "sentinels", Shape::List),
     key("valkey", "sentinel_service", Shape::Text),
     key("valkey", "sentinel_user", Shape::Text),
+    key("valkey", "sentinel_users", Shape::Flag),
     key("valkey", "sentinel_password_file", Shape::Path),
     key("valkey", "sentinel_password_command", Shape::Words),
     key("valkey", "cluster", Shape::Flag),

@@ -106,6 +106,8 @@ pub struct ValkeyConfig {
     pub sentinel_user: Option<String>,
     /// With none at all, it does not sign in to them.
     pub sentinel_password: PasswordSource,
+    /// Whether apps get users on the sentinels too, to ask them where the primary is.
+    pub sentinel_users: bool,
     pub cluster: bool,
     pub default_user: DefaultUser,
     pub public_host: String,

@@ -160,7 +160,7 @@ fn reserved(named: Named, name: &str, config: &Config) -> Option<String> {
     let signs_in = match named {
         Named::Role => name == config.postgres.user,
         Named::Database => name == config.postgres.database,
-        Named::KvUser => name == config.valkey.user,
+        Named::KvUser => name == config.valkey.user || config.valkey.sentinel_user.as_deref() == Some(name),
         Named::KafkaUser => config.kafka.authenticates() && name == config.kafka.user,
         Named::Namespace | Named::Topic | Named::Prefix | Named::Group | Named::TransactionalId => false,
     };

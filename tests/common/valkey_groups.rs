@@ -32,7 +32,7 @@ pub fn primary() -> OwnValkey {
 }
 
 fn replicates() -> String {
-    format!("masterauth {PASSWORD}\nrepl-diskless-sync-delay 0")
+    format!("masterauth {PASSWORD}\nrepl-diskless-sync-delay 0\nrdbcompression no")
 }
 
 /// A server that follows another one.
@@ -40,6 +40,15 @@ pub fn replica_of(primary: &OwnValkey) -> OwnValkey {
     let lines = format!("{}\nreplicaof 127.0.0.1 {}", replicates(), primary.port);
     let replica = OwnValkey::with(Saves::AclFile, &lines);
     until_it_follows(&replica);
+    replica
+}
+
+/// A server that takes so long to load the 300 keys that it gets from another one.
+pub fn loading_replica_of(primary: &OwnValkey, time: Duration) -> OwnValkey {
+    let delay = time.as_micros() / 300;
+    let slow = format!("{}\nkey-load-delay {delay}\nloading-process-events-interval-bytes 1024", replicates());
+    let replica = OwnValkey::with(Saves::AclFile, &slow);
+    replica.run(&["REPLICAOF", "127.0.0.1", &primary.port.to_string()]);
     replica
 }
 

@@ -119,6 +119,27 @@ fn a_widened_pattern_is_drift_that_takes_away() {
 }
 
 #[test]
+fn what_a_node_has_beyond_the_others_is_taken_away_there() {
+    let risks = |uneven: &str| {
+        let case = Case::new(true).there(CredentialStatus::Verified, |user| {
+            user.uneven_nodes = BTreeSet::from([uneven.to_owned()]);
+        });
+        case.diff().remove(0).risks
+    };
+    assert_eq!(risks("10.0.0.7:6379 (missing)"), BTreeSet::new());
+    assert_eq!(risks("10.0.0.7:6379 (commands, password)"), BTreeSet::from([Risk::Interrupts]));
+}
+
+#[test]
+fn no_login_goes_while_a_node_is_away_that_would_keep_it() {
+    let mut case = Case::new(true).ours().there(CredentialStatus::Verified, |_| {});
+    case.wanted.clear();
+    case.observation.unread.insert(user_address("mail"), "10.0.0.7:6379 cannot be reached".to_owned());
+    let Some(Hold::Blocked { reason }) = case.diff().remove(0).hold else { panic!("it goes") };
+    assert!(reason.starts_with("10.0.0.7:6379 cannot be reached: the user would stay there"), "{reason}");
+}
+
+#[test]
 fn a_wrong_password_is_rotated_apart_from_the_rules() {
     let steps = Case::new(true).ours().there(CredentialStatus::Wrong, |_| {}).diff();
     let parts: Vec<_> = steps.iter().map(|step| (step.part, step.action)).collect();

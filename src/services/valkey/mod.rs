@@ -56,13 +56,17 @@ impl Service for Valkey {
 
     async fn observe(&self, ask: &Ask) -> Result<Observation> {
         let found = self.nodes.all().await?;
-        let seen = observe::look(&found.nodes, ask).await?;
+        let mut seen = observe::look(&found.nodes, ask).await?;
         let server = observe::server(&seen);
         let mut notices = observe::notices(&seen, ask);
+        let default_user = observe::default_user::observe(&self.nodes, &found.nodes, &seen, ask).await?;
+        let unsaved = observe::unsaved(&found.nodes, &seen, ask).await;
+        let sentinels = observe::look(&found.sentinels, ask).await?;
+        notices.extend(observe::notices(&sentinels, &Ask::default()));
+        seen.extend(sentinels);
         notices.extend(observe::absent::notices(&found));
         let mut resources = observe::resources(&seen, ask);
-        resources.extend(observe::unsaved(&found.nodes, &seen, ask).await);
-        resources.extend(observe::default_user::observe(&self.nodes, &found.nodes, &seen, ask).await?);
+        resources.extend(default_user.into_iter().chain(unsaved));
         Ok(Observation {
             endpoint: self.endpoint.clone(),
             identity: Some(self.endpoint.clone()),
@@ -79,7 +83,7 @@ impl Service for Valkey {
         let users = || addresses.iter().filter(|address| address.kind == USER);
         let default_user = addresses.iter().find(|address| address.kind == DEFAULT_USER);
         let names = users().chain(default_user).map(|address| address.name.clone()).collect();
-        let seen = observe::look_again(&found.nodes, &names, steps).await?;
+        let seen = observe::look_again(found.with_users(), &names, steps).await?;
         let declared = |address: &Address| {
             let after = steps.iter().filter(|step| step.address == *address).find_map(|step| step.after.as_ref());
             after.and_then(Model::as_valkey_user)
@@ -120,9 +124,8 @@ impl Service for Valkey {
             checks.extend(observe::absent::checks(&found));
             Ok(checks)
         };
-        match looked.await {
-            Ok(checks) => checks,
-            Err(error) => vec![Check::failed(&error)],
-        }
+        let mut checks = looked.await.unwrap_or_else(|error| vec![Check::failed(&error)]);
+        checks.extend(observe::sentinels::checks(self.nodes.sentinels().await).await);
+        checks
     }
 }

@@ -17,6 +17,12 @@ pub struct Server {
     /// Whether it knows `db=` (Valkey 9).
     pub database_rules: bool,
     pub cluster: bool,
+    /// It keeps no data, and knows where the primary is.
+    #[serde(default)]
+    pub sentinel: bool,
+    /// Clients find it through sentinels.
+    #[serde(default)]
+    pub behind_sentinels: bool,
     pub catalogue: Catalogue,
     /// Where `ACL SAVE` writes to; none if no aclfile is configured.
     pub aclfile: Option<String>,
@@ -94,6 +100,12 @@ const READONLY: &str = "+@read +@connection +@transaction -@dangerous -scan -ran
     +sunsubscribe +sort_ro +eval_ro +evalsha_ro +info +time +acl|whoami +cluster|slots +cluster|shards +cluster|nodes \
     +cluster|info +cluster|keyslot";
 
+/// What clients call a sentinel for; redis-py asks for all services and takes its own, by the old names.
+const ASKING_A_SENTINEL: &str = "+auth +hello +ping +role +command +client|getname +client|id +client|setname \
+    +client|setinfo +sentinel|get-master-addr-by-name +sentinel|get-primary-addr-by-name +sentinel|master \
+    +sentinel|primary +sentinel|masters +sentinel|primaries +sentinel|replicas +sentinel|slaves +sentinel|sentinels \
+    +sentinel|myid +subscribe +unsubscribe +psubscribe +punsubscribe";
+
 /// Channels of Celery's workers, and of what watches all of their events (`celery events`, Flower), after `/` and the
 /// number of the database. A pattern that one listens to must be one of these literally.
 const QUEUE_CHANNELS: [&str; 3] = [".celeryev/worker.*", ".celeryev/*", ".celery.pidbox"];
@@ -110,6 +122,9 @@ pub fn all() -> [&'static str; 2] {
 /// Fills in the rules that a declared user means on a server. What declares nothing is returned as it is.
 pub fn expand(user: &User, server: &Server) -> User {
     let Some(access) = user.access else { return user.clone() };
+    if server.sentinel {
+        return asking(user, server);
+    }
     let (mode, commands) = match access {
         Access::Readwrite | Access::Queue => ("~", READWRITE),
         Access::Readonly => ("%R~", READONLY),
@@ -129,6 +144,10 @@ pub fn expand(user: &User, server: &Server) -> User {
     if access == Access::Queue {
         rules.channels.extend(QUEUE_CHANNELS.map(|channel| format!("&{prefix}/{db}{channel}")));
     }
+    if server.behind_sentinels {
+        // Clients make sure that the sentinels are right (redis-rb, redis-rs, StackExchange.Redis); INFO says the same.
+        rules.commands.extend(server.adapt("+role"));
+    }
     server.confine(&mut rules, db);
     let more = [&user.more_keys, &user.more_channels].into_iter().flatten().flatten();
     rules.add(more.chain(user.more_commands.iter().flatten()).map(String::as_str));
@@ -137,6 +156,21 @@ pub fn expand(user: &User, server: &Server) -> User {
     let selectors = namespaces.chain(databases).map(|rules| rules.selector());
     User {
         selectors: Some(selectors.collect()),
+        keys: Some(rules.keys),
+        channels: Some(rules.channels),
+        databases: rules.databases,
+        commands: Some(rules.commands),
+        ..user.clone()
+    }
+}
+
+/// What any app may do on a sentinel. Its channels tell of nodes that go and come, and clients listen to all of them.
+fn asking(user: &User, server: &Server) -> User {
+    let mut rules = Rules::none(server.database_rules);
+    rules.channels = BTreeSet::from(["&*".to_owned()]);
+    rules.commands.extend(server.adapt(ASKING_A_SENTINEL));
+    User {
+        selectors: Some(BTreeSet::new()),
         keys: Some(rules.keys),
         channels: Some(rules.channels),
         databases: rules.databases,

@@ -2,7 +2,7 @@ use super::*;
 use std::collections::BTreeMap;
 
 fn server(database_rules: bool, leave_out: &[&str]) -> Server {
-    let all = [READWRITE, READONLY, "+move +select"].join(" ");
+    let all = [READWRITE, READONLY, ASKING_A_SENTINEL, "+move +select"].join(" ");
     let commands = all.split_ascii_whitespace().map(|rule| rule.trim_start_matches(['+', '-']));
     let commands = commands.filter(|name| !name.starts_with('@') && !leave_out.contains(name));
     Server { database_rules, catalogue: Catalogue::of(commands), ..Server::default() }
@@ -67,6 +67,20 @@ fn in_a_cluster_hash_tags_are_opened_too() {
     let server = Server { cluster: true, ..server(true, &[]) };
     let user = expand(&declared(Access::Readwrite), &server);
     assert_eq!(user.keys, Some(set(&["~mail-agent:*", "~{mail-agent}:*"])));
+}
+
+#[test]
+fn behind_sentinels_clients_may_ask_who_is_the_primary_and_nothing_more_of_a_sentinel() {
+    let asks = |server: &Server, rule: &str| {
+        let user = expand(&declared(Access::Readonly), server);
+        user.commands.unwrap().iter().any(|one| one == rule)
+    };
+    let behind = Server { behind_sentinels: true, ..server(true, &[]) };
+    assert!(asks(&behind, "+role") && !asks(&server(true, &[]), "+role"));
+    let sentinel = Server { sentinel: true, ..server(true, &[]) };
+    let user = expand(&declared(Access::Readwrite), &sentinel);
+    assert_eq!((user.keys, user.selectors), (Some(BTreeSet::new()), Some(BTreeSet::new())));
+    assert!(asks(&sentinel, "+sentinel|get-master-addr-by-name") && !asks(&sentinel, "+@read"));
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! What a node says of itself and of its users, turned into the model.
 
 use super::acl::{Account, Catalogue, Command, KeyUse, Need, parse_line};
-use super::connect::Node;
+use super::connect::{Node, Part};
 use super::errors::{is_refusal, is_unknown};
 use super::presets::Server;
 use crate::error::{Diagnostic, Kind, Result};
@@ -60,8 +60,10 @@ async fn read_server(node: &Node) -> Result<Server> {
     let mut next = || answers.next().unwrap_or(Value::Null);
     let mut catalogue = catalogue(next());
     let database_rules = pairs(next()).contains_key("databases");
-    let (aclfile, settings_unread) = setting(node, "aclfile").await?;
-    let (databases, _) = setting(node, "databases").await?;
+    // A sentinel has no CONFIG, and saves in a way of its own.
+    let is_sentinel = node.part == Part::Sentinel;
+    let (aclfile, settings_unread) = if is_sentinel { (None, false) } else { setting(node, "aclfile").await? };
+    let (databases, _) = if is_sentinel { (None, false) } else { setting(node, "databases").await? };
     if catalogue.commands.is_empty() {
         return Err(strange(node, "COMMAND", "it lists no commands"));
     }
@@ -72,7 +74,9 @@ async fn read_server(node: &Node) -> Result<Server> {
         product: product.to_owned(),
         version,
         database_rules,
-        cluster: node.cluster,
+        cluster: node.part == Part::OfCluster,
+        sentinel: node.part == Part::Sentinel,
+        behind_sentinels: node.part == Part::BehindSentinels,
         catalogue,
         aclfile: aclfile.filter(|path| !path.is_empty()),
         config_file: fact("config_file"),

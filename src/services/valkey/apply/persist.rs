@@ -2,6 +2,7 @@
 
 use crate::error::{Diagnostic, Result};
 use crate::services::valkey::connect::{Node, Nodes};
+use crate::services::valkey::errors::explain;
 use crate::services::valkey::presets::Persistence;
 use crate::services::valkey::wire;
 use crate::services::{Failure, Outcome, Step};
@@ -14,6 +15,22 @@ pub async fn apply(nodes: &Nodes, steps: &[&Step]) -> Vec<Outcome> {
         Ok(()) => steps.iter().map(|_| Outcome::done()).collect(),
         // There is one such step.
         Err(error) => vec![Outcome::from(Failure::from(error))],
+    }
+}
+
+/// Saves the users of a sentinel: it does not tell whether it has an aclfile, and refuses the call that is for one.
+///
+/// # Errors
+/// It cannot save them.
+pub async fn persist_sentinel(sentinel: &Node) -> Result<(), Failure> {
+    let words = |call: [&str; 2]| call.map(str::to_owned).to_vec();
+    let saved = sentinel.try_calls(&[words(["ACL", "SAVE"])]).await.into_iter().next();
+    match saved {
+        Some(Err(error)) if error.details().contains("not configured to use an ACL file") => {
+            sentinel.call(&["SENTINEL", "FLUSHCONFIG"], "SENTINEL FLUSHCONFIG").await.map(drop).map_err(Failure::from)
+        }
+        Some(Err(error)) => Err(explain(&error, &sentinel.name, "ACL SAVE").into()),
+        Some(Ok(_)) | None => Ok(()),
     }
 }
 

@@ -68,11 +68,15 @@ async fn rules_isolate(node: &Node, tasks: &[Task<'_>]) -> Vec<(usize, Failure)>
 }
 
 /// Signs in to every node with every password that was set, on a connection of its own.
-pub async fn prove_passwords(nodes: &Nodes, there: &[Node], tasks: &mut [Task<'_>]) -> Result<(), Failure> {
+pub async fn prove_passwords(
+    nodes: &Nodes,
+    there: impl Iterator<Item = &Node>,
+    tasks: &mut [Task<'_>],
+) -> Result<(), Failure> {
     if !tasks.iter().any(|task| task.sound() && task.password.is_some()) {
         return Ok(());
     }
-    let of_nodes = try_join_all(there.iter().map(|node| passwords_sign_in(nodes, node, tasks))).await?;
+    let of_nodes = try_join_all(there.map(|node| passwords_sign_in(nodes, node, tasks))).await?;
     fail(tasks, of_nodes.into_iter().flatten().collect());
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! Users: set on every node, proved, and saved.
 
-use super::persist::{prove_saving, save};
+use super::persist::{persist_sentinel, prove_saving, save};
 use super::prove::{prove_passwords, prove_rules};
 use crate::core::secret::Secret;
 use crate::error::{Diagnostic, Kind, Result};
@@ -142,13 +142,15 @@ async fn carry_out(nodes: &Nodes, tasks: &mut [Task<'_>]) -> Result<(), Failure>
     prove_saving(nodes, there).await?;
     nodes.saving.will_write();
     set(there, tasks, &kept).await?;
+    set(&found.sentinels, tasks, &kept).await?;
     prove_rules(there, tasks).await;
-    prove_passwords(nodes, there, tasks).await?;
+    prove_passwords(nodes, found.with_users(), tasks).await?;
     if tasks.iter().any(Task::sound) {
         save(nodes, there).await.map_err(|error| {
             let message = format!("the users are set, and will be gone at the next restart: {}", error.message);
             Diagnostic { message, ..error }
         })?;
+        try_join_all(found.sentinels.iter().map(persist_sentinel)).await?;
     }
     Ok(())
 }

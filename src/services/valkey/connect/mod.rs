@@ -24,6 +24,16 @@ use std::sync::Arc;
 use tokio::sync::{Mutex, OnceCell};
 use topology::Others;
 
+/// What a node is to the others.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// A primary by itself or with replicas, or one of these.
+    Plain,
+    OfCluster,
+    BehindSentinels,
+    Sentinel,
+}
+
 /// One server process.
 pub struct Node {
     /// host:port, or the path of a socket.
@@ -31,14 +41,14 @@ pub struct Node {
     pub client: Client,
     /// The user that nornplan signs in as.
     pub admin: String,
-    pub cluster: bool,
+    pub part: Part,
     /// What it is; asked for once in the life of the connection.
     pub server: OnceCell<Server>,
 }
 
 impl Node {
-    fn new(name: String, client: Client, admin: &str, cluster: bool) -> Self {
-        Self { name, client, admin: admin.to_owned(), cluster, server: OnceCell::new() }
+    fn new(name: String, client: Client, admin: &str, part: Part) -> Self {
+        Self { name, client, admin: admin.to_owned(), part, server: OnceCell::new() }
     }
 
     /// One call. `words` after the first must hold no secret that an error could show; `said` stands for the call.
@@ -81,6 +91,7 @@ impl Node {
 /// A node that is there as the others know it, and cannot be asked.
 pub struct Unreached {
     pub node: String,
+    pub sentinel: bool,
     pub error: Diagnostic,
 }
 
@@ -88,9 +99,18 @@ pub struct Unreached {
 pub struct Found {
     /// Those that can be asked: the primary or the node that was named first, and never none.
     pub nodes: Vec<Node>,
+    /// The sentinels, if apps have users there.
+    pub sentinels: Vec<Node>,
     pub unreached: Vec<Unreached>,
     /// What is wrong with all of them together.
     pub warnings: Vec<String>,
+}
+
+impl Found {
+    /// All that have users of apps.
+    pub fn with_users(&self) -> impl Iterator<Item = &Node> {
+        self.nodes.iter().chain(&self.sentinels)
+    }
 }
 
 /// All nodes of one Valkey, and how to reach them.
@@ -120,7 +140,7 @@ impl Nodes {
     /// in this run, and cannot be now: nobody has been told of that.
     pub async fn all(&self) -> Result<Arc<Found>> {
         let mut open = self.open.lock().await;
-        let is_whole = |found: &&Arc<Found>| found.nodes.iter().all(|node| node.client.is_connected());
+        let is_whole = |found: &&Arc<Found>| found.with_users().all(|node| node.client.is_connected());
         if let Some(found) = open.found.as_ref().filter(is_whole) {
             return Ok(found.clone());
         }
@@ -131,7 +151,7 @@ impl Nodes {
                 .hint("it was there when this run began; look after it, then plan again");
             return Err(error.may_pass(true));
         }
-        open.known.extend(found.nodes.iter().map(|node| node.name.clone()));
+        open.known.extend(found.with_users().map(|node| node.name.clone()));
         open.found = Some(found.clone());
         Ok(found)
     }
@@ -153,7 +173,15 @@ impl Nodes {
     /// # Errors
     /// As [`Nodes::all`].
     pub async fn another(&self, node: &Node) -> Result<Node> {
+        if node.part == Part::Sentinel {
+            return sentinel::open_one(&self.config, &node.name).await;
+        }
         self.connect(&node.name).await
+    }
+
+    /// Every sentinel that the workspace names, on a connection of its own, or why it cannot be asked.
+    pub async fn sentinels(&self) -> Vec<Result<Node>> {
+        sentinel::open_all(&self.config).await.into_iter().map(|(opened, _)| opened).collect()
     }
 
     async fn discover(&self) -> Result<Found> {
@@ -186,20 +214,29 @@ impl Nodes {
             error.hint.iter().cloned().chain([address.to_owned()]).chain(gone).collect::<Vec<_>>().join("; ")
         };
         let reached = join_all(others.names.into_iter().map(async |name| (self.reach(&name).await, name))).await;
-        let mut found = Found { nodes: vec![first], unreached: Vec::new(), warnings: others.warnings };
+        let mut found =
+            Found { nodes: vec![first], sentinels: Vec::new(), unreached: Vec::new(), warnings: others.warnings };
         for (reached, node) in reached {
             match reached {
                 Ok(node) => found.nodes.push(node),
                 Err(error) => {
                     let hint = hint(&error);
-                    found.unreached.push(Unreached { node, error: error.hint(hint) });
+                    found.unreached.push(Unreached { node, sentinel: false, error: error.hint(hint) });
                 }
             }
         }
         for (node, why) in others.lost {
             let error = Diagnostic::new(Kind::Service, why).on("valkey", &node, "CLUSTER NODES");
             let hint = hint(&error);
-            found.unreached.push(Unreached { node, error: error.hint(hint) });
+            found.unreached.push(Unreached { node, sentinel: false, error: error.hint(hint) });
+        }
+        if self.config.sentinel_users {
+            for (opened, node) in sentinel::open_all(&self.config).await {
+                match opened {
+                    Ok(node) => found.sentinels.push(node),
+                    Err(error) => found.unreached.push(Unreached { node, sentinel: true, error }),
+                }
+            }
         }
         Ok(found)
     }
@@ -216,6 +253,11 @@ impl Nodes {
         let (host, port) = if name.starts_with('/') { (name.to_owned(), 0) } else { split(name, config.port) };
         let door = Door { user: &config.user, password: &config.password, tls: config.use_tls.then_some(&config.tls) };
         let client = open(&host, port, &door).await?;
-        Ok(Node::new(name_of(&host, port), client, &config.user, config.cluster))
+        let part = match (config.cluster, config.sentinels.is_empty()) {
+            (true, _) => Part::OfCluster,
+            (false, false) => Part::BehindSentinels,
+            (false, true) => Part::Plain,
+        };
+        Ok(Node::new(name_of(&host, port), client, &config.user, part))
     }
 }

@@ -1,12 +1,13 @@
 //! What the sentinels know: the primary of a service today, and its replicas.
 
-use super::Node;
 use super::open::{Door, name_of, open, split};
+use super::{Node, Part};
 use crate::config::ValkeyConfig;
 use crate::error::{Diagnostic, Kind, Result};
 use crate::services::valkey::errors::explain;
-use crate::services::valkey::wire::{pairs, strings};
+use crate::services::valkey::wire::{self, pairs, strings};
 use fred::types::Value;
+use futures_util::future::join_all;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use std::collections::BTreeSet;
 
@@ -99,12 +100,29 @@ async fn tell(sentinel: &Node, service: &str) -> Result<Option<Told>> {
     Ok(Some(Told { by: sentinel.name.clone(), primary, others }))
 }
 
-async fn open_one(config: &ValkeyConfig, sentinel: &str) -> Result<Node> {
+/// Opens every sentinel that the workspace names, each with its name.
+pub async fn open_all(config: &ValkeyConfig) -> Vec<(Result<Node>, String)> {
+    let opened = config.sentinels.iter().map(async |sentinel| {
+        let opened = async {
+            let node = open_one(config, sentinel).await?;
+            wire::server(&node).await?;
+            Ok(node)
+        };
+        (opened.await.map_err(of_a_sentinel), sentinel.clone())
+    });
+    join_all(opened).await
+}
+
+/// A connection of its own to a sentinel.
+///
+/// # Errors
+/// It cannot be reached or signed in to.
+pub async fn open_one(config: &ValkeyConfig, sentinel: &str) -> Result<Node> {
     let (host, port) = split(sentinel, DEFAULT_PORT);
     let user = config.sentinel_user.as_deref().unwrap_or("default");
     let tls = config.use_tls.then_some(&config.tls);
     let client = open(&host, port, &Door { user, password: &config.sentinel_password, tls }).await?;
-    Ok(Node::new(name_of(&host, port), client, user, false))
+    Ok(Node::new(name_of(&host, port), client, user, Part::Sentinel))
 }
 
 /// Sentinels have users and passwords of their own, and lie elsewhere.

@@ -36,9 +36,9 @@ pub fn unread(found: &Found, ask: &Ask) -> BTreeMap<Address, String> {
     ask.addresses().into_iter().map(|address| (address.clone(), why.clone())).collect()
 }
 
-/// As `nornplan doctor` tells it.
+/// As `nornplan doctor` tells it, but for sentinels, which it looks over by themselves.
 pub fn checks(found: &Found) -> Vec<Check> {
-    let absent = found.unreached.iter().map(|absent| Check::failed(&absent.error));
+    let absent = found.unreached.iter().filter(|absent| !absent.sentinel).map(|absent| Check::failed(&absent.error));
     let hint = "see what `CLUSTER NODES` says of each node";
     absent.chain(found.warnings.iter().map(|warning| Check::bad(warning, hint))).collect()
 }

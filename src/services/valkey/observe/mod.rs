@@ -4,6 +4,7 @@ pub mod absent;
 pub mod default_user;
 mod notices;
 mod saved;
+pub mod sentinels;
 
 pub use notices::{notices, open_to_everybody};
 pub use saved::unsaved;
@@ -43,11 +44,11 @@ enum Form<'a> {
 ///
 /// # Errors
 /// Any node that cannot be read.
-pub async fn look(nodes: &[Node], ask: &Ask) -> Result<Vec<Seen>> {
+pub async fn look<'a>(nodes: impl IntoIterator<Item = &'a Node>, ask: &Ask) -> Result<Vec<Seen>> {
     let wanted = ask.wanted.iter().map(|(address, wanted)| (address, &wanted.model, Form::Declared as fn(_) -> _));
     let applied = ask.applied.iter().map(|(address, applied)| (address, &applied.model, Form::Applied as fn(_) -> _));
     let meant = meant(wanted.chain(applied));
-    try_join_all(nodes.iter().map(async |node| {
+    try_join_all(nodes.into_iter().map(async |node| {
         let server = wire::server(node).await?;
         let accounts = wire::all_accounts(node, server, |name| meant.contains_key(name)).await?;
         seen(node, accounts, &meant).await
@@ -59,12 +60,16 @@ pub async fn look(nodes: &[Node], ask: &Ask) -> Result<Vec<Seen>> {
 ///
 /// # Errors
 /// Any node that cannot be read.
-pub async fn look_again(nodes: &[Node], names: &BTreeSet<String>, steps: &[&Step]) -> Result<Vec<Seen>> {
+pub async fn look_again<'a>(
+    nodes: impl IntoIterator<Item = &'a Node>,
+    names: &BTreeSet<String>,
+    steps: &[&Step],
+) -> Result<Vec<Seen>> {
     let declared = Form::Declared as fn(_) -> _;
     let after = steps.iter().filter_map(|step| Some((&step.address, step.after.as_ref()?, declared)));
     let before = steps.iter().filter_map(|step| Some((&step.address, step.before.as_ref()?, declared)));
     let meant = meant(after.chain(before));
-    try_join_all(nodes.iter().map(async |node| {
+    try_join_all(nodes.into_iter().map(async |node| {
         let server = wire::server(node).await?;
         let accounts = wire::accounts(node, server, names).await?;
         seen(node, accounts, &meant).await
@@ -110,8 +115,14 @@ pub fn user(seen: &[Seen], name: &str, declared: Option<&User>) -> Option<User> 
         let unlike = match node.accounts.get(name) {
             None => MISSING.to_owned(),
             Some(other) => {
-                let even = even((holder, &account.user), (node, &other.user), declared);
-                let rules = if even { Vec::new() } else { unlike(&account.user, &other.user) };
+                let rules = if node.server.sentinel {
+                    // Its rules are others than those of the data nodes.
+                    declared.map(|declared| unlike(&expand(declared, &node.server), &other.user)).unwrap_or_default()
+                } else if even((holder, &account.user), (node, &other.user), declared) {
+                    Vec::new()
+                } else {
+                    unlike(&account.user, &other.user)
+                };
                 let password = (other.hashes != account.hashes).then(|| "password".to_owned());
                 rules.into_iter().chain(password).collect::<Vec<_>>().join(", ")
             }
@@ -126,9 +137,11 @@ fn unlike(one: &User, other: &User) -> Vec<String> {
     three_way(&one.fields(), &other.fields(), None).changes.into_iter().map(|change| change.field).collect()
 }
 
-/// The first node that has the user.
+/// The first node that has the user. What only a sentinel has is no user of an app.
 pub fn holder<'a>(seen: &'a [Seen], name: &str) -> Option<(&'a Seen, &'a Account)> {
-    seen.iter().find_map(|node| node.accounts.get(name).map(|account| (node, account)))
+    seen.iter()
+        .filter(|node| !node.server.sentinel)
+        .find_map(|node| node.accounts.get(name).map(|account| (node, account)))
 }
 
 /// Equal, or each as the declaration means it on its own version.
@@ -149,10 +162,12 @@ pub fn resources(seen: &[Seen], ask: &Ask) -> BTreeMap<Address, Observed> {
         .filter_map(|address| {
             let declared = ask.wanted.get(address).and_then(|wanted| wanted.model.as_valkey_user());
             let user = user(seen, &address.name, declared)?;
-            let hashes = hashes(seen, &address.name);
+            let all = hashes(seen.iter(), &address.name);
+            // Apps get nowhere with a password that only sentinels accept.
+            let of_data_nodes = hashes(seen.iter().filter(|node| !node.server.sentinel), &address.name);
             let proof = ask.proofs.get(address);
-            let credential = proof.map(|proof| status(&hashes, proof));
-            let user = User { extra_passwords: proof.and_then(|proof| extra(&hashes, proof)), ..user };
+            let credential = proof.map(|proof| status(&of_data_nodes, proof));
+            let user = User { extra_passwords: proof.and_then(|proof| extra(&all, proof)), ..user };
             let observed = Observed { credential, ..Observed::plain(Model::ValkeyUser(user)) };
             Some((address.clone(), observed))
         })
@@ -160,8 +175,8 @@ pub fn resources(seen: &[Seen], ask: &Ask) -> BTreeMap<Address, Observed> {
 }
 
 /// What is accepted on any node: where another one differs, that is for the nodes to be made even.
-fn hashes(seen: &[Seen], name: &str) -> BTreeSet<String> {
-    seen.iter().filter_map(|node| node.accounts.get(name)).flat_map(|account| account.hashes.iter().cloned()).collect()
+fn hashes<'a>(seen: impl Iterator<Item = &'a Seen>, name: &str) -> BTreeSet<String> {
+    seen.filter_map(|node| node.accounts.get(name)).flat_map(|account| account.hashes.iter().cloned()).collect()
 }
 
 /// How many passwords are accepted beside ours; unknown if ours is not.
