@@ -4,6 +4,7 @@
 pub mod held;
 pub mod own_postgres;
 pub mod own_valkey;
+pub mod resp;
 pub mod servers;
 pub mod standby;
 

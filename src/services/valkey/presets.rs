@@ -70,15 +70,16 @@ impl Server {
     }
 }
 
+/// Without PFMERGE: with no source, servers look up no key of it at all, and let it make any (`PFMERGE another-app:key`).
 const READWRITE: &str = "+@string +@hash +@list +@set +@sortedset +@stream +@bitmap +@hyperloglog +@geo +@keyspace \
     +@transaction +@connection +@pubsub -@dangerous -scan -randomkey -dbsize -clusterscan -client|tracking \
-    -client|import-source -pubsub|channels -pubsub|shardchannels +eval +eval_ro +evalsha +evalsha_ro +script|load \
+    -client|import-source -pfmerge -pubsub|channels -pubsub|shardchannels +eval +eval_ro +evalsha +evalsha_ro +script|load \
     +script|exists +info +time +acl|whoami +memory|usage +sort +sort_ro +cluster|slots +cluster|shards +cluster|nodes \
     +cluster|info +cluster|keyslot";
 
 const READONLY: &str = "+@read +@connection +@transaction -@dangerous -scan -randomkey -dbsize -clusterscan \
     -client|tracking -client|import-source +subscribe +unsubscribe +psubscribe +punsubscribe +ssubscribe \
-    +sunsubscribe +eval_ro +evalsha_ro +info +time +acl|whoami +cluster|slots +cluster|shards +cluster|nodes \
+    +sunsubscribe +sort_ro +eval_ro +evalsha_ro +info +time +acl|whoami +cluster|slots +cluster|shards +cluster|nodes \
     +cluster|info +cluster|keyslot";
 
 /// Channels of Celery's workers, which are the same for every app; a pattern must match one of these literally.
