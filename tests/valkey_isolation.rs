@@ -7,8 +7,9 @@
 mod attacks;
 mod common;
 
+use attacks::crossings::{CONFINED, CROSSINGS, HARMLESS, IMPOSSIBLE, NEWER};
 use attacks::sweep::all_calls;
-use attacks::{CONFINED, CROSSINGS, DAILY_WORK, HARMLESS, IMPOSSIBLE, NEWER, READS, WRITES};
+use attacks::work::{DAILY_WORK, READS, WRITES};
 use common::Workspace;
 use common::own_valkey::{OwnValkey, PASSWORD, Saves};
 use common::resp::{Reply, Wire, words};
@@ -228,6 +229,7 @@ fn a_queue_has_the_channels_of_celerys_workers_and_no_others() {
     let queue = world.app("queue");
     queue.works(&[
         "PSUBSCRIBE my:/0.celeryev/worker.*",
+        "PSUBSCRIBE my:/0.celeryev/*",
         "SUBSCRIBE my:/0.celery.pidbox",
         "PUBLISH my:/0.celery.pidbox x",
     ]);

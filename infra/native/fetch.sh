@@ -21,11 +21,38 @@ wheel() {
 }
 
 install_wheel() {
-  warn "fetching $2"
-  rm -rf -- "$1.new"
-  python3 -m venv "$1.new"
-  "$1.new/bin/python" -m pip install --quiet --disable-pip-version-check --only-binary :all: "$2" >&2
-  mv -- "$1.new" "$1"
+  local venv=$1
+  shift
+  warn "fetching $*"
+  rm -rf -- "$venv.new"
+  python3 -m venv "$venv.new"
+  "$venv.new/bin/python" -m pip install --quiet --disable-pip-version-check --only-binary :all: "$@" >&2
+  mv -- "$venv.new" "$venv"
+}
+
+# The client libraries that tests run jobs with, as testdata/clients pins them: their Python, and their node_modules.
+python_clients() {
+  local list=$HERE/../testdata/clients/requirements.txt venv
+  venv=$INFRA_CACHE/python-clients-$(cksum <"$list" | cut -d ' ' -f 1)
+  fetch_once "$venv" install_wheel "$venv" -r "$list"
+  echo "$venv/bin/python"
+}
+
+node_clients() {
+  local lists=$HERE/../testdata/clients made
+  made=$INFRA_CACHE/node-clients-$(cat -- "$lists"/package*.json | cksum | cut -d ' ' -f 1)
+  fetch_once "$made" install_modules "$lists" "$made"
+  echo "$made/node_modules"
+}
+
+# Not `npm ci`, which wants the lock to name the optional packages of every system that there is.
+install_modules() {
+  warn "fetching what ${1##*/}/package.json names"
+  rm -rf -- "$2.new"
+  mkdir -p -- "$2.new"
+  cp -- "$1"/package*.json "$2.new"
+  npm install --prefix "$2.new" --omit=optional --ignore-scripts --no-audit --no-fund --loglevel=error >&2
+  mv -- "$2.new" "$2"
 }
 
 # The directory of PostgreSQL's programs: the system's newest, else the wheel's. PG_FROM=wheel takes the wheel's anyway,

@@ -20,7 +20,9 @@ impl Call {
         }
         match admin.say(&words) {
             Reply::Text(said) => said,
-            other => panic!("{words:?}: {other:?}"),
+            other @ (Reply::Nothing | Reply::Number(_) | Reply::Error(_) | Reply::Many(_)) => {
+                panic!("{words:?}: {other:?}")
+            }
         }
     }
 }

@@ -40,7 +40,7 @@ impl Reply {
     pub fn number(&self) -> i64 {
         match self {
             Self::Number(number) => *number,
-            other => panic!("{other:?} is no number"),
+            Self::Nothing | Self::Text(_) | Self::Error(_) | Self::Many(_) => panic!("{self:?} is no number"),
         }
     }
 

@@ -82,8 +82,9 @@ const READONLY: &str = "+@read +@connection +@transaction -@dangerous -scan -ran
     +sunsubscribe +sort_ro +eval_ro +evalsha_ro +info +time +acl|whoami +cluster|slots +cluster|shards +cluster|nodes \
     +cluster|info +cluster|keyslot";
 
-/// Channels of Celery's workers, which are the same for every app; a pattern must match one of these literally.
-const QUEUE_CHANNELS: [&str; 2] = ["/0.celeryev/worker.*", "/0.celery.pidbox"];
+/// Channels of Celery's workers, and of what watches all of their events (`celery events`, Flower), after `/` and the
+/// number of the database. A pattern that one listens to must be one of these literally.
+const QUEUE_CHANNELS: [&str; 3] = [".celeryev/worker.*", ".celeryev/*", ".celery.pidbox"];
 
 /// Fills in the rules that a declared user means on a server. What declares nothing is returned as it is.
 pub fn expand(user: &User, server: &Server) -> User {
@@ -96,7 +97,8 @@ pub fn expand(user: &User, server: &Server) -> User {
     rules.keys = key_patterns(mode, namespace, server);
     rules.channels = BTreeSet::from([format!("&{namespace}:*")]);
     if access == Access::Queue {
-        rules.channels.extend(QUEUE_CHANNELS.map(|channel| format!("&{namespace}:{channel}")));
+        let db = user.db.unwrap_or_default();
+        rules.channels.extend(QUEUE_CHANNELS.map(|channel| format!("&{namespace}:/{db}{channel}")));
     }
     rules.commands.extend(server.adapt(commands));
     server.confine(&mut rules, user.db.unwrap_or_default());

@@ -56,8 +56,10 @@ fn readonly_reads_and_queues_have_more_channels() {
     let reader = expand(&declared(Access::Readonly), &server(true, &[]));
     assert_eq!(reader.keys, Some(set(&["%R~mail-agent:*"])));
     assert!(!reader.commands.unwrap().iter().any(|rule| rule == "+eval" || rule == "+@string"));
-    let queue = expand(&declared(Access::Queue), &server(true, &[]));
-    assert!(queue.channels.unwrap().contains("&mail-agent:/0.celery.pidbox"));
+    let queue = expand(&User { db: Some(3), ..declared(Access::Queue) }, &server(true, &[]));
+    let channels = ["*", "/3.celery.pidbox", "/3.celeryev/*", "/3.celeryev/worker.*"];
+    let channels = channels.map(|channel| format!("&mail-agent:{channel}"));
+    assert_eq!(queue.channels, Some(BTreeSet::from(channels)));
 }
 
 #[test]
