@@ -4,13 +4,13 @@
 //! nothing is tested.
 
 #![allow(clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
-#![allow(clippy::print_stderr, reason = "it says why it tests nothing")]
 
 mod common;
 
 use common::resp::{Reply, Wire};
 use common::{Workspace, service};
 use std::fs::File;
+use std::io::Write;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -47,7 +47,7 @@ fn celery_runs_jobs_and_its_workers_are_reached() {
 
 #[test]
 fn bullmq_runs_jobs() {
-    let Some(modules) = fetched("npm", "node_clients") else { return };
+    let Some(modules) = fetched("node npm", "node_clients") else { return };
     let mut bullmq = Library::new(vec!["node".to_owned()], "bullmq_job.js", "");
     bullmq.variables.push(("NODE_PATH", modules));
     let said = "result: 5\nlater: 9\nflow: 6\na failure: no job is called none\ncounts: 5 1\n";
@@ -159,10 +159,11 @@ impl Drop for Running {
 }
 
 /// Where a function of `infra/native/fetch.sh` has put what it fetches; else says why nothing is tested.
-fn fetched(program: &str, function: &str) -> Option<String> {
+fn fetched(programs: &str, function: &str) -> Option<String> {
     let script = format!(
-        "command -v {program} >/dev/null || {{ echo 'there is no {program} here' >&2; exit 1; }}\n\
-         . infra/common.sh && . infra/native/fetch.sh && {function}"
+        "for program in {programs}; do\n\
+         command -v $program >/dev/null || {{ echo \"there is no $program here\" >&2; exit 1; }}\n\
+         done; . infra/common.sh; . infra/native/fetch.sh; {function}"
     );
     let root = env!("CARGO_MANIFEST_DIR");
     let said = Command::new("bash").args(["-euc", &script]).current_dir(root).output().expect("bash runs");
@@ -170,6 +171,8 @@ fn fetched(program: &str, function: &str) -> Option<String> {
     if said.status.success() && !path.is_empty() {
         return Some(path);
     }
-    eprintln!("nothing is tested: {}", String::from_utf8_lossy(&said.stderr).trim());
+    let why = format!("nothing is tested of {function}: {}\n", String::from_utf8_lossy(&said.stderr).trim());
+    // Not by a macro: what those print is shown for tests that fail only.
+    std::io::stderr().write_all(why.as_bytes()).expect("it is said");
     None
 }

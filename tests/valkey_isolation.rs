@@ -11,8 +11,10 @@ use attacks::crossings::{CONFINED, CROSSINGS, HARMLESS, IMPOSSIBLE, NEWER};
 use attacks::sweep::all_calls;
 use attacks::work::{DAILY_WORK, READS, WRITES};
 use common::Workspace;
+use common::own_postgres::free_port;
 use common::own_valkey::{OwnValkey, PASSWORD, Saves};
 use common::resp::{Reply, Wire, words};
+use std::time::Duration;
 
 /// An app, its neighbour (whose name begins with its own), and one of each other kind.
 const SPECS: [(&str, &str); 5] = [
@@ -43,8 +45,24 @@ struct App<'a> {
 impl World {
     fn new() -> Self {
         let allowed = "enable-debug-command local\nenable-module-command local";
-        let server = OwnValkey::with(Saves::AclFile, allowed);
+        Self::on(OwnValkey::with(Saves::AclFile, allowed), Workspace::new())
+    }
+
+    /// A cluster of one node, which has all slots.
+    fn in_a_cluster() -> Self {
+        let lines = format!("cluster-enabled yes\ncluster-port {}\ncluster-announce-ip 127.0.0.1", free_port());
+        let server = OwnValkey::with(Saves::AclFile, &lines);
+        server.run(&["CLUSTER", "ADDSLOTSRANGE", "0", "16383"]);
+        let is_up = || server.run(&["CLUSTER", "INFO"]).as_str().is_some_and(|info| info.contains("cluster_state:ok"));
+        while !is_up() {
+            std::thread::sleep(Duration::from_millis(50));
+        }
         let mut workspace = Workspace::new();
+        workspace.set("NORNPLAN_VALKEY_CLUSTER", "true");
+        Self::on(server, workspace)
+    }
+
+    fn on(server: OwnValkey, mut workspace: Workspace) -> Self {
         server.serve(&mut workspace);
         for (name, spec) in SPECS {
             workspace.spec(name, spec);
@@ -271,6 +289,58 @@ fn nobody_becomes_somebody_else() {
     wire.run("RESET");
     let answer = wire.run(&world.fill("GET your:k", "mail", "mail-x"));
     assert!(answer.text().starts_with("NOAUTH"), "{answer:?}");
+}
+
+#[test]
+fn in_a_cluster_hash_tags_are_its_own_too_and_slots_tell_nothing() {
+    let world = World::in_a_cluster();
+    let mail = world.app("mail");
+    mail.works(&[
+        "MSET {@mail}:a 1 {@mail}:b 2 ; SUNIONSTORE {@mail}:c {@mail}:d {@mail}:e ; DEL {@mail}:a {@mail}:b",
+        "SET my:k 1 ; GET my:k",
+        "SPUBLISH my:news x ; CLUSTER SLOTS ; CLUSTER SHARDS ; CLUSTER NODES ; CLUSTER INFO ; CLUSTER KEYSLOT x",
+    ]);
+    let mut crossings = vec![
+        "GET your:k",
+        "GET {@mail-x}:k",
+        "SET {@mail}x:k 1",
+        "SET x{@mail}:k 1",
+        "SET {@mail}{your:k} 1",
+        "SET @{mail}:k 1",
+        "MGET {@mail}:k {@mail}x:k",
+        "EVAL «#!lua flags=allow-cross-slot-keys\\x0areturn redis.call('GET', 'your:k')» 0",
+        "EVAL «#!lua flags=allow-cross-slot-keys\\x0areturn redis.call('GET', ARGV[1])» 1 my:k {@mail-x}:k",
+        "SPUBLISH {@mail-x}:news x",
+        "SSUBSCRIBE your:news",
+        "CLUSTER COUNTKEYSINSLOT 0",
+        "CLUSTER GETKEYSINSLOT 0 9",
+        "CLUSTER RESET HARD",
+        "CLUSTER FLUSHSLOTS",
+        "CLUSTER SETSLOT 0 STABLE",
+        "CLUSTER DELSLOTS 0",
+        "CLUSTER LINKS",
+        "CLUSTER SAVECONFIG",
+        "SCAN 0",
+        "KEYS {@mail}:*",
+    ];
+    if world.is_newest() {
+        crossings.extend(["CLUSTERSCAN 0", "CLUSTER SLOT-STATS SLOTSRANGE 0 9"]);
+    }
+    mail.is_denied(&crossings);
+}
+
+/// What all apps share is sums: no name of another's is in them.
+#[test]
+fn what_is_told_of_the_server_names_nobody() {
+    let world = World::new();
+    let mut neighbour = world.app("mail-x").sign_in();
+    let daily = world.fill("CLIENT SETNAME your:worker ; SUBSCRIBE your:news", "mail", "mail-x");
+    assert!(daily.split(" ; ").all(|step| !neighbour.run(step).is_error()));
+    world.app("mail-x").tries("EVAL «return redis.call('GET', 'my:k')» 0 ; GET your:k ; NONE my:k ; CLIENT NONE my:k");
+    let told =
+        world.app("mail").tries("INFO everything ; CLIENT INFO ; CLIENT TRACKINGINFO ; PUBSUB NUMPAT ; COMMAND LIST");
+    let told = format!("{told:?}");
+    assert!(told.contains("db0:keys=") && !told.contains(&world.fill("@mail-x", "", "")), "{told}");
 }
 
 /// Scripts of all apps run in one interpreter: none may leave anything in it for the next.
