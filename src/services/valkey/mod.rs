@@ -2,6 +2,7 @@
 
 mod acl;
 mod apply;
+mod causes;
 mod connect;
 pub mod desired;
 pub mod diff;

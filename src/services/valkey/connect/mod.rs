@@ -13,7 +13,7 @@ use fred::clients::Client;
 use fred::error::ErrorKind;
 use fred::interfaces::ClientLike;
 use fred::types::config::{Config, Server as Host, ServerConfig};
-use fred::types::{Builder, ClusterHash, CustomCommand, Value};
+use fred::types::{Builder, ClusterHash, ConnectHandle, CustomCommand, Value};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{Mutex, OnceCell};
@@ -28,6 +28,8 @@ pub struct Node {
     /// host:port, or the path of a socket.
     pub name: String,
     pub client: Client,
+    /// What reads and writes the connection: it ends with it, and what is asked afterwards would wait in vain.
+    pub task: ConnectHandle,
     /// The user that nornplan signs in as.
     pub admin: String,
     pub cluster: bool,
@@ -57,8 +59,17 @@ impl Node {
         drop(self.client.quit().await);
     }
 
+    /// Whether the connection is as it was made.
+    pub fn is_connected(&self) -> bool {
+        self.client.is_connected() && !self.task.is_finished()
+    }
+
     /// Many calls in one round trip, an answer for each.
     pub async fn try_calls(&self, calls: &[Vec<String>]) -> Vec<Result<Value, fred::error::Error>> {
+        if !self.is_connected() {
+            let lost = || fred::error::Error::new(ErrorKind::IO, "the connection was lost");
+            return calls.iter().map(|_| Err(lost())).collect();
+        }
         let pipeline = self.client.pipeline();
         for words in calls {
             let mut words = words.iter().cloned();
@@ -90,7 +101,7 @@ impl Nodes {
     /// A node that cannot be reached or signed in to: the rest is not taken as the whole.
     pub async fn all(&self) -> Result<Arc<Vec<Node>>> {
         let mut open = self.open.lock().await;
-        if let Some(nodes) = open.as_ref().filter(|nodes| nodes.iter().all(|node| node.client.is_connected())) {
+        if let Some(nodes) = open.as_ref().filter(|nodes| nodes.iter().all(Node::is_connected)) {
             return Ok(nodes.clone());
         }
         let nodes = Arc::new(self.discover().await?);
@@ -162,7 +173,7 @@ impl Nodes {
             .with_performance_config(|performance| performance.default_command_timeout = COMMAND)
             .build()
             .map_err(|error| explain(&error, &name, "connect"))?;
-        client.init().await.map_err(|error| {
+        let task = client.init().await.map_err(|error| {
             let explain = if password.is_some() { explain } else { explain_without_password };
             let said = explain(&error, &name, "connect");
             // A server without TLS takes the handshake for the start of a command, and waits for its end.
@@ -175,6 +186,7 @@ impl Nodes {
         Ok(Node {
             name,
             client,
+            task,
             admin: self.config.user.clone(),
             cluster: self.config.cluster,
             server: OnceCell::new(),
