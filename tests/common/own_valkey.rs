@@ -94,7 +94,8 @@ impl OwnValkey {
         assert!(self.try_start(), "it does not start again: {}", self.log());
     }
 
-    fn try_start(&self) -> bool {
+    /// Starts it again and does not wait until it answers.
+    pub fn spawn(&self) {
         let config = self.home().join("valkey.conf");
         let mut command = Command::new(program());
         match self.saves {
@@ -113,6 +114,10 @@ impl OwnValkey {
         }
         let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("it runs");
         *self.process.lock().expect("the process") = Some(child);
+    }
+
+    fn try_start(&self) -> bool {
+        self.spawn();
         let started = Instant::now();
         while started.elapsed() < Duration::from_secs(20) {
             // A user `default` that is switched off keeps us out, and says that the server is up.

@@ -44,6 +44,9 @@ async fn facts(node: &Node) -> BTreeMap<String, String> {
 
 fn node(seen: &Seen, facts: &BTreeMap<String, String>, ask: &Ask) -> Vec<Check> {
     let mut checks = vec![Check::good(format!("{} answers{}", seen.server.describe(), topology(facts)))];
+    if facts.get("loading").is_some_and(|loading| loading == "1") {
+        checks.push(Check::warning("it is still loading its data", "apps have to wait; users can be set already"));
+    }
     checks.extend(sign_in(seen));
     checks.extend(everybody(seen, facts, ask));
     checks.push(persistence(&seen.server));

@@ -2,6 +2,7 @@
 
 mod acl;
 mod apply;
+mod causes;
 mod connect;
 pub mod dangers;
 pub mod desired;

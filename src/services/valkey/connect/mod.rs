@@ -15,8 +15,9 @@ use crate::config::ValkeyConfig;
 use crate::core::secret::Secret;
 use crate::error::{Diagnostic, Kind, Result};
 use fred::clients::Client;
+use fred::error::ErrorKind;
 use fred::interfaces::ClientLike;
-use fred::types::{ClusterHash, CustomCommand, Value};
+use fred::types::{ClusterHash, ConnectHandle, CustomCommand, Value};
 use futures_util::future::join_all;
 use open::{Door, name_of, open, split};
 use std::collections::BTreeSet;
@@ -39,6 +40,8 @@ pub struct Node {
     /// host:port, or the path of a socket.
     pub name: String,
     pub client: Client,
+    /// What reads and writes the connection: it ends with it, and what is asked afterwards would wait in vain.
+    pub task: ConnectHandle,
     /// The user that nornplan signs in as.
     pub admin: String,
     pub part: Part,
@@ -47,8 +50,8 @@ pub struct Node {
 }
 
 impl Node {
-    fn new(name: String, client: Client, admin: &str, part: Part) -> Self {
-        Self { name, client, admin: admin.to_owned(), part, server: OnceCell::new() }
+    fn new(name: String, (client, task): (Client, ConnectHandle), admin: &str, part: Part) -> Self {
+        Self { name, client, task, admin: admin.to_owned(), part, server: OnceCell::new() }
     }
 
     /// One call. `words` after the first must hold no secret that an error could show; `said` stands for the call.
@@ -72,8 +75,17 @@ impl Node {
         drop(self.client.quit().await);
     }
 
+    /// Whether the connection is as it was made.
+    pub fn is_connected(&self) -> bool {
+        self.client.is_connected() && !self.task.is_finished()
+    }
+
     /// Many calls in one round trip, an answer for each.
     pub async fn try_calls(&self, calls: &[Vec<String>]) -> Vec<Result<Value, fred::error::Error>> {
+        if !self.is_connected() {
+            let lost = || fred::error::Error::new(ErrorKind::IO, "the connection was lost");
+            return calls.iter().map(|_| Err(lost())).collect();
+        }
         let pipeline = self.client.pipeline();
         for words in calls {
             let mut words = words.iter().cloned();
@@ -140,7 +152,7 @@ impl Nodes {
     /// in this run, and cannot be now: nobody has been told of that.
     pub async fn all(&self) -> Result<Arc<Found>> {
         let mut open = self.open.lock().await;
-        let is_whole = |found: &&Arc<Found>| found.with_users().all(|node| node.client.is_connected());
+        let is_whole = |found: &&Arc<Found>| found.with_users().all(Node::is_connected);
         if let Some(found) = open.found.as_ref().filter(is_whole) {
             return Ok(found.clone());
         }

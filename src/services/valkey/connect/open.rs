@@ -8,8 +8,8 @@ use crate::services::valkey::errors::{explain, explain_without_password};
 use fred::clients::Client;
 use fred::error::ErrorKind;
 use fred::interfaces::ClientLike;
-use fred::types::Builder;
 use fred::types::config::{Config, Server as Host, ServerConfig};
+use fred::types::{Builder, ConnectHandle};
 use std::time::Duration;
 
 const CONNECT: Duration = Duration::from_secs(5);
@@ -42,7 +42,7 @@ pub fn split(name: &str, default_port: u16) -> (String, u16) {
 ///
 /// # Errors
 /// The cause, with the node and what to do next.
-pub async fn open(host: &str, port: u16, door: &Door<'_>) -> Result<Client> {
+pub async fn open(host: &str, port: u16, door: &Door<'_>) -> Result<(Client, ConnectHandle)> {
     let server = if host.starts_with('/') {
         ServerConfig::Unix { path: host.into() }
     } else {
@@ -67,7 +67,7 @@ pub async fn open(host: &str, port: u16, door: &Door<'_>) -> Result<Client> {
         .with_performance_config(|performance| performance.default_command_timeout = COMMAND)
         .build()
         .map_err(|error| explain(&error, &name, "connect"))?;
-    client.init().await.map_err(|error| {
+    let task = client.init().await.map_err(|error| {
         let explain = if password.is_some() { explain } else { explain_without_password };
         let said: Diagnostic = explain(&error, &name, "connect");
         // A server without TLS takes the handshake for the start of a command, and waits for its end.
@@ -76,5 +76,5 @@ pub async fn open(host: &str, port: u16, door: &Door<'_>) -> Result<Client> {
         }
         said
     })?;
-    Ok(client)
+    Ok((client, task))
 }
