@@ -272,6 +272,7 @@ fn apps_that_share_a_password_are_sent_to_their_numbers_with_it() {
     here.run(&["validate"]).exits(0).complains("shared: every app with the common password");
     let missing = here.run(&["apply", "--auto-approve"]).exits(1);
     missing.complains("specs/more.toml:1:7").complains("set NORNPLAN_VALKEY_SHARED_PASSWORD");
+    here.run(&["doctor"]).exits(1).says("no password is set that such apps share");
     let common = "a common:p@ss/word";
     server.run(&["ACL", "SETUSER", "default", &format!(">{common}")]);
     here.set("NORNPLAN_VALKEY_SHARED_PASSWORD", common);
@@ -280,6 +281,7 @@ fn apps_that_share_a_password_are_sent_to_their_numbers_with_it() {
         .says("shared: every app with the common password")
         .hides(common)
         .hides("administrator's own");
+    here.run(&["doctor"]).exits(0).says("users are saved");
     let encoded = "a%20common%3Ap%40ss%2Fword";
     here.converge().says("shared: every app").hides(common).hides(encoded);
     here.run(&["plan"]).exits(0).says("No changes.").says("shared: every app with the common password");

@@ -12,7 +12,7 @@ struct Danger {
 
 const ADMIN: &str = "admin dangerous slow";
 
-const DANGERS: [Danger; 38] = [
+const DANGERS: [Danger; 40] = [
     Danger {
         commands: "keys",
         categories: "dangerous keyspace read slow",
@@ -23,6 +23,8 @@ const DANGERS: [Danger; 38] = [
         categories: "keyspace read slow",
         opens: "see the names of all keys of all apps",
     },
+    Danger { commands: "cluster|getkeysinslot", categories: "slow", opens: "see the names of all keys of all apps" },
+    Danger { commands: "cluster|countkeysinslot", categories: "slow", opens: "count the keys of all apps" },
     Danger { commands: "randomkey", categories: "keyspace read slow", opens: "see the names of other apps' keys" },
     Danger { commands: "dbsize", categories: "fast keyspace read", opens: "count the keys of all apps" },
     Danger { commands: "flushall", categories: "dangerous keyspace slow write", opens: "delete the keys of all apps" },

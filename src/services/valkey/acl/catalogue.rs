@@ -27,6 +27,10 @@ impl Catalogue {
         self.commands.contains_key(command)
     }
 
+    pub fn has_category(&self, category: &str) -> bool {
+        self.of_category(category).next().is_some()
+    }
+
     /// What a rule names, whether it is a command, a subcommand, or a command with a first argument (`select|0`).
     pub fn named(&self, rule: &str) -> Option<&Command> {
         let whole = || self.commands.get(rule.split('|').next().unwrap_or_default());
