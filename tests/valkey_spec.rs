@@ -15,6 +15,7 @@ use common::own_valkey::{OwnValkey, PASSWORD, Saves};
 use common::servers::{valkey, valkey_at};
 use common::{Ran, Workspace};
 use fred::types::Value;
+use nornplan::services::valkey::dangers;
 
 /// Whether the shared server has rules for database numbers.
 fn has_database_rules() -> bool {
@@ -151,6 +152,37 @@ fn what_opens_others_keys_is_said_and_refused_where_it_is_strict() {
     here.run(&["plan"]).exits(0).hides("opens the namespace");
     here.set("NORNPLAN_VALKEY_STRICT", "false");
     here.run(&["apply", "--auto-approve", "--allow-interrupt", "all"]).exits(0);
+}
+
+/// Every command that this server calls dangerous is known, by its name and by each of its categories.
+#[test]
+fn no_dangerous_command_of_the_server_is_passed_by() {
+    let opened = |rule: String| -> Vec<&'static str> {
+        dangers::opened(&[rule], false).into_iter().flat_map(|(_, opens)| opens).collect()
+    };
+    let of = |category: &str| {
+        let commands = valkey(&["ACL", "CAT", category]).expect("a category").into_array();
+        commands.into_iter().filter_map(Value::into_string)
+    };
+    // What every preset has or could have: nothing of others is in their answers.
+    let harmless = ["info", "sort", "sort_ro", "role", "lastsave"];
+    let categories: Vec<String> =
+        valkey(&["ACL", "CAT"]).expect("categories").into_array().into_iter().filter_map(Value::into_string).collect();
+    assert!(categories.len() > 15, "{categories:?}");
+    let mut seen = 0;
+    for category in &categories {
+        let by_category = opened(format!("+@{category}"));
+        for command in of(category) {
+            let by_name = opened(format!("+{command}"));
+            seen += by_name.len();
+            let unknown: Vec<&&str> = by_name.iter().filter(|opens| !by_category.contains(opens)).collect();
+            assert!(unknown.is_empty(), "+{command} opens more than +@{category}: {unknown:?}");
+        }
+    }
+    assert!(seen > 100, "{seen}");
+    for command in of("dangerous").chain(of("admin")).filter(|command| !harmless.contains(&command.as_str())) {
+        assert!(!opened(format!("+{command}")).is_empty(), "{command}");
+    }
 }
 
 /// Keys by whose absence others can tell that they were not reached.
@@ -302,6 +334,9 @@ fn apps_that_share_a_password_are_sent_to_their_numbers_with_it() {
     server.run(&["ACL", "SETUSER", "default", ">another", &format!("<{common}")]);
     here.set("NORNPLAN_VALKEY_SHARED_PASSWORD", "another");
     here.run(&["drift"]).exits(2).says("secret.").hides("another@");
+    here.set("NORNPLAN_VALKEY_SHARED_PASSWORD", "");
+    here.run(&["drift"]).exits(1).complains("no password is set that such apps share");
+    here.set("NORNPLAN_VALKEY_SHARED_PASSWORD", "another");
     here.run(&["plan"]).exits(0).says("2 to update").hides("another@");
     here.converge();
     works(&here.published("@old", "VALKEY_URL"), &["GET", "without-prefix"]);
