@@ -306,12 +306,15 @@ fn apps_that_share_a_password_are_sent_to_their_numbers_with_it() {
     missing.complains("specs/more.toml:1:7").complains("set NORNPLAN_VALKEY_SHARED_PASSWORD");
     here.run(&["doctor"]).exits(1).says("no password is set that such apps share");
     let common = "a common:p@ss/word";
+    here.set("NORNPLAN_VALKEY_SHARED_PASSWORD", common);
+    tells(&here.run(&["plan"]).exits(0), "the password that apps share does not sign in");
     server.run(&["ACL", "SETUSER", "default", &format!(">{common}")]);
     here.set("NORNPLAN_VALKEY_SHARED_PASSWORD", common);
     here.run(&["plan"])
         .exits(0)
         .says("shared: every app with the common password")
         .hides(common)
+        .hides("does not sign in")
         .hides("administrator's own");
     here.run(&["doctor"]).exits(0).says("users are saved");
     let encoded = "a%20common%3Ap%40ss%2Fword";
