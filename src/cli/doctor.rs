@@ -5,7 +5,9 @@ use super::workspace::{self, Workspace};
 use super::{Global, Outcome, output};
 use crate::error::Exit;
 use crate::render::{Style, count};
+use crate::secrets::no_common_password;
 use crate::services::{self, Ask, Check, Service, ServiceId, Verdict};
+use crate::spec::model::App;
 use crate::state::Store;
 use futures_util::future::join_all;
 use std::time::{Duration, Instant};
@@ -45,6 +47,10 @@ pub async fn run(global: &Global, args: &Args) -> Outcome {
             None
         }
     };
+    let shares = specs.iter().flat_map(|specs| specs.apps.values()).find(|app| app.shares_valkey());
+    if let Some(app) = shares.filter(|_| !workspace.vault.common().is_configured()) {
+        first.push(Check::failed(&no_common_password().at(app.place.clone())));
+    }
     let state = Store::open(&workspace.config);
     first.push(match &state {
         Ok(store) => {
@@ -71,7 +77,8 @@ pub async fn run(global: &Global, args: &Args) -> Outcome {
         if specs.is_some() {
             ask.wanted.extend(services::desired_of_workspace(&workspace.config, &ask.wanted, &ask.applied));
         }
-        let is_used = specs.is_none() || !ask.addresses().is_empty();
+        let shares = || specs.iter().flat_map(|specs| specs.apps.values()).any(App::shares_valkey);
+        let is_used = specs.is_none() || !ask.addresses().is_empty() || (*id == ServiceId::Valkey && shares());
         // What stops every plan.
         let lost = state.as_ref().ok().filter(|_| *id == ServiceId::Secrets).and_then(|store| {
             let document = store.document();

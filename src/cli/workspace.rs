@@ -14,7 +14,7 @@ use crate::render::{count, reading};
 use crate::scope::{Scope, keep_other_values, take_from_others, take_grants_along};
 use crate::secrets::{Vault, no_common_password};
 use crate::services::postgres::Postgres;
-use crate::services::valkey::no_such_database;
+use crate::services::valkey::{no_such_database, try_shared_password};
 use crate::services::{self, Ask, Model, Observation, Plan, Service, ServiceId};
 use crate::spec::{self, model::App, model::Specs};
 use crate::state::Document;
@@ -190,7 +190,10 @@ impl Workspace {
                 }
             }
         }
-        if let Some(valkey) = observed.get(&ServiceId::Valkey) {
+        if let Some(valkey) = observed.get_mut(&ServiceId::Valkey) {
+            if !shared.is_empty() {
+                valkey.notices.extend(try_shared_password(&self.config.valkey).await);
+            }
             let wrong: Vec<Diagnostic> = shared.iter().filter_map(|app| no_such_database(app, valkey)).collect();
             if !wrong.is_empty() {
                 return Err(wrong.into());

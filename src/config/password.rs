@@ -57,9 +57,7 @@ impl PasswordSource {
 
 async fn from_file(path: &Path) -> Result<Secret> {
     let wrong = |message: &str| {
-        Diagnostic::new(Kind::Config, message)
-            .in_file(path)
-            .hint("password_file names a file whose text is the password and nothing else")
+        Diagnostic::new(Kind::Config, message).in_file(path).hint("its text must be the password and nothing else")
     };
     let text = tokio::fs::read_to_string(path)
         .await
@@ -77,7 +75,7 @@ async fn from_command(words: &[String]) -> Result<Secret> {
     let (program, arguments) = words.split_first().map_or(("", &[][..]), |(first, rest)| (first.as_str(), rest));
     let wrong = |message: String| {
         Diagnostic::new(Kind::Config, message)
-            .hint("run the password_command by hand: its first line must be the password, and its exit code 0")
+            .hint("run it by hand: its first line must be the password, and its exit code 0")
     };
     let run = Command::new(program)
         .args(arguments)

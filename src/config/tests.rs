@@ -210,11 +210,12 @@ fn a_password_in_the_file_is_refused_and_not_shown() {
         "[postgres]\nurl = 'postgres://u@h/db?password=canary'",
         "[valkey]\nurl = 'redis://:canary@h'",
         "kafka = { password = 'canary' }",
+        "[valkey]\nshared_password = 'canary'",
         "[kafka]\npassword = \"canary",
     ] {
         let errors = Workspace::new(Some(file)).errors();
         assert!(!errors.contains("canary"), "{errors}");
-        assert!(file.ends_with("\"canary") || errors.contains("_PASSWORD, or name password_file"), "{errors}");
+        assert!(file.ends_with("\"canary") || errors.contains("_PASSWORD, or name "), "{errors}");
     }
 }
 
@@ -404,4 +405,24 @@ fn the_user_default_of_valkey_is_left_unless_something_is_said() {
     assert_eq!(load("off").load().valkey.default_user, DefaultUser::Off);
     assert_eq!(load("admin-only").load().valkey.default_user, DefaultUser::AdminOnly);
     assert!(load("on").errors().contains("one of leave, off, admin-only"));
+}
+
+#[test]
+fn the_password_that_apps_share_is_one_of_its_own() {
+    let shared = |workspace: Workspace| workspace.load().valkey.shared_password;
+    assert!(matches!(shared(Workspace::new(None).with("NORNPLAN_VALKEY_PASSWORD", "admin")), PasswordSource::None));
+    let file =
+        "[valkey]\nshared_password_file = 'common'\n[env.dev.valkey]\nshared_password_command = ['pass', 'kv']\n";
+    assert!(matches!(shared(Workspace::new(Some(file))), PasswordSource::File(path) if path.ends_with("common")));
+    assert!(
+        matches!(shared(Workspace::new(Some(file)).env("dev")), PasswordSource::Command(words) if words.len() == 2)
+    );
+    let variable = Workspace::new(Some(file)).with("NORNPLAN_VALKEY_SHARED_PASSWORD", "common");
+    assert_eq!(given(&shared(variable)), Some("common"));
+    let both = "[valkey]\nshared_password_file = 'a'\nshared_password_command = ['b']\n";
+    assert!(Workspace::new(Some(both)).errors().contains("both shared_password_file and shared_password_command"));
+    let misspelt = Workspace::new(None).with("NORNPLAN_VALKEY_SHARED_PASWORD", "canary").errors();
+    assert!(misspelt.contains("NORNPLAN_VALKEY_SHARED_PASSWORD?") && !misspelt.contains("canary"), "{misspelt}");
+    assert!(!Workspace::new(None).load().valkey.strict);
+    assert!(Workspace::new(Some("[valkey]\nstrict = true\n")).load().valkey.strict);
 }

@@ -167,5 +167,17 @@ mod tests {
         let odd =
             values(&[("DATABASE_URL", "host=x password=y"), ("VALKEY_URL", "redis://h:1/0"), ("KAFKA_PASSWORD", "")]);
         assert!(all_published(&odd).is_empty());
+        // What signs in with a password alone is no login of the app's own, so that its password is never taken for one.
+        assert!(all_published(&values(&[("VALKEY_URL", "redis://:common@h:1/0")])).is_empty());
+    }
+
+    #[test]
+    fn the_common_password_is_filled_in_as_its_place_needs_it() {
+        let common = Secret::new("p@ss word".to_owned());
+        assert_eq!(
+            fill_shared("redis://:{kv.shared_password}@h:1/3", &common).as_str(),
+            "redis://:p%40ss%20word@h:1/3"
+        );
+        assert_eq!(fill_shared("{kv.shared_password}", &common).as_str(), "p@ss word");
     }
 }

@@ -12,7 +12,43 @@ struct Danger {
 
 const ADMIN: &str = "admin dangerous slow";
 
-const DANGERS: [Danger; 38] = [
+/// The worst first.
+const DANGERS: [Danger; 40] = [
+    Danger {
+        commands: "acl|setuser acl|deluser acl|load acl|save",
+        categories: ADMIN,
+        opens: "give itself every right and take others' away",
+    },
+    Danger {
+        commands: "module|list module|load module|loadex module|unload",
+        categories: ADMIN,
+        opens: "run any code in the server",
+    },
+    Danger {
+        commands: "config|set config|rewrite config|resetstat",
+        categories: ADMIN,
+        opens: "change the server's configuration",
+    },
+    Danger { commands: "monitor", categories: ADMIN, opens: "see every command of every app with its values" },
+    Danger { commands: "psync sync replconf", categories: ADMIN, opens: "copy all data of all apps" },
+    Danger { commands: "flushall", categories: "dangerous keyspace slow write", opens: "delete the keys of all apps" },
+    Danger {
+        commands: "replicaof slaveof failover",
+        categories: ADMIN,
+        opens: "lose all data of all apps by making the server a replica",
+    },
+    Danger { commands: "shutdown", categories: ADMIN, opens: "stop the server" },
+    Danger {
+        commands: "config|get",
+        categories: ADMIN,
+        opens: "read the server's configuration and what is secret in it",
+    },
+    Danger {
+        commands: "acl|list acl|getuser acl|users acl|log acl|dryrun",
+        categories: ADMIN,
+        opens: "read the rules and password hashes of all users",
+    },
+    Danger { commands: "debug", categories: ADMIN, opens: "crash and stall the server" },
     Danger {
         commands: "keys",
         categories: "dangerous keyspace read slow",
@@ -23,9 +59,10 @@ const DANGERS: [Danger; 38] = [
         categories: "keyspace read slow",
         opens: "see the names of all keys of all apps",
     },
+    Danger { commands: "cluster|getkeysinslot", categories: "slow", opens: "see the names of all keys of all apps" },
+    Danger { commands: "cluster|countkeysinslot", categories: "slow", opens: "count the keys of all apps" },
     Danger { commands: "randomkey", categories: "keyspace read slow", opens: "see the names of other apps' keys" },
     Danger { commands: "dbsize", categories: "fast keyspace read", opens: "count the keys of all apps" },
-    Danger { commands: "flushall", categories: "dangerous keyspace slow write", opens: "delete the keys of all apps" },
     Danger {
         commands: "flushdb",
         categories: "dangerous keyspace slow write",
@@ -90,27 +127,6 @@ const DANGERS: [Danger; 38] = [
     },
     Danger { commands: "script|debug", categories: "scripting slow", opens: "stop the server in a debugger" },
     Danger {
-        commands: "acl|setuser acl|deluser acl|load acl|save",
-        categories: ADMIN,
-        opens: "give itself every right and take others' away",
-    },
-    Danger {
-        commands: "acl|list acl|getuser acl|users acl|log acl|dryrun",
-        categories: ADMIN,
-        opens: "read the rules and password hashes of all users",
-    },
-    Danger {
-        commands: "config|get",
-        categories: ADMIN,
-        opens: "read the server's configuration and what is secret in it",
-    },
-    Danger {
-        commands: "config|set config|rewrite config|resetstat",
-        categories: ADMIN,
-        opens: "change the server's configuration",
-    },
-    Danger { commands: "monitor", categories: ADMIN, opens: "see every command of every app with its values" },
-    Danger {
         commands: "slowlog|get slowlog|len slowlog|reset commandlog|get commandlog|len commandlog|reset",
         categories: ADMIN,
         opens: "read other apps' commands with their values",
@@ -120,21 +136,8 @@ const DANGERS: [Danger; 38] = [
         categories: ADMIN,
         opens: "read and reset the server's measurements",
     },
-    Danger {
-        commands: "module|list module|load module|loadex module|unload",
-        categories: ADMIN,
-        opens: "run any code in the server",
-    },
-    Danger { commands: "debug", categories: ADMIN, opens: "crash and stall the server" },
     Danger { commands: "pfdebug", categories: "admin dangerous hyperloglog slow write", opens: "stall the server" },
     Danger { commands: "pfselftest", categories: "admin dangerous hyperloglog slow", opens: "stall the server" },
-    Danger { commands: "shutdown", categories: ADMIN, opens: "stop the server" },
-    Danger {
-        commands: "replicaof slaveof failover",
-        categories: ADMIN,
-        opens: "lose all data of all apps by making the server a replica",
-    },
-    Danger { commands: "psync sync replconf", categories: ADMIN, opens: "copy all data of all apps" },
     Danger {
         commands: "save bgsave bgrewriteaof",
         categories: ADMIN,

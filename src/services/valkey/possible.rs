@@ -75,10 +75,9 @@ fn unknown(rule: &str, server: &Server) -> Option<String> {
     if known.contains(name) || with_argument().is_some() {
         return None;
     }
-    let near = closest(name, known.iter().map(String::as_str)).map(|near| format!("did you mean {near}? "));
-    let near = near.unwrap_or_default();
-    let server = server.describe();
-    Some(format!("{server} has no {kind} {name}: {near}Correct {rule:?} in commands, or leave it out"))
+    let near = closest(name, known.iter().map(String::as_str)).map(|near| format!("did you mean {near}?"));
+    let next = near.unwrap_or_else(|| format!("correct {rule:?} in commands, or leave it out"));
+    Some(format!("{} has no {kind} {name}: {next}", server.describe()))
 }
 
 #[cfg(test)]
@@ -118,8 +117,8 @@ mod tests {
             why(|user| user.more_commands = Some(rules))
         };
         assert_eq!(rules(&["+get", "-config|get", "+config", "+select|3", "+@read", "-@all", "+json.set"]), "");
-        assert!(rules(&["+get", "+gett"]).starts_with("Redis 7.0.15 has no command gett: did you mean get? "));
-        assert!(rules(&["+@raed"]).starts_with("Redis 7.0.15 has no category @raed: did you mean @read? "));
+        assert!(rules(&["+get", "+gett"]).starts_with("Redis 7.0.15 has no command gett: did you mean get?"));
+        assert!(rules(&["+@raed"]).starts_with("Redis 7.0.15 has no category @raed: did you mean @read?"));
         assert!(rules(&["+config|gte"]).contains("did you mean config|get?"));
     }
 }

@@ -73,7 +73,10 @@ impl Server {
     fn adapt(&self, rules: &str) -> Vec<String> {
         let known = |rule: &&str| {
             let name = rule.trim_start_matches(['+', '-']);
-            name.starts_with('@') || self.catalogue.knows(name)
+            match name.strip_prefix('@') {
+                Some(category) => !OF_MODULES.contains(&category) || self.catalogue.has_category(category),
+                None => self.catalogue.knows(name),
+            }
         };
         rules.split_ascii_whitespace().filter(known).map(str::to_owned).collect()
     }
@@ -88,6 +91,9 @@ impl Server {
     }
 }
 
+/// Categories of modules: few servers have them, and their commands find keys by what is in them, not by name.
+const OF_MODULES: [&str; 2] = ["search", "timeseries"];
+
 /// Without PFMERGE: with no source, servers look up no key of it at all, and let it make any (`PFMERGE another-app:key`).
 const READWRITE: &str = "+@string +@hash +@list +@set +@sortedset +@stream +@bitmap +@hyperloglog +@geo +@keyspace \
     +@transaction +@connection +@pubsub -@dangerous -scan -randomkey -dbsize -clusterscan -client|tracking \
@@ -95,9 +101,9 @@ const READWRITE: &str = "+@string +@hash +@list +@set +@sortedset +@stream +@bit
     +script|exists +info +time +acl|whoami +memory|usage +sort +sort_ro +cluster|slots +cluster|shards +cluster|nodes \
     +cluster|info +cluster|keyslot";
 
-const READONLY: &str = "+@read +@connection +@transaction -@dangerous -scan -randomkey -dbsize -clusterscan \
-    -client|tracking -client|import-source +subscribe +unsubscribe +psubscribe +punsubscribe +ssubscribe \
-    +sunsubscribe +sort_ro +eval_ro +evalsha_ro +info +time +acl|whoami +cluster|slots +cluster|shards +cluster|nodes \
+const READONLY: &str = "+@read +@connection +@transaction -@dangerous -@search -@timeseries -scan -randomkey -dbsize \
+    -clusterscan -client|tracking -client|import-source +subscribe +unsubscribe +psubscribe +punsubscribe +ssubscribe \
+    +sunsubscribe +eval_ro +evalsha_ro +sort_ro +info +time +acl|whoami +cluster|slots +cluster|shards +cluster|nodes \
     +cluster|info +cluster|keyslot";
 
 /// What clients call a sentinel for; redis-py asks for all services and takes its own, by the old names.

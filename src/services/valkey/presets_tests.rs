@@ -63,6 +63,62 @@ fn readonly_reads_and_queues_have_more_channels() {
 }
 
 #[test]
+fn categories_of_modules_are_closed_where_they_exist() {
+    let commands = |server: &Server| expand(&declared(Access::Readonly), server).commands.unwrap();
+    let mut server = server(true, &[]);
+    assert!(!commands(&server).contains(&"-@search".to_owned()));
+    let categories = ["search".to_owned(), "read".to_owned()].into();
+    let search = super::super::acl::Command { categories, ..Default::default() };
+    server.catalogue.commands.insert("ft.search".to_owned(), search);
+    assert!(commands(&server).contains(&"-@search".to_owned()));
+}
+
+fn whole(access: Access, db: u32) -> User {
+    User { namespace: None, whole_database: Some(true), db: Some(db), reads: Some(BTreeMap::new()), ..declared(access) }
+}
+
+#[test]
+fn a_whole_database_is_opened_only_where_the_server_confines_to_it() {
+    let user = expand(&whole(Access::Queue, 3), &server(true, &[]));
+    assert_eq!((user.keys, user.databases.as_deref()), (Some(set(&["~*"])), Some("db=3")));
+    assert_eq!(user.channels, Some(set(&["&/3.celery.pidbox", "&/3.celeryev/worker.*"])));
+    assert!(user.commands.unwrap().ends_with(&["+scan", "+randomkey", "+dbsize"].map(str::to_owned)));
+    let readonly = expand(&whole(Access::Readonly, 3), &server(true, &[]));
+    assert_eq!((readonly.keys, readonly.channels), (Some(set(&["%R~*"])), Some(set(&[]))));
+    let older = expand(&whole(Access::Readwrite, 3), &server(false, &[]));
+    assert_eq!(older.keys, Some(set(&[])));
+    assert!(!older.commands.unwrap().contains(&"+scan".to_owned()));
+}
+
+#[test]
+fn readers_of_a_whole_database_are_confined_to_it() {
+    let user = User { reads: None, reads_databases: Some([3].into()), ..declared(Access::Readwrite) };
+    let selectors = expand(&user, &server(true, &[])).selectors.unwrap();
+    let selector = selectors.first().unwrap();
+    assert!(
+        selector.starts_with("(%R~* resetchannels db=3 -@all +@read") && selector.ends_with("+dbsize)"),
+        "{selector}"
+    );
+    assert_eq!(expand(&user, &server(false, &[])).selectors, Some(set(&[])));
+}
+
+#[test]
+fn rules_of_ones_own_come_last() {
+    let more = User {
+        more_keys: Some(set(&["~shared:*", "%R~mail-agent:x"])),
+        more_channels: Some(set(&["&news.*"])),
+        more_commands: Some(vec!["+keys".to_owned(), "-get".to_owned()]),
+        ..declared(Access::Readwrite)
+    };
+    let user = expand(&more, &server(false, &[]));
+    assert_eq!(user.keys, Some(set(&["~mail-agent:*", "~shared:*", "%R~mail-agent:x"])));
+    assert_eq!(user.channels, Some(set(&["&mail-agent:*", "&news.*"])));
+    assert!(user.commands.unwrap().ends_with(&["+select|0", "+keys", "-get"].map(str::to_owned)));
+    let all = User { more_commands: Some(vec!["+@all".to_owned(), "-keys".to_owned()]), ..more };
+    assert_eq!(expand(&all, &server(false, &[])).commands, Some(vec!["+@all".to_owned(), "-keys".to_owned()]));
+}
+
+#[test]
 fn in_a_cluster_hash_tags_are_opened_too() {
     let server = Server { cluster: true, ..server(true, &[]) };
     let user = expand(&declared(Access::Readwrite), &server);

@@ -73,6 +73,10 @@ impl Catalogue {
         self.commands.contains_key(command)
     }
 
+    pub fn has_category(&self, category: &str) -> bool {
+        self.of_category(category).next().is_some()
+    }
+
     /// The commands that rules allow, replayed in order as the server replays them. `None` if they name a category that
     /// is not known here.
     ///
