@@ -7,7 +7,7 @@ use crate::core::step::{Action, Risk};
 use crate::secrets::model::Published;
 use crate::services::kafka::model::{Acl, Binding, Topic, User as KafkaUser};
 use crate::services::postgres::model::{Access as GrantAccess, Credential, Database, Expiry, Grant, LockDown, Role};
-use crate::services::valkey::model::{Access as KvAccess, User as KvUser};
+use crate::services::valkey::model::{Access as KvAccess, Keys, User as KvUser};
 use crate::services::{Model, ServiceId};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -17,6 +17,11 @@ use std::time::Duration;
 /// What follows a word that says that something was destroyed.
 pub(super) fn its_dump(file: &Path) -> String {
     format!("; its dump: {}", clean(&file.display().to_string()))
+}
+
+/// What is told after that.
+pub(super) fn and_that(note: &str) -> String {
+    format!("; {}", clean(note))
 }
 
 /// The name of a field as people say it.
@@ -167,6 +172,7 @@ pub(super) fn describe(model: &Model) -> Vec<String> {
         Model::PostgresGrant(grant) => grant_words(grant),
         Model::PostgresLockDown(lock_down) => lock_down_words(lock_down),
         Model::ValkeyUser(user) => kv_words(user),
+        Model::ValkeyKeys(keys) => kv_keys_words(keys),
         Model::KafkaUser(user) => kafka_user_words(user),
         Model::KafkaTopic(topic) => topic_words(topic),
         Model::KafkaAcl(acl) => acl_words(acl),
@@ -299,6 +305,13 @@ fn kv_words(user: &KvUser) -> Vec<String> {
     if user.nopass {
         words.push("accepts any password".to_owned());
     }
+    words
+}
+
+fn kv_keys_words(keys: &Keys) -> Vec<String> {
+    let Keys { namespace, db } = keys;
+    let mut words = vec![format!("{namespace}:* goes with its app")];
+    words.extend((*db > 0).then(|| format!("db {db}")));
     words
 }
 

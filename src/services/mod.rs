@@ -76,6 +76,7 @@ pub enum Model {
     PostgresGrant(postgres::model::Grant),
     PostgresLockDown(postgres::model::LockDown),
     ValkeyUser(valkey::model::User),
+    ValkeyKeys(valkey::model::Keys),
     KafkaUser(kafka::model::User),
     KafkaTopic(kafka::model::Topic),
     KafkaAcl(kafka::model::Acl),
@@ -90,6 +91,7 @@ impl Resource for Model {
             Self::PostgresGrant(model) => model.fields(),
             Self::PostgresLockDown(model) => model.fields(),
             Self::ValkeyUser(model) => model.fields(),
+            Self::ValkeyKeys(model) => model.fields(),
             Self::KafkaUser(model) => model.fields(),
             Self::KafkaTopic(model) => model.fields(),
             Self::KafkaAcl(model) => model.fields(),
@@ -108,6 +110,7 @@ impl Model {
             Self::PostgresDatabase(_)
             | Self::PostgresGrant(_)
             | Self::PostgresLockDown(_)
+            | Self::ValkeyKeys(_)
             | Self::KafkaTopic(_)
             | Self::KafkaAcl(_)
             | Self::Secret(_) => false,
@@ -119,6 +122,10 @@ impl Model {
 impl Model {
     pub fn as_valkey_user(&self) -> Option<&valkey::model::User> {
         if let Self::ValkeyUser(user) = self { Some(user) } else { None }
+    }
+
+    pub fn as_valkey_keys(&self) -> Option<&valkey::model::Keys> {
+        if let Self::ValkeyKeys(keys) = self { Some(keys) } else { None }
     }
 
     pub fn as_kafka_user(&self) -> Option<&kafka::model::User> {

@@ -3,7 +3,7 @@
 use crate::core::name::AppName;
 use crate::error::Diagnostic;
 use crate::services::postgres::model::Credential;
-use crate::services::valkey::model::Access;
+use crate::services::valkey::model::{Access, OnDestroy};
 use crate::spec::fields::{Fields, MOST_ERRORS, Setting, unknown_key, wrong_type};
 use crate::spec::node::{Located, Node, Value};
 use crate::spec::norn::{Canonical, Form};
@@ -14,7 +14,7 @@ use crate::spec::source::Spot;
 const LONGEST_APP: usize = 100;
 
 const TOP: [&str; 5] = ["app", "services", "publish", "lifecycle", "overlay"];
-const KV: [&str; 6] = ["namespace", "user", "access", "db", "readers", "credential"];
+const KV: [&str; 7] = ["namespace", "user", "access", "db", "readers", "credential", "on_destroy"];
 const EVENTS: [&str; 9] =
     ["topics", "user", "prefix", "groups", "transactional_ids", "readers", "writers", "external", "credential"];
 const TOPIC: [&str; 6] = ["name", "partitions", "replication", "config", "readers", "writers"];
@@ -45,6 +45,7 @@ pub struct Kv {
     pub db: Option<Located<i64>>,
     pub readers: Vec<Located<AppName>>,
     pub credential: Credential,
+    pub on_destroy: OnDestroy,
 }
 
 #[derive(Debug)]
@@ -145,6 +146,7 @@ fn check_services(services: &Node, form: Form, errors: &mut Vec<Diagnostic>) {
 
 fn read_kv(node: &Node, form: Form, errors: &mut Vec<Diagnostic>) -> Option<Kv> {
     let words = [("readwrite", Access::Readwrite), ("readonly", Access::Readonly), ("queue", Access::Queue)];
+    let ends = [("keep-keys", OnDestroy::KeepKeys), ("purge-keys", OnDestroy::PurgeKeys)];
     let mut fields = Fields::open(node, form.kv(), &KV, errors)?;
     Some(Kv {
         namespace: fields.text("namespace"),
@@ -153,6 +155,7 @@ fn read_kv(node: &Node, form: Form, errors: &mut Vec<Diagnostic>) -> Option<Kv> 
         db: fields.number("db", 0..=LAST_DB),
         readers: fields.apps("readers"),
         credential: read_credential(&mut fields),
+        on_destroy: fields.choice("on_destroy", &ends).unwrap_or_default(),
     })
 }
 

@@ -147,6 +147,7 @@ impl Resolver<'_> {
             db: written.db.as_ref().and_then(|db| u32::try_from(db.value).ok()).unwrap_or_default(),
             readers,
             credential: written.credential,
+            on_destroy: written.on_destroy,
         }
     }
 

@@ -1,6 +1,6 @@
 //! What infraspecs want of Valkey.
 
-use super::model::{User, user_address};
+use super::model::{Keys, OnDestroy, User, keys_address, user_address};
 use crate::core::address::Address;
 use crate::core::reconcile::Wanted;
 use crate::services::Model;
@@ -10,12 +10,15 @@ use std::collections::BTreeMap;
 
 /// Every resource that the infraspecs declare here, in declared form: the rules depend on the server.
 pub fn desired(specs: &Specs) -> BTreeMap<Address, Wanted<Model>> {
-    let users = specs.apps.values().filter_map(|app| app.kv.as_ref().map(|kv| (app, kv)));
-    users
-        .map(|(app, kv)| {
-            let model = Model::ValkeyUser(declared(app, kv, specs));
-            (user_address(&kv.user), Wanted { app: app.name.clone(), model })
-        })
+    let users = || specs.apps.values().filter_map(|app| app.kv.as_ref().map(|kv| (app, kv)));
+    let of = |app: &App, model| Wanted { app: app.name.clone(), model };
+    let purged = users().filter(|(_, kv)| kv.on_destroy == OnDestroy::PurgeKeys).map(|(app, kv)| {
+        let keys = Keys { namespace: kv.namespace.clone(), db: kv.db };
+        (keys_address(&kv.namespace), of(app, Model::ValkeyKeys(keys)))
+    });
+    users()
+        .map(|(app, kv)| (user_address(&kv.user), of(app, Model::ValkeyUser(declared(app, kv, specs)))))
+        .chain(purged)
         .collect()
 }
 

@@ -1,5 +1,6 @@
 //! The steps that bring Valkey where the specs want it: pure.
 
+mod losses;
 mod passwords;
 
 use super::model::{Op as UserOp, User};
@@ -18,14 +19,17 @@ pub fn diff(input: DiffInput<'_>) -> Vec<Step> {
     let wanted: BTreeMap<Address, Wanted<Model>> = input
         .wanted
         .iter()
-        .filter_map(|(address, wanted)| {
-            let declared = wanted.model.as_valkey_user()?;
+        .map(|(address, wanted)| {
+            let Some(declared) = wanted.model.as_valkey_user() else {
+                return (address.clone(), wanted.clone());
+            };
             let there = input.observation.resources.get(address);
             let model = Model::ValkeyUser(meant(declared, there, server));
-            Some((address.clone(), Wanted { app: wanted.app.clone(), model }))
+            (address.clone(), Wanted { app: wanted.app.clone(), model })
         })
         .collect();
     let decisions = reconcile(&wanted, &input.observation.models(), input.applied);
+    let (keys, decisions) = losses::take_keys(decisions);
     let mut steps: Vec<Step> = decisions.into_iter().map(|decision| step(decision, server)).collect();
     let set: BTreeSet<Address> =
         steps.iter().filter(|step| step.sets_credential).map(|step| step.address.clone()).collect();
@@ -38,6 +42,7 @@ pub fn diff(input: DiffInput<'_>) -> Vec<Step> {
             steps.extend(passwords::replace(address, wanted, there, reason, blocked(address, Action::Rotate, server)));
         }
     }
+    losses::destroy(&mut steps, keys, input);
     steps.sort_by_key(Step::id);
     steps
 }
@@ -81,7 +86,6 @@ fn step(decision: Decision, server: Option<&Server>) -> Step {
         }
         Action::Destroy => {
             risks.insert(Risk::RemovesLogin);
-            notes.push("whoever is signed in as it is cut off; its keys stay".to_owned());
             Op::Valkey(UserOp::DelUser)
         }
         Action::Rotate => Op::Valkey(UserOp::SetPassword),

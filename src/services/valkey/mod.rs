@@ -7,6 +7,7 @@ pub mod desired;
 pub mod diff;
 mod errors;
 mod examine;
+mod keyspace;
 pub mod model;
 mod observe;
 mod presets;
@@ -19,7 +20,7 @@ use crate::core::address::{Address, Kind};
 use crate::error::{Diagnostic, Kind as ErrorKind, Result};
 use async_trait::async_trait;
 use connect::Nodes;
-use model::USER;
+use model::{KEYS, USER};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A Valkey that is contacted when it is first asked something.
@@ -54,12 +55,14 @@ impl Service for Valkey {
         let nodes = self.nodes.all().await?;
         let seen = observe::look(&nodes, ask).await?;
         let server = observe::server(&seen);
+        let mut resources = observe::resources(&seen, ask);
+        observe::losses::add(&self.nodes, &nodes, &seen, ask, &mut resources).await;
         Ok(Observation {
             endpoint: self.endpoint.clone(),
             identity: Some(self.endpoint.clone()),
             version: Some(server.describe()),
             server: serde_json::to_value(&server).unwrap_or_default(),
-            resources: observe::resources(&seen, ask),
+            resources,
             unread: BTreeMap::new(),
             notices: observe::notices(&seen, ask),
         })
@@ -77,15 +80,19 @@ impl Service for Valkey {
             let user = observe::user(&seen, &address.name, declared(address))?;
             Some((address.clone(), Model::ValkeyUser(user)))
         });
-        Ok(there.collect())
+        // Keys are counted for the plan, and removed whatever their number has become.
+        let keys = steps.iter().filter(|step| step.address.kind == KEYS && addresses.contains(&step.address));
+        let keys = keys.filter_map(|step| Some((step.address.clone(), step.before.clone()?)));
+        Ok(there.chain(keys).collect())
     }
 
     async fn apply(&self, steps: &[&Step], context: &ApplyContext) -> Vec<Outcome> {
         apply::apply(&self.nodes, steps, context).await
     }
 
-    fn limits(&self, _kind: &Kind) -> Limits {
-        Limits { batch: 200, in_flight: 1 }
+    fn limits(&self, kind: &Kind) -> Limits {
+        // What is purged is remembered as soon as it is.
+        Limits { batch: if *kind == KEYS { 1 } else { 200 }, in_flight: 1 }
     }
 
     async fn examine(&self, _ask: &Ask) -> Vec<Check> {

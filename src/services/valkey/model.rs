@@ -1,5 +1,9 @@
 //! What Valkey resources are: one type for desired, last applied and observed. Imports only the core.
 
+mod keys;
+
+pub use keys::{Holdings, KEYS, Keys, OnDestroy, keys_address};
+
 use crate::core::address::{Address, Kind};
 use crate::core::change::{Field, Resource};
 use serde::{Deserialize, Serialize};
@@ -142,6 +146,8 @@ pub enum Op {
     /// Removes every password but the published one.
     RemoveFormerPasswords,
     DelUser,
+    /// Removes every key of a namespace, some at a time.
+    PurgeKeys,
 }
 
 pub fn user_address(name: &str) -> Address {

@@ -64,6 +64,7 @@ fn outcome(task: Task<'_>) -> Outcome {
                 .as_ref()
                 .map(|password| Fingerprint { password: password.sha256(), stored: None }),
             dump: None,
+            note: None,
         },
         Err(failure) => failure.into(),
     }
@@ -84,7 +85,7 @@ fn task<'a>(step: &'a Step, context: &ApplyContext) -> Task<'a> {
         only_ours: false,
         outcome: Ok(()),
     };
-    if op.is_none() || (task.op != UserOp::DelUser && after.is_none()) {
+    if op.is_none_or(|op| op == UserOp::PurgeKeys) || (task.op != UserOp::DelUser && after.is_none()) {
         let error = Diagnostic::new(Kind::Plan, "this step cannot be carried out on Valkey");
         task.fail(
             error.on("valkey", &step.address, "").hint("the plan may come from another version: plan again").into(),
@@ -167,7 +168,7 @@ async fn set(nodes: &[Node], tasks: &mut [Task<'_>], kept: &BTreeMap<String, BTr
         let Ok(server) = wire::server(node).await else { return failures };
         let sound = tasks.iter().enumerate().filter(|(_, task)| task.sound());
         let (places, calls): (Vec<usize>, Vec<Vec<String>>) =
-            sound.map(|(place, task)| (place, call(task, server, kept))).unzip();
+            sound.filter_map(|(place, task)| Some((place, call(task, server, kept)?))).unzip();
         let said = |place: &usize| tasks.get(*place).map(|task| said(task)).unwrap_or_default();
         for (place, answer) in places.iter().zip(node.try_calls(&calls).await) {
             if let Err(error) = answer {
@@ -201,10 +202,11 @@ fn said(task: &Task<'_>) -> String {
             format!("ACL SETUSER {} ...", task.name)
         }
         UserOp::DelUser => format!("ACL DELUSER {}", task.name),
+        UserOp::PurgeKeys => format!("UNLINK {}:*", task.name),
     }
 }
 
-fn call(task: &Task<'_>, server: &Server, kept: &BTreeMap<String, BTreeSet<String>>) -> Vec<String> {
+fn call(task: &Task<'_>, server: &Server, kept: &BTreeMap<String, BTreeSet<String>>) -> Option<Vec<String>> {
     let ours: Option<BTreeSet<String>> = task.password.as_ref().map(|password| BTreeSet::from([password.sha256()]));
     let mut words = vec!["ACL".to_owned()];
     match (task.op, task.after) {
@@ -226,9 +228,10 @@ fn call(task: &Task<'_>, server: &Server, kept: &BTreeMap<String, BTreeSet<Strin
             words.extend(task.ours.iter().map(|hash| format!("#{hash}")));
         }
         (UserOp::SetUser | UserOp::SetPassword | UserOp::AddPassword | UserOp::RemoveFormerPasswords, None)
-        | (UserOp::DelUser, Some(_) | None) => {
+        | (UserOp::PurgeKeys, _) => return None,
+        (UserOp::DelUser, _) => {
             words.extend(["DELUSER".to_owned(), task.name.to_owned()]);
         }
     }
-    words
+    Some(words)
 }
