@@ -11,7 +11,7 @@
 mod common;
 
 use common::Workspace;
-use common::own_valkey::OwnValkey;
+use common::own_valkey::{OwnValkey, Saves};
 use fred::prelude::*;
 use fred::types::Value;
 use std::process::Stdio;
@@ -24,7 +24,10 @@ const KEEPS: &str = "app = \"@a\"\n[services.kv]\n";
 
 /// The app `a`, with an infraspec, and others.
 fn applied(server: &OwnValkey, spec: &str) -> Workspace {
-    let mut workspace = Workspace::new();
+    applied_in(Workspace::new(), server, spec)
+}
+
+fn applied_in(mut workspace: Workspace, server: &OwnValkey, spec: &str) -> Workspace {
     server.serve(&mut workspace);
     workspace.spec("a", spec);
     workspace.among_others(5);
@@ -201,6 +204,31 @@ fn a_purge_that_is_killed_goes_on_in_the_next_run() {
     assert_eq!(all_keys(&server), left);
     workspace.run(&consent).exits(0).says("keys removed");
     assert_eq!(all_keys(&server), 1_000);
+    workspace.run(&["plan", "--detailed-exitcode"]).exits(0);
+}
+
+#[test]
+fn in_a_cluster_keys_go_by_their_hash_tag_as_well() {
+    let server = OwnValkey::with(Saves::AclFile, "cluster-enabled yes\n");
+    server.run(&["CLUSTER", "ADDSLOTSRANGE", "0", "16383"]);
+    let began = Instant::now();
+    while !server.run(&["CLUSTER", "INFO"]).as_str_lossy().unwrap_or_default().contains("cluster_state:ok") {
+        assert!(began.elapsed() < Duration::from_secs(20), "no cluster: {}", server.log());
+    }
+    let workspace = Workspace::new();
+    workspace.write("nornplan.toml", "specs = \"specs\"\n[valkey]\ncluster = true\n");
+    let workspace = applied_in(workspace, &server, PURGES);
+    let name = format!("{}a", workspace.prefix);
+    for number in 0..20 {
+        for namespace in [name.clone(), format!("{{{name}}}"), format!("{name}b"), format!("x{{{name}}}")] {
+            server.run(&["SET", &format!("{namespace}:k{number}"), "v"]);
+        }
+    }
+    workspace.remove("specs/a.toml");
+    workspace.run(&["plan"]).exits(0).says("holds 40 keys, about ");
+    workspace.run(&["apply", "--auto-approve", "--allow-destroy", "*@a*"]).exits(0).says("40 keys removed");
+    assert_eq!(all_keys(&server), 40);
+    assert!(exists(&server, &format!("{name}b:k1")) && exists(&server, &format!("x{{{name}}}:k1")));
     workspace.run(&["plan", "--detailed-exitcode"]).exits(0);
 }
 

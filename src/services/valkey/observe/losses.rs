@@ -7,7 +7,7 @@ use crate::error::Diagnostic;
 use crate::services::valkey::acl::{Rules, includes};
 use crate::services::valkey::connect::{Node, Nodes};
 use crate::services::valkey::keyspace::{Call, STEP, Walk, primaries};
-use crate::services::valkey::model::{Holdings, KEYS, Keys, USER, User, keys_address, user_address};
+use crate::services::valkey::model::{Holdings, KEYS, Keys, USER, keys_address, user_address};
 use crate::services::{Ask, Failure, Model, Observed};
 use fred::types::Value;
 use futures_util::future::try_join_all;
@@ -82,13 +82,11 @@ fn of_kind<'a>(addresses: &BTreeSet<&'a Address>, kind: &Kind) -> BTreeSet<&'a s
 
 /// The keys that go, or stay, when something is destroyed.
 fn keys_of(model: &Model) -> Option<Keys> {
-    match model {
-        Model::ValkeyUser(User { namespace: Some(namespace), db, .. }) => {
-            Some(Keys { namespace: namespace.clone(), db: db.unwrap_or_default() })
-        }
-        Model::ValkeyKeys(keys) => Some(keys.clone()),
-        _ => None,
+    if let Some(keys) = model.as_valkey_keys() {
+        return Some(keys.clone());
     }
+    let user = model.as_valkey_user()?;
+    Some(Keys { namespace: user.namespace.clone()?, db: user.db.unwrap_or_default() })
 }
 
 /// Connections of some users, on all nodes together.
