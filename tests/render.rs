@@ -204,7 +204,7 @@ fn where_a_dump_is_stands_even_in_a_report_of_very_many() {
     let plan = plans::thousand();
     let outcomes = plan.steps.iter().map(|step| {
         let dump = (step.address.name == "zz_ledger").then(|| PathBuf::from("snapshots/zz_\u{1b}[2Jledger.dump"));
-        (step.id(), nornplan::services::Outcome::Done { fingerprint: None, dump })
+        (step.id(), nornplan::services::Outcome::Done { fingerprint: None, dump, note: None })
     });
     let report = render::outcome::Report::new(&plan, outcomes, std::time::Duration::from_secs(1));
     let told = render::outcome::text(&report, &Style::PLAIN);

@@ -22,7 +22,7 @@ use nornplan::core::secret::Secret;
 use nornplan::core::step::{Action, Part, Reason, Risk};
 use nornplan::services::postgres::model::Credential;
 use nornplan::services::valkey::Valkey;
-use nornplan::services::valkey::model::{Access, user_address};
+use nornplan::services::valkey::model::{Access, OnDestroy, user_address};
 use nornplan::services::{Ask, CredentialStatus, Model, Service, ServiceId, Verdict};
 use nornplan::spec::model::{App, Kv};
 use std::collections::BTreeSet;
@@ -82,6 +82,7 @@ impl World {
             channels: BTreeSet::new(),
             readers: readers.iter().map(|reader| name(reader)).collect(),
             credential: Credential::Generate,
+            on_destroy: OnDestroy::KeepKeys,
         };
         self.insert(App { kv: Some(kv), ..self.app(name(app)) });
     }

@@ -11,7 +11,7 @@ use crate::error::{Diagnostic, Exit, Kind};
 use crate::exec::{self, Job, Listener};
 use crate::render::{self, Style};
 use crate::scope::Scope;
-use crate::services::{ApplyContext, Ask, Outcome, Plan, ServiceId, Step};
+use crate::services::{ApplyContext, Ask, Outcome, Plan, Progress, ServiceId, Step};
 use crate::spec::model::Specs;
 use crate::state::{Document, Event, LockedStore, Store};
 use std::collections::{BTreeMap, BTreeSet};
@@ -187,7 +187,8 @@ async fn carry_out(
     }
     note_what_was_learnt(plan, store)?;
     let staged = exec::stage::Before::look(&plan.steps, &workspace.vault)?;
-    let context = ApplyContext { vault: workspace.vault.clone(), consent: flags.consent.consent() };
+    let (vault, removed) = (workspace.vault.clone(), Progress::default());
+    let context = ApplyContext { vault, consent: flags.consent.consent(), removed: removed.clone() };
     let job = Job {
         steps: &plan.steps,
         services: &workspace.services,
@@ -202,7 +203,7 @@ async fn carry_out(
         output::message("");
     }
     let progress = render::progress::Progress::new(plan.runnable().count(), terminal);
-    let executed = exec::execute(&job, store, &progress).await;
+    let executed = progress.counting(&removed, exec::execute(&job, store, &progress)).await;
     progress.done();
     let discarded = staged.discard_unsent(&plan.steps, &executed.outcomes, &workspace.vault);
     // Whatever happened, what was done is written before anything is said.

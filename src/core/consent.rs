@@ -121,9 +121,11 @@ fn needs_consent<M, O>(
     None
 }
 
-/// What would go under somebody's feet takes consent to both.
+/// What would go under somebody's feet takes consent to both. What is a part of something more goes with that.
 fn in_use<M, O>(step: &Step<M, O>, consent: &Consent) -> Option<Hold> {
-    let under_feet = step.risks.contains(&Risk::LosesData) && step.risks.contains(&Risk::Interrupts);
+    let login = step.risks.contains(&Risk::RemovesLogin) && step.part_of.is_none();
+    let in_use = step.risks.contains(&Risk::Interrupts);
+    let under_feet = in_use && (login || step.risks.contains(&Risk::LosesData));
     (under_feet && !consent.to_interrupt(&step.address)).then_some(Hold::Interrupt)
 }
 
@@ -218,6 +220,19 @@ mod tests {
             assert_eq!(case(&["postgres.*"]), None);
             assert_eq!(case(&["all"]), None);
         }
+    }
+
+    #[test]
+    fn what_is_in_use_takes_consent_to_both() {
+        for risk in [Risk::LosesData, Risk::RemovesLogin] {
+            let steps = || vec![destroy("valkey.user.old", &[risk, Risk::Interrupts])];
+            let case = |interrupt: &[&str]| held(steps(), &consent(&["all"], interrupt), &circumstances(&["a"], 100));
+            assert_eq!(case(&[]), Some(Hold::Interrupt));
+            assert_eq!(case(&["valkey.user.old"]), None);
+        }
+        let mut grant = destroy("postgres.grant.d/r", &[Risk::RemovesLogin, Risk::Interrupts]);
+        grant.part_of = Some("postgres.role.r".parse().unwrap());
+        assert_eq!(held(vec![grant], &consent(&["postgres.role.r"], &[]), &circumstances(&["a"], 100)), None);
     }
 
     #[test]

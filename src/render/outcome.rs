@@ -33,8 +33,8 @@ struct Entry {
 
 #[derive(Debug)]
 enum Fate {
-    /// And where that is which was destroyed.
-    Done(Option<PathBuf>),
+    /// And where that is which was destroyed; and what else is told.
+    Done(Option<PathBuf>, Option<String>),
     AlreadySo,
     /// Another step of the same plan has done it.
     DoneWith(Address),
@@ -66,7 +66,7 @@ impl Fate {
     fn rank(&self) -> Rank {
         match self {
             Self::AlreadySo => Rank::AlreadySo,
-            Self::Done(_) | Self::DoneWith(_) => Rank::Done,
+            Self::Done(..) | Self::DoneWith(_) => Rank::Done,
             Self::Held(_) => Rank::Held,
             Self::Blocked(_) => Rank::Blocked,
             Self::NotStarted => Rank::NotStarted,
@@ -92,7 +92,7 @@ impl Report {
             let same = |entry: &&mut Entry| entry.address == step.address && entry.action == step.action;
             match entries.iter_mut().rev().find(same) {
                 Some(entry) if entry.fate.rank() > fate.rank() => {}
-                Some(entry) if entry.fate.rank() == fate.rank() && !matches!(fate, Fate::Done(Some(_))) => {}
+                Some(entry) if entry.fate.rank() == fate.rank() && !matches!(fate, Fate::Done(Some(_), _)) => {}
                 Some(entry) => entry.fate = fate,
                 None => entries.push(Entry {
                     address: step.address.clone(),
@@ -149,7 +149,7 @@ impl Report {
 
 fn fate(step: &Step, outcome: Option<Outcome>) -> Fate {
     match outcome {
-        Some(Outcome::Done { dump, .. }) => Fate::Done(dump),
+        Some(Outcome::Done { dump, note, .. }) => Fate::Done(dump, note),
         Some(Outcome::AlreadySo) => Fate::AlreadySo,
         Some(Outcome::Skipped { because_of }) => Fate::Skipped(because_of),
         Some(Outcome::Failed { error, .. }) => Fate::Failed(error.to_string()),
@@ -263,7 +263,7 @@ pub fn text(report: &Report, style: &Style) -> String {
         lines.extend(entries.iter().flat_map(|entry| entry_lines(entry, widest, style)));
         blocks.push(lines);
     }
-    if report.entries.iter().any(|entry| matches!(entry.fate, Fate::Done(Some(_)))) {
+    if report.entries.iter().any(|entry| matches!(entry.fate, Fate::Done(Some(_), _))) {
         blocks.push(vec![
             "To get one back: `nornplan apply` with its infraspec, then `nornplan restore APP FILE`.".to_owned(),
         ]);
@@ -309,7 +309,7 @@ fn done(report: &Report, style: Style) -> Vec<String> {
             .collect();
         lines.extend(table(&rows, "  "));
         // Where the data are must not be lost in a number.
-        done.retain(|entry| matches!(entry.fate, Fate::Done(Some(_))));
+        done.retain(|entry| matches!(entry.fate, Fate::Done(Some(_), _)));
     }
     let widest = widest(&done);
     lines.extend(done.iter().flat_map(|entry| entry_lines(entry, widest, style)));
@@ -322,9 +322,10 @@ fn entry_lines(entry: &Entry, widest: usize, style: Style) -> Vec<String> {
     let line = |text: &str| format!("  {mark} {address}  {text}").trim_end().to_owned();
     match &entry.fate {
         Fate::DoneWith(other) => vec![line(&format!("done with {}", words::address(other)))],
-        Fate::Done(dump) => {
+        Fate::Done(dump, note) => {
             let dump = dump.as_deref().map(words::its_dump).unwrap_or_default();
-            vec![line(&format!("{}{dump}", words::past(entry.action)))]
+            let note = note.as_deref().map(words::and_that).unwrap_or_default();
+            vec![line(&format!("{}{dump}{note}", words::past(entry.action)))]
         }
         Fate::AlreadySo if entry.action == Action::Destroy => vec![line("already gone")],
         Fate::AlreadySo => vec![line("already so")],

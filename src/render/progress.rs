@@ -2,7 +2,7 @@
 
 use super::{clean, clean_lines, tell, words};
 use crate::core::step::{Action, Part, StepId};
-use crate::services::Outcome;
+use crate::services::{Outcome, Progress as Counted};
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -10,6 +10,9 @@ use std::time::{Duration, Instant};
 
 /// How often running lines move on.
 const TICK: Duration = Duration::from_millis(120);
+
+/// How often it is said elsewhere what goes on.
+const NOW_AND_THEN: Duration = Duration::from_secs(15);
 
 /// The display of one apply. Shared by reference; every method may be called from any task.
 pub struct Progress {
@@ -43,7 +46,7 @@ impl Progress {
         let bars = terminal.then(|| {
             let all = MultiProgress::with_draw_target(ProgressDrawTarget::stderr());
             let overall = all.add(ProgressBar::new(u64::try_from(total).unwrap_or(u64::MAX)));
-            overall.set_style(template("{bar:30.green} {pos}/{len} steps  {elapsed}").progress_chars("━━─"));
+            overall.set_style(template("{bar:30.green} {pos}/{len} steps  {elapsed}  {msg}").progress_chars("━━─"));
             overall.enable_steady_tick(TICK);
             Bars { all, overall }
         });
@@ -78,6 +81,28 @@ impl Progress {
             }
         } else {
             self.say(&finished_line(step, action, took, outcome));
+        }
+    }
+
+    /// Does the work, and shows meanwhile what is removed one by one.
+    pub async fn counting<T>(&self, removed: &Counted, work: impl Future<Output = T>) -> T {
+        let mut clock = tokio::time::interval(if self.bars.is_some() { TICK } else { NOW_AND_THEN });
+        tokio::pin!(work);
+        loop {
+            tokio::select! {
+                result = &mut work => return result,
+                _ = clock.tick() => {
+                    let text = match removed.so_far() {
+                        (_, 0) => String::new(),
+                        (done, all) => format!("{done} of about {} keys removed", all.max(done)),
+                    };
+                    match &self.bars {
+                        Some(bars) => bars.overall.set_message(text),
+                        None if text.is_empty() => {}
+                        None => tell(&format!("{text}\n")),
+                    }
+                }
+            }
         }
     }
 
@@ -142,9 +167,10 @@ fn finished_line(step: &StepId, action: Option<Action>, took: Duration, outcome:
     let address = words::address(&step.address);
     let step = clean(&step.to_string());
     match outcome {
-        Outcome::Done { dump, .. } => {
+        Outcome::Done { dump, note, .. } => {
             let dump = dump.as_deref().map(words::its_dump).unwrap_or_default();
-            format!("{address}: {done}{dump} ({})", words::elapsed(took))
+            let note = note.as_deref().map(words::and_that).unwrap_or_default();
+            format!("{address}: {done}{dump}{note} ({})", words::elapsed(took))
         }
         Outcome::AlreadySo => format!("{step}: already so"),
         Outcome::Stale { .. } => format!("{step}: refused, it is not as planned any more"),

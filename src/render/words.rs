@@ -7,7 +7,7 @@ use crate::core::step::{Action, Risk};
 use crate::secrets::model::Published;
 use crate::services::kafka::model::{Acl, Binding, Topic, User as KafkaUser};
 use crate::services::postgres::model::{Access as GrantAccess, Credential, Database, Expiry, Grant, LockDown, Role};
-use crate::services::valkey::model::{Accepts, Access as KvAccess, DefaultUser, User as KvUser};
+use crate::services::valkey::model::{Accepts, Access as KvAccess, DefaultUser, Keys, User as KvUser};
 use crate::services::{Model, ServiceId};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -17,6 +17,11 @@ use std::time::Duration;
 /// What follows a word that says that something was destroyed.
 pub(super) fn its_dump(file: &Path) -> String {
     format!("; its dump: {}", clean(&file.display().to_string()))
+}
+
+/// What is told after that.
+pub(super) fn and_that(note: &str) -> String {
+    format!("; {}", clean(note))
 }
 
 /// The name of a field as people say it.
@@ -172,6 +177,7 @@ pub(super) fn describe(model: &Model) -> Vec<String> {
         Model::ValkeyPersistence(persisted) => {
             vec![if persisted.saved { "users are saved" } else { "users are not saved" }.to_owned()]
         }
+        Model::ValkeyKeys(keys) => kv_keys_words(keys),
         Model::KafkaUser(user) => kafka_user_words(user),
         Model::KafkaTopic(topic) => topic_words(topic),
         Model::KafkaAcl(acl) => acl_words(acl),
@@ -323,6 +329,13 @@ fn kv_words(user: &KvUser) -> Vec<String> {
     if user.nopass {
         words.push("accepts any password".to_owned());
     }
+    words
+}
+
+fn kv_keys_words(keys: &Keys) -> Vec<String> {
+    let Keys { namespace, db } = keys;
+    let mut words = vec![format!("{namespace}:* goes with its app")];
+    words.extend((*db > 0).then(|| format!("db {db}")));
     words
 }
 

@@ -52,6 +52,7 @@ fn app() -> App {
             channels: BTreeSet::new(),
             readers: BTreeSet::new(),
             credential: Credential::Generate,
+            on_destroy: valkey::model::OnDestroy::KeepKeys,
         }),
         events: Some(Events {
             topics: vec![topic("mail.inbound"), topic("orders")],
@@ -129,7 +130,11 @@ impl World {
     }
 
     async fn apply(&mut self, steps: &[Step]) {
-        let context = ApplyContext { vault: self.vault.clone(), consent: crate::core::consent::Consent::default() };
+        let context = ApplyContext {
+            vault: self.vault.clone(),
+            consent: crate::core::consent::Consent::default(),
+            removed: crate::services::Progress::default(),
+        };
         let secrets = Secrets::new(self.vault.clone());
         for step in steps {
             if step.op != Op::State {

@@ -78,6 +78,7 @@ pub enum Model {
     ValkeyUser(valkey::model::User),
     ValkeyDefaultUser(valkey::model::DefaultUser),
     ValkeyPersistence(valkey::model::Persisted),
+    ValkeyKeys(valkey::model::Keys),
     KafkaUser(kafka::model::User),
     KafkaTopic(kafka::model::Topic),
     KafkaAcl(kafka::model::Acl),
@@ -94,6 +95,7 @@ impl Resource for Model {
             Self::ValkeyUser(model) => model.fields(),
             Self::ValkeyDefaultUser(model) => model.fields(),
             Self::ValkeyPersistence(model) => model.fields(),
+            Self::ValkeyKeys(model) => model.fields(),
             Self::KafkaUser(model) => model.fields(),
             Self::KafkaTopic(model) => model.fields(),
             Self::KafkaAcl(model) => model.fields(),
@@ -114,6 +116,7 @@ impl Model {
             | Self::PostgresLockDown(_)
             | Self::ValkeyDefaultUser(_)
             | Self::ValkeyPersistence(_)
+            | Self::ValkeyKeys(_)
             | Self::KafkaTopic(_)
             | Self::KafkaAcl(_)
             | Self::Secret(_) => false,
@@ -125,6 +128,10 @@ impl Model {
 impl Model {
     pub fn as_valkey_user(&self) -> Option<&valkey::model::User> {
         if let Self::ValkeyUser(user) = self { Some(user) } else { None }
+    }
+
+    pub fn as_valkey_keys(&self) -> Option<&valkey::model::Keys> {
+        if let Self::ValkeyKeys(keys) = self { Some(keys) } else { None }
     }
 
     pub fn as_valkey_default_user(&self) -> Option<&valkey::model::DefaultUser> {

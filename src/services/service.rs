@@ -1,6 +1,6 @@
 //! What every service can do, and what becomes of the steps that it is given.
 
-use super::{Ask, Fingerprint, Model, Observation, ServiceId, Step};
+use super::{Ask, Fingerprint, Model, Observation, Progress, ServiceId, Step};
 use crate::core::address::{Address, Kind};
 use crate::core::consent::Consent;
 use crate::core::step::StepId;
@@ -17,6 +17,8 @@ pub enum Outcome {
         fingerprint: Option<Fingerprint>,
         /// The file that has what it destroyed.
         dump: Option<PathBuf>,
+        /// What else is to be told of it.
+        note: Option<String>,
     },
     /// The object was already as wanted.
     AlreadySo,
@@ -36,7 +38,7 @@ pub enum Outcome {
 
 impl Outcome {
     pub fn done() -> Self {
-        Self::Done { fingerprint: None, dump: None }
+        Self::Done { fingerprint: None, dump: None, note: None }
     }
 
     pub fn failed(error: Diagnostic) -> Self {
@@ -93,6 +95,8 @@ pub struct ApplyContext {
     pub vault: std::sync::Arc<secrets::Vault>,
     /// What the user has consented to, for what shows only while a step is carried out: sessions that are in the way.
     pub consent: Consent,
+    /// Where a service counts what it removes one by one.
+    pub removed: Progress,
 }
 
 /// How safe from a restart of the server is what this process has written there.

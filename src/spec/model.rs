@@ -4,7 +4,7 @@ use crate::core::digest::sha256;
 use crate::core::name::AppName;
 use crate::error::Place;
 use crate::services::postgres::model::{Access, Credential, Extension};
-use crate::services::valkey::model::Access as KvAccess;
+use crate::services::valkey::model::{Access as KvAccess, OnDestroy};
 use serde::{Serialize, Serializer};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -120,6 +120,7 @@ pub struct Kv {
     pub channels: BTreeSet<String>,
     pub readers: BTreeSet<AppName>,
     pub credential: Credential,
+    pub on_destroy: OnDestroy,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize)]

@@ -3,7 +3,7 @@
 use crate::core::name::AppName;
 use crate::error::Diagnostic;
 use crate::services::postgres::model::Credential;
-use crate::services::valkey::model::Access;
+use crate::services::valkey::model::{Access, OnDestroy};
 use crate::spec::fields::{Fields, MOST_ERRORS, Setting, unknown_key, wrong_type};
 use crate::spec::kv;
 use crate::spec::node::{Located, Node, Value};
@@ -15,8 +15,19 @@ use crate::spec::source::Spot;
 const LONGEST_APP: usize = 100;
 
 const TOP: [&str; 5] = ["app", "services", "publish", "lifecycle", "overlay"];
-const KV: [&str; 10] =
-    ["namespace", "user", "access", "db", "shared", "commands", "keys", "channels", "readers", "credential"];
+const KV: [&str; 11] = [
+    "namespace",
+    "user",
+    "access",
+    "db",
+    "shared",
+    "commands",
+    "keys",
+    "channels",
+    "readers",
+    "credential",
+    "on_destroy",
+];
 const EVENTS: [&str; 9] =
     ["topics", "user", "prefix", "groups", "transactional_ids", "readers", "writers", "external", "credential"];
 const TOPIC: [&str; 6] = ["name", "partitions", "replication", "config", "readers", "writers"];
@@ -55,6 +66,7 @@ pub struct Kv {
     pub channels: Vec<Located<String>>,
     pub readers: Vec<Located<AppName>>,
     pub credential: Credential,
+    pub on_destroy: OnDestroy,
 }
 
 #[derive(Debug)]
@@ -155,6 +167,7 @@ fn check_services(services: &Node, form: Form, errors: &mut Vec<Diagnostic>) {
 
 fn read_kv(node: &Node, form: Form, errors: &mut Vec<Diagnostic>) -> Option<Kv> {
     let words = [("readwrite", Access::Readwrite), ("readonly", Access::Readonly), ("queue", Access::Queue)];
+    let ends = [("keep-keys", OnDestroy::KeepKeys), ("purge-keys", OnDestroy::PurgeKeys)];
     let mut fields = Fields::open(node, form.kv(), &KV, errors)?;
     let (namespace, whole_database) = kv::namespace(&mut fields);
     let shared = fields.flag("shared").filter(|shared| *shared).and_then(|_| fields.key_spot("shared"));
@@ -175,6 +188,7 @@ fn read_kv(node: &Node, form: Form, errors: &mut Vec<Diagnostic>) -> Option<Kv> 
         channels: kv::rules::channels(&mut fields),
         readers: fields.apps("readers"),
         credential: read_credential(&mut fields),
+        on_destroy: fields.choice("on_destroy", &ends).unwrap_or_default(),
     })
 }
 

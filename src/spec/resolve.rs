@@ -169,6 +169,7 @@ impl Resolver<'_> {
             channels: values(&written.channels),
             readers,
             credential: written.credential,
+            on_destroy: written.on_destroy,
         }
     }
 

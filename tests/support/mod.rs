@@ -15,8 +15,8 @@ use nornplan::exec::{Executed, Job, Listener, execute};
 use nornplan::observe::{Depth, asks};
 use nornplan::secrets::Vault;
 use nornplan::services::{
-    self, ApplyContext, Ask, CredentialStatus, DiffInput, Fingerprint, Model, Observation, Outcome, Service, ServiceId,
-    Step,
+    self, ApplyContext, Ask, CredentialStatus, DiffInput, Fingerprint, Model, Observation, Outcome, Progress, Service,
+    ServiceId, Step,
 };
 use nornplan::spec::model::{App, Specs};
 use nornplan::state::local::{self, Files};
@@ -173,7 +173,11 @@ impl World {
         let job = Job {
             steps: &steps,
             services: &self.services,
-            context: &ApplyContext { vault: self.vault.clone(), consent: self.consent.clone() },
+            context: &ApplyContext {
+                vault: self.vault.clone(),
+                consent: self.consent.clone(),
+                removed: Progress::default(),
+            },
             parallelism: 8,
             stop: CancellationToken::new(),
             abort: CancellationToken::new(),

@@ -123,7 +123,7 @@ impl Work<'_> {
         loop {
             match signs_in(self.config, &user.name, &user.mechanism, password).await {
                 Ok(true) => {
-                    return Outcome::Done { fingerprint: Some(fingerprint(user, password)), dump: None };
+                    return Outcome::Done { fingerprint: Some(fingerprint(user, password)), dump: None, note: None };
                 }
                 Ok(false) | Err(_) if start.elapsed() < SETTLING => tokio::time::sleep(PAUSE * 4).await,
                 Ok(false) => {

@@ -1,6 +1,6 @@
 //! What infraspecs want of Valkey.
 
-use super::model::{DefaultUser, Mode, User, default_user_address, user_address};
+use super::model::{DefaultUser, Keys, Mode, OnDestroy, User, default_user_address, keys_address, user_address};
 use crate::config::{self, ValkeyConfig};
 use crate::core::address::Address;
 use crate::core::name::AppName;
@@ -12,13 +12,19 @@ use std::collections::BTreeMap;
 
 /// Every resource that the infraspecs declare here, in declared form: the rules depend on the server.
 pub fn desired(specs: &Specs) -> BTreeMap<Address, Wanted<Model>> {
-    let users = specs.apps.values().filter_map(|app| app.kv.as_ref().map(|kv| (app, kv)));
-    let users = users.filter(|(_, kv)| !kv.shared);
-    users
-        .map(|(app, kv)| {
-            let model = Model::ValkeyUser(declared(app, kv, specs));
-            (user_address(&kv.user), Wanted { app: app.name.clone(), model })
-        })
+    let users = || {
+        let users = specs.apps.values().filter_map(|app| app.kv.as_ref().map(|kv| (app, kv)));
+        users.filter(|(_, kv)| !kv.shared)
+    };
+    let of = |app: &App, model| Wanted { app: app.name.clone(), model };
+    let purged = users().filter(|(_, kv)| kv.on_destroy == OnDestroy::PurgeKeys).filter_map(|(app, kv)| {
+        let namespace = kv.namespace.clone()?;
+        let address = keys_address(&namespace);
+        Some((address, of(app, Model::ValkeyKeys(Keys { namespace, db: kv.db }))))
+    });
+    users()
+        .map(|(app, kv)| (user_address(&kv.user), of(app, Model::ValkeyUser(declared(app, kv, specs)))))
+        .chain(purged)
         .collect()
 }
 

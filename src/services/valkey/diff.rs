@@ -1,9 +1,10 @@
 //! The steps that bring Valkey where the specs want it: pure.
 
 mod default_user;
+mod losses;
 mod passwords;
 
-use super::model::{Op as UserOp, USER, User};
+use super::model::{KEYS, Op as UserOp, USER, User};
 use super::possible::impossible;
 use super::presets::{Server, expand};
 use super::{rights, unsaved, words};
@@ -20,16 +21,20 @@ pub fn diff(input: DiffInput<'_>) -> Vec<Step> {
     let wanted: BTreeMap<Address, Wanted<Model>> = input
         .wanted
         .iter()
-        .filter_map(|(address, wanted)| {
-            let declared = wanted.model.as_valkey_user()?;
+        .filter(|(address, _)| [USER, KEYS].contains(&address.kind))
+        .map(|(address, wanted)| {
+            let Some(declared) = wanted.model.as_valkey_user() else {
+                return (address.clone(), wanted.clone());
+            };
             let there = input.observation.resources.get(address);
             let model = Model::ValkeyUser(meant(declared, there, server));
-            Some((address.clone(), Wanted { app: wanted.app.clone(), model }))
+            (address.clone(), Wanted { app: wanted.app.clone(), model })
         })
         .collect();
-    let applied = input.applied.iter().filter(|(address, _)| address.kind == USER);
+    let applied = input.applied.iter().filter(|(address, _)| [USER, KEYS].contains(&address.kind));
     let applied = applied.map(|(address, applied)| (address.clone(), as_of_now(applied, server))).collect();
     let decisions = reconcile(&wanted, &input.observation.models(), &applied);
+    let (keys, decisions) = losses::take_keys(decisions);
     let mut steps: Vec<Step> = decisions.into_iter().map(|decision| step(decision, server)).collect();
     let set: BTreeSet<Address> =
         steps.iter().filter(|step| step.sets_credential).map(|step| step.address.clone()).collect();
@@ -42,6 +47,7 @@ pub fn diff(input: DiffInput<'_>) -> Vec<Step> {
             steps.extend(passwords::replace(address, wanted, there, reason, blocked(address, Action::Rotate, server)));
         }
     }
+    losses::destroy(&mut steps, keys, input);
     let unread = &input.observation.unread;
     steps.iter_mut().filter(|step| step.action == Action::Destroy).for_each(|step| keep_for_absent(step, unread));
     steps.extend(default_user::diff(input, server));
@@ -112,7 +118,6 @@ fn step(decision: Decision, server: Option<&Server>) -> Step {
         }
         Action::Destroy => {
             risks.insert(Risk::RemovesLogin);
-            notes.push("whoever is signed in as it is cut off; its keys stay".to_owned());
             Op::Valkey(UserOp::DelUser)
         }
         Action::Rotate => Op::Valkey(UserOp::SetPassword),

@@ -1,5 +1,5 @@
 use super::super::acl::{Catalogue, parse_line};
-use super::super::model::{Access, user_address};
+use super::super::model::{Access, Holdings, KEYS, Keys, keys_address, user_address};
 use super::*;
 use crate::core::name::AppName;
 use crate::core::reconcile::Applied;
@@ -202,4 +202,63 @@ fn a_server_that_forbids_acl_setuser_blocks() {
     managed.catalogue.commands.remove("acl|setuser");
     case.observation.server = serde_json::to_value(managed).unwrap();
     assert!(matches!(case.diff()[0].hold, Some(Hold::Blocked { .. })));
+}
+
+/// The infraspec is gone that said `purge-keys`, and the server says what there is.
+fn purged(facts: Holdings) -> Case {
+    let mut case = Case::new(true).ours().there(CredentialStatus::Verified, |_| {});
+    case.wanted.clear();
+    let keys = Model::ValkeyKeys(Keys { namespace: "mail".to_owned(), db: 0 });
+    case.applied.insert(keys_address("mail"), Applied { app: app(), model: keys.clone() });
+    let observed = Observed { facts: facts.facts(), ..Observed::plain(keys) };
+    case.observation.resources.insert(keys_address("mail"), observed);
+    case
+}
+
+fn some_keys() -> Holdings {
+    Holdings { keys: Some(3), sampled: Some(false), ..Holdings::default() }
+}
+
+#[test]
+fn keys_go_after_the_user_and_lose_data() {
+    let steps = purged(some_keys()).diff();
+    let keys = steps.iter().find(|step| step.address.kind == KEYS).unwrap();
+    assert_eq!((keys.action, &keys.op), (Action::Destroy, &Op::Valkey(UserOp::PurgeKeys)));
+    assert!(keys.risks.contains(&Risk::LosesData) && keys.hold.is_none());
+    assert!(keys.needs.iter().any(|need| need.address == user_address("mail")));
+    let user = steps.iter().find(|step| step.address == user_address("mail")).unwrap();
+    assert!(user.notes.contains(&"its keys go after it: valkey.keys.mail".to_owned()), "{:?}", user.notes);
+    // Where nothing is known, nothing is taken for empty.
+    let unknown = purged(Holdings::default()).diff();
+    assert!(unknown.iter().any(|step| step.address.kind == KEYS && step.risks.contains(&Risk::LosesData)));
+    let none = purged(Holdings { keys: Some(0), ..some_keys() }).diff();
+    assert!(none.iter().all(|step| !step.risks.contains(&Risk::LosesData)));
+}
+
+#[test]
+fn keys_that_an_infraspec_uses_are_only_forgotten() {
+    let uses: [fn(&mut User); 2] = [
+        |user| user.namespace = Some("mail".to_owned()),
+        |user| user.reads = Some(BTreeMap::from([("mail".to_owned(), 0)])),
+    ];
+    for change in uses {
+        let mut case = purged(some_keys());
+        let mut other = User { name: "other".to_owned(), namespace: Some("other".to_owned()), ..declared(true) };
+        change(&mut other);
+        let wanted = Wanted { app: AppName::new("other").unwrap(), model: Model::ValkeyUser(other) };
+        case.wanted.insert(user_address("other"), wanted);
+        let steps = case.diff();
+        let keys = steps.iter().find(|step| step.address.kind == KEYS).unwrap();
+        assert_eq!((keys.action, &keys.op, &keys.before), (Action::Forget, &Op::State, &None));
+        assert!(keys.risks.is_empty());
+    }
+}
+
+#[test]
+fn keys_that_a_stranger_may_use_stay_whoever_consents() {
+    let reached = Holdings { reached_by: Some(BTreeSet::from(["ada".to_owned()])), ..some_keys() };
+    let steps = purged(reached).diff();
+    let keys = steps.iter().find(|step| step.address.kind == KEYS).unwrap();
+    let Some(Hold::Blocked { reason }) = &keys.hold else { panic!("{keys:#?}") };
+    assert!(reason.starts_with("ada may use keys of mail:* by rules of their own"), "{reason}");
 }

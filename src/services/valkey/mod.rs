@@ -10,6 +10,7 @@ pub mod diff;
 mod errors;
 mod everybody;
 mod examine;
+mod keyspace;
 pub mod model;
 mod observe;
 mod possible;
@@ -28,7 +29,7 @@ use crate::error::Result;
 pub use acl::overlap;
 use async_trait::async_trait;
 use connect::Nodes;
-use model::{DEFAULT_USER, USER};
+use model::{DEFAULT_USER, KEYS, USER};
 pub use possible::no_such_database;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -82,6 +83,7 @@ impl Service for Valkey {
         seen.extend(sentinels);
         notices.extend(observe::absent::notices(&found));
         let mut resources = observe::resources(&seen, ask);
+        observe::losses::add(&self.nodes, &found.nodes, &seen, ask, &mut resources).await;
         resources.extend(default_user.into_iter().chain(unsaved));
         Ok(Observation {
             endpoint: self.endpoint.clone(),
@@ -116,6 +118,9 @@ impl Service for Valkey {
             let user = observe::default_user::user(&seen, ours.as_ref(), declared);
             there.extend(user.map(|user| (address.clone(), Model::ValkeyDefaultUser(user))));
         }
+        // Keys are counted for the plan, and removed whatever their number has become.
+        let keys = steps.iter().filter(|step| step.address.kind == KEYS && addresses.contains(&step.address));
+        there.extend(keys.filter_map(|step| Some((step.address.clone(), step.before.clone()?))));
         Ok(there)
     }
 
@@ -123,9 +128,9 @@ impl Service for Valkey {
         apply::apply(&self.nodes, steps, context).await
     }
 
-    fn limits(&self, _kind: &Kind) -> Limits {
-        // Users are saved after every batch.
-        Limits { batch: 1000, in_flight: 1 }
+    fn limits(&self, kind: &Kind) -> Limits {
+        // Users are saved after every batch, and what is purged is remembered as soon as it is.
+        Limits { batch: if *kind == KEYS { 1 } else { 1000 }, in_flight: 1 }
     }
 
     fn durability(&self) -> Durability {

@@ -3,6 +3,9 @@
 mod default_user;
 
 pub use default_user::{Accepts, DEFAULT_USER, DefaultUser, Mode, UsedBy, default_user_address};
+mod keys;
+
+pub use keys::{Holdings, KEYS, Keys, OnDestroy, keys_address};
 
 use crate::core::address::{Address, Kind};
 use crate::core::change::{Field, Resource};
@@ -210,6 +213,8 @@ pub enum Op {
     SetDefaultUser,
     /// `ACL SAVE` or `CONFIG REWRITE`, on every node.
     Save,
+    /// Removes every key of a namespace, some at a time.
+    PurgeKeys,
 }
 
 pub fn persistence_address() -> Address {

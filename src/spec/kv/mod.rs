@@ -9,7 +9,7 @@ use crate::spec::node::{Located, Value};
 use crate::spec::source::Spot;
 
 /// Keys that speak of a user of the app's own.
-const OF_A_USER: [&str; 7] = ["user", "access", "commands", "keys", "channels", "readers", "credential"];
+const OF_A_USER: [&str; 8] = ["user", "access", "commands", "keys", "channels", "readers", "credential", "on_destroy"];
 
 /// Reads the namespace: its name, or where it says that there is none.
 pub fn namespace(fields: &mut Fields<'_, '_>) -> (Option<Located<String>>, Option<Spot>) {
@@ -33,6 +33,10 @@ pub fn check_whole(fields: &mut Fields<'_, '_>, whole: &Spot) {
     if let Some(keys) = fields.key_spot("keys") {
         let error = keys.error("keys beside namespace = false: the app has all keys of its database already");
         fields.fail(error.hint("leave keys out"));
+    }
+    if let Some(purges) = fields.key_spot("on_destroy") {
+        let error = purges.error("on_destroy beside namespace = false: keys are told apart by their namespace alone");
+        fields.fail(error.hint("leave on_destroy out, and empty the database by hand when the app is gone"));
     }
 }
 

@@ -61,7 +61,7 @@ async fn carry_out(connector: &Connector, step: &Step, context: &ApplyContext) -
             // With sessions in it when it was planned, it runs only with consent to end them.
             let may_end = step.risks.contains(&Risk::Interrupts) || context.consent.may_interrupt(&step.address);
             let dump = database::drop_database(connector, database, may_end).await?;
-            return Ok(Outcome::Done { fingerprint: None, dump });
+            return Ok(Outcome::Done { fingerprint: None, dump, note: None });
         }
         (Do::SetGrant, _, Some(Model::PostgresGrant(grant))) => grant::set_grant(connector, grant).await,
         (Do::RevokeGrant, Some(Model::PostgresGrant(grant)), _) => grant::revoke(connector, grant).await,
@@ -73,7 +73,7 @@ async fn carry_out(connector: &Connector, step: &Step, context: &ApplyContext) -
             .hint("make the plan anew")
             .into()),
     };
-    Ok(Outcome::Done { fingerprint: fingerprint?, dump: None })
+    Ok(Outcome::Done { fingerprint: fingerprint?, dump: None, note: None })
 }
 
 /// Runs statements in the administration database.

@@ -33,7 +33,7 @@ impl Does {
             ValkeyOp::AddPassword => Some(Self::AddPassword),
             ValkeyOp::RemoveFormerPasswords => Some(Self::RemoveFormerPasswords),
             ValkeyOp::DelUser => Some(Self::DelUser),
-            ValkeyOp::SetDefaultUser | ValkeyOp::Save => None,
+            ValkeyOp::SetDefaultUser | ValkeyOp::PurgeKeys | ValkeyOp::Save => None,
         }
     }
 }
@@ -88,6 +88,7 @@ fn outcome(task: Task<'_>) -> Outcome {
                 .as_ref()
                 .map(|password| Fingerprint { password: password.sha256(), stored: None }),
             dump: None,
+            note: None,
         },
         Err(failure) => failure.into(),
     }
@@ -194,7 +195,7 @@ async fn set(nodes: &[Node], tasks: &mut [Task<'_>], kept: &BTreeMap<String, BTr
         let Ok(server) = wire::server(node).await else { return failures };
         let sound = tasks.iter().enumerate().filter(|(_, task)| task.sound());
         let (places, calls): (Vec<usize>, Vec<Vec<String>>) =
-            sound.map(|(place, task)| (place, call(task, server, kept))).unzip();
+            sound.filter_map(|(place, task)| Some((place, call(task, server, kept)?))).unzip();
         let said = |place: &usize| tasks.get(*place).map(|task| said(task)).unwrap_or_default();
         for (place, answer) in places.iter().zip(node.try_calls(&calls).await) {
             if let Err(error) = answer {
@@ -231,7 +232,8 @@ fn said(task: &Task<'_>) -> String {
     }
 }
 
-fn call(task: &Task<'_>, server: &Server, kept: &BTreeMap<String, BTreeSet<String>>) -> Vec<String> {
+/// The words of a call; none for what was found unsound before.
+fn call(task: &Task<'_>, server: &Server, kept: &BTreeMap<String, BTreeSet<String>>) -> Option<Vec<String>> {
     let ours: Option<BTreeSet<String>> = task.password.as_ref().map(|password| BTreeSet::from([password.sha256()]));
     let mut words = vec!["ACL".to_owned()];
     match (task.op, task.after) {
@@ -252,10 +254,10 @@ fn call(task: &Task<'_>, server: &Server, kept: &BTreeMap<String, BTreeSet<Strin
             words.extend(["SETUSER".to_owned(), task.name.to_owned(), "resetpass".to_owned()]);
             words.extend(task.ours.iter().map(|hash| format!("#{hash}")));
         }
-        (Does::SetUser | Does::SetPassword | Does::AddPassword | Does::RemoveFormerPasswords, None)
-        | (Does::DelUser, Some(_) | None) => {
+        (Does::SetUser | Does::SetPassword | Does::AddPassword | Does::RemoveFormerPasswords, None) => return None,
+        (Does::DelUser, Some(_) | None) => {
             words.extend(["DELUSER".to_owned(), task.name.to_owned()]);
         }
     }
-    words
+    Some(words)
 }

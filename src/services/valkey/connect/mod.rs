@@ -75,6 +75,10 @@ impl Node {
         drop(self.client.quit().await);
     }
 
+    pub fn is_of_cluster(&self) -> bool {
+        self.part == Part::OfCluster
+    }
+
     /// Whether the connection is as it was made.
     pub fn is_connected(&self) -> bool {
         self.client.is_connected() && !self.task.is_finished()

@@ -2,6 +2,7 @@
 
 pub mod absent;
 pub mod default_user;
+pub mod losses;
 mod notices;
 mod saved;
 pub mod sentinels;
@@ -11,7 +12,7 @@ pub use saved::unsaved;
 
 use super::acl::{Account, Meaning, differ_in_text};
 use super::connect::Node;
-use super::model::{MISSING, USER, User};
+use super::model::{KEYS, MISSING, USER, User};
 use super::presets::{Server, expand};
 use super::{rights, wire};
 use crate::core::address::Address;
@@ -157,6 +158,12 @@ fn even(one: (&Seen, &User), other: (&Seen, &User), declared: Option<&User>) -> 
 
 /// The resources that were asked for and exist.
 pub fn resources(seen: &[Seen], ask: &Ask) -> BTreeMap<Address, Observed> {
+    // The keys of a namespace are there as long as they are declared or ours, be they many or none.
+    let keys = ask.addresses().into_iter().filter(|address| address.kind == KEYS).filter_map(|address| {
+        let wanted = ask.wanted.get(address).map(|wanted| &wanted.model);
+        let model = wanted.or_else(|| ask.applied.get(address).map(|last| &last.model))?;
+        Some((address.clone(), Observed::plain(model.clone())))
+    });
     let addresses = ask.addresses().into_iter().filter(|address| address.kind == USER);
     addresses
         .filter_map(|address| {
@@ -171,6 +178,7 @@ pub fn resources(seen: &[Seen], ask: &Ask) -> BTreeMap<Address, Observed> {
             let observed = Observed { credential, ..Observed::plain(Model::ValkeyUser(user)) };
             Some((address.clone(), observed))
         })
+        .chain(keys)
         .collect()
 }
 

@@ -1,0 +1,156 @@
+//! What destroying a user and its keys would lose, in words; and whether the keys may go at all. Pure.
+
+use crate::core::address::Address;
+use crate::core::listing::some;
+use crate::core::step::{Action, Hold, Part, Risk, StepId};
+use crate::services::valkey::model::{Holdings, KEYS, Op as UserOp, USER, User, keys_address};
+use crate::services::{Decision, DiffInput, Op, Step};
+
+/// Users that a sentence names at most.
+const NAMED: usize = 5;
+
+/// Completes the steps that destroy users, and adds those of their keys.
+pub fn destroy(steps: &mut Vec<Step>, keys: Vec<Decision>, input: DiffInput<'_>) {
+    let mut keys: Vec<Step> = keys.into_iter().map(|decision| keys_step(decision, input)).collect();
+    for step in &mut keys {
+        let users = steps.iter().filter(|user| user.app == step.app && user.part == Part::Main);
+        // Nobody can write there any more when they go.
+        step.needs.extend(users.map(Step::id).filter(|_| step.action == Action::Destroy));
+    }
+    let go: Vec<StepId> = keys.iter().filter(|step| step.action == Action::Destroy).map(Step::id).collect();
+    for step in steps.iter_mut().filter(|step| step.action == Action::Destroy && step.address.kind == USER) {
+        step.notes = user_notes(&step.address, &go, input);
+        if is_in_use(step, input) {
+            step.risks.insert(Risk::Interrupts);
+        }
+    }
+    steps.extend(keys);
+}
+
+fn facts(address: &Address, input: DiffInput<'_>) -> Holdings {
+    input.observation.resources.get(address).map(|there| Holdings::of(&there.facts)).unwrap_or_default()
+}
+
+fn is_in_use(step: &Step, input: DiffInput<'_>) -> bool {
+    step.action == Action::Destroy && facts(&step.address, input).clients.is_some_and(|clients| clients > 0)
+}
+
+/// A namespace is purged only if no infraspec has anything to do with it any more.
+fn keys_step(mut decision: Decision, input: DiffInput<'_>) -> Step {
+    if decision.action != Action::Destroy {
+        return decision.step(Op::State);
+    }
+    let namespace = decision.address.name.clone();
+    if let Some(user) = used_by(&namespace, input) {
+        decision.action = Action::Forget;
+        decision.changes.clear();
+        decision.before = None;
+        decision.notes = vec![format!("its keys stay, also when {user} is destroyed")];
+        return decision.step(Op::State);
+    }
+    let holdings = facts(&decision.address, input);
+    let mut step = decision.step(Op::Valkey(UserOp::PurgeKeys));
+    if !holdings.are_none() {
+        step.risks.insert(Risk::LosesData);
+    }
+    step.notes.push(match told(&holdings) {
+        Some(told) => format!("holds {told}"),
+        None => format!("what it holds is not known{}", because(&holdings)),
+    });
+    step.hold = holdings.reached_by.as_ref().map(|users| Hold::Blocked {
+        reason: format!(
+            "{} may use keys of {namespace}:* by rules of their own, so they are not removed: take these rules away or \
+             destroy the user first; or keep the keys with `nornplan state forget {}`",
+            some(users, NAMED),
+            step.address
+        ),
+    });
+    step
+}
+
+/// A user that an infraspec declares and that has the namespace, or reads it.
+fn used_by(namespace: &str, input: DiffInput<'_>) -> Option<String> {
+    let uses = |user: &User| {
+        user.namespace.as_deref() == Some(namespace)
+            || user.reads.as_ref().is_some_and(|reads| reads.contains_key(namespace))
+    };
+    let users = input.wanted.values().filter_map(|wanted| wanted.model.as_valkey_user());
+    users.into_iter().find(|user| uses(user)).map(|user| user.name.clone())
+}
+
+fn user_notes(address: &Address, go: &[StepId], input: DiffInput<'_>) -> Vec<String> {
+    let holdings = facts(address, input);
+    let mut notes = vec![match holdings.clients {
+        Some(0) => "nobody is signed in as it".to_owned(),
+        Some(1) => format!(
+            "1 client is signed in as it: stop the app first, or have it cut off by --allow-interrupt {address}"
+        ),
+        Some(clients) => format!(
+            "{clients} clients are signed in as it: stop the app first, or have them cut off by --allow-interrupt {address}"
+        ),
+        None => "whoever is signed in as it is cut off".to_owned(),
+    }];
+    let last = input.applied.get(address).and_then(|last| last.model.as_valkey_user());
+    let Some(namespace) = last.and_then(|user| user.namespace.as_ref()) else {
+        notes.push("its keys stay".to_owned());
+        return notes;
+    };
+    notes.push(if go.contains(&StepId::main(keys_address(namespace))) {
+        format!("its keys go after it: {}", keys_address(namespace))
+    } else if let Some(user) = used_by(namespace, input) {
+        format!("its keys stay: {user} uses {namespace}:* as well")
+    } else {
+        match told(&holdings) {
+            Some(_) if holdings.are_none() => format!("no keys lie under {namespace}:*"),
+            Some(told) => {
+                format!("its keys stay: {told}, under {namespace}:*; on_destroy = \"purge-keys\" would remove them")
+            }
+            None => format!("its keys stay: how many is not known{}", because(&holdings)),
+        }
+    });
+    notes
+}
+
+fn because(holdings: &Holdings) -> String {
+    holdings.unread.as_ref().map(|why| format!(" ({why})")).unwrap_or_default()
+}
+
+/// `about 12,000 keys, 3.4 MiB (sampled)`.
+fn told(holdings: &Holdings) -> Option<String> {
+    let keys = holdings.keys?;
+    if holdings.are_none() {
+        return Some("no keys".to_owned());
+    }
+    let sampled = holdings.sampled == Some(true);
+    if keys == 0 {
+        return Some("no keys in the part that was looked at (sampled)".to_owned());
+    }
+    let count = if sampled { format!("about {}", Holdings::count(round(keys))) } else { Holdings::count(keys) };
+    let size = holdings.size_bytes.map(|bytes| format!(", about {}", size(bytes))).unwrap_or_default();
+    Some(format!("{count}{size}{}", if sampled { " (sampled)" } else { "" }))
+}
+
+/// Two digits: an estimate has no more.
+fn round(number: u64) -> u64 {
+    let digits = number.checked_ilog10().unwrap_or_default();
+    let unit = 10_u64.pow(digits.saturating_sub(1));
+    number / unit * unit
+}
+
+fn size(bytes: u64) -> String {
+    const UNITS: [(u64, &str); 3] = [(1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")];
+    let fits = UNITS.into_iter().find(|(unit, _)| bytes >= *unit);
+    fits.map_or_else(
+        || format!("{bytes} B"),
+        |(unit, name)| format!("{}.{} {name}", bytes / unit, bytes % unit * 10 / unit),
+    )
+}
+
+/// Takes the decisions on keys from among all.
+pub fn take_keys(decisions: Vec<Decision>) -> (Vec<Decision>, Vec<Decision>) {
+    decisions.into_iter().partition(|decision| decision.address.kind == KEYS)
+}
+
+#[cfg(test)]
+#[path = "losses_tests.rs"]
+mod tests;

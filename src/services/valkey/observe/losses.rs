@@ -1,0 +1,257 @@
+//! What destroying a user or a namespace would lose, and whom it would meet: read at plan time, of what is to go alone,
+//! within bounds of time.
+
+use super::Seen;
+use crate::core::address::{Address, Kind};
+use crate::error::Diagnostic;
+use crate::services::valkey::acl::{Rules, includes};
+use crate::services::valkey::connect::{Node, Nodes};
+use crate::services::valkey::keyspace::{Call, STEP, Walk, primaries};
+use crate::services::valkey::model::{Holdings, KEYS, Keys, USER, keys_address, user_address};
+use crate::services::{Ask, Failure, Model, Observed};
+use fred::types::Value;
+use futures_util::future::try_join_all;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
+
+/// So long the keys of one database are counted at most.
+const LONGEST: Duration = Duration::from_secs(1);
+/// Keys of a namespace whose size is asked for on one node.
+const SAMPLE: usize = 500;
+
+/// Adds what they hold to the facts of what is to go. What cannot be read is told as that; a plan does not fail for it.
+pub async fn add(nodes: &Nodes, there: &[Node], seen: &[Seen], ask: &Ask, resources: &mut BTreeMap<Address, Observed>) {
+    let doomed: BTreeSet<&Address> = ask.applied.keys().filter(|address| !ask.wanted.contains_key(address)).collect();
+    let users: BTreeSet<&str> = of_kind(&doomed, &USER);
+    if !users.is_empty() {
+        let clients = clients(there, &users).await;
+        for user in &users {
+            let Some(observed) = resources.get_mut(&user_address(user)) else { continue };
+            let holdings = match &clients {
+                Ok(clients) => Holdings { clients: clients.get(*user).copied(), ..Holdings::default() },
+                Err(error) => Holdings { unread: Some(error.message.clone()), ..Holdings::default() },
+            };
+            observed.facts.extend(holdings.facts());
+        }
+    }
+    let mut holders: BTreeMap<Keys, Vec<&Address>> = BTreeMap::new();
+    for address in doomed {
+        let Some(keys) = ask.applied.get(address).and_then(|last| keys_of(&last.model)) else { continue };
+        holders.entry(keys).or_default().push(address);
+    }
+    let databases: BTreeSet<u32> = holders.keys().map(|keys| keys.db).collect();
+    for db in databases {
+        let namespaces: BTreeSet<&Keys> = holders.keys().filter(|keys| keys.db == db).collect();
+        let counted = count(nodes, there, db, &namespaces).await;
+        for keys in namespaces {
+            let mut holdings = match &counted {
+                Ok(counted) => counted.get(keys).copied().unwrap_or_default().holdings(),
+                Err(failure) => Holdings { unread: Some(failure.error.message.clone()), ..Holdings::default() },
+            };
+            let reached_by = reached_by(seen, keys, &users, ask);
+            holdings.reached_by = (!reached_by.is_empty()).then_some(reached_by);
+            for address in holders.get(keys).into_iter().flatten() {
+                if let Some(observed) = resources.get_mut(*address) {
+                    observed.facts.extend(holdings.facts());
+                }
+            }
+        }
+    }
+    forget_what_is_over(ask, resources);
+}
+
+/// Of a namespace with no keys left and nobody to make any, nothing is there.
+fn forget_what_is_over(ask: &Ask, resources: &mut BTreeMap<Address, Observed>) {
+    let writers: BTreeSet<Address> = ask
+        .applied
+        .iter()
+        .filter_map(|(address, last)| {
+            (address.kind == USER && resources.contains_key(address)).then(|| keys_of(&last.model)).flatten()
+        })
+        .map(|keys| keys_address(&keys.namespace))
+        .collect();
+    resources.retain(|address, observed| {
+        let over = || !writers.contains(address) && Holdings::of(&observed.facts).are_none();
+        address.kind != KEYS || ask.wanted.contains_key(address) || !over()
+    });
+}
+
+fn of_kind<'a>(addresses: &BTreeSet<&'a Address>, kind: &Kind) -> BTreeSet<&'a str> {
+    addresses.iter().filter(|address| address.kind == *kind).map(|address| address.name.as_str()).collect()
+}
+
+/// The keys that go, or stay, when something is destroyed.
+fn keys_of(model: &Model) -> Option<Keys> {
+    if let Some(keys) = model.as_valkey_keys() {
+        return Some(keys.clone());
+    }
+    let user = model.as_valkey_user()?;
+    Some(Keys { namespace: user.namespace.clone()?, db: user.db.unwrap_or_default() })
+}
+
+/// Connections of some users, on all nodes together.
+async fn clients(there: &[Node], users: &BTreeSet<&str>) -> Result<BTreeMap<String, u64>, Diagnostic> {
+    let mut clients: BTreeMap<String, u64> = users.iter().map(|user| ((*user).to_owned(), 0)).collect();
+    for list in try_join_all(there.iter().map(|node| node.call(&["CLIENT", "LIST"], "CLIENT LIST"))).await? {
+        for line in list.as_str_lossy().unwrap_or_default().lines() {
+            let user = line.split(' ').find_map(|fact| fact.strip_prefix("user="));
+            if let Some(count) = user.and_then(|user| clients.get_mut(user)) {
+                *count += 1;
+            }
+        }
+    }
+    Ok(clients)
+}
+
+/// Keys of one namespace, as far as a walk has come.
+#[derive(Clone, Copy, Default)]
+struct Counted {
+    keys: u64,
+    /// Sizes of some of them, together.
+    bytes: u64,
+    sized: u64,
+    sampled: bool,
+}
+
+impl Counted {
+    fn holdings(self) -> Holdings {
+        let per_key = |keys: u64| keys.saturating_mul(self.bytes).checked_div(self.sized);
+        Holdings {
+            keys: Some(self.keys),
+            size_bytes: if self.keys == 0 { Some(0) } else { per_key(self.keys) },
+            sampled: Some(self.sampled),
+            ..Holdings::default()
+        }
+    }
+}
+
+type Counts = BTreeMap<Keys, Counted>;
+
+/// Counts the keys of namespaces of one database in one walk on each primary.
+async fn count(nodes: &Nodes, there: &[Node], db: u32, namespaces: &BTreeSet<&Keys>) -> Result<Counts, Failure> {
+    let primaries = primaries(there).await?;
+    let each = try_join_all(primaries.into_iter().map(|node| count_on(nodes, node, db, namespaces))).await?;
+    let mut all = Counts::new();
+    for (keys, counted) in each.into_iter().flatten() {
+        let sum = all.entry(keys).or_default();
+        sum.keys += counted.keys;
+        sum.bytes += counted.bytes;
+        sum.sized += counted.sized;
+        sum.sampled |= counted.sampled;
+    }
+    Ok(all)
+}
+
+async fn count_on(nodes: &Nodes, node: &Node, db: u32, namespaces: &BTreeSet<&Keys>) -> Result<Counts, Failure> {
+    // Where there are several, all keys come over and are told apart here: still one walk.
+    let pattern = match namespaces.iter().next() {
+        Some(only) if namespaces.len() == 1 => only.pattern(node.is_of_cluster()),
+        Some(_) | None => "*".to_owned(),
+    };
+    let mut walk = Walk::begin(nodes, node, db, pattern).await?;
+    let began = Instant::now();
+    let (mut steps, mut samples): (u64, BTreeMap<Keys, Vec<Value>>) = (0, BTreeMap::new());
+    let mut counts = Counts::new();
+    let by_name: BTreeMap<&[u8], &Keys> = namespaces.iter().map(|keys| (keys.namespace.as_bytes(), *keys)).collect();
+    while !walk.ended() && (steps == 0 || began.elapsed() < LONGEST) {
+        for key in walk.next().await? {
+            let Some(keys) =
+                key.as_bytes().and_then(|key| namespace(key, node.is_of_cluster())).and_then(|name| by_name.get(name))
+            else {
+                continue;
+            };
+            counts.entry((*keys).clone()).or_default().keys += 1;
+            let sample = samples.entry((*keys).clone()).or_default();
+            if sample.len() < SAMPLE {
+                sample.push(key);
+            }
+        }
+        steps += 1;
+    }
+    for (keys, sample) in samples {
+        let calls: Vec<Call> =
+            sample.into_iter().map(|key| ("MEMORY", vec![Value::from_static_str("USAGE"), key])).collect();
+        let counted = counts.entry(keys).or_default();
+        // A key that is gone by now, or a server that does not tell sizes, says nothing.
+        for size in walk.many(calls).await.into_iter().flatten().filter_map(|size| size.as_u64()) {
+            counted.bytes += size;
+            counted.sized += 1;
+        }
+    }
+    if !walk.ended() {
+        let all = walk.one(("DBSIZE", Vec::new())).await?.as_u64().unwrap_or_default();
+        let looked_at = steps * STEP;
+        for keys in namespaces {
+            let counted = counts.entry((*keys).clone()).or_default();
+            counted.sampled = true;
+            counted.keys = counted.keys.max(estimate(counted.keys, all, looked_at));
+        }
+    }
+    walk.end().await;
+    Ok(counts)
+}
+
+/// The number in all, from that in a part.
+fn estimate(found: u64, all: u64, looked_at: u64) -> u64 {
+    let estimate = u128::from(found) * u128::from(all) / u128::from(looked_at.max(1));
+    u64::try_from(estimate).unwrap_or(u64::MAX)
+}
+
+/// What stands before the first colon, without the braces of a hash tag.
+fn namespace(key: &[u8], cluster: bool) -> Option<&[u8]> {
+    let end = key.iter().position(|byte| *byte == b':')?;
+    let name = key.get(..end)?;
+    let tagged = name.strip_prefix(b"{").and_then(|rest| rest.strip_suffix(b"}")).filter(|_| cluster);
+    Some(tagged.unwrap_or(name))
+}
+
+/// Users that are neither ours nor the administrator's and whose own rules reach the keys: somebody works with them.
+/// Those that reach all keys of the server say nothing of these.
+fn reached_by(seen: &[Seen], keys: &Keys, doomed: &BTreeSet<&str>, ask: &Ask) -> BTreeSet<String> {
+    let start = format!("{}:", keys.namespace);
+    let all = format!("{start}*");
+    let reaches = |rules: &BTreeSet<String>| {
+        let mut patterns = rules.iter().filter_map(|rule| rule.split_once('~')).map(|(_, pattern)| pattern);
+        patterns.any(|pattern| pattern != "*" && (pattern.starts_with(&start) || includes(pattern, &all)))
+    };
+    let mut users = BTreeSet::new();
+    for node in seen {
+        for (name, account) in &node.accounts {
+            // What becomes of those that are wanted stands in the infraspecs.
+            if doomed.contains(name.as_str())
+                || *name == node.server.admin
+                || ask.wanted.contains_key(&user_address(name))
+            {
+                continue;
+            }
+            let user = &account.user;
+            let in_selectors = || {
+                let words = user.selectors.iter().flatten().map(|rules| rules.trim_matches(['(', ')']));
+                words.into_iter().any(|rules| reaches(&Rules::parse(rules.split_ascii_whitespace(), true).keys))
+            };
+            if user.keys.as_ref().is_some_and(reaches) || in_selectors() {
+                users.insert(name.clone());
+            }
+        }
+    }
+    users
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_told_apart_by_what_stands_before_the_colon() {
+        assert_eq!(namespace(b"mail:k:x", false), Some(&b"mail"[..]));
+        assert_eq!(namespace(b"{mail}:k", true), Some(&b"mail"[..]));
+        assert_eq!(namespace(b"{mail}:k", false), Some(&b"{mail}"[..]));
+        assert_eq!(namespace(b"mail", false), None);
+    }
+
+    #[test]
+    fn a_part_stands_for_the_whole() {
+        assert_eq!(estimate(10, 5_000, 1_000), 50);
+        assert_eq!((estimate(0, 5, 0), estimate(u64::MAX, u64::MAX, 1)), (0, u64::MAX));
+    }
+}
