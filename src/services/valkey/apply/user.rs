@@ -92,18 +92,26 @@ fn task<'a>(step: &'a Step, context: &ApplyContext) -> Task<'a> {
 async fn carry_out(nodes: &Nodes, tasks: &mut [Task<'_>]) -> Result<(), Failure> {
     let nodes_there = nodes.all().await.map_err(|error| Failure { error, retry: true })?;
     let kept = kept_hashes(&nodes_there, tasks).await?;
-    prove_saving(nodes, &nodes_there).await?;
+    prove_saving(nodes, &nodes_there).await.map_err(|error| Failure { retry: error.may_pass, error })?;
     nodes.saving.will_write();
-    set(&nodes_there, tasks, &kept).await?;
-    prove_rules(&nodes_there, tasks).await;
-    prove_passwords(nodes, &nodes_there, tasks).await?;
-    if tasks.iter().any(Task::sound) {
-        save(nodes, &nodes_there).await.map_err(|error| {
-            let message = format!("the users are set, and will be gone at the next restart: {}", error.message);
-            Diagnostic { message, ..error }
-        })?;
-    }
-    Ok(())
+    let proved = set_and_prove(nodes, &nodes_there, tasks, &kept).await;
+    // What is set is saved, whatever became of the proof: tried again, it may be found to be already so.
+    let saved = save(nodes, &nodes_there).await.map_err(|error| {
+        let message = format!("the users are set, and will be gone at the next restart: {}", error.message);
+        Failure::from(Diagnostic { message, ..error })
+    });
+    proved.and(saved)
+}
+
+async fn set_and_prove(
+    nodes: &Nodes,
+    there: &[Node],
+    tasks: &mut [Task<'_>],
+    kept: &BTreeMap<String, BTreeSet<String>>,
+) -> Result<(), Failure> {
+    set(there, tasks, kept).await?;
+    prove_rules(there, tasks).await;
+    prove_passwords(nodes, there, tasks).await
 }
 
 /// The passwords that users keep when only their rules are set: those of the first node that has the user.
