@@ -7,16 +7,16 @@
     clippy::indexing_slicing,
     reason = "a test fails by panicking"
 )]
+#![allow(clippy::print_stderr, reason = "it says why it tests nothing")]
 
 mod common;
 
 use common::Workspace;
-use common::own_valkey::{OwnValkey, PASSWORD, Saves};
+use common::own_valkey::{OwnValkey, PASSWORD, Saves, program};
 use common::servers::valkey_at;
-use fred::prelude::*;
-use fred::types::{ClusterHash, CustomCommand};
+use std::net::{TcpListener, TcpStream};
 use std::path::PathBuf;
-use std::process::Stdio;
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 const SAVES: &str = "valkey.persistence.users";
@@ -90,54 +90,34 @@ fn without_a_file_users_are_made_again_after_a_restart() {
     signs_in(&workspace, "@a");
 }
 
-/// A connection that was there before the server takes no more.
-struct Open {
-    runtime: tokio::runtime::Runtime,
-    client: Client,
-}
-
-impl Open {
-    fn to(server: &OwnValkey) -> Self {
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-        let client = runtime.block_on(async {
-            let config = Config::from_url(&server.url("default", PASSWORD)).unwrap();
-            let client = Builder::from_config(config).build().unwrap();
-            client.init().await.unwrap();
-            client
-        });
-        Self { runtime, client }
-    }
-
-    fn run(&self, words: &[&str]) -> Value {
-        let command = CustomCommand::new(words[0].to_owned(), ClusterHash::FirstKey, false);
-        let arguments: Vec<String> = words[1..].iter().map(|word| (*word).to_owned()).collect();
-        self.runtime
-            .block_on(self.client.custom(command, arguments))
-            .unwrap_or_else(|error| panic!("{words:?}: {error}"))
-    }
-}
-
-impl Drop for Open {
-    fn drop(&mut self) {
-        drop(self.runtime.block_on(self.client.quit()));
-    }
+/// Passes the first connection on to a server, and lets every other wait for ever.
+fn one_connection_to(server: &OwnValkey) -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let (port, there) = (listener.local_addr().unwrap().port(), server.name());
+    std::thread::spawn(move || {
+        let (one, _) = listener.accept().unwrap();
+        let other = TcpStream::connect(there).unwrap();
+        for (mut from, mut to) in [(one.try_clone().unwrap(), other.try_clone().unwrap()), (other, one)] {
+            std::thread::spawn(move || drop(std::io::copy(&mut from, &mut to)));
+        }
+        let _waiting: Vec<_> = listener.incoming().collect();
+    });
+    port
 }
 
 /// Kills an apply after it has set a user and before it saves it: the proof of the password, which lies in between, takes
-/// a connection that the server does not give.
+/// a connection of its own, that it does not get.
 fn kill_before_it_saves(server: &OwnValkey, workspace: &Workspace, user: &str) {
-    let open = Open::to(server);
-    open.run(&["CONFIG", "SET", "maxclients", "2"]);
     let mut apply = workspace.command(&["apply", "--auto-approve"]);
+    apply.env("NORNPLAN_VALKEY_PORT", one_connection_to(server).to_string());
     let mut running = apply.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     let since = Instant::now();
-    while open.run(&["ACL", "GETUSER", user]).is_null() {
+    while server.run(&["ACL", "GETUSER", user]).is_null() {
         assert!(since.elapsed() < Duration::from_secs(30) && running.try_wait().unwrap().is_none(), "never set");
-        std::thread::sleep(Duration::from_millis(2));
+        std::thread::sleep(Duration::from_millis(10));
     }
     running.kill().unwrap();
     running.wait().unwrap();
-    open.run(&["CONFIG", "SET", "maxclients", "100"]);
 }
 
 #[test]
@@ -160,6 +140,37 @@ fn what_a_killed_run_had_set_and_not_saved_is_saved_by_the_next_one() {
         server.restart();
         nothing_to_do(&workspace);
         signs_in(&workspace, "@b");
+    }
+}
+
+#[test]
+fn a_kill_at_any_moment_converges_and_outlives_a_restart() {
+    let server = OwnValkey::start();
+    let workspace = workspace(&server);
+    workspace.converge();
+    for round in 1..=12 {
+        // Its rules change, its user is new, or it goes.
+        let access = if round % 2 == 0 { "readonly" } else { "readwrite" };
+        workspace.spec("a", &format!("app = \"@a\"\n[services.kv]\naccess = \"{access}\"\n"));
+        match round % 3 {
+            0 => workspace.remove("specs/b.toml"),
+            _ => workspace.spec("b", "app = \"@b\"\n[services.kv]\n"),
+        }
+        let mut apply = workspace.command(&["apply", "--auto-approve", "--allow-destroy", "all"]);
+        let mut running = apply.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        std::thread::sleep(Duration::from_millis(10 + round * 4));
+        running.kill().unwrap();
+        running.wait().unwrap();
+        if round % 4 == 0 {
+            server.kill();
+            server.start_again();
+        }
+        workspace.run(&["apply", "--auto-approve", "--allow-destroy", "all"]).exits(0);
+        server.kill();
+        server.start_again();
+        nothing_to_do(&workspace);
+        signs_in(&workspace, "@a");
+        assert_eq!(server.run(&["ACL", "USERS"]).into_array().len(), if round % 3 == 0 { 2 } else { 3 });
     }
 }
 
@@ -291,13 +302,18 @@ fn what_is_right_now_and_lost_at_the_next_restart_is_told_and_saved() {
         nothing_to_do(&workspace);
         server.run(&["ACL", "SETUSER", "by-hand", "on", "nopass", "~*", "+get"]);
         nothing_to_do(&workspace);
+        // Whoever saves, saves that too.
+        workspace.spec("c", "app = \"@c\"\n[services.kv]\n");
+        let also = "this also saves 1 other user that somebody changed and did not save";
+        workspace.run(&["plan"]).exits(0).says(also).hides(SAVES);
+        workspace.remove("specs/c.toml");
         // A user that is as it should be and not ours yet is saved when it is taken over.
         std::fs::remove_file(workspace.path("state/default.json")).unwrap();
         nothing_but_adopted(&workspace, false);
         std::fs::remove_file(workspace.path("state/default.json")).unwrap();
         std::fs::write(&file, edited(&b, &|_| String::new())).unwrap();
         let ran = nothing_but_adopted(&workspace, true);
-        ran.says("also saves 1 other user that somebody changed and did not save");
+        ran.says(also);
         server.restart();
         nothing_to_do(&workspace);
         signs_in(&workspace, "@b");
@@ -400,4 +416,74 @@ fn a_saved_plan_saves_too() {
     assert!(!is_marked(&workspace));
     nothing_to_do(&workspace);
     workspace.run(&["state", "list"]).exits(0).hides(SAVES);
+}
+
+/// A server in mounts of its own, as in a container. Ended when dropped.
+struct Contained(Child);
+
+impl Contained {
+    /// Starts a server anew after some mounts; `None` where nobody may mount.
+    fn start(server: &OwnValkey, mounts: &str) -> Option<Self> {
+        server.stop();
+        let home = server.home().display().to_string();
+        let script = format!("cd {home} && {mounts} && exec {} {home}/valkey.conf", program().display());
+        let mut command = Command::new("unshare");
+        command.args(["--map-root-user", "--mount", "sh", "-c", &script]);
+        let mut this = Self(command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().ok()?);
+        while server.try_run(&["PING"]).is_err() {
+            if this.0.try_wait().unwrap().is_some() {
+                eprintln!("nobody may mount here: nothing is tested");
+                return None;
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        Some(this)
+    }
+}
+
+impl Drop for Contained {
+    fn drop(&mut self) {
+        drop(self.0.kill());
+        drop(self.0.wait());
+    }
+}
+
+#[test]
+fn a_file_that_is_mounted_alone_or_read_only_is_found_out_before_anything_is_changed() {
+    for (saves, mounts) in [
+        (Saves::AclFile, "mount --bind acl/users.acl acl/users.acl"),
+        (Saves::AclFile, "mount --bind acl acl && mount -o remount,ro,bind acl"),
+        (Saves::ConfigFile, "mount --bind valkey.conf valkey.conf"),
+    ] {
+        let server = OwnValkey::with(saves, "");
+        let workspace = workspace(&server);
+        let Some(contained) = Contained::start(&server, mounts) else {
+            server.start_again();
+            return;
+        };
+        let users = || server.run(&["ACL", "LIST"]);
+        let before = users();
+        let ran = workspace.run(&["apply", "--auto-approve"]).exits(1).says("nothing was changed");
+        let said = ran.stdout.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(said.contains("not the file alone"), "{said}");
+        assert_eq!(users(), before);
+        drop(contained);
+        server.start_again();
+        workspace.converge();
+        server.restart();
+        nothing_to_do(&workspace);
+    }
+}
+
+#[test]
+fn who_may_not_save_changes_nothing() {
+    let server = OwnValkey::start();
+    server.run(&["ACL", "SETUSER", "ops", "on", &format!(">{PASSWORD}"), "~*", "&*", "+@all", "-acl|save"]);
+    let mut workspace = workspace(&server);
+    workspace.set("NORNPLAN_VALKEY_USER", "ops");
+    let ran = workspace.run(&["apply", "--auto-approve"]).exits(1).says("nothing was changed").says("while: ACL SAVE");
+    ran.says("NOPERM");
+    assert!(server.run(&["ACL", "GETUSER", &format!("{}a", workspace.prefix)]).is_null());
+    workspace.set("NORNPLAN_VALKEY_USER", "default");
+    workspace.converge();
 }

@@ -27,11 +27,25 @@ pub struct Unsaved {
 impl Unsaved {
     /// As it is carried in an observation, if there is anything to say.
     pub fn observed(&self) -> Option<Observed> {
-        if !self.by_earlier_run && self.users.is_empty() {
+        if *self == Self::default() {
             return None;
         }
         let facts = serde_json::to_value(self).ok()?.as_object()?.clone().into_iter().collect();
-        Some(Observed { facts, ..Observed::plain(Model::ValkeyPersistence(Persisted { saved: false })) })
+        Some(Observed { facts, ..Observed::plain(Model::ValkeyPersistence(Persisted { saved: !self.is_ours() })) })
+    }
+
+    /// Whether what is ours would be lost.
+    fn is_ours(&self) -> bool {
+        self.by_earlier_run || !self.users.is_empty()
+    }
+
+    /// What saving does beside what it is done for.
+    fn of_others(&self) -> Option<String> {
+        Some(match self.others {
+            0 => return None,
+            1 => "this also saves 1 other user that somebody changed and did not save".to_owned(),
+            count => format!("this also saves {count} other users that somebody changed and did not save"),
+        })
     }
 
     fn read(observation: &Observation) -> Option<Self> {
@@ -50,7 +64,9 @@ pub fn add(steps: &mut Vec<Step>, observation: &Observation) {
         users.retain(|name| !written.contains(name.as_str()));
     }
     unsaved.users.retain(|_, users| !users.is_empty());
-    if unsaved.observed().is_none() {
+    if !unsaved.is_ours() {
+        let first = steps.iter_mut().filter(|step| step.op != Op::State).min_by_key(|step| step.id());
+        first.into_iter().for_each(|step| step.notes.extend(unsaved.of_others()));
         return;
     }
     let step = save(&unsaved);
@@ -72,11 +88,7 @@ fn save(unsaved: &Unsaved) -> Step {
         let names = some(users, NAMES_SHOWN);
         notes.push(format!("{node}: correct now, lost at the next restart: {names}"));
     }
-    match unsaved.others {
-        0 => {}
-        1 => notes.push("also saves 1 other user that somebody changed and did not save".to_owned()),
-        count => notes.push(format!("also saves {count} other users that somebody changed and did not save")),
-    }
+    notes.extend(unsaved.of_others());
     let decision = Decision {
         address: persistence_address(),
         app: AppName::workspace(),
@@ -88,4 +100,67 @@ fn save(unsaved: &Unsaved) -> Step {
         after: Some(Model::ValkeyPersistence(after)),
     };
     Step { part: Part::Save, ..decision.step(Op::Valkey(Do::Save)) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::step::StepId;
+    use crate::services::valkey::model::user_address;
+
+    fn step(name: &str, op: Op) -> Step {
+        let decision = Decision {
+            address: user_address(name),
+            app: AppName::new(name).unwrap(),
+            action: Action::Update,
+            reasons: BTreeSet::new(),
+            changes: Vec::new(),
+            notes: Vec::new(),
+            before: None,
+            after: None,
+        };
+        decision.step(op)
+    }
+
+    /// What is planned beside the setting of `set` and the forgetting of `gone`.
+    fn planned(unsaved: &Unsaved) -> (Option<Step>, Vec<Step>) {
+        let mut steps = vec![step("set", Op::Valkey(Do::SetUser)), step("gone", Op::State)];
+        let resources = unsaved.observed().map(|observed| (persistence_address(), observed)).into_iter().collect();
+        add(&mut steps, &Observation { resources, ..Observation::default() });
+        let saves = steps.iter().position(|step| step.part == Part::Save).map(|place| steps.remove(place));
+        (saves, steps)
+    }
+
+    fn lost(names: &[&str]) -> Unsaved {
+        let names = names.iter().map(|name| (*name).to_owned()).collect();
+        Unsaved { users: BTreeMap::from([("n:1".to_owned(), names)]), ..Unsaved::default() }
+    }
+
+    #[test]
+    fn what_is_written_anyway_is_saved_with_that_and_all_else_waits_for_its_saving() {
+        assert!(planned(&Unsaved::default()).0.is_none());
+        assert!(planned(&lost(&["set"])).0.is_none());
+        for unsaved in [lost(&["set", "gone"]), Unsaved { by_earlier_run: true, ..lost(&["set"]) }] {
+            let (saves, others) = planned(&unsaved);
+            let saves = saves.unwrap();
+            let first = BTreeSet::from([StepId { address: persistence_address(), part: Part::Save }]);
+            assert!(others.iter().all(|step| step.needs == first && step.notes.is_empty()));
+            assert!(saves.needs.is_empty() && !saves.notes.iter().any(|note| note.contains("set,")), "{saves:#?}");
+        }
+        let (saves, _) = planned(&lost(&["gone", "a", "b", "c", "d", "e"]));
+        let notes = saves.unwrap().notes;
+        assert_eq!(notes, ["n:1: correct now, lost at the next restart: a, b, c, d, e and 1 more"]);
+    }
+
+    #[test]
+    fn what_other_people_did_not_save_is_told_once_and_is_no_reason_to_save() {
+        let (saves, others) = planned(&Unsaved { others: 2, ..Unsaved::default() });
+        let told = "this also saves 2 other users that somebody changed and did not save".to_owned();
+        assert!(saves.is_none());
+        let notes: Vec<(&str, &[String])> =
+            others.iter().map(|step| (step.address.name.as_str(), step.notes.as_slice())).collect();
+        assert_eq!(notes, [("set", &[told.clone()][..]), ("gone", &[][..])]);
+        let (saves, others) = planned(&Unsaved { others: 2, ..lost(&["gone"]) });
+        assert!(saves.unwrap().notes.contains(&told) && others.iter().all(|step| step.notes.is_empty()));
+    }
 }

@@ -5,7 +5,7 @@ use super::prove::{prove_passwords, prove_rules};
 use crate::core::secret::Secret;
 use crate::error::{Diagnostic, Kind, Result};
 use crate::services::valkey::acl::setuser;
-use crate::services::valkey::connect::{Node, Nodes};
+use crate::services::valkey::connect::{Found, Node, Nodes};
 use crate::services::valkey::errors::{explain, is_transient};
 use crate::services::valkey::model::{EXTRA_PASSWORDS, Op as ValkeyOp, User};
 use crate::services::valkey::presets::{Server, expand};
@@ -138,22 +138,29 @@ fn task<'a>(step: &'a Step, context: &ApplyContext) -> Task<'a> {
 async fn carry_out(nodes: &Nodes, tasks: &mut [Task<'_>]) -> Result<(), Failure> {
     // Whoever reads the plan knows which nodes are not among them.
     let found = nodes.all().await.map_err(|error| Failure { error, retry: true })?;
-    let there = &found.nodes;
-    let kept = kept_hashes(there, tasks).await?;
-    prove_saving(nodes, there).await?;
+    let kept = kept_hashes(&found.nodes, tasks).await?;
+    prove_saving(nodes, &found.nodes).await.map_err(|error| Failure { retry: error.may_pass, error })?;
     nodes.saving.will_write();
-    set(there, tasks, &kept).await?;
-    set(&found.sentinels, tasks, &kept).await?;
-    prove_rules(there, tasks).await;
-    prove_passwords(nodes, found.with_users(), tasks).await?;
-    if tasks.iter().any(Task::sound) {
-        save(nodes, there).await.map_err(|error| {
-            let message = format!("the users are set, and will be gone at the next restart: {}", error.message);
-            Diagnostic { message, ..error }
-        })?;
-        try_join_all(found.sentinels.iter().map(persist_sentinel)).await?;
-    }
-    Ok(())
+    let proved = set_and_prove(nodes, &found, tasks, &kept).await;
+    // What is set is saved, whatever became of the proof: tried again, it may be found to be already so.
+    let saved = save(nodes, &found.nodes).await.map_err(|error| {
+        let message = format!("the users are set, and will be gone at the next restart: {}", error.message);
+        Failure::from(Diagnostic { message, ..error })
+    });
+    let by_sentinels = try_join_all(found.sentinels.iter().map(persist_sentinel)).await.map(drop);
+    proved.and(saved).and(by_sentinels)
+}
+
+async fn set_and_prove(
+    nodes: &Nodes,
+    found: &Found,
+    tasks: &mut [Task<'_>],
+    kept: &BTreeMap<String, BTreeSet<String>>,
+) -> Result<(), Failure> {
+    set(&found.nodes, tasks, kept).await?;
+    set(&found.sentinels, tasks, kept).await?;
+    prove_rules(&found.nodes, tasks).await;
+    prove_passwords(nodes, found.with_users(), tasks).await
 }
 
 /// The passwords that users keep when only their rules are set: ours, if any node takes them and no others shall be left;
