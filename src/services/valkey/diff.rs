@@ -2,7 +2,7 @@
 
 use super::model::{Op as UserOp, User};
 use super::presets::{Server, expand};
-use super::words;
+use super::words::Teller;
 use crate::core::address::Address;
 use crate::core::reconcile::{Applied, Wanted, reconcile};
 use crate::core::step::{Action, Hold, Reason, Risk};
@@ -25,7 +25,8 @@ pub fn diff(input: DiffInput<'_>) -> Vec<Step> {
         .collect();
     let applied = input.applied.iter().map(|(address, applied)| (address.clone(), as_of_now(applied, server)));
     let decisions = reconcile(&wanted, &input.observation.models(), &applied.collect());
-    let mut steps: Vec<Step> = decisions.into_iter().map(|decision| step(decision, server)).collect();
+    let teller = Teller::new(server.map(|server| &server.catalogue));
+    let mut steps: Vec<Step> = decisions.into_iter().map(|decision| step(decision, server, &teller)).collect();
     let set: BTreeSet<Address> =
         steps.iter().filter(|step| step.sets_credential).map(|step| step.address.clone()).collect();
     for (address, wanted) in wanted.iter().filter(|(address, _)| !set.contains(*address)) {
@@ -64,7 +65,7 @@ fn meant(declared: &User, there: Option<&Observed>, server: Option<&Server>) -> 
     user
 }
 
-fn step(decision: Decision, server: Option<&Server>) -> Step {
+fn step(decision: Decision, server: Option<&Server>, teller: &Teller<'_>) -> Step {
     let Decision { address, action, before, after, notes, .. } = &decision;
     let (there, wanted) =
         (before.as_ref().and_then(Model::as_valkey_user), after.as_ref().and_then(Model::as_valkey_user));
@@ -84,7 +85,7 @@ fn step(decision: Decision, server: Option<&Server>) -> Step {
             if let (Some(there), Some(wanted)) = (there, wanted) {
                 // Whoever signs in with just any password today must have the right one afterwards.
                 sets_credential = ours && there.nopass;
-                let told = words::tell(there, wanted, server.map(|server| &server.catalogue));
+                let told = teller.tell(there, wanted);
                 risks.extend(told.risks);
                 notes.extend(told.notes);
             }

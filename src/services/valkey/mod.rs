@@ -85,7 +85,7 @@ impl Service for Valkey {
     }
 
     fn limits(&self, _kind: &Kind) -> Limits {
-        Limits { batch: 200, in_flight: 1 }
+        Limits { batch: 1_000, in_flight: 1 }
     }
 
     async fn examine(&self, _ask: &Ask) -> Vec<Check> {
