@@ -23,6 +23,8 @@ const OBJECTS_OF_OTHERS: &str = "objects_of_others";
 const WIDEST_NAME: usize = 30;
 /// Lines that stay the same around a change in a long value.
 const CONTEXT: usize = 1;
+/// Rules of commands that are shown one by one.
+const SHORT_LIST: usize = 10;
 
 /// All changes, each line indented by `indent`. The cause stands at each field only if `causes` says so.
 pub(super) fn lines(changes: &[FieldChange], indent: usize, causes: bool, style: Style) -> Vec<String> {
@@ -208,7 +210,17 @@ fn item_lines(change: &FieldChange, items: &[Value], room: usize) -> Vec<String>
             return group_bindings(&bindings).iter().map(|line| clean(line)).collect();
         }
     }
-    let words: Vec<String> = items.iter().map(|item| words::value("", item)).collect();
+    // What many rules come to is told in the notes.
+    let (word, most): (fn(&Value) -> String, usize) = match change.field.as_str() {
+        "commands" => (|item| words::value("", item), SHORT_LIST),
+        "selectors" => (words::selector, usize::MAX),
+        _ => (|item| words::value("", item), usize::MAX),
+    };
+    let mut words: Vec<String> = items.iter().take(most).map(word).collect();
+    let more = items.len() - words.len();
+    if let Some(last) = words.last_mut().filter(|_| more > 0) {
+        *last = format!("{last} and {more} more");
+    }
     wrap(&words, ", ", room)
 }
 

@@ -76,6 +76,20 @@ pub(super) fn value(key: &str, value: &Value) -> String {
     }
 }
 
+/// A selector of an access rule, without most of its many commands.
+pub(super) fn selector(value: &Value) -> String {
+    const SHOWN: usize = 3;
+    let text = value.as_str().unwrap_or_default();
+    let is_command = |word: &&str| word.starts_with(['+', '-']);
+    let commands = text.split(' ').filter(is_command).count();
+    if commands <= SHOWN + 1 {
+        return self::value("", value);
+    }
+    let opens: Vec<&str> = text.split(' ').filter(|word| !is_command(word) && *word != "resetchannels").collect();
+    let shown: Vec<&str> = text.split(' ').filter(is_command).take(SHOWN).collect();
+    clean(&format!("{} {} and {} more)", opens.join(" "), shown.join(" "), commands - SHOWN))
+}
+
 /// A string as it stands, in quotes only where its ends would not be seen.
 fn string(text: &str) -> String {
     let cleaned = clean(text);

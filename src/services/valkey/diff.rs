@@ -7,7 +7,8 @@ mod passwords;
 use super::model::{KEYS, Op as UserOp, USER, User};
 use super::possible::impossible;
 use super::presets::{Server, expand};
-use super::{rights, unsaved, words};
+use super::words::Teller;
+use super::{rights, unsaved};
 use crate::core::address::Address;
 use crate::core::reconcile::{Applied, Wanted, reconcile};
 use crate::core::step::{Action, Hold, Risk};
@@ -35,7 +36,8 @@ pub fn diff(input: DiffInput<'_>) -> Vec<Step> {
     let applied = applied.map(|(address, applied)| (address.clone(), as_of_now(applied, server))).collect();
     let decisions = reconcile(&wanted, &input.observation.models(), &applied);
     let (keys, decisions) = losses::take_keys(decisions);
-    let mut steps: Vec<Step> = decisions.into_iter().map(|decision| step(decision, server)).collect();
+    let teller = Teller::new(server.map(|server| &server.catalogue));
+    let mut steps: Vec<Step> = decisions.into_iter().map(|decision| step(decision, server, &teller)).collect();
     let set: BTreeSet<Address> =
         steps.iter().filter(|step| step.sets_credential).map(|step| step.address.clone()).collect();
     for (address, wanted) in wanted.iter().filter(|(address, _)| !set.contains(*address)) {
@@ -90,7 +92,7 @@ fn meant(declared: &User, there: Option<&Observed>, server: Option<&Server>) -> 
     user
 }
 
-fn step(decision: Decision, server: Option<&Server>) -> Step {
+fn step(decision: Decision, server: Option<&Server>, teller: &Teller<'_>) -> Step {
     let Decision { address, action, before, after, notes, .. } = &decision;
     let (there, wanted) =
         (before.as_ref().and_then(Model::as_valkey_user), after.as_ref().and_then(Model::as_valkey_user));
@@ -110,7 +112,7 @@ fn step(decision: Decision, server: Option<&Server>) -> Step {
             if let (Some(there), Some(wanted)) = (there, wanted) {
                 // Whoever signs in with just any password today must have the right one afterwards.
                 sets_credential = ours && there.nopass;
-                let told = words::tell(there, wanted, server.map(|server| &server.catalogue));
+                let told = teller.tell(there, wanted);
                 risks.extend(told.risks);
                 notes.extend(told.notes);
             }

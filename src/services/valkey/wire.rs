@@ -122,8 +122,10 @@ fn catalogue(answer: Value) -> Catalogue {
         // A module may say where its keys are, and not what it does with them.
         let unsaid = specifications.is_empty() && (has_keys || flags.contains("movablekeys"));
         let name = name.to_ascii_lowercase();
+        let subcommands = parts.next().map(Value::into_array).unwrap_or_default();
         let command = Command {
             categories,
+            contains: !subcommands.is_empty(),
             keys: if unsaid {
                 BTreeSet::from([KeyUse::unknown()])
             } else {
@@ -133,7 +135,7 @@ fn catalogue(answer: Value) -> Catalogue {
             always: flags.contains("no_auth"),
         };
         catalogue.commands.insert(name, command);
-        open.extend(parts.next().map(Value::into_array).into_iter().flatten());
+        open.extend(subcommands);
     }
     catalogue
 }

@@ -13,6 +13,8 @@ pub struct Command {
     pub keys: BTreeSet<KeyUse>,
     /// Whether it names channels.
     pub channels: bool,
+    /// Whether only its subcommands can be called.
+    pub contains: bool,
     /// Whether anybody may call it, whatever the rules say: `AUTH` and the like.
     pub always: bool,
 }
@@ -103,11 +105,14 @@ impl Catalogue {
         for name in idle {
             allowed.remove(&name);
         }
-        let containers: BTreeSet<&str> =
-            self.commands.keys().filter_map(|name| name.split_once('|').map(|(container, _)| container)).collect();
-        let always = |name: &str| self.commands.get(name).is_some_and(|command| command.always);
-        allowed.retain(|name| !containers.contains(name.as_str()) && !always(name));
+        allowed.retain(|name| self.commands.get(name).is_none_or(|command| !command.contains && !command.always));
         Some(allowed)
+    }
+
+    /// All commands that can be called and that rules decide about.
+    pub fn callable(&self) -> impl Iterator<Item = (&str, &Command)> {
+        let all = self.commands.iter().map(|(name, command)| (name.as_str(), command));
+        all.filter(|(_, command)| !command.contains && !command.always)
     }
 
     fn of_category<'a>(&'a self, category: &'a str) -> impl Iterator<Item = &'a String> {

@@ -2,7 +2,8 @@ use super::super::{Command, KeyUse, Need, parse_line};
 use super::*;
 
 /// Name, categories, and what it names: a key that it `r`eads, `w`rites, does `b`oth with or `e`ither, `m`any that it
-/// reads, `s`ome that it does not name, `c`hannels; `a`: anybody may call it.
+/// reads, `s`ome that it does not name, `c`hannels; `a`: anybody may
+/// call it, `+`: it has subcommands.
 const COMMANDS: [(&str, &[&str], &str); 16] = [
     ("sort", &["fast"], "rs"),
     ("auth", &["connection"], "a"),
@@ -16,7 +17,7 @@ const COMMANDS: [(&str, &[&str], &str); 16] = [
     ("copy", &["write"], "rw"),
     ("publish", &["pubsub"], "c"),
     ("select", &["connection"], ""),
-    ("config", &["slow"], ""),
+    ("config", &["slow"], "+"),
     ("config|get", &["dangerous", "slow"], ""),
     ("config|set", &["dangerous", "slow"], ""),
     ("flushall", &["write", "dangerous"], ""),
@@ -39,6 +40,7 @@ fn catalogue() -> Catalogue {
         categories: categories.iter().map(|category| (*category).to_owned()).collect(),
         keys: names.chars().filter_map(key).collect(),
         channels: names.contains('c'),
+        contains: names.contains('+'),
         always: names.contains('a'),
     };
     let commands = COMMANDS.iter().map(|(name, categories, names)| ((*name).to_owned(), command(categories, names)));

@@ -1,0 +1,143 @@
+//! Valkey whose users people change by hand, in any way that the server lets them: nornplan reads on, tells it, and
+//! puts its own users right.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod common;
+
+use common::Workspace;
+use common::own_valkey::OwnValkey;
+use fred::types::{ClusterHash, CustomCommand, Value};
+use serde_json::Value as Json;
+use std::collections::BTreeMap;
+
+fn workspace(server: &OwnValkey) -> Workspace {
+    let mut workspace = Workspace::new();
+    server.serve(&mut workspace);
+    workspace.among_others(4);
+    workspace.spec("app", "app = \"@app\"\n[services.kv]\nreaders = [\"@kv0\"]\n");
+    workspace.converge();
+    workspace
+}
+
+/// Runs a command whose words may be any bytes.
+fn run_bytes(server: &OwnValkey, words: &[&[u8]]) {
+    use fred::prelude::*;
+    common::servers::block_on(async {
+        let config = Config::from_url(&server.url("default", common::own_valkey::PASSWORD)).expect("a URL");
+        let client = Builder::from_config(config).build().expect("a client");
+        client.init().await.expect("a connection");
+        let command = CustomCommand::new("ACL", ClusterHash::FirstKey, false);
+        let words: Vec<Value> = words.iter().map(|word| Value::Bytes(word.to_vec().into())).collect();
+        let answer: Result<Value, _> = client.custom(command, words).await;
+        answer.expect("it is accepted");
+        let _ = client.quit().await;
+    });
+}
+
+/// How often each command was called since the statistics were reset.
+fn calls(server: &OwnValkey) -> BTreeMap<String, u64> {
+    let said = server.run(&["INFO", "commandstats"]).into_string().unwrap_or_default();
+    let counted = said.lines().filter_map(|line| {
+        let (name, rest) = line.strip_prefix("cmdstat_")?.split_once(":calls=")?;
+        Some((name.to_owned(), rest.split(',').next()?.parse().ok()?))
+    });
+    counted.collect()
+}
+
+/// Adds a rule to what the state says of the app's user.
+fn as_if_applied_with(workspace: &Workspace, rule: &str) {
+    let mut state: Json = serde_json::from_str(&workspace.read("state/default.json")).expect("the state");
+    let commands = format!("/resources/valkey.user.{}app/applied/commands", workspace.prefix);
+    let commands = state.pointer_mut(&commands).and_then(Json::as_array_mut);
+    commands.expect("the user's rules in the state").push(rule.into());
+    std::fs::write(workspace.path("state/default.json"), state.to_string()).expect("the state is written");
+}
+
+#[test]
+fn however_strange_the_users_of_others_are_ours_are_read() {
+    let server = OwnValkey::start();
+    let workspace = workspace(&server);
+    let strange: [&[u8]; 6] = [b"\"quoted", b"(", b"+get", b"~*", "caf\u{e9}".as_bytes(), b"\xff\xfe"];
+    for name in strange {
+        run_bytes(&server, &[b"SETUSER", name, b"on", b"nopass", b"~\xff*", b"~(", b"&)\"", b"(~x) &y) -@all +get)"]);
+        run_bytes(&server, &[b"SETUSER", name, b"+select|(", b"(%R~a +select|))"]);
+    }
+    workspace.run(&["plan", "--detailed-exitcode"]).exits(0).says("No changes.");
+    let app = format!("{}app", workspace.prefix);
+    run_bytes(&server, &[b"SETUSER", app.as_bytes(), b"~\xff*", b"(~x) +get)"]);
+    let plan = workspace.run(&["plan", "--detailed-exitcode"]).exits(2);
+    let plan = plan.says("drifted").says("takes keys away: ~").says("takes commands away on ~x): get");
+    assert!(plan.last_line().starts_with("Plan: 0 to create, 1 to update, 0 to destroy"), "{}", plan.stdout);
+    workspace.converge();
+}
+
+#[test]
+fn a_plan_asks_as_much_however_many_users_there_are() {
+    let server = OwnValkey::start();
+    let workspace = workspace(&server);
+    let mut counts = Vec::new();
+    for more in [0, 80] {
+        workspace.among_others(4 + more);
+        workspace.converge();
+        server.run(&["CONFIG", "RESETSTAT"]);
+        workspace.run(&["plan", "--detailed-exitcode"]).exits(0);
+        counts.push(calls(&server));
+    }
+    assert_eq!(counts.first(), counts.last());
+    assert_eq!(counts.first().and_then(|calls| calls.get("acl|list")), Some(&1), "{counts:?}");
+}
+
+#[test]
+fn rules_that_mean_something_else_on_a_new_version_are_no_drift() {
+    let server = OwnValkey::start();
+    let workspace = workspace(&server);
+    let app = format!("{}app", workspace.prefix);
+    // As if it had been made by a version on which the same declaration meant a little more.
+    as_if_applied_with(&workspace, "+dbsize");
+    server.run(&["ACL", "SETUSER", &app, "+dbsize"]);
+    let plan = workspace.run(&["plan", "--detailed-exitcode"]).exits(2);
+    plan.says("rules changed with version").says("takes commands away: dbsize").hides("drifted");
+    workspace.converge();
+    // Other words for the same are recorded, and written nowhere.
+    as_if_applied_with(&workspace, "-dbsize");
+    let plan = workspace.run(&["plan", "--detailed-exitcode"]).exits(2);
+    plan.says("rules changed with version").says("1 to record");
+    workspace.converge();
+}
+
+#[test]
+fn a_user_whose_payloads_go_unchecked_is_put_right() {
+    let server = OwnValkey::start();
+    let workspace = workspace(&server);
+    let app = format!("{}app", workspace.prefix);
+    server.run(&["ACL", "SETUSER", &app, "skip-sanitize-payload"]);
+    let line = server.run(&["ACL", "LIST"]).into_array().into_iter().filter_map(Value::into_string);
+    // Valkey 9 takes the word and has forgotten what it means.
+    let kept = line.into_iter().any(|line| line.contains(&app) && line.contains("skip-sanitize-payload"));
+    let plan = workspace.run(&["plan", "--detailed-exitcode"]).exits(if kept { 2 } else { 0 });
+    if kept {
+        plan.says("RESTORE goes unchecked:  yes -> no");
+    }
+    workspace.converge();
+}
+
+#[test]
+fn a_change_of_access_is_told_in_words() {
+    let server = OwnValkey::start();
+    let workspace = workspace(&server);
+    workspace.spec("kv1", "app = \"@kv1\"\n[services.kv]\naccess = \"readonly\"\n");
+    let plan = workspace.run(&["plan"]).exits(0);
+    let plan = plan.says(" commands away: ").says(" of @write").says("keys:");
+    assert!(plan.stdout.lines().count() < 24, "{}", plan.stdout);
+    workspace.spec("kv2", "app = \"@kv2\"\n[services.kv]\nreaders = [\"@kv3\"]\n");
+    let opens = format!(" on %R~{}kv2:*", workspace.prefix);
+    let plan = workspace.run(&["plan"]).exits(0).says(&opens).says("of @read");
+    assert!(plan.stdout.lines().count() < 34, "{}", plan.stdout);
+    let app = format!("{}app", workspace.prefix);
+    server.run(&["ACL", "SETUSER", &app, "+@all", "~*", "&*"]);
+    let plan = workspace.run(&["plan"]).exits(0);
+    let plan = plan.says("all of @admin").says("takes keys away: ~*").says("takes channels away: &*");
+    assert!(plan.stdout.lines().count() < 54, "{}", plan.stdout);
+    workspace.converge();
+}
