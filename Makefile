@@ -73,10 +73,10 @@ lint: ## clippy, no warning allowed
 	cargo clippy --all-targets -- -D warnings
 
 .PHONY: bench
-bench: build ## time whole commands against the services, and PostgreSQL against psql (APPS=100)
+bench: build ## time whole commands against the services, PostgreSQL against psql (APPS=100), Valkey against raw calls (USERS=10000)
 	@infra/infra.sh up
 	@. "$${INFRA_DIR:-infra/run}/env" && python3 benches/whole.py $(or $(APPS),100) && \
-	  python3 benches/postgres.py $(or $(APPS),100)
+	  python3 benches/postgres.py $(or $(APPS),100) && python3 benches/valkey.py $(or $(USERS),10000)
 
 .PHONY: help
 help: ## this

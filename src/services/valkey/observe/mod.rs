@@ -94,15 +94,21 @@ async fn seen(node: &Node, mut accounts: BTreeMap<String, Account>, meant: &Mean
     let meaning = Meaning::new(&server.catalogue);
     for (name, forms) in meant {
         let Some(account) = accounts.get_mut(*name) else { continue };
+        let mut tried: Option<User> = None;
         for form in forms {
             let form = match form {
                 Form::Declared(user) => expand(user, &server),
                 Form::Applied(user) => (*user).clone(),
             };
+            // What was applied is mostly what is declared.
+            if tried.as_ref().is_some_and(|tried| !differ_in_text(tried, &form)) {
+                continue;
+            }
             meaning.speak_like(&mut account.user, &form);
             if !differ_in_text(&account.user, &form) {
                 break;
             }
+            tried = Some(form);
         }
     }
     drop(meaning);
