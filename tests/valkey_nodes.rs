@@ -273,6 +273,21 @@ fn apps_ask_the_sentinels_as_themselves_and_tell_them_nothing() {
     for sentinel in &sentinels {
         as_app(&workspace, "@mail", sentinel, &["PING"]).unwrap();
     }
+
+    // An app may want them by other names; one host there is only where the workspace names one.
+    workspace.spec("mail", &format!("{MAIL}[publish]\nREDIS_HOST = \"{{kv.host}}\"\n"));
+    workspace.run(&["plan"]).exits(1).complains("nothing to put in for {kv.host}").complains("{kv.sentinels}");
+    workspace.spec("mail", &format!("{MAIL}[publish]\nSENTINELS = \"{{kv.sentinel_name}}={{kv.sentinels}}\"\n"));
+    workspace.converge();
+    let list: Vec<String> = sentinels.iter().map(OwnValkey::name).collect();
+    assert_eq!(workspace.published("@mail", "SENTINELS"), format!("{SERVICE}={}", list.join(",")));
+    workspace.spec("mail", MAIL);
+    workspace.set("NORNPLAN_VALKEY_PUBLIC_HOST", "kv.internal");
+    workspace.set("NORNPLAN_VALKEY_PUBLIC_PORT", "6390");
+    workspace.converge();
+    let url = workspace.published("@mail", "VALKEY_URL");
+    assert!(url.starts_with("redis://") && url.ends_with("@kv.internal:6390/0"), "another form");
+    assert!(!workspace.secrets("@mail").contains("SENTINEL"));
 }
 
 #[test]
