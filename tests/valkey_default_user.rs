@@ -348,6 +348,25 @@ fn replicas_that_sign_in_as_it_are_not_cut_off() {
     assert_eq!(as_default(&replica, PASSWORD), refused("WRONGPASS"));
 }
 
+#[test]
+fn sentinels_that_sign_in_as_it_are_not_cut_off() {
+    let primary = OwnValkey::start();
+    make_admin(&primary);
+    let lines = format!("sentinel monitor main 127.0.0.1 {} 1\nsentinel auth-pass main {PASSWORD}", primary.port);
+    let _sentinel = OwnValkey::sentinel(&lines);
+    let mut workspace = begin(&primary, "off");
+    as_admin(&mut workspace);
+    until("the sentinel watches", || {
+        primary.run(&["CLIENT", "LIST"]).into_string().unwrap().contains("name=sentinel-")
+    });
+    plan(&workspace).says(&format!("sentinels sign in as it on {}", primary.name())).says("auth-user");
+    apply(&workspace, &[]).exits(1);
+    assert_eq!(as_default(&primary, PASSWORD), Ok(()));
+    // Whether its password is ours cannot be seen, so it is asked for.
+    workspace.write("nornplan.toml", &file("admin-only"));
+    plan(&workspace).says("their auth-pass must be").says(&format!("--allow-interrupt {ADDRESS}"));
+}
+
 fn until(what: &str, mut is_so: impl FnMut() -> bool) {
     let since = Instant::now();
     while !is_so() {
