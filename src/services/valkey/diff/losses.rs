@@ -38,6 +38,9 @@ fn is_in_use(step: &Step, input: DiffInput<'_>) -> bool {
 /// A namespace is purged only if no infraspec has anything to do with it any more.
 fn keys_step(mut decision: Decision, input: DiffInput<'_>) -> Step {
     if decision.action != Action::Destroy {
+        if decision.action == Action::Adopt {
+            decision.notes.push(format!("keys under {}:* go when the app is destroyed", decision.address.name));
+        }
         return decision.step(Op::State);
     }
     let namespace = decision.address.name.clone();
