@@ -81,7 +81,7 @@ fn whole(access: Access, db: u32) -> User {
 fn a_whole_database_is_opened_only_where_the_server_confines_to_it() {
     let user = expand(&whole(Access::Queue, 3), &server(true, &[]));
     assert_eq!((user.keys, user.databases.as_deref()), (Some(set(&["~*"])), Some("db=3")));
-    assert_eq!(user.channels, Some(set(&["&/3.celery.pidbox", "&/3.celeryev/worker.*"])));
+    assert_eq!(user.channels, Some(set(&["&/3.celery.pidbox", "&/3.celeryev/*", "&/3.celeryev/worker.*"])));
     assert!(user.commands.unwrap().ends_with(&["+scan", "+randomkey", "+dbsize"].map(str::to_owned)));
     let readonly = expand(&whole(Access::Readonly, 3), &server(true, &[]));
     assert_eq!((readonly.keys, readonly.channels), (Some(set(&["%R~*"])), Some(set(&[]))));
