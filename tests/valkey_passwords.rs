@@ -204,6 +204,7 @@ fn a_strange_password_is_drift_but_takes_consent_where_the_user_was_not_ours() {
     workspace.spec("a", &format!("{APP}credential = \"keep\"\n"));
     workspace.run(&["apply", "--auto-approve", "--allow-destroy", "all"]).exits(0);
     server.run(&["ACL", "SETUSER", &name, ">a-strange-password"]);
+    server.run(&["ACL", "SAVE"]);
     workspace.run(&["plan", "--detailed-exitcode"]).exits(0);
     assert!(signs_in(&strange));
 }

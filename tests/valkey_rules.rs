@@ -103,9 +103,10 @@ async fn read(world: &World, references: BTreeMap<String, User>) -> BTreeMap<Str
         .map(|(name, user)| (user_address(&name), Applied { app: app.clone(), model: Model::ValkeyUser(user) }));
     let ask = Ask { applied: applied.collect(), ..Ask::default() };
     let observation = world.service().observe(&ask).await.unwrap_or_else(|error| panic!("{error}"));
-    let users = observation.resources.into_iter().map(|(address, observed)| {
-        let Model::ValkeyUser(user) = observed.model else { panic!("{address}") };
-        (address.name, user)
+    // What is not saved is told beside the users.
+    let users = observation.resources.into_iter().filter_map(|(address, observed)| match observed.model {
+        Model::ValkeyUser(user) => Some((address.name, user)),
+        _ => None,
     });
     users.collect()
 }

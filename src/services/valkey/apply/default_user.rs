@@ -54,7 +54,10 @@ async fn set(nodes: &Nodes, after: &DefaultUser) -> Result<(), Failure> {
             Err(error) => Err(error),
         };
         if let Err(error) = changed {
-            return Err(put_back(&done, error).await.into());
+            let error = put_back(&done, error).await;
+            // What was put back is what is saved already. A failure of this is told by the next plan.
+            save(nodes, &there.nodes).await.ok();
+            return Err(error.into());
         }
     }
     save(nodes, &there.nodes).await?;
