@@ -106,7 +106,17 @@ async fn read(world: &World, references: BTreeMap<String, User>) -> BTreeMap<Str
     // What is not saved is told beside the users.
     let users = observation.resources.into_iter().filter_map(|(address, observed)| match observed.model {
         Model::ValkeyUser(user) => Some((address.name, user)),
-        _ => None,
+        Model::PostgresRole(_)
+        | Model::PostgresDatabase(_)
+        | Model::PostgresGrant(_)
+        | Model::PostgresLockDown(_)
+        | Model::ValkeyDefaultUser(_)
+        | Model::ValkeyPersistence(_)
+        | Model::ValkeyKeys(_)
+        | Model::KafkaUser(_)
+        | Model::KafkaTopic(_)
+        | Model::KafkaAcl(_)
+        | Model::Secret(_) => None,
     });
     users.collect()
 }

@@ -1,6 +1,6 @@
 //! From what was written to what is meant: defaults filled in, values in canonical form, every name checked.
 
-use crate::config::Config;
+use crate::config::{Config, DefaultUser};
 use crate::core::name::AppName;
 use crate::error::Diagnostic;
 use crate::spec::claims::{Claim, Claims, Guest, KvPlaces, Shared};
@@ -148,6 +148,13 @@ impl Resolver<'_> {
         if let Some(whole) = written.whole_database.as_ref().filter(|_| self.config.valkey.cluster) {
             let error = whole.error("namespace is false, and a cluster has only database 0, which all apps share");
             self.errors.push(error.hint("give it a namespace: leave the key out for the app's name"));
+        }
+        if let Some(shared) = written.shared.as_ref().filter(|_| self.config.valkey.default_user != DefaultUser::Leave)
+        {
+            let error = shared.error("a shared app signs in as the user default, which the workspace keeps for itself");
+            self.errors.push(
+                error.hint("leave default_user out under [valkey], or leave shared out for a user that isolates"),
+            );
         }
         let (readers, _) = self.guests(&written.readers, &[], Shared::Kv);
         self.claims.kv = Some(KvPlaces {

@@ -13,7 +13,7 @@ struct Danger {
 const ADMIN: &str = "admin dangerous slow";
 
 /// The worst first.
-const DANGERS: [Danger; 40] = [
+const DANGERS: [Danger; 41] = [
     Danger {
         commands: "acl|setuser acl|deluser acl|load acl|save",
         categories: ADMIN,
@@ -136,6 +136,8 @@ const DANGERS: [Danger; 40] = [
         categories: ADMIN,
         opens: "read and reset the server's measurements",
     },
+    // With no source, servers look up no key of it, and let it make any.
+    Danger { commands: "pfmerge", categories: "hyperloglog slow write", opens: "make keys among those of other apps" },
     Danger { commands: "pfdebug", categories: "admin dangerous hyperloglog slow write", opens: "stall the server" },
     Danger { commands: "pfselftest", categories: "admin dangerous hyperloglog slow", opens: "stall the server" },
     Danger {

@@ -1,7 +1,7 @@
 //! Looks the nodes over for `nornplan doctor`.
 
-use super::connect::Node;
 use super::model::Access;
+use super::node::Node;
 use super::observe::{Seen, open_to_everybody};
 use super::presets::{Persistence, Server};
 use super::rights;

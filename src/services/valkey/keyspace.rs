@@ -1,7 +1,8 @@
 //! Walks through the keys of one database, a bounded number at a time, on a connection of its own.
 
-use super::connect::{Node, Nodes};
+use super::connect::Nodes;
 use super::errors::{explain, is_transient};
+use super::node::Node;
 use crate::error::{Diagnostic, Kind};
 use crate::services::Failure;
 use fred::error::Error;

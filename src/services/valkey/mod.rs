@@ -12,14 +12,13 @@ mod everybody;
 mod examine;
 mod keyspace;
 pub mod model;
+mod node;
 mod observe;
-mod possible;
 mod presets;
 mod rights;
 mod saving;
 mod unsaved;
 mod wire;
-mod words;
 
 use super::{ApplyContext, Ask, Check, Durability, Limits, Model, Observation, Outcome, Service, ServiceId, Step};
 use crate::config::ValkeyConfig;
@@ -29,8 +28,8 @@ use crate::error::Result;
 pub use acl::overlap;
 use async_trait::async_trait;
 use connect::Nodes;
+pub use diff::possible::no_such_database;
 use model::{DEFAULT_USER, KEYS, USER};
-pub use possible::no_such_database;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A Valkey that is contacted when it is first asked something.

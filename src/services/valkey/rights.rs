@@ -10,12 +10,15 @@ use std::collections::BTreeSet;
 /// What users are set with, and proved.
 const SETS: [&str; 3] = ["acl|setuser", "acl|getuser", "acl|dryrun"];
 const DELETES: [&str; 1] = ["acl|deluser"];
+/// What keys are removed with.
+const PURGES: [&str; 4] = ["role", "select", "scan", "unlink"];
 const SAVES: [&str; 2] = ["acl|save", "config|rewrite"];
 /// What is told less of without these.
-const TELLS: [&str; 3] = ["config|get", "client|id", "client|list"];
+const TELLS: [&str; 4] = ["config|get", "client|id", "client|list", "memory|usage"];
 
 /// Everything that nornplan may call on a server, as rules.
-pub const ALL: &str = "+info +command +acl +config|get +config|rewrite +client|id +client|list +cluster|nodes";
+pub const ALL: &str = "+info +command +acl +config|get +config|rewrite +client|id +client|list +cluster|nodes +role \
+    +select +scan +unlink +memory|usage";
 
 /// What of it a user may not run on a server that has it. What nothing can be read without is left out: the server has
 /// refused it already then.
@@ -27,7 +30,7 @@ pub fn lacking(admin: &User, catalogue: &Catalogue) -> BTreeSet<String> {
         let Some(more) = catalogue.allowed(&rules.commands) else { return BTreeSet::new() };
         allowed.extend(more);
     }
-    let needed = SETS.iter().chain(&DELETES).chain(&SAVES).chain(&TELLS);
+    let needed = SETS.iter().chain(&DELETES).chain(&PURGES).chain(&SAVES).chain(&TELLS);
     needed.filter(|name| catalogue.knows(name) && !allowed.contains(**name)).map(|name| (*name).to_owned()).collect()
 }
 
@@ -46,6 +49,12 @@ pub fn missing(action: Action, server: &Server) -> Option<String> {
     };
     let missing: BTreeSet<&str> =
         work.iter().chain(saves).copied().filter(|name| server.lacking.contains(*name)).collect();
+    (!missing.is_empty()).then(|| denied(&server.admin, &missing))
+}
+
+/// Why keys cannot be removed with our rights, and what to do about it.
+pub fn missing_to_purge(server: &Server) -> Option<String> {
+    let missing: BTreeSet<&str> = PURGES.into_iter().filter(|name| server.lacking.contains(*name)).collect();
     (!missing.is_empty()).then(|| denied(&server.admin, &missing))
 }
 

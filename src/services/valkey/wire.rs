@@ -1,8 +1,8 @@
 //! What a node says of itself and of its users, turned into the model.
 
 use super::acl::{Account, Catalogue, Command, KeyUse, Need, parse_line};
-use super::connect::{Node, Part};
 use super::errors::{is_refusal, is_unknown};
+use super::node::{Node, Part};
 use super::presets::Server;
 use crate::error::{Diagnostic, Kind, Result};
 use fred::types::Value;

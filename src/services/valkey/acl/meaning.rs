@@ -2,30 +2,12 @@
 //! 7.0 prints rules from a bitmap, and people write one thing in many ways. Pure.
 
 use super::catalogue::Catalogue;
-use super::reach::{equal, equal_keys};
+use super::reach::{Part, Reach, equal, equal_keys};
 use super::rules::{Rules, rules_of};
 use crate::services::valkey::model::User;
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
-
-/// What rules open to the commands that they allow.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Reach {
-    /// `~p`, `%R~p` or `%W~p`.
-    pub keys: BTreeSet<String>,
-    /// `&p`
-    pub channels: BTreeSet<String>,
-    /// Where the server confines to database numbers: these, or all.
-    pub databases: Option<BTreeSet<String>>,
-}
-
-/// A set of rules: those of the user itself, or of one selector. A call is allowed if one of them allows all of it.
-#[derive(PartialEq)]
-pub struct Part {
-    pub commands: Rc<BTreeSet<String>>,
-    pub reach: Reach,
-}
 
 /// The commands that each list of rules allows, as far as it is worked out; `None` where they cannot be replayed.
 type Allowed = BTreeMap<Vec<String>, Option<Rc<BTreeSet<String>>>>;

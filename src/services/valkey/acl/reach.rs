@@ -2,9 +2,27 @@
 //! it pass, and nothing else about it matters. Pure.
 
 use super::catalogue::{Catalogue, Command, KeyUse, Need};
-use super::meaning::Part;
 use super::pattern::matched;
 use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
+
+/// What rules open to the commands that they allow.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Reach {
+    /// `~p`, `%R~p` or `%W~p`.
+    pub keys: BTreeSet<String>,
+    /// `&p`
+    pub channels: BTreeSet<String>,
+    /// Where the server confines to database numbers: these, or all.
+    pub databases: Option<BTreeSet<String>>,
+}
+
+/// A set of rules: those of the user itself, or of one selector. A call is allowed if one of them allows all of it.
+#[derive(PartialEq)]
+pub struct Part {
+    pub commands: Rc<BTreeSet<String>>,
+    pub reach: Reach,
+}
 
 /// Which parts let an argument pass: one bit for each.
 type Passing = u64;

@@ -4,6 +4,7 @@ mod default_user;
 mod keys;
 mod persist;
 mod prove;
+mod task;
 mod user;
 
 use super::connect::Nodes;

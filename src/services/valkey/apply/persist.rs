@@ -1,8 +1,9 @@
 //! Saves users, so that they outlive a restart.
 
 use crate::error::{Diagnostic, Result};
-use crate::services::valkey::connect::{Node, Nodes};
+use crate::services::valkey::connect::Nodes;
 use crate::services::valkey::errors::explain;
+use crate::services::valkey::node::Node;
 use crate::services::valkey::presets::Persistence;
 use crate::services::valkey::wire;
 use crate::services::{Failure, Outcome, Step};

@@ -1,12 +1,13 @@
 //! Proves on the server what was set: that the rules isolate, and that the passwords sign in.
 
-use super::user::{Does, Task, fail};
+use super::task::{Does, Task, fail};
 use crate::error::{Diagnostic, Kind};
 use crate::services::Failure;
 use crate::services::valkey::acl::includes;
-use crate::services::valkey::connect::{Node, Nodes};
+use crate::services::valkey::connect::Nodes;
 use crate::services::valkey::errors::{explain, is_transient};
 use crate::services::valkey::model::User;
+use crate::services::valkey::node::Node;
 use futures_util::future::{join_all, try_join_all};
 
 /// A key that lies in nobody's namespace: no namespace has an underscore.

@@ -2,67 +2,17 @@
 
 use super::persist::{persist_sentinel, prove_saving, save};
 use super::prove::{prove_passwords, prove_rules};
-use crate::core::secret::Secret;
-use crate::error::{Diagnostic, Kind, Result};
+use super::task::{Does, Task, fail, outcome, task};
+use crate::error::{Diagnostic, Result};
 use crate::services::valkey::acl::setuser;
-use crate::services::valkey::connect::{Found, Node, Nodes};
+use crate::services::valkey::connect::{Found, Nodes};
 use crate::services::valkey::errors::{explain, is_transient};
-use crate::services::valkey::model::{EXTRA_PASSWORDS, Op as ValkeyOp, User};
+use crate::services::valkey::node::Node;
 use crate::services::valkey::presets::{Server, expand};
 use crate::services::valkey::wire;
-use crate::services::{ApplyContext, Failure, Fingerprint, Model, Op, Outcome, ServiceId, Step};
+use crate::services::{ApplyContext, Failure, Outcome, Step};
 use futures_util::future::{join_all, try_join_all};
 use std::collections::{BTreeMap, BTreeSet};
-
-/// What a step does to a user.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Does {
-    SetUser,
-    SetPassword,
-    AddPassword,
-    RemoveFormerPasswords,
-    DelUser,
-}
-
-impl Does {
-    fn of(op: &Op) -> Option<Self> {
-        let Op::Valkey(op) = op else { return None };
-        match op {
-            ValkeyOp::SetUser => Some(Self::SetUser),
-            ValkeyOp::SetPassword => Some(Self::SetPassword),
-            ValkeyOp::AddPassword => Some(Self::AddPassword),
-            ValkeyOp::RemoveFormerPasswords => Some(Self::RemoveFormerPasswords),
-            ValkeyOp::DelUser => Some(Self::DelUser),
-            ValkeyOp::SetDefaultUser | ValkeyOp::PurgeKeys | ValkeyOp::Save => None,
-        }
-    }
-}
-
-/// What one step does.
-pub(super) struct Task<'a> {
-    pub(super) op: Does,
-    pub(super) name: &'a str,
-    pub(super) after: Option<&'a User>,
-    /// The password to set, if it sets one.
-    pub(super) password: Option<Secret>,
-    /// Hashes of the passwords that are the app's: the published one, and one that an unfinished run has staged.
-    ours: BTreeSet<String>,
-    /// Whether any other password goes.
-    only_ours: bool,
-    pub(super) outcome: Result<(), Failure>,
-}
-
-impl Task<'_> {
-    pub(super) fn sound(&self) -> bool {
-        self.outcome.is_ok()
-    }
-
-    pub(super) fn fail(&mut self, failure: Failure) {
-        if self.sound() {
-            self.outcome = Err(failure);
-        }
-    }
-}
 
 /// Carries out steps of one action on users; one outcome for each, in their order.
 pub async fn apply(nodes: &Nodes, steps: &[&Step], context: &ApplyContext) -> Vec<Outcome> {
@@ -77,61 +27,6 @@ pub async fn apply(nodes: &Nodes, steps: &[&Step], context: &ApplyContext) -> Ve
         }
     }
     tasks.into_iter().map(outcome).collect()
-}
-
-fn outcome(task: Task<'_>) -> Outcome {
-    match task.outcome {
-        Ok(()) => Outcome::Done {
-            // The server stores just this hash.
-            fingerprint: task
-                .password
-                .as_ref()
-                .map(|password| Fingerprint { password: password.sha256(), stored: None }),
-            dump: None,
-            note: None,
-        },
-        Err(failure) => failure.into(),
-    }
-}
-
-fn task<'a>(step: &'a Step, context: &ApplyContext) -> Task<'a> {
-    let after = step.after.as_ref().and_then(Model::as_valkey_user);
-    let op = Does::of(&step.op);
-    let mut task = Task {
-        op: op.unwrap_or(Does::SetUser),
-        name: &step.address.name,
-        after,
-        password: None,
-        ours: BTreeSet::new(),
-        only_ours: false,
-        outcome: Ok(()),
-    };
-    if op.is_none() || (task.op != Does::DelUser && after.is_none()) {
-        let error = Diagnostic::new(Kind::Plan, "this step cannot be carried out on Valkey");
-        task.fail(
-            error.on("valkey", &step.address, "").hint("the plan may come from another version: plan again").into(),
-        );
-    }
-    if task.sound() && step.sets_credential {
-        match context.vault.password(&step.app, ServiceId::Valkey) {
-            Ok(secret) => task.password = Some(secret),
-            Err(error) => task.fail(error.into()),
-        }
-    }
-    let removes = |step: &Step| step.changes.iter().any(|change| change.field == EXTRA_PASSWORDS);
-    task.only_ours = task.op == Does::RemoveFormerPasswords || removes(step);
-    if task.sound() && after.is_some_and(|user| user.generated == Some(true)) {
-        match context.vault.proof(&step.app, ServiceId::Valkey) {
-            Ok(proof) => task.ours = proof.ours().map(Secret::sha256).collect(),
-            Err(error) => task.fail(error.into()),
-        }
-    }
-    if task.sound() && task.op == Does::RemoveFormerPasswords && task.ours.is_empty() {
-        let error =
-            Diagnostic::new(Kind::Secrets, format!("no password of {} is published: the former ones stay", step.app));
-        task.fail(error.hint("run nornplan plan again").into());
-    }
-    task
 }
 
 /// An error here is one of the whole batch; those of single tasks stand in the tasks.
@@ -218,15 +113,6 @@ async fn set(nodes: &[Node], tasks: &mut [Task<'_>], kept: &BTreeMap<String, BTr
     .collect();
     fail(tasks, all);
     Ok(())
-}
-
-/// Notes failures by the places of their tasks.
-pub(super) fn fail(tasks: &mut [Task<'_>], failures: Vec<(usize, Failure)>) {
-    for (place, failure) in failures {
-        if let Some(task) = tasks.get_mut(place) {
-            task.fail(failure);
-        }
-    }
 }
 
 /// The call without its rules, for errors.

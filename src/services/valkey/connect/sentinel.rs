@@ -1,10 +1,10 @@
 //! What the sentinels know: the primary of a service today, and its replicas.
 
 use super::open::{Door, name_of, open, split};
-use super::{Node, Part};
 use crate::config::ValkeyConfig;
 use crate::error::{Diagnostic, Kind, Result};
 use crate::services::valkey::errors::explain;
+use crate::services::valkey::node::{Node, Part};
 use crate::services::valkey::wire::{self, pairs, strings};
 use fred::types::Value;
 use futures_util::future::join_all;

@@ -1,7 +1,7 @@
 //! Which nodes there are beside the one that was named, as that one says.
 
-use super::Node;
 use crate::error::{Diagnostic, Kind, Result};
+use crate::services::valkey::node::Node;
 use std::collections::BTreeMap;
 
 /// The other nodes.

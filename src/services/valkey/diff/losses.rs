@@ -4,14 +4,16 @@ use crate::core::address::Address;
 use crate::core::listing::some;
 use crate::core::step::{Action, Hold, Part, Risk, StepId};
 use crate::services::valkey::model::{Holdings, KEYS, Op as UserOp, USER, User, keys_address};
+use crate::services::valkey::presets::Server;
+use crate::services::valkey::rights;
 use crate::services::{Decision, DiffInput, Op, Step};
 
 /// Users that a sentence names at most.
 const NAMED: usize = 5;
 
 /// Completes the steps that destroy users, and adds those of their keys.
-pub fn destroy(steps: &mut Vec<Step>, keys: Vec<Decision>, input: DiffInput<'_>) {
-    let mut keys: Vec<Step> = keys.into_iter().map(|decision| keys_step(decision, input)).collect();
+pub fn destroy(steps: &mut Vec<Step>, keys: Vec<Decision>, input: DiffInput<'_>, server: Option<&Server>) {
+    let mut keys: Vec<Step> = keys.into_iter().map(|decision| keys_step(decision, input, server)).collect();
     for step in &mut keys {
         let users = steps.iter().filter(|user| user.app == step.app && user.part == Part::Main);
         // Nobody can write there any more when they go.
@@ -36,7 +38,7 @@ fn is_in_use(step: &Step, input: DiffInput<'_>) -> bool {
 }
 
 /// A namespace is purged only if no infraspec has anything to do with it any more.
-fn keys_step(mut decision: Decision, input: DiffInput<'_>) -> Step {
+fn keys_step(mut decision: Decision, input: DiffInput<'_>, server: Option<&Server>) -> Step {
     if decision.action != Action::Destroy {
         if decision.action == Action::Adopt {
             decision.notes.push(format!("keys under {}:* go when the app is destroyed", decision.address.name));
@@ -60,15 +62,21 @@ fn keys_step(mut decision: Decision, input: DiffInput<'_>) -> Step {
         Some(told) => format!("holds {told}"),
         None => format!("what it holds is not known{}", because(&holdings)),
     });
-    step.hold = holdings.reached_by.as_ref().map(|users| Hold::Blocked {
+    let lacking = server.and_then(rights::missing_to_purge).map(|reason| Hold::Blocked { reason });
+    step.hold = lacking.or_else(|| reached(&step.address, &namespace, &holdings));
+    step
+}
+
+/// What is in the way if users of other apps can use the keys.
+fn reached(address: &Address, namespace: &str, holdings: &Holdings) -> Option<Hold> {
+    holdings.reached_by.as_ref().map(|users| Hold::Blocked {
         reason: format!(
             "{} may use keys of {namespace}:* by rules of their own, so they are not removed: take these rules away or \
              destroy the user first; or keep the keys with `nornplan state forget {}`",
             some(users, NAMED),
-            step.address
+            address
         ),
-    });
-    step
+    })
 }
 
 /// A user that an infraspec declares and that has the namespace, or reads it.

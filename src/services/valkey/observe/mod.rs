@@ -11,8 +11,8 @@ pub use notices::{notices, open_to_everybody};
 pub use saved::unsaved;
 
 use super::acl::{Account, Meaning, differ_in_text};
-use super::connect::Node;
 use super::model::{KEYS, MISSING, USER, User};
+use super::node::Node;
 use super::presets::{Server, expand};
 use super::{rights, wire};
 use crate::core::address::Address;

@@ -3,8 +3,8 @@
 use super::Seen;
 use crate::core::address::Address;
 use crate::services::valkey::acl::{Account, Meaning, differ_in_text, saved_accounts};
-use crate::services::valkey::connect::Node;
 use crate::services::valkey::model::{USER, persistence_address};
+use crate::services::valkey::node::Node;
 use crate::services::valkey::presets::{Persistence, Server};
 use crate::services::valkey::unsaved::Unsaved;
 use crate::services::{Ask, Observed};

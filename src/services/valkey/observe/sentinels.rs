@@ -2,8 +2,8 @@
 
 use crate::error::Result;
 use crate::services::Check;
-use crate::services::valkey::connect::Node;
 use crate::services::valkey::everybody::{Open, open};
+use crate::services::valkey::node::Node;
 use crate::services::valkey::wire;
 use futures_util::future::join_all;
 use std::collections::BTreeSet;

@@ -1,5 +1,5 @@
-use super::super::acl::{Command, parse_line};
 use super::*;
+use crate::services::valkey::acl::{Command, parse_line};
 
 /// Twenty commands that read, fifteen that write, and some that are neither.
 fn catalogue() -> Catalogue {

@@ -3,17 +3,19 @@
 mod default_user;
 mod losses;
 mod passwords;
+pub mod possible;
+mod words;
 
 use super::model::{KEYS, Op as UserOp, USER, User};
-use super::possible::impossible;
 use super::presets::{Server, expand};
-use super::words::Teller;
 use super::{rights, unsaved};
 use crate::core::address::Address;
 use crate::core::reconcile::{Applied, Wanted, reconcile};
 use crate::core::step::{Action, Hold, Risk};
 use crate::services::{Decision, DiffInput, Model, Observed, Op, Step};
+use possible::impossible;
 use std::collections::{BTreeMap, BTreeSet};
+use words::Teller;
 
 /// Decides every step from what was read.
 pub fn diff(input: DiffInput<'_>) -> Vec<Step> {
@@ -49,7 +51,7 @@ pub fn diff(input: DiffInput<'_>) -> Vec<Step> {
             steps.extend(passwords::replace(address, wanted, there, reason, blocked(address, Action::Rotate, server)));
         }
     }
-    losses::destroy(&mut steps, keys, input);
+    losses::destroy(&mut steps, keys, input, server);
     let unread = &input.observation.unread;
     steps.iter_mut().filter(|step| step.action == Action::Destroy).for_each(|step| keep_for_absent(step, unread));
     steps.extend(default_user::diff(input, server));
@@ -150,5 +152,4 @@ fn blocked(address: &Address, action: Action, server: Option<&Server>) -> Option
 }
 
 #[cfg(test)]
-#[path = "diff_tests.rs"]
 mod tests;

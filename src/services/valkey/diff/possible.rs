@@ -1,11 +1,11 @@
 //! What a server cannot do, whoever consents: the reason stands in the plan, and that step does not run. Pure.
 
-use super::acl::Catalogue;
-use super::model::User;
-use super::presets::Server;
 use crate::core::suggest::closest;
 use crate::error::{Diagnostic, Kind};
 use crate::services::Observation;
+use crate::services::valkey::acl::Catalogue;
+use crate::services::valkey::model::User;
+use crate::services::valkey::presets::Server;
 use crate::spec::model::App;
 use std::collections::BTreeSet;
 
@@ -82,8 +82,8 @@ fn unknown(rule: &str, server: &Server) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::acl::Command;
     use super::*;
+    use crate::services::valkey::acl::Command;
 
     fn server() -> Server {
         let mut catalogue = Catalogue::of(["get", "select", "config", "config|get", "json.set"]);

@@ -1,9 +1,9 @@
-use super::super::acl::{Catalogue, parse_line};
-use super::super::model::{Access, Holdings, KEYS, Keys, keys_address, user_address};
 use super::*;
 use crate::core::name::AppName;
 use crate::core::reconcile::Applied;
 use crate::core::step::{Part, Reason};
+use crate::services::valkey::acl::{Catalogue, parse_line};
+use crate::services::valkey::model::{Access, Holdings, KEYS, Keys, keys_address, user_address};
 use crate::services::{CredentialStatus, Observation};
 
 struct Case {

@@ -1,9 +1,9 @@
 //! Tells in words what a change of rules gives and takes. Pure.
 
-use super::acl::{Catalogue, Meaning, Rules, includes};
-use super::model::User;
 use crate::core::listing::some;
 use crate::core::step::Risk;
+use crate::services::valkey::acl::{Catalogue, Meaning, Rules, includes};
+use crate::services::valkey::model::User;
 use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
 
