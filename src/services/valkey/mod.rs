@@ -14,6 +14,7 @@ mod keyspace;
 pub mod model;
 mod node;
 mod observe;
+mod possible;
 mod presets;
 mod rights;
 mod saving;
@@ -28,8 +29,8 @@ use crate::error::Result;
 pub use acl::overlap;
 use async_trait::async_trait;
 use connect::Nodes;
-pub use diff::possible::no_such_database;
 use model::{DEFAULT_USER, KEYS, USER};
+pub use possible::no_such_database;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A Valkey that is contacted when it is first asked something.

@@ -3,7 +3,6 @@
 mod default_user;
 mod losses;
 mod passwords;
-pub mod possible;
 mod words;
 
 use super::model::{KEYS, Op as UserOp, USER, User};
@@ -12,8 +11,8 @@ use super::{rights, unsaved};
 use crate::core::address::Address;
 use crate::core::reconcile::{Applied, Wanted, reconcile};
 use crate::core::step::{Action, Hold, Risk};
+use crate::services::valkey::possible::impossible;
 use crate::services::{Decision, DiffInput, Model, Observed, Op, Step};
-use possible::impossible;
 use std::collections::{BTreeMap, BTreeSet};
 use words::Teller;
 
