@@ -1,4 +1,4 @@
-//! What whoever connects may do without signing in: what the user `default` may do, where it needs no password. Pure.
+//! What whoever connects may do without a password: as the user `default`, or as any other that needs none. Pure.
 
 use super::acl::{Catalogue, Command, Rules, includes, rules_of};
 use super::model::User;
@@ -105,7 +105,7 @@ impl Open {
     }
 
     /// As a sentence.
-    pub fn describe(&self) -> String {
+    pub fn describe(&self, user: &str) -> String {
         let may = match self {
             Self::Everything => "do everything: nothing is isolated".to_owned(),
             Self::Keys { reads, writes } => match (reads.whose(), writes.whose()) {
@@ -120,7 +120,7 @@ impl Open {
                 format!("run {}", some(names, NAMES_SHOWN))
             }
         };
-        format!("the user `default` needs no password and may {may}")
+        format!("the user `{user}` needs no password and may {may}")
     }
 }
 
@@ -151,7 +151,7 @@ mod tests {
         let said = |rules: &str| {
             let user = parse_line(&format!("user default {rules}"), false).unwrap().user;
             let open = open(&user, &catalogue(), &namespaces);
-            open.map(|open| open.describe().replace("the user `default` needs no password and may ", ""))
+            open.map(|open| open.describe("default").replace("the user `default` needs no password and may ", ""))
         };
         let cases = [
             ("on nopass ~* &* +@all", Some("do everything: nothing is isolated")),

@@ -100,16 +100,28 @@ fn sign_in(seen: &Seen) -> Vec<Check> {
 
 /// What whoever connects may do.
 fn everybody(seen: &Seen, facts: &BTreeMap<String, String>, ask: &Ask) -> Vec<Check> {
-    let Some(open) = open_to_everybody(seen, ask) else {
-        return vec![Check::good("the user `default` does not let just anybody in")];
-    };
-    let hint =
-        "set default_user = \"admin-only\" or \"off\" under [valkey], or give it a password (ACL SETUSER default)";
-    let mut checks = vec![if open.is_alarming() {
-        Check::bad(open.describe(), hint)
-    } else {
-        Check::warning(open.describe(), hint)
-    }];
+    let all = open_to_everybody(seen, ask);
+    let mut checks: Vec<Check> = all
+        .iter()
+        .map(|(user, open)| {
+            let hint = match *user {
+                "default" => {
+                    "set default_user = \"admin-only\" or \"off\" under [valkey], or give it a password (ACL SETUSER \
+                     default)"
+                        .to_owned()
+                }
+                user => {
+                    format!("give it a password (ACL SETUSER {user} resetpass >...), or remove it (ACL DELUSER {user})")
+                }
+            };
+            let tell = if open.is_alarming() { Check::bad } else { Check::warning };
+            tell(open.describe(user), hint)
+        })
+        .collect();
+    if !all.iter().any(|(user, _)| *user == "default") {
+        checks.push(Check::good("the user `default` does not let just anybody in"));
+        return checks;
+    }
     if facts.get("protected-mode").is_some_and(|mode| mode == "yes") {
         checks.push(Check::warning(
             "in protected mode: while the user `default` needs no password, other machines may be refused",

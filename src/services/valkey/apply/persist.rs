@@ -2,11 +2,12 @@
 
 use crate::error::{Diagnostic, Result};
 use crate::services::valkey::connect::Nodes;
-use crate::services::valkey::errors::explain;
+use crate::services::valkey::errors::{explain, is_unknown};
 use crate::services::valkey::node::Node;
 use crate::services::valkey::presets::Persistence;
 use crate::services::valkey::wire;
 use crate::services::{Failure, Outcome, Step};
+use fred::error::Error;
 use futures_util::future::join_all;
 
 /// Saves on every node what an earlier run had set there and not saved, or what people had.
@@ -27,7 +28,7 @@ pub async fn persist_sentinel(sentinel: &Node) -> Result<(), Failure> {
     let words = |call: [&str; 2]| call.map(str::to_owned).to_vec();
     let saved = sentinel.try_calls(&[words(["ACL", "SAVE"])]).await.into_iter().next();
     match saved {
-        Some(Err(error)) if error.details().contains("not configured to use an ACL file") => {
+        Some(Err(error)) if is_without_aclfile(&error) => {
             sentinel.call(&["SENTINEL", "FLUSHCONFIG"], "SENTINEL FLUSHCONFIG").await.map(drop).map_err(Failure::from)
         }
         Some(Err(error)) => Err(explain(&error, &sentinel.name, "ACL SAVE").into()),
@@ -79,12 +80,26 @@ async fn save_one(node: &Node) -> Result<()> {
         Persistence::AclFile => save(&["ACL", "SAVE"]).await,
         Persistence::ConfigFile => save(&["CONFIG", "REWRITE"]).await,
         Persistence::Volatile => Ok(()),
-        // A server without an aclfile says so.
-        Persistence::Unknown => match save(&["ACL", "SAVE"]).await {
-            Err(error) if error.causes().iter().any(|cause| cause.contains("not configured to use an ACL file")) => {
-                save(&["CONFIG", "REWRITE"]).await
-            }
-            saved => saved,
-        },
+        Persistence::Unknown => save_as_it_may(node).await,
     }
+}
+
+/// Saves on a server that does not tell how: one without an aclfile says so, and where CONFIG is switched off as well,
+/// nobody can have it save. The plan has said that it is not known whether users outlive a restart.
+async fn save_as_it_may(node: &Node) -> Result<()> {
+    let words = |call: [&str; 2]| call.map(str::to_owned).to_vec();
+    for (call, gives_way) in
+        [(["ACL", "SAVE"], is_without_aclfile as fn(&Error) -> bool), (["CONFIG", "REWRITE"], is_unknown)]
+    {
+        match node.try_calls(&[words(call)]).await.pop() {
+            Some(Err(error)) if gives_way(&error) => {}
+            Some(Err(error)) => return Err(node.explain(&error, &call.join(" "))),
+            Some(Ok(_)) | None => return Ok(()),
+        }
+    }
+    Ok(())
+}
+
+fn is_without_aclfile(error: &Error) -> bool {
+    error.details().contains("not configured to use an ACL file")
 }

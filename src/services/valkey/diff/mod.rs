@@ -5,14 +5,14 @@ mod losses;
 mod passwords;
 mod words;
 
-use super::model::{KEYS, Op as UserOp, USER, User};
+use super::model::{KEYS, Op as UserOp, USER};
 use super::presets::{Server, expand};
 use super::{rights, unsaved};
 use crate::core::address::Address;
 use crate::core::reconcile::{Applied, Wanted, reconcile};
 use crate::core::step::{Action, Hold, Risk};
 use crate::services::valkey::possible::impossible;
-use crate::services::{Decision, DiffInput, Model, Observed, Op, Step};
+use crate::services::{Decision, DiffInput, Model, Op, Step};
 use std::collections::{BTreeMap, BTreeSet};
 use words::Teller;
 
@@ -28,8 +28,8 @@ pub fn diff(input: DiffInput<'_>) -> Vec<Step> {
             let Some(declared) = wanted.model.as_valkey_user() else {
                 return (address.clone(), wanted.clone());
             };
-            let there = input.observation.resources.get(address);
-            let model = Model::ValkeyUser(meant(declared, there, server));
+            let user = server.map_or_else(|| declared.clone(), |server| expand(declared, server));
+            let model = Model::ValkeyUser(user);
             (address.clone(), Wanted { app: wanted.app.clone(), model })
         })
         .collect();
@@ -80,17 +80,6 @@ fn as_of_now(applied: &Applied<Model>, server: Option<&Server>) -> Applied<Model
         user.databases.get_or_insert_with(|| "alldbs".to_owned());
     }
     applied
-}
-
-/// The declared user with its rules on this server. Whether it has a password is not ours to say if people keep it.
-fn meant(declared: &User, there: Option<&Observed>, server: Option<&Server>) -> User {
-    let mut user = server.map_or_else(|| declared.clone(), |server| expand(declared, server));
-    if declared.generated == Some(false)
-        && let Some(there) = there.and_then(|there| there.model.as_valkey_user())
-    {
-        user.nopass = there.nopass;
-    }
-    user
 }
 
 fn step(decision: Decision, server: Option<&Server>, teller: &Teller<'_>) -> Step {

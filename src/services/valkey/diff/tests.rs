@@ -2,7 +2,9 @@ use super::*;
 use crate::core::name::AppName;
 use crate::core::reconcile::Applied;
 use crate::core::step::{Part, Reason};
+use crate::services::Observed;
 use crate::services::valkey::acl::{Catalogue, parse_line};
+use crate::services::valkey::model::User;
 use crate::services::valkey::model::{Access, Holdings, KEYS, Keys, keys_address, user_address};
 use crate::services::{CredentialStatus, Observation};
 

@@ -1,9 +1,9 @@
 //! What the reader of a plan must know of the nodes.
 
-use super::{Seen, holder};
+use super::Seen;
 use crate::core::plan::{Level, Notice};
 use crate::services::valkey::everybody::{self, Open};
-use crate::services::valkey::model::USER;
+use crate::services::valkey::model::User;
 use crate::services::valkey::presets::Persistence;
 use crate::services::{Ask, Model};
 use std::collections::BTreeSet;
@@ -13,9 +13,9 @@ pub fn notices(seen: &[Seen], ask: &Ask) -> Vec<Notice> {
     let notice = |level, text| Notice { level, about: "valkey".to_owned(), text };
     let mut notices = Vec::new();
     for node in seen {
-        if let Some(open) = open_to_everybody(node, ask) {
+        for (user, open) in open_to_everybody(node, ask) {
             let level = if open.is_alarming() { Level::Alarm } else { Level::Warning };
-            notices.push(notice(level, format!("{}: {}", node.node, open.describe())));
+            notices.push(notice(level, format!("{}: {}", node.node, open.describe(user))));
         }
         let lasting = match node.server.persistence() {
             Persistence::AclFile | Persistence::ConfigFile => None,
@@ -28,21 +28,18 @@ pub fn notices(seen: &[Seen], ask: &Ask) -> Vec<Notice> {
         };
         notices.extend(lasting.map(|text| notice(Level::Warning, format!("{}: {text}", node.node))));
     }
-    for address in ask.proofs.keys() {
-        let Some((_, account)) = holder(seen, &address.name).filter(|_| address.kind == USER) else { continue };
-        if account.user.nopass {
-            notices.push(notice(Level::Warning, format!("{address}: any password is accepted for this user")));
-        }
-    }
     notices.sort();
     notices
 }
 
-/// What whoever connects to a node may do without signing in.
-pub fn open_to_everybody(node: &Seen, ask: &Ask) -> Option<Open> {
+/// What whoever connects to a node may do without a password, by the user that lets them: `default`, or any other,
+/// whoever made it.
+pub fn open_to_everybody<'a>(node: &'a Seen, ask: &Ask) -> Vec<(&'a str, Open)> {
     let wanted = ask.wanted.values().map(|wanted| &wanted.model);
     let applied = ask.applied.values().map(|applied| &applied.model);
     let users = wanted.chain(applied).filter_map(Model::as_valkey_user);
     let namespaces: BTreeSet<&str> = users.filter_map(|user| user.namespace.as_deref()).collect();
-    everybody::open(&node.accounts.get("default")?.user, &node.server.catalogue, &namespaces)
+    let users = node.accounts.values().map(|account| &account.user);
+    let open = |user: &'a User| Some((user.name.as_str(), everybody::open(user, &node.server.catalogue, &namespaces)?));
+    users.filter_map(open).collect()
 }

@@ -42,7 +42,10 @@ fn differing<'a>(seen: &'a Seen, saved: &'a BTreeMap<String, Option<Account>>) -
             && (one.user.enabled, one.user.nopass) == (other.user.enabled, other.user.nopass)
             && (!differ_in_text(&one.user, &other.user) || meaning.same(&one.user, &other.user))
     };
+    // A configuration file need not name `default`: `requirepass` and the server's own defaults stand for it.
+    let is_implied = |name: &str| name == "default" && seen.server.persistence() == Persistence::ConfigFile;
     let differs = |name: &&str| match (seen.accounts.get(*name), saved.get(*name)) {
+        (Some(_), None) if is_implied(name) => false,
         (Some(there), Some(Some(saved))) => !same(there, saved),
         (Some(_), Some(None)) | (None, None) => false,
         (Some(_), None) | (None, Some(_)) => true,
