@@ -141,3 +141,22 @@ fn a_change_of_access_is_told_in_words() {
     assert!(plan.stdout.lines().count() < 54, "{}", plan.stdout);
     workspace.converge();
 }
+
+#[test]
+fn a_user_that_needs_no_password_is_told_whoever_made_it() {
+    let server = OwnValkey::start();
+    let workspace = workspace(&server);
+    workspace.spec("kept", "app = \"@kept\"\n[services.kv]\ncredential = \"keep\"\n");
+    workspace.converge();
+    let app = format!("{}kept", workspace.prefix);
+    server.run(&["ACL", "SETUSER", &app, "nopass"]);
+    // Whoever looks after the password: none at all is nobody's wish.
+    let plan = workspace.run(&["plan", "--detailed-exitcode"]).exits(2).says("needs no password and may");
+    plan.says(&format!("the user `{app}`")).says("drifted");
+    workspace.converge();
+    server.run(&["ACL", "SETUSER", "stranger", "on", "nopass", &format!("~{app}:x*"), "&*", "+@read", "+subscribe"]);
+    server.run(&["ACL", "SAVE"]);
+    let plan = workspace.run(&["plan", "--detailed-exitcode"]).exits(0).says("the user `stranger` needs no password");
+    plan.says("may read keys of").says("and listen and send on every channel");
+    workspace.run(&["doctor"]).exits(1).says("ACL DELUSER stranger");
+}

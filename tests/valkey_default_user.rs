@@ -106,35 +106,33 @@ fn say(stream: &mut TcpStream, line: &str) -> String {
 fn a_server_that_lets_everybody_in_is_said_loudest() {
     let server = OwnValkey::start();
     let workspace = begin(&server, "leave");
-    let tells = |rules: &str, loud: bool, may: &str| {
+    let tells = |rules: &str, may: &str| {
         let words = ["ACL", "SETUSER", "default", "reset", "on", "nopass"].into_iter().chain(rules.split(' '));
         server.run(&words.collect::<Vec<_>>());
         let said = format!("the user `default` needs no password and may {may}");
         // It may do all that nornplan needs, or nothing can be asked.
         let text = plan(&workspace).says(&said).stdout;
-        assert_eq!(text.contains("ALARM Valkey"), loud, "{text}");
+        assert!(text.contains("ALARM Valkey"), "{text}");
         let json = flat(workspace.run(&["plan", "--format", "json"]).exits(0)).says(&said).stdout;
-        assert_eq!(json.contains("\"level\": \"alarm\""), loud, "{json}");
+        assert!(json.contains("\"level\": \"alarm\""), "{json}");
         let markdown = workspace.run(&["plan", "--format", "markdown"]).exits(0).stdout;
-        assert_eq!(markdown.contains("[!CAUTION]"), loud, "{markdown}");
+        assert!(markdown.contains("[!CAUTION]"), "{markdown}");
         assert!(markdown.contains(&format!("needs no password and may {may}")), "{markdown}");
-        let doctor = flat(workspace.run(&["doctor"])).exits(i32::from(loud)).says(&said);
+        let doctor = flat(workspace.run(&["doctor"])).exits(1).says(&said);
         doctor.says("default_user = \"admin-only\" or \"off\"");
     };
     let work = "+info +command +acl +config +client";
-    tells("~* &* +@all", true, "do everything: nothing is isolated");
-    tells(&format!("%R~* +@read {work}"), true, "read every key");
-    tells(&format!("%W~* +@write {work}"), true, "change every key");
+    tells("~* &* +@all", "do everything: nothing is isolated");
+    tells(&format!("%R~* +@read {work}"), "read every key");
+    tells(&format!("%W~* +@write {work}"), "change every key");
     tells(
         &format!("~{}cafe:x* +get +set {work}", workspace.prefix),
-        true,
         &format!("read and change keys of {}cafe", workspace.prefix),
     );
-    tells(&format!("~elsewhere:* +@all {work}"), false, "run ACL");
+    // Who may give rights has all of them.
+    tells(&format!("~elsewhere:* +@all {work}"), "run ACL");
 
     workspace.converge();
-    flat(workspace.run(&["drift"])).exits(0).says("needs no password and may run ACL");
-    server.run(&["ACL", "SETUSER", "default", "+@all", "~*"]);
     flat(workspace.run(&["drift"])).exits(0).says("ALARM Valkey");
     // Who needs a password, or may do nothing that matters, is no alarm.
     make_admin(&server);

@@ -165,6 +165,11 @@ const DANGERS: [Danger; 41] = [
     },
 ];
 
+/// Whether a command leads beyond what a user's keys and channels say.
+pub fn leads_beyond(command: &str) -> bool {
+    DANGERS.iter().any(|danger| danger.commands.split_ascii_whitespace().any(|one| one == command))
+}
+
 /// Commands that act on one database alone: harmless to others where an app has a whole one.
 const OF_ITS_DATABASE: [&str; 5] = ["keys", "scan", "randomkey", "dbsize", "flushdb"];
 

@@ -1,6 +1,7 @@
 //! What whoever connects may do without a password: as the user `default`, or as any other that needs none. Pure.
 
-use super::acl::{Catalogue, Command, Rules, includes, rules_of};
+use super::acl::{Catalogue, Command, Rules, overlap, rules_of};
+use super::dangers;
 use super::model::User;
 use crate::core::listing::some;
 use std::collections::BTreeSet;
@@ -13,8 +14,10 @@ pub enum Open {
     Keys {
         reads: Reach,
         writes: Reach,
+        /// Channels, to hear and to send.
+        hears: Reach,
     },
-    /// No keys of an app, but commands that reach beyond keys.
+    /// No keys or channels of an app, but commands that reach beyond these.
     Commands(BTreeSet<String>),
 }
 
@@ -39,7 +42,8 @@ pub fn open(user: &User, catalogue: &Catalogue, namespaces: &BTreeSet<&str>) -> 
     }
     let of_selectors = user.selectors.iter().flatten().map(|selector| Rules::parse_selector(selector));
     let parts: Vec<Rules> = std::iter::once(rules_of(user)).chain(of_selectors).collect();
-    let (mut reads, mut writes, mut beyond) = (Reach::default(), Reach::default(), BTreeSet::new());
+    let (mut reads, mut writes, mut hears) = (Reach::default(), Reach::default(), Reach::default());
+    let mut beyond = BTreeSet::new();
     for part in &parts {
         // Rules that cannot be replayed may allow anything.
         let allowed = catalogue.allowed(&part.commands).unwrap_or_else(|| catalogue.commands.keys().cloned().collect());
@@ -58,12 +62,20 @@ pub fn open(user: &User, catalogue: &Catalogue, namespaces: &BTreeSet<&str>) -> 
                 writes.extend(pattern, namespaces);
             }
         }
-        let dangerous = known()
-            .filter(|(name, command)| command.categories.contains("dangerous") && !HARMLESS.contains(&name.as_str()));
+        if known().any(|(_, command)| command.categories.contains("pubsub")) {
+            part.channels
+                .iter()
+                .filter_map(|rule| rule.strip_prefix('&'))
+                .for_each(|rule| hears.extend(rule, namespaces));
+        }
+        let dangerous = known().filter(|(name, command)| {
+            let reaches = command.categories.contains("dangerous") || dangers::leads_beyond(name);
+            reaches && !HARMLESS.contains(&name.as_str())
+        });
         beyond.extend(dangerous.map(|(name, _)| name.clone()));
     }
-    if reads != Reach::default() || writes != Reach::default() {
-        return Some(Open::Keys { reads, writes });
+    if [&reads, &writes, &hears].iter().any(|reach| **reach != Reach::default()) {
+        return Some(Open::Keys { reads, writes, hears });
     }
     (!beyond.is_empty()).then_some(Open::Commands(beyond))
 }
@@ -77,22 +89,20 @@ impl Reach {
     fn extend(&mut self, pattern: &str, namespaces: &BTreeSet<&str>) {
         self.all |= pattern == "*";
         self.namespaces
-            .extend(namespaces.iter().filter(|namespace| overlap(pattern, namespace)).map(ToString::to_string));
+            .extend(namespaces.iter().filter(|namespace| reaches(pattern, namespace)).map(ToString::to_string));
     }
 
-    fn whose(&self) -> Option<String> {
+    fn whose(&self, what: &str) -> Option<String> {
         if self.all {
-            return Some("every key".to_owned());
+            return Some(format!("every {what}"));
         }
-        (!self.namespaces.is_empty()).then(|| format!("keys of {}", some(&self.namespaces, NAMES_SHOWN)))
+        (!self.namespaces.is_empty()).then(|| format!("{what}s of {}", some(&self.namespaces, NAMES_SHOWN)))
     }
 }
 
 /// Whether a pattern reaches keys of a namespace, hash-tagged ones among them.
-fn overlap(pattern: &str, namespace: &str) -> bool {
-    [format!("{namespace}:*"), format!("{{{namespace}}}:*")]
-        .iter()
-        .any(|keys| includes(pattern, keys) || includes(keys, pattern))
+fn reaches(pattern: &str, namespace: &str) -> bool {
+    [format!("{namespace}:*"), format!("{{{namespace}}}:*")].iter().any(|keys| overlap(pattern, keys))
 }
 
 impl Open {
@@ -100,7 +110,7 @@ impl Open {
     pub fn is_alarming(&self) -> bool {
         match self {
             Self::Everything | Self::Keys { .. } => true,
-            Self::Commands(_) => false,
+            Self::Commands(names) => names.iter().any(|name| dangers::leads_beyond(name)),
         }
     }
 
@@ -108,13 +118,17 @@ impl Open {
     pub fn describe(&self, user: &str) -> String {
         let may = match self {
             Self::Everything => "do everything: nothing is isolated".to_owned(),
-            Self::Keys { reads, writes } => match (reads.whose(), writes.whose()) {
-                (Some(reads), Some(writes)) if reads == writes => format!("read and change {reads}"),
-                (Some(reads), Some(writes)) => format!("read {reads}, and change {writes}"),
-                (Some(reads), None) => format!("read {reads}"),
-                (None, Some(writes)) => format!("change {writes}"),
-                (None, None) => String::new(),
-            },
+            Self::Keys { reads, writes, hears } => {
+                let keys = match (reads.whose("key"), writes.whose("key")) {
+                    (Some(reads), Some(writes)) if reads == writes => Some(format!("read and change {reads}")),
+                    (Some(reads), Some(writes)) => Some(format!("read {reads}, and change {writes}")),
+                    (Some(reads), None) => Some(format!("read {reads}")),
+                    (None, Some(writes)) => Some(format!("change {writes}")),
+                    (None, None) => None,
+                };
+                let channels = hears.whose("channel").map(|whose| format!("listen and send on {whose}"));
+                keys.into_iter().chain(channels).collect::<Vec<_>>().join(", and ")
+            }
             Self::Commands(names) => {
                 let names = names.iter().map(|name| name.replace('|', " ").to_ascii_uppercase());
                 format!("run {}", some(names, NAMES_SHOWN))
@@ -141,6 +155,7 @@ mod tests {
             ("info", command(&["dangerous"])),
             ("flushall", command(&["dangerous", "write"])),
             ("eval", command(&["scripting"])),
+            ("publish", command(&["pubsub"])),
         ];
         Catalogue { commands: commands.into_iter().map(|(name, command)| (name.to_owned(), command)).collect() }
     }
@@ -157,12 +172,20 @@ mod tests {
             ("on nopass ~* &* +@all", Some("do everything: nothing is isolated")),
             ("on nopass (~* +@all)", Some("do everything: nothing is isolated")),
             ("on nopass ~* &* +@read +ping", Some("read every key")),
-            ("on nopass ~* &* +@all -flushall", Some("read and change every key")),
+            (
+                "on nopass ~* &* +@all -flushall",
+                Some("read and change every key, and listen and send on every channel"),
+            ),
             ("on nopass %R~* ~mail:x* +get +set", Some("read every key, and change keys of mail")),
             ("on nopass ~c* +set", Some("change keys of cafe")),
             ("on nopass ~c* +eval", Some("read and change keys of cafe")),
             ("on nopass ~other:* +@all", Some("run FLUSHALL")),
             ("on nopass ~other:* +@all -@dangerous", None),
+            ("on nopass ~other:* &* +@all -@dangerous", Some("listen and send on every channel")),
+            (
+                "on nopass ~*:x:* &mail:* +@all",
+                Some("read and change keys of cafe, mail, and listen and send on channels of mail"),
+            ),
             ("on nopass ~* +ping +info", None),
             ("off nopass ~* &* +@all", None),
             ("on #0 ~* &* +@all", None),

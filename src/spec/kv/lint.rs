@@ -60,6 +60,14 @@ pub fn lint(loaded: &[Loaded], config: &Config) -> Vec<Lint> {
     lints
 }
 
+/// Channels on which the server tells of itself and of everybody's keys.
+const OF_THE_SERVER: [(&str, &str); 4] = [
+    ("__keyspace@*__:*", "the names of keys of all apps, as they change"),
+    ("__keyevent@*__:*", "the names of keys of all apps, as they change"),
+    ("__redis__:*", "the names of keys that other clients have read"),
+    ("__sentinel__:*", "which node is the primary"),
+];
+
 impl Tenant<'_> {
     fn found(&self, spot: &Spot, text: String, hint: impl Into<String>) -> Lint {
         Lint { app: self.app.clone(), spot: spot.clone(), text, hint: hint.into() }
@@ -77,7 +85,8 @@ impl Tenant<'_> {
             let Some(namespace) = owner.kv.namespace.as_ref().filter(|_| owner.app != self.app) else { return false };
             let let_in = reads && owner.kv.readers.contains(self.app);
             let tagged = config.valkey.cluster && overlap(pattern, &format!("{{{namespace}}}:*"));
-            owner.kv.db == self.kv.db && !let_in && (tagged || overlap(pattern, &format!("{namespace}:*")))
+            // Database numbers keep nobody out before Valkey 9.
+            !let_in && (tagged || overlap(pattern, &format!("{namespace}:*")))
         };
         let owners: Vec<&Tenant<'_>> = all.iter().filter(opens).collect();
         let first = owners.first()?;
@@ -99,7 +108,11 @@ impl Tenant<'_> {
             namespace.is_some_and(|namespace| overlap(pattern, &format!("{namespace}:*")))
         };
         let owners: Vec<&Tenant<'_>> = all.iter().filter(opens).collect();
-        owners.first()?;
+        if owners.is_empty() {
+            let (_, tells) = OF_THE_SERVER.iter().find(|(channel, _)| overlap(pattern, channel))?;
+            let text = format!("channels {:?} opens what the server itself sends: {tells}", rule.value);
+            return Some(self.found(&rule.spot, text, "choose channels such as \"shared:*\""));
+        }
         let text = format!("channels {:?} opens {}, to hear and to send messages", rule.value, namespaces(&owners));
         Some(self.found(&rule.spot, text, "choose channels that lie in nobody's namespace, such as \"shared:*\""))
     }

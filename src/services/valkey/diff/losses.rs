@@ -3,6 +3,7 @@
 use crate::core::address::Address;
 use crate::core::listing::some;
 use crate::core::step::{Action, Hold, Part, Risk, StepId};
+use crate::services::valkey::acl::overlap;
 use crate::services::valkey::model::{Holdings, KEYS, Op as UserOp, USER, User, keys_address};
 use crate::services::valkey::presets::Server;
 use crate::services::valkey::rights;
@@ -79,11 +80,15 @@ fn reached(address: &Address, namespace: &str, holdings: &Holdings) -> Option<Ho
     })
 }
 
-/// A user that an infraspec declares and that has the namespace, or reads it.
+/// A user that an infraspec declares and that has the namespace, reads it, or has keys of it opened by a rule of its own.
 fn used_by(namespace: &str, input: DiffInput<'_>) -> Option<String> {
+    let keys = format!("{namespace}:*");
+    let opens =
+        |rule: &String| rule.split_once('~').is_some_and(|(_, pattern)| pattern != "*" && overlap(pattern, &keys));
     let uses = |user: &User| {
         user.namespace.as_deref() == Some(namespace)
             || user.reads.as_ref().is_some_and(|reads| reads.contains_key(namespace))
+            || user.more_keys.iter().flatten().any(opens)
     };
     let users = input.wanted.values().filter_map(|wanted| wanted.model.as_valkey_user());
     users.into_iter().find(|user| uses(user)).map(|user| user.name.clone())

@@ -4,7 +4,7 @@
 use super::Seen;
 use crate::core::address::{Address, Kind};
 use crate::error::Diagnostic;
-use crate::services::valkey::acl::{Rules, includes};
+use crate::services::valkey::acl::{Rules, overlap};
 use crate::services::valkey::connect::Nodes;
 use crate::services::valkey::keyspace::{Call, STEP, Walk, primaries};
 use crate::services::valkey::model::{Holdings, KEYS, Keys, USER, keys_address, user_address};
@@ -209,11 +209,10 @@ fn namespace(key: &[u8], cluster: bool) -> Option<&[u8]> {
 /// Users that are neither ours nor the administrator's and whose own rules reach the keys: somebody works with them.
 /// Those that reach all keys of the server say nothing of these.
 fn reached_by(seen: &[Seen], keys: &Keys, doomed: &BTreeSet<&str>, ask: &Ask) -> BTreeSet<String> {
-    let start = format!("{}:", keys.namespace);
-    let all = format!("{start}*");
+    let all = format!("{}:*", keys.namespace);
     let reaches = |rules: &BTreeSet<String>| {
         let mut patterns = rules.iter().filter_map(|rule| rule.split_once('~')).map(|(_, pattern)| pattern);
-        patterns.any(|pattern| pattern != "*" && (pattern.starts_with(&start) || includes(pattern, &all)))
+        patterns.any(|pattern| pattern != "*" && overlap(pattern, &all))
     };
     let mut users = BTreeSet::new();
     for node in seen {
