@@ -375,3 +375,19 @@ fn a_replica_that_still_loads_gets_the_users_too() {
     is_on(&workspace, "@mail", &[&primary, &replica]);
     workspace.run(&["plan", "--detailed-exitcode"]).exits(0).says("No changes. 2 resources match their");
 }
+
+#[test]
+fn a_replica_of_a_replica_is_a_node_like_any_other() {
+    let top = primary();
+    let replica = replica_of(&top);
+    let below = replica_of(&replica);
+    let mut workspace = Workspace::new();
+    top.serve(&mut workspace);
+    workspace.spec("a", "app = \"@a\"\n[services.kv]\n");
+    workspace.converge();
+    is_on(&workspace, "@a", &[&top, &replica, &below]);
+    below.run(&["ACL", "SETUSER", &user(&workspace, "@a"), "nopass"]);
+    workspace.run(&["plan", "--detailed-exitcode"]).exits(2).says(&below.name());
+    workspace.converge();
+    drop(below);
+}

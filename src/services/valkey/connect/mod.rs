@@ -38,7 +38,17 @@ pub struct Found {
     pub warnings: Vec<String>,
 }
 
+/// Replicas that follow other replicas: the primary does not know them.
+async fn below(replicas: Option<&[Node]>) -> Result<BTreeSet<String>> {
+    let below = join_all(replicas.unwrap_or_default().iter().map(topology::below)).await;
+    Ok(below.into_iter().collect::<Result<Vec<_>>>()?.into_iter().flatten().collect())
+}
+
 impl Found {
+    fn knows(&self, name: &str) -> bool {
+        self.nodes.iter().any(|node| node.name == name) || self.unreached.iter().any(|lost| lost.node == name)
+    }
+
     /// All that have users of apps.
     pub fn with_users(&self) -> impl Iterator<Item = &Node> {
         self.nodes.iter().chain(&self.sentinels)
@@ -145,17 +155,22 @@ impl Nodes {
             let gone = gone.as_ref().map(|call| format!("one that is gone for good is forgotten by {call}"));
             error.hint.iter().cloned().chain([address.to_owned()]).chain(gone).collect::<Vec<_>>().join("; ")
         };
-        let reached = join_all(others.names.into_iter().map(async |name| (self.reach(&name).await, name))).await;
         let mut found =
             Found { nodes: vec![first], sentinels: Vec::new(), unreached: Vec::new(), warnings: others.warnings };
-        for (reached, node) in reached {
-            match reached {
-                Ok(node) => found.nodes.push(node),
-                Err(error) => {
-                    let hint = hint(&error);
-                    found.unreached.push(Unreached { node, sentinel: false, error: error.hint(hint) });
+        let mut names: BTreeSet<String> = others.names.into_iter().collect();
+        while !names.is_empty() {
+            let before = found.nodes.len();
+            for (reached, node) in join_all(names.into_iter().map(async |name| (self.reach(&name).await, name))).await {
+                match reached {
+                    Ok(node) => found.nodes.push(node),
+                    Err(error) => {
+                        let hint = hint(&error);
+                        found.unreached.push(Unreached { node, sentinel: false, error: error.hint(hint) });
+                    }
                 }
             }
+            names = if self.config.cluster { BTreeSet::new() } else { below(found.nodes.get(before..)).await? };
+            names.retain(|name| !found.knows(name));
         }
         for (node, why) in others.lost {
             let error = Diagnostic::new(Kind::Service, why).on("valkey", &node, "CLUSTER NODES");

@@ -74,6 +74,15 @@ pub async fn replicas(node: &Node) -> Result<Others> {
     Ok(Others { names, ..Others::default() })
 }
 
+/// The replicas that a replica has of its own.
+///
+/// # Errors
+/// It does not say.
+pub async fn below(node: &Node) -> Result<Vec<String>> {
+    let info = text(node, &["INFO", "replication"]).await?;
+    Ok(info.lines().filter_map(replica).collect())
+}
+
 /// `slave0:ip=10.0.0.7,port=6379,state=online,...`
 fn replica(line: &str) -> Option<String> {
     let (name, facts) = line.trim().split_once(':')?;
