@@ -6,7 +6,7 @@ use super::{Global, Outcome, output};
 use crate::core::address::Address;
 use crate::core::change::{Cause, FieldChange};
 use crate::core::reconcile::Wanted;
-use crate::core::step::{Action, Reason};
+use crate::core::step::{Action, Part, Reason};
 use crate::error::{Diagnostic, Exit, Kind};
 use crate::observe::{self, Depth};
 use crate::planner;
@@ -96,7 +96,9 @@ pub async fn run(global: &Global, args: &Args) -> Outcome {
     }
     let is_told = |address: &Address| items.contains_key(address) || !untold.contains_key(address);
     let is_read = |address: &Address| ServiceId::of(address).is_some_and(|id| !unread.contains_key(&id));
-    let compared = applied.keys().filter(|address| is_read(address) && is_told(address)).count();
+    // What is nobody's may drift as well: that users are saved.
+    let all: BTreeSet<&Address> = applied.keys().chain(items.keys()).collect();
+    let compared = all.into_iter().filter(|address| is_read(address) && is_told(address)).count();
     let part = untold.iter().map(|(address, why)| format!("{address} could not be looked into: {why}"));
     let report = DriftReport {
         environment: workspace.config.environment.clone(),
@@ -125,7 +127,7 @@ pub async fn run(global: &Global, args: &Args) -> Outcome {
 /// Whether a step is there because something moved away. A password that was never published, as that of an adopted
 /// login whose rotation is held, is no other than it was when it was applied.
 fn is_drift(step: &Step) -> bool {
-    step.action != Action::Rotate || step.reasons.contains(&Reason::Drifted)
+    step.action != Action::Rotate || step.part == Part::Credential && step.reasons.contains(&Reason::Drifted)
 }
 
 /// The step that would put a resource right, told the other way round: from what was applied to what there is.

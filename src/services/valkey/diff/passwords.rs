@@ -25,8 +25,13 @@ pub fn replace(
     if reason == Reason::FromAnotherApp {
         return vec![set(UserOp::SetPassword, "connections stay; whoever signs in anew needs the published password")];
     }
-    let add =
-        set(UserOp::AddPassword, "connections stay; the former password is accepted until the new one is published");
+    let note = if reason == Reason::CredentialUnknown {
+        "connections stay; the password that the app uses now stops working for new ones; credential = \"keep\" in the \
+         infraspec leaves it alone"
+    } else {
+        "connections stay; the former password is accepted until the new one is published"
+    };
+    let add = set(UserOp::AddPassword, note);
     let remove = Step {
         part: Part::Close,
         // What changes the user comes before.
