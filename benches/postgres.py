@@ -17,8 +17,8 @@ import sys
 import tempfile
 import time
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent
-BINARY = ROOT / "target/release/nornplan"
+from binary import by_nornplan
+
 CONNECTIONS = 4
 # Of the password "raw"; what it is does not matter for the time it takes to store it.
 VERIFIER = (
@@ -80,15 +80,6 @@ def by_psql(template, apps, first=""):
     parts = ["".join(template.format(app=app, verifier=VERIFIER) for app in apps[n::CONNECTIONS]) for n in range(CONNECTIONS)]
     with concurrent.futures.ThreadPoolExecutor(CONNECTIONS) as pool:
         list(pool.map(psql, parts))
-    return time.perf_counter() - before
-
-
-def by_nornplan(root, *arguments):
-    """Seconds for a command."""
-    before = time.perf_counter()
-    ran = subprocess.run([BINARY, *arguments], cwd=root, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, check=False)
-    if ran.returncode:
-        sys.exit(f"{arguments}: {ran.stderr}")
     return time.perf_counter() - before
 
 

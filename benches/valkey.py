@@ -13,13 +13,12 @@ import pathlib
 import shutil
 import socket
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent
-BINARY = ROOT / "target/release/nornplan"
+from binary import by_nornplan
+
 # Calls whose answers fit into the buffers of a socket.
 AT_ONCE = 1000
 HASH = "#" + "ab" * 32
@@ -64,15 +63,6 @@ def encode(words):
 def timed(work):
     before = time.perf_counter()
     work()
-    return time.perf_counter() - before
-
-
-def by_nornplan(root, *arguments):
-    """Seconds for a command."""
-    before = time.perf_counter()
-    ran = subprocess.run([BINARY, *arguments], cwd=root, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, check=False)
-    if ran.returncode:
-        sys.exit(f"{arguments}: {ran.stderr}")
     return time.perf_counter() - before
 
 

@@ -15,7 +15,8 @@ import sys
 import tempfile
 import time
 
-BINARY = pathlib.Path(__file__).resolve().parent.parent / "target/release/nornplan"
+from binary import BINARY
+
 SPEC = """app = "{app}"
 [services.postgres]
 connection_limit = 10

@@ -70,17 +70,11 @@ fn app_works(workspace: &Workspace) {
 }
 
 fn plan(workspace: &Workspace) -> Ran {
-    flat(workspace.run(&["plan"]).exits(0))
+    workspace.run(&["plan"]).exits(0).flat()
 }
 
 fn apply(workspace: &Workspace, more: &[&str]) -> Ran {
-    flat(workspace.run(&[&["apply", "--auto-approve"], more].concat()))
-}
-
-/// Without the breaks that lines have to fit a screen.
-fn flat(ran: Ran) -> Ran {
-    let flat = |text: &str| text.split_ascii_whitespace().collect::<Vec<_>>().join(" ");
-    Ran { code: ran.code, stdout: flat(&ran.stdout), stderr: flat(&ran.stderr) }
+    workspace.run(&[&["apply", "--auto-approve"], more].concat()).flat()
 }
 
 fn is_empty(workspace: &Workspace) {
@@ -113,12 +107,12 @@ fn a_server_that_lets_everybody_in_is_said_loudest() {
         // It may do all that nornplan needs, or nothing can be asked.
         let text = plan(&workspace).says(&said).stdout;
         assert!(text.contains("ALARM Valkey"), "{text}");
-        let json = flat(workspace.run(&["plan", "--format", "json"]).exits(0)).says(&said).stdout;
+        let json = workspace.run(&["plan", "--format", "json"]).exits(0).flat().says(&said).stdout;
         assert!(json.contains("\"level\": \"alarm\""), "{json}");
         let markdown = workspace.run(&["plan", "--format", "markdown"]).exits(0).stdout;
         assert!(markdown.contains("[!CAUTION]"), "{markdown}");
         assert!(markdown.contains(&format!("needs no password and may {may}")), "{markdown}");
-        let doctor = flat(workspace.run(&["doctor"])).exits(1).says(&said);
+        let doctor = workspace.run(&["doctor"]).flat().exits(1).says(&said);
         doctor.says("default_user = \"admin-only\" or \"off\"");
     };
     let work = "+info +command +acl +config +client";
@@ -133,7 +127,7 @@ fn a_server_that_lets_everybody_in_is_said_loudest() {
     tells(&format!("~elsewhere:* +@all {work}"), "run ACL");
 
     workspace.converge();
-    flat(workspace.run(&["drift"])).exits(0).says("ALARM Valkey");
+    workspace.run(&["drift"]).flat().exits(0).says("ALARM Valkey");
     // Who needs a password, or may do nothing that matters, is no alarm.
     make_admin(&server);
     let mut workspace = workspace;

@@ -39,10 +39,9 @@ fn of(server: &OwnValkey) -> Workspace {
     at("127.0.0.1", server.port)
 }
 
-/// Takes out the breaks that lines have to fit a screen.
+/// Without line breaks, and with no password in it.
 fn flat(ran: Ran) -> Ran {
-    let flat = |text: &str| text.split_ascii_whitespace().collect::<Vec<_>>().join(" ");
-    Ran { code: ran.code, stdout: flat(&ran.stdout), stderr: flat(&ran.stderr) }.hides(PASSWORD)
+    ran.flat().hides(PASSWORD)
 }
 
 /// A plan and the doctor fail with a cause and a next step.

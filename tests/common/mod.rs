@@ -69,6 +69,12 @@ impl Ran {
         self
     }
 
+    /// Without the breaks that lines have to fit a screen.
+    pub fn flat(self) -> Self {
+        let flat = |text: &str| text.split_ascii_whitespace().collect::<Vec<_>>().join(" ");
+        Self { code: self.code, stdout: flat(&self.stdout), stderr: flat(&self.stderr) }
+    }
+
     pub fn last_line(&self) -> &str {
         self.stdout.lines().last().unwrap_or_default()
     }

@@ -133,8 +133,10 @@ fn everybody(seen: &Seen, facts: &BTreeMap<String, String>, ask: &Ask) -> Vec<Ch
 
 fn persistence(server: &Server) -> Check {
     match server.persistence() {
-        Persistence::AclFile => Check::good("users are saved in the aclfile"),
-        Persistence::ConfigFile => Check::good("users are saved in the configuration file"),
+        Persistence::AclFile => Check::good("users are to be saved in the aclfile: every apply tries that first"),
+        Persistence::ConfigFile => {
+            Check::good("users are to be saved in the configuration file: every apply tries that first")
+        }
         Persistence::Volatile => Check::warning(
             "volatile: users are gone when it restarts",
             "start it with an aclfile or a configuration file",

@@ -89,11 +89,15 @@ impl Tenant<'_> {
             !let_in && (tagged || overlap(pattern, &format!("{namespace}:*")))
         };
         let owners: Vec<&Tenant<'_>> = all.iter().filter(opens).collect();
-        let first = owners.first()?;
         let how = match mode {
             "%R" => "for reading",
             "%W" => "for writing",
             _ => "for reading and writing",
+        };
+        let Some(first) = owners.first() else {
+            // Whoever else is on the server has no infraspec here.
+            let text = format!("keys {:?} opens every key on the server, {how}", rule.value);
+            return is_everything(pattern).then(|| self.found(&rule.spot, text, "choose keys such as \"shared:*\""));
         };
         let text = format!("keys {:?} opens {}, {how}", rule.value, namespaces(&owners));
         let hint = format!("the owner lets others read: name {} in readers of {}", self.app, first.app);
@@ -108,6 +112,11 @@ impl Tenant<'_> {
             namespace.is_some_and(|namespace| overlap(pattern, &format!("{namespace}:*")))
         };
         let owners: Vec<&Tenant<'_>> = all.iter().filter(opens).collect();
+        if owners.is_empty() && is_everything(pattern) {
+            let text =
+                format!("channels {:?} opens every channel on the server, to hear and to send messages", rule.value);
+            return Some(self.found(&rule.spot, text, "choose channels such as \"shared:*\""));
+        }
         if owners.is_empty() {
             let (_, tells) = OF_THE_SERVER.iter().find(|(channel, _)| overlap(pattern, channel))?;
             let text = format!("channels {:?} opens what the server itself sends: {tells}", rule.value);
@@ -126,6 +135,10 @@ impl Tenant<'_> {
         };
         opened.into_iter().filter_map(lint).collect()
     }
+}
+
+fn is_everything(pattern: &str) -> bool {
+    !pattern.is_empty() && pattern.bytes().all(|byte| byte == b'*')
 }
 
 fn namespaces(owners: &[&Tenant<'_>]) -> String {
