@@ -316,7 +316,7 @@ fn apps_that_share_a_password_are_sent_to_their_numbers_with_it() {
         .hides(common)
         .hides("does not sign in")
         .hides("administrator's own");
-    here.run(&["doctor"]).exits(0).says("users are saved");
+    here.run(&["doctor"]).exits(0).says("users are to be saved");
     let encoded = "a%20common%3Ap%40ss%2Fword";
     here.converge().says("shared: every app").hides(common).hides(encoded);
     here.run(&["plan"]).exits(0).says("No changes.").says("shared: every app with the common password");
