@@ -108,8 +108,6 @@ impl Builder<'_> {
         }
         let sentinel_service =
             self.settings.text("valkey", "sentinel_service").or((!sentinels.is_empty()).then(|| "mymaster".to_owned()));
-        let sentinel_password = Search { settings: &self.settings, variables: &self.source.variables }.of_sentinels();
-        let sentinel_password = self.or_complain(sentinel_password);
         let tls = self.tls("valkey");
         let public_host = self.settings.text("valkey", "public_host");
         ValkeyConfig {
@@ -121,7 +119,7 @@ impl Builder<'_> {
             sentinels,
             sentinel_service,
             sentinel_user: self.settings.text("valkey", "sentinel_user"),
-            sentinel_password,
+            sentinel_password: self.another_password("sentinel_password_file", "sentinel_password_command"),
             sentinel_users: self.settings.flag("valkey", "sentinel_users").unwrap_or(false),
             cluster,
             public_host: public_host.unwrap_or_else(|| host.clone()),
@@ -132,7 +130,7 @@ impl Builder<'_> {
             },
             public_port: self.settings.port("valkey", "public_port").unwrap_or(port),
             strict: self.settings.flag("valkey", "strict").unwrap_or(false),
-            shared_password: self.shared_password(),
+            shared_password: self.another_password("shared_password_file", "shared_password_command"),
             host,
             port,
         }
@@ -171,13 +169,11 @@ impl Builder<'_> {
         })
     }
 
-    /// What apps without users of their own sign in to Valkey with.
-    fn shared_password(&mut self) -> PasswordSource {
-        let found = Search { settings: &self.settings, variables: &self.source.variables }.shared();
-        found.unwrap_or_else(|error| {
-            self.wrong.push(error);
-            PasswordSource::None
-        })
+    /// One of Valkey's beside the administrator's, by the keys of its file and of its command.
+    fn another_password(&mut self, file_key: &'static str, command_key: &'static str) -> PasswordSource {
+        let search = Search { settings: &self.settings, variables: &self.source.variables };
+        let found = search.another("valkey", file_key, command_key);
+        self.or_complain(found)
     }
 
     fn tls(&mut self, table: &'static str) -> Tls {

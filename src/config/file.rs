@@ -153,11 +153,6 @@ impl Reader<'_> {
             self.wrong.push(url::password_in_file(table, text).at(place));
             return;
         }
-        if text == "shared_password" && table == "valkey" {
-            let place = self.place(name.span());
-            self.wrong.push(url::shared_password_in_file().at(place));
-            return;
-        }
         let Some(key) = keys::find(table, text) else {
             let candidates: Vec<&str> = keys::names(table).collect();
             self.unknown(name, &format!("[{table}]"), &candidates);

@@ -160,9 +160,6 @@ const BORROWED: &[&str] = &[
     "KAFKA_PASSWORD",
 ];
 
-/// The password of apps that share one, which has no place in a file.
-pub const SHARED_PASSWORD: &str = "NORNPLAN_VALKEY_SHARED_PASSWORD";
-
 /// Whether nornplan reads the variable.
 pub fn is_variable(name: &str) -> bool {
     let is_password =

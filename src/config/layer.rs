@@ -52,16 +52,10 @@ impl Layer {
     /// Lays another layer over this one.
     pub fn overlay(&mut self, over: Self) {
         for ((table, name), located) in over.values {
-            // They exclude one another, so the later one replaces both.
-            match name {
-                "password_file" => drop(self.values.remove(&(table, "password_command"))),
-                "password_command" => drop(self.values.remove(&(table, "password_file"))),
-                "sentinel_password_file" => drop(self.values.remove(&(table, "sentinel_password_command"))),
-                "sentinel_password_command" => drop(self.values.remove(&(table, "sentinel_password_file"))),
-                "shared_password_file" => drop(self.values.remove(&(table, "shared_password_command"))),
-                "shared_password_command" => drop(self.values.remove(&(table, "shared_password_file"))),
-                _ => {}
-            }
+            // The file and the command of a password exclude one another, so the later one replaces both.
+            let by_command = name.strip_suffix("_file").map(|of| format!("{of}_command"));
+            let other = by_command.or_else(|| name.strip_suffix("_command").map(|of| format!("{of}_file")));
+            self.values.retain(|(of, key), _| *of != table || other.as_deref() != Some(*key));
             self.values.insert((table, name), located);
         }
         self.passwords.extend(over.passwords);

@@ -1,6 +1,5 @@
 //! Where the passwords that nornplan signs in with come from.
 
-use super::keys::SHARED_PASSWORD;
 use super::layer::{Layer, Origin};
 use crate::core::secret::Secret;
 use crate::error::{Diagnostic, Kind, Result};
@@ -130,28 +129,21 @@ impl Search<'_> {
         self.file_or_command(table, "password_file", "password_command")
     }
 
-    /// Valkey's for its sentinels: `NORNPLAN_VALKEY_SENTINEL_PASSWORD`, else indirect.
+    /// A password beside the usual one, by the key of its file and of its command: `NORNPLAN_<TABLE>_<NAME>`, else indirect.
     ///
     /// # Errors
     /// As [`Self::indirect`].
-    pub fn of_sentinels(&self) -> Result<PasswordSource> {
-        if let Some(given) = self.given("NORNPLAN_VALKEY_SENTINEL_PASSWORD") {
+    pub fn another(
+        &self,
+        table: &'static str,
+        file_key: &'static str,
+        command_key: &'static str,
+    ) -> Result<PasswordSource> {
+        let name = file_key.trim_end_matches("_file");
+        if let Some(given) = self.given(&format!("NORNPLAN_{table}_{name}").to_ascii_uppercase()) {
             return Ok(given);
         }
-        let indirect = self.file_or_command("valkey", "sentinel_password_file", "sentinel_password_command")?;
-        Ok(indirect.unwrap_or_default())
-    }
-
-    /// Valkey's that apps share: `NORNPLAN_VALKEY_SHARED_PASSWORD`, else indirect.
-    ///
-    /// # Errors
-    /// As [`Self::indirect`].
-    pub fn shared(&self) -> Result<PasswordSource> {
-        if let Some(given) = self.given(SHARED_PASSWORD) {
-            return Ok(given);
-        }
-        let indirect = self.file_or_command("valkey", "shared_password_file", "shared_password_command")?;
-        Ok(indirect.unwrap_or_default())
+        Ok(self.file_or_command(table, file_key, command_key)?.unwrap_or_default())
     }
 
     fn file_or_command(

@@ -16,15 +16,6 @@ pub fn password_in_file(table: &str, name: &str) -> Diagnostic {
     ))
 }
 
-/// The same for the one that apps of Valkey share.
-pub fn shared_password_in_file() -> Diagnostic {
-    Diagnostic::new(Kind::Config, "a password must not stand in the workspace file").hint(format!(
-        "put it into the variable {}, or name shared_password_file = \"...\" or shared_password_command = [\"...\"] in \
-         [valkey]; and change it, if the file was ever shared",
-        keys::SHARED_PASSWORD
-    ))
-}
-
 /// Replaces each `url` by what it says, and takes a port out of a single host.
 pub fn spread(layer: &mut Layer, wrong: &mut Vec<Diagnostic>) {
     for table in SERVICES.iter().copied() {

@@ -112,14 +112,13 @@ impl Tenant<'_> {
             namespace.is_some_and(|namespace| overlap(pattern, &format!("{namespace}:*")))
         };
         let owners: Vec<&Tenant<'_>> = all.iter().filter(opens).collect();
-        if owners.is_empty() && is_everything(pattern) {
-            let text =
-                format!("channels {:?} opens every channel on the server, to hear and to send messages", rule.value);
-            return Some(self.found(&rule.spot, text, "choose channels such as \"shared:*\""));
-        }
         if owners.is_empty() {
-            let (_, tells) = OF_THE_SERVER.iter().find(|(channel, _)| overlap(pattern, channel))?;
-            let text = format!("channels {:?} opens what the server itself sends: {tells}", rule.value);
+            let of_the_server = || OF_THE_SERVER.iter().find(|(channel, _)| overlap(pattern, channel));
+            let opens = match is_everything(pattern) {
+                true => "every channel on the server, to hear and to send messages".to_owned(),
+                false => format!("what the server itself sends: {}", of_the_server()?.1),
+            };
+            let text = format!("channels {:?} opens {opens}", rule.value);
             return Some(self.found(&rule.spot, text, "choose channels such as \"shared:*\""));
         }
         let text = format!("channels {:?} opens {}, to hear and to send messages", rule.value, namespaces(&owners));
