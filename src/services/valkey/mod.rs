@@ -103,17 +103,15 @@ impl Service for Valkey {
         let names = users().chain(default_user).map(|address| address.name.clone()).collect();
         let seen = observe::look_again(found.with_users(), &names, steps).await?;
         let declared = |address: &Address| {
-            let after = steps.iter().filter(|step| step.address == *address).find_map(|step| step.after.as_ref());
-            after.and_then(Model::as_valkey_user)
+            steps.iter().filter(|step| step.address == *address).find_map(|step| step.after.as_ref())
         };
         let there = users().filter_map(|address| {
-            let user = observe::user(&seen, &address.name, declared(address))?;
+            let user = observe::user(&seen, &address.name, declared(address).and_then(Model::as_valkey_user))?;
             Some((address.clone(), Model::ValkeyUser(user)))
         });
         let mut there: BTreeMap<Address, Model> = there.collect();
         if let Some(address) = default_user {
-            let after = steps.iter().filter(|step| step.address == *address).find_map(|step| step.after.as_ref());
-            let declared = after.and_then(Model::as_valkey_default_user);
+            let declared = declared(address).and_then(Model::as_valkey_default_user);
             let ours = self.nodes.password().await?;
             let user = observe::default_user::user(&seen, ours.as_ref(), declared);
             there.extend(user.map(|user| (address.clone(), Model::ValkeyDefaultUser(user))));

@@ -2,7 +2,7 @@
 
 use crate::error::{Diagnostic, Result};
 use crate::services::valkey::connect::Nodes;
-use crate::services::valkey::errors::{explain, is_unknown};
+use crate::services::valkey::errors::is_unknown;
 use crate::services::valkey::node::Node;
 use crate::services::valkey::presets::Persistence;
 use crate::services::valkey::wire;
@@ -25,15 +25,8 @@ pub async fn apply(nodes: &Nodes, steps: &[&Step]) -> Vec<Outcome> {
 /// # Errors
 /// It cannot save them.
 pub async fn persist_sentinel(sentinel: &Node) -> Result<(), Failure> {
-    let words = |call: [&str; 2]| call.map(str::to_owned).to_vec();
-    let saved = sentinel.try_calls(&[words(["ACL", "SAVE"])]).await.into_iter().next();
-    match saved {
-        Some(Err(error)) if is_without_aclfile(&error) => {
-            sentinel.call(&["SENTINEL", "FLUSHCONFIG"], "SENTINEL FLUSHCONFIG").await.map(drop).map_err(Failure::from)
-        }
-        Some(Err(error)) => Err(explain(&error, &sentinel.name, "ACL SAVE").into()),
-        Some(Ok(_)) | None => Ok(()),
-    }
+    let ways = [(["ACL", "SAVE"], is_without_aclfile as GivesWay), (["SENTINEL", "FLUSHCONFIG"], |_| false)];
+    save_by_first(sentinel, &ways).await.map_err(Failure::from)
 }
 
 /// Proves before anything is changed that every node can save, once in a run. The only proof is to save what the node
@@ -87,11 +80,17 @@ async fn save_one(node: &Node) -> Result<()> {
 /// Saves on a server that does not tell how: one without an aclfile says so, and where CONFIG is switched off as well,
 /// nobody can have it save. The plan has said that it is not known whether users outlive a restart.
 async fn save_as_it_may(node: &Node) -> Result<()> {
-    let words = |call: [&str; 2]| call.map(str::to_owned).to_vec();
-    for (call, gives_way) in
-        [(["ACL", "SAVE"], is_without_aclfile as fn(&Error) -> bool), (["CONFIG", "REWRITE"], is_unknown)]
-    {
-        match node.try_calls(&[words(call)]).await.pop() {
+    let ways = [(["ACL", "SAVE"], is_without_aclfile as GivesWay), (["CONFIG", "REWRITE"], is_unknown)];
+    save_by_first(node, &ways).await
+}
+
+/// Whether a refusal means that another way is the right one.
+type GivesWay = fn(&Error) -> bool;
+
+/// Saves by the first call that is the right one. None of them may be.
+async fn save_by_first(node: &Node, ways: &[([&str; 2], GivesWay)]) -> Result<()> {
+    for (call, gives_way) in ways {
+        match node.try_calls(&[call.map(str::to_owned).to_vec()]).await.pop() {
             Some(Err(error)) if gives_way(&error) => {}
             Some(Err(error)) => return Err(node.explain(&error, &call.join(" "))),
             Some(Ok(_)) | None => return Ok(()),
