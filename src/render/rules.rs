@@ -11,6 +11,8 @@ use serde_json::{Map, Value};
 /// Fields that a note of a plan tells whole.
 const IN_NOTES: [&str; 2] = [EXTRA_PASSWORDS, "uneven_nodes"];
 
+const SELECTORS: &str = "selectors";
+
 /// The changes to show beside notes. What other fields or notes tell in words is left out, unless all details are asked
 /// for or nothing else would be left.
 pub(super) fn shown(changes: &[FieldChange], has_notes: bool, style: Style) -> Vec<FieldChange> {
@@ -56,8 +58,11 @@ pub(super) fn rows(change: &FieldChange, room: usize, style: Style) -> Option<Ve
         let rows = [("may also", &change.after, Ink::Good), ("may no longer", &change.before, Ink::Danger)];
         return Some(rows.into_iter().filter_map(|(name, phrases, ink)| row(name, phrases, ink)).collect());
     }
+    if field == SELECTORS {
+        return Some(vec![(words::field(field), selectors(change, room, style)?)]);
+    }
     let is_set = RULES.contains(&field) || field.starts_with("more_") || field.starts_with("reads");
-    let (before, after) = (entries(&change.before)?, entries(&change.after)?);
+    let (before, after) = (entries(field, &change.before)?, entries(field, &change.after)?);
     let missing_from = |other: &[String], these: &[String]| -> Vec<String> {
         these.iter().filter(|entry| !other.contains(entry)).map(|entry| clean(entry)).collect()
     };
@@ -76,6 +81,21 @@ pub(super) fn rows(change: &FieldChange, room: usize, style: Style) -> Option<Ve
     Some(vec![(words::field(field), lines)])
 }
 
+/// Each selector for itself: it is as long as all rules of a user.
+fn selectors(change: &FieldChange, room: usize, style: Style) -> Option<Vec<String>> {
+    let (before, after) = (entries(SELECTORS, &change.before)?, entries(SELECTORS, &change.after)?);
+    let mut lines = Vec::new();
+    for (lead, these, others, ink) in
+        [("also ", &after, &before, Ink::Good), ("no longer ", &before, &after, Ink::Danger)]
+    {
+        for selector in these.iter().filter(|selector| !others.contains(selector)) {
+            let wrapped = hanging(&format!("{lead}{selector}"), room).into_iter();
+            lines.extend(wrapped.map(|line| style.paint(ink, &line)));
+        }
+    }
+    Some(lines)
+}
+
 /// A phrase; what is broken off goes further in.
 fn hanging(phrase: &str, room: usize) -> Vec<String> {
     let lines = wrap_words(&clean(phrase), room).into_iter().enumerate();
@@ -83,17 +103,21 @@ fn hanging(phrase: &str, room: usize) -> Vec<String> {
 }
 
 /// The entries of a list; of namespaces by their names, as the keys that lie in them.
-fn entries(value: &Value) -> Option<Vec<String>> {
+fn entries(field: &str, value: &Value) -> Option<Vec<String>> {
     match value {
         Value::Null => Some(Vec::new()),
-        Value::Array(items) => Some(items.iter().map(entry).collect()),
+        Value::Array(items) => Some(items.iter().map(|item| entry(field, item)).collect()),
         Value::Object(namespaces) => Some(readable(namespaces)),
         Value::Bool(_) | Value::Number(_) | Value::String(_) => None,
     }
 }
 
-fn entry(item: &Value) -> String {
+/// As an infraspec has it, where it is from one.
+fn entry(field: &str, item: &Value) -> String {
     match item {
+        Value::String(text) if ["more_keys", "more_channels"].contains(&field) => {
+            text.trim_start_matches(['~', '&']).to_owned()
+        }
         Value::String(text) => text.clone(),
         Value::Number(number) => format!("database {number}"),
         Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => item.to_string(),

@@ -285,6 +285,8 @@ fn tags(item: &Item<'_>) -> Vec<(Ink, String)> {
     let obvious: &[Reason] = match item.action {
         Action::Create => &[Reason::Declared, Reason::Publishes],
         Action::Adopt | Action::Record => &[Reason::NotOursYet, Reason::ChangedInSpec],
+        // Its values stand below.
+        Action::Update if !item.changes.is_empty() => &[Reason::Publishes],
         Action::Update | Action::Replace | Action::Destroy | Action::Forget | Action::Rotate => &[],
     };
     for reason in item.reasons.iter().filter(|reason| !obvious.contains(reason)) {

@@ -27,6 +27,19 @@ pub struct Powers {
     selectors: Option<BTreeMap<Opens, Rc<BTreeSet<String>>>>,
 }
 
+impl Powers {
+    /// What is unknown is taken for nothing.
+    pub fn or_nothing(&self) -> Self {
+        Self {
+            commands: Some(self.commands.clone().unwrap_or_default()),
+            keys: Some(self.keys.clone().unwrap_or_default()),
+            channels: Some(self.channels.clone().unwrap_or_default()),
+            databases: Some(self.databases.clone().unwrap_or_default()),
+            selectors: Some(self.selectors.clone().unwrap_or_default()),
+        }
+    }
+}
+
 /// What one user may do and another may not.
 #[derive(Default)]
 pub struct Beyond {

@@ -28,6 +28,8 @@ const SHOWN: usize = 12;
 const GROUPS: usize = 3;
 /// Dangers that are told with what they open, the worst ones; and commands that are named with each.
 const DANGERS_TOLD: usize = 3;
+/// What ends the dangers of commands that servers with rules for databases confine.
+const BEFORE_9: &str = " before Valkey 9";
 /// Selectors that are told one by one.
 const SELECTORS_TOLD: usize = 5;
 /// Categories that say nothing of what a command is for.
@@ -53,9 +55,8 @@ impl<'a> Teller<'a> {
         told.risks.extend((!given.is_empty()).then_some(Risk::WidensAccess));
         told.risks.extend((!taken.is_empty()).then_some(Risk::Interrupts));
         told.other_than_rules(there, wanted);
-        let whole = wanted.whole_database == Some(true);
         let mut words = |cause, taken: &Beyond, given: &Beyond| {
-            told.changes.extend(self.in_words(cause, taken, given, whole));
+            told.changes.extend(self.in_words(cause, taken, given, wanted));
         };
         let Some(last) = last else {
             words(Cause::NotOursYet, &taken, &given);
@@ -65,7 +66,7 @@ impl<'a> Teller<'a> {
         let applied = self.judge.powers(last);
         let less = |one: &Beyond, other: &Beyond| self.judge.beyond(&one.powers(), &other.powers());
         let added = self.judge.beyond(&taken.powers(), &applied);
-        let removed = less(&given, &self.judge.beyond(&given.powers(), &applied));
+        let removed = less(&given, &self.judge.beyond(&given.powers(), &applied.or_nothing()));
         words(Cause::Drifted, &added, &removed);
         let declared = declared(last, wanted);
         if declared.is_empty() {
@@ -76,8 +77,8 @@ impl<'a> Teller<'a> {
     }
 
     /// What one form of a user may do and another may not, as one change.
-    pub fn in_words(&self, cause: Cause, taken: &Beyond, given: &Beyond, whole_database: bool) -> Option<FieldChange> {
-        let phrases = |some: &Beyond| self.phrases(some, whole_database);
+    fn in_words(&self, cause: Cause, taken: &Beyond, given: &Beyond, user: &User) -> Option<FieldChange> {
+        let phrases = |some: &Beyond| self.phrases(some, user);
         (!taken.is_empty() || !given.is_empty()).then(|| FieldChange {
             field: RULES_IN_WORDS.to_owned(),
             before: phrases(taken).into(),
@@ -90,16 +91,20 @@ impl<'a> Teller<'a> {
     pub fn differences(&self, expected: &User, now: &User) -> Vec<FieldChange> {
         let [before, after] = [expected, now].map(|user| self.judge.powers(user));
         let (taken, given) = (self.judge.beyond(&before, &after), self.judge.beyond(&after, &before));
-        let whole = expected.whole_database == Some(true);
-        let words = self.in_words(Cause::Drifted, &taken, &given, whole);
+        let words = self.in_words(Cause::Drifted, &taken, &given, expected);
         words.into_iter().chain(three_way(&now.fields(), &expected.fields(), None).changes).collect()
     }
 
     /// What one may do, each after the word "may".
-    fn phrases(&self, beyond: &Beyond, whole_database: bool) -> Vec<String> {
+    fn phrases(&self, beyond: &Beyond, user: &User) -> Vec<String> {
         let mut phrases = Vec::new();
         let mut left = beyond.commands.clone();
-        for (names, opens) in worst(&beyond.commands, whole_database).into_iter().take(DANGERS_TOLD) {
+        let whole_database = user.whole_database == Some(true);
+        // Where rules confine it to databases, it goes nowhere else.
+        let harmless = |opens: &str| user.databases.is_some() && opens.ends_with(BEFORE_9);
+        let worst = worst(&beyond.commands, whole_database).into_iter().filter(|(_, opens)| !harmless(opens));
+        for (names, opens) in worst.take(DANGERS_TOLD) {
+            let opens = opens.trim_end_matches(BEFORE_9);
             phrases.push(format!("run {} ({opens})", some(&names, DANGERS_TOLD)));
             left.retain(|name| !names.contains(&name.as_str()));
         }
@@ -111,7 +116,9 @@ impl<'a> Teller<'a> {
         for (opens, commands) in beyond.selectors.iter().take(SELECTORS_TOLD) {
             let databases = databases_in_words(&opens.databases).map(|databases| databases.replacen("use", "in", 1));
             let alone = Opens { databases: BTreeSet::new(), ..opens.clone() };
-            let what = Some(opened(&alone).join(" and ")).filter(|what| !what.is_empty());
+            // What may be done there is what the commands do.
+            let what = opened(&alone).join(" and ").replacen("read and write", "use", 1);
+            let what = Some(what).filter(|what| !what.is_empty());
             let what: Vec<String> = what.into_iter().chain(databases).collect();
             let what = if what.is_empty() { "reach no key".to_owned() } else { what.join(" ") };
             phrases.push(format!("{what} with {}", self.named(commands, "")));
