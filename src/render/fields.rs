@@ -33,19 +33,22 @@ pub(super) fn lines(changes: &[FieldChange], indent: usize, causes: bool, style:
         let gap = widest.saturating_sub(columns(&row.name)) + 2;
         let said = if causes { format!("  {}", paint_cause(row.cause, style)) } else { String::new() };
         let margin = " ".repeat(indent);
-        // What is said of the whole stands at no single line.
-        if row.lines.len() == 1 || !causes && columns(&row.name) <= widest {
-            let beside = " ".repeat(indent + widest + 3);
-            for (index, line) in row.lines.iter().enumerate() {
-                if index == 0 {
-                    lines.push(format!("{margin}{}:{}{line}{said}", row.name, " ".repeat(gap)));
-                } else {
-                    lines.push(format!("{beside}{line}"));
-                }
-            }
-        } else {
+        let several = row.lines.len() > 1;
+        if several && columns(&row.name) > widest {
             lines.push(format!("{margin}{}:{said}", row.name));
             lines.extend(row.lines.iter().map(|line| format!("{margin}  {line}")));
+            continue;
+        }
+        let beside = " ".repeat(indent + widest + 3);
+        // What is said of the whole stands at no single line.
+        let (of_all, said) =
+            if several && causes { (Some(said.trim_start().to_owned()), String::new()) } else { (None, said) };
+        for (index, line) in of_all.iter().chain(&row.lines).enumerate() {
+            if index == 0 {
+                lines.push(format!("{margin}{}:{}{line}{said}", row.name, " ".repeat(gap)));
+            } else {
+                lines.push(format!("{beside}{line}"));
+            }
         }
     }
     lines

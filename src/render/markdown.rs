@@ -187,7 +187,8 @@ fn flags(items: &[Item<'_>]) -> Vec<String> {
 fn shared_reasons(items: &[Item<'_>]) -> Vec<String> {
     let line = |(reason, addresses): (&str, Vec<&Address>)| {
         let named = some(addresses.iter().map(|address| code(&address.to_string())), shared::NAMED);
-        let reason = prose(&clean_lines(reason).join("; "));
+        let lines: Vec<String> = clean_lines(reason).iter().map(|line| line.trim().to_owned()).collect();
+        let reason = prose(&lines.join("; ").replace(":; ", ": "));
         format!("- {} **blocked**, for one reason: {reason} ({named})\n", addresses.len())
     };
     shared::reasons(items).into_iter().map(line).collect()
@@ -204,8 +205,12 @@ fn risk_line(item: &Item<'_>) -> String {
         }
         None => {}
     }
-    let notes: Vec<String> =
-        rules::in_one_line(item).iter().map(String::as_str).chain(item.notes.iter().copied()).map(|note| prose(&clean_lines(note).join(" "))).collect();
+    let notes: Vec<String> = rules::in_one_line(item)
+        .iter()
+        .map(String::as_str)
+        .chain(item.notes.iter().copied())
+        .map(|note| prose(&clean_lines(note).join(" ")))
+        .collect();
     let notes = if notes.is_empty() { String::new() } else { format!(" ({})", notes.join("; ")) };
     format!("- {} {}: {}{notes}\n", item.action, code(&item.address.to_string()), why.join(", "))
 }

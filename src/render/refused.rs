@@ -39,9 +39,7 @@ impl Refused {
         for change in masked(&step.address, differs) {
             let cell = |value: Option<&Value>| match value {
                 Some(Value::Array(_) | Value::Object(_)) => None,
-                Some(value) => {
-                    Some(words::value(&change.field, value)).filter(|text| columns(text) <= WIDEST_CELL)
-                }
+                Some(value) => Some(words::value(&change.field, value)).filter(|text| columns(text) <= WIDEST_CELL),
                 None => Some("-".to_owned()),
             };
             let planned = step.before.is_some().then_some(&change.before);

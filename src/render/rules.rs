@@ -73,12 +73,23 @@ pub(super) fn rows(change: &FieldChange, room: usize, style: Style) -> Option<Ve
     }
     let mut lines = Vec::new();
     for (lead, entries, ink) in [("also ", come, Ink::Good), ("no longer ", gone, Ink::Danger)] {
-        for (index, line) in wrap(&entries, ", ", room).into_iter().enumerate() {
+        for (index, line) in wrap(&first_of(entries, style), ", ", room).into_iter().enumerate() {
             let lead = if index == 0 { lead.to_owned() } else { " ".repeat(lead.len()) };
             lines.push(style.paint(ink, &format!("{lead}{line}")));
         }
     }
     Some(vec![(words::field(field), lines)])
+}
+
+/// All entries of a list in detail, else the first of many.
+fn first_of(mut entries: Vec<String>, style: Style) -> Vec<String> {
+    const SHOWN: usize = 10;
+    let more = entries.len().saturating_sub(SHOWN);
+    if more > 1 && !style.detailed {
+        entries.truncate(SHOWN);
+        entries.extend([format!("{more} more")]);
+    }
+    entries
 }
 
 /// Each selector for itself: it is as long as all rules of a user.
@@ -185,7 +196,10 @@ mod tests {
         let changes = [change(RULES_IN_WORDS, json!(["run flushall", "read \u{1b}[2Jother:*"]), json!([long]))];
         let told = lines(&changes, Style::PLAIN);
         assert!(told[0].starts_with("may also:       run 118 commands: 106 of @write,"), "{told:#?}");
-        assert!(told[1].starts_with("                  106 of") || told[1].starts_with("                  of"), "{told:#?}");
+        assert!(
+            told[1].starts_with("                  106 of") || told[1].starts_with("                  of"),
+            "{told:#?}"
+        );
         assert_eq!(told[told.len() - 2..], ["may no longer:  run flushall", "                read \\u{1b}[2Jother:*"]);
     }
 }

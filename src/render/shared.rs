@@ -115,7 +115,10 @@ mod tests {
         let refused = |name: &str| format!("valkey: valkey.user.{name}: no right\n  while: ACL SETUSER {name} reset");
         assert_eq!(key(&refused("a"), "valkey.user.a"), key(&refused("b"), "valkey.user.b"));
         assert_ne!(key("a is not b", "valkey.user.a"), key("a is not b", "valkey.user.b"));
-        assert_eq!(of_all(&refused("a"), &"valkey.user.a".parse().unwrap(), 3).lines().next(), Some("valkey: no right"));
+        assert_eq!(
+            of_all(&refused("a"), &"valkey.user.a".parse().unwrap(), 3).lines().next(),
+            Some("valkey: no right")
+        );
     }
 
     #[test]

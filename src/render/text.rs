@@ -295,7 +295,13 @@ fn tags(item: &Item<'_>) -> Vec<(Ink, String)> {
     }
     tags.extend(item.risks.iter().map(|risk| (Ink::of_risk(*risk), risk.to_string())));
     match item.hold {
-        Some(Hold::Blocked { .. }) => tags.push((Ink::Alarm, "BLOCKED".to_owned())),
+        Some(Hold::Blocked { .. }) => tags.push((
+            Ink::Alarm,
+            match item.blocked_with {
+                0 => "BLOCKED".to_owned(),
+                others => format!("BLOCKED with {}", count(others, "other", "others")),
+            },
+        )),
         Some(Hold::Destroy | Hold::DestroyAll | Hold::Interrupt | Hold::Prevented { .. } | Hold::Waits { .. }) => {
             tags.push((Ink::Alarm, "HELD".to_owned()));
         }
@@ -314,10 +320,8 @@ fn hold_lines(hold: &Hold, item: &Item<'_>, indent: usize, style: Style) -> Vec<
             return wrapped("held: ", &words::last_said(item.app), indent, style);
         }
         Hold::Waits { on } => format!("held: waits for {}", clean(&on.to_string())),
-        Hold::Blocked { .. } if item.blocked_with > 0 => {
-            let others = count(item.blocked_with, "other", "others");
-            style.paint(Ink::Danger, &format!("blocked: for one reason with {others}"))
-        }
+        // Why is said once for all of them.
+        Hold::Blocked { .. } if item.blocked_with > 0 => return Vec::new(),
         Hold::Blocked { reason } => return blocked_lines(reason, indent, style),
     };
     vec![line]

@@ -34,8 +34,14 @@ fn update(name: &str, before: Model, after: Model, in_words: Vec<FieldChange>, r
     let mut update = step(name, Action::Update, user_address(name), Some(before), Some(after));
     update.changes.splice(0..0, in_words);
     update.reasons = reasons.iter().copied().collect();
-    if !reasons.contains(&Reason::ChangedInSpec) {
-        update.changes.iter_mut().for_each(|change| change.cause = Cause::Drifted);
+    let (edited, by_hand) = (reasons.contains(&Reason::ChangedInSpec), reasons.contains(&Reason::Drifted));
+    for change in &mut update.changes {
+        match change.cause {
+            _ if !edited => change.cause = Cause::Drifted,
+            Cause::RulesChanged if by_hand && change.field == "keys" => change.cause = Cause::Drifted,
+            Cause::RulesChanged => change.cause = Cause::ChangedInSpec,
+            _ => {}
+        }
     }
     update.risks = BTreeSet::from([Risk::Interrupts]);
     update
@@ -68,7 +74,10 @@ pub fn changed_users() -> Plan {
             (user.extra_passwords, user.skips_sanitizing) = (Some(1), true);
         }),
         user("mail-agent", &WRITING, |user| user.extra_passwords = Some(0)),
-        vec![hand(json!(["run flushall (delete the keys of all apps)", "read and write other:*"]), json!(["run sort"]))],
+        vec![hand(
+            json!(["run flushall (delete the keys of all apps)", "read and write other:*"]),
+            json!(["run sort"]),
+        )],
         &[Reason::Drifted],
     );
     drifted.notes = vec!["an extra password is accepted for this user: only the published one will be".into()];
@@ -120,7 +129,7 @@ fn users() -> impl Iterator<Item = (String, Step)> {
 
 /// An administrator that may not make users, and something else that is blocked.
 pub fn one_reason() -> Plan {
-    let reason = "the user nornplan may not run ACL SETUSER on kv.internal:6379: as an administrator run there\n  \
+    let reason = "the user nornplan may not run ACL SETUSER on kv.internal:6379; as an administrator run there:\n  \
                   ACL SETUSER nornplan +acl|setuser";
     let mut steps: Vec<Step> = users().map(|(_, step)| step).collect();
     for step in &mut steps {
@@ -140,7 +149,8 @@ pub fn failed_alike() -> Report {
         .steps
         .iter()
         .map(|step| {
-            let message = if step.app.as_str() == "z" { "the connection was lost" } else { "nornplan may not run ACL SETUSER" };
+            let message =
+                if step.app.as_str() == "z" { "the connection was lost" } else { "nornplan may not run ACL SETUSER" };
             let statement = format!("ACL SETUSER {} reset on", step.address.name);
             let error = Diagnostic::new(Kind::Service, message).on("valkey", &step.address, statement);
             (step.id(), Outcome::failed(error.hint("give it the right")))

@@ -149,9 +149,9 @@ impl<'a> Judge<'a> {
         other: &BTreeMap<Opens, Rc<BTreeSet<String>>>,
     ) -> BTreeMap<Opens, BTreeSet<String>> {
         let none = Rc::default();
-        let more = one.iter().map(|(opens, commands)| {
-            (opens.clone(), self.more_commands(commands, other.get(opens).unwrap_or(&none)))
-        });
+        let more = one
+            .iter()
+            .map(|(opens, commands)| (opens.clone(), self.more_commands(commands, other.get(opens).unwrap_or(&none))));
         more.filter(|(_, commands)| !commands.is_empty()).collect()
     }
 }

@@ -58,8 +58,8 @@ fn strings(phrases: &[&str]) -> Vec<String> {
 #[test]
 fn dangers_are_told_first_with_what_they_open() {
     let (gets, loses) = told("+time +@dangerous", "+time");
-    let worst =
-        ["run flushall (delete the keys of all apps)", "run keys (see the names of all keys of all apps)"].map(str::to_owned);
+    let worst = ["run flushall (delete the keys of all apps)", "run keys (see the names of all keys of all apps)"]
+        .map(str::to_owned);
     assert_eq!((gets, loses), (Vec::new(), worst.to_vec()));
     let (_, loses) = told("+@all", "-@all");
     assert_eq!(loses[..2], worst);
