@@ -83,6 +83,7 @@ fn models_and_differs_import_only_what_is_pure() {
                 "::model::",
                 "::server::",
                 "::acl::",
+                "::dangers::",
                 "::presets::",
                 "::rights",
                 "::possible::",

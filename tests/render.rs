@@ -12,7 +12,7 @@ mod render_support;
 
 use nornplan::render::{self, Style, graph, json, markdown, text};
 use nornplan::services::Plan;
-use render_support::{crowded, plans, schema};
+use render_support::{crowded, plans, schema, valkey};
 use std::path::PathBuf;
 
 fn path(name: &str) -> PathBuf {
@@ -76,7 +76,7 @@ fn without_colour_there_is_no_escape_and_with_it_the_same_text() {
         let plain = text::plan(&plan, &Style::PLAIN);
         let odd = |c: char| c.is_control() && c != '\n';
         assert!(!plain.contains(odd), "{name}");
-        let colored = text::plan(&plan, &Style { color: true, width: 100 });
+        let colored = text::plan(&plan, &Style { color: true, ..Style::PLAIN });
         assert_eq!(anstream::adapter::strip_str(&colored).to_string(), plain, "{name}");
     }
 }
@@ -95,7 +95,7 @@ fn lines_are_as_wide_as_they_may_be() {
     assert!(report.contains("\n        while: ") && report.contains("\n        help: "), "{report}");
     assert!(report.lines().all(|line| line.chars().count() <= 100), "{report}");
     for width in 60..140 {
-        let report = render::outcome::text(&crowded::failed_at_length(), &Style { color: false, width });
+        let report = render::outcome::text(&crowded::failed_at_length(), &Style { width, ..Style::PLAIN });
         assert!(report.contains("--allow-interrupt postgres.role.shop_owner;"), "stays whole: {report}");
     }
 }
@@ -105,8 +105,8 @@ fn narrow_terminals_lose_nothing() {
     for (name, plan) in plans::all() {
         let words =
             |text: String| text.split_whitespace().map(str::to_owned).collect::<std::collections::BTreeSet<_>>();
-        let narrow = words(text::plan(&plan, &Style { color: false, width: 40 }));
-        let wide = words(text::plan(&plan, &Style { color: false, width: 4000 }));
+        let narrow = words(text::plan(&plan, &Style { width: 40, ..Style::PLAIN }));
+        let wide = words(text::plan(&plan, &Style { width: 4000, ..Style::PLAIN }));
         let lost: Vec<_> = wide.difference(&narrow).filter(|word| word.len() > 3).collect();
         assert!(lost.is_empty(), "{name}: {lost:?}");
     }
@@ -197,6 +197,41 @@ fn an_apply_ends_with_what_was_not_done() {
     );
     assert!(!done.incomplete());
     golden("apply-held.txt", &render::outcome::text(&done, &Style::PLAIN));
+}
+
+#[test]
+fn rules_are_shown_in_words_and_themselves_only_where_they_are_asked_for() {
+    let plan = valkey::changed_users();
+    let detailed = text::plan(&plan, &Style::PLAIN.detailed(true));
+    golden("valkey-users-detailed.txt", &detailed);
+    let words = text::plan(&plan, &Style::PLAIN);
+    assert!(!words.contains("+@string") && !words.contains("~mail-agent"), "{words}");
+    for shown in [words, markdown::plan(&plan, markdown::GITHUB_BYTES)] {
+        for once in ["run flushall (delete", "RESTORE goes unchecked", "an extra password is accepted"] {
+            let details = shown.split("<details>").skip(1).collect::<String>();
+            let details = if details.is_empty() { &shown } else { &details };
+            assert_eq!(details.matches(once).count(), 1, "{once} in {details}");
+        }
+    }
+    let report = render::outcome::text(&valkey::refused(), &Style::PLAIN);
+    golden("apply-refused.txt", &report);
+}
+
+#[test]
+fn one_reason_is_said_once_with_all_that_it_stops() {
+    let plan = valkey::one_reason();
+    let reason = "may not run ACL SETUSER";
+    let shown = [text::plan(&plan, &Style::PLAIN), markdown::plan(&plan, markdown::GITHUB_BYTES)];
+    let report = render::outcome::text(&valkey::failed_alike(), &Style::PLAIN);
+    golden("apply-alike.txt", &report);
+    for shown in shown.into_iter().chain([report]) {
+        assert_eq!(shown.matches(reason).count(), 1, "{shown}");
+        assert!(shown.contains("valkey.user.app-01") && shown.contains("and 3 more"), "{shown}");
+    }
+    // Programs read each for itself.
+    let json: serde_json::Value = serde_json::from_str(&json::plan(&plan).unwrap()).unwrap();
+    let held = json["held"].as_array().unwrap();
+    assert_eq!(held.iter().filter(|held| held["because"].as_str().unwrap().contains(reason)).count(), 13);
 }
 
 #[test]

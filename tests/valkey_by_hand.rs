@@ -67,7 +67,7 @@ fn however_strange_the_users_of_others_are_ours_are_read() {
     let app = format!("{}app", workspace.prefix);
     run_bytes(&server, &[b"SETUSER", app.as_bytes(), b"~\xff*", b"(~x) +get)"]);
     let plan = workspace.run(&["plan", "--detailed-exitcode"]).exits(2);
-    let plan = plan.says("drifted").says("takes keys away: ~").says("takes commands away on ~x): get");
+    let plan = plan.says("drifted").says("may no longer:  read and write ").says("use x) with get");
     assert!(plan.last_line().starts_with("Plan: 0 to create, 1 to update, 0 to destroy"), "{}", plan.stdout);
     workspace.converge();
 }
@@ -97,7 +97,7 @@ fn rules_that_mean_something_else_on_a_new_version_are_no_drift() {
     as_if_applied_with(&workspace, "+dbsize");
     server.run(&["ACL", "SETUSER", &app, "+dbsize"]);
     let plan = workspace.run(&["plan", "--detailed-exitcode"]).exits(2);
-    plan.says("rules changed with version").says("takes commands away: dbsize").hides("drifted");
+    plan.says("rules changed with version").says("may no longer:  run dbsize").hides("drifted");
     workspace.converge();
     // Other words for the same are recorded, and written nowhere.
     as_if_applied_with(&workspace, "-dbsize");
@@ -127,18 +127,28 @@ fn a_change_of_access_is_told_in_words() {
     let server = OwnValkey::start();
     let workspace = workspace(&server);
     workspace.spec("kv1", "app = \"@kv1\"\n[services.kv]\naccess = \"readonly\"\n");
-    let plan = workspace.run(&["plan"]).exits(0);
-    let plan = plan.says(" commands away: ").says(" of @write").says("keys:");
-    assert!(plan.stdout.lines().count() < 24, "{}", plan.stdout);
+    let plan = workspace.run(&["plan"]).exits(0).says("access:  readwrite -> readonly").hides("@write").hides("widens");
+    assert!(plan.stdout.lines().count() < 14, "{}", plan.stdout);
+    plan.hides("key rules");
+    let detailed = workspace.run(&["plan", "-v"]).exits(0);
+    detailed.says("key rules:      also %R~").says("no longer +@string").says("access:         readwrite -> readonly");
     workspace.spec("kv2", "app = \"@kv2\"\n[services.kv]\nreaders = [\"@kv3\"]\n");
-    let opens = format!(" on %R~{}kv2:*", workspace.prefix);
-    let plan = workspace.run(&["plan"]).exits(0).says(&opens).says("of @read");
-    assert!(plan.stdout.lines().count() < 34, "{}", plan.stdout);
+    workspace.run(&["plan"]).exits(0).says(&format!("reads:  also {}kv2:*", workspace.prefix)).hides("@read");
+    workspace.converge();
+    // What infraspecs no longer say and what a hand has added stand apart.
+    workspace.spec("kv2", "app = \"@kv2\"\n[services.kv]\n");
+    let reader = format!("{}kv3", workspace.prefix);
+    server.run(&["ACL", "SETUSER", &reader, "-get", "+flushall", "~other:*"]);
+    let plan = workspace.run(&["plan"]).exits(0).says("kv2:*  (changed in spec)");
+    let plan = plan.says("may also:       run get  (drifted)").says("run flushall (delete the keys of all apps)");
+    assert_eq!(plan.stdout.matches("read and write other:*").count(), 1, "{}", plan.stdout);
+    let drift = workspace.run(&["drift"]).exits(2).says("may also:       run flushall (delete");
+    drift.says("may no longer:  run get").hides("key rules").hides("+@string");
     let app = format!("{}app", workspace.prefix);
     server.run(&["ACL", "SETUSER", &app, "+@all", "~*", "&*"]);
-    let plan = workspace.run(&["plan"]).exits(0);
-    let plan = plan.says("all of @admin").says("takes keys away: ~*").says("takes channels away: &*");
-    assert!(plan.stdout.lines().count() < 54, "{}", plan.stdout);
+    let plan = workspace.run(&["plan"]).exits(0).says("run acl|setuser, ").says("(give itself every");
+    let plan = plan.says("read and write all keys").says("listen and send on all channels");
+    assert!(plan.stdout.lines().count() < 44, "{}", plan.stdout);
     workspace.converge();
 }
 

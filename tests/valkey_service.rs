@@ -104,9 +104,10 @@ async fn drift_is_seen_and_repaired_with_the_same_password() {
     let step = &steps[0];
     assert_eq!((step.action, &step.reasons), (Action::Update, &BTreeSet::from([Reason::Drifted])));
     let fields: Vec<&str> = step.changes.iter().map(|change| change.field.as_str()).collect();
-    assert_eq!(fields, ["keys", "commands"]);
+    assert_eq!(fields, ["rules_in_words", "keys", "commands"]);
     assert!(step.risks.contains(&Risk::Interrupts), "{:?}", step.risks);
-    assert!(step.notes.contains(&"takes commands away: flushall".to_owned()), "{:?}", step.notes);
+    let told = step.changes[0].before.to_string();
+    assert_eq!(told, r#"["run flushall (delete the keys of all apps)","read and write all keys"]"#);
     let read = world.service().read(&BTreeSet::from([step.address.clone()]), &[step]).await.unwrap();
     // Whose the passwords are is not known to who only looks at the user again.
     let [now, before] = [read.get(&step.address), step.before.as_ref()].map(Option::unwrap);

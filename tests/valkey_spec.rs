@@ -285,7 +285,7 @@ fn an_app_has_a_whole_database_where_the_server_can_confine_it_to_that() {
     refused(&reader, &["SCAN", "0"]);
     // A change by hand is found.
     server.run(&["ACL", "SETUSER", &user, "alldbs"]);
-    here.run(&["plan"]).exits(0).says("databases: alldbs becomes db=3");
+    here.run(&["plan"]).exits(0).says("may no longer:  use all databases");
     here.converge();
     // From a whole database to a namespace: the keys stay, and the app is told so.
     here.spec("old", "app = \"@old\"\n[services.kv]\ndb = 3\n");

@@ -9,7 +9,7 @@ use crate::core::plan::{Level, Notice};
 use crate::core::step::{Action, Hold, Reason, StepId};
 use crate::error::{Diagnostic, Exit, Kind};
 use crate::exec::{self, Job, Listener};
-use crate::render::{self, Style};
+use crate::render;
 use crate::scope::Scope;
 use crate::services::{ApplyContext, Ask, Outcome, Plan, Progress, ServiceId, Step};
 use crate::spec::model::Specs;
@@ -77,7 +77,7 @@ pub async fn converge(workspace: &Workspace, run: &Run<'_>) -> super::Outcome {
         planned = workspace.plan(&request) => planned?,
         () = interrupts.stop.cancelled() => return Ok(interrupted(&interrupts)),
     };
-    output::result(&render::text::plan(&planned.plan, &Style::of_stdout()));
+    output::result(&render::text::plan(&planned.plan, &workspace.style()));
     if !planned.errors.is_empty() {
         output::message("The plan is incomplete, so nothing was applied.");
         return Err(planned.errors.into());
@@ -212,7 +212,7 @@ async fn carry_out(
     if finished.is_err() {
         report = report.unrecorded();
     }
-    output::result(&format!("\n{}", render::outcome::text(&report, &Style::of_stdout())));
+    output::result(&format!("\n{}", render::outcome::text(&report, &workspace.style())));
     let errors: Vec<Diagnostic> =
         executed.unrecorded.into_iter().chain(finished.err()).chain(discarded.err()).collect();
     if !errors.is_empty() {
@@ -281,7 +281,7 @@ async fn carry_out_saved(global: &Global, file: &Path, args: &Args) -> super::Ou
             step.address, step.app
         )));
     }
-    output::result(&render::text::plan(&plan, &Style::of_stdout()));
+    output::result(&render::text::plan(&plan, &workspace.style()));
     tell_idle(&args.apply.consent.consent(), &plan);
     carry_out(&workspace, &plan, &mut store, &args.apply, &interrupts).await
 }

@@ -4,6 +4,7 @@ use super::apply::{Run, converge};
 use super::args::ApplyArgs;
 use super::workspace::{self, Workspace};
 use super::{Errors, Global, Outcome, output};
+use crate::core::listing::some;
 use crate::core::name::AppName;
 use crate::scope::Scope;
 use crate::state::Store;
@@ -52,6 +53,9 @@ pub async fn run(global: &Global, args: &Args) -> Outcome {
     Ok(exit)
 }
 
+/// How many apps are listed by name.
+const MOST_NAMES: usize = 20;
+
 /// What is gone now and declared still is what the next plan makes again.
 fn tell_declared(gone: &[&str]) {
     match gone {
@@ -59,7 +63,7 @@ fn tell_declared(gone: &[&str]) {
         [one] => output::message(&format!("{one} still has an infraspec: with it, the next apply makes it again.")),
         many => output::message(&format!(
             "{} still have infraspecs: with them, the next apply makes them again.",
-            many.join(", ")
+            some(many, MOST_NAMES)
         )),
     }
 }

@@ -10,7 +10,6 @@ use crate::core::step::{Action, Part, Reason};
 use crate::error::{Diagnostic, Exit, Kind};
 use crate::observe::{self, Depth};
 use crate::planner;
-use crate::render::Style;
 use crate::render::drift::{DriftItem, DriftReport};
 use crate::services::{self, DiffInput, ServiceId, Step};
 use crate::state::Store;
@@ -99,7 +98,10 @@ pub async fn run(global: &Global, args: &Args) -> Outcome {
     // What is nobody's may drift as well: that users are saved.
     let all: BTreeSet<&Address> = applied.keys().chain(items.keys()).collect();
     let compared = all.into_iter().filter(|address| is_read(address) && is_told(address)).count();
-    let part = untold.iter().map(|(address, why)| format!("{address} could not be looked into: {why}"));
+    let mut part: BTreeMap<String, BTreeSet<Address>> = BTreeMap::new();
+    for (address, why) in untold {
+        part.entry(why).or_default().insert(address);
+    }
     let report = DriftReport {
         environment: workspace.config.environment.clone(),
         services: planner::heads(&observed, &workspace.endpoints(&asks)),
@@ -107,17 +109,18 @@ pub async fn run(global: &Global, args: &Args) -> Outcome {
         compared,
         drifted: items.into_values().collect(),
         notices: notices.into_iter().collect(),
-        errors: unread.values().cloned().chain(part).collect(),
+        errors: unread.values().cloned().collect(),
+        untold: part,
     };
     output::result(&match args.format {
-        Format::Text => crate::render::drift::text(&report, &Style::of_stdout()),
+        Format::Text => crate::render::drift::text(&report, &global.style()),
         Format::Json => crate::render::drift::json(&report)
             .map_err(|error| Diagnostic::new(Kind::Plan, "the report cannot be written as JSON").because(error))?,
     });
     if !errors.is_empty() {
         return Err(errors.into());
     }
-    Ok(match (report.errors.is_empty(), report.drifted.is_empty()) {
+    Ok(match (report.is_whole(), report.drifted.is_empty()) {
         (false, _) => Exit::Failed,
         (true, true) => Exit::Done,
         (true, false) => Exit::Differs,

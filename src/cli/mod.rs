@@ -60,9 +60,16 @@ pub struct Global {
     /// When to colour
     #[arg(long, value_name = "WHEN", global = true, default_value = "auto")]
     color: args::ColorWhen,
-    /// Say on standard error what is read from where, and how long it takes
+    /// Say on standard error what is read from where, and how long it takes; show access rules beside what they mean
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     verbose: u8,
+}
+
+impl Global {
+    /// How results are shown.
+    fn style(&self) -> crate::render::Style {
+        crate::render::Style::of_stdout().detailed(self.verbose > 0)
+    }
 }
 
 #[derive(Debug, Subcommand)]

@@ -57,10 +57,11 @@ pub fn render(
     format: Format,
     summary: bool,
     max_bytes: usize,
+    style: Style,
 ) -> Result<String, Diagnostic> {
     Ok(match format {
-        Format::Text if summary => render::text::brief(plan, &Style::of_stdout()),
-        Format::Text => render::text::plan(plan, &Style::of_stdout()),
+        Format::Text if summary => render::text::brief(plan, &style),
+        Format::Text => render::text::plan(plan, &style),
         Format::Json => render::json::plan(plan)
             .map_err(|error| Diagnostic::new(Kind::Plan, "the plan cannot be written as JSON").because(error))?,
         Format::Markdown => render::markdown::plan(plan, max_bytes),
@@ -85,7 +86,7 @@ pub async fn run(global: &Global, args: &Args) -> Outcome {
         })
         .await?;
     super::apply::tell_idle(&consent, &planned.plan);
-    output::result(&render(&planned.plan, args.format, args.summary, args.max_bytes)?);
+    output::result(&render(&planned.plan, args.format, args.summary, args.max_bytes, global.style())?);
     if !planned.errors.is_empty() {
         if args.out.is_some() {
             output::message("The plan is incomplete, so it was not saved.");

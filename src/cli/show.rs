@@ -3,7 +3,7 @@
 use super::plan::{Format, render};
 use super::{Global, Outcome, output, saved, workspace};
 use crate::error::Exit;
-use crate::render::{self, Style, markdown::GITHUB_BYTES};
+use crate::render::{self, markdown::GITHUB_BYTES};
 use crate::state::Store;
 use std::path::PathBuf;
 
@@ -26,10 +26,10 @@ pub struct Args {
 
 pub fn run(global: &Global, args: &Args) -> Outcome {
     match &args.file {
-        Some(file) => output::result(&render(&saved::read(file)?, args.format, false, args.max_bytes)?),
+        Some(file) => output::result(&render(&saved::read(file)?, args.format, false, args.max_bytes, global.style())?),
         None => {
             let store = Store::open(&workspace::config(global)?)?;
-            output::result(&render::state::text(store.document(), &Style::of_stdout()));
+            output::result(&render::state::text(store.document(), &global.style()));
         }
     }
     Ok(Exit::Done)

@@ -18,7 +18,7 @@ pub struct Args {
 }
 
 /// How many apps are listed by name.
-const MOST_NAMES: usize = 50;
+const MOST_NAMES: usize = 20;
 
 pub fn run(global: &Global, args: &Args) -> Outcome {
     let mut config = workspace::config(global)?;

@@ -10,7 +10,7 @@ use crate::core::suggest::closest;
 use crate::error::{Diagnostic, Kind, Place};
 use crate::observe::{self, Depth, Reading};
 use crate::planner;
-use crate::render::{count, reading};
+use crate::render::{Style, count, reading};
 use crate::scope::{Scope, keep_other_values, take_from_others, take_grants_along};
 use crate::secrets::{Vault, no_common_password};
 use crate::services::postgres::Postgres;
@@ -109,6 +109,11 @@ impl Workspace {
             services.insert(ServiceId::Postgres, Box::new(postgres));
         }
         Ok(Self { config, vault, services, verbose: global.verbose })
+    }
+
+    /// How results are shown.
+    pub fn style(&self) -> Style {
+        Style::of_stdout().detailed(self.verbose > 0)
     }
 
     /// Where a service is, as people know it.

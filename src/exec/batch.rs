@@ -93,6 +93,13 @@ async fn attempt_once(
     let mut write = Vec::new();
     for (index, step) in left {
         match recheck(step, now.get(&step.address)) {
+            Some(Outcome::Stale { now: Some(now), .. }) => {
+                let differs = match step.before.as_ref().or(step.after.as_ref()) {
+                    Some(expected) => service.differences(expected, &now).await,
+                    None => Vec::new(),
+                };
+                outcomes.push((*index, Outcome::Stale { now: Some(now), differs }));
+            }
             Some(outcome) => outcomes.push((*index, outcome)),
             None => write.push((*index, *step)),
         }
@@ -120,7 +127,7 @@ fn recheck(step: &Step, now: Option<&Model>) -> Option<Outcome> {
         Part::Main | Part::Close if is(step.before.as_ref()) => None,
         Part::Main | Part::Close if is(step.after.as_ref()) && !step.sets_credential => Some(Outcome::AlreadySo),
         Part::Main | Part::Credential | Part::Publish | Part::Close => {
-            Some(Outcome::Stale { now: now.cloned().map(Box::new) })
+            Some(Outcome::Stale { now: now.cloned().map(Box::new), differs: Vec::new() })
         }
     }
 }

@@ -5,13 +5,13 @@ use super::json::{NoticeView, notice_views};
 use super::layout::{columns, pad, wrap_lines};
 use super::telling::says_something;
 use super::text::notices;
-use super::{Ink, Style, count, fields, head, words};
+use super::{Ink, Style, count, fields, head, rules, shared, words};
 use crate::core::address::Address;
 use crate::core::change::FieldChange;
 use crate::core::name::AppName;
 use crate::core::plan::{Level, Notice, ServiceHead};
 use serde::Serialize;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The version of the report's JSON.
 pub const FORMAT_VERSION: u32 = 1;
@@ -42,13 +42,20 @@ pub struct DriftReport {
     pub notices: Vec<Notice>,
     /// What could not be told, one for each service that could not be read. Empty if everything could.
     pub errors: Vec<String>,
+    /// Resources of which only a part could be read, by why.
+    pub untold: BTreeMap<String, BTreeSet<Address>>,
 }
 
 impl DriftReport {
+    /// Whether everything could be told.
+    pub fn is_whole(&self) -> bool {
+        self.errors.is_empty() && self.untold.is_empty()
+    }
+
     /// The last line of the text.
     pub fn verdict(&self) -> String {
         let (drifted, compared) = (self.drifted.len(), self.compared);
-        if !self.errors.is_empty() {
+        if !self.is_whole() {
             return format!(
                 "Incomplete: not everything could be read. Drift so far: {drifted} of {compared} resources."
             );
@@ -80,10 +87,11 @@ pub fn text(report: &DriftReport, style: &Style) -> String {
     }
     let told = notices(&report.notices, &[Level::Alarm, Level::Warning, Level::Note], style);
     blocks.extend((!told.is_empty()).then(|| told.join("\n")));
-    if !report.errors.is_empty() {
+    if !report.is_whole() {
         let mut lines = vec![style.paint(Ink::Alarm, "INCOMPLETE")];
         let width = style.width.saturating_sub(2);
-        lines.extend(report.errors.iter().flat_map(|error| wrap_lines(error, width)).map(|line| format!("  {line}")));
+        let told = report.errors.iter().cloned().chain(shared::untold(&report.untold));
+        lines.extend(told.flat_map(|error| wrap_lines(&error, width)).map(|line| format!("  {line}")));
         blocks.push(lines.join("\n"));
     }
     let verdict = style.paint(Ink::Bold, &report.verdict());
@@ -99,7 +107,8 @@ fn item_lines(item: &DriftItem, widest: usize, style: Style) -> Vec<String> {
     }
     let mut lines =
         vec![format!("  {} {address}  {}", style.paint(Ink::Drift, "~"), style.paint(Ink::Drift, "drifted"))];
-    lines.extend(fields::lines(&masked(&item.address, item.changes.clone()), 6, false, style));
+    let changes = rules::shown(&masked(&item.address, item.changes.clone()), false, style);
+    lines.extend(fields::lines(&changes, 6, false, style));
     lines
 }
 
@@ -113,7 +122,7 @@ pub fn json(report: &DriftReport) -> serde_json::Result<String> {
         format_version: u32,
         environment: &'a str,
         complete: bool,
-        errors: &'a [String],
+        errors: Vec<String>,
         services: &'a BTreeMap<String, ServiceHead>,
         narrowed_to: &'a [String],
         compared: usize,
@@ -121,11 +130,14 @@ pub fn json(report: &DriftReport) -> serde_json::Result<String> {
         notices: Vec<NoticeView<'a>>,
         verdict: String,
     }
+    let each = report.untold.iter().flat_map(|(why, addresses)| {
+        addresses.iter().map(move |address| format!("{address} could not be looked into: {why}"))
+    });
     let view = View {
         format_version: FORMAT_VERSION,
         environment: &report.environment,
-        complete: report.errors.is_empty(),
-        errors: &report.errors,
+        complete: report.is_whole(),
+        errors: report.errors.iter().cloned().chain(each).collect(),
         services: &report.services,
         narrowed_to: &report.narrowed_to,
         compared: report.compared,
@@ -174,6 +186,7 @@ mod tests {
             ],
             notices: vec![Notice { level: Level::Note, about: "postgres".into(), text: "read with --shallow".into() }],
             errors: errors.iter().map(ToString::to_string).collect(),
+            untold: BTreeMap::new(),
         }
     }
 

@@ -2,7 +2,7 @@
 
 use super::layout::{columns, wrap};
 use super::words::{self, group_bindings};
-use super::{Ink, Style, clean};
+use super::{Ink, Style, clean, rules};
 use crate::core::change::{Cause, FieldChange};
 use crate::services::kafka::model::Binding;
 use crate::services::postgres::model::Extension;
@@ -23,8 +23,6 @@ const OBJECTS_OF_OTHERS: &str = "objects_of_others";
 const WIDEST_NAME: usize = 30;
 /// Lines that stay the same around a change in a long value.
 const CONTEXT: usize = 1;
-/// Rules of commands that are shown one by one.
-const SHORT_LIST: usize = 10;
 
 /// All changes, each line indented by `indent`. The cause stands at each field only if `causes` says so.
 pub(super) fn lines(changes: &[FieldChange], indent: usize, causes: bool, style: Style) -> Vec<String> {
@@ -35,18 +33,22 @@ pub(super) fn lines(changes: &[FieldChange], indent: usize, causes: bool, style:
         let gap = widest.saturating_sub(columns(&row.name)) + 2;
         let said = if causes { format!("  {}", paint_cause(row.cause, style)) } else { String::new() };
         let margin = " ".repeat(indent);
-        if row.lines.len() == 1 || columns(&row.name) <= widest {
-            let beside = " ".repeat(indent + widest + 3);
-            for (index, line) in row.lines.iter().enumerate() {
-                if index == 0 {
-                    lines.push(format!("{margin}{}:{}{line}{said}", row.name, " ".repeat(gap)));
-                } else {
-                    lines.push(format!("{beside}{line}"));
-                }
-            }
-        } else {
+        let several = row.lines.len() > 1;
+        if several && columns(&row.name) > widest {
             lines.push(format!("{margin}{}:{said}", row.name));
             lines.extend(row.lines.iter().map(|line| format!("{margin}  {line}")));
+            continue;
+        }
+        let beside = " ".repeat(indent + widest + 3);
+        // What is said of the whole stands at no single line.
+        let (of_all, said) =
+            if several && causes { (Some(said.trim_start().to_owned()), String::new()) } else { (None, said) };
+        for (index, line) in of_all.iter().chain(&row.lines).enumerate() {
+            if index == 0 {
+                lines.push(format!("{margin}{}:{}{line}{said}", row.name, " ".repeat(gap)));
+            } else {
+                lines.push(format!("{beside}{line}"));
+            }
         }
     }
     lines
@@ -70,6 +72,9 @@ fn rows(change: &FieldChange, indent: usize, style: Style) -> Vec<Row> {
         None => words::field(&change.field),
     };
     let row = |name: String, lines| Row { name, lines, cause: change.cause };
+    if let Some(told) = rules::rows(change, room_beside(indent, style), style) {
+        return told.into_iter().map(|(name, lines)| row(name, lines)).collect();
+    }
     if change.field.starts_with("values.") {
         return vec![row(name, vec![variable(change, style)])];
     }
@@ -83,6 +88,11 @@ fn rows(change: &FieldChange, indent: usize, style: Style) -> Vec<Row> {
         (Value::Null, Value::Array(after)) => vec![row(name, list(change, &[], after, indent, style))],
         (before, after) => vec![row(name, scalar(&change.field, before, after, indent, style))],
     }
+}
+
+/// Columns beside the name of a field.
+fn room_beside(indent: usize, style: Style) -> usize {
+    style.width.saturating_sub(indent + 24).max(24)
 }
 
 /// A published variable, of which only the name is shown.
@@ -167,7 +177,7 @@ fn list(change: &FieldChange, before: &[Value], after: &[Value], indent: usize, 
         let text = |items: &[Value]| items.iter().map(|item| words::value("", item)).collect::<Vec<_>>().join("\n");
         return line_diff(&text(before), &text(after), style);
     }
-    let room = style.width.saturating_sub(indent + 24).max(24);
+    let room = room_beside(indent, style);
     let mut lines = Vec::new();
     if change.field == "extensions" {
         lines.extend(altered_extensions(&mut gone, &mut come, style));
@@ -210,17 +220,7 @@ fn item_lines(change: &FieldChange, items: &[Value], room: usize) -> Vec<String>
             return group_bindings(&bindings).iter().map(|line| clean(line)).collect();
         }
     }
-    // What many rules come to is told in the notes.
-    let (word, most): (fn(&Value) -> String, usize) = match change.field.as_str() {
-        "commands" => (|item| words::value("", item), SHORT_LIST),
-        "selectors" => (words::selector, usize::MAX),
-        _ => (|item| words::value("", item), usize::MAX),
-    };
-    let mut words: Vec<String> = items.iter().take(most).map(word).collect();
-    let more = items.len() - words.len();
-    if let Some(last) = words.last_mut().filter(|_| more > 0) {
-        *last = format!("{last} and {more} more");
-    }
+    let words: Vec<String> = items.iter().map(|item| words::value("", item)).collect();
     wrap(&words, ", ", room)
 }
 

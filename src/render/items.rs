@@ -1,7 +1,8 @@
 //! The steps of a plan as its readers see them: one item for each resource and action.
 
+use super::shared;
 use crate::core::address::Address;
-use crate::core::change::{Cause, FieldChange};
+use crate::core::change::FieldChange;
 use crate::core::name::AppName;
 use crate::core::step::{Action, Hold, Part, Reason, Risk};
 use crate::services::{Model, Plan, Step};
@@ -21,6 +22,8 @@ pub(super) struct Item<'a> {
     pub before: Option<&'a Model>,
     pub after: Option<&'a Model>,
     pub hold: Option<&'a Hold>,
+    /// How many other resources are blocked for the same reason.
+    pub blocked_with: usize,
     /// What to consent to where it is held: itself, or what it is a part of.
     pub consent: &'a Address,
     /// Position of its last step in the plan, from 0.
@@ -28,11 +31,6 @@ pub(super) struct Item<'a> {
 }
 
 impl Item<'_> {
-    /// The causes of its changes.
-    pub fn causes(&self) -> BTreeSet<Cause> {
-        self.changes.iter().map(|change| change.cause).collect()
-    }
-
     /// Whether the service has moved away from what was last applied.
     pub fn drifted(&self) -> bool {
         self.reasons.contains(&Reason::Drifted) || self.reasons.contains(&Reason::Vanished)
@@ -95,6 +93,7 @@ pub(super) fn items<'a>(plan: &'a Plan) -> Vec<Item<'a>> {
     for item in items.iter_mut().filter(|item| !asked.contains(item.consent)) {
         item.consent = item.address;
     }
+    shared::count_others(&mut items);
     items
 }
 
@@ -104,7 +103,7 @@ fn item<'a>(action: Action, steps: &[(usize, &'a Step)]) -> Option<Item<'a>> {
     let mut notes: Vec<&str> = Vec::new();
     for (_, step) in steps {
         for change in &step.changes {
-            if !changes.iter().any(|known| known.field == change.field) {
+            if !changes.iter().any(|known| (&known.field, known.cause) == (&change.field, change.cause)) {
                 changes.push(change.clone());
             }
         }
@@ -125,6 +124,7 @@ fn item<'a>(action: Action, steps: &[(usize, &'a Step)]) -> Option<Item<'a>> {
         before: steps.iter().find_map(|(_, step)| step.before.as_ref()),
         after: steps.iter().rev().find_map(|(_, step)| step.after.as_ref()),
         hold: steps.iter().filter_map(|(_, step)| step.hold.as_ref()).min_by_key(|hold| hold_rank(hold)),
+        blocked_with: 0,
         consent: steps.iter().find_map(|(_, step)| step.part_of.as_ref()).unwrap_or(&last.address),
         order,
     })

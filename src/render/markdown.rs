@@ -4,7 +4,9 @@ use super::head::in_order;
 use super::items::{Item, items};
 use super::layout::columns;
 use super::text::{OR_EACH, by_app, held, show};
-use super::{Style, clean, clean_lines, count, symbol, words};
+use super::{Style, clean, clean_lines, count, rules, shared, symbol, words};
+use crate::core::address::Address;
+use crate::core::listing::some;
 use crate::core::plan::{Level, Notice};
 use crate::core::step::{Action, Hold};
 use crate::services::Plan;
@@ -136,29 +138,22 @@ fn notice_text(notice: &Notice) -> String {
 
 /// Destroys, rotations, what widens access and what is held, the worst first.
 fn risks(items: &[Item<'_>], budget: &mut usize, cut: &mut Cut) -> String {
-    let mut risky: Vec<&Item<'_>> = items.iter().filter(|item| item.risky()).collect();
-    if risky.is_empty() {
+    let (shared, flags) = (shared_reasons(items), flags(items));
+    // What only a shared reason is to be said of is named there.
+    let told = |item: &&Item<'_>| item.blocked_with > 0 && item.risks.is_empty() && item.action != Action::Destroy;
+    let mut risky: Vec<&Item<'_>> = items.iter().filter(|item| item.risky() && !told(item)).collect();
+    if risky.is_empty() && shared.is_empty() {
         return String::new();
     }
     risky.sort_by_key(|item| (std::cmp::Reverse(item.weight()), item.order));
-    let flags: Vec<String> = held(items, Style::PLAIN)
-        .iter()
-        .map(|line| match line.split_once(": ") {
-            Some((number, flags)) if flags.starts_with("--") => {
-                let (flags, or) = flags.strip_suffix(OR_EACH).map_or((flags, ""), |flags| (flags, OR_EACH));
-                format!("\n{number}: {}{or}\n", code(flags))
-            }
-            Some(_) | None => format!("\n{}\n", prose(line)),
-        })
-        .collect();
     let title = "\n#### Look at these first\n\n";
-    let fixed = title.len() + flags.iter().map(String::len).sum::<usize>();
+    let fixed = title.len() + shared.iter().chain(&flags).map(String::len).sum::<usize>();
     if fixed > *budget {
         cut.risks += risky.len();
         return String::new();
     }
     *budget -= fixed;
-    let mut text = title.to_owned();
+    let mut text = title.to_owned() + &shared.concat();
     // What is in the blocks below is named with all its details; half of the room is theirs.
     let mut room = *budget / 2;
     for item in risky {
@@ -174,17 +169,48 @@ fn risks(items: &[Item<'_>], budget: &mut usize, cut: &mut Cut) -> String {
     text + &flags.concat()
 }
 
+/// How to release what is held.
+fn flags(items: &[Item<'_>]) -> Vec<String> {
+    held(items, Style::PLAIN)
+        .iter()
+        .map(|line| match line.split_once(": ") {
+            Some((number, flags)) if flags.starts_with("--") => {
+                let (flags, or) = flags.strip_suffix(OR_EACH).map_or((flags, ""), |flags| (flags, OR_EACH));
+                format!("\n{number}: {}{or}\n", code(flags))
+            }
+            Some(_) | None => format!("\n{}\n", prose(line)),
+        })
+        .collect()
+}
+
+/// One line for each reason that blocks several resources.
+fn shared_reasons(items: &[Item<'_>]) -> Vec<String> {
+    let line = |(reason, addresses): (&str, Vec<&Address>)| {
+        let named = some(addresses.iter().map(|address| code(&address.to_string())), shared::NAMED);
+        let lines: Vec<String> = clean_lines(reason).iter().map(|line| line.trim().to_owned()).collect();
+        let reason = prose(&lines.join("; ").replace(":; ", ": "));
+        format!("- {} **blocked**, for one reason: {reason} ({named})\n", addresses.len())
+    };
+    shared::reasons(items).into_iter().map(line).collect()
+}
+
 fn risk_line(item: &Item<'_>) -> String {
     let mut why: Vec<String> = item.risks.iter().rev().map(|risk| format!("**{risk}**")).collect();
     why.extend(item.reasons.iter().map(ToString::to_string));
     match item.hold {
+        Some(Hold::Blocked { .. }) if item.blocked_with > 0 => why.push("**blocked** as above".to_owned()),
         Some(Hold::Blocked { reason }) => why.push(format!("**blocked**: {}", prose(&clean_lines(reason).join("; ")))),
         Some(Hold::Destroy | Hold::DestroyAll | Hold::Interrupt | Hold::Prevented { .. } | Hold::Waits { .. }) => {
             why.push("held".to_owned())
         }
         None => {}
     }
-    let notes: Vec<String> = item.notes.iter().map(|note| prose(&clean_lines(note).join(" "))).collect();
+    let notes: Vec<String> = rules::in_one_line(item)
+        .iter()
+        .map(String::as_str)
+        .chain(item.notes.iter().copied())
+        .map(|note| prose(&clean_lines(note).join(" ")))
+        .collect();
     let notes = if notes.is_empty() { String::new() } else { format!(" ({})", notes.join("; ")) };
     format!("- {} {}: {}{notes}\n", item.action, code(&item.address.to_string()), why.join(", "))
 }

@@ -16,6 +16,9 @@ pub mod markdown;
 pub mod outcome;
 pub mod progress;
 pub mod reading;
+mod refused;
+mod rules;
+mod shared;
 pub mod state;
 mod telling;
 pub mod text;
@@ -34,18 +37,26 @@ pub struct Style {
     pub color: bool,
     /// Columns to aim for; what cannot be broken may be longer.
     pub width: usize,
+    /// Whether rules are shown that are told in words anyway: `-v`.
+    pub detailed: bool,
 }
 
 impl Style {
     /// For files, pipes and pull requests.
-    pub const PLAIN: Self = Self { color: false, width: 100 };
+    pub const PLAIN: Self = Self { color: false, width: 100, detailed: false };
 
     /// As stdout is: its terminal's width, and colour if there is a terminal and `NO_COLOR` does not say otherwise.
     /// `--color` decides by `anstream::ColorChoice::write_global`, which [`print()`] and [`tell`] heed too.
     pub fn of_stdout() -> Self {
         let choice = anstream::AutoStream::choice(&std::io::stdout());
         let width = terminal_size::terminal_size().map_or(Self::PLAIN.width, |(width, _)| usize::from(width.0));
-        Self { color: choice != anstream::ColorChoice::Never, width: width.max(40) }
+        Self { color: choice != anstream::ColorChoice::Never, width: width.max(40), detailed: false }
+    }
+
+    /// With what `-v` asks for.
+    #[must_use]
+    pub fn detailed(self, detailed: bool) -> Self {
+        Self { detailed, ..self }
     }
 
     pub(crate) fn paint(self, ink: Ink, text: &str) -> String {

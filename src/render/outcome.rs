@@ -1,15 +1,13 @@
 //! The end of an apply: what was done, and above all what was not.
 
-use super::items::masked;
 use super::layout::{columns, pad, table, wrap_lines};
-use super::{Ink, Style, clean, clean_lines, symbol, words};
+use super::refused::Refused;
+use super::{Ink, Style, clean, clean_lines, shared, symbol, words};
 use crate::core::address::Address;
-use crate::core::change::{Cause, Field, FieldChange, Resource};
 use crate::core::name::AppName;
 use crate::core::step::{Action, Hold, StepId};
 use crate::services::postgres::model::Op::AlterDatabase;
 use crate::services::{Model, Op, Outcome, Plan, Step};
-use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -44,8 +42,7 @@ enum Fate {
     /// The run was stopped before its turn.
     NotStarted,
     Skipped(StepId),
-    /// What is not as planned, in words; and fields: name, planned, now, wanted.
-    Stale(&'static str, Vec<[String; 4]>),
+    Stale(Refused),
     Failed(String),
 }
 
@@ -73,6 +70,22 @@ impl Fate {
             Self::Skipped(_) => Rank::Skipped,
             Self::Stale(..) => Rank::Refused,
             Self::Failed(_) => Rank::Failed,
+        }
+    }
+}
+
+impl Entry {
+    /// Why it was not done, but for its name; what is not told of it at length is told of it alone.
+    fn unnamed(&self) -> String {
+        match &self.fate {
+            Fate::Blocked(reason) | Fate::Failed(reason) => shared::without_its_name(reason, &self.address),
+            Fate::Done(..)
+            | Fate::AlreadySo
+            | Fate::DoneWith(_)
+            | Fate::Held(_)
+            | Fate::NotStarted
+            | Fate::Skipped(_)
+            | Fate::Stale(_) => format!("{} {}", self.address, self.action),
         }
     }
 }
@@ -153,7 +166,7 @@ fn fate(step: &Step, outcome: Option<Outcome>) -> Fate {
         Some(Outcome::AlreadySo) => Fate::AlreadySo,
         Some(Outcome::Skipped { because_of }) => Fate::Skipped(because_of),
         Some(Outcome::Failed { error, .. }) => Fate::Failed(error.to_string()),
-        Some(Outcome::Stale { now }) => stale(step, now.as_deref()),
+        Some(Outcome::Stale { now, differs }) => Fate::Stale(Refused::new(step, now.is_some(), differs)),
         None => match step.hold.clone() {
             Some(Hold::Blocked { reason }) => Fate::Blocked(reason),
             Some(hold) => Fate::Held(hold),
@@ -169,73 +182,6 @@ fn gives_along(giver: &Step, step: &Step) -> bool {
         return false;
     };
     step.needs.contains(&giver.id()) && (grant.role == *user || keeps.contains(grant))
-}
-
-/// How the object is not as it was planned.
-fn stale(step: &Step, now: Option<&Model>) -> Fate {
-    let rows = differences(step, now);
-    let why = match (&step.before, now) {
-        (None, Some(_)) if rows.is_empty() && step.sets_credential => "it exists already, with another password",
-        (None, Some(_)) => "it exists already",
-        (Some(_), None) => "it is gone",
-        (Some(_), Some(_)) | (None, None) if rows.is_empty() => "its values are not as planned",
-        (Some(_), Some(_)) | (None, None) => "",
-    };
-    Fate::Stale(why, rows)
-}
-
-/// The fields in which the object is not as it was planned, in three columns; of one that was not to be there, those in
-/// which it is not as wanted.
-fn differences(step: &Step, now: Option<&Model>) -> Vec<[String; 4]> {
-    let [planned, now, wanted] = [step.before.as_ref(), now, step.after.as_ref()]
-        .map(|model| model.map(|model| visible(&step.address, model.fields())));
-    let names: Vec<String> =
-        [&planned, &now, &wanted].into_iter().flatten().flatten().map(|(name, _)| name.clone()).fold(
-            Vec::new(),
-            |mut names, name| {
-                if !names.contains(&name) {
-                    names.push(name);
-                }
-                names
-            },
-        );
-    let expected = if planned.is_some() { &planned } else { &wanted };
-    let value = |of: &Option<Vec<(String, Value)>>, name: &str| {
-        of.as_ref().and_then(|fields| fields.iter().find(|(field, _)| field == name)).map(|(_, value)| value.clone())
-    };
-    names
-        .into_iter()
-        // A field that is not known on one side says nothing.
-        .filter(|name| match (value(expected, name), value(&now, name)) {
-            (Some(expected), Some(now)) => expected != now,
-            (Some(_), None) | (None, Some(_) | None) => false,
-        })
-        .map(|name| {
-            let shown = |of| value(of, &name).map_or_else(|| "-".to_owned(), |value| words::value(&name, &value));
-            [words::field(&name), shown(&planned), shown(&now), shown(&wanted)]
-        })
-        .collect()
-}
-
-/// Fields with a value; of published variables the names only.
-fn visible(address: &Address, fields: Vec<Field>) -> Vec<(String, Value)> {
-    fields
-        .into_iter()
-        .filter_map(|field| {
-            let value = field.value?;
-            if address.kind == crate::secrets::model::SECRET {
-                let change = FieldChange {
-                    field: field.name.to_owned(),
-                    before: Value::Null,
-                    after: value,
-                    cause: Cause::ChangedInSpec,
-                };
-                let names = masked(address, vec![change]).into_iter().map(|change| Value::from(change.field));
-                return Some((field.name.to_owned(), names.collect()));
-            }
-            Some((field.name.to_owned(), value))
-        })
-        .collect()
 }
 
 /// More done resources than this are counted by app instead of named.
@@ -260,7 +206,9 @@ pub fn text(report: &Report, style: &Style) -> String {
         let ink = if rank >= Rank::Refused || rank == Rank::Blocked { Ink::Danger } else { Ink::Change };
         let mut lines = vec![style.paint(ink, title)];
         let widest = widest(&entries);
-        lines.extend(entries.iter().flat_map(|entry| entry_lines(entry, widest, style)));
+        for group in shared::alike(&entries, Entry::unnamed) {
+            lines.extend(group_lines(&group, widest, style));
+        }
         blocks.push(lines);
     }
     if report.entries.iter().any(|entry| matches!(entry.fate, Fate::Done(Some(_), _))) {
@@ -331,28 +279,28 @@ fn entry_lines(entry: &Entry, widest: usize, style: Style) -> Vec<String> {
         Fate::AlreadySo => vec![line("already so")],
         Fate::NotStarted => vec![line(entry.action.as_str())],
         Fate::Held(hold) => vec![line(&held_because(hold))],
-        Fate::Blocked(reason) => {
-            let mut lines = vec![line(entry.action.as_str())];
-            lines.extend(reason_lines(reason, style));
-            lines
-        }
+        // Why is told once for all that have the same reason.
+        Fate::Blocked(_) | Fate::Failed(_) => vec![line(entry.action.as_str())],
         Fate::Skipped(because) => vec![line(&format!("because of {}", clean(&because.to_string())))],
-        Fate::Stale(why, rows) => {
-            let what = if why.is_empty() { entry.action.to_string() } else { format!("{}: {why}", entry.action) };
-            let mut lines = vec![line(&what)];
-            if !rows.is_empty() {
-                let mut table_rows = vec![["", "planned", "now", "wanted"].map(str::to_owned)];
-                table_rows.extend(rows.iter().cloned());
-                lines.extend(table(&table_rows, "      "));
-            }
-            lines
-        }
-        Fate::Failed(error) => {
-            let mut lines = vec![line(entry.action.as_str())];
-            lines.extend(reason_lines(error, style));
+        Fate::Stale(refused) => {
+            let mut lines = vec![line(&format!("{}{}", entry.action, refused.why()))];
+            lines.extend(refused.lines(style));
             lines
         }
     }
+}
+
+/// Resources, and then once what is the same of all of them.
+fn group_lines(group: &[&Entry], widest: usize, style: Style) -> Vec<String> {
+    let Some((first, others)) = group.split_first() else { return Vec::new() };
+    let mut lines: Vec<String> =
+        group.iter().take(shared::NAMED).flat_map(|entry| entry_lines(entry, widest, style)).collect();
+    let more = group.len().saturating_sub(shared::NAMED);
+    lines.extend((more > 0).then(|| format!("    and {more} more")));
+    if let Fate::Blocked(reason) | Fate::Failed(reason) = &first.fate {
+        lines.extend(reason_lines(&shared::of_all(reason, &first.address, others.len()), style));
+    }
+    lines
 }
 
 fn held_because(hold: &Hold) -> String {

@@ -2,7 +2,7 @@
 
 use super::items::{Item, items};
 use super::layout::{columns, wrap_lines, wrap_words};
-use super::{Ink, Style, clean, clean_lines, count, fields, head, symbol, words};
+use super::{Ink, Style, clean, clean_lines, count, fields, head, rules, shared, symbol, words};
 use crate::core::name::AppName;
 use crate::core::plan::{Level, Notice};
 use crate::core::step::{Action, Hold, Reason};
@@ -40,7 +40,8 @@ fn blocks(plan: &Plan, style: Style, detailed: bool) -> String {
     if blocks.iter().skip(AT_THE_TOP).any(|block| !block.is_empty()) {
         blocks.push(incomplete(plan, style).into_iter().take(1).collect());
     }
-    let mut end = held(&items, style);
+    let mut end = shared::lines(&items, style);
+    end.extend(held(&items, style));
     end.push(style.paint(Ink::Bold, &plan.verdict()));
     blocks.push(end);
     blocks.retain(|block| !block.is_empty());
@@ -218,7 +219,9 @@ pub(super) fn show(item: &Item<'_>, widest: usize, style: Style) -> Shown {
     };
     match item.action {
         Action::Update | Action::Replace | Action::Rotate => {
-            lines.extend(fields::lines(&item.changes, INDENT, item.causes().len() > 1, style));
+            let changes = rules::shown(&item.changes, !item.notes.is_empty(), style);
+            let causes: BTreeSet<_> = changes.iter().map(|change| change.cause).collect();
+            lines.extend(fields::lines(&changes, INDENT, causes.len() > 1, style));
         }
         Action::Create | Action::Destroy | Action::Adopt | Action::Forget | Action::Record => {}
     }
@@ -282,6 +285,8 @@ fn tags(item: &Item<'_>) -> Vec<(Ink, String)> {
     let obvious: &[Reason] = match item.action {
         Action::Create => &[Reason::Declared, Reason::Publishes],
         Action::Adopt | Action::Record => &[Reason::NotOursYet, Reason::ChangedInSpec],
+        // Its values stand below.
+        Action::Update if !item.changes.is_empty() => &[Reason::Publishes],
         Action::Update | Action::Replace | Action::Destroy | Action::Forget | Action::Rotate => &[],
     };
     for reason in item.reasons.iter().filter(|reason| !obvious.contains(reason)) {
@@ -290,7 +295,13 @@ fn tags(item: &Item<'_>) -> Vec<(Ink, String)> {
     }
     tags.extend(item.risks.iter().map(|risk| (Ink::of_risk(*risk), risk.to_string())));
     match item.hold {
-        Some(Hold::Blocked { .. }) => tags.push((Ink::Alarm, "BLOCKED".to_owned())),
+        Some(Hold::Blocked { .. }) => tags.push((
+            Ink::Alarm,
+            match item.blocked_with {
+                0 => "BLOCKED".to_owned(),
+                others => format!("BLOCKED with {}", count(others, "other", "others")),
+            },
+        )),
         Some(Hold::Destroy | Hold::DestroyAll | Hold::Interrupt | Hold::Prevented { .. } | Hold::Waits { .. }) => {
             tags.push((Ink::Alarm, "HELD".to_owned()));
         }
@@ -309,6 +320,8 @@ fn hold_lines(hold: &Hold, item: &Item<'_>, indent: usize, style: Style) -> Vec<
             return wrapped("held: ", &words::last_said(item.app), indent, style);
         }
         Hold::Waits { on } => format!("held: waits for {}", clean(&on.to_string())),
+        // Why is said once for all of them.
+        Hold::Blocked { .. } if item.blocked_with > 0 => return Vec::new(),
         Hold::Blocked { reason } => return blocked_lines(reason, indent, style),
     };
     vec![line]
@@ -358,7 +371,7 @@ pub(super) fn held(items: &[Item<'_>], style: Style) -> Vec<String> {
     }
     let mut flags: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
     let mut flag = |name, address: &dyn ToString| _ = flags.entry(name).or_default().insert(address.to_string());
-    let (mut prevented, mut remembered, mut waiting, mut blocked) = (0, 0, 0, 0);
+    let (mut prevented, mut remembered, mut waiting, mut blocked, mut alone) = (0, 0, 0, 0, 0);
     for (item, hold) in &held {
         match hold {
             Hold::Destroy => flag("--allow-destroy", item.consent),
@@ -367,7 +380,7 @@ pub(super) fn held(items: &[Item<'_>], style: Style) -> Vec<String> {
             Hold::Prevented { remembered: false } => prevented += 1,
             Hold::Prevented { remembered: true } => remembered += 1,
             Hold::Waits { .. } => waiting += 1,
-            Hold::Blocked { .. } => blocked += 1,
+            Hold::Blocked { .. } => (blocked, alone) = (blocked + 1, alone + usize::from(item.blocked_with == 0)),
         }
     }
     let mut lines = Vec::new();
@@ -388,6 +401,6 @@ pub(super) fn held(items: &[Item<'_>], style: Style) -> Vec<String> {
     told(waiting, "held: waiting for what is held or blocked");
     told(prevented, "held: prevent_destroy in an infraspec; no flag releases that");
     told(remembered, "held: prevent_destroy in the last infraspec of what has none now; no flag releases that");
-    told(blocked, "blocked: cannot be done as things are, for the reasons above");
+    told(alone, "blocked: cannot be done as things are, for the reasons above");
     lines
 }

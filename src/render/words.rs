@@ -7,7 +7,9 @@ use crate::core::step::{Action, Risk};
 use crate::secrets::model::Published;
 use crate::services::kafka::model::{Acl, Binding, Topic, User as KafkaUser};
 use crate::services::postgres::model::{Access as GrantAccess, Credential, Database, Expiry, Grant, LockDown, Role};
-use crate::services::valkey::model::{Accepts, Access as KvAccess, DefaultUser, Keys, User as KvUser};
+use crate::services::valkey::model::{
+    Accepts, Access as KvAccess, DefaultUser, Keys, User as KvUser, channels_in_words, keys_in_words,
+};
 use crate::services::{Model, ServiceId};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -43,7 +45,16 @@ pub(super) fn field(name: &str) -> String {
         "allow_connections" => "open to connections",
         "invalid" => "left by a cancelled DROP",
         "present_objects" => "all present objects covered",
-        "reads" => "reads namespaces",
+        "reads_databases" => "reads",
+        "more_commands" => "commands",
+        "more_keys" => "keys",
+        "more_channels" => "channels",
+        "whole_database" => "all keys of its database",
+        "enabled" => "may sign in",
+        "keys" => "key rules",
+        "channels" => "channel rules",
+        "databases" => "database rule",
+        "commands" => "command rules",
         "generated" => "password by nornplan",
         "extra_passwords" => "extra passwords",
         "nopass" => "accepts any password",
@@ -64,6 +75,8 @@ pub(super) fn value(key: &str, value: &Value) -> String {
         Value::Bool(true) => "yes".to_owned(),
         Value::Bool(false) => "no".to_owned(),
         Value::Number(number) => quantity(key, &number.to_string()),
+        Value::String(text) if key == "accepts" => accepted(text),
+        Value::String(text) if key == "mode" => string(&text.replace('_', "-")),
         Value::String(text) => quantity(key, &string(text)),
         Value::Array(items) if items.is_empty() => "none".to_owned(),
         Value::Array(items) => items.iter().map(|item| self::value("", item)).collect::<Vec<_>>().join(", "),
@@ -76,18 +89,16 @@ pub(super) fn value(key: &str, value: &Value) -> String {
     }
 }
 
-/// A selector of an access rule, without most of its many commands.
-pub(super) fn selector(value: &Value) -> String {
-    const SHOWN: usize = 3;
-    let text = value.as_str().unwrap_or_default();
-    let is_command = |word: &&str| word.starts_with(['+', '-']);
-    let commands = text.split(' ').filter(is_command).count();
-    if commands <= SHOWN + 1 {
-        return self::value("", value);
+/// With what one signs in as the user `default`.
+fn accepted(text: &str) -> String {
+    match text {
+        "anything" => "any password, and none",
+        "admin_password" => "the administrator's password alone",
+        "other_passwords" => "other passwords",
+        "no_password" => "no password at all",
+        other => return string(other),
     }
-    let opens: Vec<&str> = text.split(' ').filter(|word| !is_command(word) && *word != "resetchannels").collect();
-    let shown: Vec<&str> = text.split(' ').filter(is_command).take(SHOWN).collect();
-    clean(&format!("{} {} and {} more)", opens.join(" "), shown.join(" "), commands - SHOWN))
+    .to_owned()
 }
 
 /// A string as it stands, in quotes only where its ends would not be seen.
@@ -325,13 +336,14 @@ fn kv_words(user: &KvUser) -> Vec<String> {
             Some(KvAccess::Queue) => "reads and writes all keys of its database, and job queues".to_owned(),
             Some(KvAccess::Readwrite) | None => "reads and writes all keys of its database".to_owned(),
         }),
-        (None, Some(keys)) if !keys.is_empty() => words.push(format!("keys {}", join(keys))),
-        (None, Some(_) | None) => {}
+        (None, Some(keys)) => words.extend(may(keys_in_words(keys))),
+        (None, None) => {}
     }
     words.extend(user.reads.iter().flatten().map(|(namespace, _)| format!("reads {namespace}:*")));
     words.extend(user.reads_databases.iter().flatten().map(|db| format!("reads db {db}")));
     words.extend(user.db.filter(|db| *db > 0).map(|db| format!("db {db}")));
-    words.extend(user.more_keys.iter().chain(&user.more_channels).filter(|more| !more.is_empty()).map(join));
+    words.extend(user.more_keys.iter().flat_map(|more| may(keys_in_words(more))));
+    words.extend(user.more_channels.iter().flat_map(|more| may(channels_in_words(more))));
     let commands = user.more_commands.iter().filter(|more| !more.is_empty());
     words.extend(commands.map(|more| format!("commands {}", more.join(" "))));
     if user.generated == Some(false) {
@@ -344,6 +356,10 @@ fn kv_words(user: &KvUser) -> Vec<String> {
         words.push("accepts any password".to_owned());
     }
     words
+}
+
+fn may(phrases: impl IntoIterator<Item = String>) -> Vec<String> {
+    phrases.into_iter().map(|phrase| format!("may {phrase}")).collect()
 }
 
 fn kv_keys_words(keys: &Keys) -> Vec<String> {

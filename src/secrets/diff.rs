@@ -87,7 +87,10 @@ fn publish(mut decision: Decision, credentials: &BTreeSet<StepId>) -> Vec<Step> 
     }
     let set = |id: &ServiceId| services.contains_key(id.as_str());
     let names: Vec<&str> = ServiceId::ALL.into_iter().filter(set).map(ServiceId::title).collect();
-    publish.notes.push(format!("with the password that is set on {}", names.join(", ")));
+    // What is new has a new password, too.
+    if publish.action != Action::Create {
+        publish.notes.push(format!("with the password that is set on {}", names.join(", ")));
+    }
     publish.needs = credentials.iter().cloned().chain([stage.id()]).collect();
     vec![stage, publish]
 }

@@ -2,6 +2,7 @@
 
 use super::{Ask, Fingerprint, Model, Observation, Progress, ServiceId, Step};
 use crate::core::address::{Address, Kind};
+use crate::core::change::{FieldChange, Resource, three_way};
 use crate::core::consent::Consent;
 use crate::core::step::StepId;
 use crate::error::{Diagnostic, Place, Result};
@@ -25,6 +26,8 @@ pub enum Outcome {
     /// The object is neither as planned nor as wanted.
     Stale {
         now: Option<Box<Model>>,
+        /// From what was expected to what is there now; empty where there is nothing to compare.
+        differs: Vec<FieldChange>,
     },
     Failed {
         error: Diagnostic,
@@ -176,6 +179,11 @@ pub trait Service: Send + Sync {
     async fn apply(&self, steps: &[&Step], context: &ApplyContext) -> Vec<Outcome>;
 
     fn limits(&self, kind: &Kind) -> Limits;
+
+    /// In which fields an object is not as it was expected, beside them in words where their values are hard to read.
+    async fn differences(&self, expected: &Model, now: &Model) -> Vec<FieldChange> {
+        three_way(&now.fields(), &expected.fields(), None).changes
+    }
 
     /// Whether what was written would outlive a restart of the server. Where that takes a call of its own, the executor
     /// notes in the state what may be lost, before anything is written.

@@ -4,3 +4,4 @@ pub mod crowded;
 mod pieces;
 pub mod plans;
 pub mod schema;
+pub mod valkey;

@@ -9,7 +9,7 @@ use nornplan::secrets::model::Published;
 use nornplan::services::kafka::model::{Acl, Binding, Topic};
 use nornplan::services::postgres::model::{Access, Credential, Database, Extension, Grant, Role};
 use nornplan::services::valkey::model::{Access as KvAccess, User as KvUser};
-use nornplan::services::{Model, Op, Plan, Step};
+use nornplan::services::{Model, Op, Outcome, Plan, Step};
 use std::collections::{BTreeMap, BTreeSet};
 
 pub fn plan(steps: Vec<Step>) -> Plan {
@@ -162,4 +162,10 @@ pub fn acl(principal: &str, bindings: &[(&str, &str, bool, &str)]) -> Model {
 
 pub fn published(values: &[(&str, &str)]) -> Model {
     Model::Secret(Published { values: map(values) })
+}
+
+/// What a recheck finds in place of what was expected.
+pub fn stale(expected: Model, now: Model) -> Outcome {
+    let differs = three_way(&now.fields(), &expected.fields(), None).changes;
+    Outcome::Stale { now: Some(Box::new(now)), differs }
 }

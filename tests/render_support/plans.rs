@@ -2,6 +2,7 @@
 
 use super::crowded;
 use super::pieces::*;
+use super::valkey;
 use nornplan::core::change::{Cause, FieldChange};
 use nornplan::core::name::AppName;
 use nornplan::core::plan::{Level, Notice};
@@ -35,6 +36,8 @@ pub fn all() -> Vec<(&'static str, Plan)> {
         ("lock-down", lock_down()),
         ("many-held", crowded::many_held()),
         ("nothing-read", crowded::nothing_read()),
+        ("valkey-users", valkey::changed_users()),
+        ("one-reason", valkey::one_reason()),
     ]
 }
 
@@ -438,7 +441,7 @@ pub fn mixed_outcomes(plan: &Plan) -> Report {
         (address("postgres.role.cafe_user"), Outcome::AlreadySo),
         (address("postgres.database.cafe"), Outcome::failed(failed)),
         (address("postgres.grant.cafe/cafe_user"), Outcome::Skipped { because_of: address("postgres.database.cafe") }),
-        (address("kafka.topic.mail.inbound"), Outcome::Stale { now: Some(Box::new(topic("mail.inbound", 3, &[]))) }),
+        (address("kafka.topic.mail.inbound"), stale(topic("mail.inbound", 1, &[]), topic("mail.inbound", 3, &[]))),
         (address("kafka.topic.mail.processed"), Outcome::done()),
     ];
     Report::new(plan, outcomes, Duration::from_secs(83))

@@ -2,6 +2,8 @@
 //!
 //! The categories are those of Valkey 9.1; those of Redis 7.0 are the same, for what it has.
 
+use std::collections::BTreeSet;
+
 /// Commands that lead beyond what an app's keys and channels say, all with the same categories.
 struct Danger {
     commands: &'static str,
@@ -168,6 +170,23 @@ const DANGERS: [Danger; 41] = [
 /// Whether a command leads beyond what a user's keys and channels say.
 pub fn leads_beyond(command: &str) -> bool {
     DANGERS.iter().any(|danger| danger.commands.split_ascii_whitespace().any(|one| one == command))
+}
+
+/// What some commands lead to beyond keys and channels, the worst first, each with those that do. `whole_database`: see
+/// [`opened`].
+pub fn worst<'a>(commands: &'a BTreeSet<String>, whole_database: bool) -> Vec<(Vec<&'a str>, &'static str)> {
+    let mut worst: Vec<(Vec<&str>, &str)> = Vec::new();
+    for danger in &DANGERS {
+        let names = danger.commands.split_ascii_whitespace().filter_map(|name| commands.get(name));
+        let names = names.map(String::as_str).filter(|name| !(whole_database && OF_ITS_DATABASE.contains(name)));
+        let names: Vec<&str> = names.collect();
+        match worst.iter_mut().find(|(_, opens)| *opens == danger.opens) {
+            Some((known, _)) => known.extend(names),
+            None if names.is_empty() => {}
+            None => worst.push((names, danger.opens)),
+        }
+    }
+    worst
 }
 
 /// Commands that act on one database alone: harmless to others where an app has a whole one.

@@ -24,6 +24,7 @@ mod wire;
 use super::{ApplyContext, Ask, Check, Durability, Limits, Model, Observation, Outcome, Service, ServiceId, Step};
 use crate::config::ValkeyConfig;
 use crate::core::address::{Address, Kind};
+use crate::core::change::{FieldChange, Resource, three_way};
 use crate::core::plan::{Level, Notice};
 use crate::error::Result;
 pub use acl::overlap;
@@ -124,6 +125,20 @@ impl Service for Valkey {
 
     async fn apply(&self, steps: &[&Step], context: &ApplyContext) -> Vec<Outcome> {
         apply::apply(&self.nodes, steps, context).await
+    }
+
+    async fn differences(&self, expected: &Model, now: &Model) -> Vec<FieldChange> {
+        let (Some(expected), Some(now)) = (expected.as_valkey_user(), now.as_valkey_user()) else {
+            return three_way(&now.fields(), &expected.fields(), None).changes;
+        };
+        // Without a server, only the rules themselves can be told.
+        let found = self.nodes.all().await.ok();
+        let node = found.as_ref().and_then(|found| found.nodes.first());
+        let server = match node {
+            Some(node) => wire::server(node).await.ok(),
+            None => None,
+        };
+        diff::Teller::new(server.map(|server| &server.catalogue)).differences(expected, now)
     }
 
     fn limits(&self, kind: &Kind) -> Limits {

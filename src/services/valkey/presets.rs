@@ -101,7 +101,8 @@ const READWRITE: &str = "+@string +@hash +@list +@set +@sortedset +@stream +@bit
     +script|exists +info +time +acl|whoami +memory|usage +sort +sort_ro +cluster|slots +cluster|shards +cluster|nodes \
     +cluster|info +cluster|keyslot";
 
-const READONLY: &str = "+@read +@connection +@transaction -@dangerous -@search -@timeseries -scan -randomkey -dbsize \
+/// Nothing that readwrite does not have: to become a reader is to lose rights alone.
+const READONLY: &str = "+@read +@connection +@transaction -@dangerous -lolwut -@search -@timeseries -scan -randomkey -dbsize \
     -clusterscan -client|tracking -client|import-source +subscribe +unsubscribe +psubscribe +punsubscribe +ssubscribe \
     +sunsubscribe +eval_ro +evalsha_ro +sort_ro +info +time +acl|whoami +cluster|slots +cluster|shards +cluster|nodes \
     +cluster|info +cluster|keyslot";

@@ -3,9 +3,12 @@
 mod default_user;
 mod losses;
 mod passwords;
+mod powers;
 mod words;
 
-use super::model::{KEYS, Op as UserOp, USER};
+pub use words::Teller;
+
+use super::model::{KEYS, Op as UserOp, USER, User};
 use super::presets::{Server, expand};
 use super::{rights, unsaved};
 use crate::core::address::Address;
@@ -14,7 +17,6 @@ use crate::core::step::{Action, Hold, Risk};
 use crate::services::valkey::possible::impossible;
 use crate::services::{Decision, DiffInput, Model, Op, Step};
 use std::collections::{BTreeMap, BTreeSet};
-use words::Teller;
 
 /// Decides every step from what was read.
 pub fn diff(input: DiffInput<'_>) -> Vec<Step> {
@@ -34,11 +36,16 @@ pub fn diff(input: DiffInput<'_>) -> Vec<Step> {
         })
         .collect();
     let applied = input.applied.iter().filter(|(address, _)| [USER, KEYS].contains(&address.kind));
-    let applied = applied.map(|(address, applied)| (address.clone(), as_of_now(applied, server))).collect();
+    let applied: BTreeMap<Address, Applied<Model>> =
+        applied.map(|(address, applied)| (address.clone(), as_of_now(applied, server))).collect();
     let decisions = reconcile(&wanted, &input.observation.models(), &applied);
     let (keys, decisions) = losses::take_keys(decisions);
     let teller = Teller::new(server.map(|server| &server.catalogue));
-    let mut steps: Vec<Step> = decisions.into_iter().map(|decision| step(decision, server, &teller)).collect();
+    let mut steps: Vec<Step> = Vec::new();
+    for decision in decisions {
+        let last = applied.get(&decision.address).and_then(|last| last.model.as_valkey_user());
+        steps.push(step(decision, last, server, &teller));
+    }
     let set: BTreeSet<Address> =
         steps.iter().filter(|step| step.sets_credential).map(|step| step.address.clone()).collect();
     for (address, wanted) in wanted.iter().filter(|(address, _)| !set.contains(*address)) {
@@ -82,12 +89,12 @@ fn as_of_now(applied: &Applied<Model>, server: Option<&Server>) -> Applied<Model
     applied
 }
 
-fn step(decision: Decision, server: Option<&Server>, teller: &Teller<'_>) -> Step {
-    let Decision { address, action, before, after, notes, .. } = &decision;
+fn step(decision: Decision, last: Option<&User>, server: Option<&Server>, teller: &Teller<'_>) -> Step {
+    let Decision { address, action, before, after, changes, notes, .. } = &decision;
     let (there, wanted) =
         (before.as_ref().and_then(Model::as_valkey_user), after.as_ref().and_then(Model::as_valkey_user));
     let mut risks = BTreeSet::new();
-    let mut notes = notes.clone();
+    let (mut changes, mut notes) = (changes.clone(), notes.clone());
     let ours = after.as_ref().is_some_and(Model::generates_password);
     let mut sets_credential = false;
     let op = match action {
@@ -102,8 +109,9 @@ fn step(decision: Decision, server: Option<&Server>, teller: &Teller<'_>) -> Ste
             if let (Some(there), Some(wanted)) = (there, wanted) {
                 // Whoever signs in with just any password today must have the right one afterwards.
                 sets_credential = ours && there.nopass;
-                let told = teller.tell(there, wanted);
+                let told = teller.tell(there, wanted, last);
                 risks.extend(told.risks);
+                changes.splice(0..0, told.changes);
                 notes.extend(told.notes);
             }
             Op::Valkey(UserOp::SetUser)
@@ -117,7 +125,7 @@ fn step(decision: Decision, server: Option<&Server>, teller: &Teller<'_>) -> Ste
     };
     let cannot = || impossible(wanted?, server?).filter(|_| !action.only_state());
     let hold = blocked(address, *action, server).or_else(|| cannot().map(|reason| Hold::Blocked { reason }));
-    Step { risks, notes, sets_credential, hold, ..decision.step(op) }
+    Step { risks, changes, notes, sets_credential, hold, ..decision.step(op) }
 }
 
 /// What cannot be done here, whoever consents.

@@ -4,7 +4,6 @@ use crate::core::reconcile::Applied;
 use crate::core::step::{Part, Reason};
 use crate::services::Observed;
 use crate::services::valkey::acl::{Catalogue, parse_line};
-use crate::services::valkey::model::User;
 use crate::services::valkey::model::{Access, Holdings, KEYS, Keys, keys_address, user_address};
 use crate::services::{CredentialStatus, Observation};
 
@@ -116,8 +115,9 @@ fn a_widened_pattern_is_drift_that_takes_away() {
     assert_eq!(steps[0].action, Action::Update);
     assert_eq!(steps[0].reasons, BTreeSet::from([Reason::Drifted]));
     assert_eq!(steps[0].risks, BTreeSet::from([Risk::Interrupts]));
-    assert_eq!(steps[0].notes, ["takes keys away: ~*"]);
-    assert_eq!(steps[0].changes.iter().map(|change| change.field.as_str()).collect::<Vec<_>>(), ["keys"]);
+    let fields: Vec<&str> = steps[0].changes.iter().map(|change| change.field.as_str()).collect();
+    assert_eq!(fields, ["rules_in_words", "keys"]);
+    assert_eq!(steps[0].changes[0].before, serde_json::json!(["read and write all keys"]));
 }
 
 #[test]

@@ -1,9 +1,15 @@
-//! Tells in words what a change of rules gives and takes. Pure.
+//! Tells a change of a user in words: by what its infraspec says, and only where that does not explain it, by what its
+//! rules allow. Pure.
 
+use super::powers::{Beyond, Judge, Opens};
+use crate::core::change::{Cause, Field, FieldChange, Resource, three_way};
 use crate::core::listing::some;
 use crate::core::step::Risk;
-use crate::services::valkey::acl::{Catalogue, Meaning, Rules, includes};
-use crate::services::valkey::model::User;
+use crate::services::valkey::acl::Catalogue;
+use crate::services::valkey::dangers::worst;
+use crate::services::valkey::model::{
+    DECLARED, RULES_IN_WORDS, User, channels_in_words, databases_in_words, keys_in_words,
+};
 use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,115 +17,128 @@ use std::collections::{BTreeMap, BTreeSet};
 #[derive(Default)]
 pub struct Told {
     pub risks: BTreeSet<Risk>,
+    /// In words, beside those of single rules.
+    pub changes: Vec<FieldChange>,
     pub notes: Vec<String>,
 }
 
-/// How many names a note has at most; more commands than that are told by their categories.
+/// How many names a phrase has at most; more commands than that are told by their categories.
 const SHOWN: usize = 12;
-/// How many categories a note has at most.
-const GROUPS: usize = 5;
+/// How many categories a phrase has at most.
+const GROUPS: usize = 3;
+/// Dangers that are told with what they open, the worst ones; and commands that are named with each.
+const DANGERS_TOLD: usize = 3;
+/// What ends the dangers of commands that servers with rules for databases confine.
+const BEFORE_9: &str = " before Valkey 9";
+/// Selectors that are told one by one.
+const SELECTORS_TOLD: usize = 5;
 /// Categories that say nothing of what a command is for.
 const IDLE_CATEGORIES: [&str; 3] = ["fast", "slow", "blocking"];
 
 /// Tells changes of users of one server, if it is known.
 pub struct Teller<'a> {
-    known: Option<(&'a Catalogue, Meaning<'a>)>,
+    judge: Judge<'a>,
     /// The commands of each category.
     categories: OnceCell<BTreeMap<&'a str, BTreeSet<&'a str>>>,
 }
 
 impl<'a> Teller<'a> {
     pub fn new(catalogue: Option<&'a Catalogue>) -> Self {
-        let known = catalogue.map(|catalogue| (catalogue, Meaning::new(catalogue)));
-        Self { known, categories: OnceCell::new() }
+        Self { judge: Judge::new(catalogue), categories: OnceCell::new() }
     }
 
-    /// Compares what a user may do now with what it shall be able to do.
-    pub fn tell(&self, there: &User, wanted: &User) -> Told {
+    /// Compares what a user may do now with what it shall be able to do, and with what was last applied.
+    pub fn tell(&self, there: &User, wanted: &User, last: Option<&User>) -> Told {
+        let (now, then) = (self.judge.powers(there), self.judge.powers(wanted));
+        let (taken, given) = (self.judge.beyond(&now, &then), self.judge.beyond(&then, &now));
         let mut told = Told::default();
-        if let Some(rules) = &wanted.commands {
-            let now = there.commands.clone().unwrap_or_default();
-            self.commands(&mut told, "", &self.allowed(&now), &self.allowed(rules));
+        told.risks.extend((!given.is_empty()).then_some(Risk::WidensAccess));
+        told.risks.extend((!taken.is_empty()).then_some(Risk::Interrupts));
+        told.other_than_rules(there, wanted);
+        let mut words = |cause, taken: &Beyond, given: &Beyond| {
+            told.changes.extend(self.in_words(cause, taken, given, wanted));
+        };
+        let Some(last) = last else {
+            words(Cause::NotOursYet, &taken, &given);
+            return told;
+        };
+        // What somebody added is neither wanted nor was it applied; what somebody took away is both.
+        let applied = self.judge.powers(last);
+        let less = |one: &Beyond, other: &Beyond| self.judge.beyond(&one.powers(), &other.powers());
+        let added = self.judge.beyond(&taken.powers(), &applied);
+        let removed = less(&given, &self.judge.beyond(&given.powers(), &applied.or_nothing()));
+        words(Cause::Drifted, &added, &removed);
+        let declared = declared(last, wanted);
+        if declared.is_empty() {
+            words(Cause::RulesChanged, &less(&taken, &added), &less(&given, &removed));
         }
-        told.compare("keys", &known(&there.keys), &known(&wanted.keys), covers);
-        told.compare("channels", &known(&there.channels), &known(&wanted.channels), covers);
-        self.selectors(&mut told, &known(&there.selectors), &known(&wanted.selectors));
-        match (&there.databases, &wanted.databases) {
-            (Some(there), Some(wanted)) if there != wanted => {
-                if there != "resetdbs" {
-                    told.risks.insert(Risk::Interrupts);
-                }
-                if there != "alldbs" {
-                    told.risks.insert(Risk::WidensAccess);
-                }
-                told.notes.push(format!("databases: {there} becomes {wanted}"));
-            }
-            (Some(_) | None, Some(_) | None) => {}
-        }
-        if there.enabled != wanted.enabled {
-            told.risks.insert(if wanted.enabled { Risk::WidensAccess } else { Risk::Interrupts });
-            told.notes
-                .push(if wanted.enabled { "it can sign in again" } else { "it can no longer sign in" }.to_owned());
-        }
-        if there.nopass && !wanted.nopass {
-            told.risks.insert(Risk::Interrupts);
-            told.notes.push("just any password signs in today: only the published one will".to_owned());
-        }
-        if let (Some(extra @ 1..), Some(0)) = (there.extra_passwords, wanted.extra_passwords) {
-            told.risks.insert(Risk::Interrupts);
-            told.notes.push(match extra {
-                1 => "an extra password is accepted for this user: only the published one will be".to_owned(),
-                _ => format!("{extra} extra passwords are accepted for this user: only the published one will be"),
-            });
-        }
-        if there.skips_sanitizing && !wanted.skips_sanitizing {
-            told.risks.insert(Risk::Interrupts);
-            told.notes.push("what it gives to RESTORE goes unchecked today: it will be checked".to_owned());
-        }
-        if !there.uneven_nodes.is_empty() {
-            // What a node has beyond the others is taken away there.
-            if there.differs_somewhere() {
-                told.risks.insert(Risk::Interrupts);
-            }
-            told.notes.push(format!("missing or different on {}", some(&there.uneven_nodes, SHOWN)));
-        }
+        told.changes.splice(0..0, declared);
         told
     }
 
-    /// What the rules allow; the rules themselves where they cannot be understood.
-    fn allowed(&self, rules: &[String]) -> BTreeSet<String> {
-        let allowed = self.known.as_ref().and_then(|(_, meaning)| meaning.allowed(rules));
-        allowed.map_or_else(|| rules.iter().cloned().collect(), |allowed| (*allowed).clone())
+    /// What one form of a user may do and another may not, as one change.
+    fn in_words(&self, cause: Cause, taken: &Beyond, given: &Beyond, user: &User) -> Option<FieldChange> {
+        let phrases = |some: &Beyond| self.phrases(some, user);
+        (!taken.is_empty() || !given.is_empty()).then(|| FieldChange {
+            field: RULES_IN_WORDS.to_owned(),
+            before: phrases(taken).into(),
+            after: phrases(given).into(),
+            cause,
+        })
     }
 
-    fn commands(&self, told: &mut Told, on: &str, there: &BTreeSet<String>, wanted: &BTreeSet<String>) {
-        // `select|0` is nothing new to who has all of `select`.
-        let covered = |name: &str, others: &BTreeSet<String>| {
-            let unknown = self.known.as_ref().is_some_and(|(catalogue, _)| !catalogue.knows(name));
-            unknown && name.split_once('|').is_some_and(|(command, _)| others.contains(command))
-        };
-        let beyond = |some: &BTreeSet<String>, others: &BTreeSet<String>| -> BTreeSet<String> {
-            some.difference(others).filter(|name| !covered(name, others)).cloned().collect()
-        };
-        let (given, taken) = (beyond(wanted, there), beyond(there, wanted));
-        if !given.is_empty() {
-            told.risks.insert(Risk::WidensAccess);
-            told.notes.push(match given.len() > SHOWN {
-                true => format!("gives {} commands{on}: {}", given.len(), self.grouped(&given)),
-                false => format!("gives commands{on}: {}", some(&given, SHOWN)),
-            });
+    /// In which fields a user is not as it was expected.
+    pub fn differences(&self, expected: &User, now: &User) -> Vec<FieldChange> {
+        let [before, after] = [expected, now].map(|user| self.judge.powers(user));
+        let (taken, given) = (self.judge.beyond(&before, &after), self.judge.beyond(&after, &before));
+        let words = self.in_words(Cause::Drifted, &taken, &given, expected);
+        words.into_iter().chain(three_way(&now.fields(), &expected.fields(), None).changes).collect()
+    }
+
+    /// What one may do, each after the word "may".
+    fn phrases(&self, beyond: &Beyond, user: &User) -> Vec<String> {
+        let mut phrases = Vec::new();
+        let mut left = beyond.commands.clone();
+        let whole_database = user.whole_database == Some(true);
+        // Where rules confine it to databases, it goes nowhere else.
+        let harmless = |opens: &str| user.databases.is_some() && opens.ends_with(BEFORE_9);
+        let worst = worst(&beyond.commands, whole_database).into_iter().filter(|(_, opens)| !harmless(opens));
+        for (names, opens) in worst.take(DANGERS_TOLD) {
+            let opens = opens.trim_end_matches(BEFORE_9);
+            phrases.push(format!("run {} ({opens})", some(&names, DANGERS_TOLD)));
+            left.retain(|name| !names.contains(&name.as_str()));
         }
-        if !taken.is_empty() {
-            told.risks.insert(Risk::Interrupts);
-            told.notes.push(match taken.len() > SHOWN {
-                true => format!("takes {} commands away{on}: {}", taken.len(), self.grouped(&taken)),
-                false => format!("takes commands away{on}: {}", some(&taken, SHOWN)),
-            });
+        if !left.is_empty() {
+            let more = if phrases.is_empty() { "" } else { "more " };
+            phrases.push(format!("run {}", self.named(&left, more)));
+        }
+        phrases.extend(opened(&beyond.opens));
+        for (opens, commands) in beyond.selectors.iter().take(SELECTORS_TOLD) {
+            let databases = databases_in_words(&opens.databases).map(|databases| databases.replacen("use", "in", 1));
+            let alone = Opens { databases: BTreeSet::new(), ..opens.clone() };
+            // What may be done there is what the commands do.
+            let what = opened(&alone).join(" and ").replacen("read and write", "use", 1);
+            let what = Some(what).filter(|what| !what.is_empty());
+            let what: Vec<String> = what.into_iter().chain(databases).collect();
+            let what = if what.is_empty() { "reach no key".to_owned() } else { what.join(" ") };
+            phrases.push(format!("{what} with {}", self.named(commands, "")));
+        }
+        let more = beyond.selectors.len().saturating_sub(SELECTORS_TOLD);
+        phrases.extend((more > 0).then(|| format!("do what {more} more selectors say")));
+        phrases
+    }
+
+    /// Few commands by name, many by category.
+    fn named(&self, commands: &BTreeSet<String>, more: &str) -> String {
+        match commands.len() {
+            0..=SHOWN => some(commands, SHOWN),
+            number => format!("{number} {more}commands: {}", self.grouped(commands)),
         }
     }
 
     /// Many commands by the categories that they fill, else by those that most of them are in.
     fn grouped(&self, commands: &BTreeSet<String>) -> String {
+        const NAMED: usize = 3;
         let mut left: BTreeSet<&str> = commands.iter().map(String::as_str).collect();
         let mut groups = Vec::new();
         while groups.len() < GROUPS {
@@ -137,9 +156,10 @@ impl<'a> Teller<'a> {
             });
             left.retain(|name| !inside.contains(name));
         }
-        let names = SHOWN.saturating_sub(groups.len() * 2);
-        if !left.is_empty() {
-            groups.push(some(&left, names));
+        match left.len() {
+            0 => {}
+            1..=NAMED => groups.push(some(&left, NAMED)),
+            others => groups.push(format!("{others} others")),
         }
         groups.join(", ")
     }
@@ -147,7 +167,7 @@ impl<'a> Teller<'a> {
     fn categories(&self) -> &BTreeMap<&'a str, BTreeSet<&'a str>> {
         self.categories.get_or_init(|| {
             let mut categories: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
-            let all = self.known.as_ref().map(|(catalogue, _)| catalogue.callable()).into_iter().flatten();
+            let all = self.judge.catalogue().into_iter().flat_map(Catalogue::callable);
             for (name, command) in all {
                 for category in command.categories.iter().filter(|name| !IDLE_CATEGORIES.contains(&name.as_str())) {
                     categories.entry(category).or_default().insert(name);
@@ -156,66 +176,46 @@ impl<'a> Teller<'a> {
             categories
         })
     }
+}
 
-    /// What selectors add or no longer add. One that opens the same to other commands is told by these.
-    fn selectors(&self, told: &mut Told, there: &BTreeSet<String>, wanted: &BTreeSet<String>) {
-        let parsed = |some: &BTreeSet<String>, others: &BTreeSet<String>| -> BTreeMap<String, BTreeSet<String>> {
-            let mut commands: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-            for rules in some.difference(others).map(|text| Rules::parse_selector(text)) {
-                commands.entry(opened(&rules)).or_default().extend(self.allowed(&rules.commands));
-            }
-            commands
-        };
-        let (there, wanted) = (parsed(there, wanted), parsed(wanted, there));
-        let none = BTreeSet::new();
-        for opens in there.keys().chain(wanted.keys()).collect::<BTreeSet<_>>() {
-            let of = |some: &BTreeMap<String, BTreeSet<String>>| some.get(opens).unwrap_or(&none).clone();
-            self.commands(told, &format!(" on {opens}"), &of(&there), &of(&wanted));
-        }
-    }
+fn opened(opens: &Opens) -> Vec<String> {
+    let more = channels_in_words(&opens.channels).into_iter().chain(databases_in_words(&opens.databases));
+    keys_in_words(&opens.keys).into_iter().chain(more).collect()
+}
+
+/// What the infraspecs say otherwise than they did at the last apply.
+fn declared(last: &User, wanted: &User) -> Vec<FieldChange> {
+    let fields = |user: &User| -> Vec<Field> {
+        user.fields().into_iter().filter(|field| DECLARED.contains(&field.name)).collect()
+    };
+    let mut changes = three_way(&fields(wanted), &fields(last), None).changes;
+    changes.iter_mut().for_each(|change| change.cause = Cause::ChangedInSpec);
+    changes
 }
 
 impl Told {
-    fn compare(
-        &mut self,
-        what: &str,
-        there: &BTreeSet<String>,
-        wanted: &BTreeSet<String>,
-        covers: fn(&str, &str) -> bool,
-    ) {
-        let beyond = |some: &BTreeSet<String>, others: &BTreeSet<String>| -> BTreeSet<String> {
-            let new = some.difference(others);
-            new.filter(|one| !others.iter().any(|other| covers(other, one))).cloned().collect()
-        };
-        let (given, taken) = (beyond(wanted, there), beyond(there, wanted));
-        if !given.is_empty() {
-            self.risks.insert(Risk::WidensAccess);
-            self.notes.push(format!("gives {what}: {}", some(&given, SHOWN)));
+    /// Of passwords and the like, what the fields alone do not say.
+    fn other_than_rules(&mut self, there: &User, wanted: &User) {
+        if there.enabled != wanted.enabled {
+            self.risks.insert(if wanted.enabled { Risk::WidensAccess } else { Risk::Interrupts });
         }
-        if !taken.is_empty() {
+        let stops = there.nopass && !wanted.nopass || there.skips_sanitizing && !wanted.skips_sanitizing;
+        self.risks.extend(stops.then_some(Risk::Interrupts));
+        if let (Some(extra @ 1..), Some(0)) = (there.extra_passwords, wanted.extra_passwords) {
             self.risks.insert(Risk::Interrupts);
-            self.notes.push(format!("takes {what} away: {}", some(&taken, SHOWN)));
+            self.notes.push(match extra {
+                1 => "an extra password is accepted for this user: only the published one will be".to_owned(),
+                _ => format!("{extra} extra passwords are accepted for this user: only the published one will be"),
+            });
+        }
+        if !there.uneven_nodes.is_empty() {
+            // What a node has beyond the others is taken away there.
+            if there.differs_somewhere() {
+                self.risks.insert(Risk::Interrupts);
+            }
+            self.notes.push(format!("missing or different on {}", some(&there.uneven_nodes, SHOWN)));
         }
     }
-}
-
-/// What the rules of a selector open to its commands.
-fn opened(rules: &Rules) -> String {
-    let databases = rules.databases.iter().filter(|databases| *databases != "alldbs");
-    let opened: Vec<&str> = rules.keys.iter().chain(&rules.channels).chain(databases).map(String::as_str).collect();
-    if opened.is_empty() { "no keys".to_owned() } else { opened.join(" ") }
-}
-
-fn known(set: &Option<BTreeSet<String>>) -> BTreeSet<String> {
-    set.clone().unwrap_or_default()
-}
-
-/// Whether one key rule opens all that another opens: `~` opens more than `%R~`.
-fn covers(wide: &str, narrow: &str) -> bool {
-    let (Some((wide_mode, wide)), Some((narrow_mode, narrow))) = (wide.split_once('~'), narrow.split_once('~')) else {
-        return wide == "&*";
-    };
-    (wide_mode.is_empty() || wide_mode == narrow_mode) && includes(wide, narrow)
 }
 
 #[cfg(test)]

@@ -6,6 +6,9 @@ pub use default_user::{Accepts, DEFAULT_USER, DefaultUser, Mode, UsedBy, default
 mod keys;
 
 pub use keys::{Holdings, KEYS, Keys, OnDestroy, keys_address};
+mod said;
+
+pub use said::{channels_in_words, databases_in_words, keys_in_words};
 
 use crate::core::address::{Address, Kind};
 use crate::core::change::{Field, Resource};
@@ -21,6 +24,27 @@ pub const MISSING: &str = "missing";
 
 /// The name of a field, as changes have it.
 pub const EXTRA_PASSWORDS: &str = "extra_passwords";
+
+/// Fields that only infraspecs say: servers know what follows from them.
+pub const DECLARED: [&str; 10] = [
+    "access",
+    "namespace",
+    "reads",
+    "db",
+    "whole_database",
+    "reads_databases",
+    "more_commands",
+    "more_keys",
+    "more_channels",
+    "generated",
+];
+
+/// Fields with the rules as a server has them.
+pub const RULES: [&str; 5] = ["keys", "channels", "databases", "commands", "selectors"];
+
+/// A change beside those of fields: what the rules allow on one side and not on the other, one phrase each, such as `run
+/// flushall` or `read other:*`.
+pub const RULES_IN_WORDS: &str = "rules_in_words";
 
 /// What an app may do with its keys, in plain words; `presets.rs` says what that means on a server.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
