@@ -12,9 +12,10 @@ use crate::observe::{self, Depth, Reading};
 use crate::planner;
 use crate::render::{count, reading};
 use crate::scope::{Scope, keep_other_values, take_from_others, take_grants_along};
+use crate::secrets::model::Known;
 use crate::secrets::{Vault, no_common_password};
 use crate::services::postgres::Postgres;
-use crate::services::valkey::{no_such_database, try_shared_password};
+use crate::services::valkey::{SharedPassword, no_such_database};
 use crate::services::{self, Ask, Model, Observation, Plan, Service, ServiceId};
 use crate::spec::{self, model::App, model::Specs};
 use crate::state::Document;
@@ -171,7 +172,7 @@ impl Workspace {
             specs.apps.values().filter(|app| scope.has_app(&app.name) && app.shares_valkey()).collect();
         if let Some(app) = shared.first() {
             if !self.vault.common().is_configured() {
-                return Err(no_common_password().at(app.place.clone()).into());
+                return Err(no_common_password().at(specs.place_of_sharing(app)).into());
             }
             // They have nothing there that is ours, and are sent there all the same.
             asks.entry(ServiceId::Valkey).or_default();
@@ -191,12 +192,19 @@ impl Workspace {
             }
         }
         if let Some(valkey) = observed.get_mut(&ServiceId::Valkey) {
-            if !shared.is_empty() {
-                valkey.notices.extend(try_shared_password(&self.config.valkey).await);
-            }
-            let wrong: Vec<Diagnostic> = shared.iter().filter_map(|app| no_such_database(app, valkey)).collect();
+            let wrong: Vec<Diagnostic> = shared
+                .iter()
+                .filter_map(|app| no_such_database(app, specs.place_of_database(app), valkey))
+                .collect();
             if !wrong.is_empty() {
                 return Err(wrong.into());
+            }
+        }
+        if !shared.is_empty() && observed.contains_key(&ServiceId::Valkey) {
+            let tried = SharedPassword::tried(&self.config.valkey).await;
+            if let Some(sink) = observed.get_mut(&ServiceId::Secrets) {
+                sink.notices.extend(tried.notice());
+                sink.server = Known { shared_password_refused: tried.why_not() }.into();
             }
         }
         let endpoints = self.endpoints(&asks);

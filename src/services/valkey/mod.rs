@@ -18,19 +18,20 @@ mod possible;
 mod presets;
 mod rights;
 mod saving;
+mod shared;
 mod unsaved;
 mod wire;
 
 use super::{ApplyContext, Ask, Check, Durability, Limits, Model, Observation, Outcome, Service, ServiceId, Step};
 use crate::config::ValkeyConfig;
 use crate::core::address::{Address, Kind};
-use crate::core::plan::{Level, Notice};
 use crate::error::Result;
 pub use acl::overlap;
 use async_trait::async_trait;
 use connect::Nodes;
 use model::{DEFAULT_USER, KEYS, USER};
 pub use possible::no_such_database;
+pub use shared::SharedPassword;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A Valkey that is contacted when it is first asked something.
@@ -45,20 +46,6 @@ impl Valkey {
     pub fn new(config: &ValkeyConfig) -> Result<Self> {
         Ok(Self { endpoint: config.endpoint(), nodes: Nodes::new(config) })
     }
-}
-
-/// Tries the password that apps without users of their own share. What else may be wrong with the server is told where it
-/// is read.
-pub async fn try_shared_password(config: &ValkeyConfig) -> Option<Notice> {
-    let (user, password) = ("default".to_owned(), config.shared_password.clone());
-    let error = Nodes::new(&ValkeyConfig { user, password, ..config.clone() }).all().await.err()?;
-    error.to_string().contains("WRONGPASS").then(|| Notice {
-        level: Level::Alarm,
-        about: ServiceId::Valkey.as_str().to_owned(),
-        text: "the password that apps share does not sign in, so that what is published for them does not work: set \
-               NORNPLAN_VALKEY_SHARED_PASSWORD to one of the user `default`"
-            .to_owned(),
-    })
 }
 
 #[async_trait]
