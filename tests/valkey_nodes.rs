@@ -302,7 +302,8 @@ fn what_is_wrong_with_sentinels_is_told_of_each() {
     sentinels[0].kill();
     workspace.run(&["plan"]).exits(0);
     let doctor = workspace.run(&["doctor"]).exits(1).says(&format!("{}: nothing listens there", sentinels[0].name()));
-    doctor.says(&format!("{}: the sentinel answers", sentinels[1].name())).hides("anybody may tell");
+    let answer = format!("{}, {}: the sentinel answers", sentinels[1].name(), sentinels[2].name());
+    doctor.says(&answer).hides("anybody may tell");
     sentinels[1].run(&["ACL", "SETUSER", "default", "nopass"]);
     workspace.run(&["doctor"]).exits(1).says("anybody may tell this sentinel which node is the primary");
     sentinels[1].run(&["ACL", "SETUSER", "default", "resetpass", &format!(">{PASSWORD}")]);

@@ -277,20 +277,27 @@ fn what_is_right_now_and_lost_at_the_next_restart_is_told_and_saved() {
             lines.collect::<Vec<_>>().join("\n") + "\n"
         };
         let other_hash = format!("#{}", "0".repeat(64));
+        let lost = "correct now, lost at the next restart";
+        let (more, passwords) = ("correct now, with more rights after", "correct now, with more passwords after");
+        // By meaning: less is lost, and more is a danger.
         let edits = [
-            edited(&a, &|_| String::new()),
-            edited(&a, &|line| line.replace(" on ", " off ")),
-            edited(&a, &|line| format!("{line} +keys")),
-            edited(&a, &|line| format!("{line} {other_hash}")),
-            edited(&a, &|line| line.replace(":*", "-other:*")),
+            (edited(&a, &|_| String::new()), lost),
+            (edited(&a, &|line| line.replace(" on ", " off ")), lost),
+            (edited(&a, &|line| format!("{line} -get")), lost),
+            (edited(&a, &|line| line.replace(" #", " nopass #")), "open to everybody without a password after"),
+            (edited(&a, &|line| format!("{line} +keys")), more),
+            (edited(&a, &|line| line.replace(":*", "-other:*")), more),
+            (edited(&a, &|line| format!("{line} {other_hash}")), passwords),
         ];
-        for text in edits {
+        for (text, fate) in edits {
             assert_ne!(text, saved);
             std::fs::write(&file, text).unwrap();
-            let plan = workspace.run(&["plan", "--detailed-exitcode"]).exits(2).says(SAVES).hides(&other_hash[1..]);
-            let told = format!("correct now, lost at the next restart: {}", &a[5..a.len() - 1]);
-            let plan = plan.says(&told).hides(&format!("valkey.{b}"));
-            plan.says("Plan: 0 to create, 1 to update, 0 to destroy.");
+            let plan = workspace.run(&["plan", "--detailed-exitcode"]).flat().exits(2).says(SAVES).hides(&other_hash[1..]);
+            let plan = plan.says(fate).says(&format!("restart: {}", &a[5..a.len() - 1])).hides(&format!("valkey.{b}"));
+            let plan = plan.says("Plan: 0 to create, 1 to update, 0 to destroy.");
+            assert_eq!(plan.stdout.contains("ALARM"), fate != lost, "{}", plan.stdout);
+            let doctor = workspace.run(&["doctor"]).flat().exits(i32::from(fate != lost));
+            doctor.says("not saved as they are now, and otherwise after the next restart").says("`nornplan apply` saves");
             workspace.run(&["drift"]).exits(2).says(SAVES).hides("valkey.user.");
             workspace.converge().says(SAVES);
             assert_eq!(sorted(&std::fs::read_to_string(&file).unwrap()), sorted(&saved));
@@ -304,7 +311,7 @@ fn what_is_right_now_and_lost_at_the_next_restart_is_told_and_saved() {
         nothing_to_do(&workspace);
         // Whoever saves, saves that too.
         workspace.spec("c", "app = \"@c\"\n[services.kv]\n");
-        let also = "this also saves 1 other user that somebody changed and did not save";
+        let also = "this also saves 1 other user that somebody changed and did not save: by-hand";
         workspace.run(&["plan"]).exits(0).says(also).hides(SAVES);
         workspace.remove("specs/c.toml");
         // A user that is as it should be and not ours yet is saved when it is taken over.

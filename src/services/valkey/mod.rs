@@ -64,7 +64,9 @@ impl Service for Valkey {
         let server = observe::server(&seen);
         let mut notices = observe::notices(&seen, ask);
         let default_user = observe::default_user::observe(&self.nodes, &found.nodes, &seen, ask).await?;
-        let unsaved = observe::unsaved(&found.nodes, &seen, ask).await;
+        let at_restart = observe::at_restart(&found.nodes, &seen, ask).await;
+        let unsaved = observe::saved::unsaved(&at_restart, &seen, ask);
+        notices.extend(observe::saved::notices(&at_restart));
         let sentinels = observe::look(&found.sentinels, ask).await?;
         notices.extend(observe::notices(&sentinels, &Ask::default()));
         seen.extend(sentinels);
@@ -126,7 +128,7 @@ impl Service for Valkey {
         let looked = async {
             let found = self.nodes.all().await?;
             let seen = observe::look(&found.nodes, &Ask::default()).await?;
-            let mut checks = examine::checks(&found.nodes, &seen, ask, self.nodes.config()).await;
+            let mut checks = examine::checks(&found, &seen, ask, self.nodes.config()).await;
             checks.extend(observe::absent::checks(&found));
             Ok(checks)
         };

@@ -35,11 +35,16 @@ pub fn notices(seen: &[Seen], ask: &Ask) -> Vec<Notice> {
 /// What whoever connects to a node may do without a password, by the user that lets them: `default`, or any other,
 /// whoever made it.
 pub fn open_to_everybody<'a>(node: &'a Seen, ask: &Ask) -> Vec<(&'a str, Open)> {
-    let wanted = ask.wanted.values().map(|wanted| &wanted.model);
-    let applied = ask.applied.values().map(|applied| &applied.model);
-    let users = wanted.chain(applied).filter_map(Model::as_valkey_user);
-    let namespaces: BTreeSet<&str> = users.filter_map(|user| user.namespace.as_deref()).collect();
+    let namespaces = namespaces(ask);
     let users = node.accounts.values().map(|account| &account.user);
     let open = |user: &'a User| Some((user.name.as_str(), everybody::open(user, &node.server.catalogue, &namespaces)?));
     users.filter_map(open).collect()
+}
+
+/// The namespaces that are declared or ours.
+pub fn namespaces(ask: &Ask) -> BTreeSet<&str> {
+    let wanted = ask.wanted.values().map(|wanted| &wanted.model);
+    let applied = ask.applied.values().map(|applied| &applied.model);
+    let users = wanted.chain(applied).filter_map(Model::as_valkey_user);
+    users.filter_map(|user| user.namespace.as_deref()).collect()
 }
