@@ -66,3 +66,18 @@ pub fn checks(server: &Server, at: &AtRestart) -> Vec<Check> {
     }
     checks
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cannot_be_seen_from_here_is_not_claimed() {
+        let server = Server { aclfile: Some("/data/users.acl".to_owned()), ..Server::default() };
+        let at = AtRestart::unseen("kv:6379", server.persistence());
+        let told = checks(&server, &at);
+        let what = "users are to be saved in the aclfile /data/users.acl, which cannot be seen from here: the next apply \
+                    tries that, and changes nothing where it fails";
+        assert_eq!(told, [Check::good(what)]);
+    }
+}

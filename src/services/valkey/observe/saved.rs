@@ -44,19 +44,9 @@ pub async fn at_restart(nodes: &[Node], seen: &[Seen], ask: &Ask) -> Vec<AtResta
 fn of_one(seen: &Seen, place: Option<Place>, ask: &Ask) -> AtRestart {
     let text = place.as_ref().and_then(|place| place.text.as_deref());
     let saved = text.and_then(|text| saved_accounts(text, seen.server.database_rules));
-    let mut at = AtRestart {
-        node: seen.node.clone(),
-        persistence: seen.server.persistence(),
-        compared: saved.is_some(),
-        place,
-        ours: BTreeMap::new(),
-        others: BTreeSet::new(),
-        open: Vec::new(),
-    };
-    let saved = saved.unwrap_or_default();
-    if !at.compared {
-        return at;
-    }
+    let unseen = AtRestart::unseen(&seen.node, seen.server.persistence());
+    let mut at = AtRestart { compared: saved.is_some(), place, ..unseen };
+    let Some(saved) = saved else { return at };
     let (ours, namespaces) = (ask.names(&USER), namespaces(ask));
     let catalogue = &seen.server.catalogue;
     let meaning = Meaning::new(catalogue);
@@ -134,6 +124,19 @@ pub fn unsaved(nodes: &[AtRestart], seen: &[Seen], ask: &Ask) -> Option<(Address
 }
 
 impl AtRestart {
+    /// Of a node that is somewhere else.
+    pub fn unseen(node: &str, persistence: Persistence) -> Self {
+        Self {
+            node: node.to_owned(),
+            place: None,
+            persistence,
+            compared: false,
+            ours: BTreeMap::new(),
+            others: BTreeSet::new(),
+            open: Vec::new(),
+        }
+    }
+
     fn path(&self) -> String {
         self.place.as_ref().map(|place| place.path.display().to_string()).unwrap_or_default()
     }
