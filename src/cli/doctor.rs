@@ -78,6 +78,8 @@ pub async fn run(global: &Global, args: &Args) -> Outcome {
         if specs.is_some() {
             ask.wanted.extend(services::desired_of_workspace(&workspace.config, &ask.wanted, &ask.applied));
         }
+        ask.known = ask.addresses().into_iter().map(|address| address.name.clone()).collect();
+        ask.known.extend(workspace.config.internal.iter().cloned());
         let shares = *id == ServiceId::Valkey && sharing.is_some();
         let is_used = specs.is_none() || !ask.addresses().is_empty() || shares;
         // What stops every plan.

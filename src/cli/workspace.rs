@@ -177,6 +177,7 @@ impl Workspace {
             // They have nothing there that is ours, and are sent there all the same.
             asks.entry(ServiceId::Valkey).or_default();
         }
+        self.tell_known(&mut asks, Some(full));
         let mut observed = BTreeMap::new();
         let mut unreadable = BTreeMap::new();
         let mut errors = Vec::new();
@@ -223,6 +224,15 @@ impl Workspace {
             endpoints: &endpoints,
         })?;
         Ok(Planned { plan, errors })
+    }
+
+    /// Adds the names of logins that no run may take for strangers, whatever its scope.
+    pub fn tell_known(&self, asks: &mut BTreeMap<ServiceId, Ask>, specs: Option<&Specs>) {
+        if let Some(ask) = asks.get_mut(&ServiceId::Valkey) {
+            let declared = specs.iter().flat_map(|specs| specs.apps.values()).filter_map(|app| app.kv.as_ref());
+            ask.known.extend(declared.map(|kv| kv.user.clone()));
+            ask.known.extend(self.config.internal.iter().cloned());
+        }
     }
 
     /// What is wanted and what is ours, in scope.

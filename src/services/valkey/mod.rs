@@ -19,6 +19,7 @@ mod presets;
 mod rights;
 mod saving;
 mod shared;
+mod strangers;
 mod unsaved;
 mod wire;
 

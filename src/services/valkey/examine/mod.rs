@@ -7,7 +7,7 @@ use super::connect::Found;
 use super::model::Access;
 use super::node::Node;
 use super::observe::saved::AtRestart;
-use super::observe::{Seen, at_restart, open_to_everybody};
+use super::observe::{Seen, at_restart, open_to_everybody, strangers};
 use super::rights;
 use crate::config::ValkeyConfig;
 use crate::services::{Ask, Check};
@@ -25,6 +25,10 @@ pub async fn checks(found: &Found, seen: &[Seen], ask: &Ask, config: &ValkeyConf
     let each = each.map(|((seen, facts), at_restart)| (seen.node.clone(), node(seen, facts, at_restart, ask)));
     let unreached = found.unreached.iter().filter(|absent| !absent.sentinel).count();
     let mut checks = grouped(each.collect(), nodes.len() + unreached, "nodes");
+    let reach = strangers(seen, ask).lines();
+    let next = "remove those that nobody needs (ACL DELUSER), give the others narrower rules, or name those that belong \
+                here in internal = [...] of the workspace file";
+    checks.extend(reach.map(|what| Check::warning(what, next)));
     checks.extend(encryption(config));
     checks
 }

@@ -1,7 +1,7 @@
 //! What the nodes would have after a restart, as far as that can be seen from here.
 
 use super::Seen;
-use super::notices::namespaces;
+use super::notices::areas;
 use super::place::{Place, place};
 use crate::core::address::Address;
 use crate::core::listing::some;
@@ -47,7 +47,7 @@ fn of_one(seen: &Seen, place: Option<Place>, ask: &Ask) -> AtRestart {
     let unseen = AtRestart::unseen(&seen.node, seen.server.persistence());
     let mut at = AtRestart { compared: saved.is_some(), place, ..unseen };
     let Some(saved) = saved else { return at };
-    let (ours, namespaces) = (ask.names(&USER), namespaces(ask));
+    let (ours, areas) = (ask.names(&USER), areas(ask));
     let catalogue = &seen.server.catalogue;
     let meaning = Meaning::new(catalogue);
     for name in differing(seen, &saved, &meaning) {
@@ -58,7 +58,7 @@ fn of_one(seen: &Seen, place: Option<Place>, ask: &Ask) -> AtRestart {
         } else {
             at.others.insert(name.to_owned());
         }
-        let opens = |account: Option<&Account>| open(&account?.user, catalogue, &namespaces);
+        let opens = |account: Option<&Account>| open(&account?.user, catalogue, &areas);
         if let Some(opened) = opens(saved).filter(|opened| opens(there).as_ref() != Some(opened)) {
             at.open.push((name.to_owned(), opened));
         }
