@@ -47,6 +47,8 @@ pub fn asks(
         asks.entry(id).or_default().applied.insert(address.clone(), one.clone());
     }
     for (id, ask) in &mut asks {
+        let ours = document.resources.keys().filter(|address| ServiceId::of(address) == Some(*id));
+        ask.known = ours.map(|address| address.name.clone()).collect();
         ask.unsaved = document.unsaved.contains(id.as_str());
         ask.shallow = depth.shallow;
         ask.probe_credentials = depth.probe_credentials;

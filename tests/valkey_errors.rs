@@ -361,10 +361,11 @@ fn tls_that_does_not_fit_is_told() {
     works(&at("127.0.0.1", server.plain));
     flat(over_tls(&server, "authority").run(&["doctor"])).says("reached over TLS");
     fails(&over_tls(&server, "stranger"), "not signed by an authority", "ca_file");
-    fails(&at("127.0.0.1", server.tls), "the connection broke off", "tls = true");
+    fails(&at("127.0.0.1", server.tls), "the server speaks TLS here, and nornplan does not", "set tls = true");
     let mut wrong_port = at("127.0.0.1", server.plain);
     wrong_port.set("NORNPLAN_VALKEY_TLS", "true");
-    fails(&wrong_port, "did not answer in time", "tls = false");
+    fails(&wrong_port, "the server speaks no TLS here, and nornplan does", "set tls = false");
+    by_sentinels_over_tls(files, &server);
 
     let elsewhere = Encrypted::start(files, "elsewhere").unwrap();
     fails(&over_tls(&elsewhere, "authority"), "for another host name", "host");
@@ -383,6 +384,38 @@ fn tls_that_does_not_fit_is_told() {
     workspace.set("NORNPLAN_VALKEY_CERT_FILE", files.join("client.crt").to_str().unwrap());
     workspace.set("NORNPLAN_VALKEY_KEY_FILE", files.join("client.key").to_str().unwrap());
     works(&workspace);
+}
+
+/// Sentinels that speak TLS lead to a primary that does.
+fn by_sentinels_over_tls(files: &Path, primary: &Encrypted) {
+    let (plain, tls) = (free_port(), free_port());
+    let file = |name: &str| files.join(name).display().to_string();
+    let config = format!(
+        "port {plain}\ntls-port {tls}\ntls-cert-file {}\ntls-key-file {}\ntls-ca-cert-file {}\ntls-auth-clients no\n\
+         tls-replication yes\nsentinel monitor main 127.0.0.1 {} 1\nsentinel auth-pass main {PASSWORD}\n",
+        file("here.crt"),
+        file("here.key"),
+        file("authority.crt"),
+        primary.tls
+    );
+    std::fs::write(files.join("sentinel.conf"), config).unwrap();
+    let mut command = Command::new("/usr/bin/redis-check-rdb");
+    command.arg0("redis-server").current_dir(files).args(["sentinel.conf", "--sentinel"]);
+    let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let _sentinel = Encrypted { child, plain, tls };
+    until("the sentinel answers", || valkey_at(&format!("redis://127.0.0.1:{plain}"), &["PING"]).is_ok());
+    let mut workspace = at("127.0.0.1", primary.tls);
+    workspace.set("NORNPLAN_VALKEY_SENTINEL_SERVICE", "main");
+    workspace.set("NORNPLAN_VALKEY_SENTINELS", &format!("127.0.0.1:{tls}"));
+    fails(&workspace, "the server speaks TLS here, and nornplan does not", "set tls = true");
+    workspace.set("NORNPLAN_VALKEY_CA_FILE", &file("authority.crt"));
+    workspace.converge().hides(PASSWORD);
+    let url = workspace.published("@a", "VALKEY_URL");
+    assert!(url.starts_with("rediss+sentinel://") && url.ends_with(&format!("@127.0.0.1:{tls}/main/0")), "another form");
+    workspace.run(&["doctor"]).exits(0).says("the sentinel answers").says("reached over TLS");
+    workspace.set("NORNPLAN_VALKEY_SENTINELS", &format!("127.0.0.1:{plain}"));
+    fails(&workspace, "the server speaks no TLS here, and nornplan does", "set tls = false");
+    workspace.set("NORNPLAN_VALKEY_SENTINELS", &format!("127.0.0.1:{tls}"));
 }
 
 /// Makes a certificate `old.crt` that was valid for a day long ago, signed by the authority.

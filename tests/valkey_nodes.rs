@@ -284,7 +284,8 @@ fn apps_ask_the_sentinels_as_themselves_and_tell_them_nothing() {
     workspace.spec("mail", MAIL);
     workspace.set("NORNPLAN_VALKEY_PUBLIC_HOST", "kv.internal");
     workspace.set("NORNPLAN_VALKEY_PUBLIC_PORT", "6390");
-    workspace.converge();
+    let told = "REDIS_URL, VALKEY_URL: redis:// from now on, redis+sentinel:// until now: the app's client must take that";
+    workspace.converge().flat().says(told);
     let url = workspace.published("@mail", "VALKEY_URL");
     assert!(url.starts_with("redis://") && url.ends_with("@kv.internal:6390/0"), "another form");
     assert!(!workspace.secrets("@mail").contains("SENTINEL"));
@@ -301,7 +302,8 @@ fn what_is_wrong_with_sentinels_is_told_of_each() {
     sentinels[0].kill();
     workspace.run(&["plan"]).exits(0);
     let doctor = workspace.run(&["doctor"]).exits(1).says(&format!("{}: nothing listens there", sentinels[0].name()));
-    doctor.says(&format!("{}: the sentinel answers", sentinels[1].name())).hides("anybody may tell");
+    let answer = format!("{}, {}: the sentinel answers", sentinels[1].name(), sentinels[2].name());
+    doctor.says(&answer).hides("anybody may tell");
     sentinels[1].run(&["ACL", "SETUSER", "default", "nopass"]);
     workspace.run(&["doctor"]).exits(1).says("anybody may tell this sentinel which node is the primary");
     sentinels[1].run(&["ACL", "SETUSER", "default", "resetpass", &format!(">{PASSWORD}")]);
@@ -310,7 +312,7 @@ fn what_is_wrong_with_sentinels_is_told_of_each() {
         .run(&["plan"])
         .exits(1)
         .complains("knows no service \"mymaster\"; it knows shop")
-        .complains("sentinel_service");
+        .complains("did you mean sentinel_service = \"shop\" under [valkey]?");
     workspace.set("NORNPLAN_VALKEY_SENTINEL_SERVICE", SERVICE);
     workspace.set("NORNPLAN_VALKEY_SENTINEL_PASSWORD", "canary-of-a-password");
     let wrong = workspace.run(&["plan"]).exits(1).hides("canary-of-a-password").hides(PASSWORD);

@@ -225,10 +225,16 @@ fn break_saving(server: &OwnValkey, saves: Saves) -> (PathBuf, PathBuf) {
 
 #[test]
 fn nothing_is_changed_where_users_cannot_be_saved() {
-    for (saves, cause, next) in [
-        (Saves::AclFile, "the server cannot save its users in its aclfile", "mount that directory"),
+    for (saves, known, cause, next) in [
+        (
+            Saves::AclFile,
+            "there is no directory /",
+            "the server cannot save its users in its aclfile",
+            "mount that directory",
+        ),
         (
             Saves::ConfigFile,
+            "there is a directory of that name",
             "the server cannot save its users in its configuration file",
             "Or give the server an aclfile",
         ),
@@ -238,7 +244,11 @@ fn nothing_is_changed_where_users_cannot_be_saved() {
         workspace.converge();
         let users = || server.run(&["ACL", "LIST"]);
         let (before, published) = (users(), workspace.secrets("@a"));
+        let saved_in = format!("users are saved in the {}", if saves == Saves::AclFile { "aclfile" } else { "configuration file" });
+        workspace.run(&["doctor"]).flat().exits(0).says(&saved_in).says("and stand there as they are now");
         let (away, file) = break_saving(&server, saves);
+        workspace.run(&["plan"]).flat().exits(0).says("every apply stops before it changes anything").says(known);
+        workspace.run(&["doctor"]).flat().exits(1).says("users cannot be saved in").says(known);
         workspace.spec("a", "app = \"@a\"\n[services.kv]\naccess = \"readonly\"\n");
         workspace.spec("b", "app = \"@b\"\n[services.kv]\n");
         let ran = workspace.run(&["apply", "--auto-approve"]).exits(1).says(&format!("127.0.0.1:{}", server.port));
@@ -277,20 +287,27 @@ fn what_is_right_now_and_lost_at_the_next_restart_is_told_and_saved() {
             lines.collect::<Vec<_>>().join("\n") + "\n"
         };
         let other_hash = format!("#{}", "0".repeat(64));
+        let lost = "correct now, lost at the next restart";
+        let (more, passwords) = ("correct now, with more rights after", "correct now, with more passwords after");
+        // By meaning: less is lost, and more is a danger.
         let edits = [
-            edited(&a, &|_| String::new()),
-            edited(&a, &|line| line.replace(" on ", " off ")),
-            edited(&a, &|line| format!("{line} +keys")),
-            edited(&a, &|line| format!("{line} {other_hash}")),
-            edited(&a, &|line| line.replace(":*", "-other:*")),
+            (edited(&a, &|_| String::new()), lost),
+            (edited(&a, &|line| line.replace(" on ", " off ")), lost),
+            (edited(&a, &|line| format!("{line} -get")), lost),
+            (edited(&a, &|line| line.replace(" #", " nopass #")), "open to everybody without a password after"),
+            (edited(&a, &|line| format!("{line} +keys")), more),
+            (edited(&a, &|line| line.replace(":*", "-other:*")), more),
+            (edited(&a, &|line| format!("{line} {other_hash}")), passwords),
         ];
-        for text in edits {
+        for (text, fate) in edits {
             assert_ne!(text, saved);
             std::fs::write(&file, text).unwrap();
-            let plan = workspace.run(&["plan", "--detailed-exitcode"]).exits(2).says(SAVES).hides(&other_hash[1..]);
-            let told = format!("correct now, lost at the next restart: {}", &a[5..a.len() - 1]);
-            let plan = plan.says(&told).hides(&format!("valkey.{b}"));
-            plan.says("Plan: 0 to create, 1 to update, 0 to destroy.");
+            let plan = workspace.run(&["plan", "--detailed-exitcode"]).flat().exits(2).says(SAVES).hides(&other_hash[1..]);
+            let plan = plan.says(fate).says(&format!("restart: {}", &a[5..a.len() - 1])).hides(&format!("valkey.{b}"));
+            let plan = plan.says("Plan: 0 to create, 1 to update, 0 to destroy.");
+            assert_eq!(plan.stdout.contains("ALARM"), fate != lost, "{}", plan.stdout);
+            let doctor = workspace.run(&["doctor"]).flat().exits(i32::from(fate != lost));
+            doctor.says("not saved as they are now, and otherwise after the next restart").says("`nornplan apply` saves");
             workspace.run(&["drift"]).exits(2).says(SAVES).hides("valkey.user.");
             workspace.converge().says(SAVES);
             assert_eq!(sorted(&std::fs::read_to_string(&file).unwrap()), sorted(&saved));
@@ -304,7 +321,7 @@ fn what_is_right_now_and_lost_at_the_next_restart_is_told_and_saved() {
         nothing_to_do(&workspace);
         // Whoever saves, saves that too.
         workspace.spec("c", "app = \"@c\"\n[services.kv]\n");
-        let also = "this also saves 1 other user that somebody changed and did not save";
+        let also = "this also saves 1 other user that somebody changed and did not save: by-hand";
         workspace.run(&["plan"]).exits(0).says(also).hides(SAVES);
         workspace.remove("specs/c.toml");
         // A user that is as it should be and not ours yet is saved when it is taken over.
@@ -319,6 +336,28 @@ fn what_is_right_now_and_lost_at_the_next_restart_is_told_and_saved() {
         signs_in(&workspace, "@b");
         assert!(!server.run(&["ACL", "GETUSER", "by-hand"]).is_null());
     }
+}
+
+#[test]
+fn what_others_left_in_the_file_and_would_be_open_after_a_restart_is_an_alarm() {
+    let server = OwnValkey::start();
+    let workspace = workspace(&server);
+    workspace.converge().hides("ALARM");
+    let file = server.home().join("acl/users.acl");
+    let saved = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, format!("{saved}user ops on nopass ~* &* +@all\nuser idle off nopass ~* &* +@all\n")).unwrap();
+    let opens = "after the next restart, the user `ops` needs no password and may do everything: nothing is isolated";
+    workspace.run(&["plan", "--detailed-exitcode"]).flat().exits(0).says("ALARM").says(opens).says("ACL SAVE saves what");
+    let doctor = workspace.run(&["doctor"]).flat().exits(1).says(opens).hides("the user `idle`");
+    doctor.says("not saved as they are now, and otherwise after the next restart: idle, ops");
+    server.run(&["ACL", "SAVE"]);
+    workspace.run(&["plan"]).exits(0).hides("ALARM");
+    // Without its file it would not start at all.
+    std::fs::remove_file(&file).unwrap();
+    workspace.run(&["plan"]).flat().exits(0).says("is gone, and without it the server does not start again");
+    workspace.run(&["doctor"]).flat().exits(1).says("users.acl is gone");
+    server.run(&["ACL", "SAVE"]);
+    workspace.run(&["doctor"]).exits(0);
 }
 
 /// Applies, and demands that users are adopted, whether they must be saved or not.
@@ -450,10 +489,11 @@ impl Drop for Contained {
 
 #[test]
 fn a_file_that_is_mounted_alone_or_read_only_is_found_out_before_anything_is_changed() {
-    for (saves, mounts) in [
-        (Saves::AclFile, "mount --bind acl/users.acl acl/users.acl"),
-        (Saves::AclFile, "mount --bind acl acl && mount -o remount,ro,bind acl"),
-        (Saves::ConfigFile, "mount --bind valkey.conf valkey.conf"),
+    let alone = "the file is mounted alone, and cannot be replaced (\"Resource busy\")";
+    for (saves, mounts, why) in [
+        (Saves::AclFile, "mount --bind acl/users.acl acl/users.acl", alone),
+        (Saves::AclFile, "mount --bind acl acl && mount -o remount,ro,bind acl", "/acl is mounted read-only"),
+        (Saves::ConfigFile, "mount --bind valkey.conf valkey.conf", alone),
     ] {
         let server = OwnValkey::with(saves, "");
         let workspace = workspace(&server);
@@ -463,6 +503,9 @@ fn a_file_that_is_mounted_alone_or_read_only_is_found_out_before_anything_is_cha
         };
         let users = || server.run(&["ACL", "LIST"]);
         let before = users();
+        // Seen through the server's own mounts, before anything is tried.
+        workspace.run(&["plan"]).flat().exits(0).says("users cannot be saved in").says(why);
+        workspace.run(&["doctor"]).flat().exits(1).says("users cannot be saved in").says(why);
         let ran = workspace.run(&["apply", "--auto-approve"]).exits(1).says("nothing was changed");
         let said = ran.stdout.split_whitespace().collect::<Vec<_>>().join(" ");
         assert!(said.contains("not the file alone"), "{said}");

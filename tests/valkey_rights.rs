@@ -123,3 +123,58 @@ fn a_server_without_acl_commands_is_told_early() {
     }
     assert!(!workspace.path("state/default.json").exists() && !workspace.path("secrets").exists());
 }
+
+#[test]
+fn users_that_nobody_declares_and_that_reach_apps_are_named() {
+    let server = OwnValkey::start();
+    let mut workspace = Workspace::new();
+    server.serve(&mut workspace);
+    workspace.spec("cafe", "app = \"@cafe\"\n[services.kv]\nreaders = [\"@desk\"]\n");
+    workspace.spec("desk", "app = \"@desk\"\n[services.kv]\n");
+    workspace.converge().hides("that no infraspec declares");
+    let cafe = format!("{}cafe", workspace.prefix);
+    let user = |name: &str, rules: &str| {
+        let words = format!("ACL SETUSER {name} reset on >{NORN} {rules}");
+        server.run(&words.split(' ').collect::<Vec<_>>());
+    };
+    // What replication and sentinels need, and what lies elsewhere, is nobody's business here.
+    user("replica", "+psync +replconf +ping");
+    let sentinels = "allchannels +multi +slaveof +ping +exec +subscribe +config|rewrite +role +publish +info +client|setname \
+                     +client|kill +script|kill";
+    user("watcher", sentinels);
+    user("legacy", "~legacy:* resetchannels +@all");
+    user("norn", "~* &* +@all");
+    workspace.set("NORNPLAN_VALKEY_USER", "norn");
+    workspace.set("NORNPLAN_VALKEY_PASSWORD", NORN);
+    for arguments in [&["plan", "--detailed-exitcode"][..], &["plan", "--app", "@desk"], &["drift"], &["doctor"]] {
+        run(&workspace, arguments).exits(0).hides("that no infraspec declares");
+    }
+
+    user("ops", "~* resetchannels +@all");
+    user("deploy", "~* resetchannels +@all");
+    user("feed", &format!("%R~{cafe}:f* &{cafe}:news +@read +@pubsub"));
+    let count = "3 users that no infraspec declares reach what apps have: deploy, feed, ops.";
+    let plan = run(&workspace, &["plan", "--detailed-exitcode"]).exits(0).says(count);
+    assert_eq!(plan.stdout.matches("that no infraspec declares").count(), 1, "{}", plan.stdout);
+    // A reader that is out of scope is no stranger.
+    run(&workspace, &["plan", "--app", "@cafe"]).exits(0).says(count);
+    run(&workspace, &["drift"]).exits(0).says(count);
+    let feed = format!("feed may read keys of {cafe}, and listen and send on channels of {cafe} (%R~{cafe}:f*, &{cafe}:news)");
+    run(&workspace, &["doctor"])
+        .exits(0)
+        .says("deploy, ops may read and change every key (~*)")
+        .says(&feed)
+        .says("internal = [...]");
+    // Those that belong here are named once.
+    workspace.write("nornplan.toml", "specs = \"specs\"\ninternal = [\"ops\", \"deploy\"]\n");
+    run(&workspace, &["plan"]).exits(0).says("1 user that no infraspec declares reaches what apps have: feed.");
+    server.run(&["ACL", "SETUSER", "feed", "off"]);
+    for arguments in [&["plan"][..], &["doctor"]] {
+        run(&workspace, arguments).exits(0).hides("that no infraspec declares");
+    }
+    // The users of others are saved with the next one, and named.
+    workspace.spec("more", "app = \"@more\"\n[services.kv]\n");
+    let also = "this also saves 7 other users that somebody changed and did not save: deploy, feed, legacy, norn, ops and 2 more";
+    run(&workspace, &["plan"]).exits(0).says(also);
+    workspace.remove("specs/more.toml");
+}

@@ -303,11 +303,17 @@ fn apps_that_share_a_password_are_sent_to_their_numbers_with_it() {
     // Never the administrator's own in silence, and never none.
     here.run(&["validate"]).exits(0).complains("shared: every app with the common password");
     let missing = here.run(&["apply", "--auto-approve"]).exits(1);
-    missing.complains("specs/more.toml:1:7").complains("set NORNPLAN_VALKEY_SHARED_PASSWORD");
+    missing.complains("specs/more.toml:4:1").complains("set NORNPLAN_VALKEY_SHARED_PASSWORD");
     here.run(&["doctor"]).exits(1).says("no password is set that such apps share");
     let common = "a common:p@ss/word";
     here.set("NORNPLAN_VALKEY_SHARED_PASSWORD", common);
-    tells(&here.run(&["plan"]).exits(0), "the password that apps share does not sign in");
+    // One that does not sign in is not published.
+    let refused_reason = "the password that apps share does not sign in; what is published stays as it is";
+    tells(&here.run(&["plan"]).exits(0).says("BLOCKED"), "the password that apps share does not sign in");
+    tells(&here.run(&["apply", "--auto-approve"]).exits(1).hides(common), refused_reason);
+    assert!(!here.path("secrets").join(format!("{}old.env", here.prefix)).exists());
+    let doctor = here.run(&["doctor"]).flat().exits(1);
+    doctor.says("the password that apps share does not sign in").says("ACL SETUSER default >...");
     server.run(&["ACL", "SETUSER", "default", &format!(">{common}")]);
     here.set("NORNPLAN_VALKEY_SHARED_PASSWORD", common);
     here.run(&["plan"])
@@ -316,7 +322,7 @@ fn apps_that_share_a_password_are_sent_to_their_numbers_with_it() {
         .hides(common)
         .hides("does not sign in")
         .hides("administrator's own");
-    here.run(&["doctor"]).exits(0).says("users are to be saved");
+    here.run(&["doctor"]).exits(0).says("the password that apps share signs in");
     let encoded = "a%20common%3Ap%40ss%2Fword";
     here.converge().says("shared: every app").hides(common).hides(encoded);
     here.run(&["plan"]).exits(0).says("No changes.").says("shared: every app with the common password");
@@ -333,6 +339,17 @@ fn apps_that_share_a_password_are_sent_to_their_numbers_with_it() {
     for file in ["state/default.json", "nornplan.toml"] {
         assert!(!here.read(file).contains(common) && !here.read(file).contains(encoded), "{file}");
     }
+    // A mistyped one leaves what works in its place, and all else that the app is told; another app goes on.
+    here.set("NORNPLAN_VALKEY_SHARED_PASSWORD", "mistyped");
+    here.spec("own", "app = \"@own\"\n[services.kv]\n");
+    here.run(&["plan"]).exits(0).says("2 blocked").says("Plan: 2 to create, 0 to update");
+    tells(&here.run(&["apply", "--auto-approve"]).exits(1).hides("mistyped"), refused_reason);
+    assert_eq!((here.published("@old", "VALKEY_URL"), here.published("@old", "KV_PASS")), (url.clone(), common.to_owned()));
+    works(&here.published("@own", "VALKEY_URL"), &["PING"]);
+    here.remove("specs/own.toml");
+    here.set("NORNPLAN_VALKEY_SHARED_PASSWORD", common);
+    here.run(&["apply", "--auto-approve", "--allow-destroy", "all"]).exits(0);
+    here.run(&["plan", "--detailed-exitcode"]).exits(0);
     // The common password changes: what is published follows, by plan or as drift.
     server.run(&["ACL", "SETUSER", "default", ">another", &format!("<{common}")]);
     here.set("NORNPLAN_VALKEY_SHARED_PASSWORD", "another");
@@ -348,7 +365,7 @@ fn apps_that_share_a_password_are_sent_to_their_numbers_with_it() {
     tells(&here.run(&["plan"]).exits(0), "the password that apps share is the administrator's own");
     // A number that is not there.
     here.spec("more", "app = \"@more\"\n[services.kv]\nnamespace = false\nshared = true\ndb = 4000\n");
-    here.run(&["plan"]).exits(1).complains("there is no database 4000 here").complains("specs/more.toml:1:7");
+    here.run(&["plan"]).exits(1).complains("there is no database 4000 here").complains("specs/more.toml:5:6");
     // A user of its own gets a password of its own.
     here.spec("more", "app = \"@more\"\n[services.kv]\ndb = 4\n");
     here.set("NORNPLAN_VALKEY_SHARED_PASSWORD", "another");

@@ -6,8 +6,8 @@ use super::{Global, Outcome, output};
 use crate::error::Exit;
 use crate::render::{Style, count};
 use crate::secrets::no_common_password;
+use crate::services::valkey::SharedPassword;
 use crate::services::{self, Ask, Check, Service, ServiceId, Verdict};
-use crate::spec::model::App;
 use crate::state::Store;
 use futures_util::future::join_all;
 use std::time::{Duration, Instant};
@@ -47,9 +47,10 @@ pub async fn run(global: &Global, args: &Args) -> Outcome {
             None
         }
     };
-    let shares = specs.iter().flat_map(|specs| specs.apps.values()).find(|app| app.shares_valkey());
-    if let Some(app) = shares.filter(|_| !workspace.vault.common().is_configured()) {
-        first.push(Check::failed(&no_common_password().at(app.place.clone())));
+    let sharing = specs.as_ref().and_then(|specs| Some((specs, specs.apps.values().find(|app| app.shares_valkey())?)));
+    let shared_password = workspace.vault.common().is_configured();
+    if let Some((specs, app)) = sharing.filter(|_| !shared_password) {
+        first.push(Check::failed(&no_common_password().at(specs.place_of_sharing(app))));
     }
     let state = Store::open(&workspace.config);
     first.push(match &state {
@@ -77,21 +78,28 @@ pub async fn run(global: &Global, args: &Args) -> Outcome {
         if specs.is_some() {
             ask.wanted.extend(services::desired_of_workspace(&workspace.config, &ask.wanted, &ask.applied));
         }
-        let shares = || specs.iter().flat_map(|specs| specs.apps.values()).any(App::shares_valkey);
-        let is_used = specs.is_none() || !ask.addresses().is_empty() || (*id == ServiceId::Valkey && shares());
+        ask.known = ask.addresses().into_iter().map(|address| address.name.clone()).collect();
+        ask.known.extend(workspace.config.internal.iter().cloned());
+        let shares = *id == ServiceId::Valkey && sharing.is_some();
+        let is_used = specs.is_none() || !ask.addresses().is_empty() || shares;
         // What stops every plan.
         let lost = state.as_ref().ok().filter(|_| *id == ServiceId::Secrets).and_then(|store| {
             let document = store.document();
             workspace.vault.check_lineage(&document.lineage, document.has_published()).err()
         });
-        used.push((service.as_ref(), ask, is_used, lost));
+        used.push((service.as_ref(), ask, is_used, lost, shares && shared_password));
     }
     let wait = args.wait.unwrap_or_default();
-    let looked = used.into_iter().map(|(service, ask, is_used, lost)| async move {
+    let valkey = &workspace.config.valkey;
+    let looked = used.into_iter().map(|(service, ask, is_used, lost, tries_shared)| async move {
         let checks = if let Some(lost) = lost {
             vec![Check::failed(&lost)]
         } else if is_used {
-            examine(service, &ask, wait).await
+            let mut checks = examine(service, &ask, wait).await;
+            if tries_shared {
+                checks.extend(SharedPassword::tried(valkey).await.check());
+            }
+            checks
         } else {
             vec![check(Verdict::NotUsed, "not used: no infraspec declares anything on it".to_owned(), None)]
         };

@@ -61,7 +61,8 @@ pub async fn run(global: &Global, args: &Args) -> Outcome {
         .collect();
     workspace.vault.check_lineage(&document.lineage, document.has_published())?;
     let depth = Depth { probe_credentials: true, ..args.look.depth() };
-    let asks = observe::asks(&wanted, &applied, document, &workspace.vault, depth)?;
+    let mut asks = observe::asks(&wanted, &applied, document, &workspace.vault, depth)?;
+    workspace.tell_known(&mut asks, None);
     let (mut errors, mut items, mut unread) = (Vec::new(), BTreeMap::new(), BTreeMap::new());
     // What only a part of could be read: what is seen of it may have drifted, and the rest is not told.
     let mut untold: BTreeMap<Address, String> = BTreeMap::new();

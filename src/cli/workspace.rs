@@ -12,9 +12,10 @@ use crate::observe::{self, Depth, Reading};
 use crate::planner;
 use crate::render::{Style, count, reading};
 use crate::scope::{Scope, keep_other_values, take_from_others, take_grants_along};
+use crate::secrets::model::Known;
 use crate::secrets::{Vault, no_common_password};
 use crate::services::postgres::Postgres;
-use crate::services::valkey::{no_such_database, try_shared_password};
+use crate::services::valkey::{SharedPassword, no_such_database};
 use crate::services::{self, Ask, Model, Observation, Plan, Service, ServiceId};
 use crate::spec::{self, model::App, model::Specs};
 use crate::state::Document;
@@ -176,11 +177,12 @@ impl Workspace {
             specs.apps.values().filter(|app| scope.has_app(&app.name) && app.shares_valkey()).collect();
         if let Some(app) = shared.first() {
             if !self.vault.common().is_configured() {
-                return Err(no_common_password().at(app.place.clone()).into());
+                return Err(no_common_password().at(specs.place_of_sharing(app)).into());
             }
             // They have nothing there that is ours, and are sent there all the same.
             asks.entry(ServiceId::Valkey).or_default();
         }
+        self.tell_known(&mut asks, Some(full));
         let mut observed = BTreeMap::new();
         let mut unreadable = BTreeMap::new();
         let mut errors = Vec::new();
@@ -196,12 +198,19 @@ impl Workspace {
             }
         }
         if let Some(valkey) = observed.get_mut(&ServiceId::Valkey) {
-            if !shared.is_empty() {
-                valkey.notices.extend(try_shared_password(&self.config.valkey).await);
-            }
-            let wrong: Vec<Diagnostic> = shared.iter().filter_map(|app| no_such_database(app, valkey)).collect();
+            let wrong: Vec<Diagnostic> = shared
+                .iter()
+                .filter_map(|app| no_such_database(app, specs.place_of_database(app), valkey))
+                .collect();
             if !wrong.is_empty() {
                 return Err(wrong.into());
+            }
+        }
+        if !shared.is_empty() && observed.contains_key(&ServiceId::Valkey) {
+            let tried = SharedPassword::tried(&self.config.valkey).await;
+            if let Some(sink) = observed.get_mut(&ServiceId::Secrets) {
+                sink.notices.extend(tried.notice());
+                sink.server = Known { shared_password_refused: tried.why_not() }.into();
             }
         }
         let endpoints = self.endpoints(&asks);
@@ -220,6 +229,15 @@ impl Workspace {
             endpoints: &endpoints,
         })?;
         Ok(Planned { plan, errors })
+    }
+
+    /// Adds the names of logins that no run may take for strangers, whatever its scope.
+    pub fn tell_known(&self, asks: &mut BTreeMap<ServiceId, Ask>, specs: Option<&Specs>) {
+        if let Some(ask) = asks.get_mut(&ServiceId::Valkey) {
+            let declared = specs.iter().flat_map(|specs| specs.apps.values()).filter_map(|app| app.kv.as_ref());
+            ask.known.extend(declared.map(|kv| kv.user.clone()));
+            ask.known.extend(self.config.internal.iter().cloned());
+        }
     }
 
     /// What is wanted and what is ours, in scope.

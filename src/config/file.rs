@@ -168,7 +168,9 @@ impl Reader<'_> {
     fn unknown(&mut self, name: &Spanned<toml::de::DeString<'_>>, within: &str, candidates: &[&str]) {
         let place = self.place(name.span());
         let wrong = Diagnostic::new(Kind::Config, format!("unknown key {:?} in {within}", name.get_ref())).at(place);
-        self.wrong.push(match closest(name.get_ref(), candidates.iter().copied()) {
+        let near = closest(name.get_ref(), candidates.iter().copied());
+        let near = near.or_else(|| elsewhere_called(name.get_ref()).filter(|known| candidates.contains(known)));
+        self.wrong.push(match near {
             Some(near) => wrong.hint(format!("did you mean {near:?}?")),
             None => wrong.hint(format!("known are {}", candidates.join(", "))),
         });
@@ -187,6 +189,12 @@ impl Reader<'_> {
         // A tab would misplace the mark below the line.
         Place::Text { file: self.path.to_owned(), line, column, text: without_secret(text).replace('\t', " ") }
     }
+}
+
+/// Our key for what other programs have another name for.
+fn elsewhere_called(name: &str) -> Option<&'static str> {
+    let of_sentinels = ["sentinel_name", "sentinel_master", "sentinel_master_name", "master_name", "service_name"];
+    of_sentinels.contains(&name).then_some("sentinel_service")
 }
 
 /// A line of the file without what may be a password in it.

@@ -270,6 +270,10 @@ fn urls_hosts_and_sockets() {
     let wrong = Workspace::new(Some("[postgres]\nurl = 'postgres://h/d'\nhost = 'x'")).errors();
     assert!(wrong.contains("both url and host"), "{wrong}");
     assert!(Workspace::new(Some("[valkey]\nurl = 'http://h'")).errors().contains("no url that is understood"));
+    let sentinels = Workspace::new(Some("[valkey]\nurl = 'redis+sentinel://a:1,b:2/main'")).errors();
+    assert!(sentinels.contains("sentinel_service = \"...\" under [valkey]"), "{sentinels}");
+    let renamed = Workspace::new(Some("[valkey]\nsentinel_name = 'main'")).errors();
+    assert!(renamed.contains("did you mean \"sentinel_service\"?"), "{renamed}");
     let valkey =
         Workspace::new(Some("[valkey]\nurl = 'rediss://admin@kv:7'\nsentinels = ['s1', 's2:5']")).load().valkey;
     // Whichever node is the primary, and in whatever order they are written.

@@ -82,6 +82,17 @@ fn spread_one(layer: &mut Layer, table: &'static str, text: &str, origin: &Origi
         }
         ("valkey", "redis" | "valkey") => said.push(("tls", Value::Flag(false))),
         ("valkey", "rediss" | "valkeys") => said.push(("tls", Value::Flag(true))),
+        ("valkey", sentinels) if sentinels.contains("sentinel") => {
+            let wrong = origin.wrong("sentinels are not named by a url here");
+            return Err(wrong.hint(
+                "write sentinels = [\"host:26379\", ...] and sentinel_service = \"...\" under [valkey] in its place, and \
+                 tls = true for rediss",
+            ));
+        }
+        ("valkey", cluster) if cluster.contains("cluster") => {
+            let wrong = origin.wrong("a cluster is not named by a url here");
+            return Err(wrong.hint("write host and port of one of its nodes, and cluster = true, under [valkey]"));
+        }
         _ => return Err(no_url()),
     }
     for (name, value) in parameters {

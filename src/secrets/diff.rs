@@ -1,9 +1,10 @@
 //! When secrets are staged and published: pure.
 
-use super::model;
+use super::common::is_asked_for;
+use super::model::{self, Known};
 use crate::core::address::Address;
 use crate::core::reconcile::{Wanted, reconcile};
-use crate::core::step::{Action, Part, Reason, Risk, StepId};
+use crate::core::step::{Action, Hold, Part, Reason, Risk, StepId};
 use crate::services::{Decision, DiffInput, Model, Op, ServiceId, Step};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -19,6 +20,7 @@ pub fn diff(input: DiffInput<'_>) -> Vec<Step> {
         .map(|decision| (decision.address.clone(), decision))
         .collect();
     let nothing = BTreeSet::new();
+    let known = Known::of(&input.observation.server);
     for (address, wanted) in input.wanted {
         if let (Some(_), None) = (input.credentials.get(&wanted.app), decisions.get(address)) {
             decisions.insert(address.clone(), unchanged(address, wanted, observed.get(address)));
@@ -28,9 +30,20 @@ pub fn diff(input: DiffInput<'_>) -> Vec<Step> {
         .into_values()
         .flat_map(|decision| {
             let credentials = input.credentials.get(&decision.app).unwrap_or(&nothing);
-            steps(decision, credentials)
+            let mut steps = steps(decision, credentials);
+            steps.iter_mut().for_each(|step| block(step, &known));
+            steps
         })
         .collect()
+}
+
+/// A password that does not sign in is not put in the place of one that may. With it waits all else of the app that is
+/// staged for publishing: there is one file of an app's values.
+fn block(step: &mut Step, known: &Known) {
+    let with_it = step.action != Action::Destroy && step.op != Op::State && is_asked_for(&step.after);
+    if let Some(reason) = known.shared_password_refused.clone().filter(|_| with_it) {
+        step.hold = Some(Hold::Blocked { reason });
+    }
 }
 
 /// What is decided about a secret that is as it should be, but for a password in it.
@@ -76,6 +89,7 @@ fn publish(mut decision: Decision, credentials: &BTreeSet<StepId>) -> Vec<Step> 
         }
     }
     let proved: BTreeSet<String> = services.keys().cloned().collect();
+    decision.notes.extend(new_schemes(decision.before.as_ref(), decision.after.as_ref()));
     let mut publish = step(decision.clone(), Part::Publish, Op::Secrets(model::Op::Publish { proved }));
     if services.is_empty() {
         return vec![publish];
@@ -93,6 +107,31 @@ fn publish(mut decision: Decision, credentials: &BTreeSet<StepId>) -> Vec<Step> 
     }
     publish.needs = credentials.iter().cloned().chain([stage.id()]).collect();
     vec![stage, publish]
+}
+
+/// Values that become URLs of another kind, which not every client takes.
+fn new_schemes(before: Option<&Model>, after: Option<&Model>) -> Option<String> {
+    let (before, after) = (before?.as_secret()?, after?.as_secret()?);
+    let scheme = |text: &str| text.split_once("://").map(|(scheme, _)| scheme.to_owned());
+    let mut changed: BTreeMap<(String, String), Vec<&str>> = BTreeMap::new();
+    for (name, value) in &after.values {
+        let former = before.values.get(name).and_then(|value| scheme(value));
+        if let (Some(former), Some(new)) = (former, scheme(value))
+            && former != new
+        {
+            changed.entry((former, new)).or_default().push(name);
+        }
+    }
+    let told = changed.iter().map(|((former, new), names)| {
+        let instead = if new.contains("sentinel") {
+            "; one that takes no such URL finds the sentinels in VALKEY_SENTINELS and VALKEY_SENTINEL_NAME"
+        } else {
+            ""
+        };
+        format!("{}: {new}:// from now on, {former}:// until now: the app's client must take that{instead}", names.join(", "))
+    });
+    let told: Vec<String> = told.collect();
+    (!told.is_empty()).then(|| told.join(". "))
 }
 
 fn step(decision: Decision, part: Part, op: Op) -> Step {

@@ -3,6 +3,7 @@
 use crate::core::address::{Address, Kind};
 use crate::core::change::{Field, Resource};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
 pub const SECRET: Kind = Kind::new("secret");
@@ -38,6 +39,27 @@ pub enum Op {
     Publish { proved: BTreeSet<String> },
     /// Removes all that is published for the app.
     Remove,
+}
+
+/// What the differ must know beside what is published; it travels as what an observation says of the sink.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Known {
+    /// Why nothing is to be published with the password that apps of Valkey share, and what to do about it.
+    pub shared_password_refused: Option<String>,
+}
+
+impl Known {
+    /// Reads it from an observation of the sink.
+    pub fn of(server: &Value) -> Self {
+        serde_json::from_value(server.clone()).unwrap_or_default()
+    }
+}
+
+impl From<Known> for Value {
+    fn from(known: Known) -> Self {
+        serde_json::to_value(known).unwrap_or_default()
+    }
 }
 
 pub fn secret_address(app: &str) -> Address {

@@ -123,6 +123,9 @@ pub struct Ask {
     pub applied: BTreeMap<Address, Applied<Model>>,
     /// One for each login in `wanted` whose password is generated.
     pub proofs: BTreeMap<Address, Proof>,
+    /// Names of logins that are somebody's, in this run's scope or not: of what infraspecs declare and the state owns, and
+    /// those that the workspace keeps for itself.
+    pub known: BTreeSet<String>,
     /// Whether an earlier run ended between writing here and saving what it had written.
     pub unsaved: bool,
     /// Leave out what costs a connection per database.

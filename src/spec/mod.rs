@@ -75,6 +75,7 @@ pub fn load(config: &Config) -> Result<model::Specs, Vec<Diagnostic>> {
         format!("{path} is not managed yet ({})", apps.join(", "))
     });
     let notes = notes.collect();
+    let kv_places = loaded.iter().filter_map(|one| Some((one.app.name.clone(), one.claims.kv.clone()?))).collect();
     let apps = loaded.into_iter().map(|one| (one.app.name.clone(), one.app)).collect();
-    Ok(model::Specs { apps, notes, warnings })
+    Ok(model::Specs { apps, notes, warnings, kv_places })
 }

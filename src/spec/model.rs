@@ -5,6 +5,8 @@ use crate::core::name::AppName;
 use crate::error::Place;
 use crate::services::postgres::model::{Access, Credential, Extension};
 use crate::services::valkey::model::{Access as KvAccess, OnDestroy};
+use crate::spec::claims::KvPlaces;
+use crate::spec::source::Spot;
 use serde::{Serialize, Serializer};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,6 +18,21 @@ pub struct Specs {
     pub notes: Vec<String>,
     /// What they allow that may not be meant: whose infraspec it is, and a sentence with its place.
     pub warnings: Vec<(AppName, String)>,
+    /// Where apps say what they ask for on Valkey.
+    pub kv_places: BTreeMap<AppName, KvPlaces>,
+}
+
+impl Specs {
+    /// Where an app says that it shares a password on Valkey, else where it says its name.
+    pub fn place_of_sharing(&self, app: &App) -> Place {
+        let shared = self.kv_places.get(&app.name).and_then(|places| places.shared.as_ref());
+        shared.map_or_else(|| app.place.clone(), Spot::place)
+    }
+
+    /// Where an app says the number of its database on Valkey, else where it says its name.
+    pub fn place_of_database(&self, app: &App) -> Place {
+        self.kv_places.get(&app.name).map_or_else(|| app.place.clone(), |places| places.db.place())
+    }
 }
 
 /// One app.

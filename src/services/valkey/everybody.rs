@@ -28,6 +28,31 @@ pub struct Reach {
     pub namespaces: BTreeSet<String>,
 }
 
+/// What an app has on a server.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Area {
+    /// `None`: it has all keys of its database.
+    pub namespace: Option<String>,
+    /// The number of the database.
+    pub db: u32,
+}
+
+impl Area {
+    fn name(&self) -> String {
+        self.namespace.clone().unwrap_or_else(|| format!("database {}", self.db))
+    }
+
+    /// Whether a pattern reaches keys of it, hash-tagged ones among them.
+    pub fn has_keys_of(&self, pattern: &str) -> bool {
+        let Some(namespace) = &self.namespace else { return true };
+        [format!("{namespace}:*"), format!("{{{namespace}}}:*")].iter().any(|keys| overlap(pattern, keys))
+    }
+
+    pub fn has_channels_of(&self, pattern: &str) -> bool {
+        self.namespace.as_ref().is_some_and(|namespace| overlap(pattern, &format!("{namespace}:*")))
+    }
+}
+
 /// Names that are spelled out; more are counted.
 const NAMES_SHOWN: usize = 5;
 
@@ -36,10 +61,12 @@ const NAMES_SHOWN: usize = 5;
 const HARMLESS: [&str; 8] = ["info", "role", "lastsave", "latency|doctor", "sort", "sort_ro", "restore", "migrate"];
 
 /// What everybody may do by being this user; `None` if nobody gets in as it without a password, or nothing is open.
-pub fn open(user: &User, catalogue: &Catalogue, namespaces: &BTreeSet<&str>) -> Option<Open> {
-    if !user.enabled || !user.nopass {
-        return None;
-    }
+pub fn open(user: &User, catalogue: &Catalogue, areas: &BTreeSet<Area>) -> Option<Open> {
+    if user.enabled && user.nopass { opened(user, catalogue, areas) } else { None }
+}
+
+/// What whoever is this user may do of what reaches beyond what is its own; `None` if that is nothing.
+pub fn opened(user: &User, catalogue: &Catalogue, areas: &BTreeSet<Area>) -> Option<Open> {
     let of_selectors = user.selectors.iter().flatten().map(|selector| Rules::parse_selector(selector));
     let parts: Vec<Rules> = std::iter::once(rules_of(user)).chain(of_selectors).collect();
     let (mut reads, mut writes, mut hears) = (Reach::default(), Reach::default(), Reach::default());
@@ -50,23 +77,21 @@ pub fn open(user: &User, catalogue: &Catalogue, namespaces: &BTreeSet<&str>) -> 
         let known = || allowed.iter().filter_map(|name| Some((name, catalogue.commands.get(name)?)));
         if known().count() == catalogue.allowed(&["+@all".to_owned()]).map_or(0, |all| all.len())
             && part.keys.contains("~*")
+            && part.confined_to().is_none()
         {
             return Some(Open::Everything);
         }
         for rule in &part.keys {
             let Some((mode, pattern)) = rule.split_once('~') else { continue };
             if mode != "%W" && known().any(|(_, command)| does(command, "read")) {
-                reads.extend(pattern, namespaces);
+                reads.extend(pattern, part, areas);
             }
             if mode != "%R" && known().any(|(_, command)| does(command, "write")) {
-                writes.extend(pattern, namespaces);
+                writes.extend(pattern, part, areas);
             }
         }
         if known().any(|(_, command)| command.categories.contains("pubsub")) {
-            part.channels
-                .iter()
-                .filter_map(|rule| rule.strip_prefix('&'))
-                .for_each(|rule| hears.extend(rule, namespaces));
+            part.channels.iter().filter_map(|rule| rule.strip_prefix('&')).for_each(|rule| hears.hear(rule, areas));
         }
         let dangerous = known().filter(|(name, command)| {
             let reaches = command.categories.contains("dangerous") || dangers::leads_beyond(name);
@@ -86,10 +111,19 @@ fn does(command: &Command, what: &str) -> bool {
 }
 
 impl Reach {
-    fn extend(&mut self, pattern: &str, namespaces: &BTreeSet<&str>) {
-        self.all |= pattern == "*";
+    /// Adds the keys of a pattern, in the databases that its rules are confined to.
+    fn extend(&mut self, pattern: &str, rules: &Rules, areas: &BTreeSet<Area>) {
+        let databases = rules.confined_to();
+        self.all |= pattern == "*" && databases.is_none();
+        let within = |area: &&Area| databases.as_ref().is_none_or(|some| some.contains(&area.db));
         self.namespaces
-            .extend(namespaces.iter().filter(|namespace| reaches(pattern, namespace)).map(ToString::to_string));
+            .extend(areas.iter().filter(within).filter(|area| area.has_keys_of(pattern)).map(Area::name));
+    }
+
+    /// Adds channels, which belong to no database.
+    fn hear(&mut self, pattern: &str, areas: &BTreeSet<Area>) {
+        self.all |= pattern == "*";
+        self.namespaces.extend(areas.iter().filter(|area| area.has_channels_of(pattern)).map(Area::name));
     }
 
     fn whose(&self, what: &str) -> Option<String> {
@@ -98,11 +132,6 @@ impl Reach {
         }
         (!self.namespaces.is_empty()).then(|| format!("{what}s of {}", some(&self.namespaces, NAMES_SHOWN)))
     }
-}
-
-/// Whether a pattern reaches keys of a namespace, hash-tagged ones among them.
-fn reaches(pattern: &str, namespace: &str) -> bool {
-    [format!("{namespace}:*"), format!("{{{namespace}}}:*")].iter().any(|keys| overlap(pattern, keys))
 }
 
 impl Open {
@@ -114,9 +143,14 @@ impl Open {
         }
     }
 
-    /// As a sentence.
+    /// As a sentence, of a user without a password.
     pub fn describe(&self, user: &str) -> String {
-        let may = match self {
+        format!("the user `{user}` needs no password and may {}", self.may())
+    }
+
+    /// What it lets one do: `read every key`.
+    pub fn may(&self) -> String {
+        match self {
             Self::Everything => "do everything: nothing is isolated".to_owned(),
             Self::Keys { reads, writes, hears } => {
                 let keys = match (reads.whose("key"), writes.whose("key")) {
@@ -133,8 +167,7 @@ impl Open {
                 let names = names.iter().map(|name| name.replace('|', " ").to_ascii_uppercase());
                 format!("run {}", some(names, NAMES_SHOWN))
             }
-        };
-        format!("the user `{user}` needs no password and may {may}")
+        }
     }
 }
 
@@ -162,10 +195,11 @@ mod tests {
 
     #[test]
     fn what_everybody_may_do_is_told_by_what_it_reaches() {
-        let namespaces = BTreeSet::from(["mail", "cafe"]);
+        let area = |namespace: &str, db| Area { namespace: Some(namespace.to_owned()), db };
+        let areas = BTreeSet::from([area("mail", 0), area("cafe", 3)]);
         let said = |rules: &str| {
-            let user = parse_line(&format!("user default {rules}"), false).unwrap().user;
-            let open = open(&user, &catalogue(), &namespaces);
+            let user = parse_line(&format!("user default {rules}"), true).unwrap().user;
+            let open = open(&user, &catalogue(), &areas);
             open.map(|open| open.describe("default").replace("the user `default` needs no password and may ", ""))
         };
         let cases = [
@@ -187,6 +221,8 @@ mod tests {
                 Some("read and change keys of cafe, mail, and listen and send on channels of mail"),
             ),
             ("on nopass ~* +ping +info", None),
+            ("on nopass ~* db=3 +@read", Some("read keys of cafe")),
+            ("on nopass ~* &cafe:* db=7 +@read +publish", Some("listen and send on channels of cafe")),
             ("off nopass ~* &* +@all", None),
             ("on #0 ~* &* +@all", None),
         ];

@@ -18,6 +18,8 @@ mod possible;
 mod presets;
 mod rights;
 mod saving;
+mod shared;
+mod strangers;
 mod unsaved;
 mod wire;
 
@@ -25,13 +27,13 @@ use super::{ApplyContext, Ask, Check, Durability, Limits, Model, Observation, Ou
 use crate::config::ValkeyConfig;
 use crate::core::address::{Address, Kind};
 use crate::core::change::{FieldChange, Resource, three_way};
-use crate::core::plan::{Level, Notice};
 use crate::error::Result;
 pub use acl::overlap;
 use async_trait::async_trait;
 use connect::Nodes;
 use model::{DEFAULT_USER, KEYS, USER};
 pub use possible::no_such_database;
+pub use shared::SharedPassword;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A Valkey that is contacted when it is first asked something.
@@ -46,20 +48,6 @@ impl Valkey {
     pub fn new(config: &ValkeyConfig) -> Result<Self> {
         Ok(Self { endpoint: config.endpoint(), nodes: Nodes::new(config) })
     }
-}
-
-/// Tries the password that apps without users of their own share. What else may be wrong with the server is told where it
-/// is read.
-pub async fn try_shared_password(config: &ValkeyConfig) -> Option<Notice> {
-    let (user, password) = ("default".to_owned(), config.shared_password.clone());
-    let error = Nodes::new(&ValkeyConfig { user, password, ..config.clone() }).all().await.err()?;
-    error.to_string().contains("WRONGPASS").then(|| Notice {
-        level: Level::Alarm,
-        about: ServiceId::Valkey.as_str().to_owned(),
-        text: "the password that apps share does not sign in, so that what is published for them does not work: set \
-               NORNPLAN_VALKEY_SHARED_PASSWORD to one of the user `default`"
-            .to_owned(),
-    })
 }
 
 #[async_trait]
@@ -78,7 +66,9 @@ impl Service for Valkey {
         let server = observe::server(&seen);
         let mut notices = observe::notices(&seen, ask);
         let default_user = observe::default_user::observe(&self.nodes, &found.nodes, &seen, ask).await?;
-        let unsaved = observe::unsaved(&found.nodes, &seen, ask).await;
+        let at_restart = observe::at_restart(&found.nodes, &seen, ask).await;
+        let unsaved = observe::saved::unsaved(&at_restart, &seen, ask);
+        notices.extend(observe::saved::notices(&at_restart));
         let sentinels = observe::look(&found.sentinels, ask).await?;
         notices.extend(observe::notices(&sentinels, &Ask::default()));
         seen.extend(sentinels);
@@ -154,7 +144,7 @@ impl Service for Valkey {
         let looked = async {
             let found = self.nodes.all().await?;
             let seen = observe::look(&found.nodes, &Ask::default()).await?;
-            let mut checks = examine::checks(&found.nodes, &seen, ask, self.nodes.config()).await;
+            let mut checks = examine::checks(&found, &seen, ask, self.nodes.config()).await;
             checks.extend(observe::absent::checks(&found));
             Ok(checks)
         };

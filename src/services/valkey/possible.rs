@@ -1,7 +1,7 @@
 //! What a server cannot do, whoever consents: the reason stands in the plan, and that step does not run. Pure.
 
 use crate::core::suggest::closest;
-use crate::error::{Diagnostic, Kind};
+use crate::error::{Diagnostic, Kind, Place};
 use crate::services::Observation;
 use crate::services::valkey::acl::Catalogue;
 use crate::services::valkey::model::User;
@@ -22,12 +22,12 @@ pub fn impossible(user: &User, server: &Server) -> Option<String> {
     db.or_else(confine).or_else(unknown)
 }
 
-/// That an app without a user of its own would be sent to a database that is not there.
-pub fn no_such_database(app: &App, observation: &Observation) -> Option<Diagnostic> {
+/// That an app without a user of its own would be sent to a database that is not there. `place` is where it asks for it.
+pub fn no_such_database(app: &App, place: Place, observation: &Observation) -> Option<Diagnostic> {
     let server: Server = serde_json::from_value(observation.server.clone()).ok()?;
     let db = app.kv.as_ref()?.db;
     let is_there = server.databases.is_none_or(|count| db < count);
-    (!is_there).then(|| Diagnostic::new(Kind::Spec, above(db, &server)).at(app.place.clone()))
+    (!is_there).then(|| Diagnostic::new(Kind::Spec, above(db, &server)).at(place))
 }
 
 /// That a database number is not there.

@@ -18,10 +18,39 @@ const NAMES_SHOWN: usize = 5;
 pub struct Unsaved {
     /// An earlier run ended between setting users and saving them.
     pub by_earlier_run: bool,
-    /// Users whose saved form is another one than the node's, or that are only in one of the two; by node.
-    pub users: BTreeMap<String, BTreeSet<String>>,
-    /// The same of users that are nobody's business here: how many.
-    pub others: usize,
+    /// Users whose saved form is another one than the node's, or that are only in one of the two, by node; and what a
+    /// restart would make of each.
+    pub users: BTreeMap<String, BTreeMap<String, Fate>>,
+    /// The same of users that are nobody's business here.
+    pub others: BTreeSet<String>,
+}
+
+/// What a restart makes of a user that is saved otherwise than it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Fate {
+    /// Whoever knows its name would be let in.
+    NeedsNoPassword,
+    /// Rules that allow what those of now do not.
+    MayMore,
+    TakesMorePasswords,
+    /// It was removed.
+    ComesBack,
+    /// It would be gone or off, or have other passwords or less rights.
+    Lost,
+}
+
+impl Fate {
+    /// Before the names of users.
+    fn tell(self) -> &'static str {
+        match self {
+            Self::NeedsNoPassword => "correct now, open to everybody without a password after the next restart",
+            Self::MayMore => "correct now, with more rights after the next restart",
+            Self::TakesMorePasswords => "correct now, with more passwords after the next restart",
+            Self::ComesBack => "removed, and there again after the next restart",
+            Self::Lost => "correct now, lost at the next restart",
+        }
+    }
 }
 
 impl Unsaved {
@@ -41,11 +70,13 @@ impl Unsaved {
 
     /// What saving does beside what it is done for.
     fn of_others(&self) -> Option<String> {
-        Some(match self.others {
+        let count = match self.others.len() {
             0 => return None,
-            1 => "this also saves 1 other user that somebody changed and did not save".to_owned(),
-            count => format!("this also saves {count} other users that somebody changed and did not save"),
-        })
+            1 => "1 other user".to_owned(),
+            count => format!("{count} other users"),
+        };
+        let names = some(&self.others, NAMES_SHOWN);
+        Some(format!("this also saves {count} that somebody changed and did not save: {names}"))
     }
 
     fn read(observation: &Observation) -> Option<Self> {
@@ -61,7 +92,7 @@ pub fn add(steps: &mut Vec<Step>, observation: &Observation) {
     let written: BTreeSet<&str> =
         steps.iter().filter(|step| step.op != Op::State).map(|step| step.address.name.as_str()).collect();
     for users in unsaved.users.values_mut() {
-        users.retain(|name| !written.contains(name.as_str()));
+        users.retain(|name, _| !written.contains(name.as_str()));
     }
     unsaved.users.retain(|_, users| !users.is_empty());
     if !unsaved.is_ours() {
@@ -85,8 +116,10 @@ fn save(unsaved: &Unsaved) -> Step {
         notes.push("an earlier run ended before it had saved what it set: the next restart may lose that".to_owned());
     }
     for (node, users) in &unsaved.users {
-        let names = some(users, NAMES_SHOWN);
-        notes.push(format!("{node}: correct now, lost at the next restart: {names}"));
+        let mut by_fate: BTreeMap<Fate, Vec<&String>> = BTreeMap::new();
+        users.iter().for_each(|(name, fate)| by_fate.entry(*fate).or_default().push(name));
+        let told = by_fate.into_iter();
+        notes.extend(told.map(|(fate, names)| format!("{node}: {}: {}", fate.tell(), some(names, NAMES_SHOWN))));
     }
     notes.extend(unsaved.of_others());
     let decision = Decision {
@@ -132,7 +165,7 @@ mod tests {
     }
 
     fn lost(names: &[&str]) -> Unsaved {
-        let names = names.iter().map(|name| (*name).to_owned()).collect();
+        let names = names.iter().map(|name| ((*name).to_owned(), Fate::Lost)).collect();
         Unsaved { users: BTreeMap::from([("n:1".to_owned(), names)]), ..Unsaved::default() }
     }
 
@@ -154,13 +187,14 @@ mod tests {
 
     #[test]
     fn what_other_people_did_not_save_is_told_once_and_is_no_reason_to_save() {
-        let (saves, others) = planned(&Unsaved { others: 2, ..Unsaved::default() });
-        let told = "this also saves 2 other users that somebody changed and did not save".to_owned();
+        let two = || BTreeSet::from(["deploy".to_owned(), "ops".to_owned()]);
+        let (saves, others) = planned(&Unsaved { others: two(), ..Unsaved::default() });
+        let told = "this also saves 2 other users that somebody changed and did not save: deploy, ops".to_owned();
         assert!(saves.is_none());
         let notes: Vec<(&str, &[String])> =
             others.iter().map(|step| (step.address.name.as_str(), step.notes.as_slice())).collect();
         assert_eq!(notes, [("set", &[told.clone()][..]), ("gone", &[][..])]);
-        let (saves, others) = planned(&Unsaved { others: 2, ..lost(&["gone"]) });
+        let (saves, others) = planned(&Unsaved { others: two(), ..lost(&["gone"]) });
         assert!(saves.unwrap().notes.contains(&told) && others.iter().all(|step| step.notes.is_empty()));
     }
 }

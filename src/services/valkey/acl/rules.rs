@@ -103,6 +103,13 @@ impl Rules {
         words
     }
 
+    /// The numbers of the databases that the rules reach; `None` is all of them.
+    pub fn confined_to(&self) -> Option<BTreeSet<u32>> {
+        let rule = self.databases.as_deref().filter(|rule| *rule != "alldbs")?;
+        let numbers = rule.strip_prefix("db=").into_iter().flat_map(|list| list.split(','));
+        Some(numbers.filter_map(|number| number.parse().ok()).collect())
+    }
+
     /// Reads the text of a selector, parentheses and all.
     pub fn parse_selector(text: &str) -> Self {
         let inside = text.strip_prefix('(').unwrap_or(text);

@@ -3,6 +3,7 @@
 //! be reached is named, and the rest is not taken as the whole.
 
 mod open;
+mod probe;
 mod sentinel;
 mod tls;
 mod topology;

@@ -1,12 +1,12 @@
 //! Opens one connection, and says what is wrong where it cannot.
 
-use super::tls;
+use super::{probe, tls};
 use crate::config::{PasswordSource, Tls};
 use crate::core::secret::Secret;
 use crate::error::{Diagnostic, Result};
 use crate::services::valkey::errors::{explain, explain_without_password};
 use fred::clients::Client;
-use fred::error::ErrorKind;
+use fred::error::{Error, ErrorKind};
 use fred::interfaces::ClientLike;
 use fred::types::config::{Config, Server as Host, ServerConfig};
 use fred::types::{Builder, ConnectHandle};
@@ -67,14 +67,27 @@ pub async fn open(host: &str, port: u16, door: &Door<'_>) -> Result<(Client, Con
         .with_performance_config(|performance| performance.default_command_timeout = COMMAND)
         .build()
         .map_err(|error| explain(&error, &name, "connect"))?;
-    let task = client.init().await.map_err(|error| {
-        let explain = if password.is_some() { explain } else { explain_without_password };
-        let said: Diagnostic = explain(&error, &name, "connect");
-        // A server without TLS takes the handshake for the start of a command, and waits for its end.
-        if door.tls.is_some() && *error.kind() == ErrorKind::Timeout {
-            return said.hint("if the server has no TLS, say `tls = false` under [valkey]; else check host and port");
+    let task = match client.init().await {
+        Ok(task) => task,
+        Err(error) => {
+            let explain = if password.is_some() { explain } else { explain_without_password };
+            let mut said: Diagnostic = explain(&error, &name, "connect");
+            if may_be_tls(&error, host)
+                && let Some((what, next)) = probe::mismatch(host, port, door.tls.is_some()).await
+            {
+                said = said.hint(next).may_pass(false);
+                what.clone_into(&mut said.message);
+            }
+            return Err(said);
         }
-        said
-    })?;
+    };
     Ok((client, task))
+}
+
+/// Whether a failure may come from speaking TLS, or not speaking it: something listens there, and gives no answer that is
+/// understood.
+fn may_be_tls(error: &Error, host: &str) -> bool {
+    let broken = [ErrorKind::IO, ErrorKind::Canceled, ErrorKind::Protocol, ErrorKind::Parse, ErrorKind::Timeout];
+    let is_broken = broken.contains(error.kind()) || *error.kind() == ErrorKind::Tls;
+    is_broken && !host.starts_with('/') && !error.details().contains("ConnectionRefused")
 }

@@ -2,6 +2,8 @@
 
 use super::open::{Door, name_of, open, split};
 use crate::config::ValkeyConfig;
+use crate::core::listing::some;
+use crate::core::suggest::closest;
 use crate::error::{Diagnostic, Kind, Result};
 use crate::services::valkey::errors::explain;
 use crate::services::valkey::node::{Node, Part};
@@ -12,6 +14,9 @@ use futures_util::stream::{FuturesUnordered, StreamExt};
 use std::collections::BTreeSet;
 
 const DEFAULT_PORT: u16 = 26379;
+
+/// Services that are spelled out; more are counted.
+const NAMES_SHOWN: usize = 10;
 
 /// The data nodes of a service, as a sentinel names them.
 pub struct Told {
@@ -145,10 +150,22 @@ async fn unknown(sentinel: &Node, service: &str) -> Diagnostic {
         .filter_map(|one| pairs(one).remove("name").and_then(Value::into_string))
         .collect();
     names.sort();
-    let known = if names.is_empty() { "it watches none".to_owned() } else { format!("it knows {}", names.join(", ")) };
+    let known = match names.is_empty() {
+        true => "it watches none".to_owned(),
+        false => format!("it knows {}", some(&names, NAMES_SHOWN)),
+    };
+    // One that is alone is the one that is meant.
+    let likely = closest(service, names.iter().map(String::as_str)).or(match names.as_slice() {
+        [only] => Some(only),
+        _ => None,
+    });
+    let next = match likely {
+        Some(likely) => format!("did you mean sentinel_service = {likely:?} under [valkey]?"),
+        None => "name it as the sentinels do: sentinel_service = \"...\" under [valkey] (default: mymaster)".to_owned(),
+    };
     Diagnostic::new(Kind::Service, format!("this sentinel knows no service {service:?}; {known}"))
         .on("valkey", &sentinel.name, "SENTINEL GET-MASTER-ADDR-BY-NAME")
-        .hint("name it as the sentinels do: sentinel_service = \"...\" under [valkey] (default: mymaster)")
+        .hint(next)
 }
 
 fn address_of(node: Value) -> Option<String> {

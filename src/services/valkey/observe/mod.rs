@@ -4,11 +4,12 @@ pub mod absent;
 pub mod default_user;
 pub mod losses;
 mod notices;
-mod saved;
+mod place;
+pub mod saved;
 pub mod sentinels;
 
-pub use notices::{notices, open_to_everybody};
-pub use saved::unsaved;
+pub use notices::{notices, open_to_everybody, strangers};
+pub use saved::at_restart;
 
 use super::acl::{Account, Meaning, differ_in_text};
 use super::model::{KEYS, MISSING, USER, User};

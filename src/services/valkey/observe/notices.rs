@@ -2,11 +2,15 @@
 
 use super::Seen;
 use crate::core::plan::{Level, Notice};
-use crate::services::valkey::everybody::{self, Open};
-use crate::services::valkey::model::User;
+use crate::services::valkey::everybody::{self, Area, Open};
+use crate::services::valkey::model::{USER, User};
 use crate::services::valkey::presets::Persistence;
+use crate::services::valkey::strangers::Strangers;
 use crate::services::{Ask, Model};
 use std::collections::BTreeSet;
+
+/// Told by itself.
+const DEFAULT: &str = "default";
 
 /// What must be known of the nodes, loudest first.
 pub fn notices(seen: &[Seen], ask: &Ask) -> Vec<Notice> {
@@ -28,18 +32,39 @@ pub fn notices(seen: &[Seen], ask: &Ask) -> Vec<Notice> {
         };
         notices.extend(lasting.map(|text| notice(Level::Warning, format!("{}: {text}", node.node))));
     }
+    notices.extend(strangers(seen, ask).sentence().map(|text| notice(Level::Warning, text)));
     notices.sort();
     notices
+}
+
+/// Users that nobody declares, on whatever node, and that reach what apps have. Administrators are no strangers.
+pub fn strangers(seen: &[Seen], ask: &Ask) -> Strangers {
+    let (areas, mut strangers) = (areas(ask), Strangers::default());
+    let wanted = ask.names(&USER);
+    for node in seen {
+        let others = node.accounts.iter().filter(|(name, _)| {
+            let is_known = ask.known.contains(*name) || wanted.contains(name.as_str());
+            !is_known && **name != node.server.admin && name.as_str() != DEFAULT
+        });
+        others.for_each(|(_, account)| strangers.add(account, &node.server.catalogue, &areas));
+    }
+    strangers
 }
 
 /// What whoever connects to a node may do without a password, by the user that lets them: `default`, or any other,
 /// whoever made it.
 pub fn open_to_everybody<'a>(node: &'a Seen, ask: &Ask) -> Vec<(&'a str, Open)> {
+    let areas = areas(ask);
+    let users = node.accounts.values().map(|account| &account.user);
+    let open = |user: &'a User| Some((user.name.as_str(), everybody::open(user, &node.server.catalogue, &areas)?));
+    users.filter_map(open).collect()
+}
+
+/// What apps have that are declared or ours.
+pub fn areas(ask: &Ask) -> BTreeSet<Area> {
     let wanted = ask.wanted.values().map(|wanted| &wanted.model);
     let applied = ask.applied.values().map(|applied| &applied.model);
     let users = wanted.chain(applied).filter_map(Model::as_valkey_user);
-    let namespaces: BTreeSet<&str> = users.filter_map(|user| user.namespace.as_deref()).collect();
-    let users = node.accounts.values().map(|account| &account.user);
-    let open = |user: &'a User| Some((user.name.as_str(), everybody::open(user, &node.server.catalogue, &namespaces)?));
-    users.filter_map(open).collect()
+    let areas = users.filter(|user| user.namespace.is_some() || user.whole_database == Some(true));
+    areas.map(|user| Area { namespace: user.namespace.clone(), db: user.db.unwrap_or_default() }).collect()
 }

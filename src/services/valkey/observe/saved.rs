@@ -1,42 +1,77 @@
 //! What the nodes would have after a restart, as far as that can be seen from here.
 
 use super::Seen;
+use super::notices::areas;
+use super::place::{Place, place};
 use crate::core::address::Address;
-use crate::services::valkey::acl::{Account, Meaning, differ_in_text, saved_accounts};
-use crate::services::valkey::model::{USER, persistence_address};
+use crate::core::listing::some;
+use crate::core::plan::{Level, Notice};
+use crate::services::valkey::acl::{Account, Meaning, differ_in_text, rules_of, saved_accounts};
+use crate::services::valkey::everybody::{Open, open};
+use crate::services::valkey::model::{USER, User, persistence_address};
 use crate::services::valkey::node::Node;
-use crate::services::valkey::presets::{Persistence, Server};
-use crate::services::valkey::unsaved::Unsaved;
-use crate::services::{Ask, Observed};
+use crate::services::valkey::presets::Persistence;
+use crate::services::valkey::unsaved::{Fate, Unsaved};
+use crate::services::{Ask, Observed, ServiceId};
+use futures_util::future::join_all;
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
 
-/// The kernel keeps so much of a process' name.
-const COMM: usize = 15;
+/// Users that are spelled out in one line; more are counted.
+const NAMES_SHOWN: usize = 5;
 
-/// What would be lost at the next restart, where anything can be saved at all.
-pub async fn unsaved(nodes: &[Node], seen: &[Seen], ask: &Ask) -> Option<(Address, Observed)> {
-    if seen.iter().all(|node| node.server.persistence() == Persistence::Volatile) {
-        return None;
-    }
-    let mut unsaved = Unsaved { by_earlier_run: ask.unsaved, ..Unsaved::default() };
-    let ours = ask.names(&USER);
-    for (node, seen) in nodes.iter().zip(seen).filter(|_| !ours.is_empty()) {
-        let Some(text) = file_of(node, &seen.server).await else { continue };
-        let Some(saved) = saved_accounts(&text, seen.server.database_rules) else { continue };
-        let (own, others): (BTreeSet<&str>, BTreeSet<&str>) =
-            differing(seen, &saved).into_iter().partition(|name| ours.contains(name));
-        unsaved.others = unsaved.others.max(others.len());
-        if !own.is_empty() {
-            unsaved.users.insert(seen.node.clone(), own.into_iter().map(str::to_owned).collect());
+/// One node after a restart.
+pub struct AtRestart {
+    pub node: String,
+    /// Where it saves its users; `None` where that cannot be seen from here.
+    pub place: Option<Place>,
+    pub persistence: Persistence,
+    /// Whether what it has saved could be compared with what it has.
+    pub compared: bool,
+    /// What becomes of users that are wanted or ours and are not saved as they are.
+    pub ours: BTreeMap<String, Fate>,
+    /// Users of others that are not saved as they are.
+    pub others: BTreeSet<String>,
+    /// Users that would ask for no password, and do now or may do less now.
+    pub open: Vec<(String, Open)>,
+}
+
+/// Looks at what every node has saved.
+pub async fn at_restart(nodes: &[Node], seen: &[Seen], ask: &Ask) -> Vec<AtRestart> {
+    let each = nodes.iter().zip(seen).map(async |(node, seen)| of_one(seen, place(node, &seen.server).await, ask));
+    join_all(each).await
+}
+
+fn of_one(seen: &Seen, place: Option<Place>, ask: &Ask) -> AtRestart {
+    let text = place.as_ref().and_then(|place| place.text.as_deref());
+    let saved = text.and_then(|text| saved_accounts(text, seen.server.database_rules));
+    let unseen = AtRestart::unseen(&seen.node, seen.server.persistence());
+    let mut at = AtRestart { compared: saved.is_some(), place, ..unseen };
+    let Some(saved) = saved else { return at };
+    let (ours, areas) = (ask.names(&USER), areas(ask));
+    let catalogue = &seen.server.catalogue;
+    let meaning = Meaning::new(catalogue);
+    for name in differing(seen, &saved, &meaning) {
+        let there = seen.accounts.get(name);
+        let saved = saved.get(name).and_then(Option::as_ref);
+        if ours.contains(name) {
+            at.ours.insert(name.to_owned(), fate(there, saved, &meaning));
+        } else {
+            at.others.insert(name.to_owned());
+        }
+        let opens = |account: Option<&Account>| open(&account?.user, catalogue, &areas);
+        if let Some(opened) = opens(saved).filter(|opened| opens(there).as_ref() != Some(opened)) {
+            at.open.push((name.to_owned(), opened));
         }
     }
-    Some((persistence_address(), unsaved.observed()?))
+    at
 }
 
 /// Users that a node has otherwise than its file, or that only one of them has.
-fn differing<'a>(seen: &'a Seen, saved: &'a BTreeMap<String, Option<Account>>) -> BTreeSet<&'a str> {
-    let meaning = Meaning::new(&seen.server.catalogue);
+fn differing<'a>(
+    seen: &'a Seen,
+    saved: &'a BTreeMap<String, Option<Account>>,
+    meaning: &Meaning<'_>,
+) -> BTreeSet<&'a str> {
     let same = |one: &Account, other: &Account| {
         one.hashes == other.hashes
             && (one.user.enabled, one.user.nopass) == (other.user.enabled, other.user.nopass)
@@ -53,56 +88,112 @@ fn differing<'a>(seen: &'a Seen, saved: &'a BTreeMap<String, Option<Account>>) -
     seen.accounts.keys().chain(saved.keys()).map(String::as_str).filter(differs).collect()
 }
 
-/// The file that a node saves its users in, if that can be read here. A path alone says little: it may be one of another
-/// machine, or inside of a container. So the node must be reached on this machine, and be a process of it.
-async fn file_of(node: &Node, server: &Server) -> Option<String> {
-    let path = match server.persistence() {
-        Persistence::AclFile => server.aclfile.as_deref()?,
-        Persistence::ConfigFile => server.config_file.as_deref()?,
-        Persistence::Volatile | Persistence::Unknown => return None,
+/// What a restart makes of a user that is saved otherwise than it is.
+fn fate(there: Option<&Account>, saved: Option<&Account>, meaning: &Meaning<'_>) -> Fate {
+    let (Some(there), Some(saved)) = (there, saved.filter(|saved| saved.user.enabled)) else {
+        return if there.is_none() { Fate::ComesBack } else { Fate::Lost };
     };
-    if !is_local(&node.name) || !Path::new(path).is_absolute() || !is_process_here(node).await {
+    if saved.user.nopass && !there.user.nopass {
+        Fate::NeedsNoPassword
+    } else if may_more(&saved.user, &there.user, meaning) {
+        Fate::MayMore
+    } else if saved.hashes.is_superset(&there.hashes) && saved.hashes != there.hashes {
+        Fate::TakesMorePasswords
+    } else {
+        Fate::Lost
+    }
+}
+
+/// Whether one user may do something that another may not: then the other one, with the first one's rules beside its own,
+/// may do more than without.
+fn may_more(one: &User, other: &User, meaning: &Meaning<'_>) -> bool {
+    let more = one.selectors.iter().flatten().cloned().chain([rules_of(one).selector()]);
+    let selectors = other.selectors.iter().flatten().cloned().chain(more).collect();
+    !meaning.same(&User { selectors: Some(selectors), ..other.clone() }, other)
+}
+
+/// What would be lost at the next restart, where anything can be saved at all.
+pub fn unsaved(nodes: &[AtRestart], seen: &[Seen], ask: &Ask) -> Option<(Address, Observed)> {
+    if seen.iter().all(|node| node.server.persistence() == Persistence::Volatile) {
         return None;
     }
-    tokio::fs::read_to_string(path).await.ok()
+    let users = nodes.iter().filter(|at| !at.ours.is_empty()).map(|at| (at.node.clone(), at.ours.clone())).collect();
+    let others = nodes.iter().flat_map(|at| &at.others).cloned().collect();
+    let unsaved = Unsaved { by_earlier_run: ask.unsaved, users, others };
+    Some((persistence_address(), unsaved.observed()?))
 }
 
-/// Whether an address is one that only leads to this machine: of loopback, or a socket.
-fn is_local(node: &str) -> bool {
-    let host = node.rsplit_once(':').map_or(node, |(host, _)| host).trim_matches(['[', ']']);
-    let is_loopback = |ip: std::net::IpAddr| ip.is_loopback();
-    node.starts_with('/') || host == "localhost" || host.parse().is_ok_and(is_loopback)
-}
-
-/// Whether a process of the number that the node gives as its own runs the same program here and sees the same files. In
-/// a container, the numbers or the files are others.
-async fn is_process_here(node: &Node) -> bool {
-    let Ok(info) = node.call(&["INFO", "server"], "INFO server").await else { return false };
-    let info = info.as_str_lossy().unwrap_or_default().into_owned();
-    let fact = |name: &str| info.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).map(str::trim);
-    let program = fact("executable").and_then(|path| Path::new(path).file_name()?.to_str());
-    let process = fact("process_id").and_then(|id| id.parse::<u32>().ok());
-    let (Some(program), Some(process)) = (program, process) else { return false };
-    let comm = tokio::fs::read_to_string(format!("/proc/{process}/comm")).await.unwrap_or_default();
-    let comm = comm.trim_end();
-    // Which files a process sees is told to its owner and to root.
-    let files = async |process: &str| tokio::fs::read_link(format!("/proc/{process}/ns/mnt")).await.ok();
-    let (its, ours) = (files(&process.to_string()).await, files("self").await);
-    let sees_others = its.is_some() && ours.is_some() && its != ours;
-    !comm.is_empty() && program.get(..COMM).unwrap_or(program) == comm && !sees_others
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_addresses_of_this_machine_are_local() {
-        for local in ["127.0.0.1:6379", "127.1.2.3:1", "localhost:6379", "::1:6379", "[::1]:6379", "/run/valkey.sock"] {
-            assert!(is_local(local), "{local}");
-        }
-        for other in ["10.0.0.7:6379", "valkey:6379", "localhost.example.com:6379", "fe80::1:6379"] {
-            assert!(!is_local(other), "{other}");
+impl AtRestart {
+    /// Of a node that is somewhere else.
+    pub fn unseen(node: &str, persistence: Persistence) -> Self {
+        Self {
+            node: node.to_owned(),
+            place: None,
+            persistence,
+            compared: false,
+            ours: BTreeMap::new(),
+            others: BTreeSet::new(),
+            open: Vec::new(),
         }
     }
+
+    fn path(&self) -> String {
+        self.place.as_ref().map(|place| place.path.display().to_string()).unwrap_or_default()
+    }
+
+    /// What saves what the server has now, over what it has saved.
+    pub fn saved_by(&self) -> &'static str {
+        match self.persistence {
+            _ if !self.ours.is_empty() => "`nornplan apply`",
+            Persistence::ConfigFile => "CONFIG REWRITE",
+            Persistence::AclFile | Persistence::Volatile | Persistence::Unknown => "ACL SAVE",
+        }
+    }
+
+    /// What would be open after a restart and is not now, in sentences.
+    pub fn dangers(&self) -> Vec<String> {
+        let path = self.path();
+        let open = self.open.iter().map(|(user, open)| {
+            format!("after the next restart, {}: so it stands in {path}", open.describe(user))
+        });
+        let would = |fate: Fate, what: &str| {
+            let those: Vec<&String> = self.ours.iter().filter(|(_, one)| **one == fate).map(|(name, _)| name).collect();
+            let told = || format!("after the next restart, {what}, by what stands in {path}: {}", some(those.iter(), NAMES_SHOWN));
+            (!those.is_empty()).then(told)
+        };
+        let more = would(Fate::MayMore, "these users may do more than now");
+        let passwords = would(Fate::TakesMorePasswords, "these users take passwords that they do not take now");
+        open.chain(more).chain(passwords).collect()
+    }
+}
+
+/// What must be known of what every node has saved and can save.
+pub fn notices(nodes: &[AtRestart]) -> Vec<Notice> {
+    let mut notices = Vec::new();
+    for at in nodes {
+        let mut tell = |level, text: String| {
+            let about = ServiceId::Valkey.as_str().to_owned();
+            notices.push(Notice { level, about, text: format!("{}: {text}", at.node) });
+        };
+        for danger in at.dangers() {
+            tell(Level::Alarm, format!("{danger}. {} saves what the server has now", at.saved_by()));
+        }
+        let Some(place) = &at.place else { continue };
+        let path = place.path.display();
+        match &place.obstacle {
+            Some(obstacle) => tell(
+                Level::Warning,
+                format!(
+                    "users cannot be saved in {path}: {}; every apply stops before it changes anything. {}",
+                    obstacle.why, obstacle.next
+                ),
+            ),
+            None if place.missing => tell(
+                Level::Warning,
+                format!("{path} is gone, and without it the server does not start again: what saves users makes it anew"),
+            ),
+            None => {}
+        }
+    }
+    notices
 }

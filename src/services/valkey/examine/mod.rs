@@ -1,27 +1,34 @@
 //! Looks the nodes over for `nornplan doctor`.
 
+mod grouping;
+mod persistence;
+
+use super::connect::Found;
 use super::model::Access;
 use super::node::Node;
-use super::observe::{Seen, open_to_everybody};
-use super::presets::{Persistence, Server};
+use super::observe::saved::AtRestart;
+use super::observe::{Seen, at_restart, open_to_everybody, strangers};
 use super::rights;
 use crate::config::ValkeyConfig;
 use crate::services::{Ask, Check};
 use fred::types::Value;
 use futures_util::future::join_all;
+pub use grouping::grouped;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What is good and bad about every node.
-pub async fn checks(nodes: &[Node], seen: &[Seen], ask: &Ask, config: &ValkeyConfig) -> Vec<Check> {
+pub async fn checks(found: &Found, seen: &[Seen], ask: &Ask, config: &ValkeyConfig) -> Vec<Check> {
+    let nodes = &found.nodes;
     let facts = join_all(nodes.iter().map(facts)).await;
-    let mut checks = Vec::new();
-    for (seen, facts) in seen.iter().zip(&facts) {
-        let of_node = node(seen, facts, ask);
-        checks.extend(of_node.into_iter().map(|check| match nodes.len() {
-            1 => check,
-            _ => Check { what: format!("{}: {}", seen.node, check.what), ..check },
-        }));
-    }
+    let at_restart = at_restart(nodes, seen, ask).await;
+    let each = seen.iter().zip(&facts).zip(&at_restart);
+    let each = each.map(|((seen, facts), at_restart)| (seen.node.clone(), node(seen, facts, at_restart, ask)));
+    let unreached = found.unreached.iter().filter(|absent| !absent.sentinel).count();
+    let mut checks = grouped(each.collect(), nodes.len() + unreached, "nodes");
+    let reach = strangers(seen, ask).lines();
+    let next = "remove those that nobody needs (ACL DELUSER), give the others narrower rules, or name those that belong \
+                here in internal = [...] of the workspace file";
+    checks.extend(reach.map(|what| Check::warning(what, next)));
     checks.extend(encryption(config));
     checks
 }
@@ -42,14 +49,14 @@ async fn facts(node: &Node) -> BTreeMap<String, String> {
     facts
 }
 
-fn node(seen: &Seen, facts: &BTreeMap<String, String>, ask: &Ask) -> Vec<Check> {
+fn node(seen: &Seen, facts: &BTreeMap<String, String>, at_restart: &AtRestart, ask: &Ask) -> Vec<Check> {
     let mut checks = vec![Check::good(format!("{} answers{}", seen.server.describe(), topology(facts)))];
     if facts.get("loading").is_some_and(|loading| loading == "1") {
         checks.push(Check::warning("it is still loading its data", "apps have to wait; users can be set already"));
     }
     checks.extend(sign_in(seen));
     checks.extend(everybody(seen, facts, ask));
-    checks.push(persistence(&seen.server));
+    checks.extend(persistence::checks(&seen.server, at_restart));
     checks.extend(connections(facts));
     checks.extend(memory(facts, ask));
     checks
@@ -129,23 +136,6 @@ fn everybody(seen: &Seen, facts: &BTreeMap<String, String>, ask: &Ask) -> Vec<Ch
         ));
     }
     checks
-}
-
-fn persistence(server: &Server) -> Check {
-    match server.persistence() {
-        Persistence::AclFile => Check::good("users are to be saved in the aclfile: every apply tries that first"),
-        Persistence::ConfigFile => {
-            Check::good("users are to be saved in the configuration file: every apply tries that first")
-        }
-        Persistence::Volatile => Check::warning(
-            "volatile: users are gone when it restarts",
-            "start it with an aclfile or a configuration file",
-        ),
-        Persistence::Unknown => Check::warning(
-            "whether users outlive a restart is not known: CONFIG GET is switched off or not allowed",
-            format!("if it is not allowed: {}", rights::grant(&server.admin, &BTreeSet::from(["config|get"]))),
-        ),
-    }
 }
 
 fn number(facts: &BTreeMap<String, String>, name: &str) -> Option<u64> {
