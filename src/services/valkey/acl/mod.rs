@@ -1,6 +1,9 @@
 //! The language of access rules: how servers write it, and what it means.
 
+mod bytes;
 mod catalogue;
+mod effort;
+mod machine;
 mod meaning;
 mod pattern;
 mod reach;

@@ -18,6 +18,10 @@ pub struct Told {
 const SHOWN: usize = 12;
 /// How many categories a note has at most.
 const GROUPS: usize = 5;
+/// So many selectors are told one by one: an app has one for each app that lets it read.
+const SELECTORS_SHOWN: usize = 5;
+/// More pairs of rules are not looked at for one that opens what another opens.
+const MOST_PAIRS: usize = 1_000;
 /// Categories that say nothing of what a command is for.
 const IDLE_CATEGORIES: [&str; 3] = ["fast", "slow", "blocking"];
 
@@ -168,9 +172,24 @@ impl<'a> Teller<'a> {
         };
         let (there, wanted) = (parsed(there, wanted), parsed(wanted, there));
         let none = BTreeSet::new();
-        for opens in there.keys().chain(wanted.keys()).collect::<BTreeSet<_>>() {
+        let mut more = 0;
+        // What is wanted comes first: what a server has may be long and anything.
+        let others = there.keys().filter(|opens| !wanted.contains_key(*opens));
+        for (place, opens) in wanted.keys().chain(others).enumerate() {
             let of = |some: &BTreeMap<String, BTreeSet<String>>| some.get(opens).unwrap_or(&none).clone();
-            self.commands(told, &format!(" on {opens}"), &of(&there), &of(&wanted));
+            let mut one = Told::default();
+            self.commands(&mut one, &format!(" on {opens}"), &of(&there), &of(&wanted));
+            told.risks.extend(one.risks);
+            if place < SELECTORS_SHOWN {
+                told.notes.extend(one.notes);
+            } else if !one.notes.is_empty() {
+                more += 1;
+            }
+        }
+        match more {
+            0 => {}
+            1 => told.notes.push("and 1 more selector changes".to_owned()),
+            _ => told.notes.push(format!("and {more} more selectors change")),
         }
     }
 }
@@ -185,7 +204,8 @@ impl Told {
     ) {
         let beyond = |some: &BTreeSet<String>, others: &BTreeSet<String>| -> BTreeSet<String> {
             let new = some.difference(others);
-            new.filter(|one| !others.iter().any(|other| covers(other, one))).cloned().collect()
+            let few = some.len().saturating_mul(others.len()) <= MOST_PAIRS;
+            new.filter(|one| !(few && others.iter().any(|other| covers(other, one)))).cloned().collect()
         };
         let (given, taken) = (beyond(wanted, there), beyond(there, wanted));
         if !given.is_empty() {

@@ -50,6 +50,16 @@ fn a_selector_is_told_by_what_it_opens() {
 }
 
 #[test]
+fn many_selectors_are_counted_and_what_is_wanted_is_told_first() {
+    let many: String = (0..100).map(|one| format!(" (~a{one} -@all +w00)")).collect();
+    let told = told(&format!("~a:* +time{many}"), "~a:* +time (%R~z:* -@all +r00)");
+    assert_eq!(told.notes.len(), 6, "{:?}", told.notes);
+    assert_eq!(told.notes.first().unwrap(), "gives commands on %R~z:*: r00");
+    assert_eq!(told.notes.last().unwrap(), "and 96 more selectors change");
+    assert_eq!(told.risks, BTreeSet::from([Risk::Interrupts, Risk::WidensAccess]));
+}
+
+#[test]
 fn keys_are_told_by_what_they_open_and_not_by_how_they_are_written() {
     assert_eq!(told("~a:* +time", "~a:* ~a:b:* +time").notes, Vec::<String>::new());
     assert_eq!(told("%R~a:* +time", "~a:* +time").notes, ["gives keys: ~a:*"]);
