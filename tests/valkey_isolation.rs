@@ -7,13 +7,15 @@
 mod attacks;
 mod common;
 
-use attacks::crossings::{CONFINED, CROSSINGS, HARMLESS, IMPOSSIBLE, NEWER};
+use attacks::crossings::{CONFINED, CROSSINGS, HARMLESS, IMPOSSIBLE, NEWER, TAKEN_AND_HARMLESS};
 use attacks::sweep::all_calls;
 use attacks::work::{DAILY_WORK, READS, WRITES};
 use common::Workspace;
 use common::own_postgres::free_port;
 use common::own_valkey::{OwnValkey, PASSWORD, Saves};
 use common::resp::{Reply, Wire, words};
+use nornplan::services::valkey::dangers;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// An app, its neighbour (whose name begins with its own), and one of each other kind.
@@ -401,4 +403,19 @@ fn of_what_takes_no_key_an_app_has_what_is_known_to_be_harmless() {
         assert!(unknown.is_empty(), "{app}: {unknown:?}");
         assert!(names.len() > 20, "{names:?}");
     }
+    // Whoever asks for what `readwrite` takes away is told what it opens.
+    let user = world.fill("@mail", "", "");
+    let mut may: BTreeMap<&str, bool> = BTreeMap::new();
+    for call in &calls {
+        *may.entry(&call.name).or_default() |= call.dryrun(&mut admin, &user, &format!("{user}:k")) == "OK";
+    }
+    let taken: BTreeSet<&str> = may.into_iter().filter(|(_, may)| !may).map(|(name, _)| name).collect();
+    let is_harmless = |name: &str| TAKEN_AND_HARMLESS.iter().any(|(harmless, _)| *harmless == name);
+    let unknown: Vec<_> = taken
+        .iter()
+        .filter(|name| !dangers::leads_beyond(name) && !is_harmless(name) && !name.ends_with("|help"))
+        .collect();
+    assert!(unknown.is_empty() && taken.len() > 100, "{unknown:?} {}", taken.len());
+    let listed_twice: Vec<_> = TAKEN_AND_HARMLESS.iter().filter(|(name, _)| dangers::leads_beyond(name)).collect();
+    assert!(listed_twice.is_empty(), "{listed_twice:?}");
 }

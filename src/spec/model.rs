@@ -2,6 +2,7 @@
 
 use crate::core::digest::sha256;
 use crate::core::name::AppName;
+use crate::core::plan::Level;
 use crate::error::Place;
 use crate::services::postgres::model::{Access, Credential, Extension};
 use crate::services::valkey::model::{Access as KvAccess, OnDestroy};
@@ -14,8 +15,18 @@ pub struct Specs {
     pub apps: BTreeMap<AppName, App>,
     /// What is accepted and not managed (`storage`, `nats`), one sentence each.
     pub notes: Vec<String>,
-    /// What they allow that may not be meant: whose infraspec it is, and a sentence with its place.
-    pub warnings: Vec<(AppName, String)>,
+    /// What they allow that may not be meant, the worst first.
+    pub warnings: Vec<Warning>,
+}
+
+/// Something that an infraspec allows and that may not be meant.
+#[derive(Clone, Debug)]
+pub struct Warning {
+    pub level: Level,
+    /// Whose infraspec it is.
+    pub app: AppName,
+    /// A sentence with its place.
+    pub text: String,
 }
 
 /// One app.

@@ -13,7 +13,7 @@ struct Danger {
 const ADMIN: &str = "admin dangerous slow";
 
 /// The worst first.
-const DANGERS: [Danger; 41] = [
+const DANGERS: [Danger; 45] = [
     Danger {
         commands: "acl|setuser acl|deluser acl|load acl|save",
         categories: ADMIN,
@@ -69,12 +69,8 @@ const DANGERS: [Danger; 41] = [
         opens: "delete all keys of its database",
     },
     Danger { commands: "swapdb", categories: "dangerous fast keyspace write", opens: "exchange whole databases" },
-    Danger {
-        commands: "move",
-        categories: "fast keyspace write",
-        opens: "write to other database numbers before Valkey 9",
-    },
-    Danger { commands: "select", categories: "connection fast", opens: "go to other database numbers before Valkey 9" },
+    Danger { commands: "move", categories: "fast keyspace write", opens: "write to other database numbers" },
+    Danger { commands: "select", categories: "connection fast", opens: "go to other database numbers" },
     Danger {
         commands: "migrate",
         categories: "dangerous keyspace slow write",
@@ -121,6 +117,12 @@ const DANGERS: [Danger; 41] = [
         opens: "read the functions of other apps",
     },
     Danger {
+        commands: "function|stats",
+        categories: "scripting slow",
+        opens: "see which functions of other apps run, and with what arguments",
+    },
+    Danger { commands: "script|show", categories: "scripting slow", opens: "read the scripts of other apps" },
+    Danger {
         commands: "script|flush script|kill function|kill",
         categories: "scripting slow",
         opens: "stop and remove the scripts of other apps",
@@ -135,6 +137,12 @@ const DANGERS: [Danger; 41] = [
         commands: "latency|doctor latency|graph latency|histogram latency|history latency|latest latency|reset",
         categories: ADMIN,
         opens: "read and reset the server's measurements",
+    },
+    Danger { commands: "memory|stats cluster|slot-stats", categories: "slow", opens: "count the keys of all apps" },
+    Danger {
+        commands: "memory|purge",
+        categories: "slow",
+        opens: "stall the server while it gives memory back to the system",
     },
     // With no source, servers look up no key of it, and let it make any.
     Danger { commands: "pfmerge", categories: "hyperloglog slow write", opens: "make keys among those of other apps" },
@@ -170,6 +178,30 @@ pub fn leads_beyond(command: &str) -> bool {
     DANGERS.iter().any(|danger| danger.commands.split_ascii_whitespace().any(|one| one == command))
 }
 
+/// So many of the dangers, the worst, come to having the server with all that is on it.
+const OF_THE_WHOLE_SERVER: usize = 8;
+
+/// Whether rules that follow those of a preset give the whole server away.
+pub fn has_the_server(rules: &[String]) -> bool {
+    let commands = |danger: &Danger| danger.commands.split_ascii_whitespace();
+    let opens = |danger: &Danger| commands(danger).any(|name| opens_it(rules, name, danger.categories).is_some());
+    DANGERS.iter().take(OF_THE_WHOLE_SERVER).any(opens)
+}
+
+/// What leads from one database number to another. Valkey 9 confines it to those of the user (`db=`), so that it opens
+/// nothing there; what it opens elsewhere is told where the server is known.
+const BETWEEN_DATABASES: [&str; 2] = ["move", "select"];
+
+/// The rules by which rules that follow those of a preset lead to other database numbers, where the server cannot confine
+/// them to one.
+pub fn between_databases(rules: &[String]) -> Vec<&str> {
+    let dangers = DANGERS.iter().filter(|danger| BETWEEN_DATABASES.contains(&danger.commands));
+    let places = dangers.filter_map(|danger| opens_it(rules, danger.commands, danger.categories));
+    let mut rules: Vec<&str> = places.filter_map(|place| rules.get(place)).map(String::as_str).collect();
+    rules.dedup();
+    rules
+}
+
 /// Commands that act on one database alone: harmless to others where an app has a whole one.
 const OF_ITS_DATABASE: [&str; 5] = ["keys", "scan", "randomkey", "dbsize", "flushdb"];
 
@@ -179,6 +211,7 @@ pub fn opened(rules: &[String], whole_database: bool) -> Vec<(usize, Vec<&'stati
     let mut opened: Vec<(usize, Vec<&'static str>)> = Vec::new();
     for danger in &DANGERS {
         let commands = danger.commands.split_ascii_whitespace();
+        let commands = commands.filter(|command| !BETWEEN_DATABASES.contains(command));
         let commands = commands.filter(|command| !(whole_database && OF_ITS_DATABASE.contains(command)));
         for place in commands.filter_map(|command| opens_it(rules, command, danger.categories)) {
             match opened.iter_mut().find(|(known, _)| *known == place) {
@@ -213,8 +246,12 @@ mod tests {
     use super::super::presets;
     use super::*;
 
-    fn told(rules: &[&str], whole: bool) -> Vec<(usize, Vec<&'static str>)> {
-        opened(&rules.iter().map(|rule| (*rule).to_owned()).collect::<Vec<_>>(), whole)
+    fn rules(rules: &[&str]) -> Vec<String> {
+        rules.iter().map(|rule| (*rule).to_owned()).collect()
+    }
+
+    fn told(some: &[&str], whole: bool) -> Vec<(usize, Vec<&'static str>)> {
+        opened(&rules(some), whole)
     }
 
     #[test]
@@ -235,7 +272,21 @@ mod tests {
         let client = told(&["+client", "-client|list"], false);
         assert!(client[0].1.contains(&"be told the names of the keys that other apps use"));
         assert!(!client[0].1.contains(&"see who else is connected and what they run"));
-        assert_eq!(told(&["+select|3"], false), [(0, vec!["go to other database numbers before Valkey 9"])]);
+        assert_eq!(told(&["+select|3"], false), []);
         assert!(told(&["+@all"], false)[0].1.len() > 30);
+    }
+
+    #[test]
+    fn what_leads_to_other_databases_is_told_by_itself() {
+        assert_eq!(between_databases(&rules(&["+get", "+select|3"])), ["+select|3"]);
+        assert_eq!(between_databases(&rules(&["+@all", "-move", "+@connection"])), ["+@connection"]);
+        assert_eq!(between_databases(&rules(&["+@all"])), ["+@all"]);
+        assert!(between_databases(&rules(&["+select", "-select", "+get", "+@read"])).is_empty());
+    }
+
+    #[test]
+    fn the_worst_have_the_server() {
+        assert!(has_the_server(&rules(&["+config|set"])) && has_the_server(&rules(&["+@admin"])));
+        assert!(!has_the_server(&rules(&["+keys"])) && !has_the_server(&rules(&["+@admin", "-@all", "+scan"])));
     }
 }

@@ -31,6 +31,7 @@ use async_trait::async_trait;
 use connect::Nodes;
 use model::{DEFAULT_USER, KEYS, USER};
 pub use possible::no_such_database;
+use presets::Server;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A Valkey that is contacted when it is first asked something.
@@ -74,8 +75,9 @@ impl Service for Valkey {
     async fn observe(&self, ask: &Ask) -> Result<Observation> {
         let found = self.nodes.all().await?;
         let mut seen = observe::look(&found.nodes, ask).await?;
-        let server = observe::server(&seen);
+        let server = Server { strict: self.nodes.config().strict, ..observe::server(&seen) };
         let mut notices = observe::notices(&seen, ask);
+        notices.extend(observe::straying(&server, ask));
         let default_user = observe::default_user::observe(&self.nodes, &found.nodes, &seen, ask).await?;
         let unsaved = observe::unsaved(&found.nodes, &seen, ask).await;
         let sentinels = observe::look(&found.sentinels, ask).await?;

@@ -39,6 +39,9 @@ pub struct Server {
     /// How many databases it has; unknown where it does not say.
     #[serde(default)]
     pub databases: Option<u32>,
+    /// Whether the workspace refuses rules that open more than an app's own.
+    #[serde(default)]
+    pub strict: bool,
 }
 
 /// How users outlive a restart.

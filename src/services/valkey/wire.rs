@@ -84,6 +84,7 @@ async fn read_server(node: &Node) -> Result<Server> {
         admin: node.admin.clone(),
         lacking: BTreeSet::new(),
         databases: databases.and_then(|count| count.parse().ok()),
+        strict: false,
     })
 }
 

@@ -4,10 +4,11 @@
 use crate::config::Config;
 use crate::core::listing::some;
 use crate::core::name::AppName;
+use crate::core::plan::Level;
 use crate::error::Diagnostic;
 use crate::services::valkey::{dangers, overlap};
 use crate::spec::claims::KvPlaces;
-use crate::spec::model::Kv;
+use crate::spec::model::{Kv, Warning};
 use crate::spec::node::Located;
 use crate::spec::overlap::Loaded;
 use crate::spec::source::Spot;
@@ -22,6 +23,8 @@ pub struct Lint {
     text: String,
     /// What would do without it.
     hint: String,
+    /// [`Level::Alarm`] where the app could take or destroy what others have; the worst come first.
+    pub level: Level,
 }
 
 impl Lint {
@@ -29,9 +32,10 @@ impl Lint {
         self.spot.error(self.text).hint(self.hint)
     }
 
-    /// Whose it is, and a sentence that names the place.
-    pub fn as_warning(&self) -> (AppName, String) {
-        (self.app.clone(), format!("{}: {}; {}", self.spot, self.text, self.hint))
+    /// With a sentence that names the place.
+    pub fn as_warning(&self) -> Warning {
+        let text = format!("{}: {}; {}", self.spot, self.text, self.hint);
+        Warning { level: self.level, app: self.app.clone(), text }
     }
 }
 
@@ -42,7 +46,7 @@ struct Tenant<'a> {
     places: &'a KvPlaces,
 }
 
-/// Looks all apps over.
+/// Looks all apps over; the worst comes first.
 pub fn lint(loaded: &[Loaded], config: &Config) -> Vec<Lint> {
     let tenants: Vec<Tenant<'_>> = loaded
         .iter()
@@ -57,6 +61,7 @@ pub fn lint(loaded: &[Loaded], config: &Config) -> Vec<Lint> {
         lints.extend(tenant.places.channels.iter().filter_map(|rule| tenant.channels(rule, &tenants)));
         lints.extend(tenant.commands());
     }
+    lints.sort_by_key(|lint| lint.level);
     lints
 }
 
@@ -70,12 +75,13 @@ const OF_THE_SERVER: [(&str, &str); 4] = [
 
 impl Tenant<'_> {
     fn found(&self, spot: &Spot, text: String, hint: impl Into<String>) -> Lint {
-        Lint { app: self.app.clone(), spot: spot.clone(), text, hint: hint.into() }
+        Lint { app: self.app.clone(), spot: spot.clone(), text, hint: hint.into(), level: Level::Warning }
     }
 
     fn shares(&self, spot: &Spot) -> Lint {
         let text = "shared: every app with the common password reads and writes everything on this server";
-        self.found(spot, text.to_owned(), "a namespace, or Valkey 9 without `shared`, would isolate it")
+        let lint = self.found(spot, text.to_owned(), "a namespace, or Valkey 9 without `shared`, would isolate it");
+        Lint { level: Level::Alarm, ..lint }
     }
 
     fn keys(&self, rule: &Located<String>, all: &[Tenant<'_>], config: &Config) -> Option<Lint> {
@@ -94,14 +100,17 @@ impl Tenant<'_> {
             "%W" => "for writing",
             _ => "for reading and writing",
         };
+        let level = if reads { Level::Warning } else { Level::Alarm };
         let Some(first) = owners.first() else {
             // Whoever else is on the server has no infraspec here.
             let text = format!("keys {:?} opens every key on the server, {how}", rule.value);
-            return is_everything(pattern).then(|| self.found(&rule.spot, text, "choose keys such as \"shared:*\""));
+            let lint = || self.found(&rule.spot, text, "choose keys such as \"shared:*\"");
+            return is_everything(pattern).then(|| Lint { level, ..lint() });
         };
         let text = format!("keys {:?} opens {}, {how}", rule.value, namespaces(&owners));
         let hint = format!("the owner lets others read: name {} in readers of {}", self.app, first.app);
-        Some(self.found(&rule.spot, text, if reads { hint } else { format!("nobody else should write there; {hint}") }))
+        let hint = if reads { hint } else { format!("nobody else should write there; {hint}") };
+        Some(Lint { level, ..self.found(&rule.spot, text, hint) })
     }
 
     /// Channels belong to no database.
@@ -127,10 +136,12 @@ impl Tenant<'_> {
 
     fn commands(&self) -> Vec<Lint> {
         let opened = dangers::opened(&self.kv.commands, self.kv.namespace.is_none());
+        let level = if dangers::has_the_server(&self.kv.commands) { Level::Alarm } else { Level::Warning };
         let lint = |(place, opens): (usize, Vec<&'static str>)| {
             let rule = self.places.commands.get(place)?;
             let text = format!("{} lets it {}", rule.value, some(opens, SHOWN));
-            Some(self.found(&rule.spot, text, "leave it out, or take away after it what is not needed"))
+            let lint = self.found(&rule.spot, text, "leave it out, or take away after it what is not needed");
+            Some(Lint { level, ..lint })
         };
         opened.into_iter().filter_map(lint).collect()
     }

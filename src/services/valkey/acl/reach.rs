@@ -267,11 +267,7 @@ fn base<'n>(catalogue: &Catalogue, name: &'n str) -> (&'n str, Option<&'n str>) 
 
 /// Every sort of text by the places of the patterns that match it. `read` gives a rule's pattern, and whether a lone `*`
 /// in it stands for all there is.
-fn sorts<T>(
-    rules: &[T],
-    read: impl Fn(&T) -> (&str, bool),
-    effort: &Effort,
-) -> Option<BTreeSet<BTreeSet<usize>>> {
+fn sorts<T>(rules: &[T], read: impl Fn(&T) -> (&str, bool), effort: &Effort) -> Option<BTreeSet<BTreeSet<usize>>> {
     let patterns: Vec<&str> = rules.iter().map(|rule| read(rule).0).collect();
     let mut sorts = matched(&patterns, effort)?;
     let those = |holds: &dyn Fn(&T) -> bool| -> BTreeSet<usize> {

@@ -7,7 +7,7 @@ mod notices;
 mod saved;
 pub mod sentinels;
 
-pub use notices::{notices, open_to_everybody};
+pub use notices::{notices, open_to_everybody, straying};
 pub use saved::unsaved;
 
 use super::acl::{Account, Meaning, differ_in_text};

@@ -1,10 +1,12 @@
 //! What the reader of a plan must know of the nodes.
 
 use super::Seen;
+use crate::core::name::AppName;
 use crate::core::plan::{Level, Notice};
 use crate::services::valkey::everybody::{self, Open};
 use crate::services::valkey::model::User;
-use crate::services::valkey::presets::Persistence;
+use crate::services::valkey::possible::strays;
+use crate::services::valkey::presets::{Persistence, Server};
 use crate::services::{Ask, Model};
 use std::collections::BTreeSet;
 
@@ -30,6 +32,16 @@ pub fn notices(seen: &[Seen], ask: &Ask) -> Vec<Notice> {
     }
     notices.sort();
     notices
+}
+
+/// Apps whose own command rules lead to other database numbers, where the server cannot confine them to theirs.
+pub fn straying(server: &Server, ask: &Ask) -> Vec<Notice> {
+    let users = ask.wanted.values().filter_map(|wanted| Some((&wanted.app, wanted.model.as_valkey_user()?)));
+    let notice = |(app, user): (&AppName, &User)| {
+        let text = strays(user.more_commands.as_ref()?, server)?;
+        Some(Notice { level: Level::Warning, about: app.to_string(), text })
+    };
+    users.filter_map(notice).collect()
 }
 
 /// What whoever connects to a node may do without a password, by the user that lets them: `default`, or any other,
