@@ -407,7 +407,7 @@ fn of_what_takes_no_key_an_app_has_what_is_known_to_be_harmless() {
     let user = world.fill("@mail", "", "");
     let mut may: BTreeMap<&str, bool> = BTreeMap::new();
     for call in &calls {
-        *may.entry(&call.name).or_default() |= call.dryrun(&mut admin, &user, &format!("{user}:k")) == "OK";
+        *may.entry(&call.name).or_default() |= !call.dryrun(&mut admin, &user, "").contains(" to run the ");
     }
     let taken: BTreeSet<&str> = may.into_iter().filter(|(_, may)| !may).map(|(name, _)| name).collect();
     let is_harmless = |name: &str| TAKEN_AND_HARMLESS.iter().any(|(harmless, _)| *harmless == name);
@@ -418,4 +418,47 @@ fn of_what_takes_no_key_an_app_has_what_is_known_to_be_harmless() {
     assert!(unknown.is_empty() && taken.len() > 100, "{unknown:?} {}", taken.len());
     let listed_twice: Vec<_> = TAKEN_AND_HARMLESS.iter().filter(|(name, _)| dangers::leads_beyond(name)).collect();
     assert!(listed_twice.is_empty(), "{listed_twice:?}");
+}
+
+/// Whoever could make users once may have left doors open under names that are hard to see.
+#[test]
+fn odd_names_of_users_hide_nothing_and_stop_nothing() {
+    let server = OwnValkey::start();
+    let mut here = Workspace::new();
+    server.serve(&mut here);
+    here.spec("mail", "app = \"@mail\"\n[services.kv]\n");
+    let mut admin = Wire::sign_in(server.port, "default", PASSWORD);
+    for user in [
+        "\\xfe on nopass ~* &* +@all",
+        "\\xff on >x ~nothing -@all",
+        "\\xef\\xbf\\xbd on nopass ~[^\\xff]* -@all +get",
+        "\\x1b[8mdark on nopass ~* &* +@all",
+        "( on nopass ~* -@all +get",
+    ] {
+        assert!(!admin.run(&format!("ACL SETUSER {user}")).is_error(), "{user}");
+    }
+    for number in 0..200 {
+        admin.run(&format!(
+            "ACL SETUSER many (~{number}*a*b*{number}*c* -@all +get) (~*{number}????????????* -@all +set)"
+        ));
+    }
+    here.converge();
+    let planned = here.run(&["plan"]).exits(0);
+    planned
+        .says("\u{FFFD}fe")
+        .says("\u{FFFD}ef\u{FFFD}bf\u{FFFD}bd")
+        .says("dark")
+        .hides("\u{1b}[8m")
+        .hides("\u{FFFD}ff");
+    here.run(&["doctor"]).hides("\u{1b}[8m");
+    // What an app's user got by hand is taken away again, however much it is, and told in a few lines.
+    let user = format!("{}mail", here.prefix);
+    for number in 0..100 {
+        admin.run(&format!(
+            "ACL SETUSER {user} (~*{number}????????????* -@all +get) ~*{number}*a*b*a*b*a*b*a*b*{number}"
+        ));
+    }
+    let planned = here.run(&["plan"]).exits(0).says("and 95 more selectors change");
+    assert!(planned.stdout.lines().count() < 120, "{}", planned.stdout);
+    here.converge();
 }

@@ -396,6 +396,7 @@ pub const TAKEN_AND_HARMLESS: &[(&str, &str)] = &[
     ("fcall", "runs with the rights of whoever calls: keys are checked as in EVAL"),
     ("fcall_ro", "as fcall"),
     ("lastsave", "a time, as in INFO"),
+    ("lolwut", "a picture"),
     ("memory|doctor", "sums, as in INFO"),
     ("memory|malloc-stats", "sums, as in INFO"),
     ("role", "addresses of nodes, as in INFO"),

@@ -13,7 +13,7 @@ struct Danger {
 const ADMIN: &str = "admin dangerous slow";
 
 /// The worst first.
-const DANGERS: [Danger; 45] = [
+const DANGERS: [Danger; 46] = [
     Danger {
         commands: "acl|setuser acl|deluser acl|load acl|save",
         categories: ADMIN,
@@ -61,6 +61,12 @@ const DANGERS: [Danger; 45] = [
     },
     Danger { commands: "cluster|getkeysinslot", categories: "slow", opens: "see the names of all keys of all apps" },
     Danger { commands: "cluster|countkeysinslot", categories: "slow", opens: "count the keys of all apps" },
+    // These find keys by what is in them, whatever keys the user has.
+    Danger {
+        commands: "ft.search ft.aggregate ft.create ft.dropindex ts.mget ts.mrange ts.mrevrange ts.queryindex",
+        categories: "search timeseries",
+        opens: "find the keys of all apps by what is in them",
+    },
     Danger { commands: "randomkey", categories: "keyspace read slow", opens: "see the names of other apps' keys" },
     Danger { commands: "dbsize", categories: "fast keyspace read", opens: "count the keys of all apps" },
     Danger {
@@ -221,8 +227,23 @@ pub fn opened(rules: &[String], whole_database: bool) -> Vec<(usize, Vec<&'stati
             }
         }
     }
+    for (place, _) in rules.iter().enumerate().filter(|(_, rule)| is_of_unknown_module(rule)) {
+        if !opened.iter().any(|(known, _)| *known == place) {
+            opened.push((place, vec![OF_AN_UNKNOWN_MODULE]));
+        }
+    }
     opened.sort_by_key(|(place, _)| *place);
     opened
+}
+
+/// Modules whose commands take the keys that they name and no others: a point parts the names of modules from the rest.
+const MODULES: [&str; 7] = ["bf", "cf", "cms", "json", "tdigest", "topk", "ts"];
+
+const OF_AN_UNKNOWN_MODULE: &str = "run a command of a module, which may do anything";
+
+fn is_of_unknown_module(rule: &str) -> bool {
+    let module = rule.strip_prefix('+').and_then(|name| name.split_once('.'));
+    module.is_some_and(|(module, _)| !MODULES.contains(&module))
 }
 
 /// The place of the rule by which a command is open in the end.
@@ -273,6 +294,10 @@ mod tests {
         assert!(client[0].1.contains(&"be told the names of the keys that other apps use"));
         assert!(!client[0].1.contains(&"see who else is connected and what they run"));
         assert_eq!(told(&["+select|3"], false), []);
+        assert_eq!(told(&["+json.set", "+ts.add", "-ft.search"], false), []);
+        for rule in ["+ft.search", "+ft._list", "+@search", "+ts.mrange", "+rg.pyexecute"] {
+            assert_eq!(told(&["+json.set", rule], false).len(), 1, "{rule}");
+        }
         assert!(told(&["+@all"], false)[0].1.len() > 30);
     }
 

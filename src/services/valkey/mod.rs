@@ -26,12 +26,13 @@ use crate::config::ValkeyConfig;
 use crate::core::address::{Address, Kind};
 use crate::core::plan::{Level, Notice};
 use crate::error::Result;
-pub use acl::overlap;
+pub use acl::{includes, overlap};
 use async_trait::async_trait;
 use connect::Nodes;
 use model::{DEFAULT_USER, KEYS, USER};
 pub use possible::no_such_database;
 use presets::Server;
+pub use presets::queue_channels;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A Valkey that is contacted when it is first asked something.

@@ -1,4 +1,37 @@
-//! Sets of bytes. Pure.
+//! Sets of bytes, and names and patterns of any bytes as text. Pure.
+
+/// Stands before a byte that is no text, which follows as two hexadecimal digits.
+const NO_TEXT: char = '\u{FFFD}';
+
+/// Names and patterns on a server may be any bytes. Those that are no text stay different from one another, and from all
+/// that nornplan sets.
+pub fn readable(bytes: &[u8]) -> String {
+    let mut text = String::new();
+    let escaped = |byte: &u8| format!("{NO_TEXT}{byte:02x}");
+    for chunk in bytes.utf8_chunks() {
+        for one in chunk.valid().chars() {
+            match one {
+                NO_TEXT => text.extend(one.to_string().as_bytes().iter().map(escaped)),
+                _ => text.push(one),
+            }
+        }
+        text.extend(chunk.invalid().iter().map(escaped));
+    }
+    text
+}
+
+/// The bytes that [`readable`] was given.
+pub fn raw(text: &str) -> Vec<u8> {
+    let mut raw = Vec::with_capacity(text.len());
+    let mut parts = text.split(NO_TEXT);
+    raw.extend(parts.next().unwrap_or_default().as_bytes());
+    for part in parts {
+        let byte = part.get(..2).and_then(|digits| u8::from_str_radix(digits, 16).ok());
+        raw.extend(byte);
+        raw.extend(part.get(2..).filter(|_| byte.is_some()).unwrap_or(part).as_bytes());
+    }
+    raw
+}
 
 /// One bit for each byte.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -50,6 +83,15 @@ impl Bytes {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn any_bytes_become_text_and_bytes_again() {
+        for bytes in [&b"mail"[..], b"\xff", b"\xfe", "\u{FFFD}ff".as_bytes(), b"a\xc3", "Käse".as_bytes(), b""] {
+            assert_eq!(raw(&readable(bytes)), bytes);
+        }
+        assert_ne!(readable(b"\xff"), readable("\u{FFFD}ff".as_bytes()));
+        assert_eq!(readable("Käse".as_bytes()), "Käse");
+    }
 
     #[test]
     fn bytes_are_told_apart_where_a_set_begins_and_ends() {

@@ -10,6 +10,7 @@ mod reach;
 mod rules;
 mod saved;
 
+pub use bytes::readable;
 pub use catalogue::{Catalogue, Command, KeyUse, Need};
 pub use meaning::{Meaning, differ_in_text};
 pub use pattern::{includes, overlap};

@@ -4,7 +4,7 @@
 //! Patterns can be made so that comparing them takes more than anybody waits: every answer here is bounded, and is the
 //! safe one where the bound is hit.
 
-use super::bytes::Bytes;
+use super::bytes::{Bytes, raw};
 use super::effort::Effort;
 use super::machine::matched;
 
@@ -26,7 +26,7 @@ pub enum Token {
 impl Token {
     /// Reads a pattern as `stringmatchlen` of the server's util.c does, its quirks included.
     pub fn read(pattern: &str) -> Vec<Self> {
-        let mut bytes = pattern.bytes().peekable();
+        let mut bytes = raw(pattern).into_iter().peekable();
         let mut tokens = Vec::new();
         while let Some(byte) = bytes.next() {
             let literal = |byte| Self::OneOf(Bytes::none().with(byte, byte));
@@ -49,7 +49,7 @@ impl Token {
 }
 
 /// What stands after `[`. A class that is not closed ends with the pattern.
-fn class(bytes: &mut std::iter::Peekable<std::str::Bytes<'_>>) -> Token {
+fn class(bytes: &mut std::iter::Peekable<std::vec::IntoIter<u8>>) -> Token {
     let negated = bytes.next_if_eq(&b'^').is_some();
     let mut all = Bytes::none();
     while let Some(byte) = bytes.next() {
@@ -176,6 +176,7 @@ mod tests {
             (r"a[\", r"a\", "a"),
             ("a**b", "axxb", "axx"),
             (r"a\", r"a\", "a"),
+            ("[^\u{FFFD}ff]", "f", "\u{FFFD}"),
         ] {
             assert!(matches(pattern, yes), "{pattern} {yes}");
             assert!(!matches(pattern, no), "{pattern} {no}");
@@ -259,14 +260,12 @@ mod tests {
 
     #[test]
     fn wild_patterns_are_answered_at_once_and_on_the_safe_side() {
-        let began = std::time::Instant::now();
         let wild = wild();
         for (one, other) in wild.iter().flat_map(|one| wild.iter().map(move |other| (one, other))) {
             // What can be told is told; beyond that, they may overlap, and do not include each other.
             assert!(overlap(one, &format!("{other}*")) && overlap("mail:*", one), "{one:.40} {other:.40}");
             assert!(one == other || !includes(one, other), "{one:.40} {other:.40}");
         }
-        // Unoptimised, with other tests beside it; it was minutes.
-        assert!(began.elapsed().as_secs() < 15, "{:?}", began.elapsed());
+        assert!(matched(&[&wild[0], &wild[1]], &Effort::of(EFFORT)).is_none());
     }
 }
