@@ -66,6 +66,24 @@ fn the_first_steps_lead_on() {
 }
 
 #[test]
+fn init_writes_only_the_services_that_are_asked_for() {
+    let directory = tempfile::tempdir().unwrap();
+    let here = directory.path();
+    assert_eq!(run(here, &["init", "--service", "valkey"]).code, Some(0));
+    let written = ["nornplan.toml", "specs/example.toml"].map(|file| std::fs::read_to_string(here.join(file)).unwrap());
+    for text in &written {
+        assert!(
+            ["postgres", "POSTGRES", "kafka", "KAFKA", "events"].iter().all(|other| !text.contains(other)),
+            "{text}"
+        );
+    }
+    assert!(written[0].contains("[valkey]\n") && written[0].contains(": NORNPLAN_VALKEY_PASSWORD,"), "{}", written[0]);
+    assert!(written[1].contains("[services.kv]\n"), "{}", written[1]);
+    assert_eq!(run(here, &["validate"]).code, Some(0));
+    assert_eq!(run(here, &["init", "--service", "redis"]).code, Some(1));
+}
+
+#[test]
 fn init_leaves_what_is_there() {
     let directory = workspace();
     let files = [("nornplan.toml", "# mine\n"), ("specs/mine.toml", "app = \"mine\"\n"), (".gitignore", "/secrets")];

@@ -108,7 +108,7 @@ fn told(errors: &[Diagnostic]) -> String {
 
 fn shown(specs: &Specs) -> String {
     let mut text: String = specs.notes.iter().map(|note| format!("note: {note}\n")).collect();
-    text.extend(specs.warnings.iter().map(|(app, warning)| format!("warning: {app}: {warning}\n")));
+    text.extend(specs.warnings.iter().map(|warning| format!("warning: {}: {}\n", warning.app, warning.text)));
     for app in specs.apps.values() {
         text += &serde_json::to_string_pretty(app).unwrap();
         text += "\n";

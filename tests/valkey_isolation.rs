@@ -7,13 +7,15 @@
 mod attacks;
 mod common;
 
-use attacks::crossings::{CONFINED, CROSSINGS, HARMLESS, IMPOSSIBLE, NEWER};
+use attacks::crossings::{CONFINED, CROSSINGS, HARMLESS, IMPOSSIBLE, NEWER, TAKEN_AND_HARMLESS};
 use attacks::sweep::all_calls;
 use attacks::work::{DAILY_WORK, READS, WRITES};
 use common::Workspace;
 use common::own_postgres::free_port;
 use common::own_valkey::{OwnValkey, PASSWORD, Saves};
 use common::resp::{Reply, Wire, words};
+use nornplan::services::valkey::dangers;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// An app, its neighbour (whose name begins with its own), and one of each other kind.
@@ -401,4 +403,62 @@ fn of_what_takes_no_key_an_app_has_what_is_known_to_be_harmless() {
         assert!(unknown.is_empty(), "{app}: {unknown:?}");
         assert!(names.len() > 20, "{names:?}");
     }
+    // Whoever asks for what `readwrite` takes away is told what it opens.
+    let user = world.fill("@mail", "", "");
+    let mut may: BTreeMap<&str, bool> = BTreeMap::new();
+    for call in &calls {
+        *may.entry(&call.name).or_default() |= !call.dryrun(&mut admin, &user, "").contains(" to run the ");
+    }
+    let taken: BTreeSet<&str> = may.into_iter().filter(|(_, may)| !may).map(|(name, _)| name).collect();
+    let is_harmless = |name: &str| TAKEN_AND_HARMLESS.iter().any(|(harmless, _)| *harmless == name);
+    let unknown: Vec<_> = taken
+        .iter()
+        .filter(|name| !dangers::leads_beyond(name) && !is_harmless(name) && !name.ends_with("|help"))
+        .collect();
+    assert!(unknown.is_empty() && taken.len() > 100, "{unknown:?} {}", taken.len());
+    let listed_twice: Vec<_> = TAKEN_AND_HARMLESS.iter().filter(|(name, _)| dangers::leads_beyond(name)).collect();
+    assert!(listed_twice.is_empty(), "{listed_twice:?}");
+}
+
+/// Whoever could make users once may have left doors open under names that are hard to see.
+#[test]
+fn odd_names_of_users_hide_nothing_and_stop_nothing() {
+    let server = OwnValkey::start();
+    let mut here = Workspace::new();
+    server.serve(&mut here);
+    here.spec("mail", "app = \"@mail\"\n[services.kv]\n");
+    let mut admin = Wire::sign_in(server.port, "default", PASSWORD);
+    for user in [
+        "\\xfe on nopass ~* &* +@all",
+        "\\xff on >x ~nothing -@all",
+        "\\xef\\xbf\\xbd on nopass ~[^\\xff]* -@all +get",
+        "\\x1b[8mdark on nopass ~* &* +@all",
+        "( on nopass ~* -@all +get",
+    ] {
+        assert!(!admin.run(&format!("ACL SETUSER {user}")).is_error(), "{user}");
+    }
+    for number in 0..200 {
+        admin.run(&format!(
+            "ACL SETUSER many (~{number}*a*b*{number}*c* -@all +get) (~*{number}????????????* -@all +set)"
+        ));
+    }
+    here.converge();
+    let planned = here.run(&["plan"]).exits(0);
+    planned
+        .says("\u{FFFD}fe")
+        .says("\u{FFFD}ef\u{FFFD}bf\u{FFFD}bd")
+        .says("dark")
+        .hides("\u{1b}[8m")
+        .hides("\u{FFFD}ff");
+    here.run(&["doctor"]).hides("\u{1b}[8m");
+    // What an app's user got by hand is taken away again, however much it is, and told in a few lines.
+    let user = format!("{}mail", here.prefix);
+    for number in 0..100 {
+        admin.run(&format!(
+            "ACL SETUSER {user} (~*{number}????????????* -@all +get) ~*{number}*a*b*a*b*a*b*a*b*{number}"
+        ));
+    }
+    let planned = here.run(&["plan"]).exits(0).says("and 95 more selectors change");
+    assert!(planned.stdout.lines().count() < 120, "{}", planned.stdout);
+    here.converge();
 }

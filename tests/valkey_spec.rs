@@ -154,6 +154,108 @@ fn what_opens_others_keys_is_said_and_refused_where_it_is_strict() {
     here.run(&["apply", "--auto-approve", "--allow-interrupt", "all"]).exits(0);
 }
 
+/// What one app may write to get at another, or at whoever else is on the server.
+#[test]
+fn nothing_that_reaches_others_passes_where_it_is_strict() {
+    let mut here = Workspace::new();
+    here.set("NORNPLAN_VALKEY_STRICT", "true");
+    here.spec("mail", "app = \"@mail\"\n[services.kv]\nreaders = [\"@pal\"]\n");
+    here.spec("pal", "app = \"@pal\"\n[services.kv]\n");
+    here.spec("old", "app = \"@old\"\n[services.kv]\nnamespace = false\ndb = 3\naccess = \"queue\"\n");
+    here.run(&["validate"]).exits(0);
+    let stars = "*a".repeat(200) + "*";
+    let long = format!("keys = [\"{stars}\"]");
+    let refused = [
+        // Keys, by every way to write them.
+        "keys = [\"*\"]",
+        "keys = [\"**\"]",
+        "keys = [\"?*\"]",
+        "keys = [\"%R~[^~]*\"]",
+        "keys = [\"@mail:*\"]",
+        "keys = [\"%W~@mail:x\"]",
+        "keys = [\"%R~@mail*\"]",
+        "keys = [\"@mai?:x\"]",
+        "keys = [\"@mail[:-]*\"]",
+        "keys = [\"@mai\\\\l:x\"]",
+        "keys = [\"{@mail}:*\"]",
+        "keys = [\"?@mail}:*\"]",
+        "keys = [\"*:session\"]",
+        &long,
+        // Namespaces, users and databases that are others'.
+        "namespace = \"@mail\"",
+        "namespace = \"@mail:x\"",
+        "namespace = \"{@mail}\"",
+        "namespace = \"*\"",
+        "namespace = \"@MAIL\"",
+        "namespace = \"@mäil\"",
+        "user = \"@mail\"",
+        "user = \"default\"",
+        "user = \"a b\"",
+        "db = 3",
+        "namespace = false\ndb = 3",
+        "namespace = false\ndb = 0",
+        "namespace = false\nshared = true\ndb = 5",
+        // Channels: others', the job queue of a whole database, and the server's own.
+        "channels = [\"*\"]",
+        "channels = [\"?*\"]",
+        "channels = [\"@mail:news\"]",
+        "channels = [\"/3.celery.pidbox\"]",
+        "channels = [\"/*\"]",
+        "channels = [\"__keyspace@0__:@mail:*\"]",
+        "channels = [\"__keyevent@0__:expired\"]",
+        "channels = [\"__key*\"]",
+        "channels = [\"__redis__:invalidate\"]",
+        "channels = [\"[_]_sentinel__:hello\"]",
+        // Commands, by every way to write them.
+        "commands = [\"+@all\"]",
+        "commands = [\"-@all\", \"+@read\"]",
+        "commands = [\"+@keyspace\"]",
+        "commands = [\"+@connection\"]",
+        "commands = [\"+@pubsub\"]",
+        "commands = [\"+@scripting\"]",
+        "commands = [\"+@hyperloglog\"]",
+        "commands = [\"+@search\"]",
+        "commands = [\"+KEYS\"]",
+        "commands = [\"-keys\", \"+keys\"]",
+        "commands = [\"+client\", \"-client|kill\"]",
+        "commands = [\"+function\"]",
+        "commands = [\"+script|show\"]",
+        "commands = [\"+memory\"]",
+        "commands = [\"+cluster|slot-stats\"]",
+        "commands = [\"+acl\"]",
+        "commands = [\"+debug|sleep\"]",
+        "commands = [\"+ft.search\"]",
+        "commands = [\"+rg.pyexecute\"]",
+        "commands = [\">secret\"]",
+        "commands = [\"nopass\"]",
+        "commands = [\"(+@all ~*)\"]",
+        "keys = [\"a ~*\"]",
+        "channels = [\"x\", \"allchannels\"]",
+    ];
+    let spec = |kv: &str| here.spec("evil", &format!("app = \"@evil\"\n[services.kv]\n{kv}\n"));
+    let passed: Vec<&str> = refused
+        .into_iter()
+        .filter(|kv| {
+            spec(kv);
+            here.run(&["validate"]).code == 0
+        })
+        .collect();
+    assert!(passed.is_empty(), "not refused: {passed:#?}");
+    // What reaches nobody is not spoken of.
+    for kv in [
+        "keys = [\"@evil-too:*\", \"%R~shared:*\"]",
+        "channels = [\"@evil.*\", \"__keyspace@0__:@evil:*\", \"shared:*\"]",
+        "commands = [\"+select\", \"+json.set\", \"-@dangerous\", \"+fcall\", \"+role\"]",
+        "namespace = \"@mail-x\"",
+        "namespace = \"@mai\"",
+        "db = 7",
+        "namespace = false\ndb = 4",
+    ] {
+        spec(kv);
+        here.run(&["validate"]).exits(0).hides("evil.toml");
+    }
+}
+
 /// Every command that this server calls dangerous is known, by its name and by each of its categories.
 #[test]
 fn no_dangerous_command_of_the_server_is_passed_by() {
@@ -344,7 +446,10 @@ fn apps_that_share_a_password_are_sent_to_their_numbers_with_it() {
     here.spec("own", "app = \"@own\"\n[services.kv]\n");
     here.run(&["plan"]).exits(0).says("2 blocked").says("Plan: 2 to create, 0 to update");
     tells(&here.run(&["apply", "--auto-approve"]).exits(1).hides("mistyped"), refused_reason);
-    assert_eq!((here.published("@old", "VALKEY_URL"), here.published("@old", "KV_PASS")), (url.clone(), common.to_owned()));
+    assert_eq!(
+        (here.published("@old", "VALKEY_URL"), here.published("@old", "KV_PASS")),
+        (url.clone(), common.to_owned())
+    );
     works(&here.published("@own", "VALKEY_URL"), &["PING"]);
     here.remove("specs/own.toml");
     here.set("NORNPLAN_VALKEY_SHARED_PASSWORD", common);

@@ -8,20 +8,32 @@ use std::path::Path;
 /// Write a workspace file and a first infraspec, and git-ignore what must not be committed
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Example:\n  mkdir platform && cd platform && nornplan init\n\nFiles that exist are left as they are; lines that .gitignore lacks are added.\nExit: 0 done, 1 something cannot be written"
+    after_help = "Example:\n  mkdir platform && cd platform && nornplan init\n  nornplan init --service valkey\n\nFiles that exist are left as they are; lines that .gitignore lacks are added.\nExit: 0 done, 1 something cannot be written"
 )]
-pub struct Args {}
+pub struct Args {
+    /// Only this service (may be given several times); without it, all three
+    #[arg(long = "service", value_name = "SERVICE", value_parser = SERVICES)]
+    services: Vec<String>,
+}
+
+const SERVICES: [&str; 3] = ["postgres", "valkey", "kafka"];
 
 const WORKSPACE: &str = include_str!("init/nornplan.toml");
 const INFRASPEC: &str = include_str!("init/example.toml");
+/// As the workspace file has them.
+const ALL_PASSWORDS: &str = "NORNPLAN_POSTGRES_PASSWORD, NORNPLAN_VALKEY_PASSWORD and NORNPLAN_KAFKA_PASSWORD";
 const IGNORED: [&str; 3] = ["state/", "secrets/", "snapshots/"];
 
-pub fn run(_global: &Global, _args: &Args) -> Outcome {
-    create(Path::new("nornplan.toml"), WORKSPACE)?;
+pub fn run(_global: &Global, args: &Args) -> Outcome {
+    let without: Vec<&str> = SERVICES
+        .into_iter()
+        .filter(|name| !args.services.is_empty() && !args.services.iter().any(|one| one == name))
+        .collect();
+    create(Path::new("nornplan.toml"), &cut(WORKSPACE, &without))?;
     std::fs::create_dir_all("specs").map_err(|error| failed(Path::new("specs"), error))?;
     let no_infraspec = std::fs::read_dir("specs").is_ok_and(|mut entries| entries.next().is_none());
     if no_infraspec {
-        create(Path::new("specs/example.toml"), INFRASPEC)?;
+        create(Path::new("specs/example.toml"), &cut(INFRASPEC, &without))?;
     } else {
         output::result("left specs/ as it is");
     }
@@ -30,6 +42,26 @@ pub fn run(_global: &Global, _args: &Args) -> Outcome {
         "\nNext: say where your services are in nornplan.toml, then\n  nornplan validate\n  nornplan doctor\n  nornplan plan",
     );
     Ok(Exit::Done)
+}
+
+/// A file without what it says of some services: their tables, which empty lines part, and their passwords.
+fn cut(text: &str, without: &[&str]) -> String {
+    let of = |service: &&&str| match **service {
+        "valkey" => ["[valkey]", "[services.kv]", "# [env.prod.valkey]"],
+        "kafka" => ["[kafka]", "[services.events]", "# [env.prod.kafka]"],
+        _ => ["[postgres]", "[services.postgres]", "# [env.prod.postgres]"],
+    };
+    let is_kept =
+        |table: &&str| !without.iter().any(|service| of(&service).iter().any(|start| table.starts_with(start)));
+    let kept: Vec<&str> = text.trim_end().split("\n\n").filter(is_kept).collect();
+    let mut text = kept.join("\n\n") + "\n";
+    if !without.is_empty() {
+        let passwords = SERVICES.into_iter().filter(|name| !without.contains(name));
+        let passwords: Vec<String> =
+            passwords.map(|name| format!("NORNPLAN_{}_PASSWORD", name.to_uppercase())).collect();
+        text = text.replace(ALL_PASSWORDS, &passwords.join(" and "));
+    }
+    text
 }
 
 fn failed(file: &Path, error: std::io::Error) -> Diagnostic {

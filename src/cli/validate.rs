@@ -37,8 +37,8 @@ pub fn run(global: &Global, args: &Args) -> Outcome {
     let specs = workspace::specs(global, &config)?;
     // Templates are filled in when secrets are desired: an error in one belongs here too.
     services::desired(ServiceId::Secrets, &specs, &config)?;
-    for (app, warning) in &specs.warnings {
-        output::message(&format!("warning: {app}: {warning}"));
+    for warning in &specs.warnings {
+        output::message(&format!("warning: {}: {}", warning.app, warning.text));
     }
     let listed = some(specs.apps.keys(), MOST_NAMES);
     output::result(&match specs.apps.len() {

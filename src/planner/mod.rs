@@ -118,11 +118,11 @@ impl Inputs<'_> {
         }
         let in_scope =
             |app: &AppName| self.scope.has_app(app) && self.specs.apps.get(app).is_some_and(|app| app.kv.is_some());
-        let warnings = self.full.warnings.iter().filter(|(app, _)| in_scope(app));
-        notices.extend(warnings.map(|(app, text)| Notice {
-            level: Level::Warning,
-            about: app.to_string(),
-            text: text.clone(),
+        let warnings = self.full.warnings.iter().filter(|warning| in_scope(&warning.app));
+        notices.extend(warnings.map(|warning| Notice {
+            level: warning.level,
+            about: warning.app.to_string(),
+            text: warning.text.clone(),
         }));
         let prevent_destroy = prevention::changes(self, &steps);
         notices.extend(prevention::notices(self.document, &prevent_destroy));

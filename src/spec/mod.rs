@@ -58,7 +58,7 @@ pub fn load(config: &Config) -> Result<model::Specs, Vec<Diagnostic>> {
         errors.extend(file.errors);
     }
     errors.extend(overlap::check(&loaded, &broken));
-    let lints = kv::lint::lint(&loaded, config);
+    let lints = kv::lint::lint(&loaded);
     let warnings = match config.valkey.strict {
         true => {
             errors.extend(lints.into_iter().map(kv::lint::Lint::into_error));

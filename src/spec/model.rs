@@ -2,6 +2,7 @@
 
 use crate::core::digest::sha256;
 use crate::core::name::AppName;
+use crate::core::plan::Level;
 use crate::error::Place;
 use crate::services::postgres::model::{Access, Credential, Extension};
 use crate::services::valkey::model::{Access as KvAccess, OnDestroy};
@@ -16,8 +17,8 @@ pub struct Specs {
     pub apps: BTreeMap<AppName, App>,
     /// What is accepted and not managed (`storage`, `nats`), one sentence each.
     pub notes: Vec<String>,
-    /// What they allow that may not be meant: whose infraspec it is, and a sentence with its place.
-    pub warnings: Vec<(AppName, String)>,
+    /// What they allow that may not be meant, the worst first.
+    pub warnings: Vec<Warning>,
     /// Where apps say what they ask for on Valkey.
     pub kv_places: BTreeMap<AppName, KvPlaces>,
 }
@@ -33,6 +34,16 @@ impl Specs {
     pub fn place_of_database(&self, app: &App) -> Place {
         self.kv_places.get(&app.name).map_or_else(|| app.place.clone(), |places| places.db.place())
     }
+}
+
+/// Something that an infraspec allows and that may not be meant.
+#[derive(Clone, Debug)]
+pub struct Warning {
+    pub level: Level,
+    /// Whose infraspec it is.
+    pub app: AppName,
+    /// A sentence with its place.
+    pub text: String,
 }
 
 /// One app.

@@ -385,3 +385,19 @@ pub const HARMLESS: &[&str] = &[
     "xgroup help",
     "xinfo help",
 ];
+
+/// What `readwrite` takes away though it opens nothing of another app's, and why it does not.
+pub const TAKEN_AND_HARMLESS: &[(&str, &str)] = &[
+    ("acl|cat", "names of categories and commands"),
+    ("acl|genpass", "a random number"),
+    ("cluster|links", "addresses of nodes, as in CLUSTER NODES"),
+    ("cluster|myid", "as in CLUSTER NODES"),
+    ("cluster|myshardid", "as in CLUSTER SHARDS"),
+    ("fcall", "runs with the rights of whoever calls: keys are checked as in EVAL"),
+    ("fcall_ro", "as fcall"),
+    ("lastsave", "a time, as in INFO"),
+    ("lolwut", "a picture"),
+    ("memory|doctor", "sums, as in INFO"),
+    ("memory|malloc-stats", "sums, as in INFO"),
+    ("role", "addresses of nodes, as in INFO"),
+];

@@ -4,6 +4,8 @@ use super::super::common::resp::{Reply, Wire};
 
 /// One way of calling a command: what is found at `key` is a key to the server.
 pub struct Call {
+    /// Of the command, as `config|get`.
+    pub name: String,
     /// As `ACL DRYRUN` takes it.
     pub words: Vec<String>,
     /// None: the command takes no key.
@@ -43,14 +45,14 @@ fn calls(entry: &Reply) -> Vec<Call> {
     let least = usize::try_from(arity.number().abs()).expect("a number of words");
     words.resize(words.len().max(least), "1".to_owned());
     if specs.many().is_empty() {
-        return vec![Call { words, key: None }];
+        return vec![Call { name: name.text().to_owned(), words, key: None }];
     }
     // With fewer words than it has places for keys, too: see PFMERGE in the list of attempts.
-    specs.many().iter().filter_map(|spec| keyed(&words, spec)).collect()
+    specs.many().iter().filter_map(|spec| keyed(name.text(), &words, spec)).collect()
 }
 
 /// The call with a key where one specification looks for it.
-fn keyed(words: &[String], spec: &Reply) -> Option<Call> {
+fn keyed(name: &str, words: &[String], spec: &Reply) -> Option<Call> {
     if field(spec, "flags").many().iter().any(|flag| flag.text() == "not_key") {
         return None;
     }
@@ -76,7 +78,7 @@ fn keyed(words: &[String], spec: &Reply) -> Option<Call> {
     // What follows is one more word where keys are halved with other things, as in XREAD.
     let halved = field(find, "type").text() == "range" && field(finds, "limit").number() == 2;
     words.resize(words.len().max(key + 1 + usize::from(halved)), "1".to_owned());
-    Some(Call { words, key: Some(key) })
+    Some(Call { name: name.to_owned(), words, key: Some(key) })
 }
 
 /// The value after a name, in a list of both.

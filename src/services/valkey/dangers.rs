@@ -15,7 +15,7 @@ struct Danger {
 const ADMIN: &str = "admin dangerous slow";
 
 /// The worst first.
-const DANGERS: [Danger; 41] = [
+const DANGERS: [Danger; 46] = [
     Danger {
         commands: "acl|setuser acl|deluser acl|load acl|save",
         categories: ADMIN,
@@ -63,6 +63,12 @@ const DANGERS: [Danger; 41] = [
     },
     Danger { commands: "cluster|getkeysinslot", categories: "slow", opens: "see the names of all keys of all apps" },
     Danger { commands: "cluster|countkeysinslot", categories: "slow", opens: "count the keys of all apps" },
+    // These find keys by what is in them, whatever keys the user has.
+    Danger {
+        commands: "ft.search ft.aggregate ft.create ft.dropindex ts.mget ts.mrange ts.mrevrange ts.queryindex",
+        categories: "search timeseries",
+        opens: "find the keys of all apps by what is in them",
+    },
     Danger { commands: "randomkey", categories: "keyspace read slow", opens: "see the names of other apps' keys" },
     Danger { commands: "dbsize", categories: "fast keyspace read", opens: "count the keys of all apps" },
     Danger {
@@ -71,12 +77,8 @@ const DANGERS: [Danger; 41] = [
         opens: "delete all keys of its database",
     },
     Danger { commands: "swapdb", categories: "dangerous fast keyspace write", opens: "exchange whole databases" },
-    Danger {
-        commands: "move",
-        categories: "fast keyspace write",
-        opens: "write to other database numbers before Valkey 9",
-    },
-    Danger { commands: "select", categories: "connection fast", opens: "go to other database numbers before Valkey 9" },
+    Danger { commands: "move", categories: "fast keyspace write", opens: "write to other database numbers" },
+    Danger { commands: "select", categories: "connection fast", opens: "go to other database numbers" },
     Danger {
         commands: "migrate",
         categories: "dangerous keyspace slow write",
@@ -123,6 +125,12 @@ const DANGERS: [Danger; 41] = [
         opens: "read the functions of other apps",
     },
     Danger {
+        commands: "function|stats",
+        categories: "scripting slow",
+        opens: "see which functions of other apps run, and with what arguments",
+    },
+    Danger { commands: "script|show", categories: "scripting slow", opens: "read the scripts of other apps" },
+    Danger {
         commands: "script|flush script|kill function|kill",
         categories: "scripting slow",
         opens: "stop and remove the scripts of other apps",
@@ -137,6 +145,12 @@ const DANGERS: [Danger; 41] = [
         commands: "latency|doctor latency|graph latency|histogram latency|history latency|latest latency|reset",
         categories: ADMIN,
         opens: "read and reset the server's measurements",
+    },
+    Danger { commands: "memory|stats cluster|slot-stats", categories: "slow", opens: "count the keys of all apps" },
+    Danger {
+        commands: "memory|purge",
+        categories: "slow",
+        opens: "stall the server while it gives memory back to the system",
     },
     // With no source, servers look up no key of it, and let it make any.
     Danger { commands: "pfmerge", categories: "hyperloglog slow write", opens: "make keys among those of other apps" },
@@ -172,14 +186,15 @@ pub fn leads_beyond(command: &str) -> bool {
     DANGERS.iter().any(|danger| danger.commands.split_ascii_whitespace().any(|one| one == command))
 }
 
-/// What some commands lead to beyond keys and channels, the worst first, each with those that do. `whole_database`: see
-/// [`opened`].
-pub fn worst<'a>(commands: &'a BTreeSet<String>, whole_database: bool) -> Vec<(Vec<&'a str>, &'static str)> {
+/// What some commands lead to beyond keys and channels, the worst first, each with those that do. `confined`: whether rules
+/// confine whoever runs them to databases; `whole_database`: see [`opened`].
+pub fn worst(commands: &BTreeSet<String>, confined: bool, whole_database: bool) -> Vec<(Vec<&str>, &'static str)> {
     let mut worst: Vec<(Vec<&str>, &str)> = Vec::new();
+    let harmless =
+        |name: &&str| confined && BETWEEN_DATABASES.contains(name) || whole_database && OF_ITS_DATABASE.contains(name);
     for danger in &DANGERS {
-        let names = danger.commands.split_ascii_whitespace().filter_map(|name| commands.get(name));
-        let names = names.map(String::as_str).filter(|name| !(whole_database && OF_ITS_DATABASE.contains(name)));
-        let names: Vec<&str> = names.collect();
+        let names = danger.commands.split_ascii_whitespace().filter_map(|name| commands.get(name)).map(String::as_str);
+        let names: Vec<&str> = names.filter(|name| !harmless(name)).collect();
         match worst.iter_mut().find(|(_, opens)| *opens == danger.opens) {
             Some((known, _)) => known.extend(names),
             None if names.is_empty() => {}
@@ -187,6 +202,30 @@ pub fn worst<'a>(commands: &'a BTreeSet<String>, whole_database: bool) -> Vec<(V
         }
     }
     worst
+}
+
+/// So many of the dangers, the worst, come to having the server with all that is on it.
+const OF_THE_WHOLE_SERVER: usize = 8;
+
+/// Whether rules that follow those of a preset give the whole server away.
+pub fn has_the_server(rules: &[String]) -> bool {
+    let commands = |danger: &Danger| danger.commands.split_ascii_whitespace();
+    let opens = |danger: &Danger| commands(danger).any(|name| opens_it(rules, name, danger.categories).is_some());
+    DANGERS.iter().take(OF_THE_WHOLE_SERVER).any(opens)
+}
+
+/// What leads from one database number to another. Valkey 9 confines it to those of the user (`db=`), so that it opens
+/// nothing there; what it opens elsewhere is told where the server is known.
+const BETWEEN_DATABASES: [&str; 2] = ["move", "select"];
+
+/// The rules by which rules that follow those of a preset lead to other database numbers, where the server cannot confine
+/// them to one.
+pub fn between_databases(rules: &[String]) -> Vec<&str> {
+    let dangers = DANGERS.iter().filter(|danger| BETWEEN_DATABASES.contains(&danger.commands));
+    let places = dangers.filter_map(|danger| opens_it(rules, danger.commands, danger.categories));
+    let mut rules: Vec<&str> = places.filter_map(|place| rules.get(place)).map(String::as_str).collect();
+    rules.dedup();
+    rules
 }
 
 /// Commands that act on one database alone: harmless to others where an app has a whole one.
@@ -198,6 +237,7 @@ pub fn opened(rules: &[String], whole_database: bool) -> Vec<(usize, Vec<&'stati
     let mut opened: Vec<(usize, Vec<&'static str>)> = Vec::new();
     for danger in &DANGERS {
         let commands = danger.commands.split_ascii_whitespace();
+        let commands = commands.filter(|command| !BETWEEN_DATABASES.contains(command));
         let commands = commands.filter(|command| !(whole_database && OF_ITS_DATABASE.contains(command)));
         for place in commands.filter_map(|command| opens_it(rules, command, danger.categories)) {
             match opened.iter_mut().find(|(known, _)| *known == place) {
@@ -207,8 +247,23 @@ pub fn opened(rules: &[String], whole_database: bool) -> Vec<(usize, Vec<&'stati
             }
         }
     }
+    for (place, _) in rules.iter().enumerate().filter(|(_, rule)| is_of_unknown_module(rule)) {
+        if !opened.iter().any(|(known, _)| *known == place) {
+            opened.push((place, vec![OF_AN_UNKNOWN_MODULE]));
+        }
+    }
     opened.sort_by_key(|(place, _)| *place);
     opened
+}
+
+/// Modules whose commands take the keys that they name and no others: a point parts the names of modules from the rest.
+const MODULES: [&str; 7] = ["bf", "cf", "cms", "json", "tdigest", "topk", "ts"];
+
+const OF_AN_UNKNOWN_MODULE: &str = "run a command of a module, which may do anything";
+
+fn is_of_unknown_module(rule: &str) -> bool {
+    let module = rule.strip_prefix('+').and_then(|name| name.split_once('.'));
+    module.is_some_and(|(module, _)| !MODULES.contains(&module))
 }
 
 /// The place of the rule by which a command is open in the end.
@@ -232,8 +287,12 @@ mod tests {
     use super::super::presets;
     use super::*;
 
-    fn told(rules: &[&str], whole: bool) -> Vec<(usize, Vec<&'static str>)> {
-        opened(&rules.iter().map(|rule| (*rule).to_owned()).collect::<Vec<_>>(), whole)
+    fn rules(rules: &[&str]) -> Vec<String> {
+        rules.iter().map(|rule| (*rule).to_owned()).collect()
+    }
+
+    fn told(some: &[&str], whole: bool) -> Vec<(usize, Vec<&'static str>)> {
+        opened(&rules(some), whole)
     }
 
     #[test]
@@ -254,7 +313,25 @@ mod tests {
         let client = told(&["+client", "-client|list"], false);
         assert!(client[0].1.contains(&"be told the names of the keys that other apps use"));
         assert!(!client[0].1.contains(&"see who else is connected and what they run"));
-        assert_eq!(told(&["+select|3"], false), [(0, vec!["go to other database numbers before Valkey 9"])]);
+        assert_eq!(told(&["+select|3"], false), []);
+        assert_eq!(told(&["+json.set", "+ts.add", "-ft.search"], false), []);
+        for rule in ["+ft.search", "+ft._list", "+@search", "+ts.mrange", "+rg.pyexecute"] {
+            assert_eq!(told(&["+json.set", rule], false).len(), 1, "{rule}");
+        }
         assert!(told(&["+@all"], false)[0].1.len() > 30);
+    }
+
+    #[test]
+    fn what_leads_to_other_databases_is_told_by_itself() {
+        assert_eq!(between_databases(&rules(&["+get", "+select|3"])), ["+select|3"]);
+        assert_eq!(between_databases(&rules(&["+@all", "-move", "+@connection"])), ["+@connection"]);
+        assert_eq!(between_databases(&rules(&["+@all"])), ["+@all"]);
+        assert!(between_databases(&rules(&["+select", "-select", "+get", "+@read"])).is_empty());
+    }
+
+    #[test]
+    fn the_worst_have_the_server() {
+        assert!(has_the_server(&rules(&["+config|set"])) && has_the_server(&rules(&["+@admin"])));
+        assert!(!has_the_server(&rules(&["+keys"])) && !has_the_server(&rules(&["+@admin", "-@all", "+scan"])));
     }
 }

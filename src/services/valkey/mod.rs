@@ -28,11 +28,13 @@ use crate::config::ValkeyConfig;
 use crate::core::address::{Address, Kind};
 use crate::core::change::{FieldChange, Resource, three_way};
 use crate::error::Result;
-pub use acl::overlap;
+pub use acl::{includes, overlap};
 use async_trait::async_trait;
 use connect::Nodes;
 use model::{DEFAULT_USER, KEYS, USER};
 pub use possible::no_such_database;
+use presets::Server;
+pub use presets::queue_channels;
 pub use shared::SharedPassword;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -63,8 +65,9 @@ impl Service for Valkey {
     async fn observe(&self, ask: &Ask) -> Result<Observation> {
         let found = self.nodes.all().await?;
         let mut seen = observe::look(&found.nodes, ask).await?;
-        let server = observe::server(&seen);
+        let server = Server { strict: self.nodes.config().strict, ..observe::server(&seen) };
         let mut notices = observe::notices(&seen, ask);
+        notices.extend(observe::straying(&server, ask));
         let default_user = observe::default_user::observe(&self.nodes, &found.nodes, &seen, ask).await?;
         let at_restart = observe::at_restart(&found.nodes, &seen, ask).await;
         let unsaved = observe::saved::unsaved(&at_restart, &seen, ask);

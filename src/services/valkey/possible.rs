@@ -4,6 +4,7 @@ use crate::core::suggest::closest;
 use crate::error::{Diagnostic, Kind, Place};
 use crate::services::Observation;
 use crate::services::valkey::acl::Catalogue;
+use crate::services::valkey::dangers::between_databases;
 use crate::services::valkey::model::User;
 use crate::services::valkey::presets::Server;
 use crate::spec::model::App;
@@ -19,7 +20,20 @@ pub fn impossible(user: &User, server: &Server) -> Option<String> {
         (needs && !server.database_rules).then(|| no_isolation(whole, server))
     };
     let unknown = || user.more_commands.iter().flatten().find_map(|rule| unknown(rule, server));
-    db.or_else(confine).or_else(unknown)
+    let strays = || user.more_commands.as_ref().and_then(|rules| strays(rules, server)).filter(|_| server.strict);
+    db.or_else(confine).or_else(unknown).or_else(strays)
+}
+
+/// That rules lead to other database numbers here, and what to do about it.
+pub fn strays(rules: &[String], server: &Server) -> Option<String> {
+    let opening = between_databases(rules);
+    (!server.database_rules && !opening.is_empty()).then(|| {
+        format!(
+            "{} in commands leads it to other database numbers, where {} cannot confine it: leave it out, or use Valkey 9",
+            opening.join(" and "),
+            server.describe()
+        )
+    })
 }
 
 /// That an app without a user of its own would be sent to a database that is not there. `place` is where it asks for it.
@@ -108,6 +122,17 @@ mod tests {
         let unlimited = Server { databases: None, database_rules: true, ..server() };
         let user = User { db: Some(99), whole_database: Some(true), ..User::new("mail") };
         assert_eq!(impossible(&user, &unlimited), None);
+    }
+
+    #[test]
+    fn what_leads_to_other_databases_is_told_where_nothing_confines_it_and_refused_where_it_is_strict() {
+        let user = User { more_commands: Some(vec!["+select|3".to_owned()]), ..User::new("mail") };
+        let rules = user.more_commands.clone().unwrap();
+        assert_eq!(impossible(&user, &server()), None);
+        assert!(strays(&rules, &server()).unwrap().starts_with("+select|3 in commands leads it to other database"));
+        let strict = Server { strict: true, ..server() };
+        assert_eq!(impossible(&user, &strict), strays(&rules, &strict));
+        assert_eq!(impossible(&user, &Server { database_rules: true, ..strict }), None);
     }
 
     #[test]

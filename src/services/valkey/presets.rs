@@ -39,6 +39,9 @@ pub struct Server {
     /// How many databases it has; unknown where it does not say.
     #[serde(default)]
     pub databases: Option<u32>,
+    /// Whether the workspace refuses rules that open more than an app's own.
+    #[serde(default)]
+    pub strict: bool,
 }
 
 /// How users outlive a restart.
@@ -117,6 +120,11 @@ const ASKING_A_SENTINEL: &str = "+auth +hello +ping +role +command +client|getna
 /// number of the database. A pattern that one listens to must be one of these literally.
 const QUEUE_CHANNELS: [&str; 3] = [".celeryev/worker.*", ".celeryev/*", ".celery.pidbox"];
 
+/// The channels of a job queue, by what they begin with.
+pub fn queue_channels(prefix: &str, db: u32) -> [String; 3] {
+    QUEUE_CHANNELS.map(|channel| format!("{prefix}/{db}{channel}"))
+}
+
 /// What acts on all keys of one database, which is harmless where an app has it as a whole.
 const ON_ONE_DATABASE: &str = "+scan +randomkey +dbsize";
 
@@ -149,7 +157,7 @@ pub fn expand(user: &User, server: &Server) -> User {
         format!("{namespace}:")
     };
     if access == Access::Queue {
-        rules.channels.extend(QUEUE_CHANNELS.map(|channel| format!("&{prefix}/{db}{channel}")));
+        rules.channels.extend(queue_channels(&prefix, db).map(|channel| format!("&{channel}")));
     }
     if server.behind_sentinels {
         // Clients make sure that the sentinels are right (redis-rb, redis-rs, StackExchange.Redis); INFO says the same.

@@ -1,6 +1,6 @@
 //! What a node says of itself and of its users, turned into the model.
 
-use super::acl::{Account, Catalogue, Command, KeyUse, Need, parse_line};
+use super::acl::{Account, Catalogue, Command, KeyUse, Need, parse_line, readable};
 use super::errors::{is_refusal, is_unknown};
 use super::node::{Node, Part};
 use super::presets::Server;
@@ -84,6 +84,7 @@ async fn read_server(node: &Node) -> Result<Server> {
         admin: node.admin.clone(),
         lacking: BTreeSet::new(),
         databases: databases.and_then(|count| count.parse().ok()),
+        strict: false,
     })
 }
 
@@ -242,13 +243,12 @@ fn line(name: &str, answer: Value) -> String {
     words.join(" ")
 }
 
-/// Patterns may be any bytes; those that are no text count as different from any that nornplan sets.
 pub(super) fn strings(value: Value) -> impl Iterator<Item = String> {
     value.into_array().into_iter().filter_map(|value| text(&value))
 }
 
 fn text(value: &Value) -> Option<String> {
-    value.as_bytes().map(|bytes| String::from_utf8_lossy(bytes).into_owned())
+    value.as_bytes().map(readable)
 }
 
 /// A map as RESP2 sends it: names and values in turn.

@@ -4,7 +4,7 @@ pub mod database;
 pub mod lint;
 pub mod rules;
 
-use crate::spec::fields::{Fields, wrong_type};
+use crate::spec::fields::Fields;
 use crate::spec::node::{Located, Value};
 use crate::spec::source::Spot;
 
@@ -16,8 +16,8 @@ pub fn namespace(fields: &mut Fields<'_, '_>) -> (Option<Located<String>>, Optio
     match fields.get("namespace") {
         Some(Located { value: Value::Flag(false), spot }) => (None, Some(spot.clone())),
         Some(node) if matches!(node.value, Value::Flag(_)) => {
-            let error = wrong_type(node, "namespace", "a string or false");
-            fields.fail(error.hint("write a name, or leave the key out for the app's name"));
+            let error = node.spot.error("namespace is true, which names none: every app has one unless it is false");
+            fields.fail(error.hint("leave the key out for the app's name, or write a name"));
             (None, None)
         }
         Some(_) | None => (fields.text("namespace"), None),

@@ -92,6 +92,9 @@ fn check(text: &str) -> Result<(), Wrong> {
     if text.chars().any(|c| c.is_whitespace() || c.is_control()) {
         return Err(("has a space or a control character", "one rule is one item of the list, without spaces"));
     }
+    if text.contains('\u{FFFD}') {
+        return Err(("has a character that stands for what is no text", "write the bytes that are meant as text"));
+    }
     if text.starts_with('(') || text.starts_with("db=") {
         return Err(("is a rule that nornplan makes itself", "`db` and `readers` say what these would"));
     }
@@ -197,7 +200,7 @@ mod tests {
         for wrong in ["&", "~a", "%R~a", "-a"] {
             assert!(channel(wrong).is_err(), "{wrong}");
         }
-        for wrong in ["", "a b", "NOPASS", "(~a +get)", "db=3", "reset", "a\tb"] {
+        for wrong in ["", "a b", "NOPASS", "(~a +get)", "db=3", "reset", "a\tb", "a\u{FFFD}"] {
             assert!(check(wrong).is_err(), "{wrong}");
         }
     }

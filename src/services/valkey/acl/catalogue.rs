@@ -122,7 +122,10 @@ impl Catalogue {
     /// Gives or takes one command with all of its subcommands, and forgets its first arguments.
     fn change(&self, allowed: &mut BTreeSet<String>, command: &str, give: bool) {
         let inside = format!("{command}|");
-        allowed.retain(|name| !name.starts_with(&inside));
+        let inner = allowed.range(inside.clone()..).take_while(|name| name.starts_with(&inside));
+        for name in inner.cloned().collect::<Vec<_>>() {
+            allowed.remove(&name);
+        }
         if give {
             allowed.insert(command.to_owned());
             let subcommands = self.commands.range(inside.clone()..).take_while(|(name, _)| name.starts_with(&inside));

@@ -2,6 +2,7 @@
 //! 7.0 prints rules from a bitmap, and people write one thing in many ways. Pure.
 
 use super::catalogue::Catalogue;
+use super::effort::Effort;
 use super::reach::{Part, Reach, equal, equal_keys};
 use super::rules::{Rules, rules_of};
 use crate::services::valkey::model::User;
@@ -12,21 +13,28 @@ use std::rc::Rc;
 /// The commands that each list of rules allows, as far as it is worked out; `None` where they cannot be replayed.
 type Allowed = BTreeMap<Vec<String>, Option<Rc<BTreeSet<String>>>>;
 
+/// What it costs to look at two selectors beside their rules.
+const ONE_PAIR: usize = 1_000;
+
 /// Rules as one server understands them. Remembers what it has worked out: most users share their rules.
+///
+/// Rules that take too long to compare are not equal to others: their difference is shown, and repaired.
 pub struct Meaning<'a> {
     catalogue: &'a Catalogue,
+    effort: Effort,
     allowed: RefCell<Allowed>,
 }
 
 impl<'a> Meaning<'a> {
     pub fn new(catalogue: &'a Catalogue) -> Self {
-        Self { catalogue, allowed: RefCell::default() }
+        Self { catalogue, effort: Effort::new(), allowed: RefCell::default() }
     }
 
     /// Whether two users may do the same. Rules that cannot be replayed here are not equal to others.
     pub fn same(&self, one: &User, other: &User) -> bool {
+        self.effort.grow();
         let (Some(one), Some(other)) = (self.parts(one), self.parts(other)) else { return false };
-        one == other || equal(self.catalogue, &one, &other)
+        one == other || equal(self.catalogue, &one, &other, &self.effort)
     }
 
     /// Gives what was observed the text of a reference, as far as it means the same.
@@ -42,23 +50,43 @@ impl<'a> Meaning<'a> {
             (Some(_) | None, Some(_) | None) => false,
         };
         adopt(&mut observed.commands, &reference.commands, same || same_commands);
-        let same_keys = same || same_keys(observed, reference);
+        let same_keys = same || self.same_keys(observed, reference);
         adopt(&mut observed.keys, &reference.keys, same_keys);
         adopt(&mut observed.channels, &reference.channels, same);
         adopt(&mut observed.databases, &reference.databases, same);
         adopt(&mut observed.selectors, &reference.selectors, same);
         let (Some(there), Some(wanted)) = (&mut observed.selectors, &reference.selectors) else { return };
+        if there == wanted {
+            return;
+        }
+        let wanted: Vec<(&String, Option<Part>)> = wanted.iter().map(|text| (text, self.selector(text))).collect();
         let selectors = std::mem::take(there).into_iter().map(|text| {
-            let twin = wanted.iter().find(|wanted| self.same_selector(&text, wanted));
-            twin.cloned().unwrap_or(text)
+            let part = self.selector(&text);
+            let same = |(wanted, other): &&(&String, Option<Part>)| {
+                **wanted == text || matches!((&part, other), (Some(part), Some(other)) if self.same_part(part, other))
+            };
+            let twin = wanted.iter().find(same);
+            twin.map_or(text.clone(), |(twin, _)| (*twin).clone())
         });
         *there = selectors.collect();
     }
 
-    fn same_selector(&self, one: &str, other: &str) -> bool {
-        let part = |text: &str| self.part(&Rules::parse_selector(text)).map(|part| vec![part]);
-        let (Some(one), Some(other)) = (part(one), part(other)) else { return false };
-        one == other || equal(self.catalogue, &one, &other)
+    fn selector(&self, text: &str) -> Option<Part> {
+        self.part(&Rules::parse_selector(text))
+    }
+
+    fn same_part(&self, one: &Part, other: &Part) -> bool {
+        self.effort.spend(ONE_PAIR).is_some()
+            && equal(self.catalogue, std::slice::from_ref(one), std::slice::from_ref(other), &self.effort)
+    }
+
+    /// Whether the key rules of two users open the same keys, whatever their commands.
+    fn same_keys(&self, one: &User, other: &User) -> bool {
+        let part = |user: &User| {
+            let reach = Reach { keys: user.keys.clone()?, ..Reach::default() };
+            Some(Part { commands: Rc::default(), reach })
+        };
+        matches!((part(one), part(other)), (Some(one), Some(other)) if equal_keys(&one, &other, &self.effort))
     }
 
     /// The commands that rules allow; see [`Catalogue::allowed`].
@@ -84,15 +112,6 @@ impl<'a> Meaning<'a> {
         };
         Some(Part { commands: self.allowed(&rules.commands)?, reach })
     }
-}
-
-/// Whether the key rules of two users open the same keys, whatever their commands.
-fn same_keys(one: &User, other: &User) -> bool {
-    let part = |user: &User| {
-        let reach = Reach { keys: user.keys.clone()?, ..Reach::default() };
-        Some(Part { commands: Rc::default(), reach })
-    };
-    matches!((part(one), part(other)), (Some(one), Some(other)) if equal_keys(&one, &other))
 }
 
 /// `None` is all of them: `alldbs`, or a server that knows no such rules.

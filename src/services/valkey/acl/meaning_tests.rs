@@ -137,3 +137,36 @@ fn other_words_for_the_same_rules_are_no_drift() {
     assert_ne!(more.commands, wanted.commands);
     assert_eq!(more.selectors, wanted.selectors);
 }
+
+/// What a server says may be made so that telling what it means takes longer than anybody waits.
+#[test]
+fn wild_rules_are_taken_for_others_at_once() {
+    let catalogue = catalogue();
+    let meaning = Meaning::new(&catalogue);
+    let selectors = |number: usize, keys: fn(usize) -> String| -> String {
+        (0..number).map(|one| format!(" (~{} resetchannels -@all +get +mget +copy +del)", keys(one))).collect()
+    };
+    let stars = |one: usize| format!("*{one}*a*{one}*b");
+    let marks = |one: usize| format!("*{one}{}", "?".repeat(one % 7 + 9));
+    let keys: String = (0..30).map(|one| format!(" ~*{one}*a*{one}")).collect();
+    let numbers: String = (0..3000).map(|one| format!(" +select|{one}")).collect();
+    let wild = [
+        (format!("~{} +get", "*a*b".repeat(125)), format!("~{} +get", "*a*c".repeat(125))),
+        (format!("~*a{} +get", "?".repeat(30)), format!("~*a{}* +get", "?".repeat(30))),
+        (format!("{keys} +get"), format!("{keys} ~x +get")),
+        (format!("-@all{}", selectors(25, stars)), format!("-@all{}", selectors(26, stars))),
+        (format!("-@all{}", selectors(31, marks)), format!("-@all{}", selectors(30, marks))),
+        (format!("-@all{}", selectors(1000, stars)), format!("-@all{}", selectors(999, stars))),
+        (format!("-@all{numbers} db=1,2"), format!("-@all{numbers} db=1,2,3")),
+    ];
+    for (one, other) in wild.iter().chain(&wild) {
+        let (mut one, other) = (user(one), user(other));
+        assert!(!meaning.same(&one, &other));
+        meaning.speak_like(&mut one, &other);
+        assert!(differ_in_text(&one, &other));
+    }
+    // What there is of effort was spent, and no more of it.
+    assert!(meaning.effort.spend(1_000_000).is_none());
+    // Whoever comes after them is understood all the same.
+    assert!(meaning.same(&user("~a:* ~a:b:* +get"), &user("~a:* +get")));
+}

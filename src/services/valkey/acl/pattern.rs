@@ -1,206 +1,164 @@
-//! Glob patterns as the server matches them (`*`, `?`, `[a-z]`, `[^a]`, `\x`), and whether one opens all that another
-//! opens. Pure.
+//! Glob patterns as the server matches them (`*`, `?`, `[a-z]`, `[^a]`, `\x`), and whether one opens what another opens.
+//! Pure.
+//!
+//! Patterns can be made so that comparing them takes more than anybody waits: every answer here is bounded, and is the
+//! safe one where the bound is hit.
 
-use std::collections::{BTreeSet, VecDeque};
+use super::bytes::{Bytes, raw};
+use super::effort::Effort;
+use super::machine::matched;
 
-/// More states than patterns that people write have; a comparison that needs more is not answered with yes.
-const MOST_STATES: usize = 5_000;
+/// What one comparison of two patterns may be: about a quarter of a millisecond.
+const EFFORT: u64 = 50_000;
 
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Token {
+/// The most pairs of places that are looked at: those of patterns of 1,000 characters each.
+const MOST_PAIRS: usize = 1_000_000;
+
+/// One part of a pattern.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Token {
     /// `*`
     Anything,
     /// One byte of these.
-    OneOf(Vec<(u8, u8)>),
-    /// One byte, and none of these.
-    NoneOf(Vec<(u8, u8)>),
+    OneOf(Bytes),
 }
 
 impl Token {
-    fn takes(&self, byte: u8) -> bool {
-        let within = |ranges: &[(u8, u8)]| ranges.iter().any(|(first, last)| (*first..=*last).contains(&byte));
-        match self {
-            Self::Anything => true,
-            Self::OneOf(ranges) => within(ranges),
-            Self::NoneOf(ranges) => !within(ranges),
+    /// Reads a pattern as `stringmatchlen` of the server's util.c does, its quirks included.
+    pub fn read(pattern: &str) -> Vec<Self> {
+        let mut bytes = raw(pattern).into_iter().peekable();
+        let mut tokens = Vec::new();
+        while let Some(byte) = bytes.next() {
+            let literal = |byte| Self::OneOf(Bytes::none().with(byte, byte));
+            tokens.push(match byte {
+                b'*' if tokens.last() == Some(&Self::Anything) => continue,
+                b'*' => Self::Anything,
+                b'?' => Self::OneOf(Bytes::none().others()),
+                b'\\' => literal(bytes.next().unwrap_or(b'\\')),
+                b'[' => class(&mut bytes),
+                byte => literal(byte),
+            });
         }
+        tokens
     }
 
-    fn ranges(&self) -> &[(u8, u8)] {
-        match self {
-            Self::Anything => &[],
-            Self::OneOf(ranges) | Self::NoneOf(ranges) => ranges,
-        }
+    /// Whether nothing matches it: `[]`.
+    fn is_dead(self) -> bool {
+        self == Self::OneOf(Bytes::none())
     }
-}
-
-/// Reads a pattern as `stringmatchlen` of the server's util.c does, its quirks included.
-fn tokens(pattern: &str) -> Vec<Token> {
-    let mut bytes = pattern.bytes().peekable();
-    let mut tokens = Vec::new();
-    while let Some(byte) = bytes.next() {
-        let literal = |byte| Token::OneOf(vec![(byte, byte)]);
-        tokens.push(match byte {
-            b'*' if tokens.last() == Some(&Token::Anything) => continue,
-            b'*' => Token::Anything,
-            b'?' => Token::NoneOf(Vec::new()),
-            b'\\' => literal(bytes.next().unwrap_or(b'\\')),
-            b'[' => class(&mut bytes),
-            byte => literal(byte),
-        });
-    }
-    tokens
 }
 
 /// What stands after `[`. A class that is not closed ends with the pattern.
-fn class(bytes: &mut std::iter::Peekable<std::str::Bytes<'_>>) -> Token {
+fn class(bytes: &mut std::iter::Peekable<std::vec::IntoIter<u8>>) -> Token {
     let negated = bytes.next_if_eq(&b'^').is_some();
-    let mut ranges = Vec::new();
+    let mut all = Bytes::none();
     while let Some(byte) = bytes.next() {
         if byte == b']' {
             break;
         }
         if byte == b'\\' {
             let escaped = bytes.next().unwrap_or(b'\\');
-            ranges.push((escaped, escaped));
+            all = all.with(escaped, escaped);
             continue;
         }
         let mut ahead = bytes.clone();
         match (ahead.next(), ahead.next()) {
             (Some(b'-'), Some(end)) => {
                 *bytes = ahead;
-                ranges.push((byte.min(end), byte.max(end)));
+                all = all.with(byte.min(end), byte.max(end));
             }
-            (Some(_) | None, Some(_) | None) => ranges.push((byte, byte)),
+            (Some(_) | None, Some(_) | None) => all = all.with(byte, byte),
         }
     }
-    if negated { Token::NoneOf(ranges) } else { Token::OneOf(ranges) }
+    Token::OneOf(if negated { all.others() } else { all })
 }
 
-/// Whether everything that `narrow` matches is matched by `wide`. See [`matched`] for what is left out of account.
+/// Whether everything that `narrow` matches is matched by `wide`. See [`matched`] for what is left out of account. `false`
+/// also where that cannot be told at once: the one then counts as opening more.
 pub fn includes(wide: &str, narrow: &str) -> bool {
     if wide == narrow || wide == "*" {
         return true;
     }
     narrow != "*"
         && !begin_apart(wide, narrow)
-        && matched(&[wide, narrow])
+        && matched(&[wide, narrow], &Effort::of(EFFORT))
             .is_some_and(|found| found.iter().all(|places| places.contains(&0) || !places.contains(&1)))
 }
 
 /// Whether two patterns have nothing in common because they begin with other bytes: most pairs do, and are told apart so
 /// without more work.
 fn begin_apart(one: &str, other: &str) -> bool {
-    let plain = |pattern: &str| pattern.bytes().take_while(|byte| !b"*?[\\".contains(byte)).collect::<Vec<u8>>();
-    plain(one).iter().zip(plain(other)).any(|(one, other)| *one != other)
+    let plain = |byte: &u8| !b"*?[\\".contains(byte);
+    let (one, other) = (one.bytes().take_while(plain), other.bytes().take_while(plain));
+    one.zip(other).any(|(one, other)| one != other)
 }
 
-/// Which patterns can match one text together, by their places: every such set, the empty one too.
-///
-/// Exact for every text but the empty one, which the server matches with no pattern but an empty one. `None` if the
-/// patterns are too many or too wild to tell.
-pub fn matched(patterns: &[&str]) -> Option<BTreeSet<BTreeSet<usize>>> {
-    let patterns: Vec<Vec<Token>> = patterns.iter().map(|pattern| tokens(pattern)).collect();
-    let alphabet = alphabet(patterns.iter().flatten());
-    let start = closure(&patterns, (0..patterns.len()).map(|pattern| (pattern, 0)).collect());
-    let mut found = BTreeSet::new();
-    let mut seen = BTreeSet::from([start.clone()]);
-    let mut open = VecDeque::from([start]);
-    while let Some(places) = open.pop_front() {
-        for byte in &alphabet {
-            let reached = closure(&patterns, step(&patterns, &places, *byte));
-            let end = |(pattern, place): &(usize, usize)| patterns.get(*pattern).is_some_and(|all| all.len() == *place);
-            found.insert(reached.iter().filter(|place| end(place)).map(|(pattern, _)| *pattern).collect());
-            if seen.insert(reached.clone()) {
-                open.push_back(reached);
-            }
-        }
-        if seen.len() > MOST_STATES {
-            return None;
-        }
-    }
-    Some(found)
-}
-
-/// Where one text may have led to in each pattern.
-type Places = BTreeSet<(usize, usize)>;
-
-fn token(patterns: &[Vec<Token>], (pattern, place): (usize, usize)) -> Option<&Token> {
-    patterns.get(pattern)?.get(place)
-}
-
-/// Whether there is a text that both match.
+/// Whether there is a text that both match. `true` also for patterns that are too long to tell: they may.
 pub fn overlap(one: &str, other: &str) -> bool {
     if begin_apart(one, other) {
         return false;
     }
-    let (one, other) = (tokens(one), tokens(other));
-    let alphabet = alphabet(one.iter().chain(&other));
-    let mut seen = BTreeSet::from([(0, 0)]);
-    let mut open = vec![(0, 0)];
-    while let Some((here, there)) = open.pop() {
-        let (mine, theirs) = (one.get(here), other.get(there));
-        let mut reached = Vec::new();
-        // `*` may take nothing.
-        if mine == Some(&Token::Anything) {
-            reached.push((here + 1, there));
-        }
-        if theirs == Some(&Token::Anything) {
-            reached.push((here, there + 1));
-        }
-        match (mine, theirs) {
-            (None, None) => return true,
-            (Some(mine), Some(theirs)) if alphabet.iter().any(|byte| mine.takes(*byte) && theirs.takes(*byte)) => {
-                let after = |place: usize, token: &Token| if *token == Token::Anything { place } else { place + 1 };
-                reached.push((after(here, mine), after(there, theirs)));
+    let (one, other) = (Token::read(one), Token::read(other));
+    if one.len().saturating_mul(other.len()) > MOST_PAIRS {
+        return true;
+    }
+    // Which places of the other one can be reached together with a place of the first; every way leads onwards in one of
+    // them, so that each pair is looked at once.
+    let mut row = vec![false; other.len() + 1];
+    if let Some(start) = row.first_mut() {
+        *start = true;
+    }
+    for mine in one.iter().map(Some).chain([None]) {
+        let mut below = vec![false; row.len()];
+        // Whether the place before leads here without leaving this row.
+        let mut led = false;
+        for (place, there) in row.iter().enumerate() {
+            let is_reached = *there || led;
+            led = false;
+            if !is_reached {
+                continue;
             }
-            (Some(_) | None, Some(_) | None) => {}
+            let mut lead = |place: usize| below.get_mut(place).into_iter().for_each(|to| *to = true);
+            match (mine, other.get(place)) {
+                (None, None) => return true,
+                // A `*` may take nothing.
+                (Some(Token::Anything), theirs) => {
+                    lead(place);
+                    led = theirs.is_some_and(|theirs| !theirs.is_dead());
+                }
+                (mine, Some(Token::Anything)) => {
+                    if mine.is_some_and(|mine| !mine.is_dead()) {
+                        lead(place);
+                    }
+                    led = true;
+                }
+                (Some(Token::OneOf(mine)), Some(Token::OneOf(theirs))) if mine.meets(*theirs) => lead(place + 1),
+                (Some(_) | None, Some(_) | None) => {}
+            }
         }
-        open.extend(reached.into_iter().filter(|state| seen.insert(*state)));
+        row = below;
+        if !row.contains(&true) {
+            return false;
+        }
     }
     false
-}
-
-/// The places after one more byte.
-fn step(patterns: &[Vec<Token>], places: &Places, byte: u8) -> Places {
-    let taken = places.iter().filter_map(|(pattern, place)| {
-        let token = token(patterns, (*pattern, *place)).filter(|token| token.takes(byte))?;
-        Some((*pattern, if *token == Token::Anything { *place } else { place + 1 }))
-    });
-    taken.collect()
-}
-
-/// `*` may take nothing.
-fn closure(patterns: &[Vec<Token>], mut places: Places) -> Places {
-    let mut open: Vec<(usize, usize)> = places.iter().copied().collect();
-    while let Some((pattern, place)) = open.pop() {
-        let next = (pattern, place + 1);
-        if token(patterns, (pattern, place)) == Some(&Token::Anything) && places.insert(next) {
-            open.push(next);
-        }
-    }
-    places
-}
-
-/// One byte for each set of bytes that the tokens do not tell apart.
-fn alphabet<'a>(tokens: impl Iterator<Item = &'a Token>) -> BTreeSet<u8> {
-    let mut starts = BTreeSet::from([0]);
-    for (first, last) in tokens.flat_map(Token::ranges) {
-        starts.insert(*first);
-        starts.extend(last.checked_add(1));
-    }
-    starts
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    /// As the server's own code does it.
     fn matches(pattern: &str, text: &str) -> bool {
-        let pattern = [tokens(pattern)];
-        let start = closure(&pattern, Places::from([(0, 0)]));
-        let end = text.bytes().fold(start, |places, byte| closure(&pattern, step(&pattern, &places, byte)));
-        end.contains(&(0, pattern[0].len()))
+        fn go(tokens: &[Token], text: &[u8]) -> bool {
+            match (tokens, text) {
+                ([], text) => text.is_empty(),
+                ([Token::Anything, rest @ ..], text) => (0..=text.len()).any(|taken| go(rest, &text[taken..])),
+                ([Token::OneOf(bytes), rest @ ..], [byte, left @ ..]) => bytes.has(*byte) && go(rest, left),
+                ([Token::OneOf(_), ..], []) => false,
+            }
+        }
+        go(&Token::read(pattern), text.as_bytes())
     }
 
     #[test]
@@ -218,6 +176,7 @@ mod tests {
             (r"a[\", r"a\", "a"),
             ("a**b", "axxb", "axx"),
             (r"a\", r"a\", "a"),
+            ("[^\u{FFFD}ff]", "f", "\u{FFFD}"),
         ] {
             assert!(matches(pattern, yes), "{pattern} {yes}");
             assert!(!matches(pattern, no), "{pattern} {no}");
@@ -281,5 +240,32 @@ mod tests {
         ] {
             assert!(!overlap(one, other) && !overlap(other, one), "{one} {other}");
         }
+    }
+
+    /// Each would take more than anybody waits if it were told exactly: states double with each `?`, or grow with each
+    /// star of each pattern.
+    fn wild() -> Vec<String> {
+        let mut wild = vec![
+            format!("*a{}", "?".repeat(40)),
+            format!("*a{}*b{}", "?".repeat(200), "?".repeat(200)),
+            "*a*b".repeat(120),
+            "*[ab]?".repeat(80),
+            "?*".repeat(240) + "x",
+            format!("*{}*", "[a-y]".repeat(90)),
+            "*a".repeat(100_000),
+        ];
+        wild.extend(('a'..='c').map(|c| format!("*{c}*{c}{}", "*a*b*c".repeat(40))));
+        wild
+    }
+
+    #[test]
+    fn wild_patterns_are_answered_at_once_and_on_the_safe_side() {
+        let wild = wild();
+        for (one, other) in wild.iter().flat_map(|one| wild.iter().map(move |other| (one, other))) {
+            // What can be told is told; beyond that, they may overlap, and do not include each other.
+            assert!(overlap(one, &format!("{other}*")) && overlap("mail:*", one), "{one:.40} {other:.40}");
+            assert!(one == other || !includes(one, other), "{one:.40} {other:.40}");
+        }
+        assert!(matched(&[&wild[0], &wild[1]], &Effort::of(EFFORT)).is_none());
     }
 }

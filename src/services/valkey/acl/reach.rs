@@ -2,7 +2,8 @@
 //! it pass, and nothing else about it matters. Pure.
 
 use super::catalogue::{Catalogue, Command, KeyUse, Need};
-use super::pattern::matched;
+use super::effort::Effort;
+use super::machine::matched;
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
@@ -30,12 +31,13 @@ type Passing = u64;
 /// Ways to be let through, each once.
 type Ways = BTreeSet<Passing>;
 
-/// More ways than rules of people and presets have; a comparison that needs more is not answered with yes.
-const MOST_WAYS: usize = 4_096;
+/// What it costs to put two ways together.
+const PAIR: usize = 4;
 
 /// The parts of two users, the first user's first, and how arguments of each sort pass them.
 struct Reaches<'a> {
     parts: Vec<&'a Part>,
+    effort: &'a Effort,
     /// The parts of the first user.
     first: Passing,
     keys: BTreeMap<Need, Ways>,
@@ -48,8 +50,8 @@ struct Reaches<'a> {
     unconfined: Passing,
 }
 
-/// Whether every call is allowed by both or by neither. `false` also if it cannot be told.
-pub fn equal(catalogue: &Catalogue, one: &[Part], other: &[Part]) -> bool {
+/// Whether every call is allowed by both or by neither. `false` also if it cannot be told with the effort that is left.
+pub fn equal(catalogue: &Catalogue, one: &[Part], other: &[Part], effort: &Effort) -> bool {
     let pairs = || one.iter().zip(other);
     // Where two parts open the same, only a command that one of them lacks can make a difference.
     let names: BTreeSet<&String> = if one.len() == other.len() && pairs().all(|(one, other)| one.reach == other.reach) {
@@ -60,21 +62,21 @@ pub fn equal(catalogue: &Catalogue, one: &[Part], other: &[Part]) -> bool {
     if names.is_empty() {
         return true;
     }
-    let Some(reaches) = Reaches::new(one, other) else { return false };
+    let Some(reaches) = Reaches::new(one, other, effort) else { return false };
     let names: BTreeSet<&str> = names.into_iter().map(|name| base(catalogue, name).0).collect();
     names.into_iter().all(|name| reaches.agree_on(catalogue, name))
 }
 
-/// Whether two sets of key rules open the same keys in the same way.
-pub fn equal_keys(one: &Part, other: &Part) -> bool {
-    let reaches = Reaches::new(std::slice::from_ref(one), std::slice::from_ref(other));
+/// Whether two sets of key rules open the same keys in the same way. `false` also if it cannot be told.
+pub fn equal_keys(one: &Part, other: &Part, effort: &Effort) -> bool {
+    let reaches = Reaches::new(std::slice::from_ref(one), std::slice::from_ref(other), effort);
     reaches.is_some_and(|reaches| {
         reaches.keys.values().flatten().all(|passing| *passing == 0 || *passing == reaches.everyone())
     })
 }
 
 impl<'a> Reaches<'a> {
-    fn new(one: &'a [Part], other: &'a [Part]) -> Option<Self> {
+    fn new(one: &'a [Part], other: &'a [Part], effort: &'a Effort) -> Option<Self> {
         let parts: Vec<&Part> = one.iter().chain(other).collect();
         if parts.len() >= Passing::BITS as usize {
             return None;
@@ -87,6 +89,7 @@ impl<'a> Reaches<'a> {
             databases: BTreeMap::new(),
             unconfined: 0,
             parts,
+            effort,
         };
         reaches.look_at_keys()?;
         reaches.look_at_channels()?;
@@ -107,13 +110,18 @@ impl<'a> Reaches<'a> {
         let rules: BTreeSet<(&str, &str)> =
             self.parts.iter().flat_map(|part| &part.reach.keys).filter_map(|rule| rule.split_once('~')).collect();
         let rules: Vec<(&str, &str)> = rules.into_iter().collect();
-        let sorts = sorts(&rules, |(mode, pattern)| (*pattern, mode.is_empty()))?;
+        let sorts = sorts(&rules, |(mode, pattern)| (*pattern, mode.is_empty()), self.effort)?;
+        self.effort.spend((sorts.len() + self.parts.len()) * rules.len() * Need::ALL.len())?;
+        let having = rules.iter().map(|(mode, pattern)| {
+            let rule = format!("{mode}~{pattern}");
+            self.those(|part| part.reach.keys.contains(&rule))
+        });
+        let having: Vec<Passing> = having.collect();
         for need in Need::ALL {
             let ways = |sort: &BTreeSet<usize>| {
-                let matching = rules.iter().enumerate().filter(|(place, _)| sort.contains(place));
-                let giving = matching.filter(|(_, (mode, _))| need.met_by(mode));
-                let giving: BTreeSet<String> = giving.map(|(_, (mode, pattern))| format!("{mode}~{pattern}")).collect();
-                self.those(|part| !part.reach.keys.is_disjoint(&giving))
+                let matching = rules.iter().zip(&having).enumerate().filter(|(place, _)| sort.contains(place));
+                let giving = matching.filter(|(_, ((mode, _), _))| need.met_by(mode));
+                giving.fold(0, |all, (_, (_, having))| all | having)
             };
             let ways = if need == Need::Unnamed {
                 let all = rules.iter().enumerate().filter(|(_, (_, pattern))| *pattern == "*");
@@ -129,22 +137,18 @@ impl<'a> Reaches<'a> {
     fn look_at_channels(&mut self) -> Option<()> {
         let rules: BTreeSet<&String> = self.parts.iter().flat_map(|part| &part.reach.channels).collect();
         let rules: Vec<&String> = rules.into_iter().collect();
-        let sorts = sorts(&rules, |rule| (rule.strip_prefix('&').unwrap_or(rule), true))?;
-        let with = |sort: &BTreeSet<usize>| -> BTreeSet<String> {
-            rules
-                .iter()
-                .enumerate()
-                .filter(|(place, _)| sort.contains(place))
-                .map(|(_, rule)| (*rule).clone())
-                .collect()
-        };
+        let sorts = sorts(&rules, |rule| (rule.strip_prefix('&').unwrap_or(rule), true), self.effort)?;
+        self.effort.spend((sorts.len() + self.parts.len()) * rules.len())?;
+        let having: Vec<Passing> =
+            rules.iter().map(|rule| self.those(|part| part.reach.channels.contains(*rule))).collect();
         let names = sorts.iter().map(|sort| {
-            let rules = with(sort);
-            self.those(|part| !part.reach.channels.is_disjoint(&rules))
+            let matching = having.iter().enumerate().filter(|(place, _)| sort.contains(place));
+            matching.fold(0, |all, (_, having)| all | having)
         });
         let all = |part: &Part| part.reach.channels.contains("&*");
-        let literal = rules.iter().map(|rule| self.those(|part| all(part) || part.reach.channels.contains(*rule)));
-        let (names, literal) = (names.collect(), literal.chain([self.those(all)]).collect());
+        let all = self.those(all);
+        let literal = having.iter().map(|having| all | having).chain([all]);
+        let (names, literal) = (names.collect(), literal.collect());
         (self.channels, self.channel_patterns) = (names, literal);
         Some(())
     }
@@ -171,7 +175,7 @@ impl<'a> Reaches<'a> {
         let arguments: BTreeSet<&str> = self
             .parts
             .iter()
-            .flat_map(|part| part.commands.iter())
+            .flat_map(|part| part.commands.range(inside.clone()..).take_while(|name| name.starts_with(&inside)))
             .filter_map(|name| name.strip_prefix(&inside))
             .collect();
         // A subcommand is a command of its own.
@@ -201,7 +205,7 @@ impl<'a> Reaches<'a> {
     ) -> Option<Ways> {
         for key in &command.keys {
             let choices = key.needs.iter().filter_map(|need| self.keys.get(need)).flatten().copied().collect();
-            let with = narrowed(&ways, &choices, key.many)?;
+            let with = self.narrowed(&ways, &choices, key.many)?;
             if key.optional {
                 ways.extend(with);
             } else {
@@ -210,23 +214,41 @@ impl<'a> Reaches<'a> {
         }
         if command.channels {
             let choices = if name == "psubscribe" { &self.channel_patterns } else { &self.channels };
-            ways = narrowed(&ways, choices, true)?;
+            ways = self.narrowed(&ways, choices, true)?;
         }
         let number = |number: &Option<String>| match (argument, number.as_deref()) {
             (Some(argument), number) => number == Some(argument) || (number.is_none() && !self.names(argument)),
             (None, Some(number)) => !arguments.contains(number),
             (None, None) => true,
         };
+        self.effort.spend(self.databases.len() + self.parts.len())?;
         let chosen: Ways =
             self.databases.iter().filter(|(name, _)| number(name)).map(|(_, passing)| *passing).collect();
         let any: Ways = self.databases.values().copied().collect();
         match database_use(name, command) {
             DatabaseUse::None => Some(ways),
-            DatabaseUse::Named => narrowed(&ways, &chosen, false),
-            DatabaseUse::Current => narrowed(&ways, &any, false),
-            DatabaseUse::Two => narrowed(&ways, &any, true),
-            DatabaseUse::All => narrowed(&ways, &Ways::from([self.unconfined]), false),
+            DatabaseUse::Named => self.narrowed(&ways, &chosen, false),
+            DatabaseUse::Current => self.narrowed(&ways, &any, false),
+            DatabaseUse::Two => self.narrowed(&ways, &any, true),
+            DatabaseUse::All => self.narrowed(&ways, &Ways::from([self.unconfined]), false),
         }
+    }
+
+    /// The ways that are left with one more argument, or with several.
+    fn narrowed(&self, ways: &Ways, choices: &Ways, many: bool) -> Option<Ways> {
+        let with = |ways: &Ways| -> Option<Ways> {
+            self.effort.spend(PAIR * ways.len().saturating_mul(choices.len()))?;
+            Some(ways.iter().flat_map(|way| choices.iter().map(move |choice| way & choice)).collect())
+        };
+        let mut all = with(ways)?;
+        while many {
+            let more = with(&all)?;
+            if more.is_subset(&all) {
+                break;
+            }
+            all.extend(more);
+        }
+        Some(all)
     }
 
     /// Whether a rule names a database number.
@@ -245,30 +267,15 @@ fn base<'n>(catalogue: &Catalogue, name: &'n str) -> (&'n str, Option<&'n str>) 
 
 /// Every sort of text by the places of the patterns that match it. `read` gives a rule's pattern, and whether a lone `*`
 /// in it stands for all there is.
-fn sorts<T>(rules: &[T], read: impl Fn(&T) -> (&str, bool)) -> Option<BTreeSet<BTreeSet<usize>>> {
+fn sorts<T>(rules: &[T], read: impl Fn(&T) -> (&str, bool), effort: &Effort) -> Option<BTreeSet<BTreeSet<usize>>> {
     let patterns: Vec<&str> = rules.iter().map(|rule| read(rule).0).collect();
-    let mut sorts = matched(&patterns)?;
+    let mut sorts = matched(&patterns, effort)?;
     let those = |holds: &dyn Fn(&T) -> bool| -> BTreeSet<usize> {
         rules.iter().enumerate().filter(|(_, rule)| holds(rule)).map(|(place, _)| place).collect()
     };
     // The empty text.
     sorts.insert(those(&|rule| read(rule) == ("*", true) || read(rule).0.is_empty()));
     Some(sorts)
-}
-
-/// The ways that are left with one more argument, or with several.
-fn narrowed(ways: &Ways, choices: &Ways, many: bool) -> Option<Ways> {
-    let with =
-        |ways: &Ways| -> Ways { ways.iter().flat_map(|way| choices.iter().map(move |choice| way & choice)).collect() };
-    let mut all = with(ways);
-    while many && all.len() <= MOST_WAYS {
-        let more = with(&all);
-        if more.is_subset(&all) {
-            break;
-        }
-        all.extend(more);
-    }
-    (all.len() <= MOST_WAYS).then_some(all)
 }
 
 /// Which database numbers a command needs where rules confine to some.

@@ -5,6 +5,9 @@ use crate::services::valkey::model::User;
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
+/// Among more rules than that none is looked for that opens more than another.
+const MOST_RULES: usize = 100;
+
 /// What rules open to commands.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Opens {
@@ -117,7 +120,10 @@ impl<'a> Judge<'a> {
                 (Some(_) | None, Some(_) | None) => BTreeSet::new(),
             },
             opens: Opens {
-                keys: more(&one.keys, &other.keys, |others, rule| others.iter().any(|other| covers(other, rule))),
+                keys: more(&one.keys, &other.keys, |others, rule| {
+                    let few = others.len() <= MOST_RULES;
+                    others.contains(rule) || few && others.iter().any(|other| covers(other, rule))
+                }),
                 channels: more(&one.channels, &other.channels, |others, rule| {
                     others.contains("&*") || others.contains(rule)
                 }),

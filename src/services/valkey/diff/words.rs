@@ -28,8 +28,6 @@ const SHOWN: usize = 12;
 const GROUPS: usize = 3;
 /// Dangers that are told with what they open, the worst ones; and commands that are named with each.
 const DANGERS_TOLD: usize = 3;
-/// What ends the dangers of commands that servers with rules for databases confine.
-const BEFORE_9: &str = " before Valkey 9";
 /// Selectors that are told one by one.
 const SELECTORS_TOLD: usize = 5;
 /// Categories that say nothing of what a command is for.
@@ -100,11 +98,8 @@ impl<'a> Teller<'a> {
         let mut phrases = Vec::new();
         let mut left = beyond.commands.clone();
         let whole_database = user.whole_database == Some(true);
-        // Where rules confine it to databases, it goes nowhere else.
-        let harmless = |opens: &str| user.databases.is_some() && opens.ends_with(BEFORE_9);
-        let worst = worst(&beyond.commands, whole_database).into_iter().filter(|(_, opens)| !harmless(opens));
-        for (names, opens) in worst.take(DANGERS_TOLD) {
-            let opens = opens.trim_end_matches(BEFORE_9);
+        let worst = worst(&beyond.commands, user.databases.is_some(), whole_database);
+        for (names, opens) in worst.into_iter().take(DANGERS_TOLD) {
             phrases.push(format!("run {} ({opens})", some(&names, DANGERS_TOLD)));
             left.retain(|name| !names.contains(&name.as_str()));
         }

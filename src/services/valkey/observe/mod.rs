@@ -8,7 +8,7 @@ mod place;
 pub mod saved;
 pub mod sentinels;
 
-pub use notices::{notices, open_to_everybody, strangers};
+pub use notices::{notices, open_to_everybody, strangers, straying};
 pub use saved::at_restart;
 
 use super::acl::{Account, Meaning, differ_in_text};

@@ -1,10 +1,12 @@
 //! What the reader of a plan must know of the nodes.
 
 use super::Seen;
+use crate::core::name::AppName;
 use crate::core::plan::{Level, Notice};
 use crate::services::valkey::everybody::{self, Area, Open};
 use crate::services::valkey::model::{USER, User};
-use crate::services::valkey::presets::Persistence;
+use crate::services::valkey::possible::strays;
+use crate::services::valkey::presets::{Persistence, Server};
 use crate::services::valkey::strangers::Strangers;
 use crate::services::{Ask, Model};
 use std::collections::BTreeSet;
@@ -49,6 +51,16 @@ pub fn strangers(seen: &[Seen], ask: &Ask) -> Strangers {
         others.for_each(|(_, account)| strangers.add(account, &node.server.catalogue, &areas));
     }
     strangers
+}
+
+/// Apps whose own command rules lead to other database numbers, where the server cannot confine them to theirs.
+pub fn straying(server: &Server, ask: &Ask) -> Vec<Notice> {
+    let users = ask.wanted.values().filter_map(|wanted| Some((&wanted.app, wanted.model.as_valkey_user()?)));
+    let notice = |(app, user): (&AppName, &User)| {
+        let text = strays(user.more_commands.as_ref()?, server)?;
+        Some(Notice { level: Level::Warning, about: app.to_string(), text })
+    };
+    users.filter_map(notice).collect()
 }
 
 /// What whoever connects to a node may do without a password, by the user that lets them: `default`, or any other,
