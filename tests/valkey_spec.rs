@@ -202,6 +202,7 @@ fn nothing_that_reaches_others_passes_where_it_is_strict() {
         "channels = [\"/3.celery.pidbox\"]",
         "channels = [\"/*\"]",
         "channels = [\"__keyspace@0__:@mail:*\"]",
+        "channels = [\"__keyspace@*__:@evil:*\"]",
         "channels = [\"__keyevent@0__:expired\"]",
         "channels = [\"__key*\"]",
         "channels = [\"__redis__:invalidate\"]",
@@ -234,7 +235,7 @@ fn nothing_that_reaches_others_passes_where_it_is_strict() {
     ];
     // An @ after a sign is that of a category, and the server's channels have one too.
     let spec = |kv: &str| {
-        let own = ["+@", "-@", "@0__"];
+        let own = ["+@", "-@", "@0__", "@*__"];
         let kept = own.iter().fold(kv.to_owned(), |kv, own| kv.replace(own, &own.replace('@', "§")));
         let kv = kept.replace('@', &here.prefix).replace('§', "@");
         let text = format!("app = \"{}evil\"\n[services.kv]\n{kv}\n", here.prefix);
