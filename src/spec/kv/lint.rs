@@ -126,8 +126,11 @@ impl Tenant<'_> {
         };
         let owners: Vec<&Tenant<'_>> = all.iter().filter(opens).collect();
         if owners.is_empty() {
-            // What is said of its own keys.
-            let its_own = |namespace: &String| includes(&format!("__keyspace@*__:{namespace}:*"), pattern);
+            // What is said of its own keys. A `*` for the number would take in other apps' keys with its name in them.
+            let its_own = |namespace: &String| {
+                let numbers = ["[0-9]", "[0-9][0-9]"];
+                numbers.iter().any(|number| includes(&format!("__keyspace@{number}__:{namespace}:*"), pattern))
+            };
             if self.kv.namespace.as_ref().is_some_and(its_own) {
                 return None;
             }

@@ -241,11 +241,10 @@ impl<'a> Reaches<'a> {
             Some(ways.iter().flat_map(|way| choices.iter().map(move |choice| way & choice)).collect())
         };
         let mut all = with(ways)?;
-        while many {
+        let mut settled = !many;
+        while !settled {
             let more = with(&all)?;
-            if more.is_subset(&all) {
-                break;
-            }
+            settled = more.is_subset(&all);
             all.extend(more);
         }
         Some(all)
