@@ -174,7 +174,7 @@ pub fn leads_beyond(command: &str) -> bool {
 
 /// What some commands lead to beyond keys and channels, the worst first, each with those that do. `whole_database`: see
 /// [`opened`].
-pub fn worst<'a>(commands: &'a BTreeSet<String>, whole_database: bool) -> Vec<(Vec<&'a str>, &'static str)> {
+pub fn worst(commands: &BTreeSet<String>, whole_database: bool) -> Vec<(Vec<&str>, &'static str)> {
     let mut worst: Vec<(Vec<&str>, &str)> = Vec::new();
     for danger in &DANGERS {
         let names = danger.commands.split_ascii_whitespace().filter_map(|name| commands.get(name));
