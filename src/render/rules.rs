@@ -9,7 +9,7 @@ use crate::services::valkey::model::{EXTRA_PASSWORDS, RULES, RULES_IN_WORDS, USE
 use serde_json::{Map, Value};
 
 /// Fields that a note of a plan tells whole.
-const IN_NOTES: [&str; 2] = [EXTRA_PASSWORDS, "uneven_nodes"];
+const IN_NOTES: [&str; 3] = [EXTRA_PASSWORDS, "uneven_nodes", "accepts"];
 
 const SELECTORS: &str = "selectors";
 
