@@ -153,6 +153,26 @@ fn a_change_of_access_is_told_in_words() {
 }
 
 #[test]
+fn a_refused_plan_says_only_what_somebody_changed_meanwhile() {
+    let server = OwnValkey::start();
+    let workspace = workspace(&server);
+    workspace.spec("kv1", "app = \"@kv1\"\n[services.kv]\naccess = \"queue\"\n");
+    workspace.run(&["plan", "--out", "plan.json"]).exits(0).says("access:  readwrite -> queue");
+    let user = format!("{}kv1", workspace.prefix);
+    server.run(&["ACL", "SETUSER", &user, "-get", "+flushall", "~other:*"]);
+    let refused = workspace.run(&["apply", "plan.json"]).exits(1).says("update: changed since it was planned");
+    let (_, told) = refused.stdout.split_once("changed since it was planned").expect("a refusal");
+    let told: Vec<&str> = told.lines().map(str::trim).filter(|line| !line.is_empty()).take(3).collect();
+    let now = [
+        "may also:       run flushall (delete the keys of all apps)",
+        "read and write other:*",
+        "may no longer:  run get",
+    ];
+    assert_eq!(told, now, "{}", refused.stdout);
+    workspace.converge();
+}
+
+#[test]
 fn a_user_that_needs_no_password_is_told_whoever_made_it() {
     let server = OwnValkey::start();
     let workspace = workspace(&server);

@@ -203,6 +203,22 @@ mod tests {
     }
 
     #[test]
+    fn what_could_not_be_looked_into_is_told_once_for_each_reason() {
+        let users = (1..=12).map(|number| format!("valkey.user.u{number:02}").parse().unwrap()).collect();
+        let untold = BTreeMap::from([("10.0.0.7:6379 cannot be reached".to_owned(), users)]);
+        let partly = DriftReport { drifted: Vec::new(), untold, ..report(&[]) };
+        let told = text(&partly, &Style::PLAIN).split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(told.contains("INCOMPLETE valkey.user.u01, valkey.user.u02,"), "{told}");
+        assert_eq!(
+            told.matches("valkey.user.u10 and 2 more could not be looked into: 10.0.0.7:6379 cannot").count(),
+            1
+        );
+        assert!(told.ends_with("Incomplete: not everything could be read. Drift so far: 0 of 14 resources."), "{told}");
+        let json: serde_json::Value = serde_json::from_str(&json(&partly).unwrap()).unwrap();
+        assert_eq!((json["errors"].as_array().unwrap().len(), &json["complete"]), (12, &serde_json::json!(false)));
+    }
+
+    #[test]
     fn what_could_not_be_read_is_never_clean() {
         let nothing = DriftReport { drifted: Vec::new(), ..report(&["kafka: connection refused"]) };
         assert!(text(&nothing, &Style::PLAIN).contains("Incomplete: not everything could be read."));

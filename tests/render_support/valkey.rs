@@ -37,10 +37,10 @@ fn update(name: &str, before: Model, after: Model, in_words: Vec<FieldChange>, r
     let (edited, by_hand) = (reasons.contains(&Reason::ChangedInSpec), reasons.contains(&Reason::Drifted));
     for change in &mut update.changes {
         match change.cause {
-            _ if !edited => change.cause = Cause::Drifted,
+            Cause::ChangedInSpec | Cause::RulesChanged if !edited => change.cause = Cause::Drifted,
             Cause::RulesChanged if by_hand && change.field == "keys" => change.cause = Cause::Drifted,
             Cause::RulesChanged => change.cause = Cause::ChangedInSpec,
-            _ => {}
+            Cause::ChangedInSpec | Cause::Drifted | Cause::ChangedAndDrifted | Cause::NotOursYet => {}
         }
     }
     update.risks = BTreeSet::from([Risk::Interrupts]);
