@@ -162,7 +162,7 @@ fn users_that_nobody_declares_and_that_reach_apps_are_named() {
     let feed = format!("feed may read keys of {cafe}, and listen and send on channels of {cafe} (%R~{cafe}:f*, &{cafe}:news)");
     run(&workspace, &["doctor"])
         .exits(0)
-        .says("deploy, ops may read and change every key (~*)")
+        .says("deploy, ops may do everything (~*)")
         .says(&feed)
         .says("internal = [...]");
     // Those that belong here are named once.
