@@ -411,7 +411,10 @@ fn by_sentinels_over_tls(files: &Path, primary: &Encrypted) {
     workspace.set("NORNPLAN_VALKEY_CA_FILE", &file("authority.crt"));
     workspace.converge().hides(PASSWORD);
     let url = workspace.published("@a", "VALKEY_URL");
-    assert!(url.starts_with("rediss+sentinel://") && url.ends_with(&format!("@127.0.0.1:{tls}/main/0")), "another form");
+    assert!(
+        url.starts_with("rediss+sentinel://") && url.ends_with(&format!("@127.0.0.1:{tls}/main/0")),
+        "another form"
+    );
     workspace.run(&["doctor"]).exits(0).says("the sentinel answers").says("reached over TLS");
     workspace.set("NORNPLAN_VALKEY_SENTINELS", &format!("127.0.0.1:{plain}"));
     fails(&workspace, "the server speaks no TLS here, and nornplan does", "set tls = false");

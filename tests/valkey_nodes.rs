@@ -284,7 +284,8 @@ fn apps_ask_the_sentinels_as_themselves_and_tell_them_nothing() {
     workspace.spec("mail", MAIL);
     workspace.set("NORNPLAN_VALKEY_PUBLIC_HOST", "kv.internal");
     workspace.set("NORNPLAN_VALKEY_PUBLIC_PORT", "6390");
-    let told = "REDIS_URL, VALKEY_URL: redis:// from now on, redis+sentinel:// until now: the app's client must take that";
+    let told =
+        "REDIS_URL, VALKEY_URL: redis:// from now on, redis+sentinel:// until now: the app's client must take that";
     workspace.converge().flat().says(told);
     let url = workspace.published("@mail", "VALKEY_URL");
     assert!(url.starts_with("redis://") && url.ends_with("@kv.internal:6390/0"), "another form");

@@ -244,7 +244,10 @@ fn nothing_is_changed_where_users_cannot_be_saved() {
         workspace.converge();
         let users = || server.run(&["ACL", "LIST"]);
         let (before, published) = (users(), workspace.secrets("@a"));
-        let saved_in = format!("users are saved in the {}", if saves == Saves::AclFile { "aclfile" } else { "configuration file" });
+        let saved_in = format!(
+            "users are saved in the {}",
+            if saves == Saves::AclFile { "aclfile" } else { "configuration file" }
+        );
         workspace.run(&["doctor"]).flat().exits(0).says(&saved_in).says("and stand there as they are now");
         let (away, file) = break_saving(&server, saves);
         workspace.run(&["plan"]).flat().exits(0).says("every apply stops before it changes anything").says(known);
@@ -302,12 +305,15 @@ fn what_is_right_now_and_lost_at_the_next_restart_is_told_and_saved() {
         for (text, fate) in edits {
             assert_ne!(text, saved);
             std::fs::write(&file, text).unwrap();
-            let plan = workspace.run(&["plan", "--detailed-exitcode"]).flat().exits(2).says(SAVES).hides(&other_hash[1..]);
+            let plan =
+                workspace.run(&["plan", "--detailed-exitcode"]).flat().exits(2).says(SAVES).hides(&other_hash[1..]);
             let plan = plan.says(fate).says(&format!("restart: {}", &a[5..a.len() - 1])).hides(&format!("valkey.{b}"));
             let plan = plan.says("Plan: 0 to create, 1 to update, 0 to destroy.");
             assert_eq!(plan.stdout.contains("ALARM"), fate != lost, "{}", plan.stdout);
             let doctor = workspace.run(&["doctor"]).flat().exits(i32::from(fate != lost));
-            doctor.says("not saved as they are now, and otherwise after the next restart").says("`nornplan apply` saves");
+            doctor
+                .says("not saved as they are now, and otherwise after the next restart")
+                .says("`nornplan apply` saves");
             workspace.run(&["drift"]).exits(2).says(SAVES).hides("valkey.user.");
             workspace.converge().says(SAVES);
             assert_eq!(sorted(&std::fs::read_to_string(&file).unwrap()), sorted(&saved));
@@ -345,9 +351,16 @@ fn what_others_left_in_the_file_and_would_be_open_after_a_restart_is_an_alarm() 
     workspace.converge().hides("ALARM");
     let file = server.home().join("acl/users.acl");
     let saved = std::fs::read_to_string(&file).unwrap();
-    std::fs::write(&file, format!("{saved}user ops on nopass ~* &* +@all\nuser idle off nopass ~* &* +@all\n")).unwrap();
+    std::fs::write(&file, format!("{saved}user ops on nopass ~* &* +@all\nuser idle off nopass ~* &* +@all\n"))
+        .unwrap();
     let opens = "after the next restart, the user `ops` needs no password and may do everything: nothing is isolated";
-    workspace.run(&["plan", "--detailed-exitcode"]).flat().exits(0).says("ALARM").says(opens).says("ACL SAVE saves what");
+    workspace
+        .run(&["plan", "--detailed-exitcode"])
+        .flat()
+        .exits(0)
+        .says("ALARM")
+        .says(opens)
+        .says("ACL SAVE saves what");
     let doctor = workspace.run(&["doctor"]).flat().exits(1).says(opens).hides("the user `idle`");
     doctor.says("not saved as they are now, and otherwise after the next restart: idle, ops");
     server.run(&["ACL", "SAVE"]);

@@ -159,7 +159,8 @@ fn users_that_nobody_declares_and_that_reach_apps_are_named() {
     // A reader that is out of scope is no stranger.
     run(&workspace, &["plan", "--app", "@cafe"]).exits(0).says(count);
     run(&workspace, &["drift"]).exits(0).says(count);
-    let feed = format!("feed may read keys of {cafe}, and listen and send on channels of {cafe} (%R~{cafe}:f*, &{cafe}:news)");
+    let feed =
+        format!("feed may read keys of {cafe}, and listen and send on channels of {cafe} (%R~{cafe}:f*, &{cafe}:news)");
     run(&workspace, &["doctor"])
         .exits(0)
         .says("deploy, ops may do everything (~*)")

@@ -344,7 +344,10 @@ fn apps_that_share_a_password_are_sent_to_their_numbers_with_it() {
     here.spec("own", "app = \"@own\"\n[services.kv]\n");
     here.run(&["plan"]).exits(0).says("2 blocked").says("Plan: 2 to create, 0 to update");
     tells(&here.run(&["apply", "--auto-approve"]).exits(1).hides("mistyped"), refused_reason);
-    assert_eq!((here.published("@old", "VALKEY_URL"), here.published("@old", "KV_PASS")), (url.clone(), common.to_owned()));
+    assert_eq!(
+        (here.published("@old", "VALKEY_URL"), here.published("@old", "KV_PASS")),
+        (url.clone(), common.to_owned())
+    );
     works(&here.published("@own", "VALKEY_URL"), &["PING"]);
     here.remove("specs/own.toml");
     here.set("NORNPLAN_VALKEY_SHARED_PASSWORD", common);

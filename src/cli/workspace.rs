@@ -193,10 +193,8 @@ impl Workspace {
             }
         }
         if let Some(valkey) = observed.get_mut(&ServiceId::Valkey) {
-            let wrong: Vec<Diagnostic> = shared
-                .iter()
-                .filter_map(|app| no_such_database(app, specs.place_of_database(app), valkey))
-                .collect();
+            let wrong: Vec<Diagnostic> =
+                shared.iter().filter_map(|app| no_such_database(app, specs.place_of_database(app), valkey)).collect();
             if !wrong.is_empty() {
                 return Err(wrong.into());
             }

@@ -125,7 +125,10 @@ fn new_schemes(before: Option<&Model>, after: Option<&Model>) -> Option<String> 
         } else {
             ""
         };
-        format!("{}: {new}:// from now on, {former}:// until now: the app's client must take that{instead}", names.join(", "))
+        format!(
+            "{}: {new}:// from now on, {former}:// until now: the app's client must take that{instead}",
+            names.join(", ")
+        )
     });
     let told: Vec<String> = told.collect();
     (!told.is_empty()).then(|| told.join(". "))

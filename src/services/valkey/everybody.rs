@@ -116,8 +116,7 @@ impl Reach {
         let databases = rules.confined_to();
         self.all |= pattern == "*" && databases.is_none();
         let within = |area: &&Area| databases.as_ref().is_none_or(|some| some.contains(&area.db));
-        self.namespaces
-            .extend(areas.iter().filter(within).filter(|area| area.has_keys_of(pattern)).map(Area::name));
+        self.namespaces.extend(areas.iter().filter(within).filter(|area| area.has_keys_of(pattern)).map(Area::name));
     }
 
     /// Adds channels, which belong to no database.

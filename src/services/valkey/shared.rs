@@ -32,14 +32,17 @@ impl SharedPassword {
 
     /// Why nothing is published with it, and what to do about that.
     pub fn why_not(self) -> Option<String> {
-        let reason = || format!("the password that apps share does not sign in; what is published stays as it is: {NEXT}");
+        let reason =
+            || format!("the password that apps share does not sign in; what is published stays as it is: {NEXT}");
         (self == Self::IsRefused).then(reason)
     }
 
     /// As a plan tells it, whether there is something to publish or not.
     pub fn notice(self) -> Option<Notice> {
         let text = || {
-            format!("the password that apps share does not sign in: nothing is published with it, and what was does not work; {NEXT}")
+            format!(
+                "the password that apps share does not sign in: nothing is published with it, and what was does not work; {NEXT}"
+            )
         };
         let about = || ServiceId::Valkey.as_str().to_owned();
         (self == Self::IsRefused).then(|| Notice { level: Level::Alarm, about: about(), text: text() })

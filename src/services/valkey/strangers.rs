@@ -104,7 +104,8 @@ mod tests {
 
     fn catalogue() -> Catalogue {
         let commands = [("get", "read"), ("set", "write"), ("publish", "pubsub"), ("replicaof", "dangerous")];
-        let command = |category: &str| Command { categories: BTreeSet::from([category.to_owned()]), ..Command::default() };
+        let command =
+            |category: &str| Command { categories: BTreeSet::from([category.to_owned()]), ..Command::default() };
         Catalogue { commands: commands.map(|(name, category)| (name.to_owned(), command(category))).into() }
     }
 
@@ -144,7 +145,10 @@ mod tests {
         let lines: Vec<String> = (10..40).map(|number| format!("ops{number} on #0 ~* +get")).collect();
         let all = found(&lines.iter().map(String::as_str).collect::<Vec<_>>());
         let sentence = all.sentence().unwrap();
-        assert!(sentence.starts_with("30 users that no infraspec declares reach what apps have: ops10, ops11"), "{sentence}");
+        assert!(
+            sentence.starts_with("30 users that no infraspec declares reach what apps have: ops10, ops11"),
+            "{sentence}"
+        );
         assert!(sentence.contains("and 25 more.") && all.lines().unwrap().lines().count() == 2);
         assert_eq!((found(&[]).sentence(), found(&[]).lines()), (None, None));
     }

@@ -42,7 +42,10 @@ pub fn checks(server: &Server, at: &AtRestart) -> Vec<Check> {
         dangers.map(|danger| Check::bad(danger, format!("{} saves what the server has now", at.saved_by()))).collect();
     if let Some(obstacle) = &place.obstacle {
         let what = format!("users cannot be saved in the {kind} {path}: {}", obstacle.why);
-        checks.push(Check::bad(what, format!("{}; until then every apply stops before it changes anything", obstacle.next)));
+        checks.push(Check::bad(
+            what,
+            format!("{}; until then every apply stops before it changes anything", obstacle.next),
+        ));
     } else if place.missing {
         checks.push(Check::bad(
             format!("the {kind} {path} is gone, and without it the server does not start again"),
@@ -55,7 +58,8 @@ pub fn checks(server: &Server, at: &AtRestart) -> Vec<Check> {
             (false, _) => "; what stands there cannot be compared with what they are now",
         };
         let may = "as far as its permissions tell, the server can write there";
-        checks.push(Check::good(format!("users are saved in the {kind} {path}{compared} ({may}: an apply tries first)")));
+        checks
+            .push(Check::good(format!("users are saved in the {kind} {path}{compared} ({may}: an apply tries first)")));
     }
     let unsaved: BTreeSet<&String> = at.ours.keys().chain(&at.others).collect();
     if !unsaved.is_empty() {

@@ -183,13 +183,7 @@ fn entry(path: &Path) -> Option<Entry> {
 }
 
 /// Why a server cannot put a new file in the place of one: it makes it beside the old one and renames it.
-fn obstacle(
-    path: &Path,
-    file: Option<Entry>,
-    directory: Option<Entry>,
-    user: &User,
-    mounts: &str,
-) -> Option<Obstacle> {
+fn obstacle(path: &Path, file: Option<Entry>, directory: Option<Entry>, user: &User, mounts: &str) -> Option<Obstacle> {
     let shown = path.parent().unwrap_or(path).display();
     let because = |why: String, next: &'static str| Some(Obstacle { why, next });
     let Some(there) = directory.filter(|directory| directory.is_directory) else {
@@ -203,7 +197,10 @@ fn obstacle(
         return because(why, "mount its directory in its place");
     }
     if mount_of(mounts, path).is_some_and(|mount| mount.is_read_only) {
-        return because(format!("{shown} is mounted read-only"), "mount it for writing (with systemd: ReadWritePaths=)");
+        return because(
+            format!("{shown} is mounted read-only"),
+            "mount it for writing (with systemd: ReadWritePaths=)",
+        );
     }
     let next = "let the server's user make and rename files in that directory (chown, chmod)";
     if user.makes_files_in(there) == Some(false) {

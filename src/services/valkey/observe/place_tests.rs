@@ -12,7 +12,8 @@ fn only_addresses_of_this_machine_are_local() {
 
 #[test]
 fn whom_a_process_opens_files_as_is_read() {
-    let status = "Name:\tvalkey-server\nUid:\t0\t0\t0\t999\nGid:\t1\t1\t1\t998\nGroups:\t4 24\nCapEff:\t0000000000000002\n";
+    let status =
+        "Name:\tvalkey-server\nUid:\t0\t0\t0\t999\nGid:\t1\t1\t1\t998\nGroups:\t4 24\nCapEff:\t0000000000000002\n";
     let user = User { id: 999, groups: BTreeSet::from([4, 24, 998]), writes_anywhere: true };
     assert_eq!(User::of(status), Some(user));
     assert_eq!(User::of("Uid:\t0\n"), None);
@@ -28,7 +29,10 @@ const MOUNTS: &str = "22 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw\n\
 fn what_a_path_is_mounted_on_is_found() {
     let read_only = |path: &str| mount_of(MOUNTS, Path::new(path)).map(|mount| mount.is_read_only);
     assert_eq!(read_only("/etc/valkey/users.acl.tmp"), Some(false));
-    assert_eq!((read_only("/ro/users.acl"), read_only("/ro/but/not/x"), read_only("/rox")), (Some(true), Some(false), Some(false)));
+    assert_eq!(
+        (read_only("/ro/users.acl"), read_only("/ro/but/not/x"), read_only("/rox")),
+        (Some(true), Some(false), Some(false))
+    );
     assert_eq!(read_only("/with space/x"), Some(true));
     assert_eq!(mount_of("", Path::new("/x")), None);
 }

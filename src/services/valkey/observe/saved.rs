@@ -153,12 +153,15 @@ impl AtRestart {
     /// What would be open after a restart and is not now, in sentences.
     pub fn dangers(&self) -> Vec<String> {
         let path = self.path();
-        let open = self.open.iter().map(|(user, open)| {
-            format!("after the next restart, {}: so it stands in {path}", open.describe(user))
-        });
+        let open = self
+            .open
+            .iter()
+            .map(|(user, open)| format!("after the next restart, {}: so it stands in {path}", open.describe(user)));
         let would = |fate: Fate, what: &str| {
             let those: Vec<&String> = self.ours.iter().filter(|(_, one)| **one == fate).map(|(name, _)| name).collect();
-            let told = || format!("after the next restart, {what}, by what stands in {path}: {}", some(those.iter(), NAMES_SHOWN));
+            let told = || {
+                format!("after the next restart, {what}, by what stands in {path}: {}", some(those.iter(), NAMES_SHOWN))
+            };
             (!those.is_empty()).then(told)
         };
         let more = would(Fate::MayMore, "these users may do more than now");
@@ -190,7 +193,9 @@ pub fn notices(nodes: &[AtRestart]) -> Vec<Notice> {
             ),
             None if place.missing => tell(
                 Level::Warning,
-                format!("{path} is gone, and without it the server does not start again: what saves users makes it anew"),
+                format!(
+                    "{path} is gone, and without it the server does not start again: what saves users makes it anew"
+                ),
             ),
             None => {}
         }
