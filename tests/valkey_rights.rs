@@ -1,5 +1,5 @@
 //! An administrator that may not do everything, and servers that have not every command: what is missing is told before
-//! anything is written, with the statement that allows it.
+//! anything is written, with the statement that allows it. And users of others that may do too much are named.
 
 #![allow(
     clippy::expect_used,
@@ -11,7 +11,7 @@
 
 mod common;
 
-use common::own_valkey::{OwnValkey, Saves};
+use common::own_valkey::{OwnValkey, PASSWORD, Saves};
 use common::servers::valkey_at;
 use common::{Ran, Workspace};
 
@@ -163,7 +163,7 @@ fn users_that_nobody_declares_and_that_reach_apps_are_named() {
         format!("feed may read keys of {cafe}, and listen and send on channels of {cafe} (%R~{cafe}:f*, &{cafe}:news)");
     run(&workspace, &["doctor"])
         .exits(0)
-        .says("deploy, ops may read and change every key (~*)")
+        .says("deploy, ops may do everything (~*)")
         .says(&feed)
         .says("internal = [...]");
     // Those that belong here are named once.
@@ -178,4 +178,61 @@ fn users_that_nobody_declares_and_that_reach_apps_are_named() {
     let also = "this also saves 7 other users that somebody changed and did not save: deploy, feed, legacy, norn, ops and 2 more";
     run(&workspace, &["plan"]).exits(0).says(also);
     workspace.remove("specs/more.toml");
+}
+
+#[test]
+fn what_others_left_in_the_file_and_would_be_open_after_a_restart_is_an_alarm() {
+    let server = OwnValkey::start();
+    let mut workspace = Workspace::new();
+    server.serve(&mut workspace);
+    workspace.spec("a", "app = \"@a\"\n[services.kv]\n");
+    workspace.converge().hides("ALARM");
+    let file = server.home().join("acl/users.acl");
+    let saved = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, format!("{saved}user ops on nopass ~* &* +@all\nuser idle off nopass ~* &* +@all\n"))
+        .unwrap();
+    let opens = "after the next restart, the user `ops` needs no password and may do everything: nothing is isolated";
+    workspace
+        .run(&["plan", "--detailed-exitcode"])
+        .flat()
+        .exits(0)
+        .says("ALARM")
+        .says(opens)
+        .says("ACL SAVE saves what");
+    let doctor = workspace.run(&["doctor"]).flat().exits(1).says(opens).hides("the user `idle`");
+    doctor.says("not saved as they are now, and otherwise after the next restart: idle, ops");
+    server.run(&["ACL", "SAVE"]);
+    workspace.run(&["plan"]).exits(0).hides("ALARM");
+    // A file without `default` leaves it without a password, whatever requirepass says.
+    let without: String =
+        saved.lines().filter(|line| !line.contains("default")).map(|line| format!("{line}\n")).collect();
+    std::fs::write(&file, without).unwrap();
+    workspace.run(&["plan"]).flat().exits(0).says("after the next restart, the user `default` needs no password");
+    server.restart();
+    valkey_at(&format!("redis://{}", server.name()), &["PING"]).unwrap();
+    server.run(&["ACL", "SETUSER", "default", "resetpass", &format!(">{PASSWORD}")]);
+    server.run(&["ACL", "SAVE"]);
+    // Without its file it would not start at all.
+    std::fs::remove_file(&file).unwrap();
+    workspace.run(&["plan"]).flat().exits(0).says("is gone, and without it the server does not start again");
+    workspace.run(&["doctor"]).flat().exits(1).says("users.acl is gone");
+    server.run(&["ACL", "SAVE"]);
+    workspace.run(&["doctor"]).exits(0);
+}
+
+#[test]
+fn who_may_not_save_changes_nothing() {
+    let server = OwnValkey::start();
+    server.run(&["ACL", "SETUSER", "ops", "on", &format!(">{NORN}"), "~*", "&*", "+@all", "-acl|save"]);
+    let mut workspace = Workspace::new();
+    server.serve(&mut workspace);
+    workspace.spec("a", "app = \"@a\"\n[services.kv]\n");
+    workspace.set("NORNPLAN_VALKEY_USER", "ops");
+    workspace.set("NORNPLAN_VALKEY_PASSWORD", NORN);
+    let blocked = "blocked: ops may not run ACL SAVE: allow it by ACL SETUSER ops +acl|save";
+    workspace.run(&["apply", "--auto-approve"]).exits(1).says(blocked);
+    assert!(server.run(&["ACL", "GETUSER", &format!("{}a", workspace.prefix)]).is_null());
+    workspace.set("NORNPLAN_VALKEY_USER", "default");
+    server.serve(&mut workspace);
+    workspace.converge();
 }

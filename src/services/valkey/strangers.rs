@@ -31,7 +31,8 @@ impl Strangers {
             return;
         }
         let Some(open) = opened(user, catalogue, areas).filter(|open| reaches(open, user, catalogue)) else { return };
-        let what = format!("may {} ({})", open.may(), some(rules(user, areas), RULES_SHOWN));
+        let may = if open == Open::Everything { "do everything".to_owned() } else { open.may() };
+        let what = format!("may {may} ({})", some(rules(user, areas), RULES_SHOWN));
         self.names.insert(user.name.clone());
         self.sorts.entry(what).or_default().insert(user.name.clone());
     }
@@ -122,7 +123,7 @@ mod tests {
     fn who_reaches_what_apps_have_is_told_by_what_it_reaches() {
         let told = |line: &str| found(&[line]).lines().and_then(|all| Some(all.split_once('\n')?.1.to_owned()));
         let cases = [
-            ("ops on #0 ~* &* +@all", Some("ops may do everything: nothing is isolated (~*, &*)")),
+            ("ops on #0 ~* &* +@all", Some("ops may do everything (~*, &*)")),
             ("ops on #0 ~* +get +set", Some("ops may read and change every key (~*)")),
             ("ops on #0 ~* db=3 +get", Some("ops may read keys of database 3 (~*)")),
             ("ops on #0 %R~s* ~x:* db=0 +get", Some("ops may read keys of shop (%R~s*, ~x:*)")),

@@ -3,7 +3,7 @@
 use super::{probe, tls};
 use crate::config::{PasswordSource, Tls};
 use crate::core::secret::Secret;
-use crate::error::{Diagnostic, Result};
+use crate::error::{Diagnostic, Kind, Result};
 use crate::services::valkey::errors::{explain, explain_without_password};
 use fred::clients::Client;
 use fred::error::{Error, ErrorKind};
@@ -13,6 +13,8 @@ use fred::types::{Builder, ConnectHandle};
 use std::time::Duration;
 
 const CONNECT: Duration = Duration::from_secs(5);
+/// A connection that takes longer may be one that nobody understands.
+const SOON: Duration = Duration::from_secs(1);
 /// The first `ACL LIST` of 10,000 users takes Redis 7.0 more than six seconds.
 const COMMAND: Duration = Duration::from_secs(30);
 
@@ -67,27 +69,47 @@ pub async fn open(host: &str, port: u16, door: &Door<'_>) -> Result<(Client, Con
         .with_performance_config(|performance| performance.default_command_timeout = COMMAND)
         .build()
         .map_err(|error| explain(&error, &name, "connect"))?;
-    let task = match client.init().await {
-        Ok(task) => task,
-        Err(error) => {
-            let explain = if password.is_some() { explain } else { explain_without_password };
-            let mut said: Diagnostic = explain(&error, &name, "connect");
-            if may_be_tls(&error, host)
-                && let Some((what, next)) = probe::mismatch(host, port, door.tls.is_some()).await
-            {
-                said = said.hint(next).may_pass(false);
-                what.clone_into(&mut said.message);
+    let explained = |error: &Error| {
+        let explain = if password.is_some() { explain } else { explain_without_password };
+        explain(error, &name, "connect")
+    };
+    let mismatch = async || {
+        let (what, next) = probe::mismatch(host, port, door.tls.is_some()).await?;
+        Some(Diagnostic::new(Kind::Service, what).on("valkey", &name, "connect").hint(next))
+    };
+    let connected = {
+        let mut connecting = Box::pin(client.init());
+        match tokio::time::timeout(SOON, &mut connecting).await {
+            Ok(connected) => connected,
+            Err(_) => {
+                // A server without TLS takes the handshake for the start of a command, and waits for its end.
+                if door.tls.is_some()
+                    && may_be_tls(host)
+                    && let Some(mismatch) = mismatch().await
+                {
+                    return Err(mismatch);
+                }
+                connecting.await
             }
-            return Err(said);
         }
     };
-    Ok((client, task))
+    match connected {
+        Ok(task) => Ok((client, task)),
+        Err(error) => {
+            // What was said is of no use where one spoke TLS and the other did not.
+            let found = if may_be_tls(host) && is_broken(&error) { mismatch().await } else { None };
+            Err(found.unwrap_or_else(|| explained(&error)))
+        }
+    }
 }
 
-/// Whether a failure may come from speaking TLS, or not speaking it: something listens there, and gives no answer that is
-/// understood.
-fn may_be_tls(error: &Error, host: &str) -> bool {
-    let broken = [ErrorKind::IO, ErrorKind::Canceled, ErrorKind::Protocol, ErrorKind::Parse, ErrorKind::Timeout];
-    let is_broken = broken.contains(error.kind()) || *error.kind() == ErrorKind::Tls;
-    is_broken && !host.starts_with('/') && !error.details().contains("ConnectionRefused")
+/// A socket of this machine has no TLS, and needs none.
+fn may_be_tls(host: &str) -> bool {
+    !host.starts_with('/')
+}
+
+/// Whether something listens there, and gives no answer that is understood.
+fn is_broken(error: &Error) -> bool {
+    let kinds = [ErrorKind::IO, ErrorKind::Canceled, ErrorKind::Protocol, ErrorKind::Parse, ErrorKind::Timeout];
+    (kinds.contains(error.kind()) || *error.kind() == ErrorKind::Tls) && !error.details().contains("ConnectionRefused")
 }

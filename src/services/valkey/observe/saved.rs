@@ -6,7 +6,7 @@ use super::place::{Place, place};
 use crate::core::address::Address;
 use crate::core::listing::some;
 use crate::core::plan::{Level, Notice};
-use crate::services::valkey::acl::{Account, Meaning, differ_in_text, rules_of, saved_accounts};
+use crate::services::valkey::acl::{Account, Meaning, differ_in_text, parse_line, rules_of, saved_accounts};
 use crate::services::valkey::everybody::{Open, open};
 use crate::services::valkey::model::{USER, User, persistence_address};
 use crate::services::valkey::node::Node;
@@ -46,7 +46,12 @@ fn of_one(seen: &Seen, place: Option<Place>, ask: &Ask) -> AtRestart {
     let saved = text.and_then(|text| saved_accounts(text, seen.server.database_rules));
     let unseen = AtRestart::unseen(&seen.node, seen.server.persistence());
     let mut at = AtRestart { compared: saved.is_some(), place, ..unseen };
-    let Some(saved) = saved else { return at };
+    let Some(mut saved) = saved else { return at };
+    if at.persistence == Persistence::AclFile {
+        // Where the file does not name it, it is as it was made, and `requirepass` counts for nothing.
+        let as_made = || parse_line("user default on nopass ~* &* +@all", seen.server.database_rules).ok();
+        saved.entry("default".to_owned()).or_insert_with(as_made);
+    }
     let (ours, areas) = (ask.names(&USER), areas(ask));
     let catalogue = &seen.server.catalogue;
     let meaning = Meaning::new(catalogue);
