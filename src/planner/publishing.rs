@@ -220,8 +220,12 @@ pub fn credentials_set(steps: &[Step]) -> BTreeMap<AppName, BTreeSet<StepId>> {
 
 /// Values with a password that nobody knows, and that this plan does not set, cannot be published yet. A secret of which
 /// nothing is left is not looked at: it is not to be taken for one that is no longer declared.
-pub fn leave_out_unknown_passwords(inputs: &mut Inputs<'_>, credentials: &BTreeMap<AppName, BTreeSet<StepId>>) {
-    let mut unknown: BTreeMap<AppName, BTreeSet<&str>> = BTreeMap::new();
+pub fn leave_out_unknown_passwords(
+    inputs: &mut Inputs<'_>,
+    steps: &mut [Step],
+    credentials: &BTreeMap<AppName, BTreeSet<StepId>>,
+) {
+    let mut unknown: BTreeMap<AppName, BTreeMap<&str, Address>> = BTreeMap::new();
     for (address, one) in inputs.wanted.iter().filter(|(_, one)| one.model.generates_password()) {
         let Some(id) = ServiceId::of(address) else { continue };
         let Some(service) = inputs.observed.get(&id) else { continue };
@@ -237,12 +241,18 @@ pub fn leave_out_unknown_passwords(inputs: &mut Inputs<'_>, credentials: &BTreeM
         let keeps_another =
             !last.is_empty() && names_another(&last) && secret.is_some_and(|secret| names_another(&secret.values));
         if nobody_knows && !is_set && !keeps_another {
-            unknown.entry(one.app.clone()).or_default().extend(placeholder(id));
+            let of_app = unknown.entry(one.app.clone()).or_default();
+            of_app.extend(placeholder(id).map(|placeholder| (placeholder, address.clone())));
         }
     }
     for one in inputs.wanted.values_mut() {
-        if let (Model::Secret(secret), Some(unknown)) = (&mut one.model, unknown.get(&one.app)) {
-            secret.values.retain(|_, value| !unknown.iter().any(|placeholder| value.contains(placeholder)));
+        let (Model::Secret(secret), Some(unknown)) = (&mut one.model, unknown.get(&one.app)) else { continue };
+        for (placeholder, address) in unknown {
+            let left_out = names_with(&secret.values, placeholder);
+            secret.values.retain(|_, value| !value.contains(placeholder));
+            if !left_out.is_empty() {
+                tell_held(steps, address, &format!("not published until this is done: {left_out}"));
+            }
         }
     }
     let applied = &mut inputs.applied;
@@ -253,6 +263,39 @@ pub fn leave_out_unknown_passwords(inputs: &mut Inputs<'_>, credentials: &BTreeM
         }
         !empty
     });
+}
+
+/// What is published for a login whose password is another one stays until a new one may be set.
+pub fn tell_what_does_not_sign_in(inputs: &Inputs<'_>, steps: &mut [Step]) {
+    let wrong = |step: &&Step| step.reasons.contains(&Reason::CredentialWrong);
+    let wrong: BTreeSet<(Address, AppName)> =
+        steps.iter().filter(wrong).map(|step| (step.address.clone(), step.app.clone())).collect();
+    for (address, app) in wrong {
+        let last = last_values(&inputs.applied, &secret_address(app.as_str()));
+        let placeholder = ServiceId::of(&address).and_then(placeholder);
+        let names = placeholder.map(|placeholder| names_with(&last, placeholder)).unwrap_or_default();
+        if !names.is_empty() {
+            tell_held(
+                steps,
+                &address,
+                &format!("published as before until this is done, and does not sign in: {names}"),
+            );
+        }
+    }
+}
+
+/// Adds a note to the step that would set a login's password and does not run.
+fn tell_held(steps: &mut [Step], address: &Address, note: &str) {
+    let is_held = |step: &&mut Step| step.address == *address && step.sets_credential && !step.runs();
+    if let Some(step) = steps.iter_mut().find(is_held) {
+        step.notes.push(note.to_owned());
+    }
+}
+
+/// The names of values that have a password in them, by its placeholder.
+fn names_with(values: &BTreeMap<String, String>, placeholder: &str) -> String {
+    let names = values.iter().filter(|(_, value)| value.contains(placeholder)).map(|(name, _)| name.as_str());
+    names.collect::<Vec<_>>().join(", ")
 }
 
 /// A login that is no longer declared may stay for now: its removal is held, or it is out of scope. Until it is gone its

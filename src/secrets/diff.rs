@@ -67,7 +67,6 @@ fn publish(mut decision: Decision, credentials: &BTreeSet<StepId>) -> Vec<Step> 
     if decision.action.only_state() {
         decision.action = Action::Update;
     }
-    decision.reasons.insert(Reason::Publishes);
     let mut services: BTreeMap<String, bool> = BTreeMap::new();
     for credential in credentials {
         if let Some(service) = ServiceId::of(&credential.address) {
@@ -75,6 +74,8 @@ fn publish(mut decision: Decision, credentials: &BTreeSet<StepId>) -> Vec<Step> 
             *services.entry(service.to_string()).or_default() |= credential.part == Part::Credential;
         }
     }
+    let stay = decision.changes.is_empty() && !services.is_empty() && services.values().all(|renew| !renew);
+    decision.reasons.insert(if stay { Reason::SetAgain } else { Reason::Publishes });
     let proved: BTreeSet<String> = services.keys().cloned().collect();
     let mut publish = step(decision.clone(), Part::Publish, Op::Secrets(model::Op::Publish { proved }));
     if services.is_empty() {

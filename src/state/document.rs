@@ -28,6 +28,9 @@ pub struct Entry {
     pub applied: Model,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fingerprint: Option<Fingerprint>,
+    /// sha256 (hex) of the password before that of the fingerprint, until the login is known to have lost it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub former: Option<String>,
 }
 
 /// The whole state of one environment. Sorted, readable, no secret in it.
@@ -91,11 +94,15 @@ impl Document {
             Event::Applied { address, app, origin, model, fingerprint } => {
                 let before = self.resources.remove(&address);
                 let fingerprint = fingerprint.or(before.and_then(|entry| entry.fingerprint));
-                self.resources.insert(address, Entry { app, origin, applied: *model, fingerprint });
+                self.resources.insert(address, Entry { app, origin, applied: *model, fingerprint, former: None });
             }
             Event::Credential { address, fingerprint } => {
                 if let Some(entry) = self.resources.get_mut(&address) {
-                    entry.fingerprint = Some(fingerprint);
+                    let before = entry.fingerprint.replace(fingerprint.clone()).map(|before| before.password);
+                    // Other services have one password for each login.
+                    let is_kept =
+                        matches!(entry.applied, Model::ValkeyUser(_)) && before.as_ref() != Some(&fingerprint.password);
+                    entry.former = if is_kept { before } else { entry.former.take() };
                 }
             }
             Event::Gone { address } => {

@@ -3,6 +3,7 @@
 mod default_user;
 mod losses;
 mod passwords;
+mod starts_empty;
 mod words;
 
 use super::model::{KEYS, Op as UserOp, USER};
@@ -39,6 +40,7 @@ pub fn diff(input: DiffInput<'_>) -> Vec<Step> {
     let (keys, decisions) = losses::take_keys(decisions);
     let teller = Teller::new(server.map(|server| &server.catalogue));
     let mut steps: Vec<Step> = decisions.into_iter().map(|decision| step(decision, server, &teller)).collect();
+    passwords::tell_unfinished(&mut steps, input);
     let set: BTreeSet<Address> =
         steps.iter().filter(|step| step.sets_credential).map(|step| step.address.clone()).collect();
     for (address, wanted) in wanted.iter().filter(|(address, _)| !set.contains(*address)) {
@@ -51,6 +53,7 @@ pub fn diff(input: DiffInput<'_>) -> Vec<Step> {
         }
     }
     losses::destroy(&mut steps, keys, input, server);
+    starts_empty::mark(&mut steps, input, server);
     let unread = &input.observation.unread;
     steps.iter_mut().filter(|step| step.action == Action::Destroy).for_each(|step| keep_for_absent(step, unread));
     steps.extend(default_user::diff(input, server));

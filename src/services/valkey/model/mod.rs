@@ -21,6 +21,8 @@ pub const MISSING: &str = "missing";
 
 /// The name of a field, as changes have it.
 pub const EXTRA_PASSWORDS: &str = "extra_passwords";
+/// The name of a fact: one of the extra passwords is the one that an unfinished rotation should have removed.
+pub const FORMER_PASSWORD: &str = "former_password";
 
 /// What an app may do with its keys, in plain words; `presets.rs` says what that means on a server.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
