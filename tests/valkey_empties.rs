@@ -346,7 +346,58 @@ fn an_app_with_the_common_password_has_none_to_rotate() {
     workspace.set("NORNPLAN_VALKEY_SHARED_PASSWORD", PASSWORD);
     workspace.spec("a", "app = \"@a\"\n[services.kv]\nnamespace = false\ndb = 3\nshared = true\n");
     workspace.run(&["apply", "--auto-approve"]).exits(0);
+    let shared = |db: u32| format!("app = \"@a\"\n[services.kv]\nnamespace = false\ndb = {db}\nshared = true\n");
+    workspace.spec("a", &shared(4));
+    plan(&workspace).says("the app is told to use database 4 of Valkey: what it has in database 3 stays there");
+    workspace.spec("a", &shared(3));
+    workspace.spec("a", "app = \"@a\"\n[services.kv]\ndb = 3\n");
+    plan(&workspace).says("any others that it has in database 3 stay there, out of its reach");
+    workspace.spec("a", &shared(3));
     for words in [&["rotate", "@a"][..], &["rotate", "@a", "--service", "valkey"]] {
         workspace.run(words).exits(1).complains("generates no password").complains("shared = true");
     }
+}
+
+#[test]
+fn in_a_cluster_keys_with_the_hash_tag_count_too() {
+    let server = OwnValkey::with(Saves::AclFile, "cluster-enabled yes\n");
+    server.run(&["CLUSTER", "ADDSLOTSRANGE", "0", "16383"]);
+    let began = Instant::now();
+    while !server.run(&["CLUSTER", "INFO"]).as_str_lossy().unwrap_or_default().contains("cluster_state:ok") {
+        assert!(began.elapsed() < Duration::from_secs(20), "no cluster: {}", server.log());
+    }
+    let mut workspace = Workspace::new();
+    server.serve(&mut workspace);
+    workspace.set("NORNPLAN_VALKEY_CLUSTER", "true");
+    workspace.spec("a", APP);
+    workspace.converge();
+    let name = format!("{}a", workspace.prefix);
+    for key in [format!("{name}:k"), format!("{{{name}}}:k"), format!("{name}b:k")] {
+        server.run(&["SET", &key, "v"]);
+    }
+    workspace.spec("a", &format!("{APP}namespace = \"@shop\"\n"));
+    plan(&workspace)
+        .says("2 keys, about ")
+        .says("move each by DUMP and RESTORE (RENAME and COPY stay in one slot)")
+        .says(&format!("needs --allow-interrupt valkey.user.{name}"));
+    workspace.run(&["apply", "--auto-approve", "--allow-interrupt", "*@a"]).exits(0);
+    workspace.run(&["plan", "--detailed-exitcode"]).exits(0);
+}
+
+#[test]
+fn of_a_user_that_is_gone_the_keys_may_be_there_still() {
+    let server = OwnValkey::start();
+    let workspace = applied(&server, "");
+    let name = format!("{}a", workspace.prefix);
+    make(&server, 0, &format!("{name}:"), 5);
+    server.run(&["ACL", "DELUSER", &name]);
+    workspace.spec("a", &format!("{APP}db = 1\n"));
+    plan(&workspace)
+        .says(&format!("how many keys stay under {name}:* in database 0 is not known"))
+        .says(&format!("needs --allow-interrupt valkey.user.{name}"));
+    workspace.run(&["apply", "--auto-approve"]).exits(0);
+    assert!(workspace.published("@a", "VALKEY_URL").ends_with("/0"));
+    workspace.run(&["apply", "--auto-approve", "--allow-interrupt", "*@a"]).exits(0);
+    as_app(&workspace, "@a", &["SET", &format!("{name}:k1"), "v"]).unwrap();
+    assert_eq!((keys_in(&server, 0), keys_in(&server, 1)), (5, 1));
 }

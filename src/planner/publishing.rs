@@ -245,16 +245,18 @@ pub fn leave_out_unknown_passwords(
             of_app.extend(placeholder(id).map(|placeholder| (placeholder, address.clone())));
         }
     }
+    let mut told = BTreeMap::new();
     for one in inputs.wanted.values_mut() {
         let (Model::Secret(secret), Some(unknown)) = (&mut one.model, unknown.get(&one.app)) else { continue };
         for (placeholder, address) in unknown {
             let left_out = names_with(&secret.values, placeholder);
             secret.values.retain(|_, value| !value.contains(placeholder));
             if !left_out.is_empty() {
-                tell_held(steps, address, &format!("not published until this is done: {left_out}"));
+                told.insert(address.clone(), format!("not published until this is done: {left_out}"));
             }
         }
     }
+    tell_held(steps, &told);
     let applied = &mut inputs.applied;
     inputs.wanted.retain(|address, one| {
         let empty = matches!(&one.model, Model::Secret(secret) if secret.values.is_empty());
@@ -267,28 +269,23 @@ pub fn leave_out_unknown_passwords(
 
 /// What is published for a login whose password is another one stays until a new one may be set.
 pub fn tell_what_does_not_sign_in(inputs: &Inputs<'_>, steps: &mut [Step]) {
-    let wrong = |step: &&Step| step.reasons.contains(&Reason::CredentialWrong);
-    let wrong: BTreeSet<(Address, AppName)> =
-        steps.iter().filter(wrong).map(|step| (step.address.clone(), step.app.clone())).collect();
-    for (address, app) in wrong {
-        let last = last_values(&inputs.applied, &secret_address(app.as_str()));
-        let placeholder = ServiceId::of(&address).and_then(placeholder);
+    let mut told = BTreeMap::new();
+    for step in steps.iter().filter(|step| step.reasons.contains(&Reason::CredentialWrong)) {
+        let last = last_values(&inputs.applied, &secret_address(step.app.as_str()));
+        let placeholder = ServiceId::of(&step.address).and_then(placeholder);
         let names = placeholder.map(|placeholder| names_with(&last, placeholder)).unwrap_or_default();
         if !names.is_empty() {
-            tell_held(
-                steps,
-                &address,
-                &format!("published as before until this is done, and does not sign in: {names}"),
-            );
+            let note = format!("published as before until this is done, and does not sign in: {names}");
+            told.insert(step.address.clone(), note);
         }
     }
+    tell_held(steps, &told);
 }
 
-/// Adds a note to the step that would set a login's password and does not run.
-fn tell_held(steps: &mut [Step], address: &Address, note: &str) {
-    let is_held = |step: &&mut Step| step.address == *address && step.sets_credential && !step.runs();
-    if let Some(step) = steps.iter_mut().find(is_held) {
-        step.notes.push(note.to_owned());
+/// Adds notes to steps that would set the passwords of logins and do not run.
+fn tell_held(steps: &mut [Step], notes: &BTreeMap<Address, String>) {
+    for step in steps.iter_mut().filter(|step| step.sets_credential && !step.runs()) {
+        step.notes.extend(notes.get(&step.address).cloned());
     }
 }
 

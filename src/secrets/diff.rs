@@ -1,6 +1,7 @@
 //! When secrets are staged and published: pure.
 
 use super::model;
+use super::password::{database, shared_database};
 use crate::core::address::Address;
 use crate::core::reconcile::{Wanted, reconcile};
 use crate::core::step::{Action, Part, Reason, Risk, StepId};
@@ -74,6 +75,7 @@ fn publish(mut decision: Decision, credentials: &BTreeSet<StepId>) -> Vec<Step> 
             *services.entry(service.to_string()).or_default() |= credential.part == Part::Credential;
         }
     }
+    decision.notes.extend(another_database(&decision));
     let stay = decision.changes.is_empty() && !services.is_empty() && services.values().all(|renew| !renew);
     decision.reasons.insert(if stay { Reason::SetAgain } else { Reason::Publishes });
     let proved: BTreeSet<String> = services.keys().cloned().collect();
@@ -91,6 +93,23 @@ fn publish(mut decision: Decision, credentials: &BTreeSet<StepId>) -> Vec<Step> 
     publish.notes.push(format!("with the password that is set on {}", names.join(", ")));
     publish.needs = credentials.iter().cloned().chain([stage.id()]).collect();
     vec![stage, publish]
+}
+
+/// An app that signs in to Valkey with the common password has no user there whose keys could be asked about.
+fn another_database(decision: &Decision) -> Option<String> {
+    let (before, after) = (decision.before.as_ref()?.as_secret()?, decision.after.as_ref()?.as_secret()?);
+    let was_shared = shared_database(&before.values).is_some();
+    let (from, to) = (database(&before.values)?, database(&after.values)?);
+    match shared_database(&after.values) {
+        Some(_) if from != to => {
+            Some(format!("the app is told to use database {to} of Valkey: what it has in database {from} stays there"))
+        }
+        None if was_shared => Some(format!(
+            "the app is told to use a user of its own on Valkey, which reaches its own keys alone: any others that it has \
+             in database {from} stay there, out of its reach"
+        )),
+        Some(_) | None => None,
+    }
 }
 
 fn step(decision: Decision, part: Part, op: Op) -> Step {

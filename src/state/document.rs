@@ -156,6 +156,7 @@ impl Document {
 mod tests {
     use super::*;
     use crate::secrets::model::{Published, secret_address};
+    use crate::services::valkey::model::{User, user_address};
 
     fn applied(app: &str, fingerprint: Option<&str>) -> Event {
         Event::Applied {
@@ -205,6 +206,34 @@ mod tests {
         let document: Document = serde_json::from_str(text).unwrap();
         assert!(document.prevent_destroy.is_empty() && document.unsaved.is_empty());
         assert_eq!(serde_json::to_string(&document).unwrap(), text);
+    }
+
+    #[test]
+    fn a_former_password_is_known_until_the_login_has_lost_it() {
+        let address = user_address("a");
+        let fingerprint = |text: &str| Fingerprint { password: text.to_owned(), stored: None };
+        let set = |text: &str| Event::Credential { address: address.clone(), fingerprint: fingerprint(text) };
+        let model = || Box::new(Model::ValkeyUser(User::new("a")));
+        let made = |fingerprint| Event::Applied {
+            address: address.clone(),
+            app: AppName::new("a").unwrap(),
+            origin: Origin::Created,
+            model: model(),
+            fingerprint,
+        };
+        let mut document = Document::new("default", "l");
+        let mut former = |event: Event| {
+            document.fold(event.clone());
+            let once = document.clone();
+            document.fold(event);
+            assert_eq!(document, once);
+            document.resources[&address].former.clone()
+        };
+        assert_eq!(former(made(Some(fingerprint("1")))), None);
+        assert_eq!(former(set("2")).as_deref(), Some("1"));
+        // The same once more, as a run that is repeated sets it.
+        assert_eq!(former(set("2")).as_deref(), Some("1"));
+        assert_eq!(former(made(None)), None);
     }
 
     #[test]

@@ -5,8 +5,6 @@ use super::model::{Keys, User, keys_address};
 use crate::core::address::Address;
 use crate::core::name::AppName;
 use crate::core::reconcile::Wanted;
-use crate::secrets::model::secret_address;
-use crate::secrets::password::SHARED;
 use crate::services::Model;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -47,6 +45,12 @@ impl Place {
         self.namespace.as_ref().map_or_else(|| "*".to_owned(), |namespace| format!("{namespace}:*"))
     }
 
+    /// The place, if a user does not get there.
+    pub fn unless_open_to(self, user: &User) -> Option<Self> {
+        let next = Self::of(user)?;
+        (self != next && !self.is_open_to(user)).then_some(self)
+    }
+
     /// Whether a user can work with all that is here, as it is declared.
     fn is_open_to(&self, user: &User) -> bool {
         let is_own = |own: Self| own.namespace.is_none() || own.namespace == self.namespace;
@@ -78,8 +82,7 @@ impl Place {
 
 /// Where a user had its keys, if it is to have them elsewhere and does not get there any more.
 pub fn left(last: &User, wanted: &User) -> Option<Place> {
-    let (former, next) = (Place::of(last)?, Place::of(wanted)?);
-    (former != next && !former.is_open_to(wanted)).then_some(former)
+    Place::of(last)?.unless_open_to(wanted)
 }
 
 /// Declared users of other apps that have anything to do with the keys of a place.
@@ -118,10 +121,6 @@ pub fn fate(keys: &Keys, app: &AppName, wanted: &BTreeMap<Address, Wanted<Model>
     if let Some((user, _)) = users.find(|(_, other)| !purges || *other != app) {
         return Fate::Forgotten(format!("its keys stay, also when {user} is destroyed"));
     }
-    let secret = wanted.get(&secret_address(app.as_str())).and_then(|one| one.model.as_secret());
-    if secret.is_some_and(|secret| secret.values.values().any(|value| value.contains(SHARED))) {
-        return Fate::Forgotten(format!("its keys stay: {app} goes on with the password that apps share"));
-    }
     let has_user = wanted.values().any(|one| one.app == *app && one.model.as_valkey_user().is_some());
     match (has_user, purges) {
         (_, true) => Fate::Remembered,
@@ -129,5 +128,75 @@ pub fn fate(keys: &Keys, app: &AppName, wanted: &BTreeMap<Address, Wanted<Model>
             "its keys stay, also when {app} is destroyed: its infraspec does not say on_destroy = \"purge-keys\" any more"
         )),
         (false, false) => Fate::Purged,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn user(namespace: Option<&str>, db: u32) -> User {
+        let whole_database = Some(namespace.is_none());
+        User { namespace: namespace.map(str::to_owned), db: Some(db), whole_database, ..User::new("shop") }
+    }
+
+    fn wanted(app: &str, model: Model) -> Wanted<Model> {
+        Wanted { app: AppName::new(app).unwrap(), model }
+    }
+
+    fn keys(namespace: &str, db: u32) -> Keys {
+        Keys { namespace: namespace.to_owned(), db }
+    }
+
+    #[test]
+    fn who_gets_elsewhere_leaves_a_place_unless_it_can_still_get_there() {
+        let shop = || user(Some("shop"), 0);
+        let opens = |rule: &str| Some(BTreeSet::from([rule.to_owned()]));
+        let place = |last: &User, next: &User| left(last, next).map(|place| place.describe());
+        for (next, leaves) in [
+            (shop(), false),
+            (User { more_keys: opens("~other:*"), ..shop() }, false),
+            (user(Some("store"), 0), true),
+            (user(Some("shop"), 1), true),
+            (user(None, 0), false),
+            (user(None, 1), true),
+            (User { more_keys: opens("~sh*"), ..user(Some("store"), 0) }, false),
+            (User { more_keys: opens("%R~shop:*"), ..user(Some("store"), 0) }, true),
+            (User { more_keys: opens("~shop:a*"), ..user(Some("store"), 0) }, true),
+            (User { more_keys: opens("~shop:*"), ..user(Some("store"), 1) }, true),
+        ] {
+            let expected = leaves.then(|| "under shop:* in database 0".to_owned());
+            assert_eq!(place(&shop(), &next), expected, "{next:?}");
+        }
+        assert_eq!(place(&user(None, 3), &user(Some("shop"), 3)).as_deref(), Some("in database 3"));
+        // What is known as a server has it alone.
+        assert_eq!(place(&User { whole_database: None, ..user(None, 0) }, &shop()), None);
+    }
+
+    #[test]
+    fn remembered_keys_go_with_their_app_and_with_nobody_elses() {
+        let app = AppName::new("shop").unwrap();
+        let of = |all: Vec<Wanted<Model>>| -> Fate {
+            let place = |(number, one)| (Address::new(crate::core::address::Kind::new("x"), format!("{number}")), one);
+            fate(&keys("shop", 0), &app, &all.into_iter().enumerate().map(place).collect())
+        };
+        let own = |user| wanted("shop", Model::ValkeyUser(user));
+        let purges = |keys| wanted("shop", Model::ValkeyKeys(keys));
+        let reader = |db| {
+            let reads = Some(BTreeMap::from([("shop".to_owned(), db)]));
+            wanted("b", Model::ValkeyUser(User { name: "b".to_owned(), reads, ..user(Some("b"), 0) }))
+        };
+        assert_eq!(of(Vec::new()), Fate::Purged);
+        assert_eq!(of(vec![own(user(Some("shop"), 1)), purges(keys("shop", 1))]), Fate::Remembered);
+        assert_eq!(of(vec![own(user(Some("shop"), 1)), purges(keys("shop", 1)), reader(1)]), Fate::Remembered);
+        for forgotten in [
+            vec![own(user(Some("shop"), 1))],
+            vec![own(user(Some("shop"), 0))],
+            vec![own(user(Some("shop"), 1)), purges(keys("shop", 1)), reader(0)],
+            // As an earlier version had the address of a database with a number.
+            vec![own(user(Some("shop"), 0)), purges(keys("shop", 0))],
+        ] {
+            assert!(matches!(of(forgotten.clone()), Fate::Forgotten(_)), "{forgotten:?}");
+        }
     }
 }

@@ -4,11 +4,13 @@
 use super::losses::{because, facts, told};
 use crate::core::address::Address;
 use crate::core::listing::some;
+use crate::core::name::AppName;
 use crate::core::step::{Action, Part, Reason, Risk, StepId};
 use crate::services::valkey::model::{Holdings, KEYS, USER, User};
 use crate::services::valkey::place::{Fate, Place, fate, left, others_at};
 use crate::services::valkey::presets::Server;
 use crate::services::{DiffInput, Model, Step};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Users that a sentence names at most.
 const NAMED: usize = 5;
@@ -16,10 +18,11 @@ const NAMED: usize = 5;
 /// Lets a user wait for consent that does not get to its keys any more. What is published is as before until then, and
 /// whoever reads the app's keys reads them where they are.
 pub fn mark(steps: &mut [Step], input: DiffInput<'_>, server: Option<&Server>) {
+    let lasts = lasts(input);
     let mut moves: Vec<(Place, StepId)> = Vec::new();
     for step in steps.iter_mut().filter(|step| may_move(step)) {
         let Some(wanted) = step.after.as_ref().and_then(Model::as_valkey_user).cloned() else { continue };
-        let Some((address, former)) = former(step, &wanted, input) else { continue };
+        let Some((address, former)) = former(step, &wanted, &lasts, input) else { continue };
         let holdings = facts(address, input);
         if holdings.are_none() {
             continue;
@@ -31,11 +34,12 @@ pub fn mark(steps: &mut [Step], input: DiffInput<'_>, server: Option<&Server>) {
         step.notes.push(what_to_do(&former, &next, server));
         moves.push((next, step.id()));
     }
-    for step in steps.iter_mut() {
+    let moving: BTreeSet<StepId> = moves.iter().map(|(_, moved)| moved.clone()).collect();
+    for step in steps.iter_mut().filter(|step| !moving.contains(&step.id())) {
         let reader = step.after.as_ref().and_then(Model::as_valkey_user);
         let reads = |place: &Place| reader.is_some_and(|reader| reads(reader, place));
         let remembers = |moved: &StepId| step.address.kind == KEYS && has_app(moved, step, input);
-        let awaited = moves.iter().filter(|(next, moved)| *moved != step.id() && (reads(next) || remembers(moved)));
+        let awaited = moves.iter().filter(|(next, moved)| reads(next) || remembers(moved));
         step.needs.extend(awaited.map(|(_, moved)| moved.clone()).collect::<Vec<_>>());
     }
 }
@@ -48,14 +52,25 @@ fn may_move(step: &Step) -> bool {
     changes && step.address.kind == USER && step.part == Part::Main
 }
 
+/// The users that each app has as last applied.
+type Lasts<'a> = BTreeMap<&'a AppName, Vec<(&'a Address, &'a User)>>;
+
+fn lasts(input: DiffInput<'_>) -> Lasts<'_> {
+    let mut lasts = Lasts::new();
+    for (address, last) in input.applied {
+        if let Some(user) = last.model.as_valkey_user() {
+            lasts.entry(&last.app).or_default().push((address, user));
+        }
+    }
+    lasts
+}
+
 /// Where the app had its keys with this user; or with the one that it had before, if this one is new.
-fn former<'a>(step: &Step, wanted: &User, input: DiffInput<'a>) -> Option<(&'a Address, Place)> {
+fn former<'a>(step: &Step, wanted: &User, lasts: &Lasts<'a>, input: DiffInput<'a>) -> Option<(&'a Address, Place)> {
     let is_ours = input.applied.contains_key(&step.address);
-    let mut users = input.applied.iter().filter(|(address, last)| {
-        let given_up = !is_ours && input.wanted.get(address).is_none_or(|one| one.app != step.app);
-        last.app == step.app && (**address == step.address || given_up)
-    });
-    users.find_map(|(address, last)| Some((address, left(last.model.as_valkey_user()?, wanted)?)))
+    let given_up = |address: &Address| !is_ours && input.wanted.get(address).is_none_or(|one| one.app != step.app);
+    let mut users = lasts.get(&step.app)?.iter().filter(|(address, _)| **address == step.address || given_up(address));
+    users.find_map(|(address, last)| Some((*address, left(last, wanted)?)))
 }
 
 /// What lies where, and who reaches it.
