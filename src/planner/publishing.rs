@@ -33,7 +33,14 @@ pub fn keep_back_what_would_not_work(inputs: &mut Inputs<'_>, steps: &mut [Step]
             let Some(Published { mut values }) = full.get(&address).cloned() else { continue };
             let last = last_values(&inputs.applied, &address);
             let kept = keep_back(&mut values, &last, app, &lacking);
-            for (name, (_, on)) in &kept {
+            // What signs in as a login that is gone is told where it is left out.
+            let is_lost = |name: &str, on: &StepId| {
+                let service =
+                    ServiceId::of(&on.address).filter(|service| sign_in_as(&last, *service, &on.address.name));
+                let has = |placeholder: &str| last.get(name).is_some_and(|value| value.contains(placeholder));
+                is_made(steps, on) && service.and_then(placeholder).is_some_and(has)
+            };
+            for (name, (_, on)) in kept.iter().filter(|(name, (_, on))| !is_lost(name, on)) {
                 let how = if last.contains_key(name) { "published as before" } else { "not published" };
                 told.entry((on.clone(), how)).or_default().push(name.clone());
             }
@@ -58,6 +65,10 @@ pub fn keep_back_what_would_not_work(inputs: &mut Inputs<'_>, steps: &mut [Step]
         }
         consent::hold(steps, inputs.consent, circumstances);
     }
+}
+
+fn is_made(steps: &[Step], id: &StepId) -> bool {
+    steps.iter().any(|step| step.action == Action::Create && step.id() == *id)
 }
 
 /// Steps that would set a password which no value carries, and what each waits for.
