@@ -170,17 +170,30 @@ fn a_whole_database_in_the_place_of_a_namespace_and_back() {
     workspace.converge();
     make(&server, 3, "bare", 7);
     workspace.spec("a", &format!("{APP}db = 3\n"));
-    plan(&workspace)
-        .says("7 keys, stay in database 3: nobody who is declared reaches them any more")
-        .says("or have namespace = false again");
+    let told = plan(&workspace)
+        .says("7 keys stay in database 3: nobody who is declared reaches them any more")
+        .says("or have namespace = false again")
+        .says(&format!("--scan | grep -v '^{name}:' | sort -u |"));
+    paste(&server, &told.stdout, || {
+        for key in 1..=7 {
+            server.run(&[
+                "EVAL",
+                "redis.call('SELECT', 3) redis.call('COPY', ARGV[1], ARGV[2])",
+                "0",
+                &format!("bare{key}"),
+                &format!("{name}:bare{key}"),
+            ]);
+        }
+    });
+    assert_eq!(keys_in(&server, 3), 34);
     workspace.spec("a", &format!("{whole}db = 4\n"));
-    let told = plan(&workspace).says("27 keys, stay in database 3").says("or have db = 3 again");
+    let told = plan(&workspace).says("34 keys stay in database 3").says("or have db = 3 again");
     paste(&server, &told.stdout, || {
         server.run(&["EVAL", "redis.call('SELECT', 3) for _, k in ipairs(redis.call('KEYS', '*')) do redis.call('COPY', k, k, 'DB', 4) end", "0"]);
     });
     workspace.run(&["apply", "--auto-approve", "--allow-interrupt", "*@a"]).exits(0);
     as_app(&workspace, "@a", &["GET", "bare7"]).unwrap();
-    assert_eq!(keys_in(&server, 4), 27);
+    assert_eq!(keys_in(&server, 4), 34);
     workspace.run(&["plan", "--detailed-exitcode"]).exits(0);
 }
 

@@ -89,9 +89,10 @@ fn stays(step: &Step, former: &Place, holdings: &Holdings, input: DiffInput<'_>)
         last && holdings.reached_by.is_none() && fate(&keys, &step.app, input.wanted) == Fate::Remembered
     });
     let go = if remembered { "; they go when the app is destroyed, as before" } else { "" };
+    let stay = if holdings.keys == Some(1) { "stays" } else { "stay" };
+    let comma = if holdings.size_bytes.is_some() { "," } else { "" };
     match told(holdings) {
-        Some(told) if holdings.keys == Some(1) => format!("{told}, stays {lie}: {who}{go}"),
-        Some(told) => format!("{told}, stay {lie}: {who}{go}"),
+        Some(told) => format!("{told}{comma} {stay} {lie}: {who}{go}"),
         None => format!("how many keys stay {lie} is not known{}: {who}{go}", because(holdings)),
     }
 }
@@ -121,9 +122,15 @@ fn what_to_do(former: &Place, next: &Place, server: Option<&Server>) -> String {
         (_, _) => "$k".to_owned(),
     };
     let (from, to) = (former.db, next.db);
+    // Those that it gets to already, copies among them, are not copied.
+    let others = match (&former.namespace, &next.namespace) {
+        (None, Some(next)) if from == to => format!(" | grep -v '^{next}:'"),
+        (_, _) => String::new(),
+    };
     format!(
-        "to bring them along, stop the app and copy them as the administrator: redis-cli -n {from} --scan{pattern} | while \
-         IFS= read -r k; do redis-cli -n {from} COPY \"$k\" \"{key}\" DB {to} </dev/null; done; or have {back} again"
+        "to bring them along, stop the app and copy them as the administrator: redis-cli -n {from} \
+         --scan{pattern}{others} | sort -u | while IFS= read -r k; do redis-cli -n {from} COPY \"$k\" \"{key}\" DB {to} \
+         </dev/null; done; or have {back} again"
     )
 }
 
