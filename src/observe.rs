@@ -37,8 +37,11 @@ pub fn asks(
         let Some(id) = ServiceId::of(address) else { continue };
         let ask = asks.entry(id).or_default();
         if one.model.generates_password() {
-            let fingerprint = document.resources.get(address).and_then(|entry| entry.fingerprint.clone());
-            ask.proofs.insert(address.clone(), Proof { fingerprint, ..vault.proof_of(&one.app, id, &address.name)? });
+            let entry = document.resources.get(address);
+            let fingerprint = entry.and_then(|entry| entry.fingerprint.clone());
+            let former = entry.and_then(|entry| entry.former.clone());
+            let proof = vault.proof_of(&one.app, id, &address.name)?;
+            ask.proofs.insert(address.clone(), Proof { fingerprint, former, ..proof });
         }
         ask.wanted.insert(address.clone(), one.clone());
     }

@@ -87,6 +87,7 @@ fn models_and_differs_import_only_what_is_pure() {
                 "::presets::",
                 "::rights",
                 "::possible::",
+                "::place::",
             ],
         ),
     ] {
@@ -105,7 +106,7 @@ fn models_and_differs_import_only_what_is_pure() {
 }
 
 /// Files and folders of services that have no effect, beside their models and differs.
-const PURE: [&str; 18] = [
+const PURE: [&str; 19] = [
     "postgres/desired.rs",
     "postgres/scope.rs",
     "postgres/server.rs",
@@ -120,6 +121,7 @@ const PURE: [&str; 18] = [
     "valkey/dangers.rs",
     "valkey/desired.rs",
     "valkey/everybody.rs",
+    "valkey/place.rs",
     "valkey/possible.rs",
     "valkey/presets.rs",
     "valkey/rights.rs",

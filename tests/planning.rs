@@ -108,7 +108,8 @@ fn carry_out(world: &mut World, plan: &Plan) {
         let credential = after.generates_password().then_some(CredentialStatus::Verified);
         let seen = Observed { model: after.clone(), credential, facts: BTreeMap::new() };
         observation.resources.insert(step.address.clone(), seen);
-        let entry = Entry { app: step.app.clone(), origin: Origin::Created, applied: after, fingerprint: None };
+        let entry =
+            Entry { app: step.app.clone(), origin: Origin::Created, applied: after, fingerprint: None, former: None };
         world.document.resources.insert(step.address.clone(), entry);
     }
     world.document.tidy();

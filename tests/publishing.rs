@@ -66,7 +66,7 @@ fn nobody_is_sent_to_an_empty_database_while_there_is_something_in_the_former_on
     // Nothing is in it yet.
     workspace.run(&["plan"]).exits(0).says("new value").hides("it is made empty");
     works(&workspace, "DATABASE_URL", "@k");
-    let plan = workspace.run(&["plan"]).exits(0).says("the app's database changes").says("in 1 table");
+    let plan = workspace.run(&["plan"]).exits(0).says("the app starts empty").says("in 1 table");
     let plan = plan.stdout.split_whitespace().collect::<Vec<_>>().join(" ");
     assert!(plan.contains(&format!("needs --allow-interrupt postgres.database.{}k2", workspace.prefix)), "{plan}");
     workspace.run(&["plan", "--out", "plan.json"]).exits(0);

@@ -264,8 +264,10 @@ fn an_app_that_is_outside_of_the_run_keeps_its_keys() {
     workspace.spec("b", &format!("app = \"@b\"\n[services.kv]\nnamespace = \"{name}\"\n"));
     workspace.run(&["apply", "--auto-approve", "--app", "@b"]).exits(0);
     let told = format!("{}b may use keys of {name}:*", workspace.prefix);
-    let alone = ["apply", "--auto-approve", "--app", "@a", "--allow-destroy", "all", "--allow-interrupt", "all"];
-    workspace.run(&alone).exits(1).says(&told);
+    let alone = ["apply", "--auto-approve", "--app", "@a", "--allow-interrupt", "all"];
+    workspace.run(&alone).exits(0).flat().says(&format!("{}b may use them", workspace.prefix));
+    let destroy = ["destroy", "--app", "@a", "--auto-approve", "--allow-destroy", "all"];
+    workspace.run(&destroy).exits(1).flat().says(&told);
     assert_eq!(all_keys(&server), 50);
     workspace.converge().says("1 forgotten");
     assert_eq!(all_keys(&server), 50);

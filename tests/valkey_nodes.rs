@@ -289,6 +289,14 @@ fn apps_ask_the_sentinels_as_themselves_and_tell_them_nothing() {
     workspace.converge().flat().says(told);
     let url = workspace.published("@mail", "VALKEY_URL");
     assert!(url.starts_with("redis://") && url.ends_with("@kv.internal:6390/0"), "another form");
+    // Users are not left there unsaid.
+    workspace.spec("cafe", CAFE);
+    workspace.remove("specs/mail.toml");
+    let left = format!("a user of this name stays on the sentinels {}", list[0]);
+    workspace.run(&["plan"]).exits(0).flat().hides("on the sentinels");
+    workspace.set("NORNPLAN_VALKEY_SENTINEL_USERS", "false");
+    workspace.run(&["plan"]).exits(0).flat().says(&left);
+    workspace.set("NORNPLAN_VALKEY_SENTINEL_USERS", "true");
     assert!(!workspace.secrets("@mail").contains("SENTINEL"));
 }
 

@@ -397,8 +397,11 @@ fn an_app_has_a_whole_database_where_the_server_can_confine_it_to_that() {
     server.run(&["ACL", "SETUSER", &user, "alldbs"]);
     here.run(&["plan"]).exits(0).says("may no longer:  use all databases");
     here.converge();
-    // From a whole database to a namespace: the keys stay, and the app is told so.
+    // From a whole database to a namespace: the keys stay, and that is asked about.
     here.spec("old", "app = \"@old\"\n[services.kv]\ndb = 3\n");
+    here.run(&["apply", "--auto-approve"]).exits(0).flat().says("2 keys stay in database 3: nobody who is declared");
+    works(&url, &["GET", "any:key"]);
+    here.run(&["apply", "--auto-approve", "--allow-interrupt", "valkey.user.@old"]).exits(0);
     here.converge();
     refused(&here.published("@old", "VALKEY_URL"), &["GET", "any:key"]);
 }

@@ -9,7 +9,7 @@ use crate::core::name::AppName;
 use crate::error::{Diagnostic, Kind};
 use crate::scope::Scope;
 use crate::services::{self, ServiceId};
-use crate::spec::model::Specs;
+use crate::spec::model::{App, Specs};
 use crate::state::{Entry, Store};
 use std::collections::BTreeSet;
 
@@ -63,12 +63,13 @@ fn check(workspace: &Workspace, specs: &Specs, scope: &Scope) -> Result<(), Erro
             let generated = wanted.values().any(|one| one.app == *name && one.model.generates_password());
             if !generated && scope.services.contains(&id) {
                 let said = format!("nornplan generates no password for {name} on {}", id.title());
-                errors.push(no_password(said).at(app.place.clone()));
+                errors.push(no_password(said, app, id == ServiceId::Valkey).at(app.place.clone()));
             }
             generates |= generated;
         }
         if !generates && scope.services.is_empty() {
-            errors.push(no_password(format!("nornplan generates no password for {name}")).at(app.place.clone()));
+            let said = format!("nornplan generates no password for {name}");
+            errors.push(no_password(said, app, true).at(app.place.clone()));
         }
         let is_login = |(address, entry): (&Address, &Entry)| {
             let in_scope = ServiceId::of(address).is_some_and(|id| scope.has_service(id));
@@ -83,7 +84,13 @@ fn check(workspace: &Workspace, specs: &Specs, scope: &Scope) -> Result<(), Erro
     if errors.is_empty() { Ok(()) } else { Err(errors.into()) }
 }
 
-fn no_password(message: String) -> Diagnostic {
-    Diagnostic::new(Kind::Usage, message)
-        .hint("it does not declare that service, nobody signs in there, or it says credential = \"keep\"")
+/// `on_valkey` is whether that is asked for.
+fn no_password(message: String, app: &App, on_valkey: bool) -> Diagnostic {
+    let is_shared = on_valkey && app.kv.as_ref().is_some_and(|kv| kv.shared);
+    Diagnostic::new(Kind::Usage, message).hint(if is_shared {
+        "under [services.kv] it says shared = true: it signs in with the password that such apps have in common; change \
+         that on the server, then in NORNPLAN_VALKEY_SHARED_PASSWORD, and `nornplan apply` publishes it"
+    } else {
+        "it does not declare that service, nobody signs in there, or it says credential = \"keep\""
+    })
 }

@@ -92,12 +92,14 @@ pub enum Reason {
     Publishes,
     /// The app signs in as another role from now on, which gets what the former one owns.
     HandsOver,
-    /// It takes the place of another one of the same app, and starts empty.
+    /// What the app is told to use from now on is empty, and what it has until now lies elsewhere.
     StartsEmpty,
     /// The state says that it belongs to another app, which did not give it away by being asked.
     FromAnotherApp,
     /// The server has it, and would not have it any more after a restart.
     NotSaved,
+    /// A login is made anew, and gets the password that its app has.
+    SetAgain,
 }
 
 impl Reason {
@@ -117,9 +119,10 @@ impl Reason {
             Self::AskedFor => "asked for",
             Self::Publishes => "published values change",
             Self::HandsOver => "the app's user changes",
-            Self::StartsEmpty => "the app's database changes",
+            Self::StartsEmpty => "the app starts empty",
             Self::FromAnotherApp => "belongs to another app until now",
             Self::NotSaved => "lost at the next restart",
+            Self::SetAgain => "published values stay",
         }
     }
 }

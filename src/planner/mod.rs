@@ -72,7 +72,8 @@ pub fn plan(mut inputs: Inputs<'_>) -> Result<Plan> {
     steps.retain(|step| step.address.kind != SECRET);
     publishing::keep_back_what_would_not_work(&mut inputs, &mut steps, &circumstances);
     let credentials = publishing::credentials_set(&steps);
-    publishing::leave_out_unknown_passwords(&mut inputs, &credentials);
+    publishing::leave_out_unknown_passwords(&mut inputs, &mut steps, &credentials);
+    publishing::tell_what_does_not_sign_in(&inputs, &mut steps);
     publishing::keep_values_of_logins_that_stay(&mut inputs, &steps, &credentials);
     if let Some(observation) = inputs.observed.get(&ServiceId::Secrets) {
         steps.extend(services::diff(ServiceId::Secrets, inputs.diff_input(observation, &credentials)));

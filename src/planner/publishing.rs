@@ -33,7 +33,14 @@ pub fn keep_back_what_would_not_work(inputs: &mut Inputs<'_>, steps: &mut [Step]
             let Some(Published { mut values }) = full.get(&address).cloned() else { continue };
             let last = last_values(&inputs.applied, &address);
             let kept = keep_back(&mut values, &last, app, &lacking);
-            for (name, (_, on)) in &kept {
+            // What signs in as a login that is gone is told where it is left out.
+            let is_lost = |name: &str, on: &StepId| {
+                let service =
+                    ServiceId::of(&on.address).filter(|service| sign_in_as(&last, *service, &on.address.name));
+                let has = |placeholder: &str| last.get(name).is_some_and(|value| value.contains(placeholder));
+                is_made(steps, on) && service.and_then(placeholder).is_some_and(has)
+            };
+            for (name, (_, on)) in kept.iter().filter(|(name, (_, on))| !is_lost(name, on)) {
                 let how = if last.contains_key(name) { "published as before" } else { "not published" };
                 told.entry((on.clone(), how)).or_default().push(name.clone());
             }
@@ -58,6 +65,10 @@ pub fn keep_back_what_would_not_work(inputs: &mut Inputs<'_>, steps: &mut [Step]
         }
         consent::hold(steps, inputs.consent, circumstances);
     }
+}
+
+fn is_made(steps: &[Step], id: &StepId) -> bool {
+    steps.iter().any(|step| step.action == Action::Create && step.id() == *id)
 }
 
 /// Steps that would set a password which no value carries, and what each waits for.
@@ -220,8 +231,12 @@ pub fn credentials_set(steps: &[Step]) -> BTreeMap<AppName, BTreeSet<StepId>> {
 
 /// Values with a password that nobody knows, and that this plan does not set, cannot be published yet. A secret of which
 /// nothing is left is not looked at: it is not to be taken for one that is no longer declared.
-pub fn leave_out_unknown_passwords(inputs: &mut Inputs<'_>, credentials: &BTreeMap<AppName, BTreeSet<StepId>>) {
-    let mut unknown: BTreeMap<AppName, BTreeSet<&str>> = BTreeMap::new();
+pub fn leave_out_unknown_passwords(
+    inputs: &mut Inputs<'_>,
+    steps: &mut [Step],
+    credentials: &BTreeMap<AppName, BTreeSet<StepId>>,
+) {
+    let mut unknown: BTreeMap<AppName, BTreeMap<&str, Address>> = BTreeMap::new();
     for (address, one) in inputs.wanted.iter().filter(|(_, one)| one.model.generates_password()) {
         let Some(id) = ServiceId::of(address) else { continue };
         let Some(service) = inputs.observed.get(&id) else { continue };
@@ -237,14 +252,22 @@ pub fn leave_out_unknown_passwords(inputs: &mut Inputs<'_>, credentials: &BTreeM
         let keeps_another =
             !last.is_empty() && names_another(&last) && secret.is_some_and(|secret| names_another(&secret.values));
         if nobody_knows && !is_set && !keeps_another {
-            unknown.entry(one.app.clone()).or_default().extend(placeholder(id));
+            let of_app = unknown.entry(one.app.clone()).or_default();
+            of_app.extend(placeholder(id).map(|placeholder| (placeholder, address.clone())));
         }
     }
+    let mut told = BTreeMap::new();
     for one in inputs.wanted.values_mut() {
-        if let (Model::Secret(secret), Some(unknown)) = (&mut one.model, unknown.get(&one.app)) {
-            secret.values.retain(|_, value| !unknown.iter().any(|placeholder| value.contains(placeholder)));
+        let (Model::Secret(secret), Some(unknown)) = (&mut one.model, unknown.get(&one.app)) else { continue };
+        for (placeholder, address) in unknown {
+            let left_out = names_with(&secret.values, placeholder);
+            secret.values.retain(|_, value| !value.contains(placeholder));
+            if !left_out.is_empty() {
+                told.insert(address.clone(), format!("not published until this is done: {left_out}"));
+            }
         }
     }
+    tell_held(steps, &told);
     let applied = &mut inputs.applied;
     inputs.wanted.retain(|address, one| {
         let empty = matches!(&one.model, Model::Secret(secret) if secret.values.is_empty());
@@ -253,6 +276,34 @@ pub fn leave_out_unknown_passwords(inputs: &mut Inputs<'_>, credentials: &BTreeM
         }
         !empty
     });
+}
+
+/// What is published for a login whose password is another one stays until a new one may be set.
+pub fn tell_what_does_not_sign_in(inputs: &Inputs<'_>, steps: &mut [Step]) {
+    let mut told = BTreeMap::new();
+    for step in steps.iter().filter(|step| step.reasons.contains(&Reason::CredentialWrong)) {
+        let last = last_values(&inputs.applied, &secret_address(step.app.as_str()));
+        let placeholder = ServiceId::of(&step.address).and_then(placeholder);
+        let names = placeholder.map(|placeholder| names_with(&last, placeholder)).unwrap_or_default();
+        if !names.is_empty() {
+            let note = format!("published as before until this is done, and does not sign in: {names}");
+            told.insert(step.address.clone(), note);
+        }
+    }
+    tell_held(steps, &told);
+}
+
+/// Adds notes to steps that would set the passwords of logins and do not run.
+fn tell_held(steps: &mut [Step], notes: &BTreeMap<Address, String>) {
+    for step in steps.iter_mut().filter(|step| step.sets_credential && !step.runs()) {
+        step.notes.extend(notes.get(&step.address).cloned());
+    }
+}
+
+/// The names of values that have a password in them, by its placeholder.
+fn names_with(values: &BTreeMap<String, String>, placeholder: &str) -> String {
+    let names = values.iter().filter(|(_, value)| value.contains(placeholder)).map(|(name, _)| name.as_str());
+    names.collect::<Vec<_>>().join(", ")
 }
 
 /// A login that is no longer declared may stay for now: its removal is held, or it is out of scope. Until it is gone its

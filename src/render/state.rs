@@ -90,6 +90,7 @@ mod tests {
                 values: BTreeMap::from([("DSN".to_owned(), "https://key@host".to_owned())]),
             }),
             fingerprint: Some(Fingerprint { password: "abc123".into(), stored: None }),
+            former: None,
         };
         let address: Address = "secret.cafe".parse().unwrap();
         let text = entry_text(&address, &entry, &Style::PLAIN);

@@ -275,9 +275,9 @@ fn tags(item: &Item<'_>) -> Vec<(Ink, String)> {
         Action::Create => {}
         Action::Adopt => tags.push((Ink::Faint, "adopt · already as declared".to_owned())),
         Action::Record => tags.push((Ink::Faint, "record · already as declared".to_owned())),
-        // What an app had is forgotten when it is gone; what the workspace asked for stays on the server.
-        Action::Forget if item.app.is_workspace() => tags.push((Ink::Faint, "forget · stays as it is".to_owned())),
-        Action::Forget => tags.push((Ink::Faint, "forget · already gone".to_owned())),
+        // What is there and is forgotten says why.
+        Action::Forget if item.notes.is_empty() => tags.push((Ink::Faint, "forget · already gone".to_owned())),
+        Action::Forget => tags.push((Ink::Faint, "forget · stays as it is".to_owned())),
         Action::Update | Action::Replace | Action::Destroy | Action::Rotate => {
             tags.push((Ink::of(item.action), item.action.to_string()));
         }

@@ -2,6 +2,7 @@
 
 use super::common::is_asked_for;
 use super::model::{self, Known};
+use super::password::{database, shared_database};
 use crate::core::address::Address;
 use crate::core::reconcile::{Wanted, reconcile};
 use crate::core::step::{Action, Hold, Part, Reason, Risk, StepId};
@@ -80,7 +81,6 @@ fn publish(mut decision: Decision, credentials: &BTreeSet<StepId>) -> Vec<Step> 
     if decision.action.only_state() {
         decision.action = Action::Update;
     }
-    decision.reasons.insert(Reason::Publishes);
     let mut services: BTreeMap<String, bool> = BTreeMap::new();
     for credential in credentials {
         if let Some(service) = ServiceId::of(&credential.address) {
@@ -88,6 +88,9 @@ fn publish(mut decision: Decision, credentials: &BTreeSet<StepId>) -> Vec<Step> 
             *services.entry(service.to_string()).or_default() |= credential.part == Part::Credential;
         }
     }
+    decision.notes.extend(another_database(&decision));
+    let stay = decision.changes.is_empty() && !services.is_empty() && services.values().all(|renew| !renew);
+    decision.reasons.insert(if stay { Reason::SetAgain } else { Reason::Publishes });
     let proved: BTreeSet<String> = services.keys().cloned().collect();
     decision.notes.extend(new_schemes(decision.before.as_ref(), decision.after.as_ref()));
     let mut publish = step(decision.clone(), Part::Publish, Op::Secrets(model::Op::Publish { proved }));
@@ -135,6 +138,23 @@ fn new_schemes(before: Option<&Model>, after: Option<&Model>) -> Option<String> 
     });
     let told: Vec<String> = told.collect();
     (!told.is_empty()).then(|| told.join(". "))
+}
+
+/// An app that signs in to Valkey with the common password has no user there whose keys could be asked about.
+fn another_database(decision: &Decision) -> Option<String> {
+    let (before, after) = (decision.before.as_ref()?.as_secret()?, decision.after.as_ref()?.as_secret()?);
+    let was_shared = shared_database(&before.values).is_some();
+    let (from, to) = (database(&before.values)?, database(&after.values)?);
+    match shared_database(&after.values) {
+        Some(_) if from != to => {
+            Some(format!("the app is told to use database {to} of Valkey: what it has in database {from} stays there"))
+        }
+        None if was_shared => Some(format!(
+            "the app is told to use a user of its own on Valkey, which reaches its own keys alone: any others that it has \
+             in database {from} stay there, out of its reach"
+        )),
+        Some(_) | None => None,
+    }
 }
 
 fn step(decision: Decision, part: Part, op: Op) -> Step {

@@ -66,7 +66,7 @@ fn of_template(app: &App, template: &str) -> BTreeSet<Address> {
                 let postgres = app.postgres.as_ref()?;
                 postgres.databases.first().map(|first| of_database(postgres, &first.name))
             }
-            "kv.user" | "kv.password" => app.kv.as_ref().map(of_kv),
+            "kv.user" | "kv.password" | "kv.namespace" | "kv.db" => app.kv.as_ref().map(of_kv),
             "kafka.user" | "kafka.password" => app.events.as_ref().map(of_events),
             _ => None,
         }
@@ -81,7 +81,7 @@ pub fn makes_usable(step: &Step) -> Option<Address> {
     if let (true, Op::Postgres(AlterDatabase { user, .. })) = (hands_over, &step.op) {
         return Some(role_address(user));
     }
-    (hands_over || step.moves() || gives_access(step)).then(|| step.address.clone())
+    (step.redirects() || step.moves() || gives_access(step)).then(|| step.address.clone())
 }
 
 fn gives_access(step: &Step) -> bool {

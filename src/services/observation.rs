@@ -85,6 +85,8 @@ pub struct Proof {
     pub published: Option<Secret>,
     pub staged: Option<Secret>,
     pub fingerprint: Option<Fingerprint>,
+    /// sha256 (hex) of the password that a rotation replaced, if that did not get so far as to remove it.
+    pub former: Option<String>,
     /// Whether the password is published with another login's name. It may be this one's too: a login that is made takes
     /// the password that its app has already.
     pub names_another: bool,

@@ -28,6 +28,9 @@ pub struct Entry {
     pub applied: Model,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fingerprint: Option<Fingerprint>,
+    /// sha256 (hex) of the password before that of the fingerprint, until the login is known to have lost it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub former: Option<String>,
 }
 
 /// The whole state of one environment. Sorted, readable, no secret in it.
@@ -91,11 +94,15 @@ impl Document {
             Event::Applied { address, app, origin, model, fingerprint } => {
                 let before = self.resources.remove(&address);
                 let fingerprint = fingerprint.or(before.and_then(|entry| entry.fingerprint));
-                self.resources.insert(address, Entry { app, origin, applied: *model, fingerprint });
+                self.resources.insert(address, Entry { app, origin, applied: *model, fingerprint, former: None });
             }
             Event::Credential { address, fingerprint } => {
                 if let Some(entry) = self.resources.get_mut(&address) {
-                    entry.fingerprint = Some(fingerprint);
+                    let before = entry.fingerprint.replace(fingerprint.clone()).map(|before| before.password);
+                    // Other services have one password for each login.
+                    let is_kept =
+                        matches!(entry.applied, Model::ValkeyUser(_)) && before.as_ref() != Some(&fingerprint.password);
+                    entry.former = if is_kept { before } else { entry.former.take() };
                 }
             }
             Event::Gone { address } => {
@@ -149,6 +156,7 @@ impl Document {
 mod tests {
     use super::*;
     use crate::secrets::model::{Published, secret_address};
+    use crate::services::valkey::model::{User, user_address};
 
     fn applied(app: &str, fingerprint: Option<&str>) -> Event {
         Event::Applied {
@@ -198,6 +206,34 @@ mod tests {
         let document: Document = serde_json::from_str(text).unwrap();
         assert!(document.prevent_destroy.is_empty() && document.unsaved.is_empty());
         assert_eq!(serde_json::to_string(&document).unwrap(), text);
+    }
+
+    #[test]
+    fn a_former_password_is_known_until_the_login_has_lost_it() {
+        let address = user_address("a");
+        let fingerprint = |text: &str| Fingerprint { password: text.to_owned(), stored: None };
+        let set = |text: &str| Event::Credential { address: address.clone(), fingerprint: fingerprint(text) };
+        let model = || Box::new(Model::ValkeyUser(User::new("a")));
+        let made = |fingerprint| Event::Applied {
+            address: address.clone(),
+            app: AppName::new("a").unwrap(),
+            origin: Origin::Created,
+            model: model(),
+            fingerprint,
+        };
+        let mut document = Document::new("default", "l");
+        let mut former = |event: Event| {
+            document.fold(event.clone());
+            let once = document.clone();
+            document.fold(event);
+            assert_eq!(document, once);
+            document.resources[&address].former.clone()
+        };
+        assert_eq!(former(made(Some(fingerprint("1")))), None);
+        assert_eq!(former(set("2")).as_deref(), Some("1"));
+        // The same once more, as a run that is repeated sets it.
+        assert_eq!(former(set("2")).as_deref(), Some("1"));
+        assert_eq!(former(made(None)), None);
     }
 
     #[test]

@@ -401,7 +401,10 @@ pub fn lock_down() -> Plan {
     held.notes.push("2 other roles could connect through PUBLIC: grafana, metabase".into());
     let mut blocked = update("template1");
     blocked.hold = Some(Hold::Blocked { reason: "only its owner, postgres, or a superuser may close it".into() });
-    let forgotten = step("workspace", Action::Forget, lock_down_address("defaultdb"), None, None);
+    let mut forgotten = step("workspace", Action::Forget, lock_down_address("defaultdb"), None, None);
+    forgotten
+        .notes
+        .push("nothing is opened; to open it by hand: GRANT CONNECT ON DATABASE \"defaultdb\" TO PUBLIC".into());
     let mut steps = vec![forgotten, held, blocked];
     for step in &mut steps {
         step.app = AppName::workspace();

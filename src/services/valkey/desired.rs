@@ -18,9 +18,8 @@ pub fn desired(specs: &Specs) -> BTreeMap<Address, Wanted<Model>> {
     };
     let of = |app: &App, model| Wanted { app: app.name.clone(), model };
     let purged = users().filter(|(_, kv)| kv.on_destroy == OnDestroy::PurgeKeys).filter_map(|(app, kv)| {
-        let namespace = kv.namespace.clone()?;
-        let address = keys_address(&namespace);
-        Some((address, of(app, Model::ValkeyKeys(Keys { namespace, db: kv.db }))))
+        let keys = Keys { namespace: kv.namespace.clone()?, db: kv.db };
+        Some((keys_address(&keys), of(app, Model::ValkeyKeys(keys))))
     });
     users()
         .map(|(app, kv)| (user_address(&kv.user), of(app, Model::ValkeyUser(declared(app, kv, specs)))))

@@ -14,6 +14,7 @@ mod keyspace;
 pub mod model;
 mod node;
 mod observe;
+mod place;
 mod possible;
 mod presets;
 mod rights;

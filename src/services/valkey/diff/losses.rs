@@ -2,27 +2,27 @@
 
 use crate::core::address::Address;
 use crate::core::listing::some;
-use crate::core::step::{Action, Hold, Part, Risk, StepId};
-use crate::services::valkey::acl::overlap;
-use crate::services::valkey::model::{Holdings, KEYS, Op as UserOp, USER, User, keys_address};
+use crate::core::step::{Action, Hold, Part, Risk};
+use crate::services::valkey::model::{Holdings, KEYS, Keys, Op as UserOp, USER, keys_address};
+use crate::services::valkey::place::{Fate, Place, fate};
 use crate::services::valkey::presets::Server;
 use crate::services::valkey::rights;
-use crate::services::{Decision, DiffInput, Op, Step};
+use crate::services::{Decision, DiffInput, Model, Op, Step};
 
 /// Users that a sentence names at most.
 const NAMED: usize = 5;
 
 /// Completes the steps that destroy users, and adds those of their keys.
 pub fn destroy(steps: &mut Vec<Step>, keys: Vec<Decision>, input: DiffInput<'_>, server: Option<&Server>) {
-    let mut keys: Vec<Step> = keys.into_iter().map(|decision| keys_step(decision, input, server)).collect();
+    let mut keys: Vec<Step> = keys.into_iter().filter_map(|decision| keys_step(decision, input, server)).collect();
     for step in &mut keys {
         let users = steps.iter().filter(|user| user.app == step.app && user.part == Part::Main);
         // Nobody can write there any more when they go.
         step.needs.extend(users.map(Step::id).filter(|_| step.action == Action::Destroy));
     }
-    let go: Vec<StepId> = keys.iter().filter(|step| step.action == Action::Destroy).map(Step::id).collect();
     for step in steps.iter_mut().filter(|step| step.action == Action::Destroy && step.address.kind == USER) {
-        step.notes = user_notes(&step.address, &go, input);
+        let go = keys.iter().filter(|keys| keys.action == Action::Destroy && keys.app == step.app);
+        step.notes = user_notes(&step.address, &go.map(|keys| &keys.address).collect::<Vec<_>>(), input);
         if is_in_use(step, input) {
             step.risks.insert(Risk::Interrupts);
         }
@@ -30,7 +30,8 @@ pub fn destroy(steps: &mut Vec<Step>, keys: Vec<Decision>, input: DiffInput<'_>,
     steps.extend(keys);
 }
 
-fn facts(address: &Address, input: DiffInput<'_>) -> Holdings {
+/// What was found of a resource's keys and clients.
+pub fn facts(address: &Address, input: DiffInput<'_>) -> Holdings {
     input.observation.resources.get(address).map(|there| Holdings::of(&there.facts)).unwrap_or_default()
 }
 
@@ -38,21 +39,27 @@ fn is_in_use(step: &Step, input: DiffInput<'_>) -> bool {
     step.action == Action::Destroy && facts(&step.address, input).clients.is_some_and(|clients| clients > 0)
 }
 
-/// A namespace is purged only if no infraspec has anything to do with it any more.
-fn keys_step(mut decision: Decision, input: DiffInput<'_>, server: Option<&Server>) -> Step {
+/// A namespace is purged only if its app is gone and no infraspec has anything to do with it. Nothing is done to keys that
+/// an app leaves behind: they go with it, under their own address.
+fn keys_step(mut decision: Decision, input: DiffInput<'_>, server: Option<&Server>) -> Option<Step> {
     if decision.action != Action::Destroy {
-        if decision.action == Action::Adopt {
-            decision.notes.push(format!("keys under {}:* go when the app is destroyed", decision.address.name));
+        let keys = decision.after.as_ref().and_then(Model::as_valkey_keys);
+        if let (Action::Adopt, Some(keys)) = (decision.action, keys) {
+            decision.notes.push(format!("keys {} go when the app is destroyed", lie(&Place::of_keys(keys))));
         }
-        return decision.step(Op::State);
+        return Some(decision.step(Op::State));
     }
-    let namespace = decision.address.name.clone();
-    if let Some(user) = used_by(&namespace, input) {
-        decision.action = Action::Forget;
-        decision.changes.clear();
-        decision.before = None;
-        decision.notes = vec![format!("its keys stay, also when {user} is destroyed")];
-        return decision.step(Op::State);
+    let keys: Keys = decision.before.as_ref().and_then(Model::as_valkey_keys)?.clone();
+    match fate(&keys, &decision.app, input.wanted) {
+        Fate::Purged => {}
+        Fate::Remembered => return None,
+        Fate::Forgotten(why) => {
+            decision.action = Action::Forget;
+            decision.changes.clear();
+            decision.before = None;
+            decision.notes = vec![why];
+            return Some(decision.step(Op::State));
+        }
     }
     let holdings = facts(&decision.address, input);
     let mut step = decision.step(Op::Valkey(UserOp::PurgeKeys));
@@ -64,8 +71,8 @@ fn keys_step(mut decision: Decision, input: DiffInput<'_>, server: Option<&Serve
         None => format!("what it holds is not known{}", because(&holdings)),
     });
     let lacking = server.and_then(rights::missing_to_purge).map(|reason| Hold::Blocked { reason });
-    step.hold = lacking.or_else(|| reached(&step.address, &namespace, &holdings));
-    step
+    step.hold = lacking.or_else(|| reached(&step.address, &keys.namespace, &holdings));
+    Some(step)
 }
 
 /// What is in the way if users of other apps can use the keys.
@@ -80,21 +87,7 @@ fn reached(address: &Address, namespace: &str, holdings: &Holdings) -> Option<Ho
     })
 }
 
-/// A user that an infraspec declares and that has the namespace, reads it, or has keys of it opened by a rule of its own.
-fn used_by(namespace: &str, input: DiffInput<'_>) -> Option<String> {
-    let keys = format!("{namespace}:*");
-    let opens =
-        |rule: &String| rule.split_once('~').is_some_and(|(_, pattern)| pattern != "*" && overlap(pattern, &keys));
-    let uses = |user: &User| {
-        user.namespace.as_deref() == Some(namespace)
-            || user.reads.as_ref().is_some_and(|reads| reads.contains_key(namespace))
-            || user.more_keys.iter().flatten().any(opens)
-    };
-    let users = input.wanted.values().filter_map(|wanted| wanted.model.as_valkey_user());
-    users.into_iter().find(|user| uses(user)).map(|user| user.name.clone())
-}
-
-fn user_notes(address: &Address, go: &[StepId], input: DiffInput<'_>) -> Vec<String> {
+fn user_notes(address: &Address, go: &[&Address], input: DiffInput<'_>) -> Vec<String> {
     let holdings = facts(address, input);
     let mut notes = vec![match holdings.clients {
         Some(0) => "nobody is signed in as it".to_owned(),
@@ -106,33 +99,48 @@ fn user_notes(address: &Address, go: &[StepId], input: DiffInput<'_>) -> Vec<Str
         ),
         None => "whoever is signed in as it is cut off".to_owned(),
     }];
+    notes.extend(holdings.sentinels.as_ref().map(|sentinels| {
+        format!(
+            "a user of this name stays on the sentinels {}: destroy it with sentinel_users = true, or run ACL DELUSER \
+             there",
+            some(sentinels, NAMED)
+        )
+    }));
     let last = input.applied.get(address).and_then(|last| last.model.as_valkey_user());
-    let Some(namespace) = last.and_then(|user| user.namespace.as_ref()) else {
+    let Some(place) = last.and_then(Place::of) else {
         notes.push("its keys stay".to_owned());
         return notes;
     };
-    notes.push(if go.contains(&StepId::main(keys_address(namespace))) {
-        format!("its keys go after it: {}", keys_address(namespace))
-    } else if let Some(user) = used_by(namespace, input) {
-        format!("its keys stay: {user} uses {namespace}:* as well")
+    let purges = |keys: Keys| go.contains(&&keys_address(&keys));
+    notes.push(if place.keys().is_some_and(purges) {
+        format!("its keys go after it: {}", some(go, NAMED))
     } else {
+        let lie = lie(&place);
         match told(&holdings) {
-            Some(_) if holdings.are_none() => format!("no keys lie under {namespace}:*"),
-            Some(told) => {
-                format!("its keys stay: {told}, under {namespace}:*; on_destroy = \"purge-keys\" would remove them")
+            Some(_) if holdings.are_none() => format!("no keys lie {lie}"),
+            Some(told) if place.namespace.is_some() => {
+                format!("its keys stay: {told}, {lie}; on_destroy = \"purge-keys\" would remove them")
             }
+            Some(told) => format!("its keys stay: {told}, {lie}"),
             None => format!("its keys stay: how many is not known{}", because(&holdings)),
         }
     });
     notes
 }
 
-fn because(holdings: &Holdings) -> String {
+/// Where keys lie; the first database goes without saying.
+fn lie(place: &Place) -> String {
+    let told = place.describe();
+    told.strip_suffix(" in database 0").map(str::to_owned).unwrap_or(told)
+}
+
+/// Why something is not known, in parentheses.
+pub fn because(holdings: &Holdings) -> String {
     holdings.unread.as_ref().map(|why| format!(" ({why})")).unwrap_or_default()
 }
 
-/// `about 12,000 keys, 3.4 MiB (sampled)`.
-fn told(holdings: &Holdings) -> Option<String> {
+/// What is there: `about 12,000 keys, 3.4 MiB (sampled)`.
+pub fn told(holdings: &Holdings) -> Option<String> {
     let keys = holdings.keys?;
     if holdings.are_none() {
         return Some("no keys".to_owned());

@@ -4,6 +4,7 @@ mod default_user;
 mod losses;
 mod passwords;
 mod powers;
+mod starts_empty;
 mod words;
 
 pub use words::Teller;
@@ -46,6 +47,7 @@ pub fn diff(input: DiffInput<'_>) -> Vec<Step> {
         let last = applied.get(&decision.address).and_then(|last| last.model.as_valkey_user());
         steps.push(step(decision, last, server, &teller));
     }
+    passwords::tell_unfinished(&mut steps, input);
     let set: BTreeSet<Address> =
         steps.iter().filter(|step| step.sets_credential).map(|step| step.address.clone()).collect();
     for (address, wanted) in wanted.iter().filter(|(address, _)| !set.contains(*address)) {
@@ -58,6 +60,7 @@ pub fn diff(input: DiffInput<'_>) -> Vec<Step> {
         }
     }
     losses::destroy(&mut steps, keys, input, server);
+    starts_empty::mark(&mut steps, input, server);
     let unread = &input.observation.unread;
     steps.iter_mut().filter(|step| step.action == Action::Destroy).for_each(|step| keep_for_absent(step, unread));
     steps.extend(default_user::diff(input, server));

@@ -3,9 +3,9 @@
 
 use crate::core::address::Address;
 use crate::core::reconcile::Wanted;
-use crate::core::step::{Hold, Part, Reason, StepId};
-use crate::services::valkey::model::Op as UserOp;
-use crate::services::{Model, Observed, Op, Step, rotation};
+use crate::core::step::{Action, Hold, Part, Reason, StepId};
+use crate::services::valkey::model::{EXTRA_PASSWORDS, FORMER_PASSWORD, Op as UserOp};
+use crate::services::{DiffInput, Model, Observed, Op, Step, rotation};
 use std::collections::BTreeSet;
 
 /// The steps that give a user that exists a new password. An app that has the user no longer may not sign in for another
@@ -43,4 +43,23 @@ pub fn replace(
         ..add.clone()
     };
     vec![add, remove]
+}
+
+/// A former password that a rotation did not get to remove is nobody's drift.
+pub fn tell_unfinished(steps: &mut [Step], input: DiffInput<'_>) {
+    for step in steps.iter_mut().filter(|step| step.action == Action::Update) {
+        let there = input.observation.resources.get(&step.address);
+        let is_left = there.is_some_and(|there| there.facts.contains_key(FORMER_PASSWORD));
+        let extra = step.changes.iter().find(|change| change.field == EXTRA_PASSWORDS);
+        let Some(extra) = extra.filter(|_| is_left) else { continue };
+        step.notes.push(if extra.before == 1 {
+            "it is the former one: a rotation did not finish".to_owned()
+        } else {
+            "one of them is the former one: a rotation did not finish".to_owned()
+        });
+        step.reasons.insert(Reason::UnfinishedRun);
+        if extra.before == 1 && step.changes.len() == 1 {
+            step.reasons.remove(&Reason::Drifted);
+        }
+    }
 }

@@ -210,10 +210,12 @@ fn a_server_that_forbids_acl_setuser_blocks() {
 fn purged(facts: Holdings) -> Case {
     let mut case = Case::new(true).ours().there(CredentialStatus::Verified, |_| {});
     case.wanted.clear();
-    let keys = Model::ValkeyKeys(Keys { namespace: "mail".to_owned(), db: 0 });
-    case.applied.insert(keys_address("mail"), Applied { app: app(), model: keys.clone() });
+    let keys = Keys { namespace: "mail".to_owned(), db: 0 };
+    let address = keys_address(&keys);
+    let keys = Model::ValkeyKeys(keys);
+    case.applied.insert(address.clone(), Applied { app: app(), model: keys.clone() });
     let observed = Observed { facts: facts.facts(), ..Observed::plain(keys) };
-    case.observation.resources.insert(keys_address("mail"), observed);
+    case.observation.resources.insert(address, observed);
     case
 }
 

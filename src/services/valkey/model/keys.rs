@@ -9,8 +9,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 pub const KEYS: Kind = Kind::new("valkey.keys");
 
-pub fn keys_address(namespace: &str) -> Address {
-    Address::new(KEYS, namespace)
+/// Namespaces of other databases than the first are told apart by their number: `valkey.keys.shop/3`.
+pub fn keys_address(keys: &Keys) -> Address {
+    let Keys { namespace, db } = keys;
+    Address::new(KEYS, if *db == 0 { namespace.clone() } else { format!("{namespace}/{db}") })
 }
 
 /// What becomes of an app's keys when its user is destroyed.
@@ -67,6 +69,8 @@ pub struct Holdings {
     pub reached_by: Option<BTreeSet<String>>,
     /// Why something could not be read.
     pub unread: Option<String>,
+    /// Sentinels that have the user and are not looked after.
+    pub sentinels: Option<BTreeSet<String>>,
 }
 
 impl Holdings {

@@ -24,6 +24,8 @@ pub const MISSING: &str = "missing";
 
 /// The name of a field, as changes have it.
 pub const EXTRA_PASSWORDS: &str = "extra_passwords";
+/// The name of a fact: one of the extra passwords is the one that an unfinished rotation should have removed.
+pub const FORMER_PASSWORD: &str = "former_password";
 
 /// Fields that only infraspecs say: servers know what follows from them.
 pub const DECLARED: [&str; 10] = [

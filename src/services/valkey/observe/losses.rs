@@ -1,5 +1,5 @@
-//! What destroying a user or a namespace would lose, and whom it would meet: read at plan time, of what is to go alone,
-//! within bounds of time.
+//! What destroying a user or a namespace would lose, what an app leaves behind that is to have other keys, and whom that
+//! would meet: read at plan time, of these alone, within bounds of time.
 
 use super::Seen;
 use crate::core::address::{Address, Kind};
@@ -9,6 +9,7 @@ use crate::services::valkey::connect::Nodes;
 use crate::services::valkey::keyspace::{Call, STEP, Walk, primaries};
 use crate::services::valkey::model::{Holdings, KEYS, Keys, USER, keys_address, user_address};
 use crate::services::valkey::node::Node;
+use crate::services::valkey::place::{Fate, Place, fate, left};
 use crate::services::{Ask, Failure, Model, Observed};
 use fred::types::Value;
 use futures_util::future::try_join_all;
@@ -35,30 +36,59 @@ pub async fn add(nodes: &Nodes, there: &[Node], seen: &[Seen], ask: &Ask, resour
             observed.facts.extend(holdings.facts());
         }
     }
-    let mut holders: BTreeMap<Keys, Vec<&Address>> = BTreeMap::new();
-    for address in doomed {
-        let Some(keys) = ask.applied.get(address).and_then(|last| keys_of(&last.model)) else { continue };
-        holders.entry(keys).or_default().push(address);
+    for (user, sentinels) in super::sentinels::with(nodes, &users).await {
+        let holdings = Holdings { sentinels: Some(sentinels), ..Holdings::default() };
+        resources.entry(user_address(user)).and_modify(|observed| observed.facts.extend(holdings.facts()));
     }
-    let databases: BTreeSet<u32> = holders.keys().map(|keys| keys.db).collect();
+    let mut tell = |address: &Address, holdings: &Holdings| {
+        if let Some(observed) = resources.get_mut(address) {
+            observed.facts.extend(holdings.facts());
+        }
+    };
+    let unread = |failure: &Failure| Holdings { unread: Some(failure.error.message.clone()), ..Holdings::default() };
+    let mut holders: BTreeMap<Place, Vec<&Address>> = BTreeMap::new();
+    for (address, place) in ask.applied.keys().filter_map(|address| Some((address, in_question(address, ask)?))) {
+        holders.entry(place).or_default().push(address);
+    }
+    let databases: BTreeSet<u32> = holders.keys().map(|place| place.db).collect();
     for db in databases {
-        let namespaces: BTreeSet<&Keys> = holders.keys().filter(|keys| keys.db == db).collect();
-        let counted = count(nodes, there, db, &namespaces).await;
-        for keys in namespaces {
+        let spaces: BTreeSet<Keys> = holders.keys().filter(|place| place.db == db).filter_map(Place::keys).collect();
+        if spaces.is_empty() {
+            continue;
+        }
+        let counted = count(nodes, there, db, &spaces).await;
+        for keys in &spaces {
             let mut holdings = match &counted {
                 Ok(counted) => counted.get(keys).copied().unwrap_or_default().holdings(),
-                Err(failure) => Holdings { unread: Some(failure.error.message.clone()), ..Holdings::default() },
+                Err(failure) => unread(failure),
             };
             let reached_by = reached_by(seen, keys, &users, ask);
             holdings.reached_by = (!reached_by.is_empty()).then_some(reached_by);
-            for address in holders.get(keys).into_iter().flatten() {
-                if let Some(observed) = resources.get_mut(*address) {
-                    observed.facts.extend(holdings.facts());
-                }
-            }
+            holders.get(&Place::of_keys(keys)).into_iter().flatten().for_each(|address| tell(address, &holdings));
+        }
+    }
+    for (place, addresses) in holders.iter().filter(|(place, _)| place.namespace.is_none()) {
+        for address in addresses {
+            let next = ask.wanted.get(*address).and_then(|one| Place::of(one.model.as_valkey_user()?));
+            let own = next.filter(|next| next.db == place.db).and_then(|next| next.keys());
+            let counted = count_beside(nodes, there, place.db, own).await;
+            tell(address, &counted.map_or_else(|failure| unread(&failure), Counted::holdings));
         }
     }
     forget_what_is_over(ask, resources);
+}
+
+/// The keys that go, or stay behind, with what is ours: if it is to go, or to be elsewhere.
+fn in_question(address: &Address, ask: &Ask) -> Option<Place> {
+    let last = ask.applied.get(address)?;
+    match (&last.model, ask.wanted.get(address).map(|one| &one.model)) {
+        (Model::ValkeyKeys(keys), None) => {
+            (fate(keys, &last.app, &ask.wanted) == Fate::Purged).then(|| Place::of_keys(keys))
+        }
+        (Model::ValkeyUser(user), None) => Place::of(user),
+        (Model::ValkeyUser(user), Some(Model::ValkeyUser(wanted))) => left(user, wanted),
+        (_, _) => None,
+    }
 }
 
 /// Of a namespace with no keys left and nobody to make any, nothing is there.
@@ -66,10 +96,8 @@ fn forget_what_is_over(ask: &Ask, resources: &mut BTreeMap<Address, Observed>) {
     let writers: BTreeSet<Address> = ask
         .applied
         .iter()
-        .filter_map(|(address, last)| {
-            (address.kind == USER && resources.contains_key(address)).then(|| keys_of(&last.model)).flatten()
-        })
-        .map(|keys| keys_address(&keys.namespace))
+        .filter(|(address, _)| resources.contains_key(address))
+        .filter_map(|(_, last)| Some(keys_address(&Place::of(last.model.as_valkey_user()?)?.keys()?)))
         .collect();
     resources.retain(|address, observed| {
         let over = || !writers.contains(address) && Holdings::of(&observed.facts).are_none();
@@ -79,15 +107,6 @@ fn forget_what_is_over(ask: &Ask, resources: &mut BTreeMap<Address, Observed>) {
 
 fn of_kind<'a>(addresses: &BTreeSet<&'a Address>, kind: &Kind) -> BTreeSet<&'a str> {
     addresses.iter().filter(|address| address.kind == *kind).map(|address| address.name.as_str()).collect()
-}
-
-/// The keys that go, or stay, when something is destroyed.
-fn keys_of(model: &Model) -> Option<Keys> {
-    if let Some(keys) = model.as_valkey_keys() {
-        return Some(keys.clone());
-    }
-    let user = model.as_valkey_user()?;
-    Some(Keys { namespace: user.namespace.clone()?, db: user.db.unwrap_or_default() })
 }
 
 /// Connections of some users, on all nodes together.
@@ -129,7 +148,7 @@ impl Counted {
 type Counts = BTreeMap<Keys, Counted>;
 
 /// Counts the keys of namespaces of one database in one walk on each primary.
-async fn count(nodes: &Nodes, there: &[Node], db: u32, namespaces: &BTreeSet<&Keys>) -> Result<Counts, Failure> {
+async fn count(nodes: &Nodes, there: &[Node], db: u32, namespaces: &BTreeSet<Keys>) -> Result<Counts, Failure> {
     let primaries = primaries(there).await?;
     let each = try_join_all(primaries.into_iter().map(|node| count_on(nodes, node, db, namespaces))).await?;
     let mut all = Counts::new();
@@ -143,7 +162,23 @@ async fn count(nodes: &Nodes, there: &[Node], db: u32, namespaces: &BTreeSet<&Ke
     Ok(all)
 }
 
-async fn count_on(nodes: &Nodes, node: &Node, db: u32, namespaces: &BTreeSet<&Keys>) -> Result<Counts, Failure> {
+/// Counts the keys of a database beside those of one namespace.
+async fn count_beside(nodes: &Nodes, there: &[Node], db: u32, own: Option<Keys>) -> Result<Counted, Failure> {
+    let mut counted = Counted::default();
+    for node in primaries(there).await? {
+        let walk = Walk::begin(nodes, node, db, String::new()).await?;
+        counted.keys += walk.one(("DBSIZE", Vec::new())).await?.as_u64().unwrap_or_default();
+        walk.end().await;
+    }
+    if let Some(own) = own {
+        let mine = count(nodes, there, db, &BTreeSet::from([own.clone()])).await?.remove(&own).unwrap_or_default();
+        counted.keys = counted.keys.saturating_sub(mine.keys);
+        counted.sampled = mine.sampled;
+    }
+    Ok(counted)
+}
+
+async fn count_on(nodes: &Nodes, node: &Node, db: u32, namespaces: &BTreeSet<Keys>) -> Result<Counts, Failure> {
     // Where there are several, all keys come over and are told apart here: still one walk.
     let pattern = match namespaces.iter().next() {
         Some(only) if namespaces.len() == 1 => only.pattern(node.is_of_cluster()),
@@ -153,7 +188,7 @@ async fn count_on(nodes: &Nodes, node: &Node, db: u32, namespaces: &BTreeSet<&Ke
     let began = Instant::now();
     let (mut steps, mut samples): (u64, BTreeMap<Keys, Vec<Value>>) = (0, BTreeMap::new());
     let mut counts = Counts::new();
-    let by_name: BTreeMap<&[u8], &Keys> = namespaces.iter().map(|keys| (keys.namespace.as_bytes(), *keys)).collect();
+    let by_name: BTreeMap<&[u8], &Keys> = namespaces.iter().map(|keys| (keys.namespace.as_bytes(), keys)).collect();
     while !walk.ended() && (steps == 0 || began.elapsed() < LONGEST) {
         for key in walk.next().await? {
             let Some(keys) =
@@ -183,7 +218,7 @@ async fn count_on(nodes: &Nodes, node: &Node, db: u32, namespaces: &BTreeSet<&Ke
         let all = walk.one(("DBSIZE", Vec::new())).await?.as_u64().unwrap_or_default();
         let looked_at = steps * STEP;
         for keys in namespaces {
-            let counted = counts.entry((*keys).clone()).or_default();
+            let counted = counts.entry(keys.clone()).or_default();
             counted.sampled = true;
             counted.keys = counted.keys.max(estimate(counted.keys, all, looked_at));
         }

@@ -12,7 +12,7 @@ pub use notices::{notices, open_to_everybody, strangers, straying};
 pub use saved::at_restart;
 
 use super::acl::{Account, Meaning, differ_in_text};
-use super::model::{KEYS, MISSING, USER, User};
+use super::model::{FORMER_PASSWORD, KEYS, MISSING, USER, User};
 use super::node::Node;
 use super::presets::{Server, expand};
 use super::{rights, wire};
@@ -182,7 +182,9 @@ pub fn resources(seen: &[Seen], ask: &Ask) -> BTreeMap<Address, Observed> {
             let proof = ask.proofs.get(address);
             let credential = proof.map(|proof| status(&of_data_nodes, proof));
             let user = User { extra_passwords: proof.and_then(|proof| extra(&all, proof)), ..user };
-            let observed = Observed { credential, ..Observed::plain(Model::ValkeyUser(user)) };
+            let mut observed = Observed { credential, ..Observed::plain(Model::ValkeyUser(user)) };
+            let former = proof.and_then(|proof| proof.former.as_ref()).is_some_and(|former| all.contains(former));
+            observed.facts.extend(former.then(|| (FORMER_PASSWORD.to_owned(), true.into())));
             Some((address.clone(), observed))
         })
         .chain(keys)

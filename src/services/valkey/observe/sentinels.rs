@@ -1,13 +1,15 @@
-//! Looks the sentinels over for `nornplan doctor`: whoever may command them decides which node is the primary.
+//! Looks the sentinels over, beside the users that apps have there: whoever may command them decides which node is the
+//! primary, and users may be left on them that nobody looks after any more.
 
 use crate::error::{Diagnostic, Result};
 use crate::services::Check;
+use crate::services::valkey::connect::Nodes;
 use crate::services::valkey::everybody::{Open, open};
 use crate::services::valkey::examine::grouped;
 use crate::services::valkey::node::Node;
 use crate::services::valkey::wire;
 use futures_util::future::join_all;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What is good and bad about every sentinel, as it was opened.
 pub async fn checks(opened: Vec<Result<Node>>) -> Vec<Check> {
@@ -43,4 +45,22 @@ async fn of_one(sentinel: &Node) -> Result<Vec<Check>> {
         ));
     }
     Ok(checks)
+}
+
+/// Which of the sentinels have some users, where none of them is looked after. One that cannot be asked says nothing.
+pub async fn with<'a>(nodes: &Nodes, users: &BTreeSet<&'a str>) -> BTreeMap<&'a str, BTreeSet<String>> {
+    let mut found: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
+    if users.is_empty() || nodes.config().sentinel_users {
+        return found;
+    }
+    let names: BTreeSet<String> = users.iter().map(|user| (*user).to_owned()).collect();
+    for sentinel in nodes.sentinels().await.into_iter().flatten() {
+        let read = async { wire::accounts(&sentinel, wire::server(&sentinel).await?, &names).await };
+        let there = read.await.unwrap_or_default();
+        for user in users.iter().filter(|user| there.contains_key(**user)) {
+            found.entry(user).or_default().insert(sentinel.name.clone());
+        }
+        sentinel.close().await;
+    }
+    found
 }
