@@ -77,7 +77,7 @@ fn every_node_of_a_cluster_has_the_users_and_one_that_joins_gets_them() {
     join(&late, &nodes[0]);
     nodes.push(late);
     until_whole(&nodes, 4);
-    let missing = format!("missing or different on {} (missing)", nodes[3].name());
+    let missing = format!("nodes that differ:  - {} (missing)", nodes[3].name());
     workspace.run(&["plan", "--detailed-exitcode"]).exits(2).says(&missing);
     workspace.run(&["drift"]).exits(2);
     workspace.converge();
@@ -89,7 +89,7 @@ fn every_node_of_a_cluster_has_the_users_and_one_that_joins_gets_them() {
     nodes[0].serve(&mut workspace);
     // Whoever opens one node opens it: that is seen, told and put right, with the password that it has.
     nodes[2].run(&["ACL", "SETUSER", &user(&workspace, "@mail"), "~*", "+keys"]);
-    let other = format!("{} (keys, commands)", nodes[2].name());
+    let other = format!("{} (keys: also ~*; commands: also keys)", nodes[2].name());
     workspace.run(&["plan", "--detailed-exitcode"]).exits(2).says(&other);
     workspace.converge();
     is_on(&workspace, "@mail", &nodes.iter().collect::<Vec<_>>());
@@ -111,6 +111,18 @@ fn every_node_of_a_cluster_has_the_users_and_one_that_joins_gets_them() {
     workspace.run(&["plan"]).exits(0).says(&format!("{} (missing)", nodes[1].name()));
     workspace.converge();
     is_on(&workspace, "@cafe", &nodes.iter().collect::<Vec<_>>());
+
+    // The cluster says who belongs to it.
+    let id = nodes[3].run(&["CLUSTER", "MYID"]).into_string().unwrap();
+    nodes[3].run(&["CLUSTER", "RESET"]);
+    for node in &nodes[..3] {
+        node.run(&["CLUSTER", "FORGET", &id]);
+    }
+    let plan = workspace.run(&["plan", "--detailed-exitcode"]).exits(0).says(", 3 nodes").flat();
+    let why = "the cluster does not know it any more; 2 users of ours are still there";
+    plan.says(&format!("{} was a node at the last apply, and is none any more: {why}", nodes[3].name()));
+    workspace.converge().says(&nodes[3].name());
+    workspace.run(&["plan"]).exits(0).hides(&nodes[3].name());
 }
 
 /// Demands that an app finds the primary with nothing but what is published for it, and writes there.
@@ -171,9 +183,10 @@ fn behind_sentinels_every_data_node_has_the_users_whichever_is_the_primary() {
     // Whoever made a plan cannot know what happened since.
     workspace.run(&["apply", "saved"]).exits(0).complains(&lost);
     is_on(&workspace, "@late", &[&nodes[0], &nodes[1]]);
-    // What would be left there, and be nobody's, does not go.
+    // What would be left there stays ours.
     workspace.remove("specs/cafe.toml");
-    workspace.run(&["plan", "--allow-destroy", "all"]).exits(0).says("blocked: ").says(&lost);
+    let plan = workspace.run(&["plan", "--allow-destroy", "all"]).exits(0).flat();
+    plan.says(&lost).says("it stays in the state until it is gone there too");
     workspace.spec("cafe", CAFE);
     nodes[2].start_again();
     until_it_follows(&nodes[2]);
@@ -205,7 +218,7 @@ fn behind_sentinels_every_data_node_has_the_users_whichever_is_the_primary() {
     old.kill();
     workspace.run(&["plan"]).exits(1).says("INCOMPLETE").says(&old.name());
     until("the failover", || all_agree_on_another(killed));
-    let plan = workspace.run(&["plan", "--detailed-exitcode", "--wait", "30s"]).exits(0);
+    let plan = workspace.run(&["plan", "--detailed-exitcode", "--wait", "30s"]).exits(2);
     plan.says("No changes. ").says(&format!("{} cannot be reached", old.name()));
     works_by_what_is_published(&workspace, "@mail");
     old.start_again();
@@ -220,7 +233,8 @@ fn behind_sentinels_every_data_node_has_the_users_whichever_is_the_primary() {
 #[test]
 fn apps_ask_the_sentinels_as_themselves_and_tell_them_nothing() {
     let primary = primary();
-    let sentinels = sentinels_of(&primary, 0);
+    let replicas = [replica_of(&primary), replica_of(&primary)];
+    let sentinels = sentinels_of(&primary, 2);
     let mut workspace = Workspace::new();
     serve_by(&sentinels, &mut workspace);
     workspace.spec("mail", MAIL);
@@ -261,7 +275,7 @@ fn apps_ask_the_sentinels_as_themselves_and_tell_them_nothing() {
     }
     // What is opened on a sentinel is seen and closed; what it misses while it is down, it gets later.
     sentinels[0].run(&["ACL", "SETUSER", &user(&workspace, "@mail"), "+sentinel|failover"]);
-    let opened = format!("{} (commands)", sentinels[0].name());
+    let opened = format!("{} (commands: also sentinel|failover)", sentinels[0].name());
     workspace.run(&["plan", "--detailed-exitcode"]).exits(2).says(&opened);
     workspace.converge();
     sentinels[0].stop();
@@ -288,6 +302,19 @@ fn apps_ask_the_sentinels_as_themselves_and_tell_them_nothing() {
     let url = workspace.published("@mail", "VALKEY_URL");
     assert!(url.starts_with("redis://") && url.ends_with("@kv.internal:6390/0"), "another form");
     assert!(!workspace.secrets("@mail").contains("SENTINEL"));
+
+    // What the sentinels forget is forgotten, if it is not there.
+    replicas[0].kill();
+    let lost = format!("{} cannot be reached", replicas[0].name());
+    workspace.run(&["plan", "--detailed-exitcode"]).exits(2).says(", 3 nodes, 1 of them absent").says(&lost);
+    for sentinel in &sentinels {
+        sentinel.run(&["SENTINEL", "RESET", SERVICE]);
+    }
+    let plan = workspace.run(&["plan", "--detailed-exitcode"]).exits(0).says(", 2 nodes").flat();
+    let why = "the sentinels do not know it any more, and it cannot be reached; the user of ours may still be there";
+    plan.says(&format!("{} was a node at the last apply, and is none any more: {why}", replicas[0].name()));
+    workspace.run(&["apply", "--auto-approve"]).exits(0);
+    workspace.run(&["plan", "--detailed-exitcode"]).exits(0).hides(&replicas[0].name()).says(", 2 nodes");
 }
 
 #[test]
@@ -354,6 +381,95 @@ fn a_replica_that_hangs_is_named_and_holds_up_nobody() {
     replica.serve(&mut workspace);
     workspace.run(&["plan"]).exits(1).complains(&format!("this node is a replica of 127.0.0.1:{}", primary.port));
     primary.serve(&mut workspace);
+}
+
+#[test]
+fn a_replica_that_is_down_is_missed_until_it_is_back_or_forgotten() {
+    let primary = primary();
+    let [near, far] = [replica_of(&primary), replica_of(&primary)];
+    let mut workspace = Workspace::new();
+    primary.serve(&mut workspace);
+    workspace.spec("mail", MAIL);
+    workspace.spec("cafe", CAFE);
+    workspace.converge().says(", 3 nodes");
+    let former = ["@mail", "@cafe"].map(|app| far.url(&user(&workspace, app), &password(&workspace, app)));
+    let works = |url: &String| valkey_at(url, &["PING"]).is_ok();
+
+    // The primary forgets it; nornplan does not.
+    far.stop();
+    let knows = |number: &str| fact(&primary, "replication", "connected_slaves") == number;
+    until("the primary has forgotten it", || knows("1"));
+    let forget = format!("nornplan state forget-node valkey {}", far.name());
+    let lost = format!("{} cannot be reached (nothing listens there)", far.name());
+    let plan = workspace.run(&["plan", "--detailed-exitcode"]).exits(2).flat();
+    plan.says(", 3 nodes, 1 of them absent").says(&lost).says(&forget).says("2 could not be looked into");
+    let json: serde_json::Value = serde_json::from_str(&workspace.run(&["plan", "--format", "json"]).stdout).unwrap();
+    assert_eq!(
+        (&json["complete"], &json["services"]["valkey"]["nodes"]["absent"][0]),
+        (&false.into(), &far.name().into())
+    );
+    workspace.run(&["drift"]).exits(1).says(&lost);
+    workspace.run(&["doctor"]).exits(1).flat().says(&forget);
+
+    // What it misses is told, and a login that goes is not forgotten for being gone from the others.
+    workspace.remove("specs/cafe.toml");
+    let applied = workspace.run(&["apply", "--auto-approve", "--allow-destroy", "all"]).exits(0).flat();
+    applied
+        .says("it stays in the state")
+        .says(&format!("{} could not be reached: 1 user was not set there", far.name()));
+    assert!(!works(&elsewhere(&former[1], &far, &primary)) && !works(&elsewhere(&former[1], &far, &near)));
+    workspace.run(&["state", "list"]).says("valkey.user.@cafe".replace('@', &workspace.prefix).as_str());
+    workspace
+        .run(&["plan", "--detailed-exitcode"])
+        .exits(2)
+        .flat()
+        .says("the user may still be there, so it is not forgotten");
+    let rotated = workspace.run(&["rotate", "@mail", "--auto-approve", "--allow-interrupt", "all"]).exits(0).flat();
+    rotated.says(&format!("the former password still signs in on {}", far.name()));
+
+    // Back, it has what it had; nobody did that by hand.
+    far.start_again();
+    until_it_follows(&far);
+    assert!(former.iter().all(works));
+    let plan = workspace.run(&["plan", "--allow-destroy", "all"]).exits(0);
+    let plan = plan.says("a node was away at the last apply").hides("drifted");
+    plan.says(&format!("{} (password)", far.name())).says("1 to update, 1 to destroy");
+    workspace.run(&["apply", "--auto-approve", "--allow-destroy", "all"]).exits(0).hides("could not be reached");
+    assert!(!former.iter().any(works));
+    is_on(&workspace, "@mail", &[&primary, &near, &far]);
+    workspace.run(&["plan", "--detailed-exitcode"]).exits(0).says("No changes. 2 resources match their");
+    workspace.run(&["state", "list"]).hides("valkey.user.@cafe".replace('@', &workspace.prefix).as_str());
+    assert!(!workspace.read("state/default.json").contains("\"away\""));
+    far.run(&["ACL", "SETUSER", &user(&workspace, "@mail"), "~*"]);
+    let by_hand = format!("{} (keys: also ~*)", far.name());
+    let plan = workspace.run(&["plan"]).exits(0).says("drifted").says(&by_hand);
+    assert_eq!(plan.stdout.matches(&by_hand).count(), 1, "{}", plan.stdout);
+    workspace.converge();
+
+    // One that answers, and that the primary does not tell of, is a node as long as it follows.
+    near.run(&["CONFIG", "SET", "masterauth", "another"]);
+    primary.run(&["CLIENT", "KILL", "TYPE", "replica"]);
+    until("one is not let in again", || knows("1") && fact(&near, "replication", "master_link_status") == "down");
+    until_it_follows(&far);
+    workspace.run(&["plan", "--detailed-exitcode"]).exits(0).says(", 3 nodes").hides("absent");
+    near.run(&["REPLICAOF", "NO", "ONE"]);
+    let plan = workspace.run(&["plan", "--detailed-exitcode"]).exits(0).says(", 2 nodes").flat();
+    plan.says(&format!("{} was a node at the last apply, and is none any more: it is a primary of its own now; the user {} is still there", near.name(), user(&workspace, "@mail")));
+    workspace.run(&["apply", "--auto-approve"]).exits(0);
+    workspace.run(&["plan"]).exits(0).hides(&near.name());
+
+    // Gone for good.
+    far.kill();
+    until("the primary has forgotten it", || knows("0"));
+    workspace.run(&["plan", "--detailed-exitcode"]).exits(2).says(&lost);
+    workspace.run(&["state", "forget-node", "valkey", "10.0.0.7:1"]).exits(1).complains(&far.name());
+    workspace.run(&["state", "forget-node", "valkey", &far.name()]).exits(0).says("Forgot");
+    workspace.run(&["plan", "--detailed-exitcode"]).exits(0).hides(&far.name()).hides("nodes");
+}
+
+/// The same sign-in on another server.
+fn elsewhere(url: &str, from: &OwnValkey, to: &OwnValkey) -> String {
+    url.replace(&from.name(), &to.name())
 }
 
 #[test]

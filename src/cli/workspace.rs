@@ -174,7 +174,7 @@ impl Workspace {
                 return Err(no_common_password().at(app.place.clone()).into());
             }
             // They have nothing there that is ours, and are sent there all the same.
-            asks.entry(ServiceId::Valkey).or_default();
+            observe::remind(asks.entry(ServiceId::Valkey).or_default(), ServiceId::Valkey, document);
         }
         let mut observed = BTreeMap::new();
         let mut unreadable = BTreeMap::new();

@@ -98,6 +98,8 @@ pub enum Reason {
     FromAnotherApp,
     /// The server has it, and would not have it any more after a restart.
     NotSaved,
+    /// A node of the server was away when it was last applied, and is back.
+    WasAway,
 }
 
 impl Reason {
@@ -120,6 +122,7 @@ impl Reason {
             Self::StartsEmpty => "the app's database changes",
             Self::FromAnotherApp => "belongs to another app until now",
             Self::NotSaved => "lost at the next restart",
+            Self::WasAway => "a node was away at the last apply",
         }
     }
 }

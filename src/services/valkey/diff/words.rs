@@ -81,7 +81,6 @@ impl<'a> Teller<'a> {
             if there.differs_somewhere() {
                 told.risks.insert(Risk::Interrupts);
             }
-            told.notes.push(format!("missing or different on {}", some(&there.uneven_nodes, SHOWN)));
         }
         told
     }

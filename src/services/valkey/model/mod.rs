@@ -20,6 +20,7 @@ pub const PERSISTENCE: Kind = Kind::new("valkey.persistence");
 pub const MISSING: &str = "missing";
 
 /// The name of a field, as changes have it.
+pub const UNEVEN_NODES: &str = "uneven_nodes";
 pub const EXTRA_PASSWORDS: &str = "extra_passwords";
 
 /// What an app may do with its keys, in plain words; `presets.rs` says what that means on a server.
@@ -178,7 +179,7 @@ impl Resource for User {
             Field::maybe("databases", databases.as_ref()).expanded(),
             Field::maybe("commands", commands.as_ref()).expanded(),
             Field::maybe("selectors", selectors.as_ref()).expanded(),
-            Field::new("uneven_nodes", uneven_nodes),
+            Field::new(UNEVEN_NODES, uneven_nodes),
         ]
     }
 }
