@@ -487,6 +487,7 @@ fn a_replica_that_still_loads_gets_the_users_too() {
     until("it loads", loads);
     workspace.run(&["apply", "--auto-approve"]).exits(0).hides("cannot be reached");
     assert!(loads(), "it was too fast to tell");
+    replica.run(&["CONFIG", "SET", "key-load-delay", "0"]);
     until_it_follows(&replica);
     is_on(&workspace, "@mail", &[&primary, &replica]);
     workspace.run(&["plan", "--detailed-exitcode"]).exits(0).says("No changes. 2 resources match their");

@@ -37,8 +37,10 @@ fn replicates() -> String {
 
 /// A server that follows another one.
 pub fn replica_of(primary: &OwnValkey) -> OwnValkey {
-    let lines = format!("{}\nreplicaof 127.0.0.1 {}", replicates(), primary.port);
-    let replica = OwnValkey::with(Saves::AclFile, &lines);
+    let replica = OwnValkey::with(Saves::AclFile, &replicates());
+    // A replica by its configuration file would wait for a second before it connects.
+    replica.run(&["REPLICAOF", "127.0.0.1", &primary.port.to_string()]);
+    replica.run(&["CONFIG", "REWRITE"]);
     until_it_follows(&replica);
     replica
 }
@@ -65,6 +67,10 @@ pub fn sentinels_of(primary: &OwnValkey, replicas: usize) -> [OwnValkey; 3] {
         primary.port
     );
     let sentinels = [(); 3].map(|()| OwnValkey::sentinel(&lines));
+    for sentinel in &sentinels {
+        // They look around every ten seconds otherwise, and tell one another every other second.
+        sentinel.run(&["SENTINEL", "DEBUG", "INFO-PERIOD", "500", "PUBLISH-PERIOD", "200", "PING-PERIOD", "200"]);
+    }
     for sentinel in &sentinels {
         let counts = |call: &str| sentinel.run(&["SENTINEL", call, SERVICE]).into_array().len();
         until("the sentinels know all", || counts("REPLICAS") == replicas && counts("SENTINELS") == 2);
