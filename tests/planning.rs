@@ -19,7 +19,7 @@ use nornplan::planner::{self, Inputs};
 use nornplan::scope::Scope;
 use nornplan::services::{self, CredentialStatus, Model, Observation, Observed, Plan, ServiceId};
 use nornplan::spec::{self, model::Specs};
-use nornplan::state::{Document, Entry, Event, FORMAT_VERSION, Origin};
+use nornplan::state::{Document, Entry, Event, Origin};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 

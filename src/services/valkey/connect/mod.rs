@@ -65,7 +65,7 @@ fn hinted(error: Diagnostic, gone: Option<&str>) -> Diagnostic {
 impl Found {
     /// The nodes as plans and the state name them.
     pub fn named(&self, away: &BTreeSet<String>) -> crate::core::nodes::Nodes {
-        let here: BTreeSet<String> = self.nodes.iter().map(|node| node.name.clone()).collect();
+        let here: BTreeSet<String> = self.with_users().map(|node| node.name.clone()).collect();
         let left = self.left.iter().map(|left| &left.node).chain(&self.renamed);
         crate::core::nodes::Nodes {
             absent: self.unreached.iter().map(|absent| absent.node.clone()).collect(),
@@ -76,7 +76,7 @@ impl Found {
     }
 
     fn knows(&self, name: &str) -> bool {
-        self.nodes.iter().any(|node| node.name == name) || self.unreached.iter().any(|lost| lost.node == name)
+        self.with_users().any(|node| node.name == name) || self.unreached.iter().any(|lost| lost.node == name)
     }
 
     /// All that have users of apps.
@@ -207,7 +207,6 @@ impl Nodes {
             let error = hinted(error, gone.as_deref());
             found.unreached.push(Unreached { node, sentinel: false, error, gone: None });
         }
-        remembered::find(self, &mut found, remembered.clone()).await?;
         if self.config.sentinel_users {
             for (opened, node) in sentinel::open_all(&self.config).await {
                 match opened {
@@ -216,6 +215,7 @@ impl Nodes {
                 }
             }
         }
+        remembered::find(self, &mut found, remembered.clone()).await?;
         Ok(found)
     }
 

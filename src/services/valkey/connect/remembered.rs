@@ -87,7 +87,7 @@ pub async fn find(nodes: &Nodes, found: &mut Found, mut names: BTreeSet<String>)
         for (name, verdict) in names.iter().zip(judged) {
             match verdict {
                 Verdict::Ours(node) => found.nodes.push(node),
-                verdict => undecided.push((name, verdict)),
+                verdict @ (Verdict::Known | Verdict::Left(_) | Verdict::Absent(_)) => undecided.push((name, verdict)),
             }
         }
         if found.nodes.len() > first_new {
@@ -150,7 +150,7 @@ async fn judge(nodes: &Nodes, found: &Found, group: &Group, name: &str) -> Verdi
         Ok(_) => left(node, format!("it is a replica of {primary} now")),
         Err(_) if identity.histories.iter().any(|history| group.histories.contains(history)) => Verdict::Ours(node),
         Err(_) => {
-            let what = format!("it is a replica of {primary}, which cannot be reached");
+            let what = format!("it follows {primary}, which does not answer: whether it belongs here is not known");
             let error = Diagnostic::new(Kind::Service, what).on("valkey", name, "INFO replication");
             Verdict::Absent(error.hint("have it follow the primary again"))
         }
