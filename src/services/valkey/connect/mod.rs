@@ -245,11 +245,11 @@ impl Nodes {
         self.walk(found, names, None).await
     }
 
-    /// Who says which nodes there are, if anybody does for nodes that are down.
+    /// Why a node that is not told of and does not answer is none any more. A primary says nothing of those that are down.
     fn truth(&self) -> Option<&'static str> {
         match (self.config.cluster, self.config.sentinels.is_empty()) {
-            (true, _) => Some("the cluster does"),
-            (false, false) => Some("the sentinels do"),
+            (true, _) => Some("the cluster does not know it any more"),
+            (false, false) => Some("the sentinels do not know it any more, and it cannot be reached"),
             (false, true) => None,
         }
     }

@@ -105,9 +105,8 @@ pub async fn find(nodes: &Nodes, found: &mut Found, mut names: BTreeSet<String>)
                     let error = error.hint(hint);
                     found.unreached.push(Unreached { node: name.clone(), sentinel: false, error, gone: Some(gone) });
                 }
-                (Verdict::Absent(_), Some(who)) => {
-                    let why = format!("{who} not know it any more, and it cannot be reached");
-                    found.left.push(Left { node: name.clone(), why, open: None });
+                (Verdict::Absent(_), Some(why)) => {
+                    found.left.push(Left { node: name.clone(), why: why.to_owned(), open: None });
                 }
                 // Who belongs to it is told by other addresses.
                 (Verdict::Known, Some(_)) => drop(found.renamed.insert(name.clone())),
@@ -120,6 +119,11 @@ pub async fn find(nodes: &Nodes, found: &mut Found, mut names: BTreeSet<String>)
 }
 
 async fn judge(nodes: &Nodes, found: &Found, group: &Group, name: &str) -> Verdict {
+    if nodes.config().cluster {
+        // The cluster tells of all of its nodes, down or not, and a password is for them alone.
+        let what = "the cluster does not tell of it, and has lost the address of a node";
+        return Verdict::Absent(Diagnostic::new(Kind::Service, what).on("valkey", name, "CLUSTER NODES"));
+    }
     let asked = async {
         let node = nodes.reach(name).await?;
         let identity = Identity::of(&node).await?;
@@ -133,9 +137,6 @@ async fn judge(nodes: &Nodes, found: &Found, group: &Group, name: &str) -> Verdi
     if group.all.iter().any(|known| known.is(&identity)) {
         node.close().await;
         return Verdict::Known;
-    }
-    if node.is_of_cluster() {
-        return left(node, "the cluster does not know it any more".to_owned());
     }
     let Some(primary) = &identity.follows else {
         return left(node, "it is a primary of its own now".to_owned());

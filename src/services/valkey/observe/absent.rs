@@ -74,7 +74,7 @@ pub fn unread(found: &Found, ask: &Ask) -> BTreeMap<Address, String> {
 }
 
 /// Which nodes are absent, and why, in one line; `None` if all are there.
-pub fn why(found: &Found) -> Option<String> {
+fn why(found: &Found) -> Option<String> {
     let all: BTreeSet<String> = found.unreached.iter().map(cannot).collect();
     (!all.is_empty()).then(|| some(all, SHOWN))
 }
