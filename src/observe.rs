@@ -7,7 +7,7 @@ use crate::secrets::Vault;
 use crate::services::{Ask, Model, Observation, Proof, Service, ServiceId};
 use crate::state::Document;
 use futures_util::future::join_all;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
@@ -53,10 +53,17 @@ pub fn asks(
         let ours = document.resources.keys().filter(|address| ServiceId::of(address) == Some(*id));
         ask.known = ours.map(|address| address.name.clone()).collect();
         ask.unsaved = document.unsaved.contains(id.as_str());
+        remind(ask, *id, document);
         ask.shallow = depth.shallow;
         ask.probe_credentials = depth.probe_credentials;
     }
     Ok(asks)
+}
+
+/// Tells which nodes of a service earlier runs met: others may not tell of them while they are down.
+pub fn remind(ask: &mut Ask, id: ServiceId, document: &Document) {
+    let of = |sets: &BTreeMap<String, BTreeSet<String>>| sets.get(id.as_str()).cloned().unwrap_or_default();
+    (ask.nodes, ask.away) = (of(&document.nodes), of(&document.away));
 }
 
 /// One service as it was read, or why it could not be, and how long that took.

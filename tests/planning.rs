@@ -19,7 +19,7 @@ use nornplan::planner::{self, Inputs};
 use nornplan::scope::Scope;
 use nornplan::services::{self, CredentialStatus, Model, Observation, Observed, Plan, ServiceId};
 use nornplan::spec::{self, model::Specs};
-use nornplan::state::{Document, Entry, Event, FORMAT_VERSION, Origin};
+use nornplan::state::{Document, Entry, Event, Origin};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
@@ -43,16 +43,7 @@ fn demo() -> Fixture {
 }
 
 fn nothing() -> World {
-    let document = Document {
-        format_version: FORMAT_VERSION,
-        lineage: "lineage".to_owned(),
-        serial: 0,
-        environment: "default".to_owned(),
-        servers: BTreeMap::new(),
-        prevent_destroy: BTreeSet::new(),
-        unsaved: BTreeSet::new(),
-        resources: BTreeMap::new(),
-    };
+    let document = Document::new("default", "lineage");
     let valkey = serde_json::json!({ "product": "valkey", "version": "9.1.2" });
     let observed = ServiceId::ALL.into_iter().map(|id| {
         let server = if id == ServiceId::Valkey { valkey.clone() } else { serde_json::Value::Null };

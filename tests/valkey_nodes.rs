@@ -14,44 +14,14 @@ use common::Workspace;
 use common::own_valkey::{OwnValkey, PASSWORD};
 use common::servers::valkey_at;
 use common::valkey_groups::{
-    SERVICE, cluster, cluster_node, fact, join, loading_replica_of, primary, primary_of, replica_of, sentinels_of,
-    serve_by, until, until_it_follows, until_whole,
+    SERVICE, as_app, cluster, cluster_node, fact, is_on, join, loading_replica_of, password, primary, primary_of,
+    replica_of, sentinels_of, serve_by, until, until_it_follows, until_whole, user,
 };
 use std::process::Command;
 use std::time::{Duration, Instant};
 
 const MAIL: &str = "app = \"@mail\"\n[services.kv]\n";
 const CAFE: &str = "app = \"@cafe\"\n[services.kv]\n";
-
-/// The password in a published URL.
-fn password(workspace: &Workspace, app: &str) -> String {
-    let url = workspace.published(app, "VALKEY_URL");
-    let (sign_in, _) = url.split_once("://").unwrap().1.split_once('@').unwrap();
-    sign_in.split_once(':').unwrap().1.to_owned()
-}
-
-/// Runs a command on a node as an app.
-fn as_app(workspace: &Workspace, app: &str, node: &OwnValkey, words: &[&str]) -> Result<(), String> {
-    let user = app.replace('@', &workspace.prefix);
-    let url = node.url(&user, &password(workspace, app));
-    let words: Vec<String> = words.iter().map(|word| word.replace('@', &workspace.prefix)).collect();
-    let words: Vec<&str> = words.iter().map(String::as_str).collect();
-    valkey_at(&url, &words).map(drop).map_err(|error| error.details().to_owned())
-}
-
-/// Demands that an app signs in on every node, and is confined there.
-#[track_caller]
-fn is_on(workspace: &Workspace, app: &str, nodes: &[&OwnValkey]) {
-    for node in nodes {
-        as_app(workspace, app, node, &["PING"]).unwrap_or_else(|error| panic!("{app} on {}: {error}", node.name()));
-        let refused = as_app(workspace, app, node, &["KEYS", "*"]).unwrap_err();
-        assert!(refused.starts_with("NOPERM"), "{app} on {}: {refused}", node.name());
-    }
-}
-
-fn user(workspace: &Workspace, app: &str) -> String {
-    app.replace('@', &workspace.prefix)
-}
 
 #[test]
 fn every_node_of_a_cluster_has_the_users_and_one_that_joins_gets_them() {
@@ -77,7 +47,7 @@ fn every_node_of_a_cluster_has_the_users_and_one_that_joins_gets_them() {
     join(&late, &nodes[0]);
     nodes.push(late);
     until_whole(&nodes, 4);
-    let missing = format!("missing or different on {} (missing)", nodes[3].name());
+    let missing = format!("nodes that differ:  - {} (missing)", nodes[3].name());
     workspace.run(&["plan", "--detailed-exitcode"]).exits(2).says(&missing);
     workspace.run(&["drift"]).exits(2);
     workspace.converge();
@@ -89,7 +59,7 @@ fn every_node_of_a_cluster_has_the_users_and_one_that_joins_gets_them() {
     nodes[0].serve(&mut workspace);
     // Whoever opens one node opens it: that is seen, told and put right, with the password that it has.
     nodes[2].run(&["ACL", "SETUSER", &user(&workspace, "@mail"), "~*", "+keys"]);
-    let other = format!("{} (keys, commands)", nodes[2].name());
+    let other = format!("{} (keys: also ~*; commands: also keys)", nodes[2].name());
     workspace.run(&["plan", "--detailed-exitcode"]).exits(2).says(&other);
     workspace.converge();
     is_on(&workspace, "@mail", &nodes.iter().collect::<Vec<_>>());
@@ -111,6 +81,18 @@ fn every_node_of_a_cluster_has_the_users_and_one_that_joins_gets_them() {
     workspace.run(&["plan"]).exits(0).says(&format!("{} (missing)", nodes[1].name()));
     workspace.converge();
     is_on(&workspace, "@cafe", &nodes.iter().collect::<Vec<_>>());
+
+    // The cluster says who belongs to it.
+    let id = nodes[3].run(&["CLUSTER", "MYID"]).into_string().unwrap();
+    nodes[3].run(&["CLUSTER", "RESET"]);
+    for node in &nodes[..3] {
+        node.run(&["CLUSTER", "FORGET", &id]);
+    }
+    let plan = workspace.run(&["plan", "--detailed-exitcode"]).exits(0).says(", 3 nodes").flat();
+    let why = "the cluster does not know it any more; 2 users of ours may still be there";
+    plan.says(&format!("{} was a node at the last apply, and is none any more: {why}", nodes[3].name()));
+    workspace.converge().says(&nodes[3].name());
+    workspace.run(&["plan"]).exits(0).hides(&nodes[3].name());
 }
 
 /// Demands that an app finds the primary with nothing but what is published for it, and writes there.
@@ -171,9 +153,10 @@ fn behind_sentinels_every_data_node_has_the_users_whichever_is_the_primary() {
     // Whoever made a plan cannot know what happened since.
     workspace.run(&["apply", "saved"]).exits(0).complains(&lost);
     is_on(&workspace, "@late", &[&nodes[0], &nodes[1]]);
-    // What would be left there, and be nobody's, does not go.
+    // What would be left there stays ours.
     workspace.remove("specs/cafe.toml");
-    workspace.run(&["plan", "--allow-destroy", "all"]).exits(0).says("blocked: ").says(&lost);
+    let plan = workspace.run(&["plan", "--allow-destroy", "all"]).exits(0).flat();
+    plan.says(&lost).says("it stays in the state until it is gone there too");
     workspace.spec("cafe", CAFE);
     nodes[2].start_again();
     until_it_follows(&nodes[2]);
@@ -205,7 +188,7 @@ fn behind_sentinels_every_data_node_has_the_users_whichever_is_the_primary() {
     old.kill();
     workspace.run(&["plan"]).exits(1).says("INCOMPLETE").says(&old.name());
     until("the failover", || all_agree_on_another(killed));
-    let plan = workspace.run(&["plan", "--detailed-exitcode", "--wait", "30s"]).exits(0);
+    let plan = workspace.run(&["plan", "--detailed-exitcode", "--wait", "30s"]).exits(2);
     plan.says("No changes. ").says(&format!("{} cannot be reached", old.name()));
     works_by_what_is_published(&workspace, "@mail");
     old.start_again();
@@ -220,7 +203,8 @@ fn behind_sentinels_every_data_node_has_the_users_whichever_is_the_primary() {
 #[test]
 fn apps_ask_the_sentinels_as_themselves_and_tell_them_nothing() {
     let primary = primary();
-    let sentinels = sentinels_of(&primary, 0);
+    let replicas = [replica_of(&primary), replica_of(&primary)];
+    let sentinels = sentinels_of(&primary, 2);
     let mut workspace = Workspace::new();
     serve_by(&sentinels, &mut workspace);
     workspace.spec("mail", MAIL);
@@ -261,15 +245,18 @@ fn apps_ask_the_sentinels_as_themselves_and_tell_them_nothing() {
     }
     // What is opened on a sentinel is seen and closed; what it misses while it is down, it gets later.
     sentinels[0].run(&["ACL", "SETUSER", &user(&workspace, "@mail"), "+sentinel|failover"]);
-    let opened = format!("{} (commands)", sentinels[0].name());
+    let opened = format!("{} (commands: also sentinel|failover)", sentinels[0].name());
     workspace.run(&["plan", "--detailed-exitcode"]).exits(2).says(&opened);
     workspace.converge();
     sentinels[0].stop();
     let rotated = ["rotate", "@mail", "--auto-approve", "--allow-interrupt", "all"];
     workspace.run(&rotated).exits(0).says(&format!("{} cannot be reached", sentinels[0].name()));
     sentinels[0].start_again();
-    workspace.run(&["plan", "--detailed-exitcode"]).exits(2).says(&format!("{} (password)", sentinels[0].name()));
+    let plan =
+        workspace.run(&["plan", "--detailed-exitcode"]).exits(2).says(&format!("{} (password)", sentinels[0].name()));
+    plan.says("a node was away at the last apply").hides("drifted");
     workspace.converge();
+    assert!(!workspace.read("state/default.json").contains("\"away\""));
     for sentinel in &sentinels {
         as_app(&workspace, "@mail", sentinel, &["PING"]).unwrap();
     }
@@ -298,6 +285,19 @@ fn apps_ask_the_sentinels_as_themselves_and_tell_them_nothing() {
     workspace.run(&["plan"]).exits(0).flat().says(&left);
     workspace.set("NORNPLAN_VALKEY_SENTINEL_USERS", "true");
     assert!(!workspace.secrets("@mail").contains("SENTINEL"));
+
+    // What the sentinels forget is forgotten, if it is not there.
+    replicas[0].kill();
+    let lost = format!("{} cannot be reached", replicas[0].name());
+    workspace.run(&["plan", "--detailed-exitcode"]).exits(2).says(", 6 nodes, 1 of them absent").says(&lost);
+    for sentinel in &sentinels {
+        sentinel.run(&["SENTINEL", "RESET", SERVICE]);
+    }
+    let plan = workspace.run(&["plan", "--detailed-exitcode"]).exits(0).says(", 5 nodes").flat();
+    let why = "the sentinels do not know it any more, and it cannot be reached; the user of ours may still be there";
+    plan.says(&format!("{} was a node at the last apply, and is none any more: {why}", replicas[0].name()));
+    workspace.run(&["apply", "--auto-approve"]).exits(0);
+    workspace.run(&["plan", "--detailed-exitcode"]).exits(0).hides(&replicas[0].name()).says(", 5 nodes");
 }
 
 #[test]
@@ -368,6 +368,95 @@ fn a_replica_that_hangs_is_named_and_holds_up_nobody() {
 }
 
 #[test]
+fn a_replica_that_is_down_is_missed_until_it_is_back_or_forgotten() {
+    let primary = primary();
+    let [near, far] = [replica_of(&primary), replica_of(&primary)];
+    let mut workspace = Workspace::new();
+    primary.serve(&mut workspace);
+    workspace.spec("mail", MAIL);
+    workspace.spec("cafe", CAFE);
+    workspace.converge().says(", 3 nodes");
+    let former = ["@mail", "@cafe"].map(|app| far.url(&user(&workspace, app), &password(&workspace, app)));
+    let works = |url: &String| valkey_at(url, &["PING"]).is_ok();
+
+    // The primary forgets it; nornplan does not.
+    far.stop();
+    let knows = |number: &str| fact(&primary, "replication", "connected_slaves") == number;
+    until("the primary has forgotten it", || knows("1"));
+    let forget = format!("nornplan state forget-node valkey {}", far.name());
+    let lost = format!("{} cannot be reached (nothing listens there)", far.name());
+    let plan = workspace.run(&["plan", "--detailed-exitcode"]).exits(2).flat();
+    plan.says(", 3 nodes, 1 of them absent").says(&lost).says(&forget).says("2 could not be looked into");
+    let json: serde_json::Value = serde_json::from_str(&workspace.run(&["plan", "--format", "json"]).stdout).unwrap();
+    assert_eq!(
+        (&json["complete"], &json["services"]["valkey"]["nodes"]["absent"][0]),
+        (&false.into(), &far.name().into())
+    );
+    workspace.run(&["drift"]).exits(1).says(&lost);
+    workspace.run(&["doctor"]).exits(1).flat().says(&forget);
+
+    // What it misses is told, and a login that goes is not forgotten for being gone from the others.
+    workspace.remove("specs/cafe.toml");
+    let applied = workspace.run(&["apply", "--auto-approve", "--allow-destroy", "all"]).exits(0).flat();
+    applied
+        .says("it stays in the state")
+        .says(&format!("{} could not be reached: 1 user was not set there", far.name()));
+    assert!(!works(&elsewhere(&former[1], &far, &primary)) && !works(&elsewhere(&former[1], &far, &near)));
+    workspace.run(&["state", "list"]).says("valkey.user.@cafe".replace('@', &workspace.prefix).as_str());
+    workspace
+        .run(&["plan", "--detailed-exitcode"])
+        .exits(2)
+        .flat()
+        .says("the user may still be there, so it is not forgotten");
+    let rotated = workspace.run(&["rotate", "@mail", "--auto-approve", "--allow-interrupt", "all"]).exits(0).flat();
+    rotated.says(&format!("the former password still signs in on {}", far.name()));
+
+    // Back, it has what it had; nobody did that by hand.
+    far.start_again();
+    until_it_follows(&far);
+    assert!(former.iter().all(works));
+    let plan = workspace.run(&["plan", "--allow-destroy", "all"]).exits(0);
+    let plan = plan.says("a node was away at the last apply").hides("drifted");
+    plan.says(&format!("{} (password)", far.name())).says("1 to update, 1 to destroy");
+    workspace.run(&["apply", "--auto-approve", "--allow-destroy", "all"]).exits(0).hides("could not be reached");
+    assert!(!former.iter().any(works));
+    is_on(&workspace, "@mail", &[&primary, &near, &far]);
+    workspace.run(&["plan", "--detailed-exitcode"]).exits(0).says("No changes. 2 resources match their");
+    workspace.run(&["state", "list"]).hides("valkey.user.@cafe".replace('@', &workspace.prefix).as_str());
+    assert!(!workspace.read("state/default.json").contains("\"away\""));
+    far.run(&["ACL", "SETUSER", &user(&workspace, "@mail"), "~*"]);
+    let by_hand = format!("{} (keys: also ~*)", far.name());
+    let plan = workspace.run(&["plan"]).exits(0).says("drifted").says(&by_hand);
+    assert_eq!(plan.stdout.matches(&by_hand).count(), 1, "{}", plan.stdout);
+    workspace.converge();
+
+    // One that answers, and that the primary does not tell of, is a node as long as it follows.
+    near.run(&["CONFIG", "SET", "masterauth", "another"]);
+    primary.run(&["CLIENT", "KILL", "TYPE", "replica"]);
+    until("one is not let in again", || knows("1") && fact(&near, "replication", "master_link_status") == "down");
+    until_it_follows(&far);
+    workspace.run(&["plan", "--detailed-exitcode"]).exits(0).says(", 3 nodes").hides("absent");
+    near.run(&["REPLICAOF", "NO", "ONE"]);
+    let plan = workspace.run(&["plan", "--detailed-exitcode"]).exits(0).says(", 2 nodes").flat();
+    plan.says(&format!("{} was a node at the last apply, and is none any more: it is a primary of its own now; the user {} is still there", near.name(), user(&workspace, "@mail")));
+    workspace.run(&["apply", "--auto-approve"]).exits(0);
+    workspace.run(&["plan"]).exits(0).hides(&near.name());
+
+    // Gone for good.
+    far.kill();
+    until("the primary has forgotten it", || knows("0"));
+    workspace.run(&["plan", "--detailed-exitcode"]).exits(2).says(&lost);
+    workspace.run(&["state", "forget-node", "valkey", "10.0.0.7:1"]).exits(1).complains(&far.name());
+    workspace.run(&["state", "forget-node", "valkey", &far.name()]).exits(0).says("Forgot");
+    workspace.run(&["plan", "--detailed-exitcode"]).exits(0).hides(&far.name()).hides("nodes");
+}
+
+/// The same sign-in on another server.
+fn elsewhere(url: &str, from: &OwnValkey, to: &OwnValkey) -> String {
+    url.replace(&from.name(), &to.name())
+}
+
+#[test]
 fn a_replica_that_still_loads_gets_the_users_too() {
     let primary = primary();
     for number in 0..300 {
@@ -382,6 +471,7 @@ fn a_replica_that_still_loads_gets_the_users_too() {
     until("it loads", loads);
     workspace.run(&["apply", "--auto-approve"]).exits(0).hides("cannot be reached");
     assert!(loads(), "it was too fast to tell");
+    replica.run(&["CONFIG", "SET", "key-load-delay", "0"]);
     until_it_follows(&replica);
     is_on(&workspace, "@mail", &[&primary, &replica]);
     workspace.run(&["plan", "--detailed-exitcode"]).exits(0).says("No changes. 2 resources match their");

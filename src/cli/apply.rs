@@ -3,12 +3,13 @@
 use super::args::{ApplyArgs, ScopeArgs, WriteArgs};
 use super::signals::Interrupts;
 use super::workspace::{self, Request, Workspace};
-use super::{Errors, Global, output, saved};
+use super::{Errors, Global, nodes, output, saved};
 use crate::core::consent::{self, Allowance, Consent};
 use crate::core::plan::{Level, Notice};
 use crate::core::step::{Action, Hold, Reason, StepId};
 use crate::error::{Diagnostic, Exit, Kind};
 use crate::exec::{self, Job, Listener};
+use crate::observe;
 use crate::render;
 use crate::scope::Scope;
 use crate::services::{ApplyContext, Ask, Outcome, Plan, Progress, ServiceId, Step};
@@ -85,6 +86,7 @@ pub async fn converge(workspace: &Workspace, run: &Run<'_>) -> super::Outcome {
     tell_idle(&consent.consent(), &planned.plan);
     if planned.plan.runnable().next().is_none() {
         note_what_was_learnt(&planned.plan, &mut store)?;
+        store.append(&nodes::even(&planned.plan, store.document()))?;
         store.finish()?;
         if !planned.plan.prevent_destroy.is_empty() {
             output::message("Noted in the state what the infraspecs say of prevent_destroy.");
@@ -206,9 +208,10 @@ async fn carry_out(
     let executed = progress.counting(&removed, exec::execute(&job, store, &progress)).await;
     progress.done();
     let discarded = staged.discard_unsent(&plan.steps, &executed.outcomes, &workspace.vault);
-    // Whatever happened, what was done is written before anything is said.
-    let finished = store.finish();
     let mut report = render::outcome::Report::new(plan, executed.outcomes, began.elapsed());
+    let noted = if report.incomplete() { Ok(()) } else { store.append(&nodes::even(plan, store.document())) };
+    // Whatever happened, what was done is written before anything is said.
+    let finished = noted.and_then(|()| store.finish());
     if finished.is_err() {
         report = report.unrecorded();
     }
@@ -238,7 +241,8 @@ fn note_what_was_learnt(plan: &Plan, store: &mut LockedStore) -> crate::error::R
         .iter()
         .filter(|(app, says)| store.document().prevent_destroy.contains(*app) != **says)
         .map(|(app, says)| Event::PreventDestroy { app: app.clone(), says: *says });
-    let events: Vec<Event> = servers.chain(prevention).collect();
+    let nodes = nodes::met(plan, store.document());
+    let events: Vec<Event> = servers.chain(prevention).chain(nodes).collect();
     store.append(&events)
 }
 
@@ -271,7 +275,7 @@ async fn carry_out_saved(global: &Global, file: &Path, args: &Args) -> super::Ou
             step.address
         )));
     }
-    if let Some(other) = another_server(&workspace, &plan).await? {
+    if let Some(other) = another_server(&workspace, &mut plan, document).await? {
         return Err(refuse(other));
     }
     consent::release(&mut plan.steps, &args.apply.consent.consent());
@@ -308,12 +312,20 @@ fn prevented_meanwhile<'a>(document: &Document, plan: &'a Plan) -> Option<&'a St
 }
 
 /// Whether a server is another one than was planned for, in words. What is to be known of the servers by now, and stands
-/// in no plan, is said.
-async fn another_server(workspace: &Workspace, plan: &Plan) -> Result<Option<String>, Diagnostic> {
+/// in no plan, is said; which nodes are there is no longer as it was planned.
+async fn another_server(
+    workspace: &Workspace,
+    plan: &mut Plan,
+    document: &Document,
+) -> Result<Option<String>, Diagnostic> {
     let asks: BTreeMap<ServiceId, Ask> = ServiceId::ALL
         .into_iter()
         .filter(|id| *id != ServiceId::Secrets && plan.services.contains_key(id.as_str()))
-        .map(|id| (id, Ask { shallow: true, ..Ask::default() }))
+        .map(|id| {
+            let mut ask = Ask { shallow: true, ..Ask::default() };
+            observe::remind(&mut ask, id, document);
+            (id, ask)
+        })
         .collect();
     for (id, read) in workspace.observe(&asks, std::time::Duration::ZERO).await {
         let planned = plan.services.get(id.as_str()).and_then(|head| head.identity.clone());
@@ -321,6 +333,9 @@ async fn another_server(workspace: &Workspace, plan: &Plan) -> Result<Option<Str
         let is_new = |notice: &&Notice| notice.level != Level::Note && !plan.notices.contains(notice);
         for notice in read.notices.iter().filter(is_new) {
             output::message(&format!("warning: {}: {}", id.title(), render::clean(&notice.text)));
+        }
+        if let Some(head) = plan.services.get_mut(id.as_str()) {
+            head.nodes = read.nodes;
         }
         let now = read.identity;
         if planned.is_some() && planned != now {

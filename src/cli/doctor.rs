@@ -4,6 +4,7 @@ use super::args::duration;
 use super::workspace::{self, Workspace};
 use super::{Global, Outcome, output};
 use crate::error::Exit;
+use crate::observe;
 use crate::render::{Style, count};
 use crate::secrets::no_common_password;
 use crate::services::valkey::SharedPassword;
@@ -74,6 +75,7 @@ pub async fn run(global: &Global, args: &Args) -> Outcome {
         if let Ok(store) = &state {
             ask.applied = store.document().applied();
             ask.applied.retain(|address, _| ServiceId::of(address) == Some(*id));
+            observe::remind(&mut ask, *id, store.document());
         }
         if specs.is_some() {
             ask.wanted.extend(services::desired_of_workspace(&workspace.config, &ask.wanted, &ask.applied));

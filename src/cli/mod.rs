@@ -7,6 +7,7 @@ mod destroy;
 mod doctor;
 mod drift;
 mod init;
+mod nodes;
 mod output;
 mod plan;
 mod restore;

@@ -16,7 +16,8 @@ use std::path::PathBuf;
   nornplan plan --format markdown > comment.md
   nornplan plan --detailed-exitcode --app cafe-backend
 
-Exit: 0 planned, 1 an error or an incomplete plan; with --detailed-exitcode 2 if there are changes")]
+Exit: 0 planned, 1 an error or an incomplete plan; with --detailed-exitcode 2 if there are changes
+or a node of a service could not be asked")]
 pub struct Args {
     /// Save the plan, for `nornplan apply FILE`
     #[arg(long, value_name = "FILE")]
@@ -30,7 +31,7 @@ pub struct Args {
     consent: ConsentArgs,
     #[command(flatten)]
     look: LookArgs,
-    /// Exit with 2 if there are changes
+    /// Exit with 2 if there are changes, or a node of a service could not be asked
     #[arg(long)]
     detailed_exitcode: bool,
     /// Only the head, the counts and the last line
@@ -97,6 +98,7 @@ pub async fn run(global: &Global, args: &Args) -> Outcome {
         saved::write(file, &planned.plan)?;
         output::message(&format!("Saved to {}. Carry out exactly this with: nornplan apply {0}", file.display()));
     }
-    let differs = args.detailed_exitcode && !planned.plan.is_empty();
+    // Nobody knows whether a node that could not be asked is as it should be.
+    let differs = args.detailed_exitcode && (!planned.plan.is_empty() || !planned.plan.is_whole());
     Ok(if differs { Exit::Differs } else { Exit::Done })
 }

@@ -1,19 +1,21 @@
 //! `nornplan state`
 
 use super::{Errors, Global, Outcome, output, workspace};
+use crate::config::Config;
 use crate::core::address::Address;
 use crate::core::consent::Allowance;
 use crate::error::{Diagnostic, Exit, Kind};
 use crate::render::{self, Style};
+use crate::services::ServiceId;
 use crate::state::{Document, Event, Store};
 use clap::Subcommand;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// Look after the state: what is ours, and what was last applied
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Example:\n  nornplan state list\n  nornplan state show postgres.database.cafe\n  nornplan state forget 'secret.*'"
+    after_help = "Example:\n  nornplan state list\n  nornplan state show postgres.database.cafe\n  nornplan state forget 'secret.*'\n  nornplan state forget-node valkey 10.0.0.7:6379"
 )]
 pub struct Args {
     #[command(subcommand)]
@@ -43,6 +45,21 @@ What is still declared is adopted by the next apply, if it is as declared.")]
         #[arg(value_name = "WHAT", required = true)]
         what: Vec<String>,
     },
+    /// Forget a node of a service that is gone for good
+    #[command(after_help = "Example:
+  nornplan state forget-node valkey 10.0.0.7:6379
+
+Users of Valkey are set on every node. A primary says nothing of a replica that is down, so nornplan remembers its nodes
+and asks for those that are away. Forget one when it will never be back with what it had: if it is started again, users
+that were destroyed meanwhile can still sign in there. A node that the others know is met again by the next apply.")]
+    ForgetNode {
+        /// The service
+        #[arg(value_name = "SERVICE")]
+        service: ServiceId,
+        /// The node, as plans name it
+        #[arg(value_name = "HOST:PORT")]
+        node: String,
+    },
 }
 
 pub fn run(global: &Global, args: &Args) -> Outcome {
@@ -70,8 +87,33 @@ pub fn run(global: &Global, args: &Args) -> Outcome {
                 output::result(&format!("Forgot {address}. It exists as before, and is not ours any more."));
             }
         }
+        Command::ForgetNode { service, node } => forget_node(&config, *service, node)?,
     }
     Ok(Exit::Done)
+}
+
+fn forget_node(config: &Config, service: ServiceId, node: &str) -> Result<(), Errors> {
+    let mut store = Store::lock(config, Duration::ZERO, "nornplan state forget-node")?;
+    let of = |sets: &BTreeMap<String, BTreeSet<String>>| sets.get(service.as_str()).cloned().unwrap_or_default();
+    let (mut nodes, mut away) = (of(&store.document().nodes), of(&store.document().away));
+    if !nodes.remove(node) {
+        let error = Diagnostic::new(Kind::State, format!("no node {node} of {} is remembered", service.title()));
+        let known: Vec<String> = nodes.into_iter().collect();
+        return Err(error
+            .hint(match known.as_slice() {
+                [] => "the state remembers none: those that the others tell of are met by every run".to_owned(),
+                known => format!("remembered are {}", known.join(", ")),
+            })
+            .into());
+    }
+    away.remove(node);
+    let service = service.as_str().to_owned();
+    store.append(&[Event::Nodes { service: service.clone(), nodes }, Event::Away { service, nodes: away }])?;
+    store.finish()?;
+    output::result(&format!(
+        "Forgot {node}. If it is started again with what it had, users that were destroyed meanwhile can sign in there."
+    ));
+    Ok(())
 }
 
 /// The resources that an address or a glob stands for. One that stands for none is a mistake, and nothing is forgotten.

@@ -180,7 +180,7 @@ impl Workspace {
                 return Err(no_common_password().at(specs.place_of_sharing(app)).into());
             }
             // They have nothing there that is ours, and are sent there all the same.
-            asks.entry(ServiceId::Valkey).or_default();
+            observe::remind(asks.entry(ServiceId::Valkey).or_default(), ServiceId::Valkey, document);
         }
         self.tell_known(&mut asks, Some(full));
         let mut observed = BTreeMap::new();

@@ -53,6 +53,8 @@ pub enum Cause {
     RulesChanged,
     /// It was never applied by us, or nobody looked at the field when it was: as it is unknown, it has not drifted.
     NotOursYet,
+    /// A part of the server was away when it was last applied.
+    WasAway,
 }
 
 /// One field that an action changes.

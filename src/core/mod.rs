@@ -11,6 +11,7 @@ pub mod graph;
 pub mod lint;
 pub mod listing;
 pub mod name;
+pub mod nodes;
 pub mod plan;
 pub mod reconcile;
 pub mod secret;

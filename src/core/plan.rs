@@ -3,6 +3,7 @@
 
 use super::address::Address;
 use super::name::AppName;
+use super::nodes::Nodes;
 use super::step::{Action, Part, Step};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -19,6 +20,8 @@ pub struct ServiceHead {
     pub identity: Option<String>,
     /// Product and version, for people.
     pub version: Option<String>,
+    #[serde(default, skip_serializing_if = "Nodes::is_one")]
+    pub nodes: Nodes,
 }
 
 /// How loudly a notice is said.
@@ -84,6 +87,11 @@ impl<M, O> Plan<M, O> {
     /// Steps that an apply would carry out.
     pub fn runnable(&self) -> impl Iterator<Item = &Step<M, O>> {
         self.steps.iter().filter(|step| step.runs())
+    }
+
+    /// Whether everything that it is about could be read: every service, and every node of it.
+    pub fn is_whole(&self) -> bool {
+        self.incomplete.is_empty() && self.services.values().all(|service| service.nodes.absent.is_empty())
     }
 
     pub fn held(&self) -> impl Iterator<Item = &Step<M, O>> {

@@ -146,13 +146,15 @@ fn give_up<M: Resource + Clone>(address: &Address, last: &Applied<M>, there: Opt
     }
 }
 
-fn reasons_of(cause: Cause) -> &'static [Reason] {
+/// Why an action is in the plan that changes a field for a cause.
+pub fn reasons_of(cause: Cause) -> &'static [Reason] {
     match cause {
         Cause::ChangedInSpec => &[Reason::ChangedInSpec],
         Cause::Drifted => &[Reason::Drifted],
         Cause::ChangedAndDrifted => &[Reason::ChangedInSpec, Reason::Drifted],
         Cause::RulesChanged => &[Reason::RulesChanged],
         Cause::NotOursYet => &[Reason::NotOursYet],
+        Cause::WasAway => &[Reason::WasAway],
     }
 }
 

@@ -100,6 +100,8 @@ pub enum Reason {
     NotSaved,
     /// A login is made anew, and gets the password that its app has.
     SetAgain,
+    /// A node of the server was away when it was last applied, and is back.
+    WasAway,
 }
 
 impl Reason {
@@ -123,6 +125,7 @@ impl Reason {
             Self::FromAnotherApp => "belongs to another app until now",
             Self::NotSaved => "lost at the next restart",
             Self::SetAgain => "published values stay",
+            Self::WasAway => "a node was away at the last apply",
         }
     }
 }

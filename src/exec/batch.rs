@@ -63,6 +63,7 @@ fn settled(outcome: Option<&Outcome>) -> bool {
         None | Some(Outcome::Failed { retry: true, .. }) => false,
         Some(
             Outcome::Done { .. }
+            | Outcome::Remains { .. }
             | Outcome::AlreadySo
             | Outcome::Stale { .. }
             | Outcome::Failed { retry: false, .. }

@@ -98,7 +98,9 @@ fn event(step: &Step, outcome: &Outcome, store: &LockedStore) -> Option<Event> {
     let fingerprint = match outcome {
         Outcome::Done { fingerprint, .. } => fingerprint.clone(),
         Outcome::AlreadySo => None,
-        Outcome::Stale { .. } | Outcome::Failed { .. } | Outcome::Skipped { .. } => return None,
+        Outcome::Remains { .. } | Outcome::Stale { .. } | Outcome::Failed { .. } | Outcome::Skipped { .. } => {
+            return None;
+        }
     };
     let address = step.address.clone();
     match (step.part, &step.after) {

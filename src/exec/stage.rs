@@ -47,6 +47,8 @@ impl Before {
 fn is_unsent(outcome: Option<&Outcome>) -> bool {
     match outcome {
         Some(Outcome::Stale { .. } | Outcome::Skipped { .. }) => true,
-        Some(Outcome::Done { .. } | Outcome::AlreadySo | Outcome::Failed { .. }) | None => false,
+        Some(Outcome::Done { .. } | Outcome::Remains { .. } | Outcome::AlreadySo | Outcome::Failed { .. }) | None => {
+            false
+        }
     }
 }

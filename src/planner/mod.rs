@@ -10,6 +10,7 @@ use crate::core::consent::{self, Circumstances, Consent};
 use crate::core::graph;
 use crate::core::lint;
 use crate::core::name::AppName;
+use crate::core::nodes::Nodes;
 use crate::core::plan::{FORMAT_VERSION, Level, Notice, ServiceHead};
 use crate::core::reconcile::{Applied, Wanted};
 use crate::core::step::{Action, Hold, Part, Reason, StepId};
@@ -166,9 +167,9 @@ pub fn heads(
     observed: &BTreeMap<ServiceId, Observation>,
     endpoints: &BTreeMap<ServiceId, String>,
 ) -> BTreeMap<String, ServiceHead> {
-    let unread = endpoints
-        .iter()
-        .map(|(id, endpoint)| (*id, ServiceHead { endpoint: endpoint.clone(), identity: None, version: None }));
+    let unread = endpoints.iter().map(|(id, endpoint)| {
+        (*id, ServiceHead { endpoint: endpoint.clone(), identity: None, version: None, nodes: Nodes::default() })
+    });
     let read = observed.iter().map(|(id, observation)| (*id, observation.head()));
     unread.chain(read).map(|(id, head)| (id.as_str().to_owned(), head)).collect()
 }

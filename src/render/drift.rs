@@ -175,7 +175,12 @@ mod tests {
             environment: "prod".into(),
             services: BTreeMap::from([(
                 "postgres".to_owned(),
-                ServiceHead { endpoint: "db.internal:5432".into(), identity: None, version: None },
+                ServiceHead {
+                    endpoint: "db.internal:5432".into(),
+                    identity: None,
+                    version: None,
+                    nodes: Default::default(),
+                },
             )]),
             narrowed_to: vec!["--app cafe".into()],
             compared: 14,

@@ -62,6 +62,7 @@ pub(super) fn paint_cause(cause: Cause, style: Style) -> String {
         Cause::ChangedAndDrifted => (Ink::Drift, "changed in spec and drifted"),
         Cause::RulesChanged => (Ink::Faint, "rules changed with version"),
         Cause::NotOursYet => (Ink::Plain, "not ours yet"),
+        Cause::WasAway => (Ink::Plain, "was away"),
     };
     style.paint(ink, &format!("({text})"))
 }

@@ -20,7 +20,8 @@ pub(super) fn lines(
             let title = words::service_title(name);
             // A product without a version says nothing that its title does not say.
             let version = head.version.as_deref().map(clean).filter(|version| *version != title);
-            [title, clean(&head.endpoint), version.unwrap_or_default()]
+            let facts: Vec<String> = version.into_iter().chain(head.nodes.describe()).collect();
+            [title, clean(&head.endpoint), facts.join(", ")]
         })
         .collect();
     lines.extend(table(&rows, "  "));

@@ -105,7 +105,7 @@ pub fn plan(plan: &Plan) -> serde_json::Result<String> {
         format_version: FORMAT_VERSION,
         tool_version: &plan.tool_version,
         environment: &plan.environment,
-        complete: plan.incomplete.is_empty(),
+        complete: plan.is_whole(),
         errors: &plan.incomplete,
         services: &plan.services,
         narrowed_to: &plan.narrowed_to,

@@ -119,8 +119,9 @@ fn head(plan: &Plan, items: &[Item<'_>]) -> String {
     let services: Vec<String> = in_order(&plan.services)
         .into_iter()
         .map(|(name, head)| {
-            let version = head.version.as_deref().map(|version| format!(" ({})", prose(version))).unwrap_or_default();
-            format!("{} {}{version}", prose(&words::service_title(name)), code(&head.endpoint))
+            let facts: Vec<String> = head.version.iter().cloned().chain(head.nodes.describe()).collect();
+            let facts = if facts.is_empty() { String::new() } else { format!(" ({})", prose(&facts.join(", "))) };
+            format!("{} {}{facts}", prose(&words::service_title(name)), code(&head.endpoint))
         })
         .collect();
     if !services.is_empty() {

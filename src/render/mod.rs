@@ -4,6 +4,7 @@
 //! outside (names, values, errors) goes through `clean` before a person sees it, so that no value can move the cursor or
 //! turn text around.
 
+mod absent;
 pub mod doctor;
 pub mod drift;
 mod fields;

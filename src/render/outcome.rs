@@ -1,5 +1,6 @@
 //! The end of an apply: what was done, and above all what was not.
 
+use super::absent::not_everywhere;
 use super::layout::{columns, pad, table, wrap_lines};
 use super::refused::Refused;
 use super::{Ink, Style, clean, clean_lines, shared, symbol, words};
@@ -7,8 +8,9 @@ use crate::core::address::Address;
 use crate::core::name::AppName;
 use crate::core::step::{Action, Hold, StepId};
 use crate::services::postgres::model::Op::AlterDatabase;
+use crate::services::valkey::model::USER;
 use crate::services::{Model, Op, Outcome, Plan, Step};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -19,6 +21,8 @@ pub struct Report {
     elapsed: Duration,
     /// Whether the state has all that was done.
     recorded: bool,
+    /// Nodes that could not be asked.
+    absent: BTreeSet<String>,
 }
 
 #[derive(Debug)]
@@ -115,7 +119,8 @@ impl Report {
                 }),
             }
         }
-        Self { entries, elapsed, recorded: true }
+        let absent = plan.services.values().flat_map(|service| &service.nodes.absent).cloned().collect();
+        Self { entries, elapsed, recorded: true, absent }
     }
 
     /// The state could not be written.
@@ -127,6 +132,13 @@ impl Report {
     /// Whether anything that should have been done was not; what is held should not.
     pub fn incomplete(&self) -> bool {
         self.entries.iter().any(|entry| entry.fate.rank() >= Rank::Blocked)
+    }
+
+    /// How many users were set or removed on the nodes that were there.
+    fn users(&self) -> usize {
+        let is_user = |entry: &&Entry| entry.address.kind == USER && !entry.action.only_state();
+        let done = self.entries.iter().filter(is_user).filter(|entry| entry.fate.rank() == Rank::Done);
+        done.map(|entry| &entry.address).collect::<BTreeSet<_>>().len()
     }
 
     /// The last line of the text.
@@ -163,6 +175,7 @@ impl Report {
 fn fate(step: &Step, outcome: Option<Outcome>) -> Fate {
     match outcome {
         Some(Outcome::Done { dump, note, .. }) => Fate::Done(dump, note),
+        Some(Outcome::Remains { note }) => Fate::Done(None, Some(note)),
         Some(Outcome::AlreadySo) => Fate::AlreadySo,
         Some(Outcome::Skipped { because_of }) => Fate::Skipped(because_of),
         Some(Outcome::Failed { error, .. }) => Fate::Failed(error.to_string()),
@@ -218,6 +231,7 @@ pub fn text(report: &Report, style: &Style) -> String {
     }
     let has = |rank: Rank| report.entries.iter().any(|entry| entry.fate.rank() == rank);
     let mut end = vec![format!("Took {}.", words::elapsed(report.elapsed))];
+    end.extend(not_everywhere(&report.absent, report.users()));
     if has(Rank::Refused) {
         end.push("Plan again to see what the refused resources have become.".to_owned());
     }

@@ -172,6 +172,9 @@ fn finished_line(step: &StepId, action: Option<Action>, took: Duration, outcome:
             let note = note.as_deref().map(words::and_that).unwrap_or_default();
             format!("{address}: {done}{dump}{note} ({})", words::elapsed(took))
         }
+        Outcome::Remains { note } => {
+            format!("{address}: {done}{} ({})", words::and_that(note), words::elapsed(took))
+        }
         Outcome::AlreadySo => format!("{step}: already so"),
         Outcome::Stale { .. } => format!("{step}: refused, it is not as planned any more"),
         Outcome::Failed { error, .. } => {

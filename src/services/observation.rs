@@ -3,6 +3,7 @@
 use super::{Decision, Model, Op, Progress, Step};
 use crate::core::address::{Address, Kind};
 use crate::core::name::AppName;
+use crate::core::nodes::Nodes;
 use crate::core::plan::{Notice, ServiceHead};
 use crate::core::reconcile::{Applied, Wanted};
 use crate::core::secret::Secret;
@@ -56,6 +57,9 @@ pub struct Observation {
     /// What was asked for and could be read in part at most, and why: it is not told whether it is as it should be.
     #[serde(default)]
     pub unread: BTreeMap<Address, String>,
+    /// Of a service that may be several servers.
+    #[serde(default)]
+    pub nodes: Nodes,
     pub notices: Vec<Notice>,
 }
 
@@ -67,7 +71,12 @@ impl Observation {
 
     /// The service as a report's head names it.
     pub fn head(&self) -> ServiceHead {
-        ServiceHead { endpoint: self.endpoint.clone(), identity: self.identity.clone(), version: self.version.clone() }
+        ServiceHead {
+            endpoint: self.endpoint.clone(),
+            identity: self.identity.clone(),
+            version: self.version.clone(),
+            nodes: self.nodes.clone(),
+        }
     }
 }
 
@@ -130,6 +139,10 @@ pub struct Ask {
     pub known: BTreeSet<String>,
     /// Whether an earlier run ended between writing here and saving what it had written.
     pub unsaved: bool,
+    /// Nodes of the service that earlier runs met.
+    pub nodes: BTreeSet<String>,
+    /// Those of them that were absent when something was last written to the others.
+    pub away: BTreeSet<String>,
     /// Leave out what costs a connection per database.
     pub shallow: bool,
     /// Sign in with every password, even where a fingerprint says that it is right.

@@ -21,6 +21,10 @@ pub enum Outcome {
         /// What else is to be told of it.
         note: Option<String>,
     },
+    /// It is gone wherever that could be done; somewhere it may still be, so that it stays ours.
+    Remains {
+        note: String,
+    },
     /// The object was already as wanted.
     AlreadySo,
     /// The object is neither as planned nor as wanted.
@@ -51,7 +55,7 @@ impl Outcome {
     /// Whether what depends on the step may go on.
     pub fn succeeded(&self) -> bool {
         match self {
-            Self::Done { .. } | Self::AlreadySo => true,
+            Self::Done { .. } | Self::Remains { .. } | Self::AlreadySo => true,
             Self::Stale { .. } | Self::Failed { .. } | Self::Skipped { .. } => false,
         }
     }

@@ -50,6 +50,12 @@ pub struct Document {
     /// Services on which something was written and not saved yet: a restart of the server would lose it.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub unsaved: BTreeSet<String>,
+    /// The nodes of each service that is more than one server, as runs that applied something met them.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub nodes: BTreeMap<String, BTreeSet<String>>,
+    /// Nodes that were absent when something was last written to the others, and have it not yet.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub away: BTreeMap<String, BTreeSet<String>>,
     pub resources: BTreeMap<Address, Entry>,
 }
 
@@ -71,6 +77,10 @@ pub enum Event {
     Unsaved { service: String },
     /// All that was written to a service is saved.
     Saved { service: String },
+    /// These are the nodes of a service, and no others.
+    Nodes { service: String, nodes: BTreeSet<String> },
+    /// These nodes of a service miss what was written, and no others.
+    Away { service: String, nodes: BTreeSet<String> },
 }
 
 impl Document {
@@ -84,6 +94,8 @@ impl Document {
             servers: BTreeMap::new(),
             prevent_destroy: BTreeSet::new(),
             unsaved: BTreeSet::new(),
+            nodes: BTreeMap::new(),
+            away: BTreeMap::new(),
             resources: BTreeMap::new(),
         }
     }
@@ -123,6 +135,8 @@ impl Document {
             Event::Saved { service } => {
                 self.unsaved.remove(&service);
             }
+            Event::Nodes { service, nodes } => replace(&mut self.nodes, service, nodes),
+            Event::Away { service, nodes } => replace(&mut self.away, service, nodes),
         }
     }
 
@@ -152,6 +166,15 @@ impl Document {
     }
 }
 
+/// A set without anything in it is none.
+fn replace(sets: &mut BTreeMap<String, BTreeSet<String>>, of: String, set: BTreeSet<String>) {
+    if set.is_empty() {
+        sets.remove(&of);
+    } else {
+        sets.insert(of, set);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -166,6 +189,10 @@ mod tests {
             model: Box::new(Model::Secret(Published { values: BTreeMap::new() })),
             fingerprint: fingerprint.map(|text| Fingerprint { password: text.to_owned(), stored: None }),
         }
+    }
+
+    fn names(names: &[&str]) -> BTreeSet<String> {
+        names.iter().map(|name| (*name).to_owned()).collect()
     }
 
     #[test]
@@ -185,6 +212,10 @@ mod tests {
             Event::Unsaved { service: "valkey".to_owned() },
             Event::Unsaved { service: "other".to_owned() },
             Event::Saved { service: "valkey".to_owned() },
+            Event::Nodes { service: "valkey".to_owned(), nodes: names(&["a", "b"]) },
+            Event::Nodes { service: "valkey".to_owned(), nodes: names(&["b", "c"]) },
+            Event::Away { service: "valkey".to_owned(), nodes: names(&["c"]) },
+            Event::Away { service: "valkey".to_owned(), nodes: names(&[]) },
         ];
         let mut once = Document::new("default", "l");
         events.iter().cloned().for_each(|event| once.fold(event));
@@ -195,16 +226,19 @@ mod tests {
         assert!(once.has_published());
         assert_eq!(once.prevent_destroy, BTreeSet::from([AppName::new("b").unwrap()]));
         assert_eq!(once.unsaved, BTreeSet::from(["other".to_owned()]));
+        assert_eq!(once.nodes, BTreeMap::from([("valkey".to_owned(), names(&["b", "c"]))]));
+        assert!(once.away.is_empty());
         once.tidy();
         assert!(once.prevent_destroy.is_empty(), "nothing of b is ours");
     }
 
     #[test]
-    fn a_state_of_before_prevent_destroy_was_remembered_loads_and_stays_as_it_is() {
+    fn a_state_of_before_prevent_destroy_and_nodes_were_remembered_loads_and_stays_as_it_is() {
         let text =
             r#"{"format_version":1,"lineage":"l","serial":3,"environment":"default","servers":{},"resources":{}}"#;
         let document: Document = serde_json::from_str(text).unwrap();
         assert!(document.prevent_destroy.is_empty() && document.unsaved.is_empty());
+        assert!(document.nodes.is_empty() && document.away.is_empty());
         assert_eq!(serde_json::to_string(&document).unwrap(), text);
     }
 

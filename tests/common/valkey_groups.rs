@@ -4,6 +4,7 @@
 use super::Workspace;
 use super::own_postgres::free_port;
 use super::own_valkey::{OwnValkey, PASSWORD, Saves};
+use super::servers::valkey_at;
 use std::time::{Duration, Instant};
 
 /// What the sentinels call the primary.
@@ -37,8 +38,10 @@ fn replicates() -> String {
 
 /// A server that follows another one.
 pub fn replica_of(primary: &OwnValkey) -> OwnValkey {
-    let lines = format!("{}\nreplicaof 127.0.0.1 {}", replicates(), primary.port);
-    let replica = OwnValkey::with(Saves::AclFile, &lines);
+    let replica = OwnValkey::with(Saves::AclFile, &replicates());
+    // A replica by its configuration file would wait for a second before it connects.
+    replica.run(&["REPLICAOF", "127.0.0.1", &primary.port.to_string()]);
+    replica.run(&["CONFIG", "REWRITE"]);
     until_it_follows(&replica);
     replica
 }
@@ -65,6 +68,10 @@ pub fn sentinels_of(primary: &OwnValkey, replicas: usize) -> [OwnValkey; 3] {
         primary.port
     );
     let sentinels = [(); 3].map(|()| OwnValkey::sentinel(&lines));
+    for sentinel in &sentinels {
+        // They look around every ten seconds otherwise, and tell one another every other second.
+        sentinel.run(&["SENTINEL", "DEBUG", "INFO-PERIOD", "500", "PUBLISH-PERIOD", "200", "PING-PERIOD", "200"]);
+    }
     for sentinel in &sentinels {
         let counts = |call: &str| sentinel.run(&["SENTINEL", call, SERVICE]).into_array().len();
         until("the sentinels know all", || counts("REPLICAS") == replicas && counts("SENTINELS") == 2);
@@ -123,4 +130,36 @@ pub fn until_whole(nodes: &[OwnValkey], known: usize) {
             info.contains("cluster_state:ok") && sound == known && !list.contains("fail")
         });
     }
+}
+
+/// The password in a published URL.
+pub fn password(workspace: &Workspace, app: &str) -> String {
+    let url = workspace.published(app, "VALKEY_URL");
+    let sign_in = url.split_once("://").and_then(|(_, rest)| rest.split_once('@')).map(|(sign_in, _)| sign_in);
+    let password = sign_in.and_then(|sign_in| sign_in.split_once(':')).map(|(_, password)| password);
+    password.expect("a password").to_owned()
+}
+
+/// Runs a command on a node as an app.
+pub fn as_app(workspace: &Workspace, app: &str, node: &OwnValkey, words: &[&str]) -> Result<(), String> {
+    let user = app.replace('@', &workspace.prefix);
+    let url = node.url(&user, &password(workspace, app));
+    let words: Vec<String> = words.iter().map(|word| word.replace('@', &workspace.prefix)).collect();
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    valkey_at(&url, &words).map(drop).map_err(|error| error.details().to_owned())
+}
+
+/// Demands that an app signs in on every node, and is confined there.
+#[track_caller]
+pub fn is_on(workspace: &Workspace, app: &str, nodes: &[&OwnValkey]) {
+    for node in nodes {
+        as_app(workspace, app, node, &["PING"]).unwrap_or_else(|error| panic!("{app} on {}: {error}", node.name()));
+        let refused = as_app(workspace, app, node, &["KEYS", "*"]).expect_err("it is refused");
+        assert!(refused.starts_with("NOPERM"), "{app} on {}: {refused}", node.name());
+    }
+}
+
+/// The user of an app.
+pub fn user(workspace: &Workspace, app: &str) -> String {
+    app.replace('@', &workspace.prefix)
 }

@@ -3,6 +3,7 @@
 use nornplan::core::address::Address;
 use nornplan::core::change::{Cause, Resource, three_way, whole};
 use nornplan::core::name::AppName;
+use nornplan::core::nodes::Nodes;
 use nornplan::core::plan::{FORMAT_VERSION, ServiceHead};
 use nornplan::core::step::{Action, Part, Reason};
 use nornplan::secrets::model::Published;
@@ -17,6 +18,7 @@ pub fn plan(steps: Vec<Step>) -> Plan {
         endpoint: endpoint.into(),
         identity: Some(identity.into()),
         version: Some(version.into()),
+        nodes: Nodes::default(),
     };
     let apps = steps.iter().map(|step| (step.app.clone(), "0".repeat(64))).collect();
     Plan {

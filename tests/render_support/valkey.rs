@@ -40,7 +40,7 @@ fn update(name: &str, before: Model, after: Model, in_words: Vec<FieldChange>, r
             Cause::ChangedInSpec | Cause::RulesChanged if !edited => change.cause = Cause::Drifted,
             Cause::RulesChanged if by_hand && change.field == "keys" => change.cause = Cause::Drifted,
             Cause::RulesChanged => change.cause = Cause::ChangedInSpec,
-            Cause::ChangedInSpec | Cause::Drifted | Cause::ChangedAndDrifted | Cause::NotOursYet => {}
+            Cause::ChangedInSpec | Cause::Drifted | Cause::ChangedAndDrifted | Cause::NotOursYet | Cause::WasAway => {}
         }
     }
     update.risks = BTreeSet::from([Risk::Interrupts]);

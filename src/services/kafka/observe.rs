@@ -7,6 +7,7 @@ use super::native::ScramUser;
 use super::read::{Acls, Reader, user_model};
 use crate::config::KafkaConfig;
 use crate::core::address::Address;
+use crate::core::nodes::Nodes;
 use crate::core::plan::{Level, Notice};
 use crate::error::Result;
 use crate::services::{Ask, CredentialStatus, Model, Observation, Observed};
@@ -40,6 +41,7 @@ pub async fn observe(config: &KafkaConfig, admin: &Admin, ask: &Ask) -> Result<O
     let (topics, users, acls) = tokio::try_join!(reader.topics(&topics), reader.users(&users), acls)?;
 
     let mut seen = Observation {
+        nodes: Nodes::default(),
         endpoint: endpoint.clone(),
         version: cluster.id.as_deref().map(product),
         identity: cluster.id,

@@ -28,6 +28,7 @@ use super::{ApplyContext, Ask, Check, Durability, Limits, Model, Observation, Ou
 use crate::config::ValkeyConfig;
 use crate::core::address::{Address, Kind};
 use crate::core::change::{FieldChange, Resource, three_way};
+use crate::core::step::Action;
 use crate::error::Result;
 pub use acl::{includes, overlap};
 use async_trait::async_trait;
@@ -64,6 +65,7 @@ impl Service for Valkey {
     }
 
     async fn observe(&self, ask: &Ask) -> Result<Observation> {
+        self.nodes.remember(&ask.nodes).await;
         let found = self.nodes.all().await?;
         let mut seen = observe::look(&found.nodes, ask).await?;
         let server = Server { strict: self.nodes.config().strict, ..observe::server(&seen) };
@@ -76,7 +78,7 @@ impl Service for Valkey {
         let sentinels = observe::look(&found.sentinels, ask).await?;
         notices.extend(observe::notices(&sentinels, &Ask::default()));
         seen.extend(sentinels);
-        notices.extend(observe::absent::notices(&found));
+        notices.extend(observe::absent::notices(&found, ask).await);
         let mut resources = observe::resources(&seen, ask);
         observe::losses::add(&self.nodes, &found.nodes, &seen, ask, &mut resources).await;
         resources.extend(default_user.into_iter().chain(unsaved));
@@ -87,6 +89,7 @@ impl Service for Valkey {
             server: serde_json::to_value(&server).unwrap_or_default(),
             resources,
             unread: observe::absent::unread(&found, ask),
+            nodes: found.named(&ask.away),
             notices,
         })
     }
@@ -105,6 +108,14 @@ impl Service for Valkey {
             Some((address.clone(), Model::ValkeyUser(user)))
         });
         let mut there: BTreeMap<Address, Model> = there.collect();
+        if !found.unreached.is_empty() {
+            // What goes may still be on a node that cannot be asked: it is not gone for being gone from the others.
+            let going = steps.iter().filter(|step| step.action == Action::Destroy && step.address.kind == USER);
+            for step in going {
+                let Some(before) = &step.before else { continue };
+                there.entry(step.address.clone()).or_insert_with(|| before.clone());
+            }
+        }
         if let Some(address) = default_user {
             let declared = declared(address).and_then(Model::as_valkey_default_user);
             let ours = self.nodes.password().await?;
@@ -146,10 +157,11 @@ impl Service for Valkey {
 
     async fn examine(&self, ask: &Ask) -> Vec<Check> {
         let looked = async {
+            self.nodes.remember(&ask.nodes).await;
             let found = self.nodes.all().await?;
             let seen = observe::look(&found.nodes, &Ask::default()).await?;
             let mut checks = examine::checks(&found, &seen, ask, self.nodes.config()).await;
-            checks.extend(observe::absent::checks(&found));
+            checks.extend(observe::absent::checks(&found, ask).await);
             Ok(checks)
         };
         let mut checks = looked.await.unwrap_or_else(|error| vec![Check::failed(&error)]);

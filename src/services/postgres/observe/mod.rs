@@ -20,6 +20,7 @@ use super::scope::Scope;
 use super::server::Server;
 use crate::config::PostgresConfig;
 use crate::core::address::Address;
+use crate::core::nodes::Nodes;
 use crate::core::plan::{Level, Notice};
 use crate::services::{Ask, Failure, Model, Observation, Observed, Progress};
 use closed::Look;
@@ -68,6 +69,7 @@ pub async fn observe(connector: &Connector, ask: &Ask) -> Result<Observation, Fa
     let server = server::server(&mut connection, &scope, &shared, &insides, offered).await?;
     connector.keep(Purpose::Observe, connection).await;
     Ok(Observation {
+        nodes: Nodes::default(),
         endpoint: connector.config.endpoint(),
         identity,
         version: Some(format!("PostgreSQL {}", shared.version)),

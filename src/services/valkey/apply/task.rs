@@ -31,6 +31,20 @@ impl Does {
     }
 }
 
+impl Does {
+    fn replaces_password(self) -> bool {
+        match self {
+            Self::SetPassword | Self::AddPassword | Self::RemoveFormerPasswords => true,
+            Self::SetUser | Self::DelUser => false,
+        }
+    }
+}
+
+/// What is said of a password that was replaced.
+fn still_signs_in(absent: &str) -> String {
+    format!("the former password still signs in on {absent}, which could not be reached")
+}
+
 /// What one step does.
 pub struct Task<'a> {
     pub op: Does,
@@ -66,9 +80,12 @@ pub fn fail(tasks: &mut [Task<'_>], failures: Vec<(usize, Failure)>) {
     }
 }
 
-/// What became of it.
-pub fn outcome(task: Task<'_>) -> Outcome {
+/// What became of it; `absent` are nodes that could not be asked, and have the user as it was.
+pub fn outcome(task: Task<'_>, absent: Option<&str>) -> Outcome {
     match task.outcome {
+        Ok(()) if task.op == Does::DelUser && absent.is_some() => Outcome::Remains {
+            note: format!("not on {}, which could not be reached: it stays in the state", absent.unwrap_or_default()),
+        },
         Ok(()) => Outcome::Done {
             // The server stores just this hash.
             fingerprint: task
@@ -76,7 +93,7 @@ pub fn outcome(task: Task<'_>) -> Outcome {
                 .as_ref()
                 .map(|password| Fingerprint { password: password.sha256(), stored: None }),
             dump: None,
-            note: None,
+            note: absent.filter(|_| task.op.replaces_password()).map(still_signs_in),
         },
         Err(failure) => failure.into(),
     }

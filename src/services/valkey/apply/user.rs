@@ -8,6 +8,7 @@ use crate::services::valkey::acl::setuser;
 use crate::services::valkey::connect::{Found, Nodes};
 use crate::services::valkey::errors::{explain, is_transient};
 use crate::services::valkey::node::Node;
+use crate::services::valkey::observe::absent;
 use crate::services::valkey::presets::{Server, expand};
 use crate::services::valkey::wire;
 use crate::services::{ApplyContext, Failure, Outcome, Step};
@@ -17,7 +18,9 @@ use std::collections::{BTreeMap, BTreeSet};
 /// Carries out steps of one action on users; one outcome for each, in their order.
 pub async fn apply(nodes: &Nodes, steps: &[&Step], context: &ApplyContext) -> Vec<Outcome> {
     let mut tasks: Vec<Task<'_>> = steps.iter().map(|step| task(step, context)).collect();
-    if let Err(Failure { error, retry }) = carry_out(nodes, &mut tasks).await {
+    let carried_out = carry_out(nodes, &mut tasks).await;
+    let absent = carried_out.as_ref().ok().cloned().flatten();
+    if let Err(Failure { error, retry }) = carried_out {
         let cause = error.source.as_ref().map(ToString::to_string);
         for task in tasks.iter_mut().filter(|task| task.sound()) {
             let mut each = Diagnostic::new(error.kind, error.message.clone());
@@ -26,11 +29,12 @@ pub async fn apply(nodes: &Nodes, steps: &[&Step], context: &ApplyContext) -> Ve
             task.fail(Failure { error: each, retry });
         }
     }
-    tasks.into_iter().map(outcome).collect()
+    tasks.into_iter().map(|task| outcome(task, absent.as_deref())).collect()
 }
 
-/// An error here is one of the whole batch; those of single tasks stand in the tasks.
-async fn carry_out(nodes: &Nodes, tasks: &mut [Task<'_>]) -> Result<(), Failure> {
+/// Returns which nodes are absent, if any are. An error here is one of the whole batch; those of single tasks stand in the
+/// tasks.
+async fn carry_out(nodes: &Nodes, tasks: &mut [Task<'_>]) -> Result<Option<String>, Failure> {
     // Whoever reads the plan knows which nodes are not among them.
     let found = nodes.all().await.map_err(|error| Failure { error, retry: true })?;
     let kept = kept_hashes(&found.nodes, tasks).await?;
@@ -43,7 +47,7 @@ async fn carry_out(nodes: &Nodes, tasks: &mut [Task<'_>]) -> Result<(), Failure>
         Failure::from(Diagnostic { message, ..error })
     });
     let by_sentinels = try_join_all(found.sentinels.iter().map(persist_sentinel)).await.map(drop);
-    proved.and(saved).and(by_sentinels)
+    proved.and(saved).and(by_sentinels).map(|()| absent::names(&found))
 }
 
 async fn set_and_prove(

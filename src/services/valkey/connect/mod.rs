@@ -4,6 +4,7 @@
 
 mod open;
 mod probe;
+mod remembered;
 mod sentinel;
 mod tls;
 mod topology;
@@ -16,6 +17,7 @@ use crate::core::secret::Secret;
 use crate::error::{Diagnostic, Kind, Result};
 use futures_util::future::join_all;
 use open::{Door, name_of, open, split};
+pub use remembered::Left;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use tokio::sync::Mutex;
@@ -26,6 +28,8 @@ pub struct Unreached {
     pub node: String,
     pub sentinel: bool,
     pub error: Diagnostic,
+    /// The command that forgets it, if nobody but nornplan knows of it.
+    pub gone: Option<String>,
 }
 
 /// All nodes of one Valkey, as they were found.
@@ -35,6 +39,12 @@ pub struct Found {
     /// The sentinels, if apps have users there.
     pub sentinels: Vec<Node>,
     pub unreached: Vec<Unreached>,
+    /// Nodes of earlier runs that are none any more.
+    pub left: Vec<Left>,
+    /// Addresses by which nodes were known that are told by others now.
+    pub renamed: BTreeSet<String>,
+    /// Whether there is a node that nobody has an address of.
+    has_lost: bool,
     /// What is wrong with all of them together.
     pub warnings: Vec<String>,
 }
@@ -45,9 +55,29 @@ async fn below(replicas: Option<&[Node]>) -> Result<BTreeSet<String>> {
     Ok(below.into_iter().collect::<Result<Vec<_>>>()?.into_iter().flatten().collect())
 }
 
+/// What to do about a node that the others tell of: `gone` is how they forget it.
+fn hinted(error: Diagnostic, gone: Option<&str>) -> Diagnostic {
+    let address = "its address is as the others know it (replica-announce-ip or cluster-announce-ip sets that)";
+    let gone = gone.map(|call| format!("one that is gone for good is forgotten by {call}"));
+    let hint = error.hint.iter().cloned().chain([address.to_owned()]).chain(gone).collect::<Vec<_>>().join("; ");
+    error.hint(hint)
+}
+
 impl Found {
+    /// The nodes as plans and the state name them.
+    pub fn named(&self, away: &BTreeSet<String>) -> crate::core::nodes::Nodes {
+        let here: BTreeSet<String> = self.with_users().map(|node| node.name.clone()).collect();
+        let left = self.left.iter().map(|left| &left.node).chain(&self.renamed);
+        crate::core::nodes::Nodes {
+            absent: self.unreached.iter().map(|absent| absent.node.clone()).collect(),
+            back: here.intersection(away).cloned().collect(),
+            left: left.cloned().collect(),
+            here,
+        }
+    }
+
     fn knows(&self, name: &str) -> bool {
-        self.nodes.iter().any(|node| node.name == name) || self.unreached.iter().any(|lost| lost.node == name)
+        self.with_users().any(|node| node.name == name) || self.unreached.iter().any(|lost| lost.node == name)
     }
 
     /// All that have users of apps.
@@ -69,11 +99,22 @@ struct Open {
     found: Option<Arc<Found>>,
     /// Every node that this run could ask once.
     known: BTreeSet<String>,
+    /// Every node that holds data, as this run and those before it met them.
+    remembered: BTreeSet<String>,
 }
 
 impl Nodes {
     pub fn new(config: &ValkeyConfig) -> Self {
         Self { config: config.clone(), open: Mutex::new(Open::default()), saving: Saving::default() }
+    }
+
+    /// Takes in which nodes earlier runs met.
+    pub async fn remember(&self, nodes: &BTreeSet<String>) {
+        let mut open = self.open.lock().await;
+        if !nodes.is_subset(&open.remembered) {
+            open.remembered.extend(nodes.iter().cloned());
+            open.found = None;
+        }
     }
 
     /// Every node. Found anew if a connection has been lost.
@@ -87,7 +128,7 @@ impl Nodes {
         if let Some(found) = open.found.as_ref().filter(is_whole) {
             return Ok(found.clone());
         }
-        let found = Arc::new(self.discover().await?);
+        let found = Arc::new(self.discover(&open.remembered).await?);
         if let Some(lost) = found.unreached.iter().find(|lost| open.known.contains(&lost.node)) {
             let error = Diagnostic::new(Kind::Service, format!("this node was lost: {}", lost.error.message))
                 .on("valkey", &lost.node, "connect")
@@ -95,6 +136,7 @@ impl Nodes {
             return Err(error.may_pass(true));
         }
         open.known.extend(found.with_users().map(|node| node.name.clone()));
+        open.remembered.extend(found.nodes.iter().map(|node| node.name.clone()));
         open.found = Some(found.clone());
         Ok(found)
     }
@@ -127,7 +169,7 @@ impl Nodes {
         sentinel::open_all(&self.config).await.into_iter().map(|(opened, _)| opened).collect()
     }
 
-    async fn discover(&self) -> Result<Found> {
+    async fn discover(&self, remembered: &BTreeSet<String>) -> Result<Found> {
         let (first, others, gone) = match &self.config.sentinel_service {
             Some(service) if !self.config.sentinels.is_empty() => {
                 let told = sentinel::ask(&self.config, service).await?;
@@ -151,42 +193,66 @@ impl Nodes {
             }
         };
         wire::server(&first).await?;
-        let hint = |error: &Diagnostic| {
-            let address = "its address is as the others know it (replica-announce-ip or cluster-announce-ip sets that)";
-            let gone = gone.as_ref().map(|call| format!("one that is gone for good is forgotten by {call}"));
-            error.hint.iter().cloned().chain([address.to_owned()]).chain(gone).collect::<Vec<_>>().join("; ")
+        let mut found = Found {
+            nodes: vec![first],
+            sentinels: Vec::new(),
+            unreached: Vec::new(),
+            left: Vec::new(),
+            renamed: BTreeSet::new(),
+            has_lost: !others.lost.is_empty(),
+            warnings: others.warnings,
         };
-        let mut found =
-            Found { nodes: vec![first], sentinels: Vec::new(), unreached: Vec::new(), warnings: others.warnings };
-        let mut names: BTreeSet<String> = others.names.into_iter().collect();
+        self.walk(&mut found, others.names.into_iter().collect(), gone.as_deref()).await?;
+        for (node, why) in others.lost {
+            let error = Diagnostic::new(Kind::Service, why).on("valkey", &node, "CLUSTER NODES");
+            let error = hinted(error, gone.as_deref());
+            found.unreached.push(Unreached { node, sentinel: false, error, gone: None });
+        }
+        if self.config.sentinel_users {
+            for (opened, node) in sentinel::open_all(&self.config).await {
+                match opened {
+                    Ok(node) => found.sentinels.push(node),
+                    Err(error) => found.unreached.push(Unreached { node, sentinel: true, error, gone: None }),
+                }
+            }
+        }
+        remembered::find(self, &mut found, remembered.clone()).await?;
+        Ok(found)
+    }
+
+    /// Reaches nodes, and the replicas that they tell of, and so on.
+    async fn walk(&self, found: &mut Found, mut names: BTreeSet<String>, gone: Option<&str>) -> Result<()> {
+        names.retain(|name| !found.knows(name));
         while !names.is_empty() {
             let before = found.nodes.len();
             for (reached, node) in join_all(names.into_iter().map(async |name| (self.reach(&name).await, name))).await {
                 match reached {
                     Ok(node) => found.nodes.push(node),
                     Err(error) => {
-                        let hint = hint(&error);
-                        found.unreached.push(Unreached { node, sentinel: false, error: error.hint(hint) });
+                        let error = hinted(error, gone);
+                        found.unreached.push(Unreached { node, sentinel: false, error, gone: None });
                     }
                 }
             }
             names = if self.config.cluster { BTreeSet::new() } else { below(found.nodes.get(before..)).await? };
             names.retain(|name| !found.knows(name));
         }
-        for (node, why) in others.lost {
-            let error = Diagnostic::new(Kind::Service, why).on("valkey", &node, "CLUSTER NODES");
-            let hint = hint(&error);
-            found.unreached.push(Unreached { node, sentinel: false, error: error.hint(hint) });
+        Ok(())
+    }
+
+    /// Reaches the replicas of the nodes from a place on.
+    async fn walk_below(&self, found: &mut Found, from: usize) -> Result<()> {
+        let names = below(found.nodes.get(from..)).await?;
+        self.walk(found, names, None).await
+    }
+
+    /// Why a node that is not told of and does not answer is none any more. A primary says nothing of those that are down.
+    fn truth(&self) -> Option<&'static str> {
+        match (self.config.cluster, self.config.sentinels.is_empty()) {
+            (true, _) => Some("the cluster does not know it any more"),
+            (false, false) => Some("the sentinels do not know it any more, and it cannot be reached"),
+            (false, true) => None,
         }
-        if self.config.sentinel_users {
-            for (opened, node) in sentinel::open_all(&self.config).await {
-                match opened {
-                    Ok(node) => found.sentinels.push(node),
-                    Err(error) => found.unreached.push(Unreached { node, sentinel: true, error }),
-                }
-            }
-        }
-        Ok(found)
     }
 
     /// A node that says what it is: one that is too busy or too young for that is none that can be worked with.

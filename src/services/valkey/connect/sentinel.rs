@@ -113,7 +113,8 @@ pub async fn open_all(config: &ValkeyConfig) -> Vec<(Result<Node>, String)> {
             wire::server(&node).await?;
             Ok(node)
         };
-        (opened.await.map_err(of_a_sentinel), sentinel.clone())
+        let (host, port) = split(sentinel, DEFAULT_PORT);
+        (opened.await.map_err(of_a_sentinel), name_of(&host, port))
     });
     join_all(opened).await
 }

@@ -18,12 +18,12 @@ pub struct Others {
 /// Why a node has no address.
 pub type Diagnosis = &'static str;
 
-/// `name:value` lines of INFO and the like.
-fn facts(text: &str) -> BTreeMap<&str, &str> {
+/// The `name:value` lines of INFO and the like.
+pub fn facts(text: &str) -> BTreeMap<&str, &str> {
     text.lines().filter_map(|line| line.trim().split_once(':')).collect()
 }
 
-async fn text(node: &Node, words: &[&str]) -> Result<String> {
+pub async fn text(node: &Node, words: &[&str]) -> Result<String> {
     let answer = node.call(words, &words.join(" ")).await?;
     Ok(answer.as_str_lossy().unwrap_or_default().into_owned())
 }

@@ -1,5 +1,6 @@
 //! The steps that bring Valkey where the specs want it: pure.
 
+mod away;
 mod default_user;
 mod losses;
 mod passwords;
@@ -39,7 +40,8 @@ pub fn diff(input: DiffInput<'_>) -> Vec<Step> {
     let applied = input.applied.iter().filter(|(address, _)| [USER, KEYS].contains(&address.kind));
     let applied: BTreeMap<Address, Applied<Model>> =
         applied.map(|(address, applied)| (address.clone(), as_of_now(applied, server))).collect();
-    let decisions = reconcile(&wanted, &input.observation.models(), &applied);
+    let mut decisions = reconcile(&wanted, &input.observation.models(), &applied);
+    decisions.iter_mut().for_each(|decision| away::tell_from_drift(decision, &input.observation.nodes.back));
     let (keys, decisions) = losses::take_keys(decisions);
     let teller = Teller::new(server.map(|server| &server.catalogue));
     let mut steps: Vec<Step> = Vec::new();
@@ -62,22 +64,11 @@ pub fn diff(input: DiffInput<'_>) -> Vec<Step> {
     losses::destroy(&mut steps, keys, input, server);
     starts_empty::mark(&mut steps, input, server);
     let unread = &input.observation.unread;
-    steps.iter_mut().filter(|step| step.action == Action::Destroy).for_each(|step| keep_for_absent(step, unread));
+    steps.iter_mut().for_each(|step| away::keep_for_absent(step, unread));
     steps.extend(default_user::diff(input, server));
     unsaved::add(&mut steps, input.observation);
     steps.sort_by_key(Step::id);
     steps
-}
-
-/// A login that goes while a node is away would still be there when the node comes back, and be nobody's any more.
-fn keep_for_absent(step: &mut Step, unread: &BTreeMap<Address, String>) {
-    if let Some(why) = unread.get(&step.address) {
-        let reason = format!(
-            "{why}: the user would stay there, and could sign in once the node is back; bring it back first, or have \
-             the others forget it (`nornplan doctor` says how)"
-        );
-        step.hold = Some(Hold::Blocked { reason });
-    }
 }
 
 /// What was applied on a version that had no rules for databases let it into all of them.

@@ -133,12 +133,35 @@ fn what_a_node_has_beyond_the_others_is_taken_away_there() {
 }
 
 #[test]
-fn no_login_goes_while_a_node_is_away_that_would_keep_it() {
+fn a_login_that_a_node_may_still_have_goes_and_is_not_forgotten() {
     let mut case = Case::new(true).ours().there(CredentialStatus::Verified, |_| {});
     case.wanted.clear();
     case.observation.unread.insert(user_address("mail"), "10.0.0.7:6379 cannot be reached".to_owned());
-    let Some(Hold::Blocked { reason }) = case.diff().remove(0).hold else { panic!("it goes") };
-    assert!(reason.starts_with("10.0.0.7:6379 cannot be reached: the user would stay there"), "{reason}");
+    let goes = case.diff().remove(0);
+    assert_eq!((goes.action, goes.hold), (Action::Destroy, None));
+    let note = goes.notes.last().unwrap();
+    assert!(note.starts_with("10.0.0.7:6379 cannot be reached: there the user stays"), "{note}");
+    case.observation.resources.clear();
+    let stays = case.diff().remove(0);
+    assert_eq!(stays.action, Action::Forget);
+    let Some(Hold::Blocked { reason }) = stays.hold else { panic!("it is forgotten") };
+    assert!(reason.contains("the user may still be there"), "{reason}");
+}
+
+#[test]
+fn what_a_node_missed_while_it_was_away_has_not_drifted() {
+    let reasons = |back: &str, change: fn(&mut User)| {
+        let mut case = Case::new(true).ours().there(CredentialStatus::Verified, |user| {
+            user.uneven_nodes = BTreeSet::from(["10.0.0.7:6379 (keys: also ~a:*)".to_owned()]);
+            change(user);
+        });
+        case.observation.nodes.back = BTreeSet::from([back.to_owned()]);
+        case.diff().remove(0).reasons
+    };
+    assert_eq!(reasons("10.0.0.7:6379", |_| {}), BTreeSet::from([Reason::WasAway]));
+    assert_eq!(reasons("10.0.0.8:6379", |_| {}), BTreeSet::from([Reason::Drifted]));
+    let both = reasons("10.0.0.7:6379", |user| user.enabled = false);
+    assert_eq!(both, BTreeSet::from([Reason::Drifted, Reason::WasAway]));
 }
 
 #[test]

@@ -208,7 +208,6 @@ impl Told {
             if there.differs_somewhere() {
                 self.risks.insert(Risk::Interrupts);
             }
-            self.notes.push(format!("missing or different on {}", some(&there.uneven_nodes, SHOWN)));
         }
     }
 }

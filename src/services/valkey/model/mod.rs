@@ -23,6 +23,7 @@ pub const PERSISTENCE: Kind = Kind::new("valkey.persistence");
 pub const MISSING: &str = "missing";
 
 /// The name of a field, as changes have it.
+pub const UNEVEN_NODES: &str = "uneven_nodes";
 pub const EXTRA_PASSWORDS: &str = "extra_passwords";
 /// The name of a fact: one of the extra passwords is the one that an unfinished rotation should have removed.
 pub const FORMER_PASSWORD: &str = "former_password";
@@ -204,7 +205,7 @@ impl Resource for User {
             Field::maybe("databases", databases.as_ref()).expanded(),
             Field::maybe("commands", commands.as_ref()).expanded(),
             Field::maybe("selectors", selectors.as_ref()).expanded(),
-            Field::new("uneven_nodes", uneven_nodes),
+            Field::new(UNEVEN_NODES, uneven_nodes),
         ]
     }
 }

@@ -1,13 +1,17 @@
-//! What cannot be told because a node could not be asked: the rest is not taken as the whole.
+//! What cannot be told because a node could not be asked: the rest is not taken as the whole. And which nodes of earlier
+//! runs are none any more.
 
 use crate::core::address::Address;
 use crate::core::listing::some;
 use crate::core::plan::{Level, Notice};
-use crate::services::valkey::connect::{Found, Unreached};
+use crate::services::valkey::connect::{Found, Left, Unreached};
+use crate::services::valkey::model::USER;
+use crate::services::valkey::wire::strings;
 use crate::services::{Ask, Check};
+use futures_util::future::join_all;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// How many nodes are named in one line.
+/// How many nodes or users are named in one line.
 const SHOWN: usize = 3;
 
 fn cannot(absent: &Unreached) -> String {
@@ -15,30 +19,77 @@ fn cannot(absent: &Unreached) -> String {
 }
 
 /// What the reader of a plan must know of them.
-pub fn notices(found: &Found) -> Vec<Notice> {
+pub async fn notices(found: &Found, ask: &Ask) -> Vec<Notice> {
     let absent = found.unreached.iter().map(|absent| {
+        let gone = match &absent.gone {
+            Some(command) => format!("if it is gone for good: `{command}`"),
+            None => "`nornplan doctor` says what to do".to_owned(),
+        };
         format!(
-            "{}: the users there are not known, and are set by the next apply once it is back; `nornplan doctor` says \
-             what to do",
+            "{}: the users there are not known, and are set by the next apply once it is back; {gone}",
             cannot(absent)
         )
     });
+    let left = join_all(found.left.iter().map(async |left| farewell(left, ask).await)).await;
     let notice = |text| Notice { level: Level::Warning, about: "valkey".to_owned(), text };
-    absent.chain(found.warnings.iter().cloned()).map(notice).collect()
+    absent.chain(left).chain(found.warnings.iter().cloned()).map(notice).collect()
+}
+
+/// What is said of a node that is none any more: whoever starts it again starts it with the users that it had.
+async fn farewell(left: &Left, ask: &Ask) -> String {
+    let ours: BTreeSet<&str> =
+        ask.applied.keys().filter(|address| address.kind == USER).map(|a| a.name.as_str()).collect();
+    let there = match &left.open {
+        Some(node) => node.call(&["ACL", "USERS"], "ACL USERS").await.ok(),
+        None => None,
+    };
+    let users = match there {
+        Some(there) => {
+            let there: Vec<String> = strings(there).filter(|name| ours.contains(name.as_str())).collect();
+            match there.len() {
+                0 => "none of the users that are ours are there".to_owned(),
+                1 => format!("the user {} is still there: remove it by ACL DELUSER", some(there, SHOWN)),
+                count => format!(
+                    "{count} users of ours are still there ({}): remove them by ACL DELUSER",
+                    some(there, SHOWN)
+                ),
+            }
+        }
+        None => match ours.len() {
+            0 => "users of ours may still be there".to_owned(),
+            1 => "the user of ours may still be there, and sign in if it is started again".to_owned(),
+            count => format!("{count} users of ours may still be there, and sign in if it is started again"),
+        },
+    };
+    format!(
+        "{} was a node at the last apply, and is none any more: {}; {users}; the next apply forgets it",
+        left.node, left.why
+    )
 }
 
 /// Every resource that was asked for is known in part at most while a node is absent.
 pub fn unread(found: &Found, ask: &Ask) -> BTreeMap<Address, String> {
-    if found.unreached.is_empty() {
-        return BTreeMap::new();
-    }
-    let why = some(found.unreached.iter().map(cannot).collect::<BTreeSet<_>>(), SHOWN);
+    let Some(why) = why(found) else { return BTreeMap::new() };
     ask.addresses().into_iter().map(|address| (address.clone(), why.clone())).collect()
 }
 
+/// Which nodes are absent, and why, in one line; `None` if all are there.
+fn why(found: &Found) -> Option<String> {
+    let all: BTreeSet<String> = found.unreached.iter().map(cannot).collect();
+    (!all.is_empty()).then(|| some(all, SHOWN))
+}
+
+/// The names of the absent nodes in one line; `None` if all are there.
+pub fn names(found: &Found) -> Option<String> {
+    let all: BTreeSet<&str> = found.unreached.iter().map(|absent| absent.node.as_str()).collect();
+    (!all.is_empty()).then(|| some(all, SHOWN))
+}
+
 /// As `nornplan doctor` tells it, but for sentinels, which it looks over by themselves.
-pub fn checks(found: &Found) -> Vec<Check> {
+pub async fn checks(found: &Found, ask: &Ask) -> Vec<Check> {
     let absent = found.unreached.iter().filter(|absent| !absent.sentinel).map(|absent| Check::failed(&absent.error));
+    let left = join_all(found.left.iter().map(async |left| farewell(left, ask).await)).await;
+    let left = left.into_iter().map(|said| Check::warning(said, "look after that node, or wipe it"));
     let hint = "see what `CLUSTER NODES` says of each node";
-    absent.chain(found.warnings.iter().map(|warning| Check::bad(warning, hint))).collect()
+    absent.chain(left).chain(found.warnings.iter().map(|warning| Check::bad(warning, hint))).collect()
 }

@@ -7,9 +7,11 @@ mod notices;
 mod place;
 pub mod saved;
 pub mod sentinels;
+mod unlike;
 
 pub use notices::{notices, open_to_everybody, strangers, straying};
 pub use saved::at_restart;
+use unlike::unlike;
 
 use super::acl::{Account, Meaning, differ_in_text};
 use super::model::{FORMER_PASSWORD, KEYS, MISSING, USER, User};
@@ -125,24 +127,21 @@ pub fn user(seen: &[Seen], name: &str, declared: Option<&User>) -> Option<User> 
             Some(other) => {
                 let rules = if node.server.sentinel {
                     // Its rules are others than those of the data nodes.
-                    declared.map(|declared| unlike(&expand(declared, &node.server), &other.user)).unwrap_or_default()
+                    declared
+                        .map(|declared| unlike(&expand(declared, &node.server), &other.user, &node.server))
+                        .unwrap_or_default()
                 } else if even((holder, &account.user), (node, &other.user), declared) {
                     Vec::new()
                 } else {
-                    unlike(&account.user, &other.user)
+                    unlike(&account.user, &other.user, &node.server)
                 };
                 let password = (other.hashes != account.hashes).then(|| "password".to_owned());
-                rules.into_iter().chain(password).collect::<Vec<_>>().join(", ")
+                rules.into_iter().chain(password).collect::<Vec<_>>().join("; ")
             }
         };
         (!unlike.is_empty()).then(|| format!("{} ({unlike})", node.node))
     });
     Some(User { uneven_nodes: uneven.collect(), ..account.user.clone() })
-}
-
-/// The fields in which a user is not the same on two nodes.
-fn unlike(one: &User, other: &User) -> Vec<String> {
-    three_way(&one.fields(), &other.fields(), None).changes.into_iter().map(|change| change.field).collect()
 }
 
 /// The first node that has the user. What only a sentinel has is no user of an app.
@@ -176,7 +175,8 @@ pub fn resources(seen: &[Seen], ask: &Ask) -> BTreeMap<Address, Observed> {
         .filter_map(|address| {
             let declared = ask.wanted.get(address).and_then(|wanted| wanted.model.as_valkey_user());
             let user = user(seen, &address.name, declared)?;
-            let all = hashes(seen.iter(), &address.name);
+            // A password that a node missed the change of is no extra one: it goes as the nodes are made even.
+            let all = hashes(seen.iter().filter(|node| !ask.away.contains(&node.node)), &address.name);
             // Apps get nowhere with a password that only sentinels accept.
             let of_data_nodes = hashes(seen.iter().filter(|node| !node.server.sentinel), &address.name);
             let proof = ask.proofs.get(address);
