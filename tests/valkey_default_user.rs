@@ -135,6 +135,8 @@ fn a_server_that_lets_everybody_in_is_said_loudest() {
     for rules in ["reset on nopass ~* +ping +info", "reset on >secret ~* +@all", "reset off nopass ~* +@all"] {
         let words = ["ACL", "SETUSER", "default"].into_iter().chain(rules.split(' ')).collect::<Vec<_>>();
         valkey_at(&server.url("nornplan", ADMIN), &words).unwrap();
+        // What the file has counts after the next restart.
+        valkey_at(&server.url("nornplan", ADMIN), &["ACL", "SAVE"]).unwrap();
         plan(&workspace).hides("needs no password");
         workspace.run(&["doctor"]).exits(0).says("does not let just anybody in");
     }

@@ -64,7 +64,8 @@ fn of_one(seen: &Seen, place: Option<Place>, ask: &Ask) -> AtRestart {
             at.others.insert(name.to_owned());
         }
         let opens = |account: Option<&Account>| open(&account?.user, catalogue, &areas);
-        if let Some(opened) = opens(saved).filter(|opened| opens(there).as_ref() != Some(opened)) {
+        let is_new = |opened: &Open| opened.is_alarming() && opens(there).as_ref() != Some(opened);
+        if let Some(opened) = opens(saved).filter(is_new) {
             at.open.push((name.to_owned(), opened));
         }
     }
