@@ -6,6 +6,7 @@ use crate::services::Observed;
 use crate::services::valkey::acl::{Catalogue, parse_line};
 use crate::services::valkey::model::User;
 use crate::services::valkey::model::{Access, Holdings, KEYS, Keys, keys_address, user_address};
+use crate::services::valkey::presets::expand;
 use crate::services::{CredentialStatus, Observation};
 
 struct Case {
