@@ -1,4 +1,5 @@
 """The release binary, run and timed."""
+import os
 import pathlib
 import subprocess
 import sys
@@ -9,8 +10,18 @@ BINARY = pathlib.Path(__file__).resolve().parent.parent / "target/release/nornpl
 
 def by_nornplan(root, *arguments):
     """Seconds for a command in a workspace; a command that fails ends the bench."""
-    before = time.perf_counter()
-    ran = subprocess.run([BINARY, *arguments], cwd=root, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, check=False)
-    if ran.returncode:
-        sys.exit(f"{arguments}: {ran.stderr}")
-    return time.perf_counter() - before
+    return measured(root, *arguments)[0]
+
+
+def measured(root, *arguments):
+    """The same, with the most memory that it had, in MiB."""
+    with open(root / "said", "w+") as said:
+        before = time.perf_counter()
+        running = subprocess.Popen([BINARY, *arguments], cwd=root, stdout=subprocess.DEVNULL, stderr=said)
+        _, status, used = os.wait4(running.pid, 0)
+        seconds = time.perf_counter() - before
+        running.returncode = os.waitstatus_to_exitcode(status)
+        if running.returncode:
+            said.seek(0)
+            sys.exit(f"{arguments}: {said.read()}")
+    return seconds, used.ru_maxrss / 1024

@@ -5,7 +5,9 @@
 
 An app here is a user with the rules of `readwrite`. nornplan reads first what is there, reads each user again before it
 writes it, proves the rules by ACL DRYRUN and each password by signing in, has the server save its users, and its state
-and secrets (a file for each app) are on disk when it ends. The raw client does none of that: it is the floor. The server
+and secrets (a file for each app) are on disk when it ends. The raw client does none of that: it is the floor. For new
+users the floor has a file of secrets for each app too, written as a program would that does not want to lose it: another
+name, fsync, rename. (nornplan writes two for each app: a password is on disk before the server is told it.) The server
 keeps what it has worked out of ACL LIST for as long as nothing changes, so the first one after a change is timed apart.
 """
 import os
@@ -17,7 +19,7 @@ import sys
 import tempfile
 import time
 
-from binary import by_nornplan
+from binary import by_nornplan, measured
 
 # Calls whose answers fit into the buffers of a socket.
 AT_ONCE = 1000
@@ -66,8 +68,24 @@ def timed(work):
     return time.perf_counter() - before
 
 
-def report(what, ours, raw):
-    print(f"{what:44} nornplan {ours:7.3f} s   raw {raw:7.3f} s   ratio {ours / raw:6.2f}", flush=True)
+def report(what, ours, raw, of=""):
+    seconds, memory = ours
+    print(f"{what:36} nornplan {seconds:7.3f} s {memory:5.0f} MiB   raw {raw:7.3f} s   ratio {seconds / raw:6.2f}{of}", flush=True)
+
+
+def write_files(directory, apps):
+    """A file of secrets for each app, on disk when this returns."""
+    directory.mkdir()
+    for app in apps:
+        url = f"redis://{app}:{'x' * 32}@127.0.0.1:6379/0"
+        file = os.open(directory / f".{app}", os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        os.write(file, f"REDIS_URL={url}\nVALKEY_URL={url}\n".encode())
+        os.fsync(file)
+        os.close(file)
+        os.rename(directory / f".{app}", directory / f"{app}.env")
+    names = os.open(directory, os.O_RDONLY)
+    os.fsync(names)
+    os.close(names)
 
 
 def declare(root, apps):
@@ -93,17 +111,21 @@ def main():
     read = lambda: raw.calls([["ACL", "LIST"]])
     try:
         declare(root, apps)
-        made = by_nornplan(root, "apply", "--auto-approve")
+        files = timed(lambda: write_files(root / "floor", apps))
+        checked = measured(root, "validate")
+        made = measured(root, "apply", "--auto-approve")
         first, warm = timed(read), statistics.median(timed(read) for _ in range(5))
-        plans = statistics.median(by_nornplan(root, "plan", "--detailed-exitcode") for _ in range(3))
+        plans = sorted(measured(root, "plan", "--detailed-exitcode") for _ in range(3))[1]
         rules = rules_of(raw, apps[0])
         makes = [["ACL", "SETUSER", name, "reset", "on", HASH, f"~{name}:*", f"&{name}:*", *rules] for name in names]
         pipelined = timed(lambda: raw.calls(makes))
-        report(f"{count} users made", made, pipelined)
+        print(f"{count} infraspecs checked: {checked[0]:.3f} s, {checked[1]:.0f} MiB")
+        report(f"{count} users made", made, pipelined + files, f" (users {pipelined:.3f} s, files {files:.3f} s)")
         report(f"{count} users read, nothing to do", plans, warm)
-        print(f"{'the first ACL LIST after that':44} {first:.3f} s")
+        print(f"the first ACL LIST after a change: {first:.3f} s")
         raw.calls([["ACL", "SETUSER", app, "+flushall"] for app in apps])
-        report(f"{count} users drifted and repaired", by_nornplan(root, "apply", "--auto-approve"), timed(lambda: raw.calls(makes)))
+        repaired = measured(root, "apply", "--auto-approve")
+        report(f"{count} users drifted and repaired", repaired, timed(lambda: raw.calls(makes)))
     finally:
         raw.calls([["ACL", "DELUSER", *names[start : start + AT_ONCE]] for start in range(0, count, AT_ONCE)])
         print(f"{count} users destroyed: {by_nornplan(root, *everything):.3f} s")

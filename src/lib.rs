@@ -40,5 +40,6 @@ pub mod render;
 pub mod scope;
 pub mod secrets;
 pub mod services;
+pub mod side_by_side;
 pub mod spec;
 pub mod state;

@@ -5,6 +5,7 @@ use crate::core::reconcile::{Applied, Wanted};
 use crate::error::{Diagnostic, Kind, Result};
 use crate::secrets::Vault;
 use crate::services::{Ask, Model, Observation, Proof, Service, ServiceId};
+use crate::side_by_side;
 use crate::state::Document;
 use futures_util::future::join_all;
 use std::collections::{BTreeMap, BTreeSet};
@@ -33,16 +34,18 @@ pub fn asks(
     depth: Depth,
 ) -> Result<BTreeMap<ServiceId, Ask>> {
     let mut asks: BTreeMap<ServiceId, Ask> = BTreeMap::new();
+    let logins = wanted.iter().filter(|(_, one)| one.model.generates_password());
+    let logins: Vec<_> = logins.filter_map(|(address, one)| Some((ServiceId::of(address)?, address, one))).collect();
+    let proofs = side_by_side::map(&logins, |(id, address, one)| vault.proof_of(&one.app, *id, &address.name));
+    for ((id, address, _), proof) in logins.into_iter().zip(proofs) {
+        let entry = document.resources.get(address);
+        let fingerprint = entry.and_then(|entry| entry.fingerprint.clone());
+        let former = entry.and_then(|entry| entry.former.clone());
+        asks.entry(id).or_default().proofs.insert(address.clone(), Proof { fingerprint, former, ..proof? });
+    }
     for (address, one) in wanted {
         let Some(id) = ServiceId::of(address) else { continue };
         let ask = asks.entry(id).or_default();
-        if one.model.generates_password() {
-            let entry = document.resources.get(address);
-            let fingerprint = entry.and_then(|entry| entry.fingerprint.clone());
-            let former = entry.and_then(|entry| entry.former.clone());
-            let proof = vault.proof_of(&one.app, id, &address.name)?;
-            ask.proofs.insert(address.clone(), Proof { fingerprint, former, ..proof });
-        }
         ask.wanted.insert(address.clone(), one.clone());
     }
     for (address, one) in applied {

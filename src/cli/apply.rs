@@ -78,6 +78,7 @@ pub async fn converge(workspace: &Workspace, run: &Run<'_>) -> super::Outcome {
         planned = workspace.plan(&request) => planned?,
         () = interrupts.stop.cancelled() => return Ok(interrupted(&interrupts)),
     };
+    workspace.vault.tidy_stage(&store.document().lineage);
     output::result(&render::text::plan(&planned.plan, &workspace.style()));
     if !planned.errors.is_empty() {
         output::message("The plan is incomplete, so nothing was applied.");

@@ -81,25 +81,22 @@ pub struct Comparison {
 
 /// Compares what is wanted with what there is, and says for each difference where it comes from.
 pub fn three_way(desired: &[Field], observed: &[Field], last: Option<&[Field]>) -> Comparison {
-    let find = |fields: &[Field], name: &str| -> Option<Value> {
-        fields.iter().find(|field| field.name == name).and_then(|field| field.value.clone())
-    };
-    let differs = |a: &Option<Value>, b: &Option<Value>| matches!((a, b), (Some(a), Some(b)) if a != b);
+    let differs = |a: Option<&Value>, b: Option<&Value>| matches!((a, b), (Some(a), Some(b)) if a != b);
     let declaration_changed = last.is_some_and(|last| {
-        desired.iter().any(|field| !field.expanded && differs(&field.value, &find(last, field.name)))
+        desired.iter().any(|field| !field.expanded && differs(field.value.as_ref(), find(last, field.name)))
     });
     let mut comparison = Comparison { only_rules: !declaration_changed, ..Comparison::default() };
     for field in desired {
         let there = find(observed, field.name);
         let applied = last.and_then(|last| find(last, field.name));
-        let in_spec = differs(&field.value, &applied);
-        if !differs(&field.value, &there) {
+        let in_spec = differs(field.value.as_ref(), applied);
+        if !differs(field.value.as_ref(), there) {
             let new = last.is_some() && applied.is_none() && there.is_some() && field.value.is_some();
             comparison.record |= in_spec || new;
             comparison.only_rules &= !new && (!in_spec || field.expanded);
             continue;
         }
-        let drifted = differs(&there, &applied);
+        let drifted = differs(there, applied);
         let cause = match (applied.is_some(), in_spec, drifted) {
             (false, _, _) => Cause::NotOursYet,
             (true, true, false) if field.expanded && !declaration_changed => Cause::RulesChanged,
@@ -109,12 +106,16 @@ pub fn three_way(desired: &[Field], observed: &[Field], last: Option<&[Field]>) 
         };
         comparison.changes.push(FieldChange {
             field: field.name.to_owned(),
-            before: there.unwrap_or_default(),
+            before: there.cloned().unwrap_or_default(),
             after: field.value.clone().unwrap_or_default(),
             cause,
         });
     }
     comparison
+}
+
+fn find<'a>(fields: &'a [Field], name: &str) -> Option<&'a Value> {
+    fields.iter().find(|field| field.name == name).and_then(|field| field.value.as_ref())
 }
 
 /// The fields of something that shall come to be, or shall be gone, as changes from or to nothing.
@@ -130,8 +131,8 @@ pub fn whole(fields: &[Field], create: bool, cause: Cause) -> Vec<FieldChange> {
 }
 
 /// Whether two readings of one resource agree in every field that both know.
-pub fn agree<R: Resource>(one: &R, other: &R) -> bool {
-    three_way(&one.fields(), &other.fields(), None).changes.is_empty()
+pub fn agree<R: Resource + PartialEq>(one: &R, other: &R) -> bool {
+    one == other || three_way(&one.fields(), &other.fields(), None).changes.is_empty()
 }
 
 #[cfg(test)]

@@ -23,7 +23,7 @@ pub fn build<M, O>(steps: &[Step<M, O>]) -> DiGraph<StepId, ()> {
     for step in steps {
         let Some(&to) = nodes.get(&step.id()) else { continue };
         for from in step.needs.iter().filter_map(|need| nodes.get(need)) {
-            graph.update_edge(*from, to, ());
+            graph.add_edge(*from, to, ());
         }
     }
     graph

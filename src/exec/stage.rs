@@ -29,17 +29,26 @@ impl Before {
     /// # Errors
     /// The sink cannot be read or written.
     pub fn discard_unsent(&self, steps: &[Step], outcomes: &Outcomes, vault: &Vault) -> Result<()> {
-        for (app, before) in &self.0 {
-            let mut unsent: BTreeMap<ServiceId, bool> = BTreeMap::new();
-            for step in steps.iter().filter(|step| step.app == *app && step.sets_credential && step.runs()) {
-                if let Some(service) = ServiceId::of(&step.address).filter(|_| step.address.kind != SECRET) {
-                    *unsent.entry(service).or_insert(true) &= is_unsent(outcomes.get(&step.id()));
-                }
+        let mut unsent: BTreeMap<&AppName, BTreeMap<ServiceId, bool>> = BTreeMap::new();
+        for step in steps.iter().filter(|step| step.sets_credential && step.runs() && step.address.kind != SECRET) {
+            if let Some(service) = ServiceId::of(&step.address) {
+                let of_app = unsent.entry(&step.app).or_default();
+                *of_app.entry(service).or_insert(true) &= is_unsent(outcomes.get(&step.id()));
             }
-            let unsent = unsent.into_iter().filter(|(service, unsent)| *unsent && !before.contains(service));
-            vault.discard(app, &unsent.map(|(service, _)| service).collect())?;
         }
-        Ok(())
+        let mut discarded = false;
+        for (app, before) in &self.0 {
+            let unsent = unsent.remove(app).into_iter().flatten();
+            let unsent: BTreeSet<ServiceId> = unsent
+                .filter(|(service, unsent)| *unsent && !before.contains(service))
+                .map(|(service, _)| service)
+                .collect();
+            if !unsent.is_empty() {
+                vault.discard(app, &unsent)?;
+                discarded = true;
+            }
+        }
+        if discarded { vault.settle() } else { Ok(()) }
     }
 }
 

@@ -65,7 +65,8 @@ pub fn plan(mut inputs: Inputs<'_>) -> Result<Plan> {
     tell_drifted_passwords(&mut steps, inputs.document);
     // Held rotations set no password, so nothing is staged or published for them: consent comes before secrets. Secrets
     // that go count all the same, where the number of what goes asks for more consent.
-    let secrets = inputs.observed.get(&ServiceId::Secrets);
+    let may_go = |address: &Address| address.kind == SECRET && !inputs.wanted.contains_key(address);
+    let secrets = inputs.observed.get(&ServiceId::Secrets).filter(|_| inputs.applied.keys().any(may_go));
     let going = secrets.map(|secrets| services::diff(ServiceId::Secrets, inputs.diff_input(secrets, &nothing)));
     steps.extend(going.into_iter().flatten().filter(|step| step.action == Action::Destroy));
     block_half_moves(&mut steps, &inputs);

@@ -24,8 +24,9 @@ pub fn changes(inputs: &Inputs<'_>, steps: &[Step]) -> BTreeMap<AppName, bool> {
     let in_scope = inputs.specs.apps.values().filter(|app| inputs.scope.has_app(&app.name));
     let says = in_scope.map(|app| (&app.name, app.prevent_destroy.is_some()));
     let known = &inputs.document.prevent_destroy;
-    let keepers = inputs.document.keepers();
-    let keeps = |app: &AppName| keepers.contains(app) || steps.iter().any(|step| step.app == *app);
+    let mut keepers = inputs.document.keepers();
+    keepers.extend(steps.iter().map(|step| &step.app));
+    let keeps = |app: &AppName| keepers.contains(app);
     says.filter(|(app, says)| *says != known.contains(*app) && (!says || keeps(app)))
         .map(|(app, says)| (app.clone(), says))
         .collect()

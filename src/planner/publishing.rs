@@ -25,7 +25,8 @@ pub fn keep_back_what_would_not_work(inputs: &mut Inputs<'_>, steps: &mut [Step]
     let secret = |(address, one): (&Address, &Wanted<Model>)| Some((address.clone(), one.model.as_secret()?.clone()));
     let full: BTreeMap<Address, Published> = inputs.wanted.iter().filter_map(secret).collect();
     loop {
-        let mut told: BTreeMap<(StepId, &str), Vec<String>> = BTreeMap::new();
+        let mut told: BTreeMap<StepId, BTreeMap<&str, Vec<String>>> = BTreeMap::new();
+        let setters = by_app(steps.iter().filter(|step| step.sets_credential && step.runs()));
         let lacking = all_lacking(inputs, steps);
         let mut waiting: BTreeMap<StepId, StepId> = BTreeMap::new();
         for app in inputs.specs.apps.values() {
@@ -42,9 +43,10 @@ pub fn keep_back_what_would_not_work(inputs: &mut Inputs<'_>, steps: &mut [Step]
             };
             for (name, (_, on)) in kept.iter().filter(|(name, (_, on))| !is_lost(name, on)) {
                 let how = if last.contains_key(name) { "published as before" } else { "not published" };
-                told.entry((on.clone(), how)).or_default().push(name.clone());
+                told.entry(on.clone()).or_default().entry(how).or_default().push(name.clone());
             }
-            waiting.extend(logins_without_a_value(steps, app, &values, &kept));
+            let setters = setters.get(&app.name).map(Vec::as_slice).unwrap_or_default();
+            waiting.extend(logins_without_a_value(setters, &values, &kept));
             let former = kept.iter().filter(|(name, _)| last.contains_key(*name));
             waiting.extend(former.flat_map(|(name, (_, on))| takers(inputs, steps, app, name, on)));
             if let Some(Model::Secret(wanted)) = inputs.wanted.get_mut(&address).map(|one| &mut one.model) {
@@ -52,9 +54,9 @@ pub fn keep_back_what_would_not_work(inputs: &mut Inputs<'_>, steps: &mut [Step]
             }
         }
         if waiting.is_empty() {
-            for ((on, how), names) in told {
-                let note = format!("{how} until this is done: {}", names.join(", "));
-                steps.iter_mut().filter(|step| step.id() == on).for_each(|step| step.notes.push(note.clone()));
+            for step in steps.iter_mut() {
+                let notes = told.remove(&step.id()).into_iter().flatten();
+                step.notes.extend(notes.map(|(how, names)| format!("{how} until this is done: {}", names.join(", "))));
             }
             return;
         }
@@ -71,19 +73,24 @@ fn is_made(steps: &[Step], id: &StepId) -> bool {
     steps.iter().any(|step| step.action == Action::Create && step.id() == *id)
 }
 
-/// Steps that would set a password which no value carries, and what each waits for.
+/// Of the steps that set a password of an app, those whose password no value would carry, and what each waits for.
 fn logins_without_a_value(
-    steps: &[Step],
-    app: &App,
+    setters: &[&Step],
     values: &BTreeMap<String, String>,
     kept: &BTreeMap<String, Blame>,
 ) -> BTreeMap<StepId, StepId> {
-    let waits = |step: &Step| {
+    let waits = |step: &&Step| {
         let service = ServiceId::of(&step.address)?;
         let (_, on) = carriers(service).iter().find_map(|carrier| kept.get(*carrier))?;
         (!sign_in_as(values, service, &step.address.name)).then(|| (step.id(), on.clone()))
     };
-    steps.iter().filter(|step| step.app == app.name && step.sets_credential && step.runs()).filter_map(waits).collect()
+    setters.iter().filter_map(waits).collect()
+}
+
+fn by_app<'a>(steps: impl Iterator<Item = &'a Step>) -> BTreeMap<&'a AppName, Vec<&'a Step>> {
+    let mut by_app: BTreeMap<&AppName, Vec<&Step>> = BTreeMap::new();
+    steps.for_each(|step| by_app.entry(&step.app).or_default().push(step));
+    by_app
 }
 
 /// Steps that would take something from an app on the services of a value that keeps its former form.

@@ -99,15 +99,16 @@ impl Report {
     pub fn new(plan: &Plan, outcomes: impl IntoIterator<Item = (StepId, Outcome)>, elapsed: Duration) -> Self {
         let mut outcomes: BTreeMap<StepId, Outcome> = outcomes.into_iter().collect();
         let mut entries: Vec<Entry> = Vec::new();
+        let mut places: BTreeMap<(&Address, Action), usize> = BTreeMap::new();
         let is_done = |step: &&Step| matches!(outcomes.get(&step.id()), Some(Outcome::Done { .. }));
-        let done: Vec<&Step> = plan.steps.iter().filter(is_done).collect();
+        let givers: Vec<&Step> = plan.steps.iter().filter(|step| may_give(step)).filter(is_done).collect();
         for step in &plan.steps {
             let mut fate = fate(step, outcomes.remove(&step.id()));
-            if let (Fate::AlreadySo, Some(with)) = (&fate, done.iter().find(|other| gives_along(other, step))) {
+            if let (Fate::AlreadySo, Some(with)) = (&fate, givers.iter().find(|other| gives_along(other, step))) {
                 fate = Fate::DoneWith(with.address.clone());
             }
-            let same = |entry: &&mut Entry| entry.address == step.address && entry.action == step.action;
-            match entries.iter_mut().rev().find(same) {
+            let place = *places.entry((&step.address, step.action)).or_insert(entries.len());
+            match entries.get_mut(place) {
                 Some(entry) if entry.fate.rank() > fate.rank() => {}
                 Some(entry) if entry.fate.rank() == fate.rank() && !matches!(fate, Fate::Done(Some(_), _)) => {}
                 Some(entry) => entry.fate = fate,
@@ -189,6 +190,10 @@ fn fate(step: &Step, outcome: Option<Outcome>) -> Fate {
 }
 
 /// Whether a step gives as well what another one was to give: a new owner leaves the former one and the app's user theirs.
+fn may_give(step: &Step) -> bool {
+    matches!(step.op, Op::Postgres(AlterDatabase { .. }))
+}
+
 fn gives_along(giver: &Step, step: &Step) -> bool {
     let (Op::Postgres(AlterDatabase { user, keeps }), Some(Model::PostgresGrant(grant))) = (&giver.op, &step.after)
     else {

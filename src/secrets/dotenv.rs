@@ -53,7 +53,11 @@ impl Dotenv {
 
     fn write(&self, path: &Path, text: &str) -> Result<()> {
         self.prepare()?;
-        durable::replace(path, text.as_bytes(), FILE_MODE).map_err(|error| cannot("write", path, error))
+        durable::put(path, text.as_bytes(), FILE_MODE).map_err(|error| cannot("write", path, error))
+    }
+
+    fn remove(&self, path: &Path) -> Result<()> {
+        durable::take_away(path).map(drop).map_err(|error| cannot("remove", path, error))
     }
 
     fn shown(&self) -> String {
@@ -77,10 +81,15 @@ impl Sink for Dotenv {
         text_of(&path)?.map_or_else(|| Ok(Values::new()), |text| values_of(&path, &text))
     }
 
+    fn staged_apps(&self) -> Result<Vec<AppName>> {
+        let names = staged_apps(&self.directory).into_iter();
+        Ok(names.filter_map(|name| AppName::new(name).ok()).collect())
+    }
+
     fn stage(&self, app: &AppName, values: &Values) -> Result<()> {
         let path = self.stage_file(app);
         if values.is_empty() {
-            return durable::remove(&path).map_err(|error| cannot("remove", &path, error));
+            return self.remove(&path);
         }
         let set = values.iter().map(|(name, value)| (name.clone(), value.expose())).collect();
         let text = env_file::edit("", &set, &BTreeSet::new()).map_err(|line| unreadable(&path, line))?;
@@ -93,7 +102,15 @@ impl Sink for Dotenv {
         let set: BTreeMap<String, &str> = set.iter().map(|(name, value)| (name.clone(), value.expose())).collect();
         match env_file::edit(&before, &set, remove).map_err(|line| unreadable(&path, line))? {
             Some(text) => self.write(&path, &text),
-            None => durable::remove(&path).map_err(|error| cannot("remove", &path, error)),
+            None => self.remove(&path),
+        }
+    }
+
+    fn settle(&self) -> Result<()> {
+        // Where nothing was ever written, there may be no directory.
+        match durable::sync_directory(&self.directory) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(cannot("settle", &self.directory, error)),
+            Ok(()) | Err(_) => Ok(()),
         }
     }
 
@@ -103,7 +120,8 @@ impl Sink for Dotenv {
     }
 
     fn mark(&self, lineage: &str) -> Result<()> {
-        self.write(&self.directory.join(MARKER), &format!("{lineage}\n"))
+        self.write(&self.directory.join(MARKER), &format!("{lineage}\n"))?;
+        self.settle()
     }
 
     fn tidy(&self) -> Result<()> {

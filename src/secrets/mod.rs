@@ -3,6 +3,7 @@
 //! A password is staged before it is set on its server, and published after it has been proved there. So a run that is
 //! killed anywhere leaves a published credential that works, or a staged one that the next plan names.
 
+mod apply;
 mod common;
 mod desired;
 pub mod diff;
@@ -27,8 +28,9 @@ use crate::core::address::{Address, Kind};
 use crate::core::name::AppName;
 use crate::error::{Diagnostic, Result};
 use crate::services::{
-    ApplyContext, Ask, Check, Limits, Model, Observation, Observed, Op, Outcome, Service, ServiceId, Step,
+    ApplyContext, Ask, Check, Limits, Model, Observation, Observed, Outcome, Service, ServiceId, Step,
 };
+use crate::side_by_side;
 use async_trait::async_trait;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -55,27 +57,6 @@ impl Secrets {
         let templates: Vec<&Published> = models.iter().flatten().filter_map(|model| model.as_secret()).collect();
         Ok(self.vault.observe(&app_of(address)?, &templates)?.map(Model::Secret))
     }
-
-    fn carry_out(&self, step: &Step) -> Result<()> {
-        match &step.op {
-            Op::Secrets(model::Op::Stage { services }) => {
-                let services = services.iter().filter_map(|(name, renew)| Some((service(name)?, *renew))).collect();
-                self.vault.stage(&step.app, &services)
-            }
-            Op::Secrets(model::Op::Publish { proved }) => match step.after.as_ref().and_then(Model::as_secret) {
-                Some(after) => {
-                    let proved = proved.iter().filter_map(|name| service(name)).collect();
-                    self.vault.publish(&step.app, step.before.as_ref().and_then(Model::as_secret), after, &proved)
-                }
-                None => Err(not_ours(step)),
-            },
-            Op::Secrets(model::Op::Remove) => match step.before.as_ref().and_then(Model::as_secret) {
-                Some(before) => self.vault.remove(&step.app, before),
-                None => Err(not_ours(step)),
-            },
-            Op::State | Op::Postgres(_) | Op::Valkey(_) | Op::Kafka(_) => Err(not_ours(step)),
-        }
-    }
 }
 
 #[async_trait]
@@ -98,23 +79,26 @@ impl Service for Secrets {
             return Err(common::missing());
         }
         observation.notices.extend(self.vault.common().notice().filter(|_| wanted));
-        for address in ask.addresses().into_iter().filter(|address| address.kind == SECRET) {
-            let wanted = ask.wanted.get(address).map(|wanted| &wanted.model);
-            let applied = ask.applied.get(address).map(|applied| &applied.model);
-            if let Some(model) = self.observe_one(address, &[wanted, applied])? {
-                observation.resources.insert(address.clone(), Observed::plain(model));
-            }
+        let addresses: Vec<&Address> = ask.addresses().into_iter().filter(|address| address.kind == SECRET).collect();
+        let there = side_by_side::map(&addresses, |address| {
+            let wanted = ask.wanted.get(*address).map(|wanted| &wanted.model);
+            let applied = ask.applied.get(*address).map(|applied| &applied.model);
+            self.observe_one(address, &[wanted, applied])
+        });
+        for (address, there) in addresses.into_iter().zip(there) {
+            observation.resources.extend(there?.map(|model| (address.clone(), Observed::plain(model))));
         }
         Ok(observation)
     }
 
     async fn read(&self, addresses: &BTreeSet<Address>, steps: &[&Step]) -> Result<BTreeMap<Address, Model>> {
         self.learn_for(steps).await?;
+        let mut known: BTreeMap<&Address, Vec<Option<&Model>>> = BTreeMap::new();
+        for step in steps.iter().filter(|step| addresses.contains(&step.address)) {
+            known.entry(&step.address).or_default().extend([step.after.as_ref(), step.before.as_ref()]);
+        }
         let mut models = BTreeMap::new();
-        for address in addresses {
-            let of_it = steps.iter().filter(|step| step.address == *address);
-            let known: Vec<Option<&Model>> =
-                of_it.flat_map(|step| [step.after.as_ref(), step.before.as_ref()]).collect();
+        for (address, known) in known {
             if let Some(model) = self.observe_one(address, &known)? {
                 models.insert(address.clone(), model);
             }
@@ -123,20 +107,14 @@ impl Service for Secrets {
     }
 
     async fn apply(&self, steps: &[&Step], _context: &ApplyContext) -> Vec<Outcome> {
-        if let Err(error) = self.learn_for(steps).await {
-            return repeated(&error, steps.len());
+        match self.learn_for(steps).await {
+            Ok(()) => apply::apply(&self.vault, steps).await,
+            Err(error) => steps.iter().map(|_| Outcome::failed(repeated(&error))).collect(),
         }
-        steps
-            .iter()
-            .map(|step| match self.carry_out(step) {
-                Ok(()) => Outcome::done(),
-                Err(error) => Outcome::failed(error),
-            })
-            .collect()
     }
 
     fn limits(&self, _kind: &Kind) -> Limits {
-        Limits { batch: 16, in_flight: 1 }
+        Limits { batch: 1000, in_flight: 1 }
     }
 
     async fn examine(&self, _ask: &Ask) -> Vec<Check> {
@@ -144,14 +122,12 @@ impl Service for Secrets {
     }
 }
 
-/// The same failure for every step of a batch.
-fn repeated(error: &Diagnostic, steps: usize) -> Vec<Outcome> {
-    let each = || {
-        let mut each = Diagnostic::new(error.kind, error.message.clone());
-        (each.place, each.hint) = (error.place.clone(), error.hint.clone());
-        Outcome::failed(each)
-    };
-    (0..steps).map(|_| each()).collect()
+/// The same failure for another step.
+fn repeated(error: &Diagnostic) -> Diagnostic {
+    let mut each = Diagnostic::new(error.kind, error.message.clone());
+    (each.place, each.hint) = (error.place.clone(), error.hint.clone());
+    each.source = error.source.as_ref().map(|cause| cause.to_string().into());
+    each
 }
 
 fn service(name: &str) -> Option<ServiceId> {
@@ -160,9 +136,4 @@ fn service(name: &str) -> Option<ServiceId> {
 
 fn app_of(address: &Address) -> Result<AppName> {
     AppName::new(address.name.as_str()).map_err(|error| Diagnostic::new(crate::error::Kind::Secrets, error))
-}
-
-fn not_ours(step: &Step) -> Diagnostic {
-    Diagnostic::new(crate::error::Kind::Plan, format!("{} is no step on secrets", step.id()))
-        .hint("this plan was not made by nornplan; make a new one")
 }

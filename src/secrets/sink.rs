@@ -9,7 +9,8 @@ use std::collections::{BTreeMap, BTreeSet};
 /// Names of variables and their values.
 pub type Values = BTreeMap<String, Secret>;
 
-/// A sink of one environment. Nothing is cached: what it says is what is there now.
+/// A sink of one environment. Nothing is cached: what it says is what is there now. What is staged and promoted survives a
+/// crash when [`Sink::settle`] has returned: many apps share one such call, and may be written side by side.
 pub trait Sink: Send + Sync {
     /// What it is and where, for people.
     fn describe(&self) -> String;
@@ -26,17 +27,29 @@ pub trait Sink: Send + Sync {
     /// It cannot be read or understood.
     fn staged(&self, app: &AppName) -> Result<Values>;
 
-    /// Replaces what is staged, durably: it survives a crash right after. Nothing to stage removes the stage.
+    /// The apps for which something is staged.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    fn staged_apps(&self) -> Result<Vec<AppName>>;
+
+    /// Replaces what is staged. Nothing to stage removes the stage.
     ///
     /// # Errors
     /// It cannot be written.
     fn stage(&self, app: &AppName, values: &Values) -> Result<()>;
 
-    /// Sets and removes published values in one atomic, durable write. All other names stay as they are.
+    /// Sets and removes published values in one atomic write. All other names stay as they are.
     ///
     /// # Errors
     /// It cannot be written; then nothing has changed.
     fn promote(&self, app: &AppName, set: &Values, remove: &BTreeSet<String>) -> Result<()>;
+
+    /// Makes all that was written durable.
+    ///
+    /// # Errors
+    /// It cannot be: what was written may be lost in a crash.
+    fn settle(&self) -> Result<()>;
 
     /// The lineage of the state that the sink belongs to.
     ///

@@ -87,15 +87,11 @@ impl Vault {
     /// # Errors
     /// The sink cannot be read, or has neither.
     pub fn password(&self, app: &AppName, service: ServiceId) -> Result<Secret> {
-        let Proof { published, staged, .. } = self.proof(app, service)?;
-        staged.or(published).ok_or_else(|| {
-            Diagnostic::new(Kind::Secrets, format!("no password is staged or published for {app} on {service}"))
-                .hint("run nornplan plan again: it stages one before it is set")
-        })
+        self.proof(app, service)?.to_set(app, service)
     }
 
     /// Stages a password for each service: the staged one if there is one; else, unless its flag (renew) is set, the
-    /// published one; else a generated one. Durable when it returns.
+    /// published one; else a generated one. Durable when [`Self::settle`] has returned.
     ///
     /// # Errors
     /// The sink cannot be read or written, or there is no randomness.
@@ -108,6 +104,14 @@ impl Vault {
             stage.insert(name.to_owned(), password);
         }
         self.sink.stage(app, &stage)
+    }
+
+    /// Makes all that was staged, published and removed durable.
+    ///
+    /// # Errors
+    /// It cannot be: what was written may be lost in a crash.
+    pub fn settle(&self) -> Result<()> {
+        self.sink.settle()
     }
 
     /// The services for which something is staged, whether it is published already or not.
@@ -132,8 +136,27 @@ impl Vault {
         if stage.len() == staged { Ok(()) } else { self.sink.stage(app, &stage) }
     }
 
+    /// Takes passwords out of the stage that are published.
+    ///
+    /// # Errors
+    /// The sink cannot be read or written.
+    pub fn unstage_published(&self, app: &AppName) -> Result<()> {
+        let staged = self.sink.staged(app)?;
+        if staged.is_empty() {
+            return Ok(());
+        }
+        let published = self.sink.read(app)?.unwrap_or_default();
+        let is_published = |service: &ServiceId| {
+            let published = password::published(&published, *service);
+            staged_of(&staged, *service)
+                .is_some_and(|staged| published.is_some_and(|published| published.expose() == staged.expose()))
+        };
+        self.discard(app, &ServiceId::ALL.into_iter().filter(is_published).collect())
+    }
+
     /// Publishes an app's values in one atomic write. `proved` names the services whose staged passwords are on their
-    /// servers by now: these are promoted and leave the stage; all others keep the published password.
+    /// servers by now: these are promoted; all others keep the published password. They stay in the stage until this is durable
+    /// and [`Self::unstage_published`] is called.
     ///
     /// # Errors
     /// The sink cannot be read or written, or a password is neither staged nor published; then nothing has changed.
@@ -161,8 +184,7 @@ impl Vault {
         }
         let names_before = before.map(|before| before.values.keys()).into_iter().flatten();
         let gone = names_before.filter(|name| !after.values.contains_key(*name)).cloned().collect();
-        self.sink.promote(app, &set, &gone)?;
-        self.discard(app, proved)
+        self.sink.promote(app, &set, &gone)
     }
 
     /// Removes all that is published and staged for an app. Foreign names stay.
@@ -228,6 +250,15 @@ impl Vault {
     pub fn claim(&self, lineage: &str) -> Result<()> {
         self.sink.tidy()?;
         if self.sink.marker()?.as_deref() == Some(lineage) { Ok(()) } else { self.sink.mark(lineage) }
+    }
+
+    /// Takes out of the stage what a run has published that was killed before it could do that: nothing is unfinished
+    /// there. Only in a sink of this state, and for who holds its lock. What cannot be read is told where it is needed.
+    pub fn tidy_stage(&self, lineage: &str) {
+        if self.sink.marker().is_ok_and(|marker| marker.as_deref() == Some(lineage)) {
+            let apps = self.sink.staged_apps().into_iter().flatten();
+            apps.for_each(|app| drop(self.unstage_published(&app)));
+        }
     }
 
     /// Where the secrets are, for people.

@@ -1,6 +1,6 @@
 //! What is asked of a service, what it answers, and what a differ decides from.
 
-use super::{Decision, Model, Op, Progress, Step};
+use super::{Decision, Model, Op, Progress, ServiceId, Step};
 use crate::core::address::{Address, Kind};
 use crate::core::name::AppName;
 use crate::core::nodes::Nodes;
@@ -8,6 +8,7 @@ use crate::core::plan::{Notice, ServiceHead};
 use crate::core::reconcile::{Applied, Wanted};
 use crate::core::secret::Secret;
 use crate::core::step::{Action, Part, Reason, Risk, StepId};
+use crate::error::Diagnostic;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -105,6 +106,20 @@ impl Proof {
     /// The passwords that nornplan has given out, or is about to.
     pub fn ours(&self) -> impl Iterator<Item = &Secret> {
         self.published.iter().chain(&self.staged)
+    }
+
+    /// The password to set now: the staged one, else the published one.
+    ///
+    /// # Errors
+    /// There is neither.
+    pub fn to_set(self, app: &AppName, service: ServiceId) -> Result<Secret, Diagnostic> {
+        self.staged.or(self.published).ok_or_else(|| {
+            Diagnostic::new(
+                crate::error::Kind::Secrets,
+                format!("no password is staged or published for {app} on {service}"),
+            )
+            .hint("run nornplan plan again: it stages one before it is set")
+        })
     }
 
     /// What follows from having tried it: nobody knows the password of a login if what is published is another's.

@@ -30,6 +30,7 @@ pub mod yaml;
 use crate::config::Config;
 use crate::core::name::AppName;
 use crate::error::{Diagnostic, in_order};
+use crate::side_by_side;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Finds, loads, resolves and cross-checks all infraspecs of a workspace. No service is contacted.
@@ -41,8 +42,8 @@ pub fn load(config: &Config) -> Result<model::Specs, Vec<Diagnostic>> {
     let mut loaded = Vec::new();
     let mut broken = overlap::Broken::default();
     let mut unmanaged: BTreeMap<&str, BTreeSet<AppName>> = BTreeMap::new();
-    for found in discover::discover(config, &mut errors) {
-        let file = file::load(&found, config);
+    let found = discover::discover(config, &mut errors);
+    for file in side_by_side::map(&found, |found| file::load(found, config)) {
         match file.name {
             Some(name) if file.errors.is_empty() => {
                 for path in file.unmanaged {

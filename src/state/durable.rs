@@ -16,16 +16,24 @@ const SUFFIX: &str = ".tmp";
 /// # Errors
 /// Whatever the file system refuses; the old file is then still there.
 pub fn replace(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
-    let directory = directory_of(path);
+    put(path, content, mode)?;
+    sync_directory(directory_of(path))
+}
+
+/// The same for one of many files in a directory: after a crash it may be the old one as long as [`sync_directory`] has not
+/// returned.
+///
+/// # Errors
+/// Whatever the file system refuses; the old file is then still there.
+pub fn put(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
     let mut file = tempfile::Builder::new()
         .prefix(PREFIX)
         .suffix(SUFFIX)
         .permissions(Permissions::from_mode(mode))
-        .tempfile_in(directory)?;
+        .tempfile_in(directory_of(path))?;
     file.write_all(content)?;
     file.as_file().sync_all()?;
-    file.persist(path).map_err(|error| error.error)?;
-    sync_directory(directory)
+    file.persist(path).map(drop).map_err(|error| error.error)
 }
 
 /// Removes a file durably; one that is not there is no error.
@@ -33,9 +41,18 @@ pub fn replace(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
 /// # Errors
 /// Whatever the file system refuses.
 pub fn remove(path: &Path) -> io::Result<()> {
+    if take_away(path)? { sync_directory(directory_of(path)) } else { Ok(()) }
+}
+
+/// The same for one of many files in a directory: after a crash it may be there as long as [`sync_directory`] has not
+/// returned. Says whether there was one.
+///
+/// # Errors
+/// Whatever the file system refuses.
+pub fn take_away(path: &Path) -> io::Result<bool> {
     match fs::remove_file(path) {
-        Ok(()) => sync_directory(directory_of(path)),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
         Err(error) => Err(error),
     }
 }

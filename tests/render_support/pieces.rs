@@ -141,7 +141,7 @@ pub fn kv(name: &str, commands: &[&str]) -> Model {
         enabled: true,
         keys: Some(strings(&[&format!("~{name}:*")])),
         channels: Some(strings(&[&format!("&{name}:*")])),
-        commands: Some(commands.iter().map(ToString::to_string).collect()),
+        commands: Some(std::sync::Arc::new(commands.iter().map(ToString::to_string).collect())),
         selectors: Some(BTreeSet::new()),
         ..KvUser::new(name)
     })

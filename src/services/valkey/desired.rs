@@ -16,13 +16,19 @@ pub fn desired(specs: &Specs) -> BTreeMap<Address, Wanted<Model>> {
         let users = specs.apps.values().filter_map(|app| app.kv.as_ref().map(|kv| (app, kv)));
         users.filter(|(_, kv)| !kv.shared)
     };
+    // The owner of a namespace says who may read it, and the reader's user is what carries the right.
+    let mut opened: BTreeMap<&AppName, Vec<&Kv>> = BTreeMap::new();
+    for owner in specs.apps.values().filter_map(|owner| owner.kv.as_ref()) {
+        owner.readers.iter().for_each(|reader| opened.entry(reader).or_default().push(owner));
+    }
+    let opened = |app: &App| opened.get(&app.name).map(Vec::as_slice).unwrap_or_default();
     let of = |app: &App, model| Wanted { app: app.name.clone(), model };
     let purged = users().filter(|(_, kv)| kv.on_destroy == OnDestroy::PurgeKeys).filter_map(|(app, kv)| {
         let keys = Keys { namespace: kv.namespace.clone()?, db: kv.db };
         Some((keys_address(&keys), of(app, Model::ValkeyKeys(keys))))
     });
     users()
-        .map(|(app, kv)| (user_address(&kv.user), of(app, Model::ValkeyUser(declared(app, kv, specs)))))
+        .map(|(app, kv)| (user_address(&kv.user), of(app, Model::ValkeyUser(declared(kv, opened(app))))))
         .chain(purged)
         .collect()
 }
@@ -38,10 +44,8 @@ pub fn of_workspace(config: &ValkeyConfig) -> BTreeMap<Address, Wanted<Model>> {
     BTreeMap::from([(default_user_address(), Wanted { app: AppName::workspace(), model })])
 }
 
-fn declared(app: &App, kv: &Kv, specs: &Specs) -> User {
-    // The owner of a namespace says who may read it, and the reader's user is what carries the right.
-    let owners = specs.apps.values().filter_map(|owner| owner.kv.as_ref());
-    let opened: Vec<&Kv> = owners.filter(|kv| kv.readers.contains(&app.name)).collect();
+/// `opened` are the namespaces of others that it may read.
+fn declared(kv: &Kv, opened: &[&Kv]) -> User {
     let namespaces = opened.iter().filter_map(|owner| Some((owner.namespace.clone()?, owner.db)));
     let databases = opened.iter().filter(|owner| owner.namespace.is_none()).map(|owner| owner.db);
     User {

@@ -100,9 +100,9 @@ impl Service for Valkey {
         let default_user = addresses.iter().find(|address| address.kind == DEFAULT_USER);
         let names = users().chain(default_user).map(|address| address.name.clone()).collect();
         let seen = observe::look_again(found.with_users(), &names, steps).await?;
-        let declared = |address: &Address| {
-            steps.iter().filter(|step| step.address == *address).find_map(|step| step.after.as_ref())
-        };
+        let declared = steps.iter().rev().filter_map(|step| Some((&step.address, step.after.as_ref()?)));
+        let declared: BTreeMap<&Address, &Model> = declared.collect();
+        let declared = |address: &Address| declared.get(address).copied();
         let there = users().filter_map(|address| {
             let user = observe::user(&seen, &address.name, declared(address).and_then(Model::as_valkey_user))?;
             Some((address.clone(), Model::ValkeyUser(user)))

@@ -6,7 +6,9 @@
 use super::acl::{Catalogue, Rules};
 use super::model::{Access, User};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeSet;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 /// What rules depend on, as one node was found.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -136,46 +138,76 @@ pub fn all() -> [&'static str; 2] {
 
 /// Fills in the rules that a declared user means on a server. What declares nothing is returned as it is.
 pub fn expand(user: &User, server: &Server) -> User {
-    let Some(access) = user.access else { return user.clone() };
-    if server.sentinel {
-        return asking(user, server);
+    Expansion::on(server).of(user)
+}
+
+/// What the command rules of a user follow from, on one server.
+type Form = (Access, Option<bool>, u32, Option<Vec<String>>);
+
+/// Expands many users: those that are declared in one way share their command rules.
+pub struct Expansion<'a> {
+    server: &'a Server,
+    commands: RefCell<BTreeMap<Form, Arc<Vec<String>>>>,
+}
+
+impl<'a> Expansion<'a> {
+    pub fn on(server: &'a Server) -> Self {
+        Self { server, commands: RefCell::default() }
     }
-    let (mode, commands) = match access {
-        Access::Readwrite | Access::Queue => ("~", READWRITE),
-        Access::Readonly => ("%R~", READONLY),
-    };
-    let db = user.db.unwrap_or_default();
-    let mut rules = Rules::none(server.database_rules);
-    rules.commands.extend(server.adapt(commands));
-    let prefix = if user.whole_database == Some(true) {
-        rules.take_database(mode, server);
-        String::new()
-    } else {
-        let Some(namespace) = &user.namespace else { return user.clone() };
-        rules.keys = key_patterns(mode, namespace, server);
-        rules.channels = BTreeSet::from([format!("&{namespace}:*")]);
-        format!("{namespace}:")
-    };
-    if access == Access::Queue {
-        rules.channels.extend(queue_channels(&prefix, db).map(|channel| format!("&{channel}")));
-    }
-    if server.behind_sentinels {
-        // Clients make sure that the sentinels are right (redis-rb, redis-rs, StackExchange.Redis); INFO says the same.
-        rules.commands.extend(server.adapt("+role"));
-    }
-    server.confine(&mut rules, db);
-    let more = [&user.more_keys, &user.more_channels].into_iter().flatten().flatten();
-    rules.add(more.chain(user.more_commands.iter().flatten()).map(String::as_str));
-    let namespaces = user.reads.iter().flatten().map(|(namespace, db)| reading(namespace, *db, server));
-    let databases = user.reads_databases.iter().flatten().filter_map(|db| reading_all(*db, server));
-    let selectors = namespaces.chain(databases).map(|rules| rules.selector());
-    User {
-        selectors: Some(selectors.collect()),
-        keys: Some(rules.keys),
-        channels: Some(rules.channels),
-        databases: rules.databases,
-        commands: Some(rules.commands),
-        ..user.clone()
+
+    /// The user with its rules filled in. What declares nothing is returned as it is.
+    pub fn of(&self, user: &User) -> User {
+        let Some(access) = user.access else { return user.clone() };
+        let server = self.server;
+        if server.sentinel {
+            return asking(user, server);
+        }
+        let (mode, commands) = match access {
+            Access::Readwrite | Access::Queue => ("~", READWRITE),
+            Access::Readonly => ("%R~", READONLY),
+        };
+        let db = user.db.unwrap_or_default();
+        let form = (access, user.whole_database, db, user.more_commands.clone());
+        let known = self.commands.borrow().get(&form).cloned();
+        let mut rules = Rules::none(server.database_rules);
+        if known.is_none() {
+            rules.commands.extend(server.adapt(commands));
+        }
+        let prefix = if user.whole_database == Some(true) {
+            rules.take_database(mode, server);
+            String::new()
+        } else {
+            let Some(namespace) = &user.namespace else { return user.clone() };
+            rules.keys = key_patterns(mode, namespace, server);
+            rules.channels = BTreeSet::from([format!("&{namespace}:*")]);
+            format!("{namespace}:")
+        };
+        if access == Access::Queue {
+            rules.channels.extend(queue_channels(&prefix, db).map(|channel| format!("&{channel}")));
+        }
+        if server.behind_sentinels {
+            // Clients make sure that the sentinels are right (redis-rb, redis-rs, StackExchange.Redis); INFO says the same.
+            rules.commands.extend(server.adapt("+role"));
+        }
+        server.confine(&mut rules, db);
+        let more = [&user.more_keys, &user.more_channels].into_iter().flatten().flatten();
+        rules.add(more.chain(user.more_commands.iter().flatten()).map(String::as_str));
+        let namespaces = user.reads.iter().flatten().map(|(namespace, db)| reading(namespace, *db, server));
+        let databases = user.reads_databases.iter().flatten().filter_map(|db| reading_all(*db, server));
+        let selectors = namespaces.chain(databases).map(|rules| rules.selector());
+        let commands = known.unwrap_or_else(|| {
+            let commands = Arc::new(rules.commands);
+            self.commands.borrow_mut().insert(form, commands.clone());
+            commands
+        });
+        User {
+            selectors: Some(selectors.collect()),
+            keys: Some(rules.keys),
+            channels: Some(rules.channels),
+            databases: rules.databases,
+            commands: Some(commands),
+            ..user.clone()
+        }
     }
 }
 
@@ -189,7 +221,7 @@ fn asking(user: &User, server: &Server) -> User {
         keys: Some(rules.keys),
         channels: Some(rules.channels),
         databases: rules.databases,
-        commands: Some(rules.commands),
+        commands: Some(Arc::new(rules.commands)),
         ..user.clone()
     }
 }

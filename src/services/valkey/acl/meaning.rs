@@ -9,6 +9,7 @@ use crate::services::valkey::model::User;
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
+use std::sync::Arc;
 
 /// The commands that each list of rules allows, as far as it is worked out; `None` where they cannot be replayed.
 type Allowed = BTreeMap<Vec<String>, Option<Rc<BTreeSet<String>>>>;
@@ -40,6 +41,7 @@ impl<'a> Meaning<'a> {
     /// Gives what was observed the text of a reference, as far as it means the same.
     pub fn speak_like(&self, observed: &mut User, reference: &User) {
         if !differ_in_text(observed, reference) {
+            share(&mut observed.commands, &reference.commands);
             return;
         }
         let same = self.same(observed, reference);
@@ -121,6 +123,13 @@ fn databases(rule: Option<&str>) -> Option<BTreeSet<String>> {
         rule => {
             Some(rule.strip_prefix("db=").into_iter().flat_map(|list| list.split(',')).map(str::to_owned).collect())
         }
+    }
+}
+
+/// Of two lists that are equal, one is kept.
+fn share(observed: &mut Option<Arc<Vec<String>>>, reference: &Option<Arc<Vec<String>>>) {
+    if let (Some(there), Some(wanted)) = (observed, reference) {
+        there.clone_from(wanted);
     }
 }
 

@@ -13,6 +13,6 @@ mod saved;
 pub use bytes::readable;
 pub use catalogue::{Catalogue, Command, KeyUse, Need};
 pub use meaning::{Meaning, differ_in_text};
-pub use pattern::{includes, overlap};
+pub use pattern::{covers, includes, overlap};
 pub use rules::{Account, Rules, parse_line, rules_of, setuser};
 pub use saved::saved_accounts;

@@ -144,6 +144,14 @@ pub fn overlap(one: &str, other: &str) -> bool {
     false
 }
 
+/// Whether one rule for keys opens all that another opens (`~` opens more than `%R~`), or one for channels all of them.
+pub fn covers(wide: &str, narrow: &str) -> bool {
+    let (Some((wide_mode, wide)), Some((narrow_mode, narrow))) = (wide.split_once('~'), narrow.split_once('~')) else {
+        return wide == narrow || wide == "&*";
+    };
+    (wide_mode.is_empty() || wide_mode == narrow_mode) && includes(wide, narrow)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -3,6 +3,7 @@
 
 use crate::services::valkey::model::User;
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 /// A user as a server prints it. The hashes of its passwords stay outside of the model, and are never shown.
 #[derive(Clone, PartialEq)]
@@ -164,7 +165,7 @@ pub fn parse_line(line: &str, database_rules: bool) -> Result<Account, String> {
         keys: Some(rules.keys),
         channels: Some(rules.channels),
         databases: rules.databases,
-        commands: Some(rules.commands),
+        commands: Some(Arc::new(rules.commands)),
         selectors: Some(selectors),
         ..User::new(name)
     };
@@ -193,7 +194,7 @@ pub fn rules_of(user: &User) -> Rules {
         keys: user.keys.clone().unwrap_or_default(),
         channels: user.channels.clone().unwrap_or_default(),
         databases: user.databases.clone(),
-        commands: user.commands.clone().unwrap_or_else(|| vec!["-@all".to_owned()]),
+        commands: user.commands.as_deref().cloned().unwrap_or_else(|| vec!["-@all".to_owned()]),
     }
 }
 

@@ -15,7 +15,7 @@ fn reads_a_line_and_writes_it_back() {
     assert_eq!(account.hashes, BTreeSet::from([hash.clone()]));
     assert!(account.user.enabled && !account.user.nopass);
     assert_eq!(account.user.databases.as_deref(), Some("db=0"));
-    assert_eq!(account.user.commands, Some(words("-@all +get")));
+    assert_eq!(account.user.commands.as_deref(), Some(&words("-@all +get")));
     assert_eq!(
         setuser(&account.user, &account.hashes).join(" "),
         format!(

@@ -118,17 +118,19 @@ pub fn task<'a>(step: &'a Step, context: &ApplyContext) -> Task<'a> {
             error.on("valkey", &step.address, "").hint("the plan may come from another version: plan again").into(),
         );
     }
-    if task.sound() && step.sets_credential {
-        match context.vault.password(&step.app, ServiceId::Valkey) {
-            Ok(secret) => task.password = Some(secret),
-            Err(error) => task.fail(error.into()),
-        }
-    }
     let removes = |step: &Step| step.changes.iter().any(|change| change.field == EXTRA_PASSWORDS);
     task.only_ours = task.op == Does::RemoveFormerPasswords || removes(step);
-    if task.sound() && after.is_some_and(|user| user.generated == Some(true)) {
+    let is_ours = after.is_some_and(|user| user.generated == Some(true));
+    if task.sound() && (step.sets_credential || is_ours) {
         match context.vault.proof(&step.app, ServiceId::Valkey) {
-            Ok(proof) => task.ours = proof.ours().map(Secret::sha256).collect(),
+            Ok(proof) => {
+                task.ours = proof.ours().filter(|_| is_ours).map(Secret::sha256).collect();
+                match proof.to_set(&step.app, ServiceId::Valkey) {
+                    Ok(password) => task.password = Some(password).filter(|_| step.sets_credential),
+                    Err(error) if step.sets_credential => task.fail(error.into()),
+                    Err(_) => {}
+                }
+            }
             Err(error) => task.fail(error.into()),
         }
     }

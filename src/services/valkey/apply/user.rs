@@ -9,7 +9,7 @@ use crate::services::valkey::connect::{Found, Nodes};
 use crate::services::valkey::errors::{explain, is_transient};
 use crate::services::valkey::node::Node;
 use crate::services::valkey::observe::absent;
-use crate::services::valkey::presets::{Server, expand};
+use crate::services::valkey::presets::Expansion;
 use crate::services::valkey::wire;
 use crate::services::{ApplyContext, Failure, Outcome, Step};
 use futures_util::future::{join_all, try_join_all};
@@ -99,9 +99,10 @@ async fn set(nodes: &[Node], tasks: &mut [Task<'_>], kept: &BTreeMap<String, BTr
     let all: Vec<(usize, Failure)> = join_all(nodes.iter().map(async |node| {
         let mut failures = Vec::new();
         let Ok(server) = wire::server(node).await else { return failures };
+        let expansion = Expansion::on(server);
         let sound = tasks.iter().enumerate().filter(|(_, task)| task.sound());
         let (places, calls): (Vec<usize>, Vec<Vec<String>>) =
-            sound.filter_map(|(place, task)| Some((place, call(task, server, kept)?))).unzip();
+            sound.filter_map(|(place, task)| Some((place, call(task, &expansion, kept)?))).unzip();
         let said = |place: &usize| tasks.get(*place).map(|task| said(task)).unwrap_or_default();
         for (place, answer) in places.iter().zip(node.try_calls(&calls).await) {
             if let Err(error) = answer {
@@ -130,14 +131,14 @@ fn said(task: &Task<'_>) -> String {
 }
 
 /// The words of a call; none for what was found unsound before.
-fn call(task: &Task<'_>, server: &Server, kept: &BTreeMap<String, BTreeSet<String>>) -> Option<Vec<String>> {
+fn call(task: &Task<'_>, expansion: &Expansion<'_>, kept: &BTreeMap<String, BTreeSet<String>>) -> Option<Vec<String>> {
     let ours: Option<BTreeSet<String>> = task.password.as_ref().map(|password| BTreeSet::from([password.sha256()]));
     let mut words = vec!["ACL".to_owned()];
     match (task.op, task.after) {
         (Does::SetUser, Some(user)) => {
             let hashes = ours.or_else(|| kept.get(task.name).cloned()).unwrap_or_default();
             // Each node by its own version.
-            words.extend(setuser(&expand(user, server), &hashes));
+            words.extend(setuser(&expansion.of(user), &hashes));
         }
         (Does::SetPassword, Some(_)) => {
             words.extend(["SETUSER".to_owned(), task.name.to_owned(), "resetpass".to_owned()]);

@@ -6,7 +6,7 @@ use crate::core::reconcile::reconcile;
 use crate::core::step::{Action, Hold, Risk};
 use crate::services::valkey::model::{Accepts, DEFAULT_USER, DefaultUser, Mode, Op as UserOp, UsedBy};
 use crate::services::{Decision, DiffInput, Model, Op, Step};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Names that are spelled out in one note; more are counted.
 const NAMES_SHOWN: usize = 5;
@@ -15,9 +15,12 @@ const NAMES_SHOWN: usize = 5;
 pub fn diff(input: DiffInput<'_>, server: Option<&Server>) -> Vec<Step> {
     let is_it = |model: &Model| model.as_valkey_default_user().is_some();
     let wanted = input.wanted.iter().filter(|(_, wanted)| is_it(&wanted.model));
-    let wanted = wanted.map(|(address, wanted)| (address.clone(), wanted.clone())).collect();
+    let wanted: BTreeMap<_, _> = wanted.map(|(address, wanted)| (address.clone(), wanted.clone())).collect();
     let applied = input.applied.iter().filter(|(address, _)| address.kind == DEFAULT_USER);
-    let applied = applied.map(|(address, applied)| (address.clone(), applied.clone())).collect();
+    let applied: BTreeMap<_, _> = applied.map(|(address, applied)| (address.clone(), applied.clone())).collect();
+    if wanted.is_empty() && applied.is_empty() {
+        return Vec::new();
+    }
     let decisions = reconcile(&wanted, &input.observation.models(), &applied);
     decisions.into_iter().map(|decision| step(decision, input, server)).collect()
 }

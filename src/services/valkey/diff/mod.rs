@@ -11,7 +11,7 @@ mod words;
 pub use words::Teller;
 
 use super::model::{KEYS, Op as UserOp, USER, User};
-use super::presets::{Server, expand};
+use super::presets::{Expansion, Server};
 use super::{rights, unsaved};
 use crate::core::address::Address;
 use crate::core::reconcile::{Applied, Wanted, reconcile};
@@ -24,6 +24,7 @@ use std::collections::{BTreeMap, BTreeSet};
 pub fn diff(input: DiffInput<'_>) -> Vec<Step> {
     let server: Option<Server> = serde_json::from_value(input.observation.server.clone()).ok();
     let server = server.as_ref();
+    let expansion = server.map(Expansion::on);
     let wanted: BTreeMap<Address, Wanted<Model>> = input
         .wanted
         .iter()
@@ -32,7 +33,7 @@ pub fn diff(input: DiffInput<'_>) -> Vec<Step> {
             let Some(declared) = wanted.model.as_valkey_user() else {
                 return (address.clone(), wanted.clone());
             };
-            let user = server.map_or_else(|| declared.clone(), |server| expand(declared, server));
+            let user = expansion.as_ref().map_or_else(|| declared.clone(), |expansion| expansion.of(declared));
             let model = Model::ValkeyUser(user);
             (address.clone(), Wanted { app: wanted.app.clone(), model })
         })

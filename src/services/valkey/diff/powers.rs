@@ -1,6 +1,6 @@
 //! What a user may do, as sets that can be taken from one another. Pure.
 
-use crate::services::valkey::acl::{Catalogue, Meaning, Rules, includes};
+use crate::services::valkey::acl::{Catalogue, Meaning, Rules, covers};
 use crate::services::valkey::model::User;
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
@@ -176,12 +176,4 @@ fn databases(rule: &str) -> BTreeSet<String> {
         "alldbs" => BTreeSet::from(["*".to_owned()]),
         rule => rule.strip_prefix("db=").into_iter().flat_map(|list| list.split(',')).map(str::to_owned).collect(),
     }
-}
-
-/// Whether one key rule opens all that another opens: `~` opens more than `%R~`.
-fn covers(wide: &str, narrow: &str) -> bool {
-    let (Some((wide_mode, wide)), Some((narrow_mode, narrow))) = (wide.split_once('~'), narrow.split_once('~')) else {
-        return wide == narrow;
-    };
-    (wide_mode.is_empty() || wide_mode == narrow_mode) && includes(wide, narrow)
 }

@@ -5,6 +5,7 @@ use crate::core::step::{Part, Reason};
 use crate::services::Observed;
 use crate::services::valkey::acl::{Catalogue, parse_line};
 use crate::services::valkey::model::{Access, Holdings, KEYS, Keys, keys_address, user_address};
+use crate::services::valkey::presets::expand;
 use crate::services::{CredentialStatus, Observation};
 
 struct Case {

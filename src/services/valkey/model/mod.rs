@@ -1,10 +1,10 @@
 //! What Valkey resources are: one type for desired, last applied and observed. Imports only the core.
 
 mod default_user;
+mod keys;
+mod shared;
 
 pub use default_user::{Accepts, DEFAULT_USER, DefaultUser, Mode, UsedBy, default_user_address};
-mod keys;
-
 pub use keys::{Holdings, KEYS, Keys, OnDestroy, keys_address};
 mod said;
 
@@ -14,6 +14,7 @@ use crate::core::address::{Address, Kind};
 use crate::core::change::{Field, Resource};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 pub const USER: Kind = Kind::new("valkey.user");
 /// What outlives a restart. Never ours: a step on it exists only while something would be lost.
@@ -114,9 +115,9 @@ pub struct User {
     /// `alldbs`, `resetdbs` or `db=0,2`; unknown where the server has no such rules.
     #[serde(default)]
     pub databases: Option<String>,
-    /// Canonical command rules, in order.
-    #[serde(default)]
-    pub commands: Option<Vec<String>>,
+    /// Canonical command rules, in order. Most users share theirs: a list of them is long, and there is one of it.
+    #[serde(default, with = "shared")]
+    pub commands: Option<Arc<Vec<String>>>,
     /// Rules of selectors, each in parentheses.
     #[serde(default)]
     pub selectors: Option<BTreeSet<String>>,
@@ -203,7 +204,7 @@ impl Resource for User {
             Field::maybe("keys", keys.as_ref()).expanded(),
             Field::maybe("channels", channels.as_ref()).expanded(),
             Field::maybe("databases", databases.as_ref()).expanded(),
-            Field::maybe("commands", commands.as_ref()).expanded(),
+            Field::maybe("commands", commands.as_deref()).expanded(),
             Field::maybe("selectors", selectors.as_ref()).expanded(),
             Field::new(UNEVEN_NODES, uneven_nodes),
         ]

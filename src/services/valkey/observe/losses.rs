@@ -7,7 +7,7 @@ use crate::error::Diagnostic;
 use crate::services::valkey::acl::{Rules, overlap};
 use crate::services::valkey::connect::Nodes;
 use crate::services::valkey::keyspace::{Call, STEP, Walk, primaries};
-use crate::services::valkey::model::{Holdings, KEYS, Keys, USER, keys_address, user_address};
+use crate::services::valkey::model::{Holdings, KEYS, Keys, USER, User, keys_address, user_address};
 use crate::services::valkey::node::Node;
 use crate::services::valkey::place::{Fate, Place, fate, left};
 use crate::services::{Ask, Failure, Model, Observed};
@@ -51,6 +51,7 @@ pub async fn add(nodes: &Nodes, there: &[Node], seen: &[Seen], ask: &Ask, resour
         holders.entry(place).or_default().push(address);
     }
     let databases: BTreeSet<u32> = holders.keys().map(|place| place.db).collect();
+    let others = if databases.is_empty() { Vec::new() } else { others(seen, &users, ask) };
     for db in databases {
         let spaces: BTreeSet<Keys> = holders.keys().filter(|place| place.db == db).filter_map(Place::keys).collect();
         if spaces.is_empty() {
@@ -62,7 +63,7 @@ pub async fn add(nodes: &Nodes, there: &[Node], seen: &[Seen], ask: &Ask, resour
                 Ok(counted) => counted.get(keys).copied().unwrap_or_default().holdings(),
                 Err(failure) => unread(failure),
             };
-            let reached_by = reached_by(seen, keys, &users, ask);
+            let reached_by = reached_by(&others, keys);
             holdings.reached_by = (!reached_by.is_empty()).then_some(reached_by);
             holders.get(&Place::of_keys(keys)).into_iter().flatten().for_each(|address| tell(address, &holdings));
         }
@@ -243,33 +244,32 @@ fn namespace(key: &[u8], cluster: bool) -> Option<&[u8]> {
 
 /// Users that are neither ours nor the administrator's and whose own rules reach the keys: somebody works with them.
 /// Those that reach all keys of the server say nothing of these.
-fn reached_by(seen: &[Seen], keys: &Keys, doomed: &BTreeSet<&str>, ask: &Ask) -> BTreeSet<String> {
+fn reached_by(others: &[&User], keys: &Keys) -> BTreeSet<String> {
     let all = format!("{}:*", keys.namespace);
     let reaches = |rules: &BTreeSet<String>| {
         let mut patterns = rules.iter().filter_map(|rule| rule.split_once('~')).map(|(_, pattern)| pattern);
         patterns.any(|pattern| pattern != "*" && overlap(pattern, &all))
     };
     let mut users = BTreeSet::new();
-    for node in seen {
-        for (name, account) in &node.accounts {
-            // What becomes of those that are wanted stands in the infraspecs.
-            if doomed.contains(name.as_str())
-                || *name == node.server.admin
-                || ask.wanted.contains_key(&user_address(name))
-            {
-                continue;
-            }
-            let user = &account.user;
-            let in_selectors = || {
-                let words = user.selectors.iter().flatten().map(|rules| rules.trim_matches(['(', ')']));
-                words.into_iter().any(|rules| reaches(&Rules::parse(rules.split_ascii_whitespace(), true).keys))
-            };
-            if user.keys.as_ref().is_some_and(reaches) || in_selectors() {
-                users.insert(name.clone());
-            }
+    for user in others {
+        let in_selectors = || {
+            let words = user.selectors.iter().flatten().map(|rules| rules.trim_matches(['(', ')']));
+            words.into_iter().any(|rules| reaches(&Rules::parse(rules.split_ascii_whitespace(), true).keys))
+        };
+        if user.keys.as_ref().is_some_and(reaches) || in_selectors() {
+            users.insert(user.name.clone());
         }
     }
     users
+}
+
+/// Users of all nodes that stay and that no infraspec declares: what becomes of those stands there.
+fn others<'a>(seen: &'a [Seen], doomed: &BTreeSet<&str>, ask: &Ask) -> Vec<&'a User> {
+    let accounts = seen.iter().flat_map(|node| node.accounts.iter().map(move |(name, account)| (node, name, account)));
+    let stays = |node: &Seen, name: &String| {
+        !doomed.contains(name.as_str()) && *name != node.server.admin && !ask.wanted.contains_key(&user_address(name))
+    };
+    accounts.filter(|(node, name, _)| stays(node, name)).map(|(_, _, account)| &account.user).collect()
 }
 
 #[cfg(test)]

@@ -16,7 +16,7 @@ use unlike::unlike;
 use super::acl::{Account, Meaning, differ_in_text};
 use super::model::{FORMER_PASSWORD, KEYS, MISSING, USER, User};
 use super::node::Node;
-use super::presets::{Server, expand};
+use super::presets::{Expansion, Server, expand};
 use super::{rights, wire};
 use crate::core::address::Address;
 use crate::core::change::{Resource, three_way};
@@ -94,13 +94,13 @@ fn meant<'a>(models: impl Iterator<Item = (&'a Address, &'a Model, fn(&'a User) 
 /// Brings the texts of a node's users into the forms that are meant.
 async fn seen(node: &Node, mut accounts: BTreeMap<String, Account>, meant: &Meant<'_>) -> Result<Seen> {
     let server = wire::server(node).await?.clone();
-    let meaning = Meaning::new(&server.catalogue);
+    let (meaning, expansion) = (Meaning::new(&server.catalogue), Expansion::on(&server));
     for (name, forms) in meant {
         let Some(account) = accounts.get_mut(*name) else { continue };
         let mut tried: Option<User> = None;
         for form in forms {
             let form = match form {
-                Form::Declared(user) => expand(user, &server),
+                Form::Declared(user) => expansion.of(user),
                 Form::Applied(user) => (*user).clone(),
             };
             // What was applied is mostly what is declared.
@@ -114,7 +114,7 @@ async fn seen(node: &Node, mut accounts: BTreeMap<String, Account>, meant: &Mean
             tried = Some(form);
         }
     }
-    drop(meaning);
+    drop((meaning, expansion));
     Ok(Seen { node: node.name.clone(), server, accounts })
 }
 

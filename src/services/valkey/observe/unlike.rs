@@ -2,7 +2,7 @@
 
 use crate::core::change::{FieldChange, Resource, three_way};
 use crate::core::listing::some;
-use crate::services::valkey::acl::{Meaning, includes};
+use crate::services::valkey::acl::{Meaning, covers};
 use crate::services::valkey::model::User;
 use crate::services::valkey::presets::Server;
 use serde_json::Value;
@@ -23,8 +23,8 @@ fn told(change: &FieldChange, one: &User, other: &User, server: &Server) -> Stri
     let (ours, theirs) = match field {
         "commands" => {
             let meaning = Meaning::new(&server.catalogue);
-            let allowed =
-                |user: &User| meaning.allowed(user.commands.as_deref().unwrap_or_default()).map(|all| (*all).clone());
+            let rules = |user: &User| user.commands.clone().unwrap_or_default();
+            let allowed = |user: &User| meaning.allowed(&rules(user)).map(|all| (*all).clone());
             let (Some(ours), Some(theirs)) = (allowed(one), allowed(other)) else { return field.to_owned() };
             (ours, theirs)
         }
@@ -42,14 +42,6 @@ fn told(change: &FieldChange, one: &User, other: &User, server: &Server) -> Stri
 /// What some have that no other one covers.
 fn beyond<'a>(some: &'a BTreeSet<String>, others: &'a BTreeSet<String>) -> Vec<&'a String> {
     some.difference(others).filter(|one| !others.iter().any(|wide| covers(wide, one))).collect()
-}
-
-/// Whether a rule for keys opens all that another one does, or a rule is for all channels.
-fn covers(wide: &str, narrow: &str) -> bool {
-    let (Some((wide_mode, wide)), Some((narrow_mode, narrow))) = (wide.split_once('~'), narrow.split_once('~')) else {
-        return wide == "&*";
-    };
-    (wide_mode.is_empty() || wide_mode == narrow_mode) && includes(wide, narrow)
 }
 
 fn set(value: &Value) -> BTreeSet<String> {
