@@ -193,7 +193,7 @@ async fn failures_name_their_cause_and_never_the_password() {
     let mut cases = vec![
         (refused, "nothing listens there"),
         (unknown, "the host's name is not known"),
-        (plain, "say `tls = false`"),
+        (plain, "set tls = false under [valkey]"),
         (stranger, "does not accept this user name and password"),
     ];
     if !admin_password().is_empty() {
