@@ -7,7 +7,7 @@ An app here is a user with the rules of `readwrite`. nornplan reads first what i
 writes it, proves the rules by ACL DRYRUN and each password by signing in, has the server save its users, and its state
 and secrets (a file for each app) are on disk when it ends. The raw client does none of that: it is the floor. For new
 users the floor has a file of secrets for each app too, written as a program would that does not want to lose it: another
-name, fsync, rename. (nornplan writes two for each app: a password is on disk before the server is told it.) The server
+name, fsync, rename, many side by side. (nornplan writes two for each app: a password is on disk before the server is told it.) The server
 keeps what it has worked out of ACL LIST for as long as nothing changes, so the first one after a change is timed apart.
 """
 import os
@@ -18,11 +18,14 @@ import statistics
 import sys
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 from binary import by_nornplan, measured
 
 # Calls whose answers fit into the buffers of a socket.
 AT_ONCE = 1000
+# Files that are written at the same time: each mostly waits for the disk.
+SIDE_BY_SIDE = 16
 HASH = "#" + "ab" * 32
 
 
@@ -76,13 +79,17 @@ def report(what, ours, raw, of=""):
 def write_files(directory, apps):
     """A file of secrets for each app, on disk when this returns."""
     directory.mkdir()
-    for app in apps:
+
+    def write(app):
         url = f"redis://{app}:{'x' * 32}@127.0.0.1:6379/0"
         file = os.open(directory / f".{app}", os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         os.write(file, f"REDIS_URL={url}\nVALKEY_URL={url}\n".encode())
         os.fsync(file)
         os.close(file)
         os.rename(directory / f".{app}", directory / f"{app}.env")
+
+    with ThreadPoolExecutor(SIDE_BY_SIDE) as threads:
+        list(threads.map(write, apps))
     names = os.open(directory, os.O_RDONLY)
     os.fsync(names)
     os.close(names)
