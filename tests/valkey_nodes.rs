@@ -284,6 +284,8 @@ fn apps_ask_the_sentinels_as_themselves_and_tell_them_nothing() {
     workspace.set("NORNPLAN_VALKEY_SENTINEL_USERS", "false");
     workspace.run(&["plan"]).exits(0).flat().says(&left);
     workspace.set("NORNPLAN_VALKEY_SENTINEL_USERS", "true");
+    workspace.remove("specs/cafe.toml");
+    workspace.spec("mail", MAIL);
     assert!(!workspace.secrets("@mail").contains("SENTINEL"));
 
     // What the sentinels forget is forgotten, if it is not there.
