@@ -2,7 +2,6 @@
 
 mod default_user;
 mod keys;
-mod shared;
 
 pub use default_user::{Accepts, DEFAULT_USER, DefaultUser, Mode, UsedBy, default_user_address};
 pub use keys::{Holdings, KEYS, Keys, OnDestroy, keys_address};
@@ -116,7 +115,7 @@ pub struct User {
     #[serde(default)]
     pub databases: Option<String>,
     /// Canonical command rules, in order. Most users share theirs: a list of them is long, and there is one of it.
-    #[serde(default, with = "shared")]
+    #[serde(default)]
     pub commands: Option<Arc<Vec<String>>>,
     /// Rules of selectors, each in parentheses.
     #[serde(default)]
