@@ -416,3 +416,32 @@ fn of_a_user_that_is_gone_the_keys_may_be_there_still() {
     as_app(&workspace, "@a", &["SET", &format!("{name}:k1"), "v"]).unwrap();
     assert_eq!((keys_in(&server, 0), keys_in(&server, 1)), (5, 1));
 }
+
+#[test]
+fn nobody_gets_what_another_app_had_unasked() {
+    let server = OwnValkey::start();
+    let workspace = applied(&server, PURGES);
+    let name = format!("{}a", workspace.prefix);
+    make(&server, 0, &format!("{name}:"), 3);
+    let taking = "app = \"@b\"\n[services.kv]\nnamespace = \"@a\"\n";
+    workspace.remove("specs/a.toml");
+    workspace.spec("b", taking);
+    let held = format!("--allow-interrupt valkey.user.{}b", workspace.prefix);
+    let gets = format!("what lies under {name}:* in database 0 is {name}'s until now, 3 keys");
+    workspace
+        .run(&["apply", "--auto-approve"])
+        .exits(0)
+        .flat()
+        .says(&gets)
+        .says(&held)
+        .says("another app's keys until now");
+    assert!(
+        server.try_run(&["ACL", "GETUSER", &format!("{}b", workspace.prefix)]).unwrap().is_null(),
+        "b reaches them"
+    );
+    let user = format!("valkey.user.{}b", workspace.prefix);
+    workspace.run(&["apply", "--auto-approve", "--allow-interrupt", &user]).exits(0);
+    assert_eq!(as_app(&workspace, "@b", &["GET", &format!("{name}:k1")]), Ok(()));
+    workspace.run(&["plan"]).exits(0).flat().hides(&gets);
+    assert_eq!(keys_in(&server, 0), 3);
+}

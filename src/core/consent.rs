@@ -115,7 +115,8 @@ fn needs_consent<M, O>(
         && !step.reasons.contains(&Reason::UnfinishedRun);
     let adopting_takes_away = step.reasons.contains(&Reason::NotOursYet) && step.risks.contains(&Risk::Interrupts);
     let redirects = step.redirects() && step.risks.contains(&Risk::Interrupts);
-    if (unasked_rotation || adopting_takes_away || redirects || step.moves()) && !consent.to_interrupt(&step.address) {
+    let takes = step.moves() || step.reasons.contains(&Reason::TakesOver);
+    if (unasked_rotation || adopting_takes_away || redirects || takes) && !consent.to_interrupt(&step.address) {
         return Some(Hold::Interrupt);
     }
     None

@@ -100,6 +100,8 @@ pub enum Reason {
     NotSaved,
     /// A login is made anew, and gets the password that its app has.
     SetAgain,
+    /// It opens what is another app's until now.
+    TakesOver,
     /// A node of the server was away when it was last applied, and is back.
     WasAway,
 }
@@ -125,6 +127,7 @@ impl Reason {
             Self::FromAnotherApp => "belongs to another app until now",
             Self::NotSaved => "lost at the next restart",
             Self::SetAgain => "published values stay",
+            Self::TakesOver => "another app's keys until now",
             Self::WasAway => "a node was away at the last apply",
         }
     }

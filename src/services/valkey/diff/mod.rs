@@ -6,6 +6,7 @@ mod losses;
 mod passwords;
 mod powers;
 mod starts_empty;
+mod takes_over;
 mod words;
 
 pub use words::Teller;
@@ -64,6 +65,7 @@ pub fn diff(input: DiffInput<'_>) -> Vec<Step> {
     }
     losses::destroy(&mut steps, keys, input, server);
     starts_empty::mark(&mut steps, input, server);
+    takes_over::mark(&mut steps, input);
     let unread = &input.observation.unread;
     steps.iter_mut().for_each(|step| away::keep_for_absent(step, unread));
     steps.extend(default_user::diff(input, server));

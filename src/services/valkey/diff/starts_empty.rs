@@ -44,7 +44,8 @@ pub fn mark(steps: &mut [Step], input: DiffInput<'_>, server: Option<&Server>) {
     }
 }
 
-fn may_move(step: &Step) -> bool {
+/// Whether a step may send an app elsewhere.
+pub fn may_move(step: &Step) -> bool {
     let changes = match step.action {
         Action::Create | Action::Update | Action::Replace | Action::Adopt | Action::Record => true,
         Action::Destroy | Action::Forget | Action::Rotate => false,
