@@ -29,6 +29,9 @@ pub(super) fn wrap(items: &[String], separator: &str, width: usize) -> Vec<Strin
     lines
 }
 
+/// Columns of `code` that are never broken, however narrow the text is: it is there to be pasted.
+const PASTED: usize = 1_000;
+
 /// Breaks a sentence into lines of at most `width` columns, between words and neither inside `code` nor between a flag of
 /// consent and what it takes.
 pub(super) fn wrap_words(text: &str, width: usize) -> Vec<String> {
@@ -36,7 +39,8 @@ pub(super) fn wrap_words(text: &str, width: usize) -> Vec<String> {
     let mut words: Vec<String> = Vec::new();
     let mut in_code = false;
     for piece in text.split(' ') {
-        match words.last_mut().filter(|last| (in_code || is_flag(last)) && columns(last) + columns(piece) < width) {
+        let longest = if in_code { PASTED } else { width };
+        match words.last_mut().filter(|last| (in_code || is_flag(last)) && columns(last) + columns(piece) < longest) {
             Some(code) => *code = format!("{code} {piece}"),
             None => words.push(piece.to_owned()),
         }

@@ -78,7 +78,7 @@ impl Service for Valkey {
         let sentinels = observe::look(&found.sentinels, ask).await?;
         notices.extend(observe::notices(&sentinels, &Ask::default()));
         seen.extend(sentinels);
-        notices.extend(observe::absent::notices(&found, ask).await);
+        notices.extend(observe::absent::notices(&found, ask));
         let mut resources = observe::resources(&seen, ask);
         observe::losses::add(&self.nodes, &found.nodes, &seen, ask, &mut resources).await;
         resources.extend(default_user.into_iter().chain(unsaved));
@@ -161,7 +161,7 @@ impl Service for Valkey {
             let found = self.nodes.all().await?;
             let seen = observe::look(&found.nodes, &Ask::default()).await?;
             let mut checks = examine::checks(&found, &seen, ask, self.nodes.config()).await;
-            checks.extend(observe::absent::checks(&found, ask).await);
+            checks.extend(observe::absent::checks(&found, ask));
             Ok(checks)
         };
         let mut checks = looked.await.unwrap_or_else(|error| vec![Check::failed(&error)]);

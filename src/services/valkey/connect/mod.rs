@@ -41,8 +41,6 @@ pub struct Found {
     pub unreached: Vec<Unreached>,
     /// Nodes of earlier runs that are none any more.
     pub left: Vec<Left>,
-    /// Addresses by which nodes were known that are told by others now.
-    pub renamed: BTreeSet<String>,
     /// Whether there is a node that nobody has an address of.
     has_lost: bool,
     /// What is wrong with all of them together.
@@ -67,11 +65,11 @@ impl Found {
     /// The nodes as plans and the state name them.
     pub fn named(&self, away: &BTreeSet<String>) -> crate::core::nodes::Nodes {
         let here: BTreeSet<String> = self.with_users().map(|node| node.name.clone()).collect();
-        let left = self.left.iter().map(|left| &left.node).chain(&self.renamed);
+        let left = self.left.iter().map(|left| left.node.clone());
         crate::core::nodes::Nodes {
             absent: self.unreached.iter().map(|absent| absent.node.clone()).collect(),
             back: here.intersection(away).cloned().collect(),
-            left: left.cloned().collect(),
+            left: left.collect(),
             here,
         }
     }
@@ -181,7 +179,10 @@ impl Nodes {
                     error.hint(hint).may_pass(true)
                 })?;
                 topology::check_primary(&primary).await?;
-                let others = Others { names: told.others.into_iter().collect(), ..Others::default() };
+                // After a SENTINEL RESET they know the replicas by and by, and the primary knows them already.
+                let followers = topology::below(&primary).await?;
+                let names = told.others.into_iter().chain(followers).collect();
+                let others = Others { names, ..Others::default() };
                 (primary, others, Some(format!("SENTINEL RESET {service} on each sentinel")))
             }
             Some(_) | None => {
@@ -198,7 +199,6 @@ impl Nodes {
             sentinels: Vec::new(),
             unreached: Vec::new(),
             left: Vec::new(),
-            renamed: BTreeSet::new(),
             has_lost: !others.lost.is_empty(),
             warnings: others.warnings,
         };
@@ -216,7 +216,7 @@ impl Nodes {
                 }
             }
         }
-        remembered::find(self, &mut found, remembered.clone()).await?;
+        remembered::add(&mut found, remembered, self.truth());
         Ok(found)
     }
 
@@ -240,17 +240,11 @@ impl Nodes {
         Ok(())
     }
 
-    /// Reaches the replicas of the nodes from a place on.
-    async fn walk_below(&self, found: &mut Found, from: usize) -> Result<()> {
-        let names = below(found.nodes.get(from..)).await?;
-        self.walk(found, names, None).await
-    }
-
-    /// Why a node that is not told of and does not answer is none any more. A primary says nothing of those that are down.
+    /// Why a node that is not told of is none any more. A primary says nothing of those that are down.
     fn truth(&self) -> Option<&'static str> {
         match (self.config.cluster, self.config.sentinels.is_empty()) {
             (true, _) => Some("the cluster does not know it any more"),
-            (false, false) => Some("the sentinels do not know it any more, and it cannot be reached"),
+            (false, false) => Some("the sentinels do not know it any more"),
             (false, true) => None,
         }
     }

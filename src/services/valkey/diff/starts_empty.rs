@@ -31,7 +31,7 @@ pub fn mark(steps: &mut [Step], input: DiffInput<'_>, server: Option<&Server>) {
         step.risks.insert(Risk::Interrupts);
         step.notes.push(stays(step, &former, &holdings, input));
         let Some(next) = Place::of(&wanted) else { continue };
-        step.notes.push(what_to_do(&former, &next, server));
+        step.notes.push(what_to_do(&former, &next, input, server));
         moves.push((next, step.id()));
     }
     let moving: BTreeSet<StepId> = moves.iter().map(|(_, moved)| moved.clone()).collect();
@@ -99,7 +99,7 @@ fn stays(step: &Step, former: &Place, holdings: &Holdings, input: DiffInput<'_>)
 }
 
 /// How keys are brought along, in a line that works, and how the question is dropped.
-fn what_to_do(former: &Place, next: &Place, server: Option<&Server>) -> String {
+fn what_to_do(former: &Place, next: &Place, input: DiffInput<'_>, server: Option<&Server>) -> String {
     let mut back = Vec::new();
     match &former.namespace {
         Some(namespace) if former.namespace != next.namespace => back.push(format!("namespace = {namespace:?}")),
@@ -112,8 +112,8 @@ fn what_to_do(former: &Place, next: &Place, server: Option<&Server>) -> String {
     let back = back.join(", ");
     if server.is_some_and(|server| server.cluster) {
         return format!(
-            "to bring them along, stop the app and move each by DUMP and RESTORE (RENAME and COPY stay in one slot); or \
-             have {back} again"
+            "have {back} again; or, to bring them along, stop the app and move each by DUMP and RESTORE (RENAME and COPY \
+             stay in one slot)"
         );
     }
     let pattern = former.namespace.as_ref().map(|name| format!(" --pattern '{name}:*'")).unwrap_or_default();
@@ -128,11 +128,23 @@ fn what_to_do(former: &Place, next: &Place, server: Option<&Server>) -> String {
         (None, Some(next)) if from == to => format!(" | grep -v '^{next}:'"),
         (_, _) => String::new(),
     };
+    let cli = client(&input.observation.endpoint, server);
     format!(
-        "to bring them along, stop the app and copy them as the administrator: redis-cli -n {from} \
-         --scan{pattern}{others} | sort -u | while IFS= read -r k; do redis-cli -n {from} COPY \"$k\" \"{key}\" DB {to} \
-         </dev/null; done; or have {back} again"
+        "have {back} again; or, to bring them along, stop the app and copy them as the administrator, whose password is in \
+         REDISCLI_AUTH: `{cli} -n {from} --scan{pattern}{others} | sort -u | while IFS= read -r k; do {cli} -n {from} COPY \
+         \"$k\" \"{key}\" DB {to} </dev/null; done`"
     )
+}
+
+/// How redis-cli gets to the server as the administrator; the socket or the primary behind sentinels is for the reader to
+/// name.
+fn client(endpoint: &str, server: Option<&Server>) -> String {
+    let port = |port: &str| port.parse::<u16>().is_ok();
+    let place = endpoint.rsplit_once(':').filter(|(host, number)| port(number) && !host.contains([' ', ',', '/']));
+    let to = place.map(|(host, port)| format!(" -h {} -p {port}", host.trim_matches(['[', ']']))).unwrap_or_default();
+    let admin = server.map(|server| server.admin.as_str()).filter(|admin| *admin != "default");
+    let user = admin.map(|admin| format!(" --user {admin}")).unwrap_or_default();
+    format!("redis-cli{to}{user}")
 }
 
 fn reads(user: &User, place: &Place) -> bool {

@@ -6,9 +6,7 @@ use crate::core::listing::some;
 use crate::core::plan::{Level, Notice};
 use crate::services::valkey::connect::{Found, Left, Unreached};
 use crate::services::valkey::model::USER;
-use crate::services::valkey::wire::strings;
 use crate::services::{Ask, Check};
-use futures_util::future::join_all;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// How many nodes or users are named in one line.
@@ -19,7 +17,7 @@ fn cannot(absent: &Unreached) -> String {
 }
 
 /// What the reader of a plan must know of them.
-pub async fn notices(found: &Found, ask: &Ask) -> Vec<Notice> {
+pub fn notices(found: &Found, ask: &Ask) -> Vec<Notice> {
     let absent = found.unreached.iter().map(|absent| {
         let gone = match &absent.gone {
             Some(command) => format!("if it is gone for good: `{command}`"),
@@ -30,36 +28,18 @@ pub async fn notices(found: &Found, ask: &Ask) -> Vec<Notice> {
             cannot(absent)
         )
     });
-    let left = join_all(found.left.iter().map(async |left| farewell(left, ask).await)).await;
+    let left = found.left.iter().map(|left| farewell(left, ask));
     let notice = |text| Notice { level: Level::Warning, about: "valkey".to_owned(), text };
     absent.chain(left).chain(found.warnings.iter().cloned()).map(notice).collect()
 }
 
 /// What is said of a node that is none any more: whoever starts it again starts it with the users that it had.
-async fn farewell(left: &Left, ask: &Ask) -> String {
-    let ours: BTreeSet<&str> =
-        ask.applied.keys().filter(|address| address.kind == USER).map(|a| a.name.as_str()).collect();
-    let there = match &left.open {
-        Some(node) => node.call(&["ACL", "USERS"], "ACL USERS").await.ok(),
-        None => None,
-    };
-    let users = match there {
-        Some(there) => {
-            let there: Vec<String> = strings(there).filter(|name| ours.contains(name.as_str())).collect();
-            match there.len() {
-                0 => "none of the users that are ours are there".to_owned(),
-                1 => format!("the user {} is still there: remove it by ACL DELUSER", some(there, SHOWN)),
-                count => format!(
-                    "{count} users of ours are still there ({}): remove them by ACL DELUSER",
-                    some(there, SHOWN)
-                ),
-            }
-        }
-        None => match ours.len() {
-            0 => "users of ours may still be there".to_owned(),
-            1 => "the user of ours may still be there, and sign in if it is started again".to_owned(),
-            count => format!("{count} users of ours may still be there, and sign in if it is started again"),
-        },
+fn farewell(left: &Left, ask: &Ask) -> String {
+    let ours = ask.applied.keys().filter(|address| address.kind == USER).count();
+    let users = match ours {
+        0 => "users of ours may still be there".to_owned(),
+        1 => "the user of ours may still be there, and sign in if it is started again".to_owned(),
+        count => format!("{count} users of ours may still be there, and sign in if it is started again"),
     };
     format!(
         "{} was a node at the last apply, and is none any more: {}; {users}; the next apply forgets it",
@@ -86,10 +66,9 @@ pub fn names(found: &Found) -> Option<String> {
 }
 
 /// As `nornplan doctor` tells it, but for sentinels, which it looks over by themselves.
-pub async fn checks(found: &Found, ask: &Ask) -> Vec<Check> {
+pub fn checks(found: &Found, ask: &Ask) -> Vec<Check> {
     let absent = found.unreached.iter().filter(|absent| !absent.sentinel).map(|absent| Check::failed(&absent.error));
-    let left = join_all(found.left.iter().map(async |left| farewell(left, ask).await)).await;
-    let left = left.into_iter().map(|said| Check::warning(said, "look after that node, or wipe it"));
+    let left = found.left.iter().map(|left| Check::warning(farewell(left, ask), "look after that node, or wipe it"));
     let hint = "see what `CLUSTER NODES` says of each node";
     absent.chain(left).chain(found.warnings.iter().map(|warning| Check::bad(warning, hint))).collect()
 }
