@@ -4,12 +4,13 @@ use super::head::in_order;
 use super::items::{Item, items};
 use super::layout::columns;
 use super::text::{OR_EACH, by_app, held, show};
-use super::{Style, clean, clean_lines, count, rules, shared, symbol, words};
+use super::{Style, clean, clean_lines, count, fields, rules, shared, symbol, words};
 use crate::core::address::Address;
 use crate::core::listing::some;
 use crate::core::plan::{Level, Notice};
 use crate::core::step::{Action, Hold};
 use crate::services::Plan;
+use crate::services::valkey::model::USER;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What GitHub takes as one comment, in bytes.
@@ -206,7 +207,10 @@ fn risk_line(item: &Item<'_>) -> String {
         }
         None => {}
     }
-    let notes: Vec<String> = rules::in_one_line(item)
+    // What else is updated is no matter of risks.
+    let is_updated_user = item.address.kind == USER && item.action == Action::Update;
+    let changes = is_updated_user.then(|| rules::shown(&item.changes, !item.notes.is_empty(), Style::PLAIN));
+    let notes: Vec<String> = fields::phrases(&changes.unwrap_or_default())
         .iter()
         .map(String::as_str)
         .chain(item.notes.iter().copied())
