@@ -1,10 +1,10 @@
 //! A plan as the comment of a pull request: what a reviewer must see first, and never longer than a comment may be.
 
 use super::head::in_order;
-use super::items::{Item, items};
+use super::items::{Item, items, same_reasons};
 use super::layout::columns;
 use super::text::{OR_EACH, by_app, held, show};
-use super::{Style, clean, clean_lines, count, fields, rules, shared, symbol, words};
+use super::{Style, clean, clean_lines, count, fields, rules, same_reason, symbol, words};
 use crate::core::address::Address;
 use crate::core::listing::some;
 use crate::core::plan::{Level, Notice};
@@ -188,12 +188,12 @@ fn flags(items: &[Item<'_>]) -> Vec<String> {
 /// One line for each reason that blocks several resources.
 fn shared_reasons(items: &[Item<'_>]) -> Vec<String> {
     let line = |(reason, addresses): (&str, Vec<&Address>)| {
-        let named = some(addresses.iter().map(|address| code(&address.to_string())), shared::NAMED);
+        let named = some(addresses.iter().map(|address| code(&address.to_string())), same_reason::NAMED);
         let lines: Vec<String> = clean_lines(reason).iter().map(|line| line.trim().to_owned()).collect();
         let reason = prose(&lines.join("; ").replace(":; ", ": "));
         format!("- {} **blocked**, for one reason: {reason} ({named})\n", addresses.len())
     };
-    shared::reasons(items).into_iter().map(line).collect()
+    same_reasons(items).into_iter().map(line).collect()
 }
 
 fn risk_line(item: &Item<'_>) -> String {

@@ -2,7 +2,7 @@
 
 use super::items::{Item, items};
 use super::layout::{columns, wrap_lines, wrap_words};
-use super::{Ink, Style, clean, clean_lines, count, fields, head, rules, shared, symbol, words};
+use super::{Ink, Style, clean, clean_lines, count, fields, head, rules, same_reason, symbol, words};
 use crate::core::name::AppName;
 use crate::core::plan::{Level, Notice};
 use crate::core::step::{Action, Hold, Reason};
@@ -40,7 +40,7 @@ fn blocks(plan: &Plan, style: Style, detailed: bool) -> String {
     if blocks.iter().skip(AT_THE_TOP).any(|block| !block.is_empty()) {
         blocks.push(incomplete(plan, style).into_iter().take(1).collect());
     }
-    let mut end = shared::lines(&items, style);
+    let mut end = same_reason::lines(&items, style);
     end.extend(held(&items, style));
     end.push(style.paint(Ink::Bold, &plan.verdict()));
     blocks.push(end);
