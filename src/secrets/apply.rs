@@ -2,7 +2,7 @@
 //! made durable together.
 
 use super::model;
-use super::{Vault, repeated, service};
+use super::{Vault, service};
 use crate::error::{Diagnostic, Kind, Result};
 use crate::services::{Model, Op, Outcome, Step};
 use futures_util::future::join_all;
@@ -59,7 +59,7 @@ async fn side_by_side(vault: &Arc<Vault>, steps: &[Step], work: Work) -> Vec<Res
 }
 
 fn failed(error: &Diagnostic, steps: usize) -> Vec<Result<()>> {
-    (0..steps).map(|_| Err(repeated(error))).collect()
+    (0..steps).map(|_| Err(error.again())).collect()
 }
 
 fn carry_out(vault: &Vault, step: &Step) -> Result<()> {
