@@ -302,7 +302,7 @@ fn entry_lines(entry: &Entry, widest: usize, style: Style) -> Vec<String> {
         Fate::Blocked(_) | Fate::Failed(_) => vec![line(entry.action.as_str())],
         Fate::Skipped(because) => vec![line(&format!("because of {}", clean(&because.to_string())))],
         Fate::Stale(refused) => {
-            let mut lines = vec![line(&format!("{}{}", entry.action, refused.why()))];
+            let mut lines = vec![line(&format!("{}: {}", entry.action, refused.why()))];
             lines.extend(refused.lines(style));
             lines
         }
