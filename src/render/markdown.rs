@@ -189,11 +189,24 @@ fn flags(items: &[Item<'_>]) -> Vec<String> {
 fn shared_reasons(items: &[Item<'_>]) -> Vec<String> {
     let line = |(reason, addresses): (&str, Vec<&Address>)| {
         let named = some(addresses.iter().map(|address| code(&address.to_string())), same_reason::NAMED);
-        let lines: Vec<String> = clean_lines(reason).iter().map(|line| line.trim().to_owned()).collect();
-        let reason = prose(&lines.join("; ").replace(":; ", ": "));
-        format!("- {} **blocked**, for one reason: {reason} ({named})\n", addresses.len())
+        format!("- {} **blocked**, for one reason: {} ({named})\n", addresses.len(), in_one_line(reason))
     };
     same_reasons(items).into_iter().map(line).collect()
+}
+
+/// A reason of several lines; what announces the next one goes on with it.
+fn in_one_line(reason: &str) -> String {
+    let mut text = String::new();
+    for line in clean_lines(reason) {
+        let between = match text.chars().last() {
+            None => "",
+            Some(':') => " ",
+            Some(_) => "; ",
+        };
+        text.push_str(between);
+        text.push_str(line.trim());
+    }
+    prose(&text)
 }
 
 fn risk_line(item: &Item<'_>) -> String {
@@ -201,7 +214,7 @@ fn risk_line(item: &Item<'_>) -> String {
     why.extend(item.reasons.iter().map(ToString::to_string));
     match item.hold {
         Some(Hold::Blocked { .. }) if item.blocked_with > 0 => why.push("**blocked** as above".to_owned()),
-        Some(Hold::Blocked { reason }) => why.push(format!("**blocked**: {}", prose(&clean_lines(reason).join("; ")))),
+        Some(Hold::Blocked { reason }) => why.push(format!("**blocked**: {}", in_one_line(reason))),
         Some(Hold::Destroy | Hold::DestroyAll | Hold::Interrupt | Hold::Prevented { .. } | Hold::Waits { .. }) => {
             why.push("held".to_owned())
         }
