@@ -92,6 +92,19 @@ impl Diagnostic {
         self
     }
 
+    /// The same for another step; what led to it as far as its text tells.
+    #[must_use]
+    pub fn again(&self) -> Self {
+        Self {
+            kind: self.kind,
+            message: self.message.clone(),
+            place: self.place.clone(),
+            hint: self.hint.clone(),
+            may_pass: self.may_pass,
+            source: self.source.as_ref().map(|source| source.to_string().into()),
+        }
+    }
+
     /// What led to it, the nearest first, without what the message says already.
     pub fn causes(&self) -> Vec<String> {
         let mut causes: Vec<String> = Vec::new();

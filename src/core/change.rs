@@ -61,7 +61,7 @@ pub enum Cause {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct FieldChange {
     pub field: String,
-    /// What the service has, or of what no service knows, what was last applied; `null` for what does not exist yet.
+    /// What the service has; where no service can know it, what was last applied. `null` for what does not exist yet.
     pub before: Value,
     /// What it shall have; `null` for what shall be gone.
     pub after: Value,

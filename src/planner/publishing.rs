@@ -24,9 +24,13 @@ type Blame = (bool, StepId);
 pub fn keep_back_what_would_not_work(inputs: &mut Inputs<'_>, steps: &mut [Step], circumstances: &Circumstances) {
     let secret = |(address, one): (&Address, &Wanted<Model>)| Some((address.clone(), one.model.as_secret()?.clone()));
     let full: BTreeMap<Address, Published> = inputs.wanted.iter().filter_map(secret).collect();
+    let document = inputs.document;
+    let creates = steps.iter().filter(|step| step.action == Action::Create);
+    let made: BTreeSet<StepId> = creates.map(Step::id).collect();
     loop {
         let mut told: BTreeMap<StepId, BTreeMap<&str, Vec<String>>> = BTreeMap::new();
         let setters = by_app(steps.iter().filter(|step| step.sets_credential && step.runs()));
+        let takers = takers(document, steps);
         let lacking = all_lacking(inputs, steps);
         let mut waiting: BTreeMap<StepId, StepId> = BTreeMap::new();
         for app in inputs.specs.apps.values() {
@@ -39,7 +43,7 @@ pub fn keep_back_what_would_not_work(inputs: &mut Inputs<'_>, steps: &mut [Step]
                 let service =
                     ServiceId::of(&on.address).filter(|service| sign_in_as(&last, *service, &on.address.name));
                 let has = |placeholder: &str| last.get(name).is_some_and(|value| value.contains(placeholder));
-                is_made(steps, on) && service.and_then(placeholder).is_some_and(has)
+                made.contains(on) && service.and_then(placeholder).is_some_and(has)
             };
             for (name, (_, on)) in kept.iter().filter(|(name, (_, on))| !is_lost(name, on)) {
                 let how = if last.contains_key(name) { "published as before" } else { "not published" };
@@ -48,7 +52,8 @@ pub fn keep_back_what_would_not_work(inputs: &mut Inputs<'_>, steps: &mut [Step]
             let setters = setters.get(&app.name).map(Vec::as_slice).unwrap_or_default();
             waiting.extend(logins_without_a_value(setters, &values, &kept));
             let former = kept.iter().filter(|(name, _)| last.contains_key(*name));
-            waiting.extend(former.flat_map(|(name, (_, on))| takers(inputs, steps, app, name, on)));
+            let takers = takers.get(&app.name).map(Vec::as_slice).unwrap_or_default();
+            waiting.extend(former.flat_map(|(name, (_, on))| takers_of_value(takers, app, name, on)));
             if let Some(Model::Secret(wanted)) = inputs.wanted.get_mut(&address).map(|one| &mut one.model) {
                 wanted.values = values;
             }
@@ -67,10 +72,6 @@ pub fn keep_back_what_would_not_work(inputs: &mut Inputs<'_>, steps: &mut [Step]
         }
         consent::hold(steps, inputs.consent, circumstances);
     }
-}
-
-fn is_made(steps: &[Step], id: &StepId) -> bool {
-    steps.iter().any(|step| step.action == Action::Create && step.id() == *id)
 }
 
 /// Of the steps that set a password of an app, those whose password no value would carry, and what each waits for.
@@ -93,21 +94,24 @@ fn by_app<'a>(steps: impl Iterator<Item = &'a Step>) -> BTreeMap<&'a AppName, Ve
     by_app
 }
 
-/// Steps that would take something from an app on the services of a value that keeps its former form.
-fn takers(inputs: &Inputs<'_>, steps: &[Step], app: &App, value: &str, on: &StepId) -> BTreeMap<StepId, StepId> {
+/// Of the steps that would take something from an app, those on the services of a value that keeps its former form.
+fn takers_of_value(takers: &[&Step], app: &App, value: &str, on: &StepId) -> BTreeMap<StepId, StepId> {
     let services = needs(app).get(value).map(services_of).unwrap_or_default();
     let concerns = |step: &&Step| ServiceId::of(&step.address).is_some_and(|service| services.contains(&service));
-    let taken = steps.iter().filter(|step| step.runs() && step.id() != *on && takes_from(inputs, step, app));
-    taken.filter(concerns).map(|step| (step.id(), on.clone())).collect()
+    let others = takers.iter().copied().filter(|step| step.id() != *on);
+    others.filter(concerns).map(|step| (step.id(), on.clone())).collect()
 }
 
-/// Whether a step takes something from an app that it was told to use.
-fn takes_from(inputs: &Inputs<'_>, step: &Step, app: &App) -> bool {
-    let destroys = matches!(step.action, Action::Destroy) && step.app == app.name;
-    let moves_away =
-        step.moves() && inputs.document.resources.get(&step.address).is_some_and(|entry| entry.app == app.name);
-    let hands_over = step.reasons.contains(&Reason::HandsOver) && step.app == app.name && step.action == Action::Update;
-    destroys || moves_away || hands_over
+/// The steps that take something from an app that it was told to use, by app.
+fn takers<'a>(document: &'a Document, steps: &'a [Step]) -> BTreeMap<&'a AppName, Vec<&'a Step>> {
+    let mut takers: BTreeMap<&AppName, Vec<&Step>> = BTreeMap::new();
+    for step in steps.iter().filter(|step| step.runs()) {
+        let hands_over = step.action == Action::Update && step.reasons.contains(&Reason::HandsOver);
+        let own = (step.action == Action::Destroy || hands_over).then_some(&step.app);
+        let former = document.resources.get(&step.address).filter(|_| step.moves()).map(|entry| &entry.app);
+        own.into_iter().chain(former).for_each(|app| takers.entry(app).or_default().push(step));
+    }
+    takers
 }
 
 /// All that is not to be had for now, and the step that is the reason: not one that only waits for another, if it can be

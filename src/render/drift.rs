@@ -5,7 +5,7 @@ use super::json::{NoticeView, notice_views};
 use super::layout::{columns, pad, wrap_lines};
 use super::telling::says_something;
 use super::text::notices;
-use super::{Ink, Style, count, fields, head, rules, shared, words};
+use super::{Ink, Style, count, fields, head, rules, same_reason, words};
 use crate::core::address::Address;
 use crate::core::change::FieldChange;
 use crate::core::name::AppName;
@@ -90,7 +90,7 @@ pub fn text(report: &DriftReport, style: &Style) -> String {
     if !report.is_whole() {
         let mut lines = vec![style.paint(Ink::Alarm, "INCOMPLETE")];
         let width = style.width.saturating_sub(2);
-        let told = report.errors.iter().cloned().chain(shared::untold(&report.untold));
+        let told = report.errors.iter().cloned().chain(same_reason::untold(&report.untold));
         lines.extend(told.flat_map(|error| wrap_lines(&error, width)).map(|line| format!("  {line}")));
         blocks.push(lines.join("\n"));
     }

@@ -54,6 +54,16 @@ pub(super) fn lines(changes: &[FieldChange], indent: usize, causes: bool, style:
     lines
 }
 
+/// Each row as one phrase: `name: this, that`.
+pub(super) fn phrases(changes: &[FieldChange]) -> Vec<String> {
+    const WIDE: Style = Style { width: 2_000, ..Style::PLAIN };
+    let phrase = |row: Row| {
+        let lines: Vec<&str> = row.lines.iter().map(|line| line.trim()).collect();
+        format!("{}: {}", row.name, lines.join(", "))
+    };
+    changes.iter().flat_map(|change| rows(change, 0, WIDE)).map(phrase).collect()
+}
+
 /// Why a field differs, in the colour that keeps drift apart from edits.
 pub(super) fn paint_cause(cause: Cause, style: Style) -> String {
     let (ink, text) = match cause {

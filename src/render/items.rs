@@ -1,6 +1,5 @@
 //! The steps of a plan as its readers see them: one item for each resource and action.
 
-use super::shared;
 use crate::core::address::Address;
 use crate::core::change::FieldChange;
 use crate::core::name::AppName;
@@ -93,8 +92,46 @@ pub(super) fn items<'a>(plan: &'a Plan) -> Vec<Item<'a>> {
     for item in items.iter_mut().filter(|item| !asked.contains(item.consent)) {
         item.consent = item.address;
     }
-    shared::count_others(&mut items);
+    count_others(&mut items);
     items
+}
+
+/// What blocks an item, if anything does.
+fn blocked_by<'a>(item: &Item<'a>) -> Option<&'a str> {
+    match item.hold? {
+        Hold::Blocked { reason } => Some(reason),
+        Hold::Destroy | Hold::DestroyAll | Hold::Interrupt | Hold::Prevented { .. } | Hold::Waits { .. } => None,
+    }
+}
+
+/// Reasons that block more than one resource, each with all of them in plan order.
+pub(super) fn same_reasons<'a>(items: &[Item<'a>]) -> Vec<(&'a str, Vec<&'a Address>)> {
+    let mut reasons: Vec<(&str, Vec<&Address>)> = Vec::new();
+    let mut places: BTreeMap<&str, usize> = BTreeMap::new();
+    // One resource may be more than one item.
+    let mut seen: BTreeSet<(usize, &Address)> = BTreeSet::new();
+    for item in items {
+        let Some(reason) = blocked_by(item) else { continue };
+        let place = *places.entry(reason).or_insert(reasons.len());
+        if !seen.insert((place, item.address)) {
+            continue;
+        }
+        match reasons.get_mut(place) {
+            Some((_, addresses)) => addresses.push(item.address),
+            None => reasons.push((reason, vec![item.address])),
+        }
+    }
+    reasons.retain(|(_, addresses)| addresses.len() > 1);
+    reasons
+}
+
+/// Notes at each item how many others its reason blocks too.
+fn count_others(items: &mut [Item<'_>]) {
+    let others: BTreeMap<&str, usize> =
+        same_reasons(items).into_iter().map(|(reason, addresses)| (reason, addresses.len() - 1)).collect();
+    for item in items {
+        item.blocked_with = blocked_by(item).and_then(|reason| others.get(reason)).copied().unwrap_or_default();
+    }
 }
 
 fn item<'a>(action: Action, steps: &[(usize, &'a Step)]) -> Option<Item<'a>> {

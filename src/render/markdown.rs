@@ -1,15 +1,16 @@
 //! A plan as the comment of a pull request: what a reviewer must see first, and never longer than a comment may be.
 
 use super::head::in_order;
-use super::items::{Item, items};
+use super::items::{Item, items, same_reasons};
 use super::layout::columns;
 use super::text::{OR_EACH, by_app, held, show};
-use super::{Style, clean, clean_lines, count, rules, shared, symbol, words};
+use super::{Style, clean, clean_lines, count, fields, rules, same_reason, symbol, words};
 use crate::core::address::Address;
 use crate::core::listing::some;
 use crate::core::plan::{Level, Notice};
 use crate::core::step::{Action, Hold};
 use crate::services::Plan;
+use crate::services::valkey::model::USER;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What GitHub takes as one comment, in bytes.
@@ -187,12 +188,25 @@ fn flags(items: &[Item<'_>]) -> Vec<String> {
 /// One line for each reason that blocks several resources.
 fn shared_reasons(items: &[Item<'_>]) -> Vec<String> {
     let line = |(reason, addresses): (&str, Vec<&Address>)| {
-        let named = some(addresses.iter().map(|address| code(&address.to_string())), shared::NAMED);
-        let lines: Vec<String> = clean_lines(reason).iter().map(|line| line.trim().to_owned()).collect();
-        let reason = prose(&lines.join("; ").replace(":; ", ": "));
-        format!("- {} **blocked**, for one reason: {reason} ({named})\n", addresses.len())
+        let named = some(addresses.iter().map(|address| code(&address.to_string())), same_reason::NAMED);
+        format!("- {} **blocked**, for one reason: {} ({named})\n", addresses.len(), in_one_line(reason))
     };
-    shared::reasons(items).into_iter().map(line).collect()
+    same_reasons(items).into_iter().map(line).collect()
+}
+
+/// A reason of several lines; what announces the next one goes on with it.
+fn in_one_line(reason: &str) -> String {
+    let mut text = String::new();
+    for line in clean_lines(reason) {
+        let between = match text.chars().last() {
+            None => "",
+            Some(':') => " ",
+            Some(_) => "; ",
+        };
+        text.push_str(between);
+        text.push_str(line.trim());
+    }
+    prose(&text)
 }
 
 fn risk_line(item: &Item<'_>) -> String {
@@ -200,13 +214,16 @@ fn risk_line(item: &Item<'_>) -> String {
     why.extend(item.reasons.iter().map(ToString::to_string));
     match item.hold {
         Some(Hold::Blocked { .. }) if item.blocked_with > 0 => why.push("**blocked** as above".to_owned()),
-        Some(Hold::Blocked { reason }) => why.push(format!("**blocked**: {}", prose(&clean_lines(reason).join("; ")))),
+        Some(Hold::Blocked { reason }) => why.push(format!("**blocked**: {}", in_one_line(reason))),
         Some(Hold::Destroy | Hold::DestroyAll | Hold::Interrupt | Hold::Prevented { .. } | Hold::Waits { .. }) => {
             why.push("held".to_owned())
         }
         None => {}
     }
-    let notes: Vec<String> = rules::in_one_line(item)
+    // What else is updated is no matter of risks.
+    let is_updated_user = item.address.kind == USER && item.action == Action::Update;
+    let changes = is_updated_user.then(|| rules::shown(&item.changes, !item.notes.is_empty(), Style::PLAIN));
+    let notes: Vec<String> = fields::phrases(&changes.unwrap_or_default())
         .iter()
         .map(String::as_str)
         .chain(item.notes.iter().copied())

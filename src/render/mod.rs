@@ -19,7 +19,7 @@ pub mod progress;
 pub mod reading;
 mod refused;
 mod rules;
-mod shared;
+mod same_reason;
 pub mod state;
 mod telling;
 pub mod text;

@@ -3,7 +3,7 @@
 use super::absent::not_everywhere;
 use super::layout::{columns, pad, table, wrap_lines};
 use super::refused::Refused;
-use super::{Ink, Style, clean, clean_lines, shared, symbol, words};
+use super::{Ink, Style, clean, clean_lines, same_reason, symbol, words};
 use crate::core::address::Address;
 use crate::core::name::AppName;
 use crate::core::step::{Action, Hold, StepId};
@@ -82,7 +82,7 @@ impl Entry {
     /// Why it was not done, but for its name; what is not told of it at length is told of it alone.
     fn unnamed(&self) -> String {
         match &self.fate {
-            Fate::Blocked(reason) | Fate::Failed(reason) => shared::without_its_name(reason, &self.address),
+            Fate::Blocked(reason) | Fate::Failed(reason) => same_reason::without_its_name(reason, &self.address),
             Fate::Done(..)
             | Fate::AlreadySo
             | Fate::DoneWith(_)
@@ -224,7 +224,7 @@ pub fn text(report: &Report, style: &Style) -> String {
         let ink = if rank >= Rank::Refused || rank == Rank::Blocked { Ink::Danger } else { Ink::Change };
         let mut lines = vec![style.paint(ink, title)];
         let widest = widest(&entries);
-        for group in shared::alike(&entries, Entry::unnamed) {
+        for group in same_reason::alike(&entries, Entry::unnamed) {
             lines.extend(group_lines(&group, widest, style));
         }
         blocks.push(lines);
@@ -302,7 +302,7 @@ fn entry_lines(entry: &Entry, widest: usize, style: Style) -> Vec<String> {
         Fate::Blocked(_) | Fate::Failed(_) => vec![line(entry.action.as_str())],
         Fate::Skipped(because) => vec![line(&format!("because of {}", clean(&because.to_string())))],
         Fate::Stale(refused) => {
-            let mut lines = vec![line(&format!("{}{}", entry.action, refused.why()))];
+            let mut lines = vec![line(&format!("{}: {}", entry.action, refused.why()))];
             lines.extend(refused.lines(style));
             lines
         }
@@ -313,11 +313,11 @@ fn entry_lines(entry: &Entry, widest: usize, style: Style) -> Vec<String> {
 fn group_lines(group: &[&Entry], widest: usize, style: Style) -> Vec<String> {
     let Some((first, others)) = group.split_first() else { return Vec::new() };
     let mut lines: Vec<String> =
-        group.iter().take(shared::NAMED).flat_map(|entry| entry_lines(entry, widest, style)).collect();
-    let more = group.len().saturating_sub(shared::NAMED);
+        group.iter().take(same_reason::NAMED).flat_map(|entry| entry_lines(entry, widest, style)).collect();
+    let more = group.len().saturating_sub(same_reason::NAMED);
     lines.extend((more > 0).then(|| format!("    and {more} more")));
     if let Fate::Blocked(reason) | Fate::Failed(reason) = &first.fate {
-        lines.extend(reason_lines(&shared::of_all(reason, &first.address, others.len()), style));
+        lines.extend(reason_lines(&same_reason::of_all(reason, &first.address, others.len()), style));
     }
     lines
 }

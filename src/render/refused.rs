@@ -24,11 +24,11 @@ impl Refused {
     /// `differs`: from what was expected to what is there, where something is.
     pub fn new(step: &Step, is_there: bool, differs: Vec<FieldChange>) -> Self {
         let why = match (&step.before, is_there) {
-            (None, true) if differs.is_empty() && step.sets_credential => ": it exists already, with another password",
-            (None, true) => ": it exists already",
-            (Some(_), false) => ": it is gone",
-            (Some(_), true) | (None, false) if differs.is_empty() => ": its values are not as planned",
-            (Some(_), true) | (None, false) => ": changed since it was planned",
+            (None, true) if differs.is_empty() && step.sets_credential => "it exists already, with another password",
+            (None, true) => "it exists already",
+            (Some(_), false) => "it is gone",
+            (Some(_), true) | (None, false) if differs.is_empty() => "its values are not as planned",
+            (Some(_), true) | (None, false) => "changed since it was planned",
         };
         let wanted = step.after.as_ref().map(Resource::fields).unwrap_or_default();
         let wanted = |name: &str| {

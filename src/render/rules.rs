@@ -1,15 +1,13 @@
 //! What is shown of changes of Valkey users: in plain words, and the rules themselves only where these are asked for.
 
-use super::items::Item;
 use super::layout::{wrap, wrap_words};
-use super::{Ink, Style, clean, fields, words};
+use super::{Ink, Style, clean, words};
 use crate::core::change::FieldChange;
-use crate::core::step::Action;
-use crate::services::valkey::model::{EXTRA_PASSWORDS, RULES, RULES_IN_WORDS, USER};
+use crate::services::valkey::model::{EXTRA_PASSWORDS, RULES, RULES_IN_WORDS, UNEVEN_NODES};
 use serde_json::{Map, Value};
 
 /// Fields that a note of a plan tells whole.
-const IN_NOTES: [&str; 3] = [EXTRA_PASSWORDS, "uneven_nodes", "accepts"];
+const IN_NOTES: [&str; 3] = [EXTRA_PASSWORDS, UNEVEN_NODES, "accepts"];
 
 const SELECTORS: &str = "selectors";
 
@@ -26,23 +24,6 @@ pub(super) fn shown(changes: &[FieldChange], has_notes: bool, style: Style) -> V
     };
     let shown: Vec<FieldChange> = changes.iter().filter(told).cloned().collect();
     if shown.is_empty() && !has_notes { changes.to_vec() } else { shown }
-}
-
-/// What is shown of an update of a user, one phrase for each field: what else is updated is no matter of risks.
-pub(super) fn in_one_line(item: &Item<'_>) -> Vec<String> {
-    const WIDE: Style = Style { width: 2_000, ..Style::PLAIN };
-    if item.address.kind != USER || item.action != Action::Update {
-        return Vec::new();
-    }
-    let mut phrases: Vec<String> = Vec::new();
-    for line in fields::lines(&shown(&item.changes, !item.notes.is_empty(), WIDE), 0, false, WIDE) {
-        let words = line.split_ascii_whitespace().collect::<Vec<_>>().join(" ");
-        match phrases.last_mut().filter(|_| line.starts_with(' ')) {
-            Some(phrase) => *phrase = format!("{phrase}, {words}"),
-            None => phrases.push(words),
-        }
-    }
-    phrases
 }
 
 /// The rows of a field that is not told as old and new value: a name, and lines of at most about `room` columns.
@@ -145,6 +126,7 @@ fn readable(namespaces: &Map<String, Value>) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::fields;
     use super::*;
     use crate::core::change::Cause;
     use serde_json::json;

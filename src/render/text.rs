@@ -2,7 +2,7 @@
 
 use super::items::{Item, items};
 use super::layout::{columns, wrap_lines, wrap_words};
-use super::{Ink, Style, clean, clean_lines, count, fields, head, rules, shared, symbol, words};
+use super::{Ink, Style, clean, clean_lines, count, fields, head, rules, same_reason, symbol, words};
 use crate::core::name::AppName;
 use crate::core::plan::{Level, Notice};
 use crate::core::step::{Action, Hold, Reason};
@@ -24,7 +24,7 @@ pub fn brief(plan: &Plan, style: &Style) -> String {
     blocks(plan, *style, false)
 }
 
-fn blocks(plan: &Plan, style: Style, detailed: bool) -> String {
+fn blocks(plan: &Plan, style: Style, with_apps: bool) -> String {
     /// The head, and that something could not be read.
     const AT_THE_TOP: usize = 2;
     let items = items(plan);
@@ -32,7 +32,7 @@ fn blocks(plan: &Plan, style: Style, detailed: bool) -> String {
     blocks.push(incomplete(plan, style));
     blocks.push(notices(&plan.notices, &[Level::Alarm, Level::Warning], style));
     blocks.push(summary(plan, &items, style));
-    for (app, of_app) in by_app(&items).into_iter().filter(|_| detailed) {
+    for (app, of_app) in by_app(&items).into_iter().filter(|_| with_apps) {
         blocks.push(app_block(app, &of_app, style));
     }
     blocks.push(notices(&plan.notices, &[Level::Note], style));
@@ -40,7 +40,7 @@ fn blocks(plan: &Plan, style: Style, detailed: bool) -> String {
     if blocks.iter().skip(AT_THE_TOP).any(|block| !block.is_empty()) {
         blocks.push(incomplete(plan, style).into_iter().take(1).collect());
     }
-    let mut end = shared::lines(&items, style);
+    let mut end = same_reason::lines(&items, style);
     end.extend(held(&items, style));
     end.push(style.paint(Ink::Bold, &plan.verdict()));
     blocks.push(end);
@@ -371,7 +371,7 @@ pub(super) fn held(items: &[Item<'_>], style: Style) -> Vec<String> {
     }
     let mut flags: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
     let mut flag = |name, address: &dyn ToString| _ = flags.entry(name).or_default().insert(address.to_string());
-    let (mut prevented, mut remembered, mut waiting, mut blocked, mut alone) = (0, 0, 0, 0, 0);
+    let (mut prevented, mut remembered, mut waiting, mut blocked, mut blocked_alone) = (0, 0, 0, 0, 0);
     for (item, hold) in &held {
         match hold {
             Hold::Destroy => flag("--allow-destroy", item.consent),
@@ -380,7 +380,10 @@ pub(super) fn held(items: &[Item<'_>], style: Style) -> Vec<String> {
             Hold::Prevented { remembered: false } => prevented += 1,
             Hold::Prevented { remembered: true } => remembered += 1,
             Hold::Waits { .. } => waiting += 1,
-            Hold::Blocked { .. } => (blocked, alone) = (blocked + 1, alone + usize::from(item.blocked_with == 0)),
+            Hold::Blocked { .. } => {
+                blocked += 1;
+                blocked_alone += usize::from(item.blocked_with == 0);
+            }
         }
     }
     let mut lines = Vec::new();
@@ -401,6 +404,6 @@ pub(super) fn held(items: &[Item<'_>], style: Style) -> Vec<String> {
     told(waiting, "held: waiting for what is held or blocked");
     told(prevented, "held: prevent_destroy in an infraspec; no flag releases that");
     told(remembered, "held: prevent_destroy in the last infraspec of what has none now; no flag releases that");
-    told(alone, "blocked: cannot be done as things are, for the reasons above");
+    told(blocked_alone, "blocked: cannot be done as things are, for the reasons above");
     lines
 }

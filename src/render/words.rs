@@ -75,7 +75,7 @@ pub(super) fn value(key: &str, value: &Value) -> String {
         Value::Bool(true) => "yes".to_owned(),
         Value::Bool(false) => "no".to_owned(),
         Value::Number(number) => quantity(key, &number.to_string()),
-        Value::String(text) if key == "accepts" => accepted(text),
+        Value::String(text) if key == "accepts" => accepted(value).map_or_else(|| string(text), str::to_owned),
         Value::String(text) if key == "mode" => string(&text.replace('_', "-")),
         Value::String(text) => quantity(key, &string(text)),
         Value::Array(items) if items.is_empty() => "none".to_owned(),
@@ -90,15 +90,13 @@ pub(super) fn value(key: &str, value: &Value) -> String {
 }
 
 /// With what one signs in as the user `default`.
-fn accepted(text: &str) -> String {
-    match text {
-        "anything" => "any password, and none",
-        "admin_password" => "the administrator's password alone",
-        "other_passwords" => "other passwords",
-        "no_password" => "no password at all",
-        other => return string(other),
-    }
-    .to_owned()
+fn accepted(value: &Value) -> Option<&'static str> {
+    Some(match serde_json::from_value(value.clone()).ok()? {
+        Accepts::Anything => "any password, and none",
+        Accepts::AdminPassword => "the administrator's password alone",
+        Accepts::OtherPasswords => "other passwords",
+        Accepts::NoPassword => "no password at all",
+    })
 }
 
 /// A string as it stands, in quotes only where its ends would not be seen.

@@ -2,7 +2,7 @@
 //! made durable together.
 
 use super::model;
-use super::{Vault, repeated, service};
+use super::{Vault, service};
 use crate::error::{Diagnostic, Kind, Result};
 use crate::services::{Model, Op, Outcome, Step};
 use futures_util::future::join_all;
@@ -18,7 +18,7 @@ type Work = fn(&Vault, &Step) -> Result<()>;
 /// One outcome for each step, in their order.
 pub async fn apply(vault: &Arc<Vault>, steps: &[&Step]) -> Vec<Outcome> {
     let steps: Vec<Step> = steps.iter().map(|step| (*step).clone()).collect();
-    let mut done = side_by_side(vault, &steps, carry_out).await;
+    let mut done = write_all(vault, &steps, carry_out).await;
     // Not before it is durable there may what is published leave the stage.
     let (places, published): (Vec<usize>, Vec<Step>) = steps
         .into_iter()
@@ -26,7 +26,7 @@ pub async fn apply(vault: &Arc<Vault>, steps: &[&Step]) -> Vec<Outcome> {
         .filter(|(place, step)| publishes(step) && done.get(*place).is_some_and(Result::is_ok))
         .unzip();
     if !published.is_empty() {
-        let left = side_by_side(vault, &published, |vault, step| vault.unstage_published(&step.app)).await;
+        let left = write_all(vault, &published, |vault, step| vault.unstage_published(&step.app)).await;
         for (place, left) in places.into_iter().zip(left) {
             if let Some(done) = done.get_mut(place) {
                 *done = left;
@@ -37,12 +37,13 @@ pub async fn apply(vault: &Arc<Vault>, steps: &[&Step]) -> Vec<Outcome> {
 }
 
 /// Does the work for every step, and makes all of it durable. Begins nothing more where nobody waits for it.
-async fn side_by_side(vault: &Arc<Vault>, steps: &[Step], work: Work) -> Vec<Result<()>> {
+async fn write_all(vault: &Arc<Vault>, steps: &[Step], work: Work) -> Vec<Result<()>> {
     let given_up = CancellationToken::new();
     let _gives_up = given_up.clone().drop_guard();
     let some = steps.chunks(steps.len().div_ceil(AT_ONCE).max(1)).map(async |some| {
         let (vault, steps, given_up) = (vault.clone(), some.to_vec(), given_up.clone());
         let done = tokio::task::spawn_blocking(move || {
+            // Given up is what is waited for no more, so that nobody reads what stands here for the steps not begun.
             steps.iter().map(|step| if given_up.is_cancelled() { Ok(()) } else { work(&vault, step) }).collect()
         });
         let done = done.await;
@@ -59,7 +60,7 @@ async fn side_by_side(vault: &Arc<Vault>, steps: &[Step], work: Work) -> Vec<Res
 }
 
 fn failed(error: &Diagnostic, steps: usize) -> Vec<Result<()>> {
-    (0..steps).map(|_| Err(repeated(error))).collect()
+    (0..steps).map(|_| Err(error.again())).collect()
 }
 
 fn carry_out(vault: &Vault, step: &Step) -> Result<()> {

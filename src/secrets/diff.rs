@@ -2,7 +2,7 @@
 
 use super::common::is_asked_for;
 use super::model::{self, Known};
-use super::password::{database, shared_database};
+use super::password::database;
 use crate::core::address::Address;
 use crate::core::reconcile::{Wanted, reconcile};
 use crate::core::step::{Action, Hold, Part, Reason, Risk, StepId};
@@ -143,17 +143,16 @@ fn new_schemes(before: Option<&Model>, after: Option<&Model>) -> Option<String> 
 /// An app that signs in to Valkey with the common password has no user there whose keys could be asked about.
 fn another_database(decision: &Decision) -> Option<String> {
     let (before, after) = (decision.before.as_ref()?.as_secret()?, decision.after.as_ref()?.as_secret()?);
-    let was_shared = shared_database(&before.values).is_some();
     let (from, to) = (database(&before.values)?, database(&after.values)?);
-    match shared_database(&after.values) {
-        Some(_) if from != to => {
+    match (is_asked_for(&decision.before), is_asked_for(&decision.after)) {
+        (_, true) if from != to => {
             Some(format!("the app is told to use database {to} of Valkey: what it has in database {from} stays there"))
         }
-        None if was_shared => Some(format!(
+        (true, false) => Some(format!(
             "the app is told to use a user of its own on Valkey, which reaches its own keys alone: any others that it has \
              in database {from} stay there, out of its reach"
         )),
-        Some(_) | None => None,
+        (_, true) | (false, false) => None,
     }
 }
 

@@ -53,11 +53,11 @@ impl Dotenv {
 
     fn write(&self, path: &Path, text: &str) -> Result<()> {
         self.prepare()?;
-        durable::put(path, text.as_bytes(), FILE_MODE).map_err(|error| cannot("write", path, error))
+        durable::replace_unsynced(path, text.as_bytes(), FILE_MODE).map_err(|error| cannot("write", path, error))
     }
 
     fn remove(&self, path: &Path) -> Result<()> {
-        durable::take_away(path).map(drop).map_err(|error| cannot("remove", path, error))
+        durable::remove_unsynced(path).map(drop).map_err(|error| cannot("remove", path, error))
     }
 
     fn shown(&self) -> String {

@@ -109,7 +109,7 @@ impl Service for Secrets {
     async fn apply(&self, steps: &[&Step], _context: &ApplyContext) -> Vec<Outcome> {
         match self.learn_for(steps).await {
             Ok(()) => apply::apply(&self.vault, steps).await,
-            Err(error) => steps.iter().map(|_| Outcome::failed(repeated(&error))).collect(),
+            Err(error) => steps.iter().map(|_| Outcome::failed(error.again())).collect(),
         }
     }
 
@@ -120,14 +120,6 @@ impl Service for Secrets {
     async fn examine(&self, _ask: &Ask) -> Vec<Check> {
         self.vault.examine()
     }
-}
-
-/// The same failure for another step.
-fn repeated(error: &Diagnostic) -> Diagnostic {
-    let mut each = Diagnostic::new(error.kind, error.message.clone());
-    (each.place, each.hint) = (error.place.clone(), error.hint.clone());
-    each.source = error.source.as_ref().map(|cause| cause.to_string().into());
-    each
 }
 
 fn service(name: &str) -> Option<ServiceId> {

@@ -32,13 +32,6 @@ pub fn database(values: &BTreeMap<String, String>) -> Option<u32> {
     carriers(ServiceId::Valkey).iter().find_map(|name| values.get(*name)?.rsplit('/').next()?.parse().ok())
 }
 
-/// The same of an app that signs in with the common password.
-pub fn shared_database(values: &BTreeMap<String, String>) -> Option<u32> {
-    let is_shared =
-        carriers(ServiceId::Valkey).iter().filter_map(|name| values.get(*name)).any(|value| value.contains(SHARED));
-    database(values).filter(|_| is_shared)
-}
-
 /// The name under which a service's password is staged.
 pub fn stage_name(service: ServiceId) -> Option<&'static str> {
     match service {

@@ -122,6 +122,24 @@ impl Model {
             | Self::Secret(_) => false,
         }
     }
+
+    /// Whether this is a login that may have more than one password, so that a former one may go on signing in.
+    pub fn may_keep_former_password(&self) -> bool {
+        match self {
+            Self::ValkeyUser(_) => true,
+            Self::PostgresRole(_)
+            | Self::PostgresDatabase(_)
+            | Self::PostgresGrant(_)
+            | Self::PostgresLockDown(_)
+            | Self::ValkeyDefaultUser(_)
+            | Self::ValkeyPersistence(_)
+            | Self::ValkeyKeys(_)
+            | Self::KafkaUser(_)
+            | Self::KafkaTopic(_)
+            | Self::KafkaAcl(_)
+            | Self::Secret(_) => false,
+        }
+    }
 }
 
 /// The model as that of one type, if it is of that.

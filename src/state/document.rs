@@ -111,9 +111,8 @@ impl Document {
             Event::Credential { address, fingerprint } => {
                 if let Some(entry) = self.resources.get_mut(&address) {
                     let before = entry.fingerprint.replace(fingerprint.clone()).map(|before| before.password);
-                    // Other services have one password for each login.
                     let is_kept =
-                        matches!(entry.applied, Model::ValkeyUser(_)) && before.as_ref() != Some(&fingerprint.password);
+                        entry.applied.may_keep_former_password() && before.as_ref() != Some(&fingerprint.password);
                     entry.former = if is_kept { before } else { entry.former.take() };
                 }
             }

@@ -16,7 +16,7 @@ const SUFFIX: &str = ".tmp";
 /// # Errors
 /// Whatever the file system refuses; the old file is then still there.
 pub fn replace(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
-    put(path, content, mode)?;
+    replace_unsynced(path, content, mode)?;
     sync_directory(directory_of(path))
 }
 
@@ -25,7 +25,7 @@ pub fn replace(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
 ///
 /// # Errors
 /// Whatever the file system refuses; the old file is then still there.
-pub fn put(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
+pub fn replace_unsynced(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
     let mut file = tempfile::Builder::new()
         .prefix(PREFIX)
         .suffix(SUFFIX)
@@ -41,7 +41,7 @@ pub fn put(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
 /// # Errors
 /// Whatever the file system refuses.
 pub fn remove(path: &Path) -> io::Result<()> {
-    if take_away(path)? { sync_directory(directory_of(path)) } else { Ok(()) }
+    if remove_unsynced(path)? { sync_directory(directory_of(path)) } else { Ok(()) }
 }
 
 /// The same for one of many files in a directory: after a crash it may be there as long as [`sync_directory`] has not
@@ -49,7 +49,7 @@ pub fn remove(path: &Path) -> io::Result<()> {
 ///
 /// # Errors
 /// Whatever the file system refuses.
-pub fn take_away(path: &Path) -> io::Result<bool> {
+pub fn remove_unsynced(path: &Path) -> io::Result<bool> {
     match fs::remove_file(path) {
         Ok(()) => Ok(true),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),

@@ -1,49 +1,14 @@
 //! What stops many resources alike is said once, with their names.
 
-use super::items::Item;
+use super::items::{Item, same_reasons};
 use super::layout::{wrap_lines, wrap_words};
 use super::{Ink, Style, clean, words};
 use crate::core::address::Address;
 use crate::core::listing::some;
-use crate::core::step::Hold;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Resources that are named with one reason; more are counted.
 pub(super) const NAMED: usize = 10;
-
-/// What blocks an item, if anything does.
-fn reason<'a>(item: &Item<'a>) -> Option<&'a str> {
-    match item.hold? {
-        Hold::Blocked { reason } => Some(reason),
-        Hold::Destroy | Hold::DestroyAll | Hold::Interrupt | Hold::Prevented { .. } | Hold::Waits { .. } => None,
-    }
-}
-
-/// Reasons that block more than one resource, each with all of them in plan order.
-pub(super) fn reasons<'a>(items: &[Item<'a>]) -> Vec<(&'a str, Vec<&'a Address>)> {
-    let mut reasons: Vec<(&str, Vec<&Address>)> = Vec::new();
-    let mut places: BTreeMap<&str, usize> = BTreeMap::new();
-    for item in items {
-        let Some(reason) = reason(item) else { continue };
-        let place = *places.entry(reason).or_insert(reasons.len());
-        match reasons.get_mut(place) {
-            Some((_, addresses)) if addresses.contains(&item.address) => {}
-            Some((_, addresses)) => addresses.push(item.address),
-            None => reasons.push((reason, vec![item.address])),
-        }
-    }
-    reasons.retain(|(_, addresses)| addresses.len() > 1);
-    reasons
-}
-
-/// Notes at each item how many others its reason blocks too.
-pub(super) fn count_others(items: &mut [Item<'_>]) {
-    let shared: BTreeMap<&str, usize> =
-        reasons(items).into_iter().map(|(reason, addresses)| (reason, addresses.len() - 1)).collect();
-    for item in items {
-        item.blocked_with = reason(item).and_then(|reason| shared.get(reason)).copied().unwrap_or_default();
-    }
-}
 
 /// Names of resources, the first of many.
 pub(super) fn names<'a>(addresses: impl IntoIterator<Item = &'a Address>) -> String {
@@ -54,7 +19,7 @@ pub(super) fn names<'a>(addresses: impl IntoIterator<Item = &'a Address>) -> Str
 pub(super) fn lines(items: &[Item<'_>], style: Style) -> Vec<String> {
     const INDENT: usize = 4;
     let mut lines = Vec::new();
-    for (reason, addresses) in reasons(items) {
+    for (reason, addresses) in same_reasons(items) {
         let named = format!("{} blocked, for one reason: {}", addresses.len(), names(addresses));
         let head = wrap_words(&named, style.width.saturating_sub(INDENT)).into_iter().enumerate();
         let margin = |index| if index == 0 { "" } else { "  " };
