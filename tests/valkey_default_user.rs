@@ -89,6 +89,13 @@ fn connect(server: &OwnValkey) -> TcpStream {
     stream
 }
 
+/// A connection that signs in with a password alone.
+fn connect_with(server: &OwnValkey, password: &str) -> TcpStream {
+    let mut stream = TcpStream::connect(server.name()).unwrap();
+    assert_eq!(say(&mut stream, &format!("AUTH {password}")), "+OK");
+    stream
+}
+
 fn say(stream: &mut TcpStream, line: &str) -> String {
     stream.write_all(format!("{line}\r\n").as_bytes()).unwrap();
     let mut answer = [0; 200];
@@ -228,9 +235,18 @@ fn an_administrator_beside_it_gives_it_his_password() {
     plan(&workspace).says("changed in spec").says("widens access");
     workspace.converge().hides(ADMIN);
     assert_eq!((as_default(&server, PASSWORD), as_default(&server, ADMIN)), (refused("WRONGPASS"), Ok(())));
+    // Whoever is connected as it until now is asked for by the next edit as well.
+    let client = connect_with(&server, ADMIN);
     workspace.write("nornplan.toml", &file("off"));
-    workspace.converge();
+    let asks = format!("--allow-interrupt {ADDRESS}");
+    plan(&workspace).says("changed in spec").says("1 connection is made as it now").says(&asks);
+    apply(&workspace, &[]).exits(0).says(&asks);
+    assert_eq!(as_default(&server, ADMIN), Ok(()), "held");
+    workspace.run(&["plan", "--out", "saved"]).exits(0);
+    apply(&workspace, &["saved", "--allow-interrupt", ADDRESS]).exits(0);
     assert_eq!(as_default(&server, ADMIN), refused("WRONGPASS"));
+    drop(client);
+    is_empty(&workspace);
 }
 
 #[test]

@@ -80,14 +80,15 @@ pub struct Circumstances {
     pub owned: usize,
 }
 
-/// Holds each step that nobody has consented to, and each that waits for a held one.
+/// Holds each step that nobody has consented to, and each that waits for a held one. A step that asks already
+/// ([`Hold::Interrupt`]) is let go where there is consent.
 pub fn hold<M, O>(steps: &mut [Step<M, O>], consent: &Consent, circumstances: &Circumstances) {
     let destroyed: BTreeSet<&Address> =
         steps.iter().filter(|step| step.action == Action::Destroy).map(|step| &step.address).collect();
     let many = destroyed.len() > 1 && destroyed.len() * 3 > circumstances.owned;
     // No consent helps what waits for something that none releases.
     hold_dependents(steps, |hold| matches!(hold, Hold::Blocked { .. } | Hold::Prevented { .. }));
-    for step in steps.iter_mut().filter(|step| step.hold.is_none()) {
+    for step in steps.iter_mut().filter(|step| matches!(step.hold, None | Some(Hold::Interrupt))) {
         step.hold = needs_consent(step, consent, circumstances, many);
     }
     hold_dependents(steps, |_| true);
@@ -116,7 +117,10 @@ fn needs_consent<M, O>(
     let adopting_takes_away = step.reasons.contains(&Reason::NotOursYet) && step.risks.contains(&Risk::Interrupts);
     let redirects = step.redirects() && step.risks.contains(&Risk::Interrupts);
     let takes = step.moves() || step.reasons.contains(&Reason::TakesOver);
-    if (unasked_rotation || adopting_takes_away || redirects || takes) && !consent.to_interrupt(&step.address) {
+    // A differ that knows that somebody would be shut out asks by itself.
+    let asked_already = step.hold == Some(Hold::Interrupt);
+    let asks = unasked_rotation || adopting_takes_away || redirects || takes || asked_already;
+    if asks && !consent.to_interrupt(&step.address) {
         return Some(Hold::Interrupt);
     }
     None
@@ -331,6 +335,25 @@ mod tests {
         assert_eq!(case(Reason::CredentialUnknown, &["valkey.user.a"]), None);
         assert_eq!(case(Reason::AskedFor, &[]), None);
         assert_eq!(case(Reason::UnfinishedRun, &[]), None);
+    }
+
+    #[test]
+    fn what_a_differ_asks_for_is_held_until_it_may() {
+        let asking = || {
+            let mut step = step("valkey.user.a", "a", Action::Update, &[]);
+            step.reasons.insert(Reason::Drifted);
+            step.hold = Some(Hold::Interrupt);
+            vec![step]
+        };
+        let case = |allowed: &[&str]| held(asking(), &consent(&[], allowed), &circumstances(&["a"], 9));
+        assert_eq!(case(&[]), Some(Hold::Interrupt));
+        assert_eq!(case(&["valkey.user.b"]), Some(Hold::Interrupt));
+        assert_eq!(case(&["valkey.user.a"]), None);
+        // The same of a saved plan.
+        let mut saved = asking();
+        hold(&mut saved, &consent(&[], &[]), &circumstances(&["a"], 9));
+        release(&mut saved, &consent(&[], &["valkey.user.a"]));
+        assert!(saved[0].runs());
     }
 
     #[test]

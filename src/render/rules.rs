@@ -3,11 +3,11 @@
 use super::layout::{wrap, wrap_words};
 use super::{Ink, Style, clean, words};
 use crate::core::change::FieldChange;
-use crate::services::valkey::model::{EXTRA_PASSWORDS, RULES, RULES_IN_WORDS, UNEVEN_NODES};
+use crate::services::valkey::model::{EXTRA_PASSWORDS, RULES, RULES_IN_WORDS};
 use serde_json::{Map, Value};
 
 /// Fields that a note of a plan tells whole.
-const IN_NOTES: [&str; 3] = [EXTRA_PASSWORDS, UNEVEN_NODES, "accepts"];
+const IN_NOTES: [&str; 2] = [EXTRA_PASSWORDS, "accepts"];
 
 const SELECTORS: &str = "selectors";
 

@@ -3,7 +3,7 @@
 use super::Server;
 use crate::core::listing::some;
 use crate::core::reconcile::reconcile;
-use crate::core::step::{Action, Hold, Risk};
+use crate::core::step::{Action, Hold, Reason, Risk};
 use crate::services::valkey::model::{Accepts, DEFAULT_USER, DefaultUser, Mode, Op as UserOp, UsedBy};
 use crate::services::{Decision, DiffInput, Model, Op, Step};
 use std::collections::{BTreeMap, BTreeSet};
@@ -45,8 +45,16 @@ fn step(decision: Decision, input: DiffInput<'_>, server: Option<&Server>) -> St
         .or_else(|| {
             unread.map(|why| Hold::Blocked { reason: format!("{why}: whether it relies on this user is not known") })
         })
-        .or_else(|| shut_out(after, &used_by).map(|reason| Hold::Blocked { reason }));
+        .or_else(|| shut_out(after, &used_by).map(|reason| Hold::Blocked { reason }))
+        .or_else(|| cuts_off(&step).then_some(Hold::Interrupt));
     step
+}
+
+/// Whether somebody who may come in as it until now is shut out by an edit. Who came in since it was closed was never let
+/// in: that is drift, and is repaired unasked.
+fn cuts_off(step: &Step) -> bool {
+    let edited = [Reason::ChangedInSpec, Reason::NotOursYet].iter().any(|reason| step.reasons.contains(reason));
+    edited && step.risks.contains(&Risk::Interrupts)
 }
 
 /// A user that is no longer to be kept off: nothing is changed.
@@ -175,7 +183,6 @@ mod tests {
     use super::*;
     use crate::core::name::AppName;
     use crate::core::reconcile::{Applied, Wanted};
-    use crate::core::step::Reason;
     use crate::services::valkey::model::default_user_address;
     use crate::services::{Observation, Observed};
     use serde_json::json;
@@ -256,7 +263,18 @@ mod tests {
             let step = plan(Some(mode), open(), None, used_by).remove(0);
             assert!(step.risks.contains(&Risk::Interrupts), "{step:#?}");
             assert!(step.notes.iter().any(|note| note.contains(said)), "{:?}", step.notes);
+            assert_eq!(step.hold, Some(Hold::Interrupt));
         }
         assert!(plan(Some(Mode::Off), open(), None, beside())[0].risks.is_empty());
+    }
+
+    #[test]
+    fn whoever_an_edit_cuts_off_is_asked_for_and_who_came_in_by_drift_is_not() {
+        let used = || UsedBy { clients: 1, hosts: BTreeSet::from(["10.0.0.1".to_owned()]), ..beside() };
+        let with_ours = || DefaultUser { accepts: Some(Accepts::AdminPassword), ..open() };
+        let hold = |there, ours, used_by| plan(Some(Mode::Off), there, Some(ours), used_by).remove(0).hold;
+        assert_eq!(hold(with_ours(), Mode::AdminOnly, used()), Some(Hold::Interrupt));
+        assert_eq!(hold(with_ours(), Mode::AdminOnly, beside()), None);
+        assert_eq!(hold(open(), Mode::Off, used()), None);
     }
 }
