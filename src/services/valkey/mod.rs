@@ -34,6 +34,7 @@ pub use acl::{includes, overlap};
 use async_trait::async_trait;
 use connect::Nodes;
 use model::{DEFAULT_USER, KEYS, USER};
+pub use place::reaches;
 pub use possible::no_such_database;
 use presets::Server;
 pub use presets::queue_channels;

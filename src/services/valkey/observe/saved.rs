@@ -1,7 +1,7 @@
 //! What the nodes would have after a restart, as far as that can be seen from here.
 
 use super::Seen;
-use super::notices::areas;
+use super::notices::places;
 use super::place::{Place, place};
 use crate::core::address::Address;
 use crate::core::listing::some;
@@ -52,7 +52,7 @@ fn of_one(seen: &Seen, place: Option<Place>, ask: &Ask) -> AtRestart {
         let as_made = || parse_line("user default on nopass ~* &* +@all", seen.server.database_rules).ok();
         saved.entry("default".to_owned()).or_insert_with(as_made);
     }
-    let (ours, areas) = (ask.names(&USER), areas(ask));
+    let (ours, places) = (ask.names(&USER), places(ask));
     let catalogue = &seen.server.catalogue;
     let meaning = Meaning::new(catalogue);
     for name in differing(seen, &saved, &meaning) {
@@ -63,7 +63,7 @@ fn of_one(seen: &Seen, place: Option<Place>, ask: &Ask) -> AtRestart {
         } else {
             at.others.insert(name.to_owned());
         }
-        let opens = |account: Option<&Account>| open(&account?.user, catalogue, &areas);
+        let opens = |account: Option<&Account>| open(&account?.user, catalogue, &places);
         let is_new = |opened: &Open| opened.is_alarming() && opens(there).as_ref() != Some(opened);
         if let Some(opened) = opens(saved).filter(is_new) {
             at.open.push((name.to_owned(), opened));
