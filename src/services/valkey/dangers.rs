@@ -3,6 +3,7 @@
 //! The categories are those of Valkey 9.1; those of Redis 7.0 are the same, for what it has.
 
 use std::collections::BTreeSet;
+use std::sync::LazyLock;
 
 /// Commands that lead beyond what an app's keys and channels say, all with the same categories.
 struct Danger {
@@ -181,9 +182,13 @@ const DANGERS: [Danger; 46] = [
     },
 ];
 
+/// The commands of all dangers.
+static NAMES: LazyLock<BTreeSet<&str>> =
+    LazyLock::new(|| DANGERS.iter().flat_map(|danger| danger.commands.split_ascii_whitespace()).collect());
+
 /// Whether a command leads beyond what a user's keys and channels say.
 pub fn leads_beyond(command: &str) -> bool {
-    DANGERS.iter().any(|danger| danger.commands.split_ascii_whitespace().any(|one| one == command))
+    NAMES.contains(command)
 }
 
 /// What some commands lead to beyond keys and channels, the worst first, each with those that do. `confined`: whether rules

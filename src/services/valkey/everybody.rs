@@ -44,38 +44,40 @@ pub fn open(user: &User, catalogue: &Catalogue, places: &BTreeSet<Place>) -> Opt
 /// What whoever is this user may do with what apps have, or beyond it; `None` if that is nothing.
 pub fn opened(user: &User, catalogue: &Catalogue, places: &BTreeSet<Place>) -> Option<Open> {
     let (mut reads, mut writes, mut hears) = (Reach::default(), Reach::default(), Reach::default());
-    let mut beyond = BTreeSet::new();
-    for part in &parts(user).collect::<Vec<_>>() {
+    let callable = catalogue.callable().count();
+    let mut all_allowed = Vec::new();
+    for part in parts(user) {
         // Rules that cannot be replayed may allow anything.
-        let allowed = catalogue.allowed(&part.commands).unwrap_or_else(|| catalogue.commands.keys().cloned().collect());
-        let known = || allowed.iter().filter_map(|name| Some((name, catalogue.commands.get(name)?)));
-        if known().count() == catalogue.allowed(&["+@all".to_owned()]).map_or(0, |all| all.len())
-            && part.keys.contains("~*")
-            && part.confined_to().is_none()
-        {
+        let allowed = catalogue
+            .allowed(&part.commands)
+            .unwrap_or_else(|| catalogue.callable().map(|(name, _)| name.to_owned()).collect());
+        let known = || allowed.iter().filter_map(|name| catalogue.commands.get(name));
+        if part.keys.contains("~*") && part.confined_to().is_none() && known().count() == callable {
             return Some(Open::Everything);
         }
-        for rule in &part.keys {
-            let Some((mode, pattern)) = rule.split_once('~') else { continue };
-            if mode != "%W" && known().any(|(_, command)| does(command, "read")) {
-                reads.extend(pattern, part, places);
+        let (may_read, may_write) = (known().any(|one| does(one, "read")), known().any(|one| does(one, "write")));
+        for (mode, pattern) in part.keys.iter().filter_map(|rule| rule.split_once('~')) {
+            if mode != "%W" && may_read {
+                reads.extend(pattern, &part, places);
             }
-            if mode != "%R" && known().any(|(_, command)| does(command, "write")) {
-                writes.extend(pattern, part, places);
+            if mode != "%R" && may_write {
+                writes.extend(pattern, &part, places);
             }
         }
-        if known().any(|(_, command)| command.categories.contains("pubsub")) {
+        if known().any(|command| command.categories.contains("pubsub")) {
             part.channels.iter().filter_map(|rule| rule.strip_prefix('&')).for_each(|rule| hears.hear(rule, places));
         }
-        let dangerous = known().filter(|(name, command)| {
-            let reaches = command.categories.contains("dangerous") || dangers::leads_beyond(name);
-            reaches && !HARMLESS.contains(&name.as_str())
-        });
-        beyond.extend(dangerous.map(|(name, _)| name.clone()));
+        all_allowed.push(allowed);
     }
     if [&reads, &writes, &hears].iter().any(|reach| **reach != Reach::default()) {
         return Some(Open::Keys { reads, writes, hears });
     }
+    let leads_beyond = |name: &String| {
+        let Some(command) = catalogue.commands.get(name) else { return false };
+        let reaches = command.categories.contains("dangerous") || dangers::leads_beyond(name);
+        reaches && !HARMLESS.contains(&name.as_str())
+    };
+    let beyond: BTreeSet<String> = all_allowed.into_iter().flatten().filter(leads_beyond).collect();
     (!beyond.is_empty()).then_some(Open::Commands(beyond))
 }
 
