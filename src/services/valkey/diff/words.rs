@@ -1,7 +1,6 @@
 //! Tells a change of a user in words: by what its infraspec says, and only where that does not explain it, by what its
 //! rules allow. Pure.
 
-use super::powers::{Beyond, Judge, Opens};
 use crate::core::change::{Cause, Field, FieldChange, Resource, three_way};
 use crate::core::listing::some;
 use crate::core::step::Risk;
@@ -10,6 +9,7 @@ use crate::services::valkey::dangers::worst;
 use crate::services::valkey::model::{
     DECLARED, RULES_IN_WORDS, User, channels_in_words, databases_in_words, keys_in_words,
 };
+use crate::services::valkey::powers::{Beyond, Judge, Opens};
 use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
 
