@@ -209,14 +209,15 @@ pub fn worst(commands: &BTreeSet<String>, confined: bool, whole_database: bool) 
     worst
 }
 
-/// So many of the dangers, the worst, come to having the server with all that is on it.
-const OF_THE_WHOLE_SERVER: usize = 8;
+/// The first danger that is a nuisance or a leak; those before it, the worst, come to having the server with all that is
+/// on it.
+const FIRST_OF_LESS: &str = "config|get";
 
 /// Whether rules that follow those of a preset give the whole server away.
 pub fn has_the_server(rules: &[String]) -> bool {
     let commands = |danger: &Danger| danger.commands.split_ascii_whitespace();
     let opens = |danger: &Danger| commands(danger).any(|name| opens_it(rules, name, danger.categories).is_some());
-    DANGERS.iter().take(OF_THE_WHOLE_SERVER).any(opens)
+    DANGERS.iter().take_while(|danger| danger.commands != FIRST_OF_LESS).any(opens)
 }
 
 /// What leads from one database number to another. Valkey 9 confines it to those of the user (`db=`), so that it opens
@@ -337,6 +338,7 @@ mod tests {
     #[test]
     fn the_worst_have_the_server() {
         assert!(has_the_server(&rules(&["+config|set"])) && has_the_server(&rules(&["+@admin"])));
+        assert!(has_the_server(&rules(&["+shutdown"])) && !has_the_server(&rules(&["+config|get"])));
         assert!(!has_the_server(&rules(&["+keys"])) && !has_the_server(&rules(&["+@admin", "-@all", "+scan"])));
     }
 }
