@@ -72,7 +72,7 @@ enum Verdict {
 /// A node that answered before does not say any more what it is.
 pub async fn find(nodes: &Nodes, found: &mut Found, mut names: BTreeSet<String>) -> Result<()> {
     // Of a node without an address it cannot be told which of these it is.
-    let tells_all = nodes.truth().filter(|_| !found.has_lost);
+    let tells_all = nodes.why_it_is_gone().filter(|_| !found.has_lost);
     loop {
         names.retain(|name| !found.knows(name));
         if names.is_empty() {
