@@ -20,7 +20,7 @@ mod powers;
 mod presets;
 mod rights;
 mod saving;
-mod shared;
+mod shared_password;
 mod strangers;
 mod unsaved;
 mod wire;
@@ -39,7 +39,7 @@ pub use place::reaches;
 pub use possible::no_such_database;
 use presets::Server;
 pub use presets::queue_channels;
-pub use shared::SharedPassword;
+pub use shared_password::SharedPassword;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A Valkey that is contacted when it is first asked something.
@@ -166,7 +166,7 @@ impl Service for Valkey {
             Ok(checks)
         };
         let mut checks = looked.await.unwrap_or_else(|error| vec![Check::failed(&error)]);
-        checks.extend(observe::sentinels::checks(self.nodes.sentinels().await).await);
+        checks.extend(examine::sentinels::checks(self.nodes.sentinels().await).await);
         checks
     }
 }

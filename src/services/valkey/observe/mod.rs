@@ -4,10 +4,10 @@ pub mod absent;
 pub mod default_user;
 pub mod losses;
 mod notices;
-mod place;
 pub mod saved;
-pub mod sentinels;
+mod sentinels;
 mod unlike;
+mod user_file;
 
 pub use notices::{notices, open_to_everybody, strangers, straying};
 pub use saved::at_restart;
