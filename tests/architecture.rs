@@ -88,6 +88,7 @@ fn models_and_differs_import_only_what_is_pure() {
                 "::rights",
                 "::possible::",
                 "::place::",
+                "::powers::",
             ],
         ),
     ] {
@@ -106,7 +107,7 @@ fn models_and_differs_import_only_what_is_pure() {
 }
 
 /// Files and folders of services that have no effect, beside their models and differs.
-const PURE: [&str; 19] = [
+const PURE: [&str; 21] = [
     "postgres/desired.rs",
     "postgres/scope.rs",
     "postgres/server.rs",
@@ -123,8 +124,10 @@ const PURE: [&str; 19] = [
     "valkey/everybody.rs",
     "valkey/place.rs",
     "valkey/possible.rs",
+    "valkey/powers.rs",
     "valkey/presets.rs",
     "valkey/rights.rs",
+    "valkey/strangers.rs",
     "valkey/unsaved.rs",
 ];
 
@@ -155,13 +158,31 @@ const LATER: [(&str, &[&str]); 6] = [
     ("sql", &["diff", "apply", "connect"]),
 ];
 
+/// The same for Valkey.
+const LATER_OF_VALKEY: [(&str, &[&str]); 4] = [
+    ("model", &["acl", "connect", "observe", "examine", "diff", "apply"]),
+    ("acl", &["connect", "observe", "examine", "diff", "apply"]),
+    ("observe", &["examine", "diff", "apply"]),
+    ("diff", &["connect", "observe", "examine", "apply"]),
+];
+
 #[test]
-fn data_flow_one_way_through_postgresql() {
-    for (part, later) in LATER {
-        let folder = format!("src/services/postgres/{part}/");
-        for (file, text) in sources("src/services/postgres").into_iter().filter(|(file, _)| file.starts_with(&folder)) {
-            for name in later {
-                let known = [format!("postgres::{name}::"), format!("super::{name}::"), format!("super::{name};")];
+fn data_flow_one_way_through_postgresql_and_valkey() {
+    flow_one_way("postgres", &LATER);
+    flow_one_way("valkey", &LATER_OF_VALKEY);
+}
+
+fn flow_one_way(service: &str, all: &[(&str, &[&str])]) {
+    for (part, later) in all {
+        let folder = format!("src/services/{service}/{part}/");
+        let files: Vec<_> = sources(&format!("src/services/{service}"))
+            .into_iter()
+            .filter(|(file, _)| file.starts_with(&folder))
+            .collect();
+        assert!(!files.is_empty(), "there is no {folder}");
+        for (file, text) in files {
+            for name in *later {
+                let known = [format!("{service}::{name}::"), format!("super::{name}::"), format!("super::{name};")];
                 // A folder has files of such names itself.
                 let own = Path::new(env!("CARGO_MANIFEST_DIR")).join(&folder).join(format!("{name}.rs")).exists();
                 for path in known.iter().filter(|path| !(own && path.starts_with("super"))) {

@@ -3,6 +3,7 @@
 //! The categories are those of Valkey 9.1; those of Redis 7.0 are the same, for what it has.
 
 use std::collections::BTreeSet;
+use std::sync::LazyLock;
 
 /// Commands that lead beyond what an app's keys and channels say, all with the same categories.
 struct Danger {
@@ -181,9 +182,13 @@ const DANGERS: [Danger; 46] = [
     },
 ];
 
+/// The commands of all dangers.
+static NAMES: LazyLock<BTreeSet<&str>> =
+    LazyLock::new(|| DANGERS.iter().flat_map(|danger| danger.commands.split_ascii_whitespace()).collect());
+
 /// Whether a command leads beyond what a user's keys and channels say.
 pub fn leads_beyond(command: &str) -> bool {
-    DANGERS.iter().any(|danger| danger.commands.split_ascii_whitespace().any(|one| one == command))
+    NAMES.contains(command)
 }
 
 /// What some commands lead to beyond keys and channels, the worst first, each with those that do. `confined`: whether rules
@@ -204,14 +209,15 @@ pub fn worst(commands: &BTreeSet<String>, confined: bool, whole_database: bool) 
     worst
 }
 
-/// So many of the dangers, the worst, come to having the server with all that is on it.
-const OF_THE_WHOLE_SERVER: usize = 8;
+/// The first danger that is a nuisance or a leak; those before it, the worst, come to having the server with all that is
+/// on it.
+const FIRST_OF_LESS: &str = "config|get";
 
 /// Whether rules that follow those of a preset give the whole server away.
 pub fn has_the_server(rules: &[String]) -> bool {
     let commands = |danger: &Danger| danger.commands.split_ascii_whitespace();
     let opens = |danger: &Danger| commands(danger).any(|name| opens_it(rules, name, danger.categories).is_some());
-    DANGERS.iter().take(OF_THE_WHOLE_SERVER).any(opens)
+    DANGERS.iter().take_while(|danger| danger.commands != FIRST_OF_LESS).any(opens)
 }
 
 /// What leads from one database number to another. Valkey 9 confines it to those of the user (`db=`), so that it opens
@@ -332,6 +338,7 @@ mod tests {
     #[test]
     fn the_worst_have_the_server() {
         assert!(has_the_server(&rules(&["+config|set"])) && has_the_server(&rules(&["+@admin"])));
+        assert!(has_the_server(&rules(&["+shutdown"])) && !has_the_server(&rules(&["+config|get"])));
         assert!(!has_the_server(&rules(&["+keys"])) && !has_the_server(&rules(&["+@admin", "-@all", "+scan"])));
     }
 }

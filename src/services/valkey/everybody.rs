@@ -1,12 +1,13 @@
-//! What whoever connects may do without a password: as the user `default`, or as any other that needs none. Pure.
+//! What a user may do of what apps have; where it needs no password, whoever connects may. Pure.
 
-use super::acl::{Catalogue, Command, Rules, overlap, rules_of};
+use super::acl::{Catalogue, Command, Rules, parts};
 use super::dangers;
 use super::model::User;
+use super::place::Place;
 use crate::core::listing::some;
 use std::collections::BTreeSet;
 
-/// How far the server is open to everybody, the widest first.
+/// How far the server is open to whoever is a user, the widest first.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Open {
     Everything,
@@ -28,31 +29,6 @@ pub struct Reach {
     pub namespaces: BTreeSet<String>,
 }
 
-/// What an app has on a server.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Area {
-    /// `None`: it has all keys of its database.
-    pub namespace: Option<String>,
-    /// The number of the database.
-    pub db: u32,
-}
-
-impl Area {
-    fn name(&self) -> String {
-        self.namespace.clone().unwrap_or_else(|| format!("database {}", self.db))
-    }
-
-    /// Whether a pattern reaches keys of it, hash-tagged ones among them.
-    pub fn has_keys_of(&self, pattern: &str) -> bool {
-        let Some(namespace) = &self.namespace else { return true };
-        [format!("{namespace}:*"), format!("{{{namespace}}}:*")].iter().any(|keys| overlap(pattern, keys))
-    }
-
-    pub fn has_channels_of(&self, pattern: &str) -> bool {
-        self.namespace.as_ref().is_some_and(|namespace| overlap(pattern, &format!("{namespace}:*")))
-    }
-}
-
 /// Names that are spelled out; more are counted.
 const NAMES_SHOWN: usize = 5;
 
@@ -61,47 +37,47 @@ const NAMES_SHOWN: usize = 5;
 const HARMLESS: [&str; 8] = ["info", "role", "lastsave", "latency|doctor", "sort", "sort_ro", "restore", "migrate"];
 
 /// What everybody may do by being this user; `None` if nobody gets in as it without a password, or nothing is open.
-pub fn open(user: &User, catalogue: &Catalogue, areas: &BTreeSet<Area>) -> Option<Open> {
-    if user.enabled && user.nopass { opened(user, catalogue, areas) } else { None }
+pub fn open(user: &User, catalogue: &Catalogue, places: &BTreeSet<Place>) -> Option<Open> {
+    if user.enabled && user.nopass { opened(user, catalogue, places) } else { None }
 }
 
-/// What whoever is this user may do of what reaches beyond what is its own; `None` if that is nothing.
-pub fn opened(user: &User, catalogue: &Catalogue, areas: &BTreeSet<Area>) -> Option<Open> {
-    let of_selectors = user.selectors.iter().flatten().map(|selector| Rules::parse_selector(selector));
-    let parts: Vec<Rules> = std::iter::once(rules_of(user)).chain(of_selectors).collect();
+/// What whoever is this user may do with what apps have, or beyond it; `None` if that is nothing.
+pub fn opened(user: &User, catalogue: &Catalogue, places: &BTreeSet<Place>) -> Option<Open> {
     let (mut reads, mut writes, mut hears) = (Reach::default(), Reach::default(), Reach::default());
-    let mut beyond = BTreeSet::new();
-    for part in &parts {
+    let callable = catalogue.callable().count();
+    let mut all_allowed = Vec::new();
+    for part in parts(user) {
         // Rules that cannot be replayed may allow anything.
-        let allowed = catalogue.allowed(&part.commands).unwrap_or_else(|| catalogue.commands.keys().cloned().collect());
-        let known = || allowed.iter().filter_map(|name| Some((name, catalogue.commands.get(name)?)));
-        if known().count() == catalogue.allowed(&["+@all".to_owned()]).map_or(0, |all| all.len())
-            && part.keys.contains("~*")
-            && part.confined_to().is_none()
-        {
+        let allowed = catalogue
+            .allowed(&part.commands)
+            .unwrap_or_else(|| catalogue.callable().map(|(name, _)| name.to_owned()).collect());
+        let known = || allowed.iter().filter_map(|name| catalogue.commands.get(name));
+        if part.keys.contains("~*") && part.confined_to().is_none() && known().count() == callable {
             return Some(Open::Everything);
         }
-        for rule in &part.keys {
-            let Some((mode, pattern)) = rule.split_once('~') else { continue };
-            if mode != "%W" && known().any(|(_, command)| does(command, "read")) {
-                reads.extend(pattern, part, areas);
+        let (may_read, may_write) = (known().any(|one| does(one, "read")), known().any(|one| does(one, "write")));
+        for (mode, pattern) in part.keys.iter().filter_map(|rule| rule.split_once('~')) {
+            if mode != "%W" && may_read {
+                reads.extend(pattern, &part, places);
             }
-            if mode != "%R" && known().any(|(_, command)| does(command, "write")) {
-                writes.extend(pattern, part, areas);
+            if mode != "%R" && may_write {
+                writes.extend(pattern, &part, places);
             }
         }
-        if known().any(|(_, command)| command.categories.contains("pubsub")) {
-            part.channels.iter().filter_map(|rule| rule.strip_prefix('&')).for_each(|rule| hears.hear(rule, areas));
+        if known().any(|command| command.categories.contains("pubsub")) {
+            part.channels.iter().filter_map(|rule| rule.strip_prefix('&')).for_each(|rule| hears.hear(rule, places));
         }
-        let dangerous = known().filter(|(name, command)| {
-            let reaches = command.categories.contains("dangerous") || dangers::leads_beyond(name);
-            reaches && !HARMLESS.contains(&name.as_str())
-        });
-        beyond.extend(dangerous.map(|(name, _)| name.clone()));
+        all_allowed.push(allowed);
     }
     if [&reads, &writes, &hears].iter().any(|reach| **reach != Reach::default()) {
         return Some(Open::Keys { reads, writes, hears });
     }
+    let leads_beyond = |name: &String| {
+        let Some(command) = catalogue.commands.get(name) else { return false };
+        let reaches = command.categories.contains("dangerous") || dangers::leads_beyond(name);
+        reaches && !HARMLESS.contains(&name.as_str())
+    };
+    let beyond: BTreeSet<String> = all_allowed.into_iter().flatten().filter(leads_beyond).collect();
     (!beyond.is_empty()).then_some(Open::Commands(beyond))
 }
 
@@ -112,17 +88,18 @@ fn does(command: &Command, what: &str) -> bool {
 
 impl Reach {
     /// Adds the keys of a pattern, in the databases that its rules are confined to.
-    fn extend(&mut self, pattern: &str, rules: &Rules, areas: &BTreeSet<Area>) {
+    fn extend(&mut self, pattern: &str, rules: &Rules, places: &BTreeSet<Place>) {
         let databases = rules.confined_to();
         self.all |= pattern == "*" && databases.is_none();
-        let within = |area: &&Area| databases.as_ref().is_none_or(|some| some.contains(&area.db));
-        self.namespaces.extend(areas.iter().filter(within).filter(|area| area.has_keys_of(pattern)).map(Area::name));
+        let within = |place: &&Place| databases.as_ref().is_none_or(|some| some.contains(&place.db));
+        self.namespaces
+            .extend(places.iter().filter(within).filter(|place| place.has_keys_of(pattern)).map(Place::name));
     }
 
     /// Adds channels, which belong to no database.
-    fn hear(&mut self, pattern: &str, areas: &BTreeSet<Area>) {
+    fn hear(&mut self, pattern: &str, places: &BTreeSet<Place>) {
         self.all |= pattern == "*";
-        self.namespaces.extend(areas.iter().filter(|area| area.has_channels_of(pattern)).map(Area::name));
+        self.namespaces.extend(places.iter().filter(|place| place.has_channels_of(pattern)).map(Place::name));
     }
 
     fn whose(&self, what: &str) -> Option<String> {
@@ -194,11 +171,11 @@ mod tests {
 
     #[test]
     fn what_everybody_may_do_is_told_by_what_it_reaches() {
-        let area = |namespace: &str, db| Area { namespace: Some(namespace.to_owned()), db };
-        let areas = BTreeSet::from([area("mail", 0), area("cafe", 3)]);
+        let place = |namespace: &str, db| Place { namespace: Some(namespace.to_owned()), db };
+        let places = BTreeSet::from([place("mail", 0), place("cafe", 3)]);
         let said = |rules: &str| {
             let user = parse_line(&format!("user default {rules}"), true).unwrap().user;
-            let open = open(&user, &catalogue(), &areas);
+            let open = open(&user, &catalogue(), &places);
             open.map(|open| open.describe("default").replace("the user `default` needs no password and may ", ""))
         };
         let cases = [

@@ -16,10 +16,11 @@ mod node;
 mod observe;
 mod place;
 mod possible;
+mod powers;
 mod presets;
 mod rights;
 mod saving;
-mod shared;
+mod shared_password;
 mod strangers;
 mod unsaved;
 mod wire;
@@ -34,10 +35,11 @@ pub use acl::{includes, overlap};
 use async_trait::async_trait;
 use connect::Nodes;
 use model::{DEFAULT_USER, KEYS, USER};
+pub use place::reaches;
 pub use possible::no_such_database;
 use presets::Server;
 pub use presets::queue_channels;
-pub use shared::SharedPassword;
+pub use shared_password::SharedPassword;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A Valkey that is contacted when it is first asked something.
@@ -103,11 +105,10 @@ impl Service for Valkey {
         let declared = steps.iter().rev().filter_map(|step| Some((&step.address, step.after.as_ref()?)));
         let declared: BTreeMap<&Address, &Model> = declared.collect();
         let declared = |address: &Address| declared.get(address).copied();
-        let there = users().filter_map(|address| {
-            let user = observe::user(&seen, &address.name, declared(address).and_then(Model::as_valkey_user))?;
-            Some((address.clone(), Model::ValkeyUser(user)))
-        });
-        let mut there: BTreeMap<Address, Model> = there.collect();
+        let asked = users().map(|address| (address, declared(address).and_then(Model::as_valkey_user)));
+        let there = observe::users(&seen, asked).into_iter();
+        let mut there: BTreeMap<Address, Model> =
+            there.map(|(address, user)| (address.clone(), Model::ValkeyUser(user))).collect();
         if !found.unreached.is_empty() {
             // What goes may still be on a node that cannot be asked: it is not gone for being gone from the others.
             let going = steps.iter().filter(|step| step.action == Action::Destroy && step.address.kind == USER);
@@ -165,7 +166,7 @@ impl Service for Valkey {
             Ok(checks)
         };
         let mut checks = looked.await.unwrap_or_else(|error| vec![Check::failed(&error)]);
-        checks.extend(observe::sentinels::checks(self.nodes.sentinels().await).await);
+        checks.extend(examine::sentinels::checks(self.nodes.sentinels().await).await);
         checks
     }
 }

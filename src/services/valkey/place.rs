@@ -41,14 +41,23 @@ impl Place {
         }
     }
 
-    fn pattern(&self) -> String {
-        self.namespace.as_ref().map_or_else(|| "*".to_owned(), |namespace| format!("{namespace}:*"))
+    /// For a list of several: `shop`, `database 3`.
+    pub fn name(&self) -> String {
+        self.namespace.clone().unwrap_or_else(|| format!("database {}", self.db))
     }
 
-    /// The place, if a user does not get there.
-    pub fn unless_open_to(self, user: &User) -> Option<Self> {
-        let next = Self::of(user)?;
-        (self != next && !self.is_open_to(user)).then_some(self)
+    /// Whether a pattern reaches keys of it.
+    pub fn has_keys_of(&self, pattern: &str) -> bool {
+        self.namespace.as_ref().is_none_or(|namespace| reaches(pattern, namespace))
+    }
+
+    /// Whether a pattern reaches channels of it. Channels belong to no database.
+    pub fn has_channels_of(&self, pattern: &str) -> bool {
+        self.namespace.as_ref().is_some_and(|namespace| overlap(pattern, &format!("{namespace}:*")))
+    }
+
+    fn pattern(&self) -> String {
+        self.namespace.as_ref().map_or_else(|| "*".to_owned(), |namespace| format!("{namespace}:*"))
     }
 
     /// Whether a user can work with all that is here, as it is declared.
@@ -64,7 +73,7 @@ impl Place {
     fn is_met_by(&self, user: &User) -> bool {
         let meets = |rule: &String| {
             let pattern = rule.split_once('~').map(|(_, pattern)| pattern);
-            pattern.is_some_and(|pattern| pattern != "*" && overlap(pattern, &self.pattern()))
+            pattern.is_some_and(|pattern| pattern != "*" && self.has_keys_of(pattern))
         };
         let reads = |namespace: &String, db: &u32| {
             *db == self.db && self.namespace.as_ref().is_none_or(|mine| mine == namespace)
@@ -80,9 +89,15 @@ impl Place {
     }
 }
 
+/// Whether a pattern reaches keys of a namespace, hash-tagged ones (`{shop}:cart`) among them.
+pub fn reaches(pattern: &str, namespace: &str) -> bool {
+    overlap(pattern, &format!("{namespace}:*")) || overlap(pattern, &format!("{{{namespace}}}:*"))
+}
+
 /// Where a user had its keys, if it is to have them elsewhere and does not get there any more.
 pub fn left(last: &User, wanted: &User) -> Option<Place> {
-    Place::of(last)?.unless_open_to(wanted)
+    Place::of(wanted)?;
+    Place::of(last).filter(|place| !place.is_open_to(wanted))
 }
 
 /// Declared users of other apps that have anything to do with the keys of a place.
@@ -171,6 +186,18 @@ mod tests {
         assert_eq!(place(&user(None, 3), &user(Some("shop"), 3)).as_deref(), Some("in database 3"));
         // What is known as a server has it alone.
         assert_eq!(place(&User { whole_database: None, ..user(None, 0) }, &shop()), None);
+    }
+
+    #[test]
+    fn hash_tagged_keys_of_a_namespace_are_its_own() {
+        let shop = Place::of_keys(&keys("shop", 0));
+        for (pattern, has) in [("shop:*", true), ("{shop}:*", true), ("{sh*", true), ("{store}:*", false)] {
+            assert_eq!(shop.has_keys_of(pattern), has, "{pattern}");
+            let rules = Some(BTreeSet::from([format!("%R~{pattern}")]));
+            assert_eq!(shop.is_met_by(&User { more_keys: rules, ..user(Some("b"), 1) }), has, "{pattern}");
+        }
+        assert!(Place { namespace: None, db: 3 }.has_keys_of("store:*"));
+        assert!(!shop.is_met_by(&User { more_keys: Some(BTreeSet::from(["~*".to_owned()])), ..user(Some("b"), 1) }));
     }
 
     #[test]

@@ -142,7 +142,13 @@ pub fn expand(user: &User, server: &Server) -> User {
 }
 
 /// What the command rules of a user follow from, on one server.
-type Form = (Access, Option<bool>, u32, Option<Vec<String>>);
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Form {
+    access: Access,
+    whole_database: Option<bool>,
+    db: u32,
+    more_commands: Option<Vec<String>>,
+}
 
 /// Expands many users: those that are declared in one way share their command rules.
 pub struct Expansion<'a> {
@@ -167,7 +173,8 @@ impl<'a> Expansion<'a> {
             Access::Readonly => ("%R~", READONLY),
         };
         let db = user.db.unwrap_or_default();
-        let form = (access, user.whole_database, db, user.more_commands.clone());
+        let more_commands = user.more_commands.clone();
+        let form = Form { access, whole_database: user.whole_database, db, more_commands };
         let known = self.commands.borrow().get(&form).cloned();
         let mut rules = Rules::none(server.database_rules);
         if known.is_none() {

@@ -1,7 +1,7 @@
 //! What the user that nornplan signs in as must be able to run, what of it this one may not, and the statement that allows
 //! it. Pure.
 
-use super::acl::{Catalogue, Rules, rules_of};
+use super::acl::{Catalogue, parts};
 use super::model::User;
 use super::presets::{Persistence, Server};
 use crate::core::step::Action;
@@ -23,9 +23,8 @@ pub const ALL: &str = "+info +command +acl +config|get +config|rewrite +client|i
 /// What of it a user may not run on a server that has it. What nothing can be read without is left out: the server has
 /// refused it already then.
 pub fn lacking(admin: &User, catalogue: &Catalogue) -> BTreeSet<String> {
-    let of_selectors = admin.selectors.iter().flatten().map(|selector| Rules::parse_selector(selector));
     let mut allowed = BTreeSet::new();
-    for rules in std::iter::once(rules_of(admin)).chain(of_selectors) {
+    for rules in parts(admin) {
         // Rules that cannot be replayed may allow anything: the server will say.
         let Some(more) = catalogue.allowed(&rules.commands) else { return BTreeSet::new() };
         allowed.extend(more);

@@ -1,9 +1,10 @@
 //! Users that no infraspec declares and that reach what apps have: they may be meant, and they do not show in any
 //! infraspec. Pure.
 
-use super::acl::{Account, Catalogue, Rules, rules_of};
-use super::everybody::{Area, Open, Reach, opened};
+use super::acl::{Account, Catalogue, Rules, parts, rules_of};
+use super::everybody::{Open, Reach, opened};
 use super::model::User;
+use super::place::Place;
 use crate::core::listing::some;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -24,15 +25,15 @@ pub struct Strangers {
 
 impl Strangers {
     /// Adds a user, if somebody can sign in as it who reaches what apps have. Who needs no password is told louder.
-    pub fn add(&mut self, account: &Account, catalogue: &Catalogue, areas: &BTreeSet<Area>) {
+    pub fn add(&mut self, account: &Account, catalogue: &Catalogue, places: &BTreeSet<Place>) {
         let user = &account.user;
         let signs_in = user.enabled && !user.nopass && !account.hashes.is_empty();
-        if areas.is_empty() || !signs_in || self.names.contains(&user.name) {
+        if places.is_empty() || !signs_in || self.names.contains(&user.name) {
             return;
         }
-        let Some(open) = opened(user, catalogue, areas).filter(|open| reaches(open, user, catalogue)) else { return };
+        let Some(open) = opened(user, catalogue, places).filter(|open| reaches(open, user, catalogue)) else { return };
         let may = if open == Open::Everything { "do everything".to_owned() } else { open.may() };
-        let what = format!("may {may} ({})", some(rules(user, areas), RULES_SHOWN));
+        let what = format!("may {may} ({})", some(rules(user, places), RULES_SHOWN));
         self.names.insert(user.name.clone());
         self.sorts.entry(what).or_default().insert(user.name.clone());
     }
@@ -82,16 +83,15 @@ fn may_run_one(user: &User, catalogue: &Catalogue, names: &[&str]) -> bool {
 }
 
 /// The rules that reach what apps have.
-fn rules(user: &User, areas: &BTreeSet<Area>) -> Vec<String> {
-    let selectors = user.selectors.iter().flatten().map(|text| Rules::parse_selector(text));
-    let parts: Vec<Rules> = std::iter::once(rules_of(user)).chain(selectors).collect();
+fn rules(user: &User, places: &BTreeSet<Place>) -> Vec<String> {
+    let parts: Vec<Rules> = parts(user).collect();
     let keys = parts.iter().flat_map(|part| &part.keys).filter(|rule| {
         let pattern = rule.split_once('~').map_or("", |(_, pattern)| pattern);
-        areas.iter().any(|area| area.has_keys_of(pattern))
+        places.iter().any(|place| place.has_keys_of(pattern))
     });
     let channels = parts.iter().flat_map(|part| &part.channels).filter(|rule| {
         let pattern = rule.strip_prefix('&').unwrap_or_default();
-        areas.iter().any(|area| area.has_channels_of(pattern))
+        places.iter().any(|place| place.has_channels_of(pattern))
     });
     let (keys, channels): (BTreeSet<&String>, BTreeSet<&String>) = (keys.collect(), channels.collect());
     keys.into_iter().chain(channels).cloned().collect()
@@ -110,11 +110,11 @@ mod tests {
     }
 
     fn found(lines: &[&str]) -> Strangers {
-        let area = |namespace: Option<&str>, db| Area { namespace: namespace.map(str::to_owned), db };
-        let areas = BTreeSet::from([area(Some("shop"), 0), area(Some("cafe"), 0), area(None, 3)]);
+        let place = |namespace: Option<&str>, db| Place { namespace: namespace.map(str::to_owned), db };
+        let places = BTreeSet::from([place(Some("shop"), 0), place(Some("cafe"), 0), place(None, 3)]);
         let mut strangers = Strangers::default();
         for line in lines {
-            strangers.add(&parse_line(&format!("user {line}"), true).unwrap(), &catalogue(), &areas);
+            strangers.add(&parse_line(&format!("user {line}"), true).unwrap(), &catalogue(), &places);
         }
         strangers
     }

@@ -6,7 +6,7 @@ use crate::core::name::AppName;
 use crate::core::plan::Level;
 use crate::error::Diagnostic;
 use crate::services::valkey::model::Access;
-use crate::services::valkey::{dangers, includes, overlap, queue_channels};
+use crate::services::valkey::{dangers, includes, overlap, queue_channels, reaches};
 use crate::spec::claims::KvPlaces;
 use crate::spec::model::{Kv, Warning};
 use crate::spec::node::Located;
@@ -91,9 +91,8 @@ impl Tenant<'_> {
         let opens = |owner: &&Tenant<'_>| {
             let Some(namespace) = owner.kv.namespace.as_ref().filter(|_| owner.app != self.app) else { return false };
             let let_in = reads && owner.kv.readers.contains(self.app);
-            let tagged = overlap(pattern, &format!("{{{namespace}}}:*"));
             // Database numbers keep nobody out before Valkey 9.
-            !let_in && (tagged || overlap(pattern, &format!("{namespace}:*")))
+            !let_in && reaches(pattern, namespace)
         };
         let owners: Vec<&Tenant<'_>> = all.iter().filter(opens).collect();
         let how = match mode {

@@ -4,7 +4,7 @@
 use super::catalogue::Catalogue;
 use super::effort::Effort;
 use super::reach::{Part, Reach, equal, equal_keys};
-use super::rules::{Rules, rules_of};
+use super::rules::{Rules, parts};
 use crate::services::valkey::model::User;
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -102,8 +102,7 @@ impl<'a> Meaning<'a> {
     }
 
     fn parts(&self, user: &User) -> Option<Vec<Part>> {
-        let selectors = user.selectors.iter().flatten().map(|text| Rules::parse_selector(text));
-        std::iter::once(rules_of(user)).chain(selectors).map(|rules| self.part(&rules)).collect()
+        parts(user).map(|rules| self.part(&rules)).collect()
     }
 
     fn part(&self, rules: &Rules) -> Option<Part> {

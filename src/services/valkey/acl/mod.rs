@@ -14,5 +14,5 @@ pub use bytes::readable;
 pub use catalogue::{Catalogue, Command, KeyUse, Need};
 pub use meaning::{Meaning, differ_in_text};
 pub use pattern::{covers, includes, overlap};
-pub use rules::{Account, Rules, parse_line, rules_of, setuser};
+pub use rules::{Account, Rules, parse_line, parts, rules_of, setuser};
 pub use saved::saved_accounts;

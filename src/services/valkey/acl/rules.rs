@@ -1,5 +1,4 @@
-//! The language of ACL rules: reads what a server prints into one canonical form, compares it by meaning, and
-//! writes it back. Pure.
+//! The language of ACL rules: reads what a server prints into one canonical form, and writes it back. Pure.
 
 use crate::services::valkey::model::User;
 use std::collections::BTreeSet;
@@ -186,6 +185,12 @@ pub fn setuser(user: &User, hashes: &BTreeSet<String>) -> Vec<String> {
     words.extend(rules.words());
     words.extend(user.selectors.iter().flatten().cloned());
     words
+}
+
+/// The rules of a user and of each of its selectors: what one of them allows is allowed.
+pub fn parts(user: &User) -> impl Iterator<Item = Rules> {
+    let selectors = user.selectors.iter().flatten().map(|text| Rules::parse_selector(text));
+    std::iter::once(rules_of(user)).chain(selectors)
 }
 
 /// The rules of a user without its selectors; what is unknown is not allowed.

@@ -29,9 +29,7 @@ impl Does {
             ValkeyOp::SetDefaultUser | ValkeyOp::PurgeKeys | ValkeyOp::Save => None,
         }
     }
-}
 
-impl Does {
     fn replaces_password(self) -> bool {
         match self {
             Self::SetPassword | Self::AddPassword | Self::RemoveFormerPasswords => true,

@@ -216,7 +216,7 @@ impl Nodes {
                 }
             }
         }
-        remembered::add(&mut found, remembered, self.truth());
+        remembered::add(&mut found, remembered, self.why_it_is_gone());
         Ok(found)
     }
 
@@ -241,7 +241,7 @@ impl Nodes {
     }
 
     /// Why a node that is not told of is none any more. A primary says nothing of those that are down.
-    fn truth(&self) -> Option<&'static str> {
+    fn why_it_is_gone(&self) -> Option<&'static str> {
         match (self.config.cluster, self.config.sentinels.is_empty()) {
             (true, _) => Some("the cluster does not know it any more"),
             (false, false) => Some("the sentinels do not know it any more"),

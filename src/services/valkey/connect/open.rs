@@ -110,6 +110,7 @@ fn may_be_tls(host: &str) -> bool {
 
 /// Whether something listens there, and gives no answer that is understood.
 fn is_broken(error: &Error) -> bool {
-    let kinds = [ErrorKind::IO, ErrorKind::Canceled, ErrorKind::Protocol, ErrorKind::Parse, ErrorKind::Timeout];
-    (kinds.contains(error.kind()) || *error.kind() == ErrorKind::Tls) && !error.details().contains("ConnectionRefused")
+    let kinds =
+        [ErrorKind::IO, ErrorKind::Canceled, ErrorKind::Protocol, ErrorKind::Parse, ErrorKind::Timeout, ErrorKind::Tls];
+    kinds.contains(error.kind()) && !error.details().contains("ConnectionRefused")
 }

@@ -12,14 +12,14 @@ pub struct Left {
     pub why: &'static str,
 }
 
-/// Adds the nodes that nobody has told of. `truth`: where sentinels or a cluster say who belongs to it, why one that they do
+/// Adds the nodes that nobody has told of. `why_gone`: where sentinels or a cluster say who belongs to it, why one that they do
 /// not name is gone for good. A primary does not say that: there a node is missed until it follows again or is forgotten.
-pub fn add(found: &mut Found, names: &BTreeSet<String>, truth: Option<&'static str>) {
+pub fn add(found: &mut Found, names: &BTreeSet<String>, why_gone: Option<&'static str>) {
     // Of a node without an address it cannot be told which of these it is.
-    let truth = truth.filter(|_| !found.has_lost);
+    let why_gone = why_gone.filter(|_| !found.has_lost);
     let missing: Vec<&String> = names.iter().filter(|name| !found.knows(name)).collect();
     for node in missing {
-        match truth {
+        match why_gone {
             Some(why) => found.left.push(Left { node: node.clone(), why }),
             None => found.unreached.push(missed(node)),
         }

@@ -31,12 +31,12 @@ pub fn destroy(steps: &mut Vec<Step>, keys: Vec<Decision>, input: DiffInput<'_>,
 }
 
 /// What was found of a resource's keys and clients.
-pub fn facts(address: &Address, input: DiffInput<'_>) -> Holdings {
+pub fn holdings_of(address: &Address, input: DiffInput<'_>) -> Holdings {
     input.observation.resources.get(address).map(|there| Holdings::of(&there.facts)).unwrap_or_default()
 }
 
 fn is_in_use(step: &Step, input: DiffInput<'_>) -> bool {
-    step.action == Action::Destroy && facts(&step.address, input).clients.is_some_and(|clients| clients > 0)
+    step.action == Action::Destroy && holdings_of(&step.address, input).clients.is_some_and(|clients| clients > 0)
 }
 
 /// A namespace is purged only if its app is gone and no infraspec has anything to do with it. Nothing is done to keys that
@@ -45,7 +45,7 @@ fn keys_step(mut decision: Decision, input: DiffInput<'_>, server: Option<&Serve
     if decision.action != Action::Destroy {
         let keys = decision.after.as_ref().and_then(Model::as_valkey_keys);
         if let (Action::Adopt, Some(keys)) = (decision.action, keys) {
-            decision.notes.push(format!("keys {} go when the app is destroyed", lie(&Place::of_keys(keys))));
+            decision.notes.push(format!("keys {} go when the app is destroyed", where_they_lie(&Place::of_keys(keys))));
         }
         return Some(decision.step(Op::State));
     }
@@ -61,14 +61,14 @@ fn keys_step(mut decision: Decision, input: DiffInput<'_>, server: Option<&Serve
             return Some(decision.step(Op::State));
         }
     }
-    let holdings = facts(&decision.address, input);
+    let holdings = holdings_of(&decision.address, input);
     let mut step = decision.step(Op::Valkey(UserOp::PurgeKeys));
     if !holdings.are_none() {
         step.risks.insert(Risk::LosesData);
     }
-    step.notes.push(match told(&holdings) {
+    step.notes.push(match in_words(&holdings) {
         Some(told) => format!("holds {told}"),
-        None => format!("what it holds is not known{}", because(&holdings)),
+        None => format!("what it holds is not known{}", why_unread(&holdings)),
     });
     let lacking = server.and_then(rights::missing_to_purge).map(|reason| Hold::Blocked { reason });
     step.hold = lacking.or_else(|| reached(&step.address, &keys.namespace, &holdings));
@@ -88,7 +88,7 @@ fn reached(address: &Address, namespace: &str, holdings: &Holdings) -> Option<Ho
 }
 
 fn user_notes(address: &Address, go: &[&Address], input: DiffInput<'_>) -> Vec<String> {
-    let holdings = facts(address, input);
+    let holdings = holdings_of(address, input);
     let mut notes = vec![match holdings.clients {
         Some(0) => "nobody is signed in as it".to_owned(),
         Some(1) => format!(
@@ -115,32 +115,32 @@ fn user_notes(address: &Address, go: &[&Address], input: DiffInput<'_>) -> Vec<S
     notes.push(if place.keys().is_some_and(purges) {
         format!("its keys go after it: {}", some(go, NAMED))
     } else {
-        let lie = lie(&place);
-        match told(&holdings) {
+        let lie = where_they_lie(&place);
+        match in_words(&holdings) {
             Some(_) if holdings.are_none() => format!("no keys lie {lie}"),
             Some(told) if place.namespace.is_some() => {
                 format!("its keys stay: {told}, {lie}; on_destroy = \"purge-keys\" would remove them")
             }
             Some(told) => format!("its keys stay: {told}, {lie}"),
-            None => format!("its keys stay: how many is not known{}", because(&holdings)),
+            None => format!("its keys stay: how many is not known{}", why_unread(&holdings)),
         }
     });
     notes
 }
 
 /// Where keys lie; the first database goes without saying.
-fn lie(place: &Place) -> String {
+fn where_they_lie(place: &Place) -> String {
     let told = place.describe();
     told.strip_suffix(" in database 0").map(str::to_owned).unwrap_or(told)
 }
 
 /// Why something is not known, in parentheses.
-pub fn because(holdings: &Holdings) -> String {
+pub fn why_unread(holdings: &Holdings) -> String {
     holdings.unread.as_ref().map(|why| format!(" ({why})")).unwrap_or_default()
 }
 
 /// What is there: `about 12,000 keys, 3.4 MiB (sampled)`.
-pub fn told(holdings: &Holdings) -> Option<String> {
+pub fn in_words(holdings: &Holdings) -> Option<String> {
     let keys = holdings.keys?;
     if holdings.are_none() {
         return Some("no keys".to_owned());

@@ -6,13 +6,13 @@ fn holdings(keys: u64, size_bytes: u64, sampled: bool) -> Holdings {
 
 #[test]
 fn what_is_there_is_told_as_surely_as_it_is_known() {
-    assert_eq!(told(&holdings(12_345, 3_600_000, false)).unwrap(), "12,345 keys, about 3.4 MiB");
-    assert_eq!(told(&holdings(12_345, 3_600_000, true)).unwrap(), "about 12,000 keys, about 3.4 MiB (sampled)");
-    assert_eq!(told(&holdings(1, 72, false)).unwrap(), "1 key, about 72 B");
-    assert_eq!(told(&holdings(0, 0, false)).unwrap(), "no keys");
-    assert_eq!(told(&holdings(0, 0, true)).unwrap(), "no keys in the part that was looked at (sampled)");
-    assert_eq!(told(&Holdings { size_bytes: None, ..holdings(2, 0, false) }).unwrap(), "2 keys");
-    assert_eq!(told(&Holdings::default()), None);
+    assert_eq!(in_words(&holdings(12_345, 3_600_000, false)).unwrap(), "12,345 keys, about 3.4 MiB");
+    assert_eq!(in_words(&holdings(12_345, 3_600_000, true)).unwrap(), "about 12,000 keys, about 3.4 MiB (sampled)");
+    assert_eq!(in_words(&holdings(1, 72, false)).unwrap(), "1 key, about 72 B");
+    assert_eq!(in_words(&holdings(0, 0, false)).unwrap(), "no keys");
+    assert_eq!(in_words(&holdings(0, 0, true)).unwrap(), "no keys in the part that was looked at (sampled)");
+    assert_eq!(in_words(&Holdings { size_bytes: None, ..holdings(2, 0, false) }).unwrap(), "2 keys");
+    assert_eq!(in_words(&Holdings::default()), None);
 }
 
 #[test]

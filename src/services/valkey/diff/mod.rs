@@ -4,7 +4,6 @@ mod away;
 mod default_user;
 mod losses;
 mod passwords;
-mod powers;
 mod starts_empty;
 mod takes_over;
 mod words;

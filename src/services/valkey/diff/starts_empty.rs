@@ -1,7 +1,7 @@
 //! An app whose keys are to be elsewhere from now on, while there are some where they are now: it would start empty, and
 //! is asked about. Pure.
 
-use super::losses::{because, facts, told};
+use super::losses::{holdings_of, in_words, why_unread};
 use crate::core::address::Address;
 use crate::core::listing::some;
 use crate::core::name::AppName;
@@ -23,7 +23,7 @@ pub fn mark(steps: &mut [Step], input: DiffInput<'_>, server: Option<&Server>) {
     for step in steps.iter_mut().filter(|step| may_move(step)) {
         let Some(wanted) = step.after.as_ref().and_then(Model::as_valkey_user).cloned() else { continue };
         let Some((address, former)) = former(step, &wanted, &lasts, input) else { continue };
-        let holdings = facts(address, input);
+        let holdings = holdings_of(address, input);
         if holdings.are_none() {
             continue;
         }
@@ -38,7 +38,7 @@ pub fn mark(steps: &mut [Step], input: DiffInput<'_>, server: Option<&Server>) {
     for step in steps.iter_mut().filter(|step| !moving.contains(&step.id())) {
         let reader = step.after.as_ref().and_then(Model::as_valkey_user);
         let reads = |place: &Place| reader.is_some_and(|reader| reads(reader, place));
-        let remembers = |moved: &StepId| step.address.kind == KEYS && has_app(moved, step, input);
+        let remembers = |moved: &StepId| step.address.kind == KEYS && is_of_same_app(moved, step, input);
         let awaited = moves.iter().filter(|(next, moved)| reads(next) || remembers(moved));
         step.needs.extend(awaited.map(|(_, moved)| moved.clone()).collect::<Vec<_>>());
     }
@@ -92,9 +92,9 @@ fn stays(step: &Step, former: &Place, holdings: &Holdings, input: DiffInput<'_>)
     let go = if remembered { "; they go when the app is destroyed, as before" } else { "" };
     let stay = if holdings.keys == Some(1) { "stays" } else { "stay" };
     let comma = if holdings.size_bytes.is_some() { "," } else { "" };
-    match told(holdings) {
+    match in_words(holdings) {
         Some(told) => format!("{told}{comma} {stay} {lie}: {who}{go}"),
-        None => format!("how many keys stay {lie} is not known{}: {who}{go}", because(holdings)),
+        None => format!("how many keys stay {lie} is not known{}: {who}{go}", why_unread(holdings)),
     }
 }
 
@@ -154,6 +154,6 @@ fn reads(user: &User, place: &Place) -> bool {
     }
 }
 
-fn has_app(moved: &StepId, step: &Step, input: DiffInput<'_>) -> bool {
+fn is_of_same_app(moved: &StepId, step: &Step, input: DiffInput<'_>) -> bool {
     input.wanted.get(&moved.address).is_some_and(|one| one.app == step.app)
 }

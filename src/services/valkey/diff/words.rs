@@ -1,7 +1,6 @@
 //! Tells a change of a user in words: by what its infraspec says, and only where that does not explain it, by what its
 //! rules allow. Pure.
 
-use super::powers::{Beyond, Judge, Opens};
 use crate::core::change::{Cause, Field, FieldChange, Resource, three_way};
 use crate::core::listing::some;
 use crate::core::step::Risk;
@@ -10,6 +9,7 @@ use crate::services::valkey::dangers::worst;
 use crate::services::valkey::model::{
     DECLARED, RULES_IN_WORDS, User, channels_in_words, databases_in_words, keys_in_words,
 };
+use crate::services::valkey::powers::{Beyond, Judge, Opens};
 use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -26,7 +26,7 @@ pub struct Told {
 const SHOWN: usize = 12;
 /// How many categories a phrase has at most.
 const GROUPS: usize = 3;
-/// Dangers that are told with what they open, the worst ones; and commands that are named with each.
+/// The worst dangers that are told with what they open, and as many commands are named with each.
 const DANGERS_TOLD: usize = 3;
 /// Selectors that are told one by one.
 const SELECTORS_TOLD: usize = 5;
@@ -76,7 +76,7 @@ impl<'a> Teller<'a> {
 
     /// What one form of a user may do and another may not, as one change.
     fn in_words(&self, cause: Cause, taken: &Beyond, given: &Beyond, user: &User) -> Option<FieldChange> {
-        let phrases = |some: &Beyond| self.phrases(some, user);
+        let phrases = |beyond: &Beyond| self.phrases(beyond, user);
         (!taken.is_empty() || !given.is_empty()).then(|| FieldChange {
             field: RULES_IN_WORDS.to_owned(),
             before: phrases(taken).into(),
@@ -98,8 +98,8 @@ impl<'a> Teller<'a> {
         let mut phrases = Vec::new();
         let mut left = beyond.commands.clone();
         let whole_database = user.whole_database == Some(true);
-        let worst = worst(&beyond.commands, user.databases.is_some(), whole_database);
-        for (names, opens) in worst.into_iter().take(DANGERS_TOLD) {
+        let confined = user.databases.as_deref().is_some_and(|rule| rule != "alldbs");
+        for (names, opens) in worst(&beyond.commands, confined, whole_database).into_iter().take(DANGERS_TOLD) {
             phrases.push(format!("run {} ({opens})", some(&names, DANGERS_TOLD)));
             left.retain(|name| !names.contains(&name.as_str()));
         }
@@ -203,12 +203,8 @@ impl Told {
                 _ => format!("{extra} extra passwords are accepted for this user: only the published one will be"),
             });
         }
-        if !there.uneven_nodes.is_empty() {
-            // What a node has beyond the others is taken away there.
-            if there.differs_somewhere() {
-                self.risks.insert(Risk::Interrupts);
-            }
-        }
+        // What a node has beyond the others is taken away there.
+        self.risks.extend(there.differs_somewhere().then_some(Risk::Interrupts));
     }
 }
 

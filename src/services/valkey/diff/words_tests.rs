@@ -26,9 +26,9 @@ fn tell(there: &str, wanted: &User, last: Option<&User>) -> Told {
     Teller::new(Some(&catalogue)).tell(&user(there), wanted, last)
 }
 
-/// What a user that nobody has applied yet gets and loses, in words.
+/// What a user that nobody has applied yet gets and loses, in words; confined to one database unless its rules say else.
 fn told(there: &str, wanted: &str) -> (Vec<String>, Vec<String>) {
-    let told = tell(there, &user(wanted), None);
+    let told = tell(&format!("db=0 {there}"), &user(&format!("db=0 {wanted}")), None);
     let phrases = |value: Option<&serde_json::Value>| -> Vec<String> {
         value.map(|value| serde_json::from_value(value.clone()).unwrap()).unwrap_or_default()
     };
@@ -61,6 +61,8 @@ fn dangers_are_told_first_with_what_they_open() {
     let worst = ["run flushall (delete the keys of all apps)", "run keys (see the names of all keys of all apps)"]
         .map(str::to_owned);
     assert_eq!((gets, loses), (Vec::new(), worst.to_vec()));
+    let (_, loses) = told("alldbs +select", "alldbs");
+    assert_eq!(loses, ["run select (go to other database numbers)"]);
     let (_, loses) = told("+@all", "-@all");
     assert_eq!(loses[..2], worst);
     assert_eq!(loses[2], "run 38 more commands: all of @read, all of @write, select, time, wait");

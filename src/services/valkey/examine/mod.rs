@@ -2,6 +2,7 @@
 
 mod grouping;
 mod persistence;
+pub mod sentinels;
 
 use super::connect::Found;
 use super::model::Access;
@@ -13,7 +14,7 @@ use crate::config::ValkeyConfig;
 use crate::services::{Ask, Check};
 use fred::types::Value;
 use futures_util::future::join_all;
-pub use grouping::grouped;
+use grouping::grouped;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What is good and bad about every node.

@@ -29,24 +29,24 @@ pub fn checks(server: &Server, at: &AtRestart) -> Vec<Check> {
             )];
         }
     };
-    let Some(place) = &at.place else {
+    let Some(file) = &at.file else {
         let path = path.unwrap_or_default();
         return vec![Check::good(format!(
             "users are to be saved in the {kind} {path}, which cannot be seen from here: the next apply tries that, and \
              changes nothing where it fails"
         ))];
     };
-    let path = place.path.display();
+    let path = file.path.display();
     let dangers = at.dangers().into_iter();
     let mut checks: Vec<Check> =
         dangers.map(|danger| Check::bad(danger, format!("{} saves what the server has now", at.saved_by()))).collect();
-    if let Some(obstacle) = &place.obstacle {
+    if let Some(obstacle) = &file.obstacle {
         let what = format!("users cannot be saved in the {kind} {path}: {}", obstacle.why);
         checks.push(Check::bad(
             what,
             format!("{}; until then every apply stops before it changes anything", obstacle.next),
         ));
-    } else if place.missing {
+    } else if file.missing {
         checks.push(Check::bad(
             format!("the {kind} {path} is gone, and without it the server does not start again"),
             "bring it back, or have the server make it anew: ACL SAVE, or CONFIG REWRITE for a configuration file",

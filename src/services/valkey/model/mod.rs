@@ -2,11 +2,10 @@
 
 mod default_user;
 mod keys;
+mod said;
 
 pub use default_user::{Accepts, DEFAULT_USER, DefaultUser, Mode, UsedBy, default_user_address};
 pub use keys::{Holdings, KEYS, Keys, OnDestroy, keys_address};
-mod said;
-
 pub use said::{channels_in_words, databases_in_words, keys_in_words};
 
 use crate::core::address::{Address, Kind};

@@ -4,7 +4,7 @@
 use super::Seen;
 use crate::core::address::{Address, Kind};
 use crate::error::Diagnostic;
-use crate::services::valkey::acl::{Rules, overlap};
+use crate::services::valkey::acl::parts;
 use crate::services::valkey::connect::Nodes;
 use crate::services::valkey::keyspace::{Call, STEP, Walk, primaries};
 use crate::services::valkey::model::{Holdings, KEYS, Keys, USER, User, keys_address, user_address};
@@ -245,22 +245,11 @@ fn namespace(key: &[u8], cluster: bool) -> Option<&[u8]> {
 /// Users that are neither ours nor the administrator's and whose own rules reach the keys: somebody works with them.
 /// Those that reach all keys of the server say nothing of these.
 fn reached_by(others: &[&User], keys: &Keys) -> BTreeSet<String> {
-    let all = format!("{}:*", keys.namespace);
-    let reaches = |rules: &BTreeSet<String>| {
-        let mut patterns = rules.iter().filter_map(|rule| rule.split_once('~')).map(|(_, pattern)| pattern);
-        patterns.any(|pattern| pattern != "*" && overlap(pattern, &all))
-    };
-    let mut users = BTreeSet::new();
-    for user in others {
-        let in_selectors = || {
-            let words = user.selectors.iter().flatten().map(|rules| rules.trim_matches(['(', ')']));
-            words.into_iter().any(|rules| reaches(&Rules::parse(rules.split_ascii_whitespace(), true).keys))
-        };
-        if user.keys.as_ref().is_some_and(reaches) || in_selectors() {
-            users.insert(user.name.clone());
-        }
-    }
-    users
+    let place = Place::of_keys(keys);
+    let reaches =
+        |rule: &String| rule.split_once('~').is_some_and(|(_, pattern)| pattern != "*" && place.has_keys_of(pattern));
+    let reach = |user: &&&User| parts(user).any(|rules| rules.keys.iter().any(reaches));
+    others.iter().filter(reach).map(|user| user.name.clone()).collect()
 }
 
 /// Users of all nodes that stay and that no infraspec declares: what becomes of those stands there.
@@ -275,6 +264,7 @@ fn others<'a>(seen: &'a [Seen], doomed: &BTreeSet<&str>, ask: &Ask) -> Vec<&'a U
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::services::valkey::acl::parse_line;
 
     #[test]
     fn keys_are_told_apart_by_what_stands_before_the_colon() {
@@ -282,6 +272,16 @@ mod tests {
         assert_eq!(namespace(b"{mail}:k", true), Some(&b"mail"[..]));
         assert_eq!(namespace(b"{mail}:k", false), Some(&b"{mail}"[..]));
         assert_eq!(namespace(b"mail", false), None);
+    }
+
+    #[test]
+    fn who_works_with_keys_by_rules_of_its_own_reaches_them() {
+        let of = |rules: &str| {
+            let user = parse_line(&format!("user ops on {rules}"), true).unwrap().user;
+            !reached_by(&[&user], &Keys { namespace: "shop".to_owned(), db: 0 }).is_empty()
+        };
+        assert!(of("~sh* +get") && of("~{shop}:* +get") && of("%R~{shop}:x +get") && of("-@all (~shop:a* +get)"));
+        assert!(!of("~* +get") && !of("~store:* ~{store}:* +get") && !of("-@all (~* +get)"));
     }
 
     #[test]

@@ -4,10 +4,10 @@ pub mod absent;
 pub mod default_user;
 pub mod losses;
 mod notices;
-mod place;
 pub mod saved;
-pub mod sentinels;
+mod sentinels;
 mod unlike;
+mod user_file;
 
 pub use notices::{notices, open_to_everybody, strangers, straying};
 pub use saved::at_restart;
@@ -16,6 +16,7 @@ use unlike::unlike;
 use super::acl::{Account, Meaning, differ_in_text};
 use super::model::{FORMER_PASSWORD, KEYS, MISSING, USER, User};
 use super::node::Node;
+use super::powers::Judge;
 use super::presets::{Expansion, Server, expand};
 use super::{rights, wire};
 use crate::core::address::Address;
@@ -118,22 +119,34 @@ async fn seen(node: &Node, mut accounts: BTreeMap<String, Account>, meant: &Mean
     Ok(Seen { node: node.name.clone(), server, accounts })
 }
 
+/// Those of some users that are there, each given with its declaration.
+pub fn users<'a>(
+    seen: &[Seen],
+    asked: impl IntoIterator<Item = (&'a Address, Option<&'a User>)>,
+) -> Vec<(&'a Address, User)> {
+    let nodes: Vec<(&Seen, Judge<'_>)> =
+        seen.iter().map(|node| (node, Judge::new(Some(&node.server.catalogue)))).collect();
+    let users =
+        asked.into_iter().map(|(address, declared)| Some((address, user(seen, &nodes, &address.name, declared)?)));
+    users.flatten().collect()
+}
+
 /// The user as the first node that has it has it, with the nodes that differ from it.
-pub fn user(seen: &[Seen], name: &str, declared: Option<&User>) -> Option<User> {
+fn user(seen: &[Seen], nodes: &[(&Seen, Judge<'_>)], name: &str, declared: Option<&User>) -> Option<User> {
     let (holder, account) = holder(seen, name)?;
-    let uneven = seen.iter().filter_map(|node| {
+    let uneven = nodes.iter().filter_map(|(node, judge)| {
         let unlike = match node.accounts.get(name) {
             None => MISSING.to_owned(),
             Some(other) => {
                 let rules = if node.server.sentinel {
                     // Its rules are others than those of the data nodes.
                     declared
-                        .map(|declared| unlike(&expand(declared, &node.server), &other.user, &node.server))
+                        .map(|declared| unlike(&expand(declared, &node.server), &other.user, judge))
                         .unwrap_or_default()
-                } else if even((holder, &account.user), (node, &other.user), declared) {
+                } else if even((holder, &account.user), (*node, &other.user), declared) {
                     Vec::new()
                 } else {
-                    unlike(&account.user, &other.user, &node.server)
+                    unlike(&account.user, &other.user, judge)
                 };
                 let password = (other.hashes != account.hashes).then(|| "password".to_owned());
                 rules.into_iter().chain(password).collect::<Vec<_>>().join("; ")
@@ -171,10 +184,10 @@ pub fn resources(seen: &[Seen], ask: &Ask) -> BTreeMap<Address, Observed> {
         Some((address.clone(), Observed::plain(model.clone())))
     });
     let addresses = ask.addresses().into_iter().filter(|address| address.kind == USER);
-    addresses
-        .filter_map(|address| {
-            let declared = ask.wanted.get(address).and_then(|wanted| wanted.model.as_valkey_user());
-            let user = user(seen, &address.name, declared)?;
+    let declared = |address: &Address| ask.wanted.get(address).and_then(|wanted| wanted.model.as_valkey_user());
+    users(seen, addresses.map(|address| (address, declared(address))))
+        .into_iter()
+        .map(|(address, user)| {
             // A password that a node missed the change of is no extra one: it goes as the nodes are made even.
             let all = hashes(seen.iter().filter(|node| !ask.away.contains(&node.node)), &address.name);
             // Apps get nowhere with a password that only sentinels accept.
@@ -185,7 +198,7 @@ pub fn resources(seen: &[Seen], ask: &Ask) -> BTreeMap<Address, Observed> {
             let mut observed = Observed { credential, ..Observed::plain(Model::ValkeyUser(user)) };
             let former = proof.and_then(|proof| proof.former.as_ref()).is_some_and(|former| all.contains(former));
             observed.facts.extend(former.then(|| (FORMER_PASSWORD.to_owned(), true.into())));
-            Some((address.clone(), observed))
+            (address.clone(), observed)
         })
         .chain(keys)
         .collect()

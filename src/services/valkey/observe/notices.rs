@@ -3,8 +3,9 @@
 use super::Seen;
 use crate::core::name::AppName;
 use crate::core::plan::{Level, Notice};
-use crate::services::valkey::everybody::{self, Area, Open};
+use crate::services::valkey::everybody::{self, Open};
 use crate::services::valkey::model::{USER, User};
+use crate::services::valkey::place::Place;
 use crate::services::valkey::possible::strays;
 use crate::services::valkey::presets::{Persistence, Server};
 use crate::services::valkey::strangers::Strangers;
@@ -41,14 +42,14 @@ pub fn notices(seen: &[Seen], ask: &Ask) -> Vec<Notice> {
 
 /// Users that nobody declares, on whatever node, and that reach what apps have. Administrators are no strangers.
 pub fn strangers(seen: &[Seen], ask: &Ask) -> Strangers {
-    let (areas, mut strangers) = (areas(ask), Strangers::default());
+    let (places, mut strangers) = (places(ask), Strangers::default());
     let wanted = ask.names(&USER);
     for node in seen {
         let others = node.accounts.iter().filter(|(name, _)| {
             let is_known = ask.known.contains(*name) || wanted.contains(name.as_str());
             !is_known && **name != node.server.admin && name.as_str() != DEFAULT
         });
-        others.for_each(|(_, account)| strangers.add(account, &node.server.catalogue, &areas));
+        others.for_each(|(_, account)| strangers.add(account, &node.server.catalogue, &places));
     }
     strangers
 }
@@ -66,17 +67,15 @@ pub fn straying(server: &Server, ask: &Ask) -> Vec<Notice> {
 /// What whoever connects to a node may do without a password, by the user that lets them: `default`, or any other,
 /// whoever made it.
 pub fn open_to_everybody<'a>(node: &'a Seen, ask: &Ask) -> Vec<(&'a str, Open)> {
-    let areas = areas(ask);
+    let places = places(ask);
     let users = node.accounts.values().map(|account| &account.user);
-    let open = |user: &'a User| Some((user.name.as_str(), everybody::open(user, &node.server.catalogue, &areas)?));
+    let open = |user: &'a User| Some((user.name.as_str(), everybody::open(user, &node.server.catalogue, &places)?));
     users.filter_map(open).collect()
 }
 
 /// What apps have that are declared or ours.
-pub fn areas(ask: &Ask) -> BTreeSet<Area> {
+pub fn places(ask: &Ask) -> BTreeSet<Place> {
     let wanted = ask.wanted.values().map(|wanted| &wanted.model);
     let applied = ask.applied.values().map(|applied| &applied.model);
-    let users = wanted.chain(applied).filter_map(Model::as_valkey_user);
-    let areas = users.filter(|user| user.namespace.is_some() || user.whole_database == Some(true));
-    areas.map(|user| Area { namespace: user.namespace.clone(), db: user.db.unwrap_or_default() }).collect()
+    wanted.chain(applied).filter_map(Model::as_valkey_user).filter_map(Place::of).collect()
 }

@@ -1,8 +1,8 @@
 //! What the nodes would have after a restart, as far as that can be seen from here.
 
 use super::Seen;
-use super::notices::areas;
-use super::place::{Place, place};
+use super::notices::places;
+use super::user_file::{UserFile, user_file};
 use crate::core::address::Address;
 use crate::core::listing::some;
 use crate::core::plan::{Level, Notice};
@@ -23,7 +23,7 @@ const NAMES_SHOWN: usize = 5;
 pub struct AtRestart {
     pub node: String,
     /// Where it saves its users; `None` where that cannot be seen from here.
-    pub place: Option<Place>,
+    pub file: Option<UserFile>,
     pub persistence: Persistence,
     /// Whether what it has saved could be compared with what it has.
     pub compared: bool,
@@ -37,22 +37,22 @@ pub struct AtRestart {
 
 /// Looks at what every node has saved.
 pub async fn at_restart(nodes: &[Node], seen: &[Seen], ask: &Ask) -> Vec<AtRestart> {
-    let each = nodes.iter().zip(seen).map(async |(node, seen)| of_one(seen, place(node, &seen.server).await, ask));
+    let each = nodes.iter().zip(seen).map(async |(node, seen)| of_one(seen, user_file(node, &seen.server).await, ask));
     join_all(each).await
 }
 
-fn of_one(seen: &Seen, place: Option<Place>, ask: &Ask) -> AtRestart {
-    let text = place.as_ref().and_then(|place| place.text.as_deref());
+fn of_one(seen: &Seen, file: Option<UserFile>, ask: &Ask) -> AtRestart {
+    let text = file.as_ref().and_then(|file| file.text.as_deref());
     let saved = text.and_then(|text| saved_accounts(text, seen.server.database_rules));
     let unseen = AtRestart::unseen(&seen.node, seen.server.persistence());
-    let mut at = AtRestart { compared: saved.is_some(), place, ..unseen };
+    let mut at = AtRestart { compared: saved.is_some(), file, ..unseen };
     let Some(mut saved) = saved else { return at };
     if at.persistence == Persistence::AclFile {
         // Where the file does not name it, it is as it was made, and `requirepass` counts for nothing.
         let as_made = || parse_line("user default on nopass ~* &* +@all", seen.server.database_rules).ok();
         saved.entry("default".to_owned()).or_insert_with(as_made);
     }
-    let (ours, areas) = (ask.names(&USER), areas(ask));
+    let (ours, places) = (ask.names(&USER), places(ask));
     let catalogue = &seen.server.catalogue;
     let meaning = Meaning::new(catalogue);
     for name in differing(seen, &saved, &meaning) {
@@ -63,7 +63,7 @@ fn of_one(seen: &Seen, place: Option<Place>, ask: &Ask) -> AtRestart {
         } else {
             at.others.insert(name.to_owned());
         }
-        let opens = |account: Option<&Account>| open(&account?.user, catalogue, &areas);
+        let opens = |account: Option<&Account>| open(&account?.user, catalogue, &places);
         let is_new = |opened: &Open| opened.is_alarming() && opens(there).as_ref() != Some(opened);
         if let Some(opened) = opens(saved).filter(is_new) {
             at.open.push((name.to_owned(), opened));
@@ -134,7 +134,7 @@ impl AtRestart {
     pub fn unseen(node: &str, persistence: Persistence) -> Self {
         Self {
             node: node.to_owned(),
-            place: None,
+            file: None,
             persistence,
             compared: false,
             ours: BTreeMap::new(),
@@ -144,7 +144,7 @@ impl AtRestart {
     }
 
     fn path(&self) -> String {
-        self.place.as_ref().map(|place| place.path.display().to_string()).unwrap_or_default()
+        self.file.as_ref().map(|file| file.path.display().to_string()).unwrap_or_default()
     }
 
     /// What saves what the server has now, over what it has saved.
@@ -187,9 +187,9 @@ pub fn notices(nodes: &[AtRestart]) -> Vec<Notice> {
         for danger in at.dangers() {
             tell(Level::Alarm, format!("{danger}. {} saves what the server has now", at.saved_by()));
         }
-        let Some(place) = &at.place else { continue };
-        let path = place.path.display();
-        match &place.obstacle {
+        let Some(file) = &at.file else { continue };
+        let path = file.path.display();
+        match &file.obstacle {
             Some(obstacle) => tell(
                 Level::Warning,
                 format!(
@@ -197,7 +197,7 @@ pub fn notices(nodes: &[AtRestart]) -> Vec<Notice> {
                     obstacle.why, obstacle.next
                 ),
             ),
-            None if place.missing => tell(
+            None if file.missing => tell(
                 Level::Warning,
                 format!(
                     "{path} is gone, and without it the server does not start again: what saves users makes it anew"

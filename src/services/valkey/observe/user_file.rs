@@ -19,7 +19,7 @@ const MAKES_FILES: u32 = 0o3;
 const STICKY: u32 = 0o1000;
 
 /// The file of a node that runs on this machine.
-pub struct Place {
+pub struct UserFile {
     /// As the server knows it.
     pub path: PathBuf,
     /// What is in it; `None` if there is no such file, or we may not read it.
@@ -66,7 +66,7 @@ struct Entry {
 
 /// The file that a node saves its users in. A path alone says little: it may be one of another machine, or inside of a
 /// container. So the node must be reached on this machine, and be a process of it; else there is nothing to see.
-pub async fn place(node: &Node, server: &Server) -> Option<Place> {
+pub async fn user_file(node: &Node, server: &Server) -> Option<UserFile> {
     let path = match server.persistence() {
         Persistence::AclFile => server.aclfile.as_deref()?,
         Persistence::ConfigFile => server.config_file.as_deref()?,
@@ -82,14 +82,14 @@ pub async fn place(node: &Node, server: &Server) -> Option<Place> {
     tokio::task::spawn_blocking(move || look(&info, path)).await.ok()?
 }
 
-fn look(info: &str, path: PathBuf) -> Option<Place> {
+fn look(info: &str, path: PathBuf) -> Option<UserFile> {
     let process = Process::of(info)?;
     // What is relative is so to where the server keeps its data.
     let path = if path.is_absolute() { path } else { std::fs::read_link(process.file("cwd")).ok()?.join(path) };
     let seen = process.sees(&path);
     let directory = entry(process.sees(path.parent()?).as_path());
     let file = entry(&seen);
-    Some(Place {
+    Some(UserFile {
         text: std::fs::read_to_string(&seen).ok(),
         missing: file.is_none(),
         obstacle: obstacle(&path, file, directory, &process.user, &process.mounts),
@@ -245,5 +245,5 @@ fn unescaped(text: &str) -> String {
 }
 
 #[cfg(test)]
-#[path = "place_tests.rs"]
+#[path = "user_file_tests.rs"]
 mod tests;

@@ -5,7 +5,7 @@ use crate::services::valkey::model::User;
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
-/// Among more rules than that none is looked for that opens more than another.
+/// More key rules than this are compared as texts alone.
 const MOST_RULES: usize = 100;
 
 /// What rules open to commands.
