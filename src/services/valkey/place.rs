@@ -4,7 +4,7 @@ use super::acl::{includes, overlap};
 use super::model::{Keys, User, keys_address};
 use crate::core::address::Address;
 use crate::core::name::AppName;
-use crate::core::reconcile::Wanted;
+use crate::core::reconcile::{Applied, Wanted};
 use crate::services::Model;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -68,6 +68,12 @@ impl Place {
             && (Self::of(user).is_some_and(is_own) || user.more_keys.iter().flatten().any(opens))
     }
 
+    /// Whether some keys are at both.
+    pub fn overlaps(&self, other: &Self) -> bool {
+        let all_of_it = self.namespace.is_none() || other.namespace.is_none();
+        self.db == other.db && (all_of_it || self.namespace == other.namespace)
+    }
+
     /// Whether a user has anything to do with what is here, as it is declared. Its own patterns count for every database:
     /// its commands may lead it there.
     fn is_met_by(&self, user: &User) -> bool {
@@ -78,11 +84,7 @@ impl Place {
         let reads = |namespace: &String, db: &u32| {
             *db == self.db && self.namespace.as_ref().is_none_or(|mine| mine == namespace)
         };
-        let is_own = |own: Self| {
-            own.db == self.db
-                && (self.namespace.is_none() || own.namespace.is_none() || own.namespace == self.namespace)
-        };
-        Self::of(user).is_some_and(is_own)
+        Self::of(user).is_some_and(|own| self.overlaps(&own))
             || user.reads.iter().flatten().any(|(namespace, db)| reads(namespace, db))
             || user.reads_databases.as_ref().is_some_and(|databases| databases.contains(&self.db))
             || user.more_keys.iter().flatten().any(meets)
@@ -125,7 +127,12 @@ pub enum Fate {
 }
 
 /// Decides on remembered keys that are not wanted under their address.
-pub fn fate(keys: &Keys, app: &AppName, wanted: &BTreeMap<Address, Wanted<Model>>) -> Fate {
+pub fn fate(
+    keys: &Keys,
+    app: &AppName,
+    wanted: &BTreeMap<Address, Wanted<Model>>,
+    applied: &BTreeMap<Address, Applied<Model>>,
+) -> Fate {
     let purged = |one: &&Wanted<Model>| one.model.as_valkey_keys().is_some();
     if let Some(again) = wanted.values().filter_map(|one| one.model.as_valkey_keys()).find(|one| *one == keys) {
         return Fate::Forgotten(format!("they are remembered as {} from now on", keys_address(again)));
@@ -135,6 +142,12 @@ pub fn fate(keys: &Keys, app: &AppName, wanted: &BTreeMap<Address, Wanted<Model>
     let mut users = users_at(&place, wanted);
     if let Some((user, _)) = users.find(|(_, other)| !purges || *other != app) {
         return Fate::Forgotten(format!("its keys stay, also when {user} is destroyed"));
+    }
+    // Another app that is to go elsewhere has its keys here until it did.
+    let is_here = |user: &User| Place::of(user).is_some_and(|own| own.overlaps(&place));
+    let mut others = applied.values().filter(|one| one.app != *app);
+    if others.any(|one| one.model.as_valkey_user().is_some_and(is_here)) {
+        return Fate::Remembered;
     }
     let has_user = wanted.values().any(|one| one.app == *app && one.model.as_valkey_user().is_some());
     match (has_user, purges) {
@@ -149,6 +162,7 @@ pub fn fate(keys: &Keys, app: &AppName, wanted: &BTreeMap<Address, Wanted<Model>
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::services::valkey::model::user_address;
 
     fn user(namespace: Option<&str>, db: u32) -> User {
         let whole_database = Some(namespace.is_none());
@@ -205,7 +219,7 @@ mod tests {
         let app = AppName::new("shop").unwrap();
         let of = |all: Vec<Wanted<Model>>| -> Fate {
             let place = |(number, one)| (Address::new(crate::core::address::Kind::new("x"), format!("{number}")), one);
-            fate(&keys("shop", 0), &app, &all.into_iter().enumerate().map(place).collect())
+            fate(&keys("shop", 0), &app, &all.into_iter().enumerate().map(place).collect(), &BTreeMap::new())
         };
         let own = |user| wanted("shop", Model::ValkeyUser(user));
         let purges = |keys| wanted("shop", Model::ValkeyKeys(keys));
@@ -214,6 +228,12 @@ mod tests {
             wanted("b", Model::ValkeyUser(User { name: "b".to_owned(), reads, ..user(Some("b"), 0) }))
         };
         assert_eq!(of(Vec::new()), Fate::Purged);
+        let there = |app: &str, user| Applied { app: AppName::new(app).unwrap(), model: Model::ValkeyUser(user) };
+        for (other, is_there) in [("shop", false), ("b", true)] {
+            let applied = BTreeMap::from([(user_address("b"), there(other, user(Some("shop"), 0)))]);
+            let fate = fate(&keys("shop", 0), &app, &BTreeMap::new(), &applied);
+            assert_eq!(fate, if is_there { Fate::Remembered } else { Fate::Purged }, "{other}");
+        }
         assert_eq!(of(vec![own(user(Some("shop"), 1)), purges(keys("shop", 1))]), Fate::Remembered);
         assert_eq!(of(vec![own(user(Some("shop"), 1)), purges(keys("shop", 1)), reader(1)]), Fate::Remembered);
         for forgotten in [

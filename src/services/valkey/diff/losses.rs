@@ -50,7 +50,7 @@ fn keys_step(mut decision: Decision, input: DiffInput<'_>, server: Option<&Serve
         return Some(decision.step(Op::State));
     }
     let keys: Keys = decision.before.as_ref().and_then(Model::as_valkey_keys)?.clone();
-    match fate(&keys, &decision.app, input.wanted) {
+    match fate(&keys, &decision.app, input.wanted, input.applied) {
         Fate::Purged => {}
         Fate::Remembered => return None,
         Fate::Forgotten(why) => {

@@ -87,7 +87,7 @@ fn stays(step: &Step, former: &Place, holdings: &Holdings, input: DiffInput<'_>)
     let remembered = former.keys().is_some_and(|keys| {
         let last =
             input.applied.values().any(|last| last.app == step.app && last.model.as_valkey_keys() == Some(&keys));
-        last && holdings.reached_by.is_none() && fate(&keys, &step.app, input.wanted) == Fate::Remembered
+        last && holdings.reached_by.is_none() && fate(&keys, &step.app, input.wanted, input.applied) == Fate::Remembered
     });
     let go = if remembered { "; they go when the app is destroyed, as before" } else { "" };
     let stay = if holdings.keys == Some(1) { "stays" } else { "stay" };

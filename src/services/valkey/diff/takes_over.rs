@@ -1,6 +1,6 @@
 //! A place that another app has its keys at, by what was last applied: who gets it gets those keys, and is asked about. Pure.
 
-use super::losses::{facts, told};
+use super::losses::{holdings_of, in_words};
 use super::starts_empty::may_move;
 use crate::core::address::Address;
 use crate::core::name::AppName;
@@ -26,7 +26,7 @@ pub fn mark(steps: &mut [Step], input: DiffInput<'_>) {
         };
         let others: Vec<_> = met.into_iter().filter(|(_, (app, _))| **app != step.app).collect();
         for (place, (app, address)) in &others {
-            let keys = told(&facts(address, input)).map(|told| format!(", {told}")).unwrap_or_default();
+            let keys = in_words(&holdings_of(address, input)).map(|keys| format!(", {keys}")).unwrap_or_default();
             let note = format!("what lies {} is {app}'s until now{keys}: {} gets it", place.describe(), step.app);
             if !step.notes.contains(&note) {
                 step.notes.push(note);

@@ -84,7 +84,7 @@ fn in_question(address: &Address, ask: &Ask) -> Option<Place> {
     let last = ask.applied.get(address)?;
     match (&last.model, ask.wanted.get(address).map(|one| &one.model)) {
         (Model::ValkeyKeys(keys), None) => {
-            (fate(keys, &last.app, &ask.wanted) == Fate::Purged).then(|| Place::of_keys(keys))
+            (fate(keys, &last.app, &ask.wanted, &ask.applied) == Fate::Purged).then(|| Place::of_keys(keys))
         }
         (Model::ValkeyUser(user), None) => Place::of(user),
         (Model::ValkeyUser(user), Some(Model::ValkeyUser(wanted))) => left(user, wanted),
