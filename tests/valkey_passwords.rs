@@ -179,6 +179,45 @@ fn what_a_kill_between_publishing_and_removing_leaves_is_removed_without_being_a
 }
 
 #[test]
+fn a_user_without_a_password_is_asked_about_and_told_where_people_keep_it() {
+    let server = OwnValkey::start();
+    let mut workspace = Workspace::new();
+    server.serve(&mut workspace);
+    workspace.spec("a", &format!("{APP}credential = \"keep\"\n"));
+    workspace.converge();
+    let name = user(&workspace);
+    let told = format!("{name} is on and has no password: nobody can sign in as it until you set one (ACL SETUSER");
+    let tells = || {
+        workspace.run(&["plan", "--detailed-exitcode"]).flat().exits(0).says(&told).says("No changes.");
+        workspace.run(&["doctor"]).flat().says("is on and has no password").says(&format!("ACL SETUSER {name} >..."));
+    };
+    tells();
+    let by_hand = |rule: &str| {
+        server.run(&["ACL", "SETUSER", &name, rule]);
+        server.run(&["ACL", "SAVE"]);
+    };
+    by_hand(">one-that-people-keep");
+    let nothing = || {
+        workspace.run(&["plan", "--detailed-exitcode"]).exits(0).hides("no password");
+        workspace.run(&["doctor"]).hides("no password");
+    };
+    nothing();
+
+    by_hand("nopass");
+    let anybody = server.url(&name, "anything");
+    let allow = format!("--allow-interrupt valkey.user.{name}");
+    let applied = workspace.run(&["apply", "--auto-approve"]).flat().exits(0).says(&allow);
+    applied.says("this removes nopass, which threw its passwords away: nobody can sign in as it until you set one");
+    assert!(signs_in(&anybody), "held");
+    workspace.run(&["apply", "--auto-approve", "--allow-interrupt", "valkey.user.@a"]).exits(0);
+    assert!(!signs_in(&anybody) && hashes(&server, &name).is_empty());
+    tells();
+    by_hand(">another-that-people-keep");
+    assert!(signs_in(&server.url(&name, "another-that-people-keep")));
+    nothing();
+}
+
+#[test]
 fn a_strange_password_is_drift_but_takes_consent_where_the_user_was_not_ours() {
     let server = OwnValkey::start();
     let workspace = applied(&server);

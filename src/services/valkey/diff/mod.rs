@@ -92,6 +92,7 @@ fn step(decision: Decision, last: Option<&User>, server: Option<&Server>, teller
     let (mut changes, mut notes) = (changes.clone(), notes.clone());
     let ours = after.as_ref().is_some_and(Model::generates_password);
     let mut sets_credential = false;
+    let mut asks = None;
     let op = match action {
         Action::Create => {
             sets_credential = ours;
@@ -108,6 +109,11 @@ fn step(decision: Decision, last: Option<&User>, server: Option<&Server>, teller
                 risks.extend(told.risks);
                 changes.splice(0..0, told.changes);
                 notes.extend(told.notes);
+                if !ours && passwords::leaves_none(there, wanted) {
+                    risks.insert(Risk::Interrupts);
+                    notes.push(passwords::threw_away(&wanted.name));
+                    asks = Some(Hold::Interrupt);
+                }
             }
             Op::Valkey(UserOp::SetUser)
         }
@@ -119,7 +125,7 @@ fn step(decision: Decision, last: Option<&User>, server: Option<&Server>, teller
         Action::Adopt | Action::Forget | Action::Record => Op::State,
     };
     let cannot = || impossible(wanted?, server?).filter(|_| !action.only_state());
-    let hold = blocked(address, *action, server).or_else(|| cannot().map(|reason| Hold::Blocked { reason }));
+    let hold = blocked(address, *action, server).or_else(|| cannot().map(|reason| Hold::Blocked { reason })).or(asks);
     Step { risks, changes, notes, sets_credential, hold, ..decision.step(op) }
 }
 
