@@ -42,7 +42,7 @@ pub fn diff(input: DiffInput<'_>) -> Vec<Step> {
     let applied: BTreeMap<Address, Applied<Model>> =
         applied.map(|(address, applied)| (address.clone(), as_of_now(applied, server))).collect();
     let mut decisions = reconcile(&wanted, &input.observation.models(), &applied);
-    decisions.iter_mut().for_each(|decision| away::tell_from_drift(decision, &input.observation.nodes.back));
+    decisions.iter_mut().for_each(|decision| away::tell_from_drift(decision, &input.observation.nodes));
     let (keys, decisions) = losses::take_keys(decisions);
     let teller = Teller::new(server.map(|server| &server.catalogue));
     let mut steps: Vec<Step> = Vec::new();
