@@ -449,6 +449,12 @@ fn a_replica_that_is_down_is_missed_until_it_is_back_or_forgotten() {
     workspace.run(&["plan", "--detailed-exitcode"]).exits(0).says("No changes. 2 resources match their");
     workspace.run(&["state", "list"]).hides("valkey.user.@cafe".replace('@', &workspace.prefix).as_str());
     assert!(!workspace.read("state/default.json").contains("\"away\""));
+    // One that is still there is met again.
+    let forgot = workspace.run(&["state", "forget-node", "valkey", &far.name()]).exits(0).flat();
+    forgot.says("Forgot").says("If it is still there").says("the next apply meets it again").says("SENTINEL RESET");
+    assert!(!workspace.read("state/default.json").contains(&far.name()));
+    workspace.run(&["apply", "--auto-approve"]).exits(0).says(", 3 nodes");
+    assert!(workspace.read("state/default.json").contains(&far.name()));
     far.run(&["ACL", "SETUSER", &user(&workspace, "@mail"), "~*"]);
     let by_hand = format!("{} (keys: also ~*)", far.name());
     let plan = workspace.run(&["plan"]).exits(0).says("drifted").says(&by_hand);
