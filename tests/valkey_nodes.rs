@@ -421,12 +421,41 @@ fn a_replica_that_is_down_is_missed_until_it_is_back_or_forgotten() {
     let plan = workspace.run(&["plan", "--allow-destroy", "all"]).exits(0);
     let plan = plan.says("a node was away at the last apply").hides("drifted");
     plan.says(&format!("{} (password)", far.name())).says("1 to update, 1 to destroy");
+    let [cafe, mail] = ["@cafe", "@mail"].map(|app| format!("valkey.user.{}", user(&workspace, app)));
+    let left = format!("{cafe}, {mail} are left by an earlier apply (a node was away at the last apply)");
+    workspace.run(&["drift"]).flat().exits(0).says(&left).says("No drift.");
+    near.run(&["ACL", "SETUSER", &user(&workspace, "@mail"), "+keys"]);
+    near.run(&["ACL", "SAVE"]);
+    workspace.run(&["drift"]).flat().exits(2).says(&format!("~ {mail} drifted")).hides(&format!("~ {cafe}"));
+    near.run(&["ACL", "SETUSER", &user(&workspace, "@mail"), "-keys"]);
+    near.run(&["ACL", "SAVE"]);
+    workspace.run(&["drift"]).exits(0);
+    // Who is gone from the others, and was not destroyed, was removed by hand.
+    let kept = near.run(&["ACL", "LIST"]).into_array().into_iter().filter_map(|line| line.into_string());
+    let kept = kept.into_iter().find(|line| line.starts_with(&format!("user {} ", user(&workspace, "@mail")))).unwrap();
+    for node in [&primary, &near] {
+        node.run(&["ACL", "DELUSER", &user(&workspace, "@mail")]);
+        node.run(&["ACL", "SAVE"]);
+    }
+    workspace.run(&["drift"]).flat().exits(2).says(&format!("~ {mail} drifted"));
+    for node in [&primary, &near] {
+        let words: Vec<&str> = ["ACL", "SETUSER"].into_iter().chain(kept.split(' ').skip(1)).collect();
+        node.run(&words);
+        node.run(&["ACL", "SAVE"]);
+    }
+    workspace.run(&["drift"]).exits(0);
     workspace.run(&["apply", "--auto-approve", "--allow-destroy", "all"]).exits(0).hides("could not be reached");
     assert!(!former.iter().any(works));
     is_on(&workspace, "@mail", &[&primary, &near, &far]);
     workspace.run(&["plan", "--detailed-exitcode"]).exits(0).says("No changes. 2 resources match their");
     workspace.run(&["state", "list"]).hides("valkey.user.@cafe".replace('@', &workspace.prefix).as_str());
     assert!(!workspace.read("state/default.json").contains("\"away\""));
+    // One that is still there is met again.
+    let forgot = workspace.run(&["state", "forget-node", "valkey", &far.name()]).exits(0).flat();
+    forgot.says("Forgot").says("If it is still there").says("the next apply meets it again").says("SENTINEL RESET");
+    assert!(!workspace.read("state/default.json").contains(&far.name()));
+    workspace.run(&["apply", "--auto-approve"]).exits(0).says(", 3 nodes");
+    assert!(workspace.read("state/default.json").contains(&far.name()));
     far.run(&["ACL", "SETUSER", &user(&workspace, "@mail"), "~*"]);
     let by_hand = format!("{} (keys: also ~*)", far.name());
     let plan = workspace.run(&["plan"]).exits(0).says("drifted").says(&by_hand);

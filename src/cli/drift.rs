@@ -5,20 +5,26 @@ use super::workspace::Workspace;
 use super::{Global, Outcome, output};
 use crate::core::address::Address;
 use crate::core::change::{Cause, FieldChange};
+use crate::core::listing::some;
+use crate::core::plan::{Level, Notice};
 use crate::core::reconcile::Wanted;
 use crate::core::step::{Action, Part, Reason};
 use crate::error::{Diagnostic, Exit, Kind};
 use crate::observe::{self, Depth};
 use crate::planner;
 use crate::render::drift::{DriftItem, DriftReport};
-use crate::services::{self, DiffInput, ServiceId, Step};
-use crate::state::Store;
+use crate::services::{self, DiffInput, Model, ServiceId, Step};
+use crate::state::{Document, Store};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
+/// Resources left by an earlier apply that are named; more are counted.
+const LEFT_SHOWN: usize = 8;
+
 /// Compare the services with what was last applied, and write nothing
 ///
-/// Infraspecs do not matter here: what they ask for beyond the last apply is a plan, not drift.
+/// Infraspecs do not matter here: what they ask for beyond the last apply is a plan, not drift. Nor is what an apply did not
+/// get to, as on a node that was down: that is told apart, and the next apply sets it.
 #[derive(Debug, clap::Args)]
 #[command(mut_arg("probe_credentials", |always| always.hide(true)))]
 #[command(after_help = "Example:
@@ -68,6 +74,7 @@ pub async fn run(global: &Global, args: &Args) -> Outcome {
     let mut untold: BTreeMap<Address, String> = BTreeMap::new();
     let mut observed = BTreeMap::new();
     let mut notices = BTreeSet::new();
+    let mut left: BTreeMap<(ServiceId, Reason), BTreeSet<Address>> = BTreeMap::new();
     let (nobody, nothing) = (BTreeSet::new(), BTreeMap::new());
     for (id, read) in workspace.observe(&asks, args.look.wait()).await {
         match read {
@@ -82,8 +89,13 @@ pub async fn run(global: &Global, args: &Args) -> Outcome {
                 };
                 let mut steps = services::diff(id, input);
                 planner::tell_drifted_passwords(&mut steps, document);
-                for step in steps.into_iter().filter(is_drift) {
-                    add(&mut items, step);
+                let (left_over, drifted): (Vec<Step>, Vec<Step>) =
+                    steps.into_iter().filter(is_drift).partition(|step| is_left_over(step, document));
+                drifted.into_iter().for_each(|step| add(&mut items, step));
+                for step in left_over {
+                    let why =
+                        if step.reasons.contains(&Reason::WasAway) { Reason::WasAway } else { Reason::UnfinishedRun };
+                    left.entry((id, why)).or_default().insert(step.address);
                 }
                 untold.extend(observation.unread.clone());
                 observed.insert(id, observation);
@@ -96,9 +108,13 @@ pub async fn run(global: &Global, args: &Args) -> Outcome {
     }
     let is_told = |address: &Address| items.contains_key(address) || !untold.contains_key(address);
     let is_read = |address: &Address| ServiceId::of(address).is_some_and(|id| !unread.contains_key(&id));
+    // Of one thing, drift is told before what is left of it.
+    left.values_mut().for_each(|addresses| addresses.retain(|address| !items.contains_key(address)));
+    notices.extend(left.iter().filter(|(_, addresses)| !addresses.is_empty()).map(tell_left_over));
+    let is_left = |address: &Address| left.values().any(|addresses| addresses.contains(address));
     // What is nobody's may drift as well: that users are saved.
     let all: BTreeSet<&Address> = applied.keys().chain(items.keys()).collect();
-    let compared = all.into_iter().filter(|address| is_read(address) && is_told(address)).count();
+    let compared = all.into_iter().filter(|address| is_read(address) && is_told(address) && !is_left(address)).count();
     let mut part: BTreeMap<String, BTreeSet<Address>> = BTreeMap::new();
     for (address, why) in untold {
         part.entry(why).or_default().insert(address);
@@ -132,6 +148,23 @@ pub async fn run(global: &Global, args: &Args) -> Outcome {
 /// login whose rotation is held, is no other than it was when it was applied.
 fn is_drift(step: &Step) -> bool {
     step.action != Action::Rotate || step.part == Part::Credential && step.reasons.contains(&Reason::Drifted)
+}
+
+/// Whether it is what an earlier apply did not get to, and nobody's doing since.
+fn is_left_over(step: &Step, document: &Document) -> bool {
+    let moved = step.reasons.contains(&Reason::Drifted) || step.reasons.contains(&Reason::Vanished);
+    let was_away = step.reasons.contains(&Reason::WasAway);
+    // A login that was destroyed while a node was away stays in the state, and is not published any more.
+    let is_going = was_away && step.after.as_ref().is_some_and(Model::generates_password);
+    let destroyed = is_going && !planner::is_published(step, document);
+    destroyed || !moved && (was_away || step.reasons.contains(&Reason::UnfinishedRun))
+}
+
+fn tell_left_over(((id, why), addresses): (&(ServiceId, Reason), &BTreeSet<Address>)) -> Notice {
+    let is = if addresses.len() == 1 { "is" } else { "are" };
+    let named = some(addresses.iter().map(ToString::to_string), LEFT_SHOWN);
+    let text = format!("{named} {is} left by an earlier apply ({why}): the next apply sets it right");
+    Notice { level: Level::Note, about: id.as_str().to_owned(), text }
 }
 
 /// The step that would put a resource right, told the other way round: from what was applied to what there is.

@@ -111,7 +111,9 @@ fn forget_node(config: &Config, service: ServiceId, node: &str) -> Result<(), Er
     store.append(&[Event::Nodes { service: service.clone(), nodes }, Event::Away { service, nodes: away }])?;
     store.finish()?;
     output::result(&format!(
-        "Forgot {node}. If it is started again with what it had, users that were destroyed meanwhile can sign in there."
+        "Forgot {node}. If it is started again with what it had, users that were destroyed meanwhile can sign in there. If it \
+         is still there, or the others tell of it, the next apply meets it again: take it out first (REPLICAOF NO ONE, \
+         CLUSTER FORGET; where sentinels know it, SENTINEL RESET on each)."
     ));
     Ok(())
 }

@@ -3,7 +3,7 @@
 mod prevention;
 mod publishing;
 
-pub use publishing::tell_drifted_passwords;
+pub use publishing::{is_published, tell_drifted_passwords};
 
 use crate::core::address::Address;
 use crate::core::consent::{self, Circumstances, Consent};

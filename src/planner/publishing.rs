@@ -225,7 +225,7 @@ pub fn tell_drifted_passwords(steps: &mut [Step], document: &Document) {
 }
 
 /// Whether the state says that the password of a step's login was published.
-fn is_published(step: &Step, document: &Document) -> bool {
+pub fn is_published(step: &Step, document: &Document) -> bool {
     let entry = document.resources.get(&secret_address(step.app.as_str()));
     let (secret, service) = (entry.and_then(|entry| entry.applied.as_secret()), ServiceId::of(&step.address));
     secret.zip(service).is_some_and(|(secret, service)| sign_in_as(&secret.values, service, &step.address.name))

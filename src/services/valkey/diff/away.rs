@@ -2,8 +2,9 @@
 
 use crate::core::address::Address;
 use crate::core::change::Cause;
+use crate::core::nodes::Nodes;
 use crate::core::step::{Action, Hold, Reason};
-use crate::services::valkey::model::{UNEVEN_NODES, USER};
+use crate::services::valkey::model::{MISSING, UNEVEN_NODES, USER};
 use crate::services::{Decision, Model, Step};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -37,9 +38,14 @@ pub fn keep_for_absent(step: &mut Step, unread: &BTreeMap<Address, String>) {
 }
 
 /// What a node misses because it was away at the last apply was changed by nobody.
-pub fn tell_from_drift(decision: &mut Decision, back: &BTreeSet<String>) {
+pub fn tell_from_drift(decision: &mut Decision, nodes: &Nodes) {
     let Some(user) = decision.before.as_ref().and_then(Model::as_valkey_user) else { return };
     let uneven = &user.uneven_nodes;
+    if only_where_missed(uneven, nodes) {
+        decision.reasons.insert(Reason::WasAway);
+        return;
+    }
+    let back = &nodes.back;
     let was_away = |uneven: &String| uneven.split_once(" (").is_some_and(|(node, _)| back.contains(node));
     if uneven.is_empty() || !uneven.iter().all(was_away) {
         return;
@@ -53,4 +59,12 @@ pub fn tell_from_drift(decision: &mut Decision, back: &BTreeSet<String>) {
     if !decision.changes.iter().any(|change| matches!(change.cause, Cause::Drifted | Cause::ChangedAndDrifted)) {
         decision.reasons.remove(&Reason::Drifted);
     }
+}
+
+/// Whether a user is on no node but some that were away: either it was destroyed meanwhile, or somebody removed it from
+/// all others. Whoever knows whether it was destroyed can tell these apart.
+fn only_where_missed(uneven: &BTreeSet<String>, nodes: &Nodes) -> bool {
+    let is_missing = |node: &&String| uneven.contains(&format!("{node} ({MISSING})"));
+    let mut others = nodes.here.difference(&nodes.back).peekable();
+    !nodes.back.is_empty() && others.peek().is_some() && others.all(|node| is_missing(&node))
 }

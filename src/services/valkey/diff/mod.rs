@@ -42,7 +42,7 @@ pub fn diff(input: DiffInput<'_>) -> Vec<Step> {
     let applied: BTreeMap<Address, Applied<Model>> =
         applied.map(|(address, applied)| (address.clone(), as_of_now(applied, server))).collect();
     let mut decisions = reconcile(&wanted, &input.observation.models(), &applied);
-    decisions.iter_mut().for_each(|decision| away::tell_from_drift(decision, &input.observation.nodes.back));
+    decisions.iter_mut().for_each(|decision| away::tell_from_drift(decision, &input.observation.nodes));
     let (keys, decisions) = losses::take_keys(decisions);
     let teller = Teller::new(server.map(|server| &server.catalogue));
     let mut steps: Vec<Step> = Vec::new();
@@ -93,6 +93,7 @@ fn step(decision: Decision, last: Option<&User>, server: Option<&Server>, teller
     let (mut changes, mut notes) = (changes.clone(), notes.clone());
     let ours = after.as_ref().is_some_and(Model::generates_password);
     let mut sets_credential = false;
+    let mut asks = None;
     let op = match action {
         Action::Create => {
             sets_credential = ours;
@@ -109,6 +110,11 @@ fn step(decision: Decision, last: Option<&User>, server: Option<&Server>, teller
                 risks.extend(told.risks);
                 changes.splice(0..0, told.changes);
                 notes.extend(told.notes);
+                if !ours && passwords::leaves_none(there, wanted) {
+                    risks.insert(Risk::Interrupts);
+                    notes.push(passwords::threw_away(&wanted.name));
+                    asks = Some(Hold::Interrupt);
+                }
             }
             Op::Valkey(UserOp::SetUser)
         }
@@ -120,7 +126,7 @@ fn step(decision: Decision, last: Option<&User>, server: Option<&Server>, teller
         Action::Adopt | Action::Forget | Action::Record => Op::State,
     };
     let cannot = || impossible(wanted?, server?).filter(|_| !action.only_state());
-    let hold = blocked(address, *action, server).or_else(|| cannot().map(|reason| Hold::Blocked { reason }));
+    let hold = blocked(address, *action, server).or_else(|| cannot().map(|reason| Hold::Blocked { reason })).or(asks);
     Step { risks, changes, notes, sets_credential, hold, ..decision.step(op) }
 }
 

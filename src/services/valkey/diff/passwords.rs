@@ -4,7 +4,7 @@
 use crate::core::address::Address;
 use crate::core::reconcile::Wanted;
 use crate::core::step::{Action, Hold, Part, Reason, StepId};
-use crate::services::valkey::model::{EXTRA_PASSWORDS, FORMER_PASSWORD, Op as UserOp};
+use crate::services::valkey::model::{EXTRA_PASSWORDS, FORMER_PASSWORD, Op as UserOp, User};
 use crate::services::{DiffInput, Model, Observed, Op, Step, rotation};
 use std::collections::BTreeSet;
 
@@ -43,6 +43,18 @@ pub fn replace(
         ..add.clone()
     };
     vec![add, remove]
+}
+
+/// Whether a user whose password people keep is left without one: servers throw passwords away when `nopass` is set.
+pub fn leaves_none(there: &User, wanted: &User) -> bool {
+    there.nopass && !wanted.nopass && wanted.enabled
+}
+
+pub fn threw_away(name: &str) -> String {
+    format!(
+        "this removes nopass, which threw its passwords away: nobody can sign in as it until you set one (ACL SETUSER \
+         {name} >...)"
+    )
 }
 
 /// A former password that a rotation did not get to remove is nobody's drift.

@@ -166,6 +166,33 @@ fn what_a_node_missed_while_it_was_away_has_not_drifted() {
 }
 
 #[test]
+fn taking_nopass_away_from_a_user_whose_password_people_keep_asks_first() {
+    let open = |user: &mut User| user.nopass = true;
+    let kept = Case::new(false).ours().there(CredentialStatus::Verified, open).diff();
+    assert_eq!((kept[0].action, &kept[0].hold), (Action::Update, &Some(Hold::Interrupt)));
+    assert!(kept[0].risks.contains(&Risk::Interrupts));
+    let said = kept[0].notes.iter().any(|note| note.contains("ACL SETUSER mail >..."));
+    assert!(said, "{:?}", kept[0].notes);
+    // Where the password is ours, it is set with the rules.
+    let ours = Case::new(true).ours().there(CredentialStatus::Verified, open).diff();
+    assert!(ours[0].hold.is_none() && ours[0].sets_credential);
+}
+
+#[test]
+fn a_user_that_is_only_where_its_going_was_missed_says_that_a_node_was_away() {
+    let reasons = |uneven: &[&str]| {
+        let mut case = Case::new(true).ours().there(CredentialStatus::Verified, |user| {
+            user.uneven_nodes = uneven.iter().map(|node| (*node).to_owned()).collect();
+        });
+        case.observation.nodes.here = ["a:1", "b:1", "c:1"].map(str::to_owned).into();
+        case.observation.nodes.back = BTreeSet::from(["c:1".to_owned()]);
+        case.diff().remove(0).reasons
+    };
+    assert_eq!(reasons(&["a:1 (missing)", "b:1 (missing)"]), BTreeSet::from([Reason::Drifted, Reason::WasAway]));
+    assert_eq!(reasons(&["a:1 (missing)"]), BTreeSet::from([Reason::Drifted]));
+}
+
+#[test]
 fn a_wrong_password_is_rotated_apart_from_the_rules() {
     let steps = Case::new(true).ours().there(CredentialStatus::Wrong, |_| {}).diff();
     let parts: Vec<_> = steps.iter().map(|step| (step.part, step.action)).collect();

@@ -8,7 +8,7 @@ use super::connect::Found;
 use super::model::Access;
 use super::node::Node;
 use super::observe::saved::AtRestart;
-use super::observe::{Seen, at_restart, open_to_everybody, strangers};
+use super::observe::{Seen, at_restart, open_to_everybody, passwordless, strangers};
 use super::rights;
 use crate::config::ValkeyConfig;
 use crate::services::{Ask, Check};
@@ -30,6 +30,7 @@ pub async fn checks(found: &Found, seen: &[Seen], ask: &Ask, config: &ValkeyConf
     let next = "remove those that nobody needs (ACL DELUSER), give the others narrower rules, or name those that belong \
                 here in internal = [...] of the workspace file";
     checks.extend(reach.map(|what| Check::warning(what, next)));
+    checks.extend(passwordless(seen, ask).into_iter().map(|(said, next)| Check::warning(said, next)));
     checks.extend(encryption(config));
     checks
 }

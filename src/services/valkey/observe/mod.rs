@@ -4,12 +4,14 @@ pub mod absent;
 pub mod default_user;
 pub mod losses;
 mod notices;
+mod passwordless;
 pub mod saved;
 mod sentinels;
 mod unlike;
 mod user_file;
 
 pub use notices::{notices, open_to_everybody, strangers, straying};
+pub use passwordless::passwordless;
 pub use saved::at_restart;
 use unlike::unlike;
 

@@ -1,6 +1,6 @@
 //! What the reader of a plan must know of the nodes.
 
-use super::Seen;
+use super::{Seen, passwordless};
 use crate::core::name::AppName;
 use crate::core::plan::{Level, Notice};
 use crate::services::valkey::everybody::{self, Open};
@@ -36,6 +36,8 @@ pub fn notices(seen: &[Seen], ask: &Ask) -> Vec<Notice> {
         notices.extend(lasting.map(|text| notice(Level::Warning, format!("{}: {text}", node.node))));
     }
     notices.extend(strangers(seen, ask).sentence().map(|text| notice(Level::Warning, text)));
+    let passwordless = passwordless(seen, ask).into_iter();
+    notices.extend(passwordless.map(|(said, next)| notice(Level::Warning, format!("{said} until you {next}"))));
     notices.sort();
     notices
 }
