@@ -263,7 +263,9 @@ fn an_app_that_is_outside_of_the_run_keeps_its_keys() {
     make(&server, &name, 50);
     workspace.spec("a", &format!("{PURGES}namespace = \"@other\"\n"));
     workspace.spec("b", &format!("app = \"@b\"\n[services.kv]\nnamespace = \"{name}\"\n"));
-    workspace.run(&["apply", "--auto-approve", "--app", "@b"]).exits(0);
+    let taking = ["apply", "--auto-approve", "--app", "@b"];
+    workspace.run(&taking).exits(0).flat().says(&format!("is {name}'s until now")).says("held");
+    workspace.run(&[&taking[..], &["--allow-interrupt", "all"]].concat()).exits(0);
     let told = format!("{}b may use keys of {name}:*", workspace.prefix);
     let alone = ["apply", "--auto-approve", "--app", "@a", "--allow-interrupt", "all"];
     workspace.run(&alone).exits(0).flat().says(&format!("{}b may use them", workspace.prefix));

@@ -14,11 +14,9 @@ use common::Workspace;
 use common::own_valkey::{OwnValkey, PASSWORD};
 use common::servers::valkey_at;
 use common::valkey_groups::{
-    SERVICE, as_app, cluster, cluster_node, fact, is_on, join, loading_replica_of, password, primary, primary_of,
-    replica_of, sentinels_of, serve_by, until, until_it_follows, until_whole, user,
+    SERVICE, as_app, cluster, cluster_node, fact, is_on, join, password, primary, primary_of, replica_of, sentinels_of,
+    serve_by, until, until_it_follows, until_whole, user,
 };
-use std::process::Command;
-use std::time::{Duration, Instant};
 
 const MAIL: &str = "app = \"@mail\"\n[services.kv]\n";
 const CAFE: &str = "app = \"@cafe\"\n[services.kv]\n";

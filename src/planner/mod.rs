@@ -17,6 +17,7 @@ use crate::core::step::{Action, Hold, Part, Reason, StepId};
 use crate::error::{Diagnostic, Kind, Result};
 use crate::scope::Scope;
 use crate::secrets::model::{SECRET, secret_address};
+use crate::services::valkey::diff::ask_about_takeovers;
 use crate::services::{self, DiffInput, Model, Observation, Plan, ServiceId, Step};
 use crate::spec::model::Specs;
 use crate::state::Document;
@@ -61,6 +62,10 @@ pub fn plan(mut inputs: Inputs<'_>) -> Result<Plan> {
     let mut steps = Vec::new();
     for (id, observation) in inputs.observed.iter().filter(|(id, _)| **id != ServiceId::Secrets) {
         steps.extend(services::diff(*id, inputs.diff_input(observation, &nothing)));
+    }
+    if let Some(valkey) = inputs.observed.get(&ServiceId::Valkey) {
+        let ours = inputs.document.resources.iter().map(|(address, entry)| (address, &entry.app, &entry.applied));
+        ask_about_takeovers(&mut steps, ours, valkey);
     }
     tell_drifted_passwords(&mut steps, inputs.document);
     // Held rotations set no password, so nothing is staged or published for them: consent comes before secrets. Secrets

@@ -253,11 +253,15 @@ impl Vault {
     }
 
     /// Takes out of the stage what a run has published that was killed before it could do that: nothing is unfinished
-    /// there. Only in a sink of this state, and for who holds its lock. What cannot be read is told where it is needed.
+    /// there. And what it left half written. Only in a sink of this state, and for who holds its lock. What cannot be read is
+    /// told where it is needed.
     pub fn tidy_stage(&self, lineage: &str) {
-        if self.sink.marker().is_ok_and(|marker| marker.as_deref() == Some(lineage)) {
+        let is_ours = self.sink.marker().is_ok_and(|marker| marker.as_deref() == Some(lineage));
+        // What was published must be durable before it leaves the stage.
+        if is_ours && self.sink.settle().is_ok() {
             let apps = self.sink.staged_apps().into_iter().flatten();
             apps.for_each(|app| drop(self.unstage_published(&app)));
+            drop(self.sink.tidy());
         }
     }
 

@@ -196,6 +196,9 @@ pub async fn all_accounts(
     ours: impl Fn(&str) -> bool,
 ) -> Result<BTreeMap<String, Account>> {
     let list = node.call(&["ACL", "LIST"], "ACL LIST").await?;
+    if !matches!(list, Value::Array(_)) {
+        return Err(strange(node, "ACL LIST", "the answer is no list of users"));
+    }
     let mut accounts = BTreeMap::new();
     for line in strings(list) {
         match parse_line(&line, server.database_rules) {

@@ -8,6 +8,7 @@ mod starts_empty;
 mod takes_over;
 mod words;
 
+pub use takes_over::ask_about_takeovers;
 pub use words::Teller;
 
 use super::model::{KEYS, Op as UserOp, USER, User};
@@ -64,7 +65,6 @@ pub fn diff(input: DiffInput<'_>) -> Vec<Step> {
     }
     losses::destroy(&mut steps, keys, input, server);
     starts_empty::mark(&mut steps, input, server);
-    takes_over::mark(&mut steps, input);
     let unread = &input.observation.unread;
     steps.iter_mut().for_each(|step| away::keep_for_absent(step, unread));
     steps.extend(default_user::diff(input, server));

@@ -7,6 +7,9 @@ use std::collections::BTreeSet;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+/// Larger files, in bytes, are not looked into: 10,000 users take 20 MB.
+const LARGEST: u64 = 256 << 20;
+
 /// The kernel keeps so much of a process' name.
 const COMM: usize = 15;
 
@@ -90,11 +93,16 @@ fn look(info: &str, path: PathBuf) -> Option<UserFile> {
     let directory = entry(process.sees(path.parent()?).as_path());
     let file = entry(&seen);
     Some(UserFile {
-        text: std::fs::read_to_string(&seen).ok(),
+        text: is_readable(&seen).then(|| std::fs::read_to_string(&seen).ok()).flatten(),
         missing: file.is_none(),
         obstacle: obstacle(&path, file, directory, &process.user, &process.mounts),
         path,
     })
+}
+
+/// A pipe would be waited for, and a device has no end.
+fn is_readable(file: &Path) -> bool {
+    std::fs::metadata(file).is_ok_and(|file| file.is_file() && file.len() <= LARGEST)
 }
 
 /// Whether an address is one that only leads to this machine: of loopback, or a socket.
