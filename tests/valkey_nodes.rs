@@ -73,6 +73,11 @@ fn every_node_of_a_cluster_has_the_users_and_one_that_joins_gets_them() {
     assert!(plain.contains(&lost) && plain.contains("the cluster is down (cluster_state:fail)"), "{plain}");
     workspace.run(&["apply", "--auto-approve"]).exits(0);
     is_on(&workspace, "@cafe", &[&nodes[0], &nodes[2], &nodes[3]]);
+    // Keys that cannot be counted are not taken for none.
+    workspace.spec("mail", &format!("{MAIL}namespace = \"@other\"\n"));
+    let away = format!("is not known ({} is away, and keys with it)", nodes[1].name());
+    workspace.run(&["plan"]).exits(0).flat().says(&away).says("--allow-interrupt valkey.user.");
+    workspace.spec("mail", MAIL);
     workspace.run(&["doctor"]).exits(1).says(&nodes[1].name()).says("CLUSTER FORGET");
     nodes[1].start_again();
     until_whole(&nodes, 4);

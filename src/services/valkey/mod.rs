@@ -82,7 +82,7 @@ impl Service for Valkey {
         seen.extend(sentinels);
         notices.extend(observe::absent::notices(&found, ask));
         let mut resources = observe::resources(&seen, ask);
-        observe::losses::add(&self.nodes, &found.nodes, &seen, ask, &mut resources).await;
+        observe::losses::add(&self.nodes, &found, &seen, ask, &mut resources).await;
         resources.extend(default_user.into_iter().chain(unsaved));
         Ok(Observation {
             endpoint: self.endpoint.clone(),

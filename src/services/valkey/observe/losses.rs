@@ -2,10 +2,10 @@
 //! would meet: read at plan time, of these alone, within bounds of time.
 
 use super::Seen;
-use crate::core::address::{Address, Kind};
-use crate::error::Diagnostic;
+use crate::core::address::{Address, Kind as ResourceKind};
+use crate::error::{Diagnostic, Kind};
 use crate::services::valkey::acl::parts;
-use crate::services::valkey::connect::Nodes;
+use crate::services::valkey::connect::{Found, Nodes};
 use crate::services::valkey::keyspace::{Call, STEP, Walk, primaries};
 use crate::services::valkey::model::{Holdings, KEYS, Keys, USER, User, keys_address, user_address};
 use crate::services::valkey::node::Node;
@@ -22,11 +22,11 @@ const LONGEST: Duration = Duration::from_secs(1);
 const SAMPLE: usize = 500;
 
 /// Adds what they hold to the facts of what is to go. What cannot be read is told as that; a plan does not fail for it.
-pub async fn add(nodes: &Nodes, there: &[Node], seen: &[Seen], ask: &Ask, resources: &mut BTreeMap<Address, Observed>) {
+pub async fn add(nodes: &Nodes, found: &Found, seen: &[Seen], ask: &Ask, resources: &mut BTreeMap<Address, Observed>) {
     let doomed: BTreeSet<&Address> = ask.applied.keys().filter(|address| !ask.wanted.contains_key(address)).collect();
     let users: BTreeSet<&str> = of_kind(&doomed, &USER);
     if !users.is_empty() {
-        let clients = clients(there, &users).await;
+        let clients = clients(&found.nodes, &users).await;
         for user in &users {
             let Some(observed) = resources.get_mut(&user_address(user)) else { continue };
             let holdings = match &clients {
@@ -57,7 +57,7 @@ pub async fn add(nodes: &Nodes, there: &[Node], seen: &[Seen], ask: &Ask, resour
         if spaces.is_empty() {
             continue;
         }
-        let counted = count(nodes, there, db, &spaces).await;
+        let counted = count(nodes, found, db, &spaces).await;
         for keys in &spaces {
             let mut holdings = match &counted {
                 Ok(counted) => counted.get(keys).copied().unwrap_or_default().holdings(),
@@ -72,7 +72,7 @@ pub async fn add(nodes: &Nodes, there: &[Node], seen: &[Seen], ask: &Ask, resour
         for address in addresses {
             let next = ask.wanted.get(*address).and_then(|one| Place::of(one.model.as_valkey_user()?));
             let own = next.filter(|next| next.db == place.db).and_then(|next| next.keys());
-            let counted = count_beside(nodes, there, place.db, own).await;
+            let counted = count_beside(nodes, found, place.db, own).await;
             tell(address, &counted.map_or_else(|failure| unread(&failure), Counted::holdings));
         }
     }
@@ -106,7 +106,7 @@ fn forget_what_is_over(ask: &Ask, resources: &mut BTreeMap<Address, Observed>) {
     });
 }
 
-fn of_kind<'a>(addresses: &BTreeSet<&'a Address>, kind: &Kind) -> BTreeSet<&'a str> {
+fn of_kind<'a>(addresses: &BTreeSet<&'a Address>, kind: &ResourceKind) -> BTreeSet<&'a str> {
     addresses.iter().filter(|address| address.kind == *kind).map(|address| address.name.as_str()).collect()
 }
 
@@ -148,9 +148,20 @@ impl Counted {
 
 type Counts = BTreeMap<Keys, Counted>;
 
+/// The nodes that keys are counted on. In a cluster each has keys of its own: without one of them there is no number.
+async fn all_primaries<'a>(nodes: &Nodes, found: &'a Found) -> Result<Vec<&'a Node>, Failure> {
+    match found.unreached.iter().find(|lost| nodes.config().cluster && !lost.sentinel) {
+        Some(lost) => {
+            let error = Diagnostic::new(Kind::Service, format!("{} is away, and keys with it", lost.node));
+            Err(error.on("valkey", &lost.node, "SCAN").hint("plan again once it is back").into())
+        }
+        None => Ok(primaries(&found.nodes).await?),
+    }
+}
+
 /// Counts the keys of namespaces of one database in one walk on each primary.
-async fn count(nodes: &Nodes, there: &[Node], db: u32, namespaces: &BTreeSet<Keys>) -> Result<Counts, Failure> {
-    let primaries = primaries(there).await?;
+async fn count(nodes: &Nodes, found: &Found, db: u32, namespaces: &BTreeSet<Keys>) -> Result<Counts, Failure> {
+    let primaries = all_primaries(nodes, found).await?;
     let each = try_join_all(primaries.into_iter().map(|node| count_on(nodes, node, db, namespaces))).await?;
     let mut all = Counts::new();
     for (keys, counted) in each.into_iter().flatten() {
@@ -164,15 +175,15 @@ async fn count(nodes: &Nodes, there: &[Node], db: u32, namespaces: &BTreeSet<Key
 }
 
 /// Counts the keys of a database beside those of one namespace.
-async fn count_beside(nodes: &Nodes, there: &[Node], db: u32, own: Option<Keys>) -> Result<Counted, Failure> {
+async fn count_beside(nodes: &Nodes, found: &Found, db: u32, own: Option<Keys>) -> Result<Counted, Failure> {
     let mut counted = Counted::default();
-    for node in primaries(there).await? {
+    for node in all_primaries(nodes, found).await? {
         let walk = Walk::begin(nodes, node, db, String::new()).await?;
         counted.keys += walk.one(("DBSIZE", Vec::new())).await?.as_u64().unwrap_or_default();
         walk.end().await;
     }
     if let Some(own) = own {
-        let mine = count(nodes, there, db, &BTreeSet::from([own.clone()])).await?.remove(&own).unwrap_or_default();
+        let mine = count(nodes, found, db, &BTreeSet::from([own.clone()])).await?.remove(&own).unwrap_or_default();
         counted.keys = counted.keys.saturating_sub(mine.keys);
         counted.sampled = mine.sampled;
     }
