@@ -73,7 +73,7 @@ fn class(bytes: &mut std::iter::Peekable<std::vec::IntoIter<u8>>) -> Token {
     Token::OneOf(if negated { all.others() } else { all })
 }
 
-/// Whether everything that `narrow` matches is matched by `wide`. See [`matched`] for what is left out of account. `false`
+/// Whether everything that `narrow` matches is matched by `wide`. See `matched` for what is left out of account. `false`
 /// also where that cannot be told at once: the one then counts as opening more.
 pub fn includes(wide: &str, narrow: &str) -> bool {
     if wide == narrow || wide == "*" {
