@@ -45,15 +45,15 @@ node_clients() {
   echo "$made/node_modules"
 }
 
-# Not `npm ci`, which wants the lock to name the optional packages of every system that there is. By itself npm waits five
-# minutes for an answer that does not come.
+# Not `npm ci`, which wants the lock to name the optional packages of every system that there is. By itself npm waits for
+# minutes where nothing answers, or nothing that it trusts.
 install_modules() {
   warn "fetching what ${1##*/}/package.json names"
   rm -rf -- "$2.new"
   mkdir -p -- "$2.new"
   cp -- "$1"/package*.json "$2.new"
-  npm install --prefix "$2.new" --omit=optional --ignore-scripts --no-audit --no-fund --loglevel=error \
-    --fetch-timeout=20000 --fetch-retries=4 --fetch-retry-mintimeout=1000 >&2
+  timeout 180 npm install --prefix "$2.new" --omit=optional --ignore-scripts --no-audit --no-fund --loglevel=error \
+    --fetch-timeout=20000 --fetch-retries=1 --fetch-retry-mintimeout=1000 --fetch-retry-maxtimeout=2000 >&2
   mv -- "$2.new" "$2"
 }
 
