@@ -294,7 +294,8 @@ async fn carry_out_saved(global: &Global, file: &Path, args: &Args) -> super::Ou
 /// A step that was to finish what an earlier run began, which something else has finished meanwhile: carried out now, it
 /// would set a new password that nobody asked for.
 fn published_meanwhile<'a>(workspace: &Workspace, plan: &'a Plan) -> Result<Option<&'a Step>, Diagnostic> {
-    for step in plan.runnable().filter(|step| step.reasons.contains(&Reason::UnfinishedRun)) {
+    let finishes = |step: &&Step| step.sets_credential && step.reasons.contains(&Reason::UnfinishedRun);
+    for step in plan.runnable().filter(finishes) {
         let Some(service) = ServiceId::of(&step.address) else { continue };
         if workspace.vault.staged(&step.app, service)?.is_none() {
             return Ok(Some(step));
