@@ -116,6 +116,7 @@ def main():
     (root / "nornplan.toml").write_text('specs = "specs"\n')
     everything = ("destroy", "--all", "--auto-approve", "--allow-destroy", "all")
     read = lambda: raw.calls([["ACL", "LIST"]])
+    unmake = lambda: raw.calls([["ACL", "DELUSER", *names[start : start + AT_ONCE]] for start in range(0, count, AT_ONCE)])
     try:
         declare(root, apps)
         files = timed(lambda: write_files(root / "floor", apps))
@@ -130,11 +131,12 @@ def main():
         report(f"{count} users made", made, pipelined + files, f" (users {pipelined:.3f} s, files {files:.3f} s)")
         report(f"{count} users read, nothing to do", plans, warm)
         print(f"the first ACL LIST after a change: {first:.3f} s")
-        raw.calls([["ACL", "SETUSER", app, "+flushall"] for app in apps])
+        unmake()
+        raw.calls([["ACL", "SETUSER", app, "+keys"] for app in apps])
         repaired = measured(root, "apply", "--auto-approve")
         report(f"{count} users drifted and repaired", repaired, timed(lambda: raw.calls(makes)))
     finally:
-        raw.calls([["ACL", "DELUSER", *names[start : start + AT_ONCE]] for start in range(0, count, AT_ONCE)])
+        unmake()
         print(f"{count} users destroyed: {by_nornplan(root, *everything):.3f} s")
         shutil.rmtree(directory)
 
