@@ -80,11 +80,11 @@ pub fn fail(tasks: &mut [Task<'_>], failures: Vec<(usize, Failure)>) {
 
 /// What became of it; `absent` are nodes that could not be asked, and have the user as it was.
 pub fn outcome(task: Task<'_>, absent: Option<&str>) -> Outcome {
-    match task.outcome {
-        Ok(()) if task.op == Does::DelUser && absent.is_some() => Outcome::Remains {
-            note: format!("not on {}, which could not be reached: it stays in the state", absent.unwrap_or_default()),
-        },
-        Ok(()) => Outcome::Done {
+    match (task.outcome, absent) {
+        (Ok(()), Some(absent)) if task.op == Does::DelUser => {
+            Outcome::Remains { note: format!("not on {absent}, which could not be reached: it stays in the state") }
+        }
+        (Ok(()), absent) => Outcome::Done {
             // The server stores just this hash.
             fingerprint: task
                 .password
@@ -93,7 +93,7 @@ pub fn outcome(task: Task<'_>, absent: Option<&str>) -> Outcome {
             dump: None,
             note: absent.filter(|_| task.op.replaces_password()).map(still_signs_in),
         },
-        Err(failure) => failure.into(),
+        (Err(failure), _) => failure.into(),
     }
 }
 

@@ -21,12 +21,8 @@ pub async fn apply(nodes: &Nodes, steps: &[&Step], context: &ApplyContext) -> Ve
     let carried_out = carry_out(nodes, &mut tasks).await;
     let absent = carried_out.as_ref().ok().cloned().flatten();
     if let Err(Failure { error, retry }) = carried_out {
-        let cause = error.source.as_ref().map(ToString::to_string);
         for task in tasks.iter_mut().filter(|task| task.sound()) {
-            let mut each = Diagnostic::new(error.kind, error.message.clone());
-            (each.place, each.hint) = (error.place.clone(), error.hint.clone());
-            each.source = cause.clone().map(Into::into);
-            task.fail(Failure { error: each, retry });
+            task.fail(Failure { error: error.again(), retry });
         }
     }
     tasks.into_iter().map(|task| outcome(task, absent.as_deref())).collect()

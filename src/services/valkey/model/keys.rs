@@ -42,8 +42,7 @@ impl Resource for Keys {
 impl Keys {
     /// Whether a key is one of these. In a cluster the namespace may be the key's hash tag.
     pub fn has(&self, key: &[u8], cluster: bool) -> bool {
-        let is = |prefix: &[u8]| key.strip_prefix(prefix).is_some_and(|rest| rest.first() == Some(&b':'));
-        is(self.namespace.as_bytes()) || cluster && is(format!("{{{}}}", self.namespace).as_bytes())
+        namespace_of(key, cluster) == Some(self.namespace.as_bytes())
     }
 
     /// A pattern for `SCAN` that all of them match; [`Keys::has`] says which keys are meant.
@@ -51,6 +50,14 @@ impl Keys {
         // Namespaces are `[a-z0-9-]+`: nothing in them means anything to a pattern.
         if cluster { format!("*{}*", self.namespace) } else { format!("{}:*", self.namespace) }
     }
+}
+
+/// What stands before the first colon of a key, in a cluster without the braces of a hash tag.
+pub fn namespace_of(key: &[u8], cluster: bool) -> Option<&[u8]> {
+    let end = key.iter().position(|byte| *byte == b':')?;
+    let name = key.get(..end)?;
+    let tagged = name.strip_prefix(b"{").and_then(|rest| rest.strip_suffix(b"}")).filter(|_| cluster);
+    Some(tagged.unwrap_or(name))
 }
 
 /// What was found, before anything of it is destroyed. `None` was not read.

@@ -5,7 +5,7 @@ mod keys;
 mod said;
 
 pub use default_user::{Accepts, DEFAULT_USER, DefaultUser, Mode, UsedBy, default_user_address};
-pub use keys::{Holdings, KEYS, Keys, OnDestroy, keys_address};
+pub use keys::{Holdings, KEYS, Keys, OnDestroy, keys_address, namespace_of};
 pub use said::{channels_in_words, databases_in_words, keys_in_words};
 
 use crate::core::address::{Address, Kind};

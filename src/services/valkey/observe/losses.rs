@@ -7,7 +7,7 @@ use crate::error::{Diagnostic, Kind};
 use crate::services::valkey::acl::parts;
 use crate::services::valkey::connect::{Found, Nodes};
 use crate::services::valkey::keyspace::{Call, STEP, Walk, primaries};
-use crate::services::valkey::model::{Holdings, KEYS, Keys, USER, User, keys_address, user_address};
+use crate::services::valkey::model::{Holdings, KEYS, Keys, USER, User, keys_address, namespace_of, user_address};
 use crate::services::valkey::node::Node;
 use crate::services::valkey::place::{Fate, Place, fate, left};
 use crate::services::{Ask, Failure, Model, Observed};
@@ -203,8 +203,10 @@ async fn count_on(nodes: &Nodes, node: &Node, db: u32, namespaces: &BTreeSet<Key
     let by_name: BTreeMap<&[u8], &Keys> = namespaces.iter().map(|keys| (keys.namespace.as_bytes(), keys)).collect();
     while !walk.ended() && (steps == 0 || began.elapsed() < LONGEST) {
         for key in walk.next().await? {
-            let Some(keys) =
-                key.as_bytes().and_then(|key| namespace(key, node.is_of_cluster())).and_then(|name| by_name.get(name))
+            let Some(keys) = key
+                .as_bytes()
+                .and_then(|key| namespace_of(key, node.is_of_cluster()))
+                .and_then(|name| by_name.get(name))
             else {
                 continue;
             };
@@ -245,14 +247,6 @@ fn estimate(found: u64, all: u64, looked_at: u64) -> u64 {
     u64::try_from(estimate).unwrap_or(u64::MAX)
 }
 
-/// What stands before the first colon, without the braces of a hash tag.
-fn namespace(key: &[u8], cluster: bool) -> Option<&[u8]> {
-    let end = key.iter().position(|byte| *byte == b':')?;
-    let name = key.get(..end)?;
-    let tagged = name.strip_prefix(b"{").and_then(|rest| rest.strip_suffix(b"}")).filter(|_| cluster);
-    Some(tagged.unwrap_or(name))
-}
-
 /// Users that are neither ours nor the administrator's and whose own rules reach the keys: somebody works with them.
 /// Those that reach all keys of the server say nothing of these.
 fn reached_by(others: &[&User], keys: &Keys) -> BTreeSet<String> {
@@ -279,10 +273,10 @@ mod tests {
 
     #[test]
     fn keys_are_told_apart_by_what_stands_before_the_colon() {
-        assert_eq!(namespace(b"mail:k:x", false), Some(&b"mail"[..]));
-        assert_eq!(namespace(b"{mail}:k", true), Some(&b"mail"[..]));
-        assert_eq!(namespace(b"{mail}:k", false), Some(&b"{mail}"[..]));
-        assert_eq!(namespace(b"mail", false), None);
+        assert_eq!(namespace_of(b"mail:k:x", false), Some(&b"mail"[..]));
+        assert_eq!(namespace_of(b"{mail}:k", true), Some(&b"mail"[..]));
+        assert_eq!(namespace_of(b"{mail}:k", false), Some(&b"{mail}"[..]));
+        assert_eq!(namespace_of(b"mail", false), None);
     }
 
     #[test]
