@@ -4,7 +4,7 @@
 
 use crate::support::{World, variable};
 use nornplan::services::kafka::admin::Admin;
-use nornplan::services::kafka::connect::Connection;
+use nornplan::services::kafka::client::connect::Connection;
 use nornplan::services::postgres::model::Credential;
 use nornplan::spec::model::{App, Events, Topic};
 use rdkafka::ClientConfig;

@@ -5,12 +5,14 @@
 //! that nobody waits for is freed where it arrives.
 #![allow(unsafe_code, reason = "calls into librdkafka that no safe binding offers; every other file is safe")]
 
-use super::link::Link;
-use super::native::{Alteration, Change, Cluster, ConfigEdit, OwnedBinding, ScramUser, TopicFound};
-use super::poller::{Notice, Poller};
-use super::trouble::{Cause, Trouble};
-use super::words::{ANY, MECHANISMS, OPERATIONS, RESOURCES, binding, c_string, c_strings, expected, made, meaning};
-use super::words::{edit_operation, no_memory, operations, pattern, permission, word};
+use super::client::link::Link;
+use super::client::native::{Alteration, Change, Cluster, ConfigEdit, OwnedBinding, ScramUser, TopicFound};
+use super::client::poller::{Notice, Poller};
+use super::client::trouble::{Cause, Trouble};
+use super::client::words::{
+    ANY, MECHANISMS, OPERATIONS, RESOURCES, binding, c_string, c_strings, expected, made, meaning,
+};
+use super::client::words::{edit_operation, no_memory, operations, pattern, permission, word};
 use rdkafka::config::{ClientConfig, FromClientConfigAndContext};
 use rdkafka_sys as sys;
 use std::collections::HashMap;

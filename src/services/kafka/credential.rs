@@ -1,8 +1,8 @@
 //! Whether the published password of a user is the one that the broker has.
 
-use super::connect::signs_in;
+use super::client::connect::signs_in;
+use super::client::trouble::Trouble;
 use super::model::User;
-use super::trouble::Trouble;
 use crate::config::KafkaConfig;
 use crate::core::secret::Secret;
 use crate::services::{CredentialStatus, Fingerprint, Proof};

@@ -1,7 +1,7 @@
 //! What `doctor` says of Kafka.
 
 use super::admin::Admin;
-use super::read::Reader;
+use super::observe::reader::Reader;
 use crate::config::KafkaConfig;
 use crate::services::Check;
 use std::collections::BTreeSet;

@@ -2,23 +2,14 @@
 
 pub mod admin;
 mod apply;
-pub mod connect;
+pub mod client;
 mod credential;
 pub mod desired;
 pub mod diff;
 mod examine;
-mod link;
 pub mod model;
-pub mod native;
 mod observe;
-mod poller;
-mod read;
-mod safe;
-#[cfg(test)]
-mod tests;
-mod topics;
-mod trouble;
-mod words;
+mod server;
 
 use super::{ApplyContext, Ask, Check, Limits, Model, Observation, Outcome, Service, ServiceId, Step};
 use crate::config::KafkaConfig;
@@ -30,12 +21,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// A Kafka that is contacted when it is first asked something.
 pub struct Kafka {
-    connection: connect::Connection,
+    connection: client::connect::Connection,
 }
 
 impl Kafka {
     pub fn new(config: &KafkaConfig) -> Self {
-        Self { connection: connect::Connection::new(config.clone()) }
+        Self { connection: client::connect::Connection::new(config.clone()) }
     }
 }
 
@@ -57,7 +48,7 @@ impl Service for Kafka {
     async fn read(&self, addresses: &BTreeSet<Address>, steps: &[&Step]) -> Result<BTreeMap<Address, Model>> {
         let admin = self.connection.admin().await?;
         let endpoint = self.connection.config.endpoint();
-        let reader = read::Reader { admin: &admin, endpoint: &endpoint };
+        let reader = observe::reader::Reader { admin: &admin, endpoint: &endpoint };
         let names = |kind: Kind| -> BTreeSet<&str> {
             addresses.iter().filter(|address| address.kind == kind).map(|address| address.name.as_str()).collect()
         };
@@ -81,7 +72,7 @@ impl Service for Kafka {
             // As the plan saw it: the mechanism that it goes to if the user has that, else the one that it comes from.
             let wish =
                 ends_of(&address).last().and_then(|model| model.as_kafka_user()).map(|user| user.mechanism.as_str());
-            if let Some(user) = read::user_model(&user, wish) {
+            if let Some(user) = observe::reader::user_model(&user, wish) {
                 there.insert(address, Model::KafkaUser(user));
             }
         }

@@ -1,8 +1,8 @@
 //! librdkafka's enums by the words that our models use.
 
-use super::model::Binding;
 use super::native::UNKNOWN;
 use super::trouble::{Cause, Trouble};
+use crate::services::kafka::model::Binding;
 use rdkafka_sys as sys;
 use std::collections::BTreeSet;
 use std::ffi::CString;

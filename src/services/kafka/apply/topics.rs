@@ -1,10 +1,10 @@
 //! Creates, alters and deletes topics in batches.
 
-use super::admin::Admin;
-use super::apply::{PAUSE, SETTLING, Work, all_failed, no_model, unanswered};
-use super::model::Topic;
-use super::native::ConfigEdit;
-use super::trouble::{Cause, Trouble};
+use super::work::{PAUSE, SETTLING, Work, all_failed, no_model, unanswered};
+use crate::services::kafka::admin::Admin;
+use crate::services::kafka::client::native::ConfigEdit;
+use crate::services::kafka::client::trouble::{Cause, Trouble};
+use crate::services::kafka::model::Topic;
 use crate::services::{Outcome, Step};
 use rdkafka::admin::{NewPartitions, NewTopic, TopicReplication, TopicResult};
 use std::collections::{BTreeMap, BTreeSet, HashMap};

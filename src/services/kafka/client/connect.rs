@@ -1,10 +1,10 @@
 //! How librdkafka is told where to connect and as whom.
 
-use super::admin::Admin;
 use super::trouble::{Cause, Trouble};
 use crate::config::KafkaConfig;
 use crate::core::secret::Secret;
 use crate::error::{Diagnostic, Kind, Result};
+use crate::services::kafka::admin::Admin;
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,10 +1,13 @@
 //! What Kafka has of what is wanted or ours, in few calls.
 
+pub mod reader;
+
 use super::admin::Admin;
+use super::client::native::ScramUser;
+use super::client::trouble::Trouble;
 use super::credential;
 use super::model::{ACL, TOPIC, USER, User, acl_address, topic_address, user_address};
-use super::native::ScramUser;
-use super::read::{Acls, Reader, user_model};
+use super::server::{Flavor, Server};
 use crate::config::KafkaConfig;
 use crate::core::address::Address;
 use crate::core::nodes::Nodes;
@@ -12,6 +15,7 @@ use crate::core::plan::{Level, Notice};
 use crate::error::Result;
 use crate::services::{Ask, CredentialStatus, Model, Observation, Observed};
 use futures_util::{StreamExt, TryStreamExt, stream};
+use reader::{Acls, Reader, user_model};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Sign-ins at once.
@@ -40,12 +44,14 @@ pub async fn observe(config: &KafkaConfig, admin: &Admin, ask: &Ask) -> Result<O
     };
     let (topics, users, acls) = tokio::try_join!(reader.topics(&topics), reader.users(&users), acls)?;
 
+    let flavor = Flavor::of(cluster.id.as_deref());
+    let server = Server { flavor, authorizer: Some(acls.is_some()), brokers: cluster.brokers };
     let mut seen = Observation {
         nodes: Nodes::default(),
         endpoint: endpoint.clone(),
-        version: cluster.id.as_deref().map(product),
+        version: Some(flavor.product().to_owned()),
         identity: cluster.id,
-        server: serde_json::json!({ "authorizer": acls.is_some(), "brokers": cluster.brokers }),
+        server: server.to_json(),
         resources: BTreeMap::new(),
         unread: BTreeMap::new(),
         notices: notices(config, acls.as_ref()),
@@ -64,7 +70,7 @@ pub async fn observe(config: &KafkaConfig, admin: &Admin, ask: &Ask) -> Result<O
                 Some(proof) => Some(credential::status(config, &user, proof, ask.probe_credentials).await),
                 None => None,
             };
-            let told = |trouble: super::trouble::Trouble| trouble.tell(&endpoint, &user.name, "sign-in", "");
+            let told = |trouble: Trouble| trouble.tell(&endpoint, &user.name, "sign-in", "");
             let status = status.transpose().map_err(told)?;
             Ok::<_, crate::error::Diagnostic>((user, status))
         })
@@ -84,10 +90,6 @@ fn mechanism_of<'a>(ask: &'a Ask, name: &str) -> Option<&'a str> {
     let wanted = ask.wanted.get(&address).map(|wanted| &wanted.model);
     let model = wanted.or_else(|| ask.applied.get(&address).map(|applied| &applied.model))?;
     model.as_kafka_user().map(|user| user.mechanism.as_str())
-}
-
-fn product(cluster: &str) -> String {
-    if cluster.starts_with("redpanda.") { "Redpanda".to_owned() } else { "Kafka".to_owned() }
 }
 
 fn notices(config: &KafkaConfig, acls: Option<&Acls>) -> Vec<Notice> {

@@ -1,7 +1,7 @@
 //! What goes into admin calls and comes out of them, in safe types.
 
-use super::model::Binding;
 use crate::core::secret::Secret;
+use crate::services::kafka::model::Binding;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A cluster.

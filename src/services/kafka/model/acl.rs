@@ -1,61 +1,8 @@
-//! What Kafka resources are: one type each for desired, last applied and observed. Imports only the core.
+//! ACLs, by principal.
 
-use crate::core::address::{Address, Kind};
 use crate::core::change::{Field, Resource};
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, BTreeSet};
-
-pub const USER: Kind = Kind::new("kafka.user");
-pub const TOPIC: Kind = Kind::new("kafka.topic");
-pub const ACL: Kind = Kind::new("kafka.acl");
-
-/// A SCRAM user.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct User {
-    pub name: String,
-    /// SCRAM-SHA-256 or SCRAM-SHA-512.
-    pub mechanism: String,
-    pub iterations: u32,
-    /// Whether nornplan sets the password. Declared only.
-    #[serde(default)]
-    pub generated: Option<bool>,
-}
-
-impl Resource for User {
-    fn fields(&self) -> Vec<Field> {
-        let Self { name: _, mechanism, iterations, generated } = self;
-        vec![
-            Field::new("mechanism", mechanism),
-            Field::new("iterations", iterations),
-            Field::maybe("generated", generated.as_ref()),
-        ]
-    }
-}
-
-/// A topic. Only declared configs are managed.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Topic {
-    pub name: String,
-    /// `None` leaves what there is, or the broker's default.
-    #[serde(default)]
-    pub partitions: Option<i32>,
-    #[serde(default)]
-    pub replication: Option<i32>,
-    /// Configs with the values that the broker stores ("604800000", not "7d").
-    #[serde(default)]
-    pub config: BTreeMap<String, String>,
-}
-
-impl Resource for Topic {
-    fn fields(&self) -> Vec<Field> {
-        let Self { name: _, partitions, replication, config } = self;
-        vec![
-            Field::maybe("partitions", partitions.as_ref()),
-            Field::maybe("replication", replication.as_ref()),
-            Field::new("config", config),
-        ]
-    }
-}
+use std::collections::BTreeSet;
 
 /// One ALLOW or DENY of a principal.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -144,32 +91,4 @@ impl Resource for Acl {
         let Self { principal: _, bindings } = self;
         vec![Field::new("bindings", bindings)]
     }
-}
-
-/// What a step does on Kafka.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Op {
-    /// Upserts a SCRAM user with the app's password, and proves it.
-    SetUser,
-    DeleteUser,
-    CreateTopic,
-    /// Adds partitions, sets or resets single configs.
-    AlterTopic,
-    DeleteTopic,
-    /// Creates what is missing, then deletes what is too much.
-    SetAcls,
-    DeleteAcls,
-}
-
-pub fn user_address(name: &str) -> Address {
-    Address::new(USER, name)
-}
-
-pub fn topic_address(name: &str) -> Address {
-    Address::new(TOPIC, name)
-}
-
-pub fn acl_address(principal: &str) -> Address {
-    Address::new(ACL, principal)
 }

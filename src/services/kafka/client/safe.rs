@@ -1,7 +1,7 @@
 //! The calls that the safe binding has, through the same client.
 
-use super::admin::{Admin, Client, PATIENCE};
 use super::trouble::Trouble;
+use crate::services::kafka::admin::{Admin, Client, PATIENCE};
 use rdkafka::admin::AdminOptions;
 use rdkafka::error::KafkaResult;
 

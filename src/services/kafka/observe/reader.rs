@@ -1,10 +1,10 @@
 //! Reading resources in few calls. What cannot be read is an error; what is left out does not exist.
 
-use super::admin::Admin;
-use super::model::{Acl, Binding, Topic, User};
-use super::native::{OwnedBinding, ScramUser, TopicFound};
-use super::trouble::{Cause, Trouble};
 use crate::error::{Diagnostic, Result};
+use crate::services::kafka::admin::Admin;
+use crate::services::kafka::client::native::{OwnedBinding, ScramUser, TopicFound};
+use crate::services::kafka::client::trouble::{Cause, Trouble};
+use crate::services::kafka::model::{Acl, Binding, Topic, User};
 use rdkafka::admin::{ConfigResource, ConfigSource, OwnedResourceSpecifier, ResourceSpecifier};
 use std::collections::{BTreeMap, BTreeSet};
 

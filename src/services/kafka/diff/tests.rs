@@ -1,8 +1,6 @@
 //! What infraspecs come to, and what is decided about it: no broker is needed.
 
-use super::desired::desired;
-use super::diff::diff;
-use super::model::{Acl, Binding, Op as KafkaOp, acl_address, topic_address, user_address};
+use super::diff;
 use crate::config::{KafkaConfig, PasswordSource, Tls};
 use crate::core::address::Address;
 use crate::core::graph::sort;
@@ -10,6 +8,8 @@ use crate::core::name::AppName;
 use crate::core::reconcile::{Applied, Wanted};
 use crate::core::step::{Action, Hold, Reason, Risk};
 use crate::error::Place;
+use crate::services::kafka::desired::desired;
+use crate::services::kafka::model::{Acl, Binding, Op as KafkaOp, acl_address, topic_address, user_address};
 use crate::services::postgres::model::Credential;
 use crate::services::{DiffInput, Model, Observation, Observed, Op, Step};
 use crate::spec::model::{App, Events, Specs, Topic};

@@ -1,8 +1,8 @@
 //! Who waits for which answer, and the thread that hands the answers out.
 
-use super::admin::{Event, Queue};
 use super::link::Link;
 use super::trouble::{Cause, Trouble};
+use crate::services::kafka::admin::{Event, Queue};
 use rdkafka::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::KafkaError;

@@ -1,0 +1,56 @@
+//! What a batch of steps is carried out with, and how its failures are told.
+
+use crate::config::KafkaConfig;
+use crate::error::{Diagnostic, Kind};
+use crate::services::kafka::admin::Admin;
+use crate::services::kafka::client::trouble::{Cause, Trouble};
+use crate::services::kafka::observe::reader::Reader;
+use crate::services::{Outcome, Step};
+use std::time::Duration;
+
+/// How long what was written may take to reach every broker.
+pub const SETTLING: Duration = Duration::from_secs(5);
+pub const PAUSE: Duration = Duration::from_millis(50);
+
+/// What a batch is carried out with.
+pub struct Work<'a> {
+    pub config: &'a KafkaConfig,
+    pub admin: &'a Admin,
+    pub endpoint: String,
+}
+
+impl Work<'_> {
+    pub fn failed(&self, trouble: &Trouble, step: &Step, call: &str, needs: &str) -> Outcome {
+        let error = trouble.tell(&self.endpoint, &step.address.to_string(), call, needs);
+        Outcome::Failed { error, retry: trouble.passes() }
+    }
+
+    pub fn reader(&self) -> Reader<'_> {
+        Reader { admin: self.admin, endpoint: &self.endpoint }
+    }
+}
+
+pub const NEEDS_ALTER: &str = "Alter on Cluster";
+
+/// The result of an item that the broker said nothing of.
+pub fn unanswered() -> Result<(), Trouble> {
+    Err(Trouble::new(Cause::Other, "the broker did not answer for it"))
+}
+
+/// The same failure for every step, with its cause and hint.
+pub fn all_failed(steps: &[&Step], error: Diagnostic) -> Vec<Outcome> {
+    let copy = |step: &&Step| {
+        let told = Diagnostic::new(error.kind, error.message.clone()).on("kafka", &step.address, "");
+        match &error.hint {
+            Some(hint) => told.hint(hint.clone()),
+            None => told,
+        }
+    };
+    steps.iter().map(|step| Outcome::Failed { error: copy(step), retry: false }).collect()
+}
+
+/// A step whose after-model is not of its kind: a plan that was changed by hand.
+pub fn no_model(step: &Step) -> Outcome {
+    let wrong = Diagnostic::new(Kind::Plan, "the step does not say what shall be there").on("kafka", &step.address, "");
+    Outcome::failed(wrong.hint("plan again"))
+}

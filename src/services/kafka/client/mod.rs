@@ -1,0 +1,9 @@
+//! One client of librdkafka: its connection, what goes in and out of its calls in safe types, and what went wrong.
+
+pub mod connect;
+pub mod link;
+pub mod native;
+pub mod poller;
+mod safe;
+pub mod trouble;
+pub mod words;

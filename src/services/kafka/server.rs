@@ -1,0 +1,52 @@
+//! What the broker is, as far as rules depend on it: pure.
+
+use crate::services::Observation;
+use serde::{Deserialize, Serialize};
+
+/// Which program speaks the protocol.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Flavor {
+    #[default]
+    Kafka,
+    Redpanda,
+}
+
+impl Flavor {
+    /// By the cluster's id: Redpanda's is `redpanda.<uuid>`, "so that callers can identify which Kafka implementation"
+    /// (src/v/kafka/server/handlers/metadata.cc).
+    pub fn of(cluster: Option<&str>) -> Self {
+        if cluster.is_some_and(|id| id.starts_with("redpanda.")) { Self::Redpanda } else { Self::Kafka }
+    }
+
+    pub fn product(self) -> &'static str {
+        match self {
+            Self::Kafka => "Kafka",
+            Self::Redpanda => "Redpanda",
+        }
+    }
+}
+
+/// The facts that an observation carries to the differ. What an older record does not say is unknown.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Server {
+    #[serde(default)]
+    pub flavor: Flavor,
+    /// Whether the broker keeps ACLs; `None` if that is not known.
+    #[serde(default)]
+    pub authorizer: Option<bool>,
+    #[serde(default)]
+    pub brokers: usize,
+}
+
+impl Server {
+    /// As an observation says.
+    pub fn of(observation: &Observation) -> Self {
+        serde_json::from_value(observation.server.clone()).unwrap_or_default()
+    }
+
+    /// As an observation keeps it.
+    pub fn to_json(&self) -> serde_json::Value {
+        serde_json::to_value(self).unwrap_or_default()
+    }
+}
