@@ -3,7 +3,6 @@
 pub mod reader;
 
 use super::admin::Admin;
-use super::client::native::ScramUser;
 use super::client::trouble::Trouble;
 use super::credential;
 use super::model::{ACL, TOPIC, USER, User, acl_address, topic_address, user_address};
@@ -45,7 +44,7 @@ pub async fn observe(config: &KafkaConfig, admin: &Admin, ask: &Ask) -> Result<O
     let (topics, users, acls) = tokio::try_join!(reader.topics(&topics), reader.users(&users), acls)?;
 
     let flavor = Flavor::of(cluster.id.as_deref());
-    let server = Server { flavor, authorizer: Some(acls.is_some()), brokers: cluster.brokers };
+    let server = Server { flavor, authorizer: Some(acls.is_some()), brokers: cluster.brokers, ..Server::default() };
     let mut seen = Observation {
         nodes: Nodes::default(),
         endpoint: endpoint.clone(),
@@ -62,7 +61,6 @@ pub async fn observe(config: &KafkaConfig, admin: &Admin, ask: &Ask) -> Result<O
     for (name, acl) in acls.map(|acls| acls.by_principal).unwrap_or_default() {
         seen.resources.insert(acl_address(&name), Observed::plain(Model::KafkaAcl(acl)));
     }
-    seen.notices.extend(users.iter().filter_map(second_credential));
     let models: Vec<User> = users.iter().filter_map(|user| user_model(user, mechanism_of(ask, &user.name))).collect();
     let checked: Vec<(User, Option<CredentialStatus>)> = stream::iter(models)
         .map(|user| async {
@@ -96,7 +94,7 @@ fn notices(config: &KafkaConfig, acls: Option<&Acls>) -> Vec<Notice> {
     let about = "kafka".to_owned();
     let mut notices = Vec::new();
     let endpoint = config.endpoint();
-    if !config.authenticates() {
+    if !config.authenticates() && config.tls.cert_file.is_none() {
         let text = format!("{endpoint} lets everybody in without a sign-in: Kafka isolates no app from any other");
         notices.push(Notice { level: Level::Alarm, about: about.clone(), text });
     } else if acls.is_none() {
@@ -109,10 +107,4 @@ fn notices(config: &KafkaConfig, acls: Option<&Acls>) -> Vec<Notice> {
         notices.push(Notice { level: Level::Warning, about: about.clone(), text });
     }
     notices
-}
-
-fn second_credential(user: &ScramUser) -> Option<Notice> {
-    let mechanisms: Vec<&str> = user.credentials.keys().map(String::as_str).collect();
-    let text = format!("user {} has more than one password: {}", user.name, mechanisms.join(" and "));
-    (mechanisms.len() > 1).then(|| Notice { level: Level::Warning, about: "kafka".to_owned(), text })
 }
