@@ -80,6 +80,7 @@ fn topic(name: &str) -> Topic {
         partitions: None,
         replication: None,
         config: BTreeMap::new(),
+        exact: false,
         readers: BTreeSet::new(),
         writers: BTreeSet::new(),
     }

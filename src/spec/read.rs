@@ -28,9 +28,19 @@ const KV: [&str; 11] = [
     "credential",
     "on_destroy",
 ];
-const EVENTS: [&str; 9] =
-    ["topics", "user", "prefix", "groups", "transactional_ids", "readers", "writers", "external", "credential"];
-const TOPIC: [&str; 6] = ["name", "partitions", "replication", "config", "readers", "writers"];
+const EVENTS: [&str; 10] = [
+    "topics",
+    "user",
+    "prefix",
+    "groups",
+    "transactional_ids",
+    "readers",
+    "writers",
+    "external",
+    "credential",
+    "config_mode",
+];
+const TOPIC: [&str; 7] = ["name", "partitions", "replication", "config", "config_mode", "readers", "writers"];
 
 /// Kafka in KRaft mode creates so many partitions in one call.
 const MOST_PARTITIONS: i64 = 10_000;
@@ -80,6 +90,8 @@ pub struct Events {
     pub writers: Vec<Located<AppName>>,
     pub external: Vec<Located<String>>,
     pub credential: Credential,
+    /// Of its topics that do not say it themselves.
+    pub exact: bool,
 }
 
 #[derive(Debug)]
@@ -88,6 +100,8 @@ pub struct Topic {
     pub partitions: Option<Located<i64>>,
     pub replication: Option<Located<i64>>,
     pub config: Vec<Setting>,
+    /// Whether configs that are not declared are reset; as the app says where the topic does not.
+    pub exact: Option<bool>,
     pub readers: Vec<Located<AppName>>,
     pub writers: Vec<Located<AppName>>,
 }
@@ -205,6 +219,7 @@ fn read_events(node: &Node, form: Form, errors: &mut Vec<Diagnostic>) -> Option<
         writers: fields.apps("writers"),
         external: fields.texts("external").unwrap_or_default(),
         credential: read_credential(&mut fields),
+        exact: read_config_mode(&mut fields).unwrap_or_default(),
     };
     let mut topics = Vec::new();
     for item in items {
@@ -221,7 +236,7 @@ fn read_topic(node: &Node, errors: &mut Vec<Diagnostic>) -> Option<Topic> {
     if let Value::Text(name) = &node.value {
         let name = Located::new(name.clone(), node.spot.clone());
         let (config, readers, writers) = (Vec::new(), Vec::new(), Vec::new());
-        return Some(Topic { name, partitions: None, replication: None, config, readers, writers });
+        return Some(Topic { name, partitions: None, replication: None, config, exact: None, readers, writers });
     }
     if !matches!(node.value, Value::Table(_)) {
         let hint = "write \"orders\", or { name = \"orders\", partitions = 6 }";
@@ -236,9 +251,14 @@ fn read_topic(node: &Node, errors: &mut Vec<Diagnostic>) -> Option<Topic> {
     }
     let partitions = fields.number("partitions", 1..=MOST_PARTITIONS);
     let replication = fields.number("replication", 1..=MOST_REPLICAS);
-    let config = fields.scalars("config");
+    let (config, exact) = (fields.scalars("config"), read_config_mode(&mut fields));
     let (readers, writers) = (fields.apps("readers"), fields.apps("writers"));
-    Some(Topic { name: name?, partitions, replication, config, readers, writers })
+    Some(Topic { name: name?, partitions, replication, config, exact, readers, writers })
+}
+
+/// Whether configs of topics that are not declared are reset.
+fn read_config_mode(fields: &mut Fields<'_, '_>) -> Option<bool> {
+    fields.choice("config_mode", &[("declared", false), ("exact", true)])
 }
 
 /// Who looks after the password of what signs in.

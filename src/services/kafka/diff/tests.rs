@@ -35,6 +35,7 @@ fn events(user: &str, topics: &[&str]) -> Events {
         partitions: None,
         replication: None,
         config: BTreeMap::new(),
+        exact: false,
         readers: BTreeSet::new(),
         writers: BTreeSet::new(),
     };
