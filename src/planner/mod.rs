@@ -19,7 +19,8 @@ use crate::scope::Scope;
 use crate::secrets::model::{SECRET, secret_address};
 use crate::services::valkey::diff::ask_about_takeovers;
 use crate::services::{self, DiffInput, Model, Observation, Plan, ServiceId, Step};
-use crate::spec::model::Specs;
+use crate::spec::claims::Shared;
+use crate::spec::model::{Specs, Warning};
 use crate::state::Document;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -124,9 +125,15 @@ impl Inputs<'_> {
             notices.extend(observation.notices.iter().cloned());
             notices.extend(self.another_server(*id, observation));
         }
-        let in_scope =
-            |app: &AppName| self.scope.has_app(app) && self.specs.apps.get(app).is_some_and(|app| app.kv.is_some());
-        let warnings = self.full.warnings.iter().filter(|warning| in_scope(&warning.app));
+        let in_scope = |warning: &&Warning| {
+            let app = self.specs.apps.get(&warning.app).filter(|app| self.scope.has_app(&app.name));
+            app.is_some_and(|app| match warning.about {
+                Shared::Postgres => app.postgres.is_some(),
+                Shared::Kv => app.kv.is_some(),
+                Shared::Events => app.events.is_some(),
+            })
+        };
+        let warnings = self.full.warnings.iter().filter(in_scope);
         notices.extend(warnings.map(|warning| Notice {
             level: warning.level,
             about: warning.app.to_string(),

@@ -7,6 +7,7 @@
 
 pub mod claims;
 pub mod discover;
+pub mod events_lint;
 pub mod fields;
 pub mod file;
 pub mod kv;
@@ -60,13 +61,14 @@ pub fn load(config: &Config) -> Result<model::Specs, Vec<Diagnostic>> {
     }
     errors.extend(overlap::check(&loaded, &broken));
     let lints = kv::lint::lint(&loaded);
-    let warnings = match config.valkey.strict {
+    let warnings: Vec<model::Warning> = match config.valkey.strict {
         true => {
             errors.extend(lints.into_iter().map(kv::lint::Lint::into_error));
             Vec::new()
         }
         false => lints.iter().map(kv::lint::Lint::as_warning).collect(),
     };
+    let warnings = warnings.into_iter().chain(events_lint::lint(&loaded)).collect();
     if !errors.is_empty() {
         // The layers of one file are read once for each environment, so the same error can come more than once.
         return Err(in_order(errors));

@@ -6,7 +6,7 @@ use crate::core::plan::Level;
 use crate::error::Place;
 use crate::services::postgres::model::{Access, Credential, Extension};
 use crate::services::valkey::model::{Access as KvAccess, OnDestroy};
-use crate::spec::claims::KvPlaces;
+use crate::spec::claims::{KvPlaces, Shared};
 use crate::spec::source::Spot;
 use serde::{Serialize, Serializer};
 use std::collections::{BTreeMap, BTreeSet};
@@ -42,6 +42,8 @@ pub struct Warning {
     pub level: Level,
     /// Whose infraspec it is.
     pub app: AppName,
+    /// The service that it is about.
+    pub about: Shared,
     /// A sentence with its place.
     pub text: String,
 }
@@ -161,7 +163,17 @@ pub struct Events {
     pub readers: BTreeSet<AppName>,
     pub writers: BTreeSet<AppName>,
     pub external: BTreeSet<String>,
+    /// Whether it makes topics of its own under `<app>.`, as Kafka Streams does.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub internal_topics: bool,
     pub credential: Credential,
+}
+
+impl Events {
+    /// Under what the app makes topics by itself, where it may.
+    pub fn internal_prefix(&self, app: &AppName) -> Option<String> {
+        self.internal_topics.then(|| format!("{app}."))
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize)]

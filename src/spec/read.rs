@@ -28,8 +28,18 @@ const KV: [&str; 11] = [
     "credential",
     "on_destroy",
 ];
-const EVENTS: [&str; 9] =
-    ["topics", "user", "prefix", "groups", "transactional_ids", "readers", "writers", "external", "credential"];
+const EVENTS: [&str; 10] = [
+    "topics",
+    "user",
+    "prefix",
+    "groups",
+    "transactional_ids",
+    "readers",
+    "writers",
+    "external",
+    "internal_topics",
+    "credential",
+];
 const TOPIC: [&str; 6] = ["name", "partitions", "replication", "config", "readers", "writers"];
 
 /// Kafka in KRaft mode creates so many partitions in one call.
@@ -79,6 +89,8 @@ pub struct Events {
     pub readers: Vec<Located<AppName>>,
     pub writers: Vec<Located<AppName>>,
     pub external: Vec<Located<String>>,
+    /// Where it says `internal_topics = true`, if it does.
+    pub internal_topics: Option<Spot>,
     pub credential: Credential,
 }
 
@@ -204,6 +216,10 @@ fn read_events(node: &Node, form: Form, errors: &mut Vec<Diagnostic>) -> Option<
         readers: fields.apps("readers"),
         writers: fields.apps("writers"),
         external: fields.texts("external").unwrap_or_default(),
+        internal_topics: fields
+            .flag("internal_topics")
+            .filter(|makes| *makes)
+            .and_then(|_| fields.key_spot("internal_topics")),
         credential: read_credential(&mut fields),
     };
     let mut topics = Vec::new();

@@ -7,7 +7,7 @@ use crate::core::plan::Level;
 use crate::error::Diagnostic;
 use crate::services::valkey::model::Access;
 use crate::services::valkey::{dangers, includes, overlap, queue_channels, reaches};
-use crate::spec::claims::KvPlaces;
+use crate::spec::claims::{KvPlaces, Shared};
 use crate::spec::model::{Kv, Warning};
 use crate::spec::node::Located;
 use crate::spec::overlap::Loaded;
@@ -35,7 +35,7 @@ impl Lint {
     /// With a sentence that names the place.
     pub fn as_warning(&self) -> Warning {
         let text = format!("{}: {}; {}", self.spot, self.text, self.hint);
-        Warning { level: self.level, app: self.app.clone(), text }
+        Warning { level: self.level, app: self.app.clone(), about: Shared::Kv, text }
     }
 }
 
