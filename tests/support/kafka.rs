@@ -41,6 +41,7 @@ impl World {
             readers: BTreeSet::new(),
             writers: BTreeSet::new(),
             external: BTreeSet::new(),
+            internal_topics: false,
             credential: Credential::Generate,
         }
     }
