@@ -1,6 +1,8 @@
 //! What Kafka has of what is wanted or ours, in few calls.
 
 pub mod reader;
+mod summary;
+mod unmanaged;
 
 use super::admin::Admin;
 use super::client::trouble::Trouble;
@@ -16,6 +18,7 @@ use crate::services::{Ask, CredentialStatus, Model, Observation, Observed};
 use futures_util::{StreamExt, TryStreamExt, stream};
 use reader::{Acls, Reader, user_model};
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 /// Sign-ins at once.
 pub const SIGN_INS: usize = 8;
@@ -24,7 +27,7 @@ pub const SIGN_INS: usize = 8;
 ///
 /// # Errors
 /// Anything that could not be read.
-pub async fn observe(config: &KafkaConfig, admin: &Admin, ask: &Ask) -> Result<Observation> {
+pub async fn observe(config: &KafkaConfig, admin: &Arc<Admin>, ask: &Ask) -> Result<Observation> {
     let endpoint = config.endpoint();
     let reader = Reader { admin, endpoint: &endpoint };
     let cluster = admin.describe_cluster().await;
@@ -53,8 +56,14 @@ pub async fn observe(config: &KafkaConfig, admin: &Admin, ask: &Ask) -> Result<O
         server: server.to_json(),
         resources: BTreeMap::new(),
         unread: BTreeMap::new(),
+        unmanaged: BTreeMap::new(),
         notices: notices(config, acls.as_ref()),
     };
+    if let Some(known) = &ask.unmanaged {
+        let listed = unmanaged::list(admin, &endpoint, known, config.authenticates()).await?;
+        seen.unmanaged = listed.found;
+        seen.notices.extend(listed.notices);
+    }
     for (name, topic) in topics {
         seen.resources.insert(topic_address(&name), Observed::plain(Model::KafkaTopic(topic)));
     }
