@@ -1,9 +1,10 @@
 //! What Kafka has of what is wanted or ours, in few calls.
 
 pub mod reader;
+mod topics;
 
 use super::admin::Admin;
-use super::client::native::ScramUser;
+use super::client::native::{Cluster, ScramUser};
 use super::client::trouble::Trouble;
 use super::credential;
 use super::model::{ACL, TOPIC, USER, User, acl_address, topic_address, user_address};
@@ -28,8 +29,7 @@ pub const SIGN_INS: usize = 8;
 pub async fn observe(config: &KafkaConfig, admin: &Admin, ask: &Ask) -> Result<Observation> {
     let endpoint = config.endpoint();
     let reader = Reader { admin, endpoint: &endpoint };
-    let cluster = admin.describe_cluster().await;
-    let cluster = cluster.map_err(|trouble| trouble.tell(&endpoint, "", "DescribeCluster", "Describe on Cluster"))?;
+    let cluster = cluster(admin, &endpoint).await?;
     let (topics, users, principals) = (ask.names(&TOPIC), ask.names(&USER), ask.names(&ACL));
     // Without any principal of ours, our own tells whether there is an authorizer at all.
     let own = BTreeSet::from([config.user.as_str()]);
@@ -45,7 +45,9 @@ pub async fn observe(config: &KafkaConfig, admin: &Admin, ask: &Ask) -> Result<O
     let (topics, users, acls) = tokio::try_join!(reader.topics(&topics), reader.users(&users), acls)?;
 
     let flavor = Flavor::of(cluster.id.as_deref());
-    let server = Server { flavor, authorizer: Some(acls.is_some()), brokers: cluster.brokers };
+    let mut server =
+        Server { flavor, authorizer: Some(acls.is_some()), brokers: cluster.broker_ids.len(), ..Server::default() };
+    topics::look_around(&reader, ask, &cluster, &topics, &mut server).await;
     let mut seen = Observation {
         nodes: Nodes::default(),
         endpoint: endpoint.clone(),
@@ -54,9 +56,10 @@ pub async fn observe(config: &KafkaConfig, admin: &Admin, ask: &Ask) -> Result<O
         server: server.to_json(),
         resources: BTreeMap::new(),
         unread: BTreeMap::new(),
-        notices: notices(config, acls.as_ref()),
+        notices: notices(config, acls.as_ref()).into_iter().chain(topics::notices(ask, &topics, &server)).collect(),
     };
     for (name, topic) in topics {
+        let topic = topics::without_the_rest(ask, topic);
         seen.resources.insert(topic_address(&name), Observed::plain(Model::KafkaTopic(topic)));
     }
     for (name, acl) in acls.map(|acls| acls.by_principal).unwrap_or_default() {
@@ -82,6 +85,19 @@ pub async fn observe(config: &KafkaConfig, admin: &Admin, ask: &Ask) -> Result<O
         seen.resources.insert(address, Observed { credential, ..Observed::plain(Model::KafkaUser(user)) });
     }
     Ok(seen)
+}
+
+async fn cluster(admin: &Admin, endpoint: &str) -> Result<Cluster> {
+    let cluster = admin.describe_cluster().await;
+    cluster.map_err(|trouble| trouble.tell(endpoint, "", "DescribeCluster", "Describe on Cluster"))
+}
+
+/// Which program the broker is.
+///
+/// # Errors
+/// The cluster could not be asked.
+pub async fn flavor(admin: &Admin, endpoint: &str) -> Result<Flavor> {
+    Ok(Flavor::of(cluster(admin, endpoint).await?.id.as_deref()))
 }
 
 /// The mechanism in which a user is wanted, or was last applied.
