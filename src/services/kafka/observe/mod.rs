@@ -2,9 +2,11 @@
 
 pub mod reader;
 mod summary;
+mod topics;
 mod unmanaged;
 
 use super::admin::Admin;
+use super::client::native::Cluster;
 use super::client::trouble::Trouble;
 use super::credential;
 use super::model::{ACL, TOPIC, USER, User, acl_address, topic_address, user_address};
@@ -30,8 +32,7 @@ pub const SIGN_INS: usize = 8;
 pub async fn observe(config: &KafkaConfig, admin: &Arc<Admin>, ask: &Ask) -> Result<Observation> {
     let endpoint = config.endpoint();
     let reader = Reader { admin, endpoint: &endpoint };
-    let cluster = admin.describe_cluster().await;
-    let cluster = cluster.map_err(|trouble| trouble.tell(&endpoint, "", "DescribeCluster", "Describe on Cluster"))?;
+    let cluster = cluster(admin, &endpoint).await?;
     let (topics, users, principals) = (ask.names(&TOPIC), ask.names(&USER), ask.names(&ACL));
     // Without any principal of ours, our own tells whether there is an authorizer at all.
     let own = BTreeSet::from([config.user.as_str()]);
@@ -47,7 +48,9 @@ pub async fn observe(config: &KafkaConfig, admin: &Arc<Admin>, ask: &Ask) -> Res
     let (topics, users, acls) = tokio::try_join!(reader.topics(&topics), reader.users(&users), acls)?;
 
     let flavor = Flavor::of(cluster.id.as_deref());
-    let server = Server { flavor, authorizer: Some(acls.is_some()), brokers: cluster.brokers, ..Server::default() };
+    let mut server =
+        Server { flavor, authorizer: Some(acls.is_some()), brokers: cluster.broker_ids.len(), ..Server::default() };
+    topics::look_around(&reader, ask, &cluster, &topics, &mut server).await;
     let mut seen = Observation {
         nodes: Nodes::default(),
         endpoint: endpoint.clone(),
@@ -57,7 +60,7 @@ pub async fn observe(config: &KafkaConfig, admin: &Arc<Admin>, ask: &Ask) -> Res
         resources: BTreeMap::new(),
         unread: BTreeMap::new(),
         unmanaged: BTreeMap::new(),
-        notices: notices(config, acls.as_ref()),
+        notices: notices(config, acls.as_ref()).into_iter().chain(topics::notices(ask, &topics, &server)).collect(),
     };
     if let Some(known) = &ask.unmanaged {
         let listed = unmanaged::list(admin, &endpoint, known, config.authenticates()).await?;
@@ -65,6 +68,7 @@ pub async fn observe(config: &KafkaConfig, admin: &Arc<Admin>, ask: &Ask) -> Res
         seen.notices.extend(listed.notices);
     }
     for (name, topic) in topics {
+        let topic = topics::without_the_rest(ask, topic);
         seen.resources.insert(topic_address(&name), Observed::plain(Model::KafkaTopic(topic)));
     }
     for (name, acl) in acls.map(|acls| acls.by_principal).unwrap_or_default() {
@@ -89,6 +93,19 @@ pub async fn observe(config: &KafkaConfig, admin: &Arc<Admin>, ask: &Ask) -> Res
         seen.resources.insert(address, Observed { credential, ..Observed::plain(Model::KafkaUser(user)) });
     }
     Ok(seen)
+}
+
+async fn cluster(admin: &Admin, endpoint: &str) -> Result<Cluster> {
+    let cluster = admin.describe_cluster().await;
+    cluster.map_err(|trouble| trouble.tell(endpoint, "", "DescribeCluster", "Describe on Cluster"))
+}
+
+/// Which program the broker is.
+///
+/// # Errors
+/// The cluster could not be asked.
+pub async fn flavor(admin: &Admin, endpoint: &str) -> Result<Flavor> {
+    Ok(Flavor::of(cluster(admin, endpoint).await?.id.as_deref()))
 }
 
 /// The mechanism in which a user is wanted, or was last applied.
