@@ -60,7 +60,11 @@ fn judge(app: &AppName, claim: &Claim, apps: &BTreeSet<&AppName>) -> Option<Warn
 fn open_ended(prefix: &str) -> Option<String> {
     let ends = prefix.ends_with(['.', '-', '_']);
     (!ends).then(|| {
-        format!("the prefix {prefix:?} reaches {:?} as well; end it with a dot: {:?}", format!("{prefix}box"), format!("{prefix}."))
+        format!(
+            "the prefix {prefix:?} reaches {:?} as well; end it with a dot: {:?}",
+            format!("{prefix}box"),
+            format!("{prefix}.")
+        )
     })
 }
 

@@ -2,6 +2,7 @@
 
 pub mod admin;
 mod apply;
+pub mod authorizer;
 pub mod client;
 mod credential;
 pub mod desired;
@@ -9,7 +10,9 @@ pub mod diff;
 mod examine;
 pub mod model;
 mod observe;
+mod places;
 mod server;
+mod strangers;
 
 use super::{ApplyContext, Ask, Check, Limits, Model, Observation, Outcome, Service, ServiceId, Step};
 use crate::config::KafkaConfig;
