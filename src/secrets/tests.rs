@@ -81,6 +81,7 @@ fn topic(name: &str) -> Topic {
         partitions: None,
         replication: None,
         config: BTreeMap::new(),
+        exact: false,
         readers: BTreeSet::new(),
         writers: BTreeSet::new(),
     }

@@ -3,7 +3,8 @@
 
 use crate::core::name::AppName;
 use crate::core::plan::Level;
-use crate::spec::claims::{Claim, Shared};
+use crate::services::ServiceId;
+use crate::spec::claims::Claim;
 use crate::spec::model::Warning;
 use crate::spec::names::Named;
 use crate::spec::overlap::Loaded;
@@ -53,7 +54,7 @@ fn judge(app: &AppName, claim: &Claim, apps: &BTreeSet<&AppName>) -> Option<Warn
         | Named::KafkaUser => return None,
     };
     let text = format!("{}: {said}", claim.spot);
-    Some(Warning { level: Level::Warning, app: app.clone(), about: Shared::Events, text })
+    Some(Warning { level: Level::Warning, app: app.clone(), service: ServiceId::Kafka, text })
 }
 
 /// A prefix that does not end where a name's part ends.

@@ -4,9 +4,10 @@ use crate::core::digest::sha256;
 use crate::core::name::AppName;
 use crate::core::plan::Level;
 use crate::error::Place;
+use crate::services::ServiceId;
 use crate::services::postgres::model::{Access, Credential, Extension};
 use crate::services::valkey::model::{Access as KvAccess, OnDestroy};
-use crate::spec::claims::{KvPlaces, Shared};
+use crate::spec::claims::KvPlaces;
 use crate::spec::source::Spot;
 use serde::{Serialize, Serializer};
 use std::collections::{BTreeMap, BTreeSet};
@@ -39,11 +40,11 @@ impl Specs {
 /// Something that an infraspec allows and that may not be meant.
 #[derive(Clone, Debug)]
 pub struct Warning {
+    /// What it is about: left out of a plan that leaves that out.
+    pub service: ServiceId,
     pub level: Level,
     /// Whose infraspec it is.
     pub app: AppName,
-    /// The service that it is about.
-    pub about: Shared,
     /// A sentence with its place.
     pub text: String,
 }
@@ -183,6 +184,9 @@ pub struct Topic {
     pub replication: Option<i32>,
     /// Canonical values: durations in ms and sizes in bytes where Kafka wants them so.
     pub config: BTreeMap<String, String>,
+    /// Whether configs of its own that are not declared are reset.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub exact: bool,
     pub readers: BTreeSet<AppName>,
     pub writers: BTreeSet<AppName>,
 }

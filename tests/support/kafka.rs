@@ -19,6 +19,7 @@ pub fn topic(name: String) -> Topic {
         partitions: None,
         replication: None,
         config: BTreeMap::new(),
+        exact: false,
         readers: BTreeSet::new(),
         writers: BTreeSet::new(),
     }

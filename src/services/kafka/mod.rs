@@ -4,6 +4,7 @@ pub mod admin;
 mod apply;
 pub mod authorizer;
 pub mod client;
+pub mod configs;
 mod credential;
 pub mod desired;
 pub mod diff;
