@@ -1,5 +1,6 @@
 //! What the broker is, as far as rules depend on it: pure.
 
+use super::lockout::ShutOut;
 use crate::services::Observation;
 use serde::{Deserialize, Serialize};
 
@@ -43,6 +44,12 @@ pub struct Server {
     /// Whether users can make tokens that sign in beside their passwords; `None` is unknown.
     #[serde(default)]
     pub delegation_tokens: Option<bool>,
+    /// Whom the wanted ACLs would shut out of what has none.
+    #[serde(default)]
+    pub shut_out: Vec<ShutOut>,
+    /// Why that is not known of all, if it is not.
+    #[serde(default)]
+    pub users_untold: Option<String>,
 }
 
 impl Server {

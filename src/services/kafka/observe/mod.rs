@@ -1,8 +1,12 @@
 //! What Kafka has of what is wanted or ours, in few calls.
 
+pub mod access;
+pub mod acls;
+mod openness;
 pub mod reader;
 mod summary;
 mod unmanaged;
+mod users_of;
 
 use super::admin::Admin;
 use super::client::trouble::Trouble;
@@ -15,6 +19,8 @@ use crate::core::nodes::Nodes;
 use crate::core::plan::{Level, Notice};
 use crate::error::Result;
 use crate::services::{Ask, CredentialStatus, Model, Observation, Observed};
+use access::Access;
+use acls::EveryAcl;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use reader::{Acls, Reader, user_model};
 use std::collections::{BTreeMap, BTreeSet};
@@ -37,9 +43,9 @@ pub async fn observe(config: &KafkaConfig, admin: &Arc<Admin>, ask: &Ask) -> Res
     let own = BTreeSet::from([config.user.as_str()]);
     let acls = async {
         if !principals.is_empty() {
-            reader.acls(&principals).await
+            reader.every_acl(&principals).await
         } else if config.authenticates() {
-            reader.acls(&own).await.map(|acls| acls.map(|_| Acls::default()))
+            reader.acls(&own).await.map(|acls| acls.map(|_| EveryAcl::default()))
         } else {
             Ok(None)
         }
@@ -57,8 +63,14 @@ pub async fn observe(config: &KafkaConfig, admin: &Arc<Admin>, ask: &Ask) -> Res
         resources: BTreeMap::new(),
         unread: BTreeMap::new(),
         unmanaged: BTreeMap::new(),
-        notices: notices(config, acls.as_ref()),
+        notices: notices(config, acls.as_ref().map(|acls| &acls.managed)),
     };
+    if let Some(acls) = acls.as_ref().filter(|_| !principals.is_empty()) {
+        let access = Access::look(config, admin, flavor, ask, acls).await;
+        seen.notices.extend(access.notices());
+        let (shut_out, users_untold) = users_of::shut_out(admin, ask, acls, access.open).await;
+        seen.server = Server { shut_out, users_untold, ..server }.to_json();
+    }
     if let Some(known) = &ask.unmanaged {
         let listed = unmanaged::list(admin, &endpoint, known, config.authenticates()).await?;
         seen.unmanaged = listed.found;
@@ -67,7 +79,7 @@ pub async fn observe(config: &KafkaConfig, admin: &Arc<Admin>, ask: &Ask) -> Res
     for (name, topic) in topics {
         seen.resources.insert(topic_address(&name), Observed::plain(Model::KafkaTopic(topic)));
     }
-    for (name, acl) in acls.map(|acls| acls.by_principal).unwrap_or_default() {
+    for (name, acl) in acls.map(|acls| acls.managed.by_principal).unwrap_or_default() {
         seen.resources.insert(acl_address(&name), Observed::plain(Model::KafkaAcl(acl)));
     }
     let models: Vec<User> = users.iter().filter_map(|user| user_model(user, mechanism_of(ask, &user.name))).collect();
