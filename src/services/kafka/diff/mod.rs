@@ -106,7 +106,7 @@ fn judge(step: &mut Step, input: &DiffInput<'_>, server: &Server) {
 }
 
 /// Sets passwords of users that exist and match otherwise.
-fn rotations(input: &DiffInput<'_>, steps: &[Step]) -> Vec<Step> {
+fn rotations(input: &DiffInput<'_>, steps: &[Step], server: &Server) -> Vec<Step> {
     let sets: BTreeSet<&Address> = steps.iter().filter(|step| step.sets_credential).map(|step| &step.address).collect();
     let users = input.wanted.iter().filter(|(address, _)| address.kind == USER && !sets.contains(address));
     users
