@@ -2,6 +2,7 @@
 
 mod acls;
 mod edges;
+mod losses;
 #[cfg(test)]
 mod tests;
 mod topics;
@@ -83,7 +84,7 @@ fn keeps_principal(user: &Address, input: &DiffInput<'_>) -> bool {
 fn judge(step: &mut Step, input: &DiffInput<'_>) {
     let Op::Kafka(op) = step.op else { return };
     match op {
-        KafkaOp::DeleteTopic => topics::judge_deleted(step),
+        KafkaOp::DeleteTopic => losses::judge_deleted(step, input),
         KafkaOp::DeleteUser | KafkaOp::SetUser | KafkaOp::RemoveCredentials => {
             users::judge(step, op, &Server::of(input.observation));
         }

@@ -1,12 +1,7 @@
 //! What becomes of topics.
 
-use crate::core::step::{Hold, Risk};
+use crate::core::step::Hold;
 use crate::services::{Model, Step};
-
-pub fn judge_deleted(step: &mut Step) {
-    step.risks.insert(Risk::LosesData);
-    step.notes.push("all its messages are lost; Kafka has no way back".to_owned());
-}
 
 /// Says what a change means, and which cannot be made.
 pub fn judge_altered(step: &mut Step) {

@@ -1,5 +1,6 @@
 //! What Kafka has of what is wanted or ours, in few calls.
 
+mod losses;
 pub mod reader;
 
 use super::admin::Admin;
@@ -58,6 +59,7 @@ pub async fn observe(config: &KafkaConfig, admin: &Admin, ask: &Ask) -> Result<O
     for (name, topic) in topics {
         seen.resources.insert(topic_address(&name), Observed::plain(Model::KafkaTopic(topic)));
     }
+    losses::add(config, admin, ask, &mut seen.resources).await;
     for (name, acl) in acls.map(|acls| acls.by_principal).unwrap_or_default() {
         seen.resources.insert(acl_address(&name), Observed::plain(Model::KafkaAcl(acl)));
     }
