@@ -16,6 +16,7 @@ mod variables;
 
 pub use password::PasswordSource;
 
+use crate::core::name::stands_for;
 use crate::core::suggest::closest;
 use crate::error::{Diagnostic, Kind, in_order};
 use std::collections::{BTreeMap, BTreeSet};
@@ -32,13 +33,20 @@ pub struct Config {
     pub exclude: Vec<String>,
     /// Suffixes that are stripped from an app's name before default names are made.
     pub strip: Vec<String>,
-    /// More names that are never touched.
+    /// More names that are never touched. One that ends in `*` stands for every name that starts so.
     pub internal: BTreeSet<String>,
     pub postgres: PostgresConfig,
     pub valkey: ValkeyConfig,
     pub kafka: KafkaConfig,
     pub state: StateConfig,
     pub secrets: SecretsConfig,
+}
+
+impl Config {
+    /// Whether a name is one of [`Self::internal`].
+    pub fn is_internal(&self, name: &str) -> bool {
+        self.internal.iter().any(|entry| stands_for(entry, name))
+    }
 }
 
 /// TLS to one service.
@@ -85,9 +93,7 @@ impl PostgresConfig {
 
     /// Whether a role is one of [`Self::ignore_roles`].
     pub fn ignores(&self, role: &str) -> bool {
-        self.ignore_roles
-            .iter()
-            .any(|entry| entry.strip_suffix('*').map_or(entry == role, |start| role.starts_with(start)))
+        self.ignore_roles.iter().any(|entry| stands_for(entry, role))
     }
 }
 

@@ -20,7 +20,7 @@ use crate::secrets::model::{SECRET, secret_address};
 use crate::services::kafka::model::Op as KafkaOp;
 use crate::services::valkey::diff::ask_about_takeovers;
 use crate::services::{self, DiffInput, Model, Observation, Op, Plan, ServiceId, Step};
-use crate::spec::model::Specs;
+use crate::spec::model::{Specs, Warning};
 use crate::state::Document;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -125,9 +125,16 @@ impl Inputs<'_> {
             notices.extend(observation.notices.iter().cloned());
             notices.extend(self.another_server(*id, observation));
         }
-        let in_scope =
-            |app: &AppName| self.scope.has_app(app) && self.specs.apps.get(app).is_some_and(|app| app.kv.is_some());
-        let warnings = self.full.warnings.iter().filter(|warning| in_scope(&warning.app));
+        let in_scope = |warning: &&Warning| {
+            let app = self.specs.apps.get(&warning.app).filter(|app| self.scope.has_app(&app.name));
+            app.is_some_and(|app| match warning.service {
+                ServiceId::Postgres => app.postgres.is_some(),
+                ServiceId::Valkey => app.kv.is_some(),
+                ServiceId::Kafka => app.events.is_some(),
+                ServiceId::Secrets => true,
+            })
+        };
+        let warnings = self.full.warnings.iter().filter(in_scope);
         notices.extend(warnings.map(|warning| Notice {
             level: warning.level,
             about: warning.app.to_string(),

@@ -35,6 +35,7 @@ fn events(user: &str, topics: &[&str]) -> Events {
         partitions: None,
         replication: None,
         config: BTreeMap::new(),
+        exact: false,
         readers: BTreeSet::new(),
         writers: BTreeSet::new(),
     };
@@ -47,6 +48,7 @@ fn events(user: &str, topics: &[&str]) -> Events {
         readers: BTreeSet::new(),
         writers: BTreeSet::new(),
         external: BTreeSet::new(),
+        internal_topics: false,
         credential: Credential::Generate,
     }
 }
@@ -112,9 +114,11 @@ fn readers_and_writers_get_what_the_owner_gives() {
         acls(&wanted, "shop"),
         [
             "allow describe topic legacy",
+            "allow describe_configs topic legacy",
             "allow read topic legacy",
             "allow write topic legacy",
             "allow describe topic shop. (prefix)",
+            "allow describe_configs topic shop. (prefix)",
             "allow read topic shop. (prefix)",
             "allow write topic shop. (prefix)",
         ]

@@ -2,6 +2,8 @@
 
 mod losses;
 pub mod reader;
+mod summary;
+mod unmanaged;
 
 use super::admin::Admin;
 use super::client::trouble::Trouble;
@@ -17,6 +19,7 @@ use crate::services::{Ask, CredentialStatus, Model, Observation, Observed};
 use futures_util::{StreamExt, TryStreamExt, stream};
 use reader::{Acls, Reader, user_model};
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 /// Sign-ins at once.
 pub const SIGN_INS: usize = 8;
@@ -25,7 +28,7 @@ pub const SIGN_INS: usize = 8;
 ///
 /// # Errors
 /// Anything that could not be read.
-pub async fn observe(config: &KafkaConfig, admin: &Admin, ask: &Ask) -> Result<Observation> {
+pub async fn observe(config: &KafkaConfig, admin: &Arc<Admin>, ask: &Ask) -> Result<Observation> {
     let endpoint = config.endpoint();
     let reader = Reader { admin, endpoint: &endpoint };
     let cluster = admin.describe_cluster().await;
@@ -54,8 +57,14 @@ pub async fn observe(config: &KafkaConfig, admin: &Admin, ask: &Ask) -> Result<O
         server: server.to_json(),
         resources: BTreeMap::new(),
         unread: BTreeMap::new(),
+        unmanaged: BTreeMap::new(),
         notices: notices(config, acls.as_ref()),
     };
+    if let Some(known) = &ask.unmanaged {
+        let listed = unmanaged::list(admin, &endpoint, known, config.authenticates()).await?;
+        seen.unmanaged = listed.found;
+        seen.notices.extend(listed.notices);
+    }
     for (name, topic) in topics {
         seen.resources.insert(topic_address(&name), Observed::plain(Model::KafkaTopic(topic)));
     }
