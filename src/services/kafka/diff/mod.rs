@@ -7,6 +7,9 @@ mod losses;
 mod tests;
 mod topics;
 mod users;
+mod vanished;
+
+pub use vanished::keep_open_what_stays;
 
 use super::model::{ACL, Op as KafkaOp, TOPIC, Topic, USER};
 use super::server::Server;

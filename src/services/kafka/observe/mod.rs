@@ -2,6 +2,7 @@
 
 mod losses;
 pub mod reader;
+mod sign_ins;
 mod summary;
 mod unmanaged;
 
@@ -18,6 +19,7 @@ use crate::error::Result;
 use crate::services::{Ask, CredentialStatus, Model, Observation, Observed};
 use futures_util::{StreamExt, TryStreamExt, stream};
 use reader::{Acls, Reader, user_model};
+use sign_ins::SignIns;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -47,8 +49,16 @@ pub async fn observe(config: &KafkaConfig, admin: &Arc<Admin>, ask: &Ask) -> Res
     };
     let (topics, users, acls) = tokio::try_join!(reader.topics(&topics), reader.users(&users), acls)?;
 
+    let sign_ins = if users.is_empty() { SignIns::default() } else { sign_ins::read(admin, cluster.one).await };
     let flavor = Flavor::of(cluster.id.as_deref());
-    let server = Server { flavor, authorizer: Some(acls.is_some()), brokers: cluster.brokers, ..Server::default() };
+    let server = Server {
+        flavor,
+        authorizer: Some(acls.is_some()),
+        brokers: cluster.brokers,
+        reauthenticates_ms: sign_ins.reauthenticates_ms,
+        delegation_tokens: sign_ins.delegation_tokens,
+        ..Server::default()
+    };
     let mut seen = Observation {
         nodes: Nodes::default(),
         endpoint: endpoint.clone(),
