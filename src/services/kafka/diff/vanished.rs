@@ -5,7 +5,7 @@ use super::edges::{reached, taken};
 use crate::core::change::{Cause, FieldChange};
 use crate::core::name::AppName;
 use crate::core::step::{Action, Hold, Part, StepId};
-use crate::services::kafka::model::{Acl, Binding, Op as KafkaOp, TOPIC};
+use crate::services::kafka::model::{ACL, Acl, Binding, Op as KafkaOp, TOPIC, USER};
 use crate::services::{Model, Op, Step};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -19,6 +19,7 @@ pub fn keep_open_what_stays(steps: &mut Vec<Step>, declared: &BTreeSet<AppName>)
     if held.is_empty() {
         return;
     }
+    keep_what_is_in_use(steps, declared);
     let names: BTreeSet<String> = held.keys().cloned().collect();
     let mut later = Vec::new();
     for step in steps.iter_mut().filter(|step| step.op == Op::Kafka(KafkaOp::SetAcls) && step.runs()) {
@@ -34,6 +35,21 @@ pub fn keep_open_what_stays(steps: &mut Vec<Step>, declared: &BTreeSet<AppName>)
             topic.needs.insert(removal.id());
         }
         steps.push(removal);
+    }
+}
+
+/// Consumers that read a topic of the app would be cut off by the loss of ACLs and user as well.
+fn keep_what_is_in_use(steps: &mut [Step], declared: &BTreeSet<AppName>) {
+    let in_use = |step: &&Step| {
+        step.address.kind == TOPIC && step.hold == Some(Hold::Interrupt) && !declared.contains(&step.app)
+    };
+    let in_use: BTreeMap<AppName, StepId> =
+        steps.iter().filter(in_use).map(|step| (step.app.clone(), step.id())).collect();
+    for step in steps.iter_mut().filter(|step| step.action == Action::Destroy && step.runs()) {
+        let is_way_in = [USER, ACL].contains(&step.address.kind);
+        if let Some(on) = in_use.get(&step.app).filter(|_| is_way_in) {
+            step.hold = Some(Hold::Waits { on: on.clone() });
+        }
     }
 }
 
