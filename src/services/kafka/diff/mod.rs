@@ -2,7 +2,7 @@
 
 mod acls;
 mod edges;
-mod losses;
+mod deleted;
 #[cfg(test)]
 mod tests;
 mod topics;
@@ -87,7 +87,7 @@ fn keeps_principal(user: &Address, input: &DiffInput<'_>) -> bool {
 fn judge(step: &mut Step, input: &DiffInput<'_>) {
     let Op::Kafka(op) = step.op else { return };
     match op {
-        KafkaOp::DeleteTopic => losses::judge_deleted(step, input),
+        KafkaOp::DeleteTopic => deleted::judge_deleted(step, input),
         KafkaOp::DeleteUser | KafkaOp::SetUser | KafkaOp::RemoveCredentials => {
             users::judge(step, op, &Server::of(input.observation));
         }
