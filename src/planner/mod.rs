@@ -17,8 +17,9 @@ use crate::core::step::{Action, Hold, Part, Reason, StepId};
 use crate::error::{Diagnostic, Kind, Result};
 use crate::scope::Scope;
 use crate::secrets::model::{SECRET, secret_address};
+use crate::services::kafka::model::Op as KafkaOp;
 use crate::services::valkey::diff::ask_about_takeovers;
-use crate::services::{self, DiffInput, Model, Observation, Plan, ServiceId, Step};
+use crate::services::{self, DiffInput, Model, Observation, Op, Plan, ServiceId, Step};
 use crate::spec::model::{Specs, Warning};
 use crate::state::Document;
 use std::collections::{BTreeMap, BTreeSet};
@@ -233,8 +234,9 @@ fn connect(steps: &mut [Step], inputs: &Inputs<'_>) {
         if step.part == Part::Credential {
             step.needs.insert(StepId::main(step.address.clone()));
         }
-        // A former password goes when apps are told the new one.
-        if step.part == Part::Close && step.action == Action::Rotate {
+        // A former password, or mechanism, goes when apps are told the new one.
+        let removes_credentials = step.op == Op::Kafka(KafkaOp::RemoveCredentials);
+        if step.part == Part::Close && (step.action == Action::Rotate || removes_credentials) {
             step.needs.insert(StepId { address: secret_address(step.app.as_str()), part: Part::Publish });
         }
         if step.action == Action::Destroy && step.address.kind == SECRET {

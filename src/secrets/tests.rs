@@ -63,6 +63,7 @@ fn app() -> App {
             readers: BTreeSet::new(),
             writers: BTreeSet::new(),
             external: BTreeSet::new(),
+            internal_topics: false,
             credential: Credential::Generate,
         }),
         publish: BTreeMap::new(),

@@ -66,6 +66,8 @@ pub struct Claims {
     pub outsiders: Vec<Outsider>,
     /// Topics that no infraspec declares, which it reads.
     pub external: Vec<Located<String>>,
+    /// Where it says that it makes topics under `<app>.` by itself, if it does.
+    pub internal_topics: Option<Spot>,
     /// What it asks for in Valkey's databases, if it asks for any.
     pub kv: Option<KvPlaces>,
     /// One for each of its topics, in their order.

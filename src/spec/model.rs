@@ -164,7 +164,17 @@ pub struct Events {
     pub readers: BTreeSet<AppName>,
     pub writers: BTreeSet<AppName>,
     pub external: BTreeSet<String>,
+    /// Whether it makes topics of its own under `<app>.`, as Kafka Streams does.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub internal_topics: bool,
     pub credential: Credential,
+}
+
+impl Events {
+    /// Under what the app makes topics by itself, where it may.
+    pub fn internal_prefix(&self, app: &AppName) -> Option<String> {
+        self.internal_topics.then(|| format!("{app}."))
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize)]

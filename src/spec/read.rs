@@ -28,7 +28,7 @@ const KV: [&str; 11] = [
     "credential",
     "on_destroy",
 ];
-const EVENTS: [&str; 10] = [
+const EVENTS: [&str; 11] = [
     "topics",
     "user",
     "prefix",
@@ -37,6 +37,7 @@ const EVENTS: [&str; 10] = [
     "readers",
     "writers",
     "external",
+    "internal_topics",
     "credential",
     "config_mode",
 ];
@@ -89,6 +90,8 @@ pub struct Events {
     pub readers: Vec<Located<AppName>>,
     pub writers: Vec<Located<AppName>>,
     pub external: Vec<Located<String>>,
+    /// Where it says `internal_topics = true`, if it does.
+    pub internal_topics: Option<Spot>,
     pub credential: Credential,
     /// Of its topics that do not say it themselves.
     pub exact: bool,
@@ -218,6 +221,10 @@ fn read_events(node: &Node, form: Form, errors: &mut Vec<Diagnostic>) -> Option<
         readers: fields.apps("readers"),
         writers: fields.apps("writers"),
         external: fields.texts("external").unwrap_or_default(),
+        internal_topics: fields
+            .flag("internal_topics")
+            .filter(|makes| *makes)
+            .and_then(|_| fields.key_spot("internal_topics")),
         credential: read_credential(&mut fields),
         exact: read_config_mode(&mut fields).unwrap_or_default(),
     };

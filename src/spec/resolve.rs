@@ -193,6 +193,7 @@ impl Resolver<'_> {
             self.check(Named::Topic, external);
         }
         self.claims.external.clone_from(&written.external);
+        self.claims.internal_topics.clone_from(&written.internal_topics);
         Events {
             topics,
             user,
@@ -202,6 +203,7 @@ impl Resolver<'_> {
             readers,
             writers,
             external: written.external.iter().map(|topic| topic.value.clone()).collect(),
+            internal_topics: written.internal_topics.is_some(),
             credential: written.credential,
         }
     }

@@ -47,6 +47,12 @@ pub struct Server {
     /// Topics that are wanted and that the broker would not make, and why, in its own words.
     #[serde(default)]
     pub refused: BTreeMap<String, String>,
+    /// How long an open session goes on without signing in again, in milliseconds; 0 is for ever. `None` is unknown.
+    #[serde(default)]
+    pub reauthenticates_ms: Option<u64>,
+    /// Whether users can make tokens that sign in beside their passwords; `None` is unknown.
+    #[serde(default)]
+    pub delegation_tokens: Option<bool>,
 }
 
 impl Server {

@@ -7,12 +7,13 @@ mod managed;
 #[cfg(test)]
 mod tests;
 mod topics;
+mod users;
 
 use super::model::{ACL, Op as KafkaOp, TOPIC, USER};
 use super::server::{Flavor, Server};
 use crate::core::address::Address;
 use crate::core::reconcile::{Applied, Wanted, reconcile};
-use crate::core::step::{Action, Risk};
+use crate::core::step::Action;
 use crate::services::{Decision, DiffInput, Model, Op, Step, rotation};
 pub use managed::managed as managed_topic;
 use std::collections::{BTreeMap, BTreeSet};
@@ -30,8 +31,9 @@ pub fn diff(input: DiffInput<'_>) -> Vec<Step> {
         .into_iter()
         .map(|decision| main_step(decision, &input, &server))
         .collect();
-    let rotations = rotations(&input, &steps);
+    let rotations = rotations(&input, &steps, &server);
     steps.extend(rotations);
+    users::put_removals_last(&mut steps);
     edges::add(&mut steps, &input);
     steps
 }
@@ -73,7 +75,7 @@ fn main_step(mut decision: Decision, input: &DiffInput<'_>, server: &Server) -> 
         (Action::Destroy, kind) if *kind == USER => Op::Kafka(KafkaOp::DeleteUser),
         (Action::Destroy, kind) if *kind == TOPIC => Op::Kafka(KafkaOp::DeleteTopic),
         (Action::Destroy, _) => Op::Kafka(KafkaOp::DeleteAcls),
-        (_, kind) if *kind == USER => Op::Kafka(KafkaOp::SetUser),
+        (_, kind) if *kind == USER => Op::Kafka(users::op(&decision)),
         (Action::Create, kind) if *kind == TOPIC => Op::Kafka(KafkaOp::CreateTopic),
         (_, kind) if *kind == TOPIC => Op::Kafka(KafkaOp::AlterTopic),
         (Action::Create | Action::Update | Action::Replace | Action::Rotate, _) => Op::Kafka(KafkaOp::SetAcls),
@@ -91,16 +93,12 @@ fn keeps_principal(user: &Address, input: &DiffInput<'_>) -> bool {
 
 /// Fills in risks, notes and what makes a step impossible.
 fn judge(step: &mut Step, input: &DiffInput<'_>, server: &Server) {
-    let Op::Kafka(op) = &step.op else { return };
+    let Op::Kafka(op) = step.op else { return };
     match op {
         KafkaOp::DeleteTopic => topics::judge_deleted(step),
-        KafkaOp::DeleteUser => {
-            step.risks.insert(Risk::RemovesLogin);
+        KafkaOp::DeleteUser | KafkaOp::SetUser | KafkaOp::RemoveCredentials => {
+            users::judge(step, op, server);
         }
-        KafkaOp::SetUser if step.action != Action::Create => {
-            step.risks.insert(Risk::Interrupts);
-        }
-        KafkaOp::SetUser => {}
         KafkaOp::CreateTopic => topics::judge_created(step, server),
         KafkaOp::AlterTopic => topics::judge_altered(step, input, server),
         KafkaOp::SetAcls | KafkaOp::DeleteAcls => acls::judge(step, server),
@@ -108,14 +106,16 @@ fn judge(step: &mut Step, input: &DiffInput<'_>, server: &Server) {
 }
 
 /// Sets passwords of users that exist and match otherwise.
-fn rotations(input: &DiffInput<'_>, steps: &[Step]) -> Vec<Step> {
+fn rotations(input: &DiffInput<'_>, steps: &[Step], server: &Server) -> Vec<Step> {
     let sets: BTreeSet<&Address> = steps.iter().filter(|step| step.sets_credential).map(|step| &step.address).collect();
     let users = input.wanted.iter().filter(|(address, _)| address.kind == USER && !sets.contains(address));
     users
         .filter_map(|(address, wanted)| {
             let seen = input.observation.resources.get(address)?;
             let reason = input.rotation_reason(address, wanted, seen.credential)?;
-            Some(rotation(address, wanted, &seen.model, reason, Op::Kafka(KafkaOp::SetUser)))
+            let mut step = rotation(address, wanted, &seen.model, reason, Op::Kafka(KafkaOp::SetUser));
+            judge(&mut step, input, server);
+            Some(step)
         })
         .collect()
 }
