@@ -2,6 +2,7 @@
 
 use crate::services::Observation;
 use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Which program speaks the protocol.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,6 +38,15 @@ pub struct Server {
     pub authorizer: Option<bool>,
     #[serde(default)]
     pub brokers: usize,
+    /// The names of all configs that the broker shows of topics; `None` if no topic was looked at.
+    #[serde(default)]
+    pub configs: Option<BTreeSet<String>>,
+    /// What topics get that do not say it themselves, of the configs that may lose messages, as far as that is known.
+    #[serde(default)]
+    pub defaults: BTreeMap<String, String>,
+    /// Topics that are wanted and that the broker would not make, and why, in its own words.
+    #[serde(default)]
+    pub refused: BTreeMap<String, String>,
     /// How long an open session goes on without signing in again, in milliseconds; 0 is for ever. `None` is unknown.
     #[serde(default)]
     pub reauthenticates_ms: Option<u64>,

@@ -4,9 +4,11 @@ mod losses;
 pub mod reader;
 mod sign_ins;
 mod summary;
+mod topics;
 mod unmanaged;
 
 use super::admin::Admin;
+use super::client::native::Cluster;
 use super::client::trouble::Trouble;
 use super::credential;
 use super::model::{ACL, TOPIC, USER, User, acl_address, topic_address, user_address};
@@ -33,8 +35,7 @@ pub const SIGN_INS: usize = 8;
 pub async fn observe(config: &KafkaConfig, admin: &Arc<Admin>, ask: &Ask) -> Result<Observation> {
     let endpoint = config.endpoint();
     let reader = Reader { admin, endpoint: &endpoint };
-    let cluster = admin.describe_cluster().await;
-    let cluster = cluster.map_err(|trouble| trouble.tell(&endpoint, "", "DescribeCluster", "Describe on Cluster"))?;
+    let cluster = cluster(admin, &endpoint).await?;
     let (topics, users, principals) = (ask.names(&TOPIC), ask.names(&USER), ask.names(&ACL));
     // Without any principal of ours, our own tells whether there is an authorizer at all.
     let own = BTreeSet::from([config.user.as_str()]);
@@ -49,16 +50,18 @@ pub async fn observe(config: &KafkaConfig, admin: &Arc<Admin>, ask: &Ask) -> Res
     };
     let (topics, users, acls) = tokio::try_join!(reader.topics(&topics), reader.users(&users), acls)?;
 
-    let sign_ins = if users.is_empty() { SignIns::default() } else { sign_ins::read(admin, cluster.one).await };
+    let sign_ins =
+        if users.is_empty() { SignIns::default() } else { sign_ins::read(admin, cluster.broker_ids.first()).await };
     let flavor = Flavor::of(cluster.id.as_deref());
-    let server = Server {
+    let mut server = Server {
         flavor,
         authorizer: Some(acls.is_some()),
-        brokers: cluster.brokers,
+        brokers: cluster.broker_ids.len(),
         reauthenticates_ms: sign_ins.reauthenticates_ms,
         delegation_tokens: sign_ins.delegation_tokens,
         ..Server::default()
     };
+    topics::look_around(&reader, ask, &cluster, &topics, &mut server).await;
     let mut seen = Observation {
         nodes: Nodes::default(),
         endpoint: endpoint.clone(),
@@ -68,7 +71,7 @@ pub async fn observe(config: &KafkaConfig, admin: &Arc<Admin>, ask: &Ask) -> Res
         resources: BTreeMap::new(),
         unread: BTreeMap::new(),
         unmanaged: BTreeMap::new(),
-        notices: notices(config, acls.as_ref()),
+        notices: notices(config, acls.as_ref()).into_iter().chain(topics::notices(ask, &topics, &server)).collect(),
     };
     if let Some(known) = &ask.unmanaged {
         let listed = unmanaged::list(admin, &endpoint, known, config.authenticates()).await?;
@@ -76,6 +79,7 @@ pub async fn observe(config: &KafkaConfig, admin: &Arc<Admin>, ask: &Ask) -> Res
         seen.notices.extend(listed.notices);
     }
     for (name, topic) in topics {
+        let topic = topics::without_the_rest(ask, topic);
         seen.resources.insert(topic_address(&name), Observed::plain(Model::KafkaTopic(topic)));
     }
     losses::add(config, admin, ask, &mut seen.resources).await;
@@ -101,6 +105,19 @@ pub async fn observe(config: &KafkaConfig, admin: &Arc<Admin>, ask: &Ask) -> Res
         seen.resources.insert(address, Observed { credential, ..Observed::plain(Model::KafkaUser(user)) });
     }
     Ok(seen)
+}
+
+async fn cluster(admin: &Admin, endpoint: &str) -> Result<Cluster> {
+    let cluster = admin.describe_cluster().await;
+    cluster.map_err(|trouble| trouble.tell(endpoint, "", "DescribeCluster", "Describe on Cluster"))
+}
+
+/// Which program the broker is.
+///
+/// # Errors
+/// The cluster could not be asked.
+pub async fn flavor(admin: &Admin, endpoint: &str) -> Result<Flavor> {
+    Ok(Flavor::of(cluster(admin, endpoint).await?.id.as_deref()))
 }
 
 /// The mechanism in which a user is wanted, or was last applied.

@@ -20,9 +20,9 @@ pub struct SignIns {
 }
 
 /// Asks one broker. What it does not show is unknown.
-pub async fn read(admin: &Admin, broker: Option<i32>) -> SignIns {
+pub async fn read(admin: &Admin, broker: Option<&i32>) -> SignIns {
     let Some(broker) = broker else { return SignIns::default() };
-    let asked = [ResourceSpecifier::Broker(broker)];
+    let asked = [ResourceSpecifier::Broker(*broker)];
     let answer = admin.safe(admin.client().describe_configs(&asked, &Admin::options())).await;
     let resource = answer.ok().and_then(|answer| answer.into_iter().next()?.ok());
     resource.map(|resource| of(&resource.entries)).unwrap_or_default()

@@ -9,8 +9,9 @@ use crate::core::address::Address;
 use crate::services::kafka::admin::Admin;
 use crate::services::kafka::client::native::Offset;
 use crate::services::kafka::client::trouble::Trouble;
+use crate::services::kafka::configs::{CLEANUP_POLICY, REMOTE_STORAGE, RETENTION_BYTES, RETENTION_MS};
 use crate::services::kafka::model::{ACL, Holdings, TOPIC, topic_address};
-use crate::services::{Ask, Observed};
+use crate::services::{Ask, Model, Observed};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 use time::OffsetDateTime;
@@ -24,15 +25,20 @@ const LONGEST: Duration = Duration::from_secs(5);
 /// First and next offset of each partition that could be asked.
 type Offsets = BTreeMap<(String, i32), (i64, i64)>;
 
-/// Adds what they hold to the facts of topics that are ours and go.
+/// Adds what they hold to the facts of topics that are ours and go, and of those that are to keep less.
 pub async fn add(config: &KafkaConfig, admin: &Admin, ask: &Ask, resources: &mut BTreeMap<Address, Observed>) {
-    let goes = |address: &&Address| {
-        address.kind == TOPIC && !ask.wanted.contains_key(*address) && resources.contains_key(*address)
-    };
-    let names: BTreeSet<&str> = ask.applied.keys().filter(goes).map(|address| address.name.as_str()).collect();
+    let goes = |address: &&Address| !ask.wanted.contains_key(*address) && ask.applied.contains_key(*address);
+    let names: BTreeSet<&str> = resources
+        .iter()
+        .filter(|(address, _)| address.kind == TOPIC)
+        .filter(|(address, observed)| goes(address) || may_keep_less(ask, address, observed))
+        .map(|(address, _)| address.name.as_str())
+        .collect();
     if names.is_empty() {
         return;
     }
+    let names: BTreeSet<String> = names.into_iter().map(str::to_owned).collect();
+    let names: BTreeSet<&str> = names.iter().map(String::as_str).collect();
     let (mut held, acls) =
         tokio::join!(of_topics(config, admin, &names), timeout_at(Instant::now() + LONGEST, admin.describe_acls(None)));
     let declared = ask.names(&ACL);
@@ -58,6 +64,21 @@ pub async fn add(config: &KafkaConfig, admin: &Admin, ask: &Ask, resources: &mut
     for (name, holdings) in held {
         resources.entry(topic_address(&name)).and_modify(|observed| observed.facts.extend(holdings.facts()));
     }
+}
+
+/// Whether a topic's configs change that say which messages it keeps. Whether that is less, the differ finds out.
+fn may_keep_less(ask: &Ask, address: &Address, there: &Observed) -> bool {
+    let topic = |model: Option<&Model>| model.and_then(Model::as_kafka_topic).cloned();
+    let wanted = topic(ask.wanted.get(address).map(|one| &one.model));
+    let last = topic(ask.applied.get(address).map(|one| &one.model));
+    let (Some(wanted), Some(there)) = (wanted, topic(Some(&there.model))) else { return false };
+    [CLEANUP_POLICY, RETENTION_MS, RETENTION_BYTES, REMOTE_STORAGE].into_iter().any(|name| {
+        let was_declared = last.as_ref().is_some_and(|last| last.config.contains_key(name));
+        match wanted.config.get(name) {
+            Some(value) => there.effective(name) != Some(value.as_str()),
+            None => there.config.contains_key(name) && (was_declared || wanted.is_exact()),
+        }
+    })
 }
 
 /// What topics hold: how many messages, about how much, since when nothing came, and who reads them.
