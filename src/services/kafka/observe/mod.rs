@@ -2,8 +2,10 @@
 
 pub mod access;
 pub mod acls;
+mod losses;
 mod openness;
 pub mod reader;
+mod sign_ins;
 mod summary;
 mod topics;
 mod unmanaged;
@@ -25,6 +27,7 @@ use access::Access;
 use acls::EveryAcl;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use reader::{Acls, Reader, user_model};
+use sign_ins::SignIns;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -53,9 +56,17 @@ pub async fn observe(config: &KafkaConfig, admin: &Arc<Admin>, ask: &Ask) -> Res
     };
     let (topics, users, acls) = tokio::try_join!(reader.topics(&topics), reader.users(&users), acls)?;
 
+    let sign_ins =
+        if users.is_empty() { SignIns::default() } else { sign_ins::read(admin, cluster.broker_ids.first()).await };
     let flavor = Flavor::of(cluster.id.as_deref());
-    let mut server =
-        Server { flavor, authorizer: Some(acls.is_some()), brokers: cluster.broker_ids.len(), ..Server::default() };
+    let mut server = Server {
+        flavor,
+        authorizer: Some(acls.is_some()),
+        brokers: cluster.broker_ids.len(),
+        reauthenticates_ms: sign_ins.reauthenticates_ms,
+        delegation_tokens: sign_ins.delegation_tokens,
+        ..Server::default()
+    };
     topics::look_around(&reader, ask, &cluster, &topics, &mut server).await;
     let mut seen = Observation {
         nodes: Nodes::default(),
@@ -84,6 +95,7 @@ pub async fn observe(config: &KafkaConfig, admin: &Arc<Admin>, ask: &Ask) -> Res
         let topic = topics::without_the_rest(ask, topic);
         seen.resources.insert(topic_address(&name), Observed::plain(Model::KafkaTopic(topic)));
     }
+    losses::add(config, admin, ask, &mut seen.resources).await;
     for (name, acl) in acls.map(|acls| acls.managed.by_principal).unwrap_or_default() {
         seen.resources.insert(acl_address(&name), Observed::plain(Model::KafkaAcl(acl)));
     }
