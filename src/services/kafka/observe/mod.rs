@@ -3,6 +3,7 @@
 pub mod reader;
 
 use super::admin::Admin;
+use super::client::connect::first_look;
 use super::client::native::ScramUser;
 use super::client::trouble::Trouble;
 use super::credential;
@@ -28,8 +29,7 @@ pub const SIGN_INS: usize = 8;
 pub async fn observe(config: &KafkaConfig, admin: &Admin, ask: &Ask) -> Result<Observation> {
     let endpoint = config.endpoint();
     let reader = Reader { admin, endpoint: &endpoint };
-    let cluster = admin.describe_cluster().await;
-    let cluster = cluster.map_err(|trouble| trouble.tell(&endpoint, "", "DescribeCluster", "Describe on Cluster"))?;
+    let cluster = first_look(config, admin).await?;
     let (topics, users, principals) = (ask.names(&TOPIC), ask.names(&USER), ask.names(&ACL));
     // Without any principal of ours, our own tells whether there is an authorizer at all.
     let own = BTreeSet::from([config.user.as_str()]);
