@@ -50,6 +50,7 @@ pub(super) fn field(name: &str) -> String {
         "more_keys" => "keys",
         "more_channels" => "channels",
         "whole_database" => "all keys of its database",
+        "other_mechanisms" => "more credentials",
         "enabled" => "may sign in",
         "keys" => "key rules",
         "channels" => "channel rules",
@@ -367,8 +368,14 @@ fn kv_keys_words(keys: &Keys) -> Vec<String> {
     words
 }
 
+/// SCRAM iterations that go without saying.
+const USUAL_ITERATIONS: u32 = 4096;
+
 fn kafka_user_words(user: &KafkaUser) -> Vec<String> {
     let mut words = vec![user.mechanism.clone()];
+    if user.iterations > USUAL_ITERATIONS {
+        words.push(format!("{} iterations", user.iterations));
+    }
     if user.generated == Some(false) {
         words.push("password left alone".to_owned());
     }

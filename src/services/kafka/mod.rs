@@ -3,6 +3,7 @@
 pub mod admin;
 mod apply;
 pub mod client;
+pub mod configs;
 mod credential;
 pub mod desired;
 pub mod diff;

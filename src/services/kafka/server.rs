@@ -37,6 +37,12 @@ pub struct Server {
     pub authorizer: Option<bool>,
     #[serde(default)]
     pub brokers: usize,
+    /// How long an open session goes on without signing in again, in milliseconds; 0 is for ever. `None` is unknown.
+    #[serde(default)]
+    pub reauthenticates_ms: Option<u64>,
+    /// Whether users can make tokens that sign in beside their passwords; `None` is unknown.
+    #[serde(default)]
+    pub delegation_tokens: Option<bool>,
 }
 
 impl Server {

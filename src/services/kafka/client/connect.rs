@@ -44,7 +44,8 @@ impl Connection {
             ));
         }
         readable(&self.config)?;
-        let settings = settings(&self.config, &self.config.user, &self.config.mechanism, password.as_ref());
+        let settings =
+            settings(&self.config, &self.config.brokers, &self.config.user, &self.config.mechanism, password.as_ref());
         let admin = Arc::new(Admin::new(&settings).map_err(|trouble| refused(&trouble.message))?);
         *client = Some(admin.clone());
         Ok(admin)
@@ -110,7 +111,7 @@ async fn look_closer(config: &KafkaConfig, trouble: Trouble) -> Trouble {
         return trouble;
     }
     // Nobody signs in: no password goes to a server whose name is not checked.
-    let mut settings = settings(config, &config.user, "PLAIN", None);
+    let mut settings = settings(config, &config.brokers, &config.user, "PLAIN", None);
     settings.set("security.protocol", "SSL").set("ssl.endpoint.identification.algorithm", "none");
     let Ok(client) = Admin::new(&settings) else { return trouble };
     let answer = tokio::time::timeout(SIGN_IN, client.describe_cluster()).await;
@@ -127,7 +128,9 @@ async fn look_closer(config: &KafkaConfig, trouble: Trouble) -> Trouble {
 /// # Errors
 /// It could not be found out.
 pub async fn signs_in(config: &KafkaConfig, user: &str, mechanism: &str, password: &Secret) -> Result<bool, Trouble> {
-    let settings = settings(config, user, mechanism, Some(password));
+    // Where nornplan itself does not sign in, apps have a listener of their own that does.
+    let brokers = if config.authenticates() { &config.brokers } else { &config.public_brokers };
+    let settings = settings(config, brokers, user, mechanism, Some(password));
     let client = Admin::new(&settings)?;
     let answer = tokio::time::timeout(SIGN_IN, client.describe_cluster()).await;
     // Closing a client waits for its threads.
@@ -140,23 +143,31 @@ pub async fn signs_in(config: &KafkaConfig, user: &str, mechanism: &str, passwor
     }
 }
 
-fn settings(config: &KafkaConfig, user: &str, mechanism: &str, password: Option<&Secret>) -> ClientConfig {
+/// The mechanism `none` is no sign-in.
+pub fn settings(
+    config: &KafkaConfig,
+    brokers: &[String],
+    user: &str,
+    mechanism: &str,
+    password: Option<&Secret>,
+) -> ClientConfig {
+    let signs_in = mechanism != "none";
     let mut settings = ClientConfig::new();
     settings
-        .set("bootstrap.servers", config.brokers.join(","))
+        .set("bootstrap.servers", brokers.join(","))
         .set("client.id", "nornplan")
         .set("enabled_events", ERROR_EVENTS)
         .set("socket.connection.setup.timeout.ms", "5000")
         .set("reconnect.backoff.max.ms", "1000")
         .set_log_level(RDKafkaLogLevel::Info);
-    let protocol = match (config.authenticates(), config.use_tls) {
+    let protocol = match (signs_in, config.use_tls) {
         (true, true) => "SASL_SSL",
         (true, false) => "SASL_PLAINTEXT",
         (false, true) => "SSL",
         (false, false) => "PLAINTEXT",
     };
     settings.set("security.protocol", protocol);
-    if config.authenticates() {
+    if signs_in {
         settings.set("sasl.mechanism", mechanism).set("sasl.username", user);
         settings.set("sasl.password", password.map(Secret::expose).unwrap_or_default());
     }

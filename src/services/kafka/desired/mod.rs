@@ -9,10 +9,7 @@ use crate::core::reconcile::Wanted;
 use crate::services::Model;
 use crate::services::postgres::model::Credential;
 use crate::spec::model::{App, Events, Specs};
-use std::collections::BTreeMap;
-
-/// What brokers take at least, and enough: the passwords are random.
-const ITERATIONS: u32 = 4096;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Every resource that the infraspecs declare here. Without a sign-in there are no principals, so only topics; users
 /// only of SCRAM mechanisms, since a broker keeps no others.
@@ -33,17 +30,19 @@ pub fn desired(specs: &Specs, config: &KafkaConfig) -> BTreeMap<Address, Wanted<
                 }),
             );
         }
-        if events.credential == Credential::Generate && config.mechanism.starts_with("SCRAM-") {
+        let mechanism = config.user_mechanism.as_ref().filter(|_| events.credential == Credential::Generate);
+        if let Some(mechanism) = mechanism {
             let user = User {
                 name: events.user.clone(),
-                mechanism: config.mechanism.clone(),
-                iterations: ITERATIONS,
+                mechanism: mechanism.clone(),
+                iterations: config.iterations,
+                other_mechanisms: Some(BTreeSet::new()),
                 generated: Some(true),
             };
             want(user_address(&events.user), Model::KafkaUser(user));
         }
     }
-    if config.authenticates() {
+    if config.has_principals() {
         for (user, bindings) in rights::all(specs) {
             let Some(app) = apps(specs).find(|(_, events)| events.user == user).map(|(app, _)| app.name.clone()) else {
                 continue;

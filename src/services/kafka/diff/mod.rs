@@ -5,12 +5,13 @@ mod edges;
 #[cfg(test)]
 mod tests;
 mod topics;
+mod users;
 
 use super::model::{ACL, Op as KafkaOp, TOPIC, Topic, USER};
 use super::server::Server;
 use crate::core::address::Address;
 use crate::core::reconcile::reconcile;
-use crate::core::step::{Action, Risk};
+use crate::core::step::Action;
 use crate::services::{Decision, DiffInput, Model, Op, Step, rotation};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -27,6 +28,7 @@ pub fn diff(input: DiffInput<'_>) -> Vec<Step> {
         .collect();
     let rotations = rotations(&input, &steps);
     steps.extend(rotations);
+    users::put_removals_last(&mut steps);
     edges::add(&mut steps, &input);
     steps
 }
@@ -61,7 +63,7 @@ fn main_step(mut decision: Decision, input: &DiffInput<'_>) -> Step {
         (Action::Destroy, kind) if *kind == USER => Op::Kafka(KafkaOp::DeleteUser),
         (Action::Destroy, kind) if *kind == TOPIC => Op::Kafka(KafkaOp::DeleteTopic),
         (Action::Destroy, _) => Op::Kafka(KafkaOp::DeleteAcls),
-        (_, kind) if *kind == USER => Op::Kafka(KafkaOp::SetUser),
+        (_, kind) if *kind == USER => Op::Kafka(users::op(&decision)),
         (Action::Create, kind) if *kind == TOPIC => Op::Kafka(KafkaOp::CreateTopic),
         (_, kind) if *kind == TOPIC => Op::Kafka(KafkaOp::AlterTopic),
         (Action::Create | Action::Update | Action::Replace | Action::Rotate, _) => Op::Kafka(KafkaOp::SetAcls),
@@ -79,16 +81,13 @@ fn keeps_principal(user: &Address, input: &DiffInput<'_>) -> bool {
 
 /// Fills in risks, notes and what makes a step impossible.
 fn judge(step: &mut Step, input: &DiffInput<'_>) {
-    let Op::Kafka(op) = &step.op else { return };
+    let Op::Kafka(op) = step.op else { return };
     match op {
         KafkaOp::DeleteTopic => topics::judge_deleted(step),
-        KafkaOp::DeleteUser => {
-            step.risks.insert(Risk::RemovesLogin);
+        KafkaOp::DeleteUser | KafkaOp::SetUser | KafkaOp::RemoveCredentials => {
+            users::judge(step, op, &Server::of(input.observation));
         }
-        KafkaOp::SetUser if step.action != Action::Create => {
-            step.risks.insert(Risk::Interrupts);
-        }
-        KafkaOp::SetUser | KafkaOp::CreateTopic => {}
+        KafkaOp::CreateTopic => {}
         KafkaOp::AlterTopic => topics::judge_altered(step),
         KafkaOp::SetAcls | KafkaOp::DeleteAcls => acls::judge(step, &Server::of(input.observation)),
     }
@@ -102,7 +101,9 @@ fn rotations(input: &DiffInput<'_>, steps: &[Step]) -> Vec<Step> {
         .filter_map(|(address, wanted)| {
             let seen = input.observation.resources.get(address)?;
             let reason = input.rotation_reason(address, wanted, seen.credential)?;
-            Some(rotation(address, wanted, &seen.model, reason, Op::Kafka(KafkaOp::SetUser)))
+            let mut step = rotation(address, wanted, &seen.model, reason, Op::Kafka(KafkaOp::SetUser));
+            judge(&mut step, input);
+            Some(step)
         })
         .collect()
 }

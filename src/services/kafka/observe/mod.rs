@@ -1,10 +1,11 @@
 //! What Kafka has of what is wanted or ours, in few calls.
 
 pub mod reader;
+mod summary;
+mod unmanaged;
 
 use super::admin::Admin;
 use super::client::connect::first_look;
-use super::client::native::ScramUser;
 use super::client::trouble::Trouble;
 use super::credential;
 use super::model::{ACL, TOPIC, USER, User, acl_address, topic_address, user_address};
@@ -18,6 +19,7 @@ use crate::services::{Ask, CredentialStatus, Model, Observation, Observed};
 use futures_util::{StreamExt, TryStreamExt, stream};
 use reader::{Acls, Reader, user_model};
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 /// Sign-ins at once.
 pub const SIGN_INS: usize = 8;
@@ -26,7 +28,7 @@ pub const SIGN_INS: usize = 8;
 ///
 /// # Errors
 /// Anything that could not be read.
-pub async fn observe(config: &KafkaConfig, admin: &Admin, ask: &Ask) -> Result<Observation> {
+pub async fn observe(config: &KafkaConfig, admin: &Arc<Admin>, ask: &Ask) -> Result<Observation> {
     let endpoint = config.endpoint();
     let reader = Reader { admin, endpoint: &endpoint };
     let cluster = first_look(config, admin).await?;
@@ -45,7 +47,7 @@ pub async fn observe(config: &KafkaConfig, admin: &Admin, ask: &Ask) -> Result<O
     let (topics, users, acls) = tokio::try_join!(reader.topics(&topics), reader.users(&users), acls)?;
 
     let flavor = Flavor::of(cluster.id.as_deref());
-    let server = Server { flavor, authorizer: Some(acls.is_some()), brokers: cluster.brokers };
+    let server = Server { flavor, authorizer: Some(acls.is_some()), brokers: cluster.brokers, ..Server::default() };
     let mut seen = Observation {
         nodes: Nodes::default(),
         endpoint: endpoint.clone(),
@@ -54,15 +56,20 @@ pub async fn observe(config: &KafkaConfig, admin: &Admin, ask: &Ask) -> Result<O
         server: server.to_json(),
         resources: BTreeMap::new(),
         unread: BTreeMap::new(),
+        unmanaged: BTreeMap::new(),
         notices: notices(config, acls.as_ref()),
     };
+    if let Some(known) = &ask.unmanaged {
+        let listed = unmanaged::list(admin, &endpoint, known, config.authenticates()).await?;
+        seen.unmanaged = listed.found;
+        seen.notices.extend(listed.notices);
+    }
     for (name, topic) in topics {
         seen.resources.insert(topic_address(&name), Observed::plain(Model::KafkaTopic(topic)));
     }
     for (name, acl) in acls.map(|acls| acls.by_principal).unwrap_or_default() {
         seen.resources.insert(acl_address(&name), Observed::plain(Model::KafkaAcl(acl)));
     }
-    seen.notices.extend(users.iter().filter_map(second_credential));
     let models: Vec<User> = users.iter().filter_map(|user| user_model(user, mechanism_of(ask, &user.name))).collect();
     let checked: Vec<(User, Option<CredentialStatus>)> = stream::iter(models)
         .map(|user| async {
@@ -96,7 +103,7 @@ fn notices(config: &KafkaConfig, acls: Option<&Acls>) -> Vec<Notice> {
     let about = "kafka".to_owned();
     let mut notices = Vec::new();
     let endpoint = config.endpoint();
-    if !config.authenticates() {
+    if !config.authenticates() && config.tls.cert_file.is_none() {
         let text = format!("{endpoint} lets everybody in without a sign-in: Kafka isolates no app from any other");
         notices.push(Notice { level: Level::Alarm, about: about.clone(), text });
     } else if acls.is_none() {
@@ -109,10 +116,4 @@ fn notices(config: &KafkaConfig, acls: Option<&Acls>) -> Vec<Notice> {
         notices.push(Notice { level: Level::Warning, about: about.clone(), text });
     }
     notices
-}
-
-fn second_credential(user: &ScramUser) -> Option<Notice> {
-    let mechanisms: Vec<&str> = user.credentials.keys().map(String::as_str).collect();
-    let text = format!("user {} has more than one password: {}", user.name, mechanisms.join(" and "));
-    (mechanisms.len() > 1).then(|| Notice { level: Level::Warning, about: "kafka".to_owned(), text })
 }

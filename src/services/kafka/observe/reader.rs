@@ -10,6 +10,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// Topics in one DescribeConfigs: 5,000 of them answer with 22 MB.
 const CONFIG_BATCH: usize = 1000;
+/// Users in one DescribeUserScramCredentials: librdkafka takes no answer with more than 10,000.
+const USER_BATCH: usize = 5_000;
 /// Principals that are asked for one by one; for more, all ACLs are read at once.
 const FEW: usize = 4;
 
@@ -136,16 +138,27 @@ impl Reader<'_> {
             return Ok(Vec::new());
         }
         let names: Vec<&str> = names.iter().copied().collect();
-        let read = self.admin.describe_users(&names).await;
-        read.map_err(self.failed("", "DescribeUserScramCredentials", "Describe on Cluster"))
+        let mut users = Vec::new();
+        for batch in names.chunks(USER_BATCH) {
+            let read = self.admin.describe_users(batch).await;
+            users.extend(read.map_err(self.failed("", "DescribeUserScramCredentials", "Describe on Cluster"))?);
+        }
+        Ok(users)
     }
 }
 
-/// One credential of a user: that of the wanted mechanism if there is one, else the first.
+/// One credential of a user: that of the wanted mechanism if there is one, else the first; and what others it has.
 pub fn user_model(user: &ScramUser, wanted: Option<&str>) -> Option<User> {
     let by_wish = wanted.and_then(|mechanism| user.credentials.get_key_value(mechanism));
     let (mechanism, iterations) = by_wish.or_else(|| user.credentials.first_key_value())?;
-    Some(User { name: user.name.clone(), mechanism: mechanism.clone(), iterations: *iterations, generated: None })
+    let others = user.credentials.keys().filter(|other| *other != mechanism).cloned();
+    Some(User {
+        name: user.name.clone(),
+        mechanism: mechanism.clone(),
+        iterations: *iterations,
+        other_mechanisms: Some(others.collect()),
+        generated: None,
+    })
 }
 
 fn overrides(resource: ConfigResource) -> BTreeMap<String, String> {
