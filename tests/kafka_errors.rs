@@ -73,30 +73,17 @@ impl Ways {
     fn start() -> Self {
         let ports: Vec<u16> = (0..7).map(|_| free_port()).collect();
         let [plain, open, mutual, old, lost, far, closed] = ports[..] else { panic!("seven ports") };
-        let mut lines = format!(
-            "listeners=APPS://127.0.0.1:@PORT@,CONTROLLER://127.0.0.1:@CONTROLLER_PORT@,INTERNAL://127.0.0.1:@INTERNAL_PORT@,\
-             PLAIN://127.0.0.1:{plain},OPEN://127.0.0.1:{open},MUTUAL://127.0.0.1:{mutual},OLD://127.0.0.1:{old},\
-             LOST://127.0.0.1:{lost},FAR://127.0.0.1:{far}\n\
-             advertised.listeners=APPS://127.0.0.1:@PORT@,INTERNAL://127.0.0.1:@INTERNAL_PORT@,PLAIN://127.0.0.1:{plain},\
-             OPEN://127.0.0.1:{open},MUTUAL://127.0.0.1:{mutual},OLD://127.0.0.1:{old},LOST://kafka.invalid:9092,\
-             FAR://127.0.0.1:{closed}\n\
-             listener.security.protocol.map=APPS:SASL_SSL,CONTROLLER:SASL_PLAINTEXT,INTERNAL:SASL_PLAINTEXT,\
-             PLAIN:SASL_PLAINTEXT,OPEN:PLAINTEXT,MUTUAL:SSL,OLD:SASL_PLAINTEXT,LOST:SASL_PLAINTEXT,FAR:SASL_PLAINTEXT\n\
-             listener.name.old.sasl.enabled.mechanisms=SCRAM-SHA-256\n\
-             listener.name.mutual.ssl.keystore.type=PEM\nlistener.name.mutual.ssl.keystore.location=@FILES@/keys.pem\n\
-             listener.name.mutual.ssl.truststore.type=PEM\n\
-             listener.name.mutual.ssl.truststore.location=@FILES@/authority.crt\n\
-             listener.name.mutual.ssl.client.auth=required\nsuper.users=User:admin;User:CN=admin;User:ANONYMOUS\n"
-        );
-        for listener in ["plain", "old", "lost", "far"] {
-            for mechanism in ["512", "256"] {
-                lines += &format!(
-                    "listener.name.{listener}.scram-sha-{mechanism}.sasl.jaas.config=\
-                     org.apache.kafka.common.security.scram.ScramLoginModule required;\n"
-                );
-            }
-        }
-        let kafka = Setup::new(Access::ScramOverTls).lines(&lines).start();
+        let kafka = Setup::new(Access::ScramOverTls)
+            .listener("plain", "SASL_PLAINTEXT", plain)
+            .listener("open", "PLAINTEXT", open)
+            .listener("mutual", "SSL", mutual)
+            .listener("old", "SASL_PLAINTEXT", old)
+            .listener_at("lost", "SASL_PLAINTEXT", lost, "kafka.invalid:9092")
+            .listener_at("far", "SASL_PLAINTEXT", far, &local(closed))
+            .lines("listener.name.old.sasl.enabled.mechanisms=SCRAM-SHA-256")
+            .lines("listener.name.mutual.ssl.client.auth=required")
+            .lines("super.users=User:admin;User:CN=admin;User:ANONYMOUS")
+            .start();
         let [plain, open, mutual, old, lost, far, closed] = [plain, open, mutual, old, lost, far, closed].map(local);
         Self { kafka, plain, open, mutual, old, lost, far, closed }
     }

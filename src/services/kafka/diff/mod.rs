@@ -24,6 +24,8 @@ pub fn diff(input: DiffInput<'_>) -> Vec<Step> {
     let observed: BTreeMap<Address, Model> = observed.collect();
     let mut steps: Vec<Step> = reconcile(input.wanted, &observed, input.applied)
         .into_iter()
+        // What was not read is neither made anew nor forgotten.
+        .filter(|decision| !input.observation.unread.contains_key(&decision.address))
         .map(|decision| main_step(decision, &input))
         .collect();
     let rotations = rotations(&input, &steps);

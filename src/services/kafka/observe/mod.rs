@@ -3,6 +3,7 @@
 pub mod reader;
 mod summary;
 mod unmanaged;
+mod unseen;
 
 use super::admin::Admin;
 use super::client::connect::first_look;
@@ -32,13 +33,15 @@ pub async fn observe(config: &KafkaConfig, admin: &Arc<Admin>, ask: &Ask) -> Res
     let endpoint = config.endpoint();
     let reader = Reader { admin, endpoint: &endpoint };
     let cluster = first_look(config, admin).await?;
-    let (topics, users, principals) = (ask.names(&TOPIC), ask.names(&USER), ask.names(&ACL));
+    let signed_in = config.authenticates();
+    let if_signed_in = |kind| if signed_in { ask.names(kind) } else { BTreeSet::new() };
+    let (topics, users, principals) = (ask.names(&TOPIC), if_signed_in(&USER), if_signed_in(&ACL));
     // Without any principal of ours, our own tells whether there is an authorizer at all.
     let own = BTreeSet::from([config.user.as_str()]);
     let acls = async {
         if !principals.is_empty() {
             reader.acls(&principals).await
-        } else if config.authenticates() {
+        } else if signed_in {
             reader.acls(&own).await.map(|acls| acls.map(|_| Acls::default()))
         } else {
             Ok(None)
@@ -47,7 +50,12 @@ pub async fn observe(config: &KafkaConfig, admin: &Arc<Admin>, ask: &Ask) -> Res
     let (topics, users, acls) = tokio::try_join!(reader.topics(&topics), reader.users(&users), acls)?;
 
     let flavor = Flavor::of(cluster.id.as_deref());
-    let server = Server { flavor, authorizer: Some(acls.is_some()), brokers: cluster.brokers, ..Server::default() };
+    let server = Server {
+        flavor,
+        authorizer: signed_in.then_some(acls.is_some()),
+        brokers: cluster.brokers,
+        ..Server::default()
+    };
     let mut seen = Observation {
         nodes: Nodes::default(),
         endpoint: endpoint.clone(),
@@ -55,10 +63,11 @@ pub async fn observe(config: &KafkaConfig, admin: &Arc<Admin>, ask: &Ask) -> Res
         identity: cluster.id,
         server: server.to_json(),
         resources: BTreeMap::new(),
-        unread: BTreeMap::new(),
+        unread: unseen::unread(ask, &server),
         unmanaged: BTreeMap::new(),
-        notices: notices(config, acls.as_ref()),
+        notices: unseen::notices(config, ask, &server),
     };
+    seen.notices.extend(strange(acls.as_ref()));
     if let Some(known) = &ask.unmanaged {
         let listed = unmanaged::list(admin, &endpoint, known, config.authenticates()).await?;
         seen.unmanaged = listed.found;
@@ -99,21 +108,12 @@ fn mechanism_of<'a>(ask: &'a Ask, name: &str) -> Option<&'a str> {
     model.as_kafka_user().map(|user| user.mechanism.as_str())
 }
 
-fn notices(config: &KafkaConfig, acls: Option<&Acls>) -> Vec<Notice> {
-    let about = "kafka".to_owned();
-    let mut notices = Vec::new();
-    let endpoint = config.endpoint();
-    if !config.authenticates() && config.tls.cert_file.is_none() {
-        let text = format!("{endpoint} lets everybody in without a sign-in: Kafka isolates no app from any other");
-        notices.push(Notice { level: Level::Alarm, about: about.clone(), text });
-    } else if acls.is_none() {
-        let text = format!("{endpoint} has no authorizer: every user may do everything, and ACLs cannot be kept");
-        notices.push(Notice { level: Level::Alarm, about: about.clone(), text });
-    }
-    for (principal, count) in acls.map(|acls| &acls.strange).into_iter().flatten() {
+fn strange(acls: Option<&Acls>) -> Vec<Notice> {
+    let strange = acls.map(|acls| &acls.strange).into_iter().flatten();
+    let told = |(principal, count): (&String, &usize)| {
         let text =
             format!("{count} ACLs of {principal} are of a kind that this version does not know; they are left alone");
-        notices.push(Notice { level: Level::Warning, about: about.clone(), text });
-    }
-    notices
+        Notice { level: Level::Warning, about: "kafka".to_owned(), text }
+    };
+    strange.map(told).collect()
 }
