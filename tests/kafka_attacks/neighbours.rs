@@ -50,23 +50,17 @@ fn messages() -> Vec<Way> {
 }
 
 fn transactions() -> Vec<Way> {
-    let begins = |id: &str| {
-        json!({ "transactional_id": id, "transaction_timeout_ms": 9000, "producer_id": -1, "producer_epoch": -1 })
-    };
+    let begins = |id: &str| json!({ "transactional_id": id, "transaction_timeout_ms": 9000, "producer_id": -1, "producer_epoch": -1 });
     let partitions = |id: &str| {
         json!({ "v3_and_below_transactional_id": id, "v3_and_below_producer_id": 1, "v3_and_below_producer_epoch": 0,
             "v3_and_below_topics": [{ "name": "YOUR_TOPIC", "partitions": [0] }] })
     };
-    let offsets = |id: &str, group: &str| {
-        json!({ "transactional_id": id, "producer_id": 1, "producer_epoch": 0, "group_id": group })
-    };
+    let offsets = |id: &str, group: &str| json!({ "transactional_id": id, "producer_id": 1, "producer_epoch": 0, "group_id": group });
     let commits = |id: &str, group: &str, topic: &str| {
         json!({ "transactional_id": id, "group_id": group, "producer_id": 1, "producer_epoch": 0, "generation_id": -1,
             "member_id": "", "topics": one_partition(topic) })
     };
-    let ends = |committed: bool| {
-        json!({ "transactional_id": "YOUR_TX", "producer_id": 1, "producer_epoch": 0, "committed": committed })
-    };
+    let ends = |committed: bool| json!({ "transactional_id": "YOUR_TX", "producer_id": 1, "producer_epoch": 0, "committed": committed });
     let coordinator = json!({ "key_type": 1, "coordinator_keys": ["YOUR_TX", "YOUR_OTHER_TX"] });
     let marks = json!({ "markers": [{ "producer_id": 1, "producer_epoch": 0, "transaction_result": false,
         "coordinator_epoch": 0, "topics": [{ "name": "YOUR_TOPIC", "partition_indexes": [0] }] }] });
@@ -80,13 +74,43 @@ fn transactions() -> Vec<Way> {
         way("take a topic into its transaction", "AddPartitionsToTxn", TRANSACTION, Neighbour, partitions("YOUR_TX"))
             .in_version(3),
         way("take a group into one's transaction", "AddOffsetsToTxn", GROUP, Nobody, offsets("MY_TX", "YOUR_GROUP")),
-        way("take a group into its transaction", "AddOffsetsToTxn", TRANSACTION, Neighbour, offsets("YOUR_TX", "YOUR_GROUP")),
-        way("move a group within one's transaction", "TxnOffsetCommit", GROUP, Nobody, commits("MY_TX", "YOUR_GROUP", "MY_TOPIC")),
-        way("move oneself on a topic, in a transaction", "TxnOffsetCommit", TOPIC, Nobody, commits("MY_TX", "MY_GROUP", "YOUR_TOPIC")),
-        way("move a group within its transaction", "TxnOffsetCommit", TRANSACTION, Neighbour, commits("YOUR_TX", "YOUR_GROUP", "YOUR_TOPIC")),
+        way(
+            "take a group into its transaction",
+            "AddOffsetsToTxn",
+            TRANSACTION,
+            Neighbour,
+            offsets("YOUR_TX", "YOUR_GROUP"),
+        ),
+        way(
+            "move a group within one's transaction",
+            "TxnOffsetCommit",
+            GROUP,
+            Nobody,
+            commits("MY_TX", "YOUR_GROUP", "MY_TOPIC"),
+        ),
+        way(
+            "move oneself on a topic, in a transaction",
+            "TxnOffsetCommit",
+            TOPIC,
+            Nobody,
+            commits("MY_TX", "MY_GROUP", "YOUR_TOPIC"),
+        ),
+        way(
+            "move a group within its transaction",
+            "TxnOffsetCommit",
+            TRANSACTION,
+            Neighbour,
+            commits("YOUR_TX", "YOUR_GROUP", "YOUR_TOPIC"),
+        ),
         way("abort its transaction", "EndTxn", TRANSACTION, Neighbour, ends(false)),
         way("commit its transaction", "EndTxn", TRANSACTION, Neighbour, ends(true)),
-        way("see its transaction", "DescribeTransactions", TRANSACTION, Neighbour, json!({ "transactional_ids": ["YOUR_TX"] })),
+        way(
+            "see its transaction",
+            "DescribeTransactions",
+            TRANSACTION,
+            Neighbour,
+            json!({ "transactional_ids": ["YOUR_TX"] }),
+        ),
         way("mark its transaction as aborted", "WriteTxnMarkers", super::CLUSTER, Admin, marks),
     ]
 }
@@ -103,9 +127,7 @@ fn groups() -> Vec<Way> {
     let member = json!({ "group_id": "YOUR_GROUP", "generation_id": 1, "member_id": "x" });
     let syncs = json!({ "group_id": "YOUR_GROUP", "generation_id": 1, "member_id": "x", "protocol_type": "consumer",
         "protocol_name": "range", "assignments": [] });
-    let commits = |group: &str, topic: &str| {
-        json!({ "group_id": group, "generation_id_or_member_epoch": -1, "member_id": "", "topics": one_partition(topic) })
-    };
+    let commits = |group: &str, topic: &str| json!({ "group_id": group, "generation_id_or_member_epoch": -1, "member_id": "", "topics": one_partition(topic) });
     let fetches = |group: &str, topic: &str| json!({ "groups": [{ "group_id": group, "topics": [{ "name": topic, "partition_indexes": [0] }] }] });
     let deletes = json!({ "group_id": "YOUR_GROUP", "topics": [{ "name": "YOUR_TOPIC", "partitions": [{ "partition_index": 0 }] }] });
     let leaves = json!({ "group_id": "YOUR_GROUP", "members": [{ "member_id": "x", "group_instance_id": null }] });
@@ -118,17 +140,37 @@ fn groups() -> Vec<Way> {
         way("stay in a group", "Heartbeat", GROUP, Neighbour, member),
         way("say who in a group reads what", "SyncGroup", GROUP, Neighbour, syncs),
         way("throw a member out", "LeaveGroup", GROUP, Neighbour, leaves),
-        way("join a group the new way", "ConsumerGroupHeartbeat", GROUP, Neighbour, beats("YOUR_GROUP.new", "YOUR_TOPIC")),
-        way("read a topic in one's own group, the new way", "ConsumerGroupHeartbeat", TOPIC, Nobody, beats("MY_GROUP.new", "YOUR_TOPIC")),
+        way(
+            "join a group the new way",
+            "ConsumerGroupHeartbeat",
+            GROUP,
+            Neighbour,
+            beats("YOUR_GROUP.new", "YOUR_TOPIC"),
+        ),
+        way(
+            "read a topic in one's own group, the new way",
+            "ConsumerGroupHeartbeat",
+            TOPIC,
+            Nobody,
+            beats("MY_GROUP.new", "YOUR_TOPIC"),
+        ),
         way("move a group", "OffsetCommit", GROUP, Neighbour, commits("YOUR_GROUP", "YOUR_TOPIC")).in_version(9),
         way("move oneself on a topic", "OffsetCommit", TOPIC, Nobody, commits("MY_GROUP", "YOUR_TOPIC")).in_version(9),
-        way("see how far a group is", "OffsetFetch", GROUP, Neighbour, fetches("YOUR_GROUP", "YOUR_TOPIC")).in_version(8),
-        way("see how far one is on a topic", "OffsetFetch", TOPIC, Nobody, fetches("MY_GROUP", "YOUR_TOPIC")).in_version(8),
+        way("see how far a group is", "OffsetFetch", GROUP, Neighbour, fetches("YOUR_GROUP", "YOUR_TOPIC"))
+            .in_version(8),
+        way("see how far one is on a topic", "OffsetFetch", TOPIC, Nobody, fetches("MY_GROUP", "YOUR_TOPIC"))
+            .in_version(8),
         way("see a group's members", "DescribeGroups", GROUP, Neighbour, json!({ "groups": ["YOUR_GROUP"] })),
         way("see them the new way", "ConsumerGroupDescribe", GROUP, Neighbour, described),
         way("find who looks after its groups", "FindCoordinator", GROUP, Neighbour, keys),
         way("forget how far a group is", "OffsetDelete", GROUP, Admin, deletes),
-        way("delete groups", "DeleteGroups", GROUP, Admin, json!({ "groups_names": ["YOUR_OTHER_GROUP", "YOUR_GROUP"] })),
+        way(
+            "delete groups",
+            "DeleteGroups",
+            GROUP,
+            Admin,
+            json!({ "groups_names": ["YOUR_OTHER_GROUP", "YOUR_GROUP"] }),
+        ),
     ];
     // Names that only look like one's own: `<app>.` is closed by its dot.
     for group in ["MY_GROUP-x", "MY_GROUPx", "MY_GROUP-", "", "*", "YOUR_PREFIX"] {
@@ -146,10 +188,9 @@ fn topics() -> Vec<Way> {
         let topic = |name: &&str| json!({ "name": name, "num_partitions": 1, "replication_factor": 1 });
         json!({ "topics": names.iter().map(topic).collect::<Vec<_>>(), "timeout_ms": 9000, "validate_only": false })
     };
-    let grown = |name: &str| json!({ "topics": [{ "name": name, "count": 7 }], "timeout_ms": 9000, "validate_only": false });
-    let emptied = |name: &str| {
-        json!({ "topics": [{ "name": name, "partitions": [{ "partition_index": 0, "offset": -1 }] }], "timeout_ms": 9000 })
-    };
+    let grown =
+        |name: &str| json!({ "topics": [{ "name": name, "count": 7 }], "timeout_ms": 9000, "validate_only": false });
+    let emptied = |name: &str| json!({ "topics": [{ "name": name, "partitions": [{ "partition_index": 0, "offset": -1 }] }], "timeout_ms": 9000 });
     let deleted = |topic: Value| json!({ "topics": [topic], "timeout_ms": 9000 });
     let edited = |name: &str| {
         let config = json!({ "name": "retention.ms", "config_operation": 0, "value": "1000" });
@@ -159,7 +200,8 @@ fn topics() -> Vec<Way> {
         let config = json!({ "name": "retention.ms", "value": "1000" });
         json!({ "resources": [{ "resource_type": 2, "resource_name": name, "configs": [config] }], "validate_only": false })
     };
-    let configs = json!({ "resources": [{ "resource_type": 2, "resource_name": "YOUR_TOPIC", "configuration_keys": null }] });
+    let configs =
+        json!({ "resources": [{ "resource_type": 2, "resource_name": "YOUR_TOPIC", "configuration_keys": null }] });
     let reassigned = json!({ "timeout_ms": 9000, "topics": [
         { "name": "YOUR_TOPIC", "partitions": [{ "partition_index": 0, "replicas": [1] }] }] });
     let elected = json!({ "election_type": 0, "timeout_ms": 9000,
