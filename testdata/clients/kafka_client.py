@@ -200,14 +200,14 @@ class Session:
         self.manager = self.admin._manager
         self.consumers = {}
 
-    def send(self, api, body, version=None, patience=None):
+    def send(self, api, body, version=None, patience=None, node=None):
         kind = request_class(api)
         request = kind(**fill(kind._struct, body))
         if version is not None:
             request.API_VERSION = version
 
         async def ask():
-            return await self.manager.send(request, request_timeout_ms=patience)
+            return await self.manager.send(request, node, patience)
 
         response = self.manager.run(ask)
         answer = {} if response is None else response.to_dict()
