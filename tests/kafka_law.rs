@@ -68,16 +68,21 @@ impl World {
         }
     }
 
-    /// Waits until the broker has seen all that was done by hand. It answers for ACLs when it has, and it sees everything
-    /// in its order.
+    /// Waits until the broker has seen all that was done by hand: what it sees, it sees in order.
     fn settles(&self) {
         let principal = format!("User:{}-marker", self.workspace.prefix);
         let acl = json!({ "resource_type": 2, "resource_name": "marker", "resource_pattern_type": 3,
             "principal": principal, "host": "*", "operation": 3, "permission_type": 3 });
         let filter = json!({ "resource_type_filter": 2, "resource_name_filter": "marker", "pattern_type_filter": 3,
             "principal_filter": principal, "host_filter": null, "operation": 3, "permission_type": 3 });
+        let is_seen = || {
+            let (_, found) = self.client.sends(ADMIN, "DescribeAcls", &filter);
+            found["resources"].as_array().is_some_and(|resources| !resources.is_empty())
+        };
         assert_eq!(self.client.sends(ADMIN, "CreateAcls", &json!({ "creations": [acl] })).0, [0]);
+        while !is_seen() {}
         assert_eq!(self.client.sends(ADMIN, "DeleteAcls", &json!({ "filters": [filter] })).0, [0]);
+        while is_seen() {}
     }
 
     fn case(&mut self, told: &str, mut wishes: Wishes, changes: &[ByHand], loses_state: bool) -> usize {

@@ -7,13 +7,16 @@ use std::collections::{BTreeMap, BTreeSet};
 /// What whoever reads a topic may do with it, who writes, and whose it is.
 const READS: [&str; 2] = ["describe", "read"];
 const WRITES: [&str; 2] = ["describe", "write"];
-const OWNS: [&str; 3] = ["describe", "read", "write"];
+const OWNS: [&str; 4] = ["describe", "describe_configs", "read", "write"];
+/// What Kafka Streams does with topics of its own making.
+const MAKES: [&str; 6] = ["create", "delete", "describe", "describe_configs", "read", "write"];
 
 /// A broker's own choice where nothing is said.
 const PARTITIONS: u64 = 1;
 
 /// Everything that must be there after an apply: what is wanted now, on what was there; `last` is what was applied before
-/// it. What nobody declares stays.
+/// it. What nobody declares stays, unless an infraspec
+/// says that it shall not.
 pub fn expected(wishes: &Wishes, last: &Wishes, before: &Everything, others: &Everything, prefix: &str) -> Everything {
     let fill = |text: &str| text.replace('@', prefix);
     let mut all = others.clone();
@@ -26,7 +29,7 @@ pub fn expected(wishes: &Wishes, last: &Wishes, before: &Everything, others: &Ev
                 topic.config.iter().map(|(key, index)| ((*key).to_owned(), CONFIGS[*index].2.to_owned())).collect();
             for (key, value) in there.into_iter().flat_map(|topic| &topic.config) {
                 let was_declared = applied.is_some_and(|topic| topic.config.contains_key(key.as_str()));
-                if !was_declared && !config.contains_key(key) {
+                if !wish.exact && !was_declared && !config.contains_key(key) {
                     config.insert(key.clone(), value.clone());
                 }
             }
@@ -54,6 +57,9 @@ fn rights(wishes: &Wishes) -> BTreeSet<String> {
             allow(app, &operations, kind, "literal", &format!("@{app}"));
             allow(app, &operations, kind, "prefixed", &format!("@{app}."));
             more.iter().for_each(|name| allow(app, &operations, kind, "literal", &format!("@{app}-{name}")));
+        }
+        if wish.internal {
+            allow(app, &MAKES, "topic", "prefixed", &format!("@{app}."));
         }
         for index in &wish.external {
             allow(app, &READS, "topic", "literal", OUTSIDE[*index]);

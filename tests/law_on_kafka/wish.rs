@@ -53,6 +53,10 @@ pub struct Wish {
     pub topics: BTreeMap<&'static str, TopicWish>,
     /// Whether all topics that begin as its own are its own.
     pub prefix: bool,
+    /// Whether Kafka Streams may make topics.
+    pub internal: bool,
+    /// Whether no other configs than those declared may be set on its topics.
+    pub exact: bool,
     pub groups: BTreeSet<&'static str>,
     pub transactional_ids: BTreeSet<&'static str>,
     pub readers: BTreeSet<usize>,
@@ -93,10 +97,13 @@ fn topic() -> impl Strategy<Value = TopicWish> {
 fn wish() -> impl Strategy<Value = Wish> {
     let topics = btree_map(select(TOPICS.to_vec()), topic(), 0..4);
     let names = || btree_set(select(vec!["batch", "nightly", "batch-2"]), 0..2);
-    (topics, prop::bool::weighted(0.4), names(), names(), visitors(), btree_set(0..OUTSIDE.len(), 0..2)).prop_map(
-        |(topics, prefix, groups, transactional_ids, (readers, writers), external)| Wish {
+    let flags = (prop::bool::weighted(0.4), prop::bool::weighted(0.3), prop::bool::weighted(0.3));
+    (topics, flags, names(), names(), visitors(), btree_set(0..OUTSIDE.len(), 0..2)).prop_map(
+        |(topics, (prefix, internal, exact), groups, transactional_ids, (readers, writers), external)| Wish {
             topics,
             prefix,
+            internal,
+            exact,
             groups,
             transactional_ids,
             readers,
@@ -131,6 +138,12 @@ pub fn written(wishes: &Wishes, app: &str, wish: &Wish) -> String {
     let mut text = format!("app = \"@{app}\"\n[services.events]\n");
     if wish.prefix {
         writeln!(text, "prefix = \"@.{app}.\"").expect("text");
+    }
+    if wish.internal {
+        writeln!(text, "internal_topics = true").expect("text");
+    }
+    if wish.exact {
+        writeln!(text, "config_mode = \"exact\"").expect("text");
     }
     writeln!(text, "groups = {}", own(&wish.groups)).expect("text");
     writeln!(text, "transactional_ids = {}", own(&wish.transactional_ids)).expect("text");
