@@ -166,6 +166,9 @@ pub fn settings(
         .set("enabled_events", ERROR_EVENTS)
         .set("socket.connection.setup.timeout.ms", "5000")
         .set("reconnect.backoff.max.ms", "1000")
+        // Calls that wait for a controller that has died would else not hear for 5 minutes that there is another.
+        // librdkafka asks every 10 seconds at most.
+        .set("topic.metadata.refresh.interval.ms", "1000")
         .set_log_level(RDKafkaLogLevel::Info);
     let protocol = match (signs_in, config.use_tls) {
         (true, true) => "SASL_SSL",
