@@ -8,6 +8,8 @@ use crate::error::{Diagnostic, Kind};
 use std::path::{Path, PathBuf};
 
 pub const DEFAULT: &str = "default";
+/// What brokers take as SCRAM iterations (Kafka's ScramMechanism: minIterations, maxIterations; Redpanda the same).
+const ITERATIONS: std::ops::RangeInclusive<u32> = 4096..=16384;
 
 /// Builds the configuration; what is wrong is added to `wrong`.
 pub struct Builder<'a> {
@@ -142,15 +144,31 @@ impl Builder<'_> {
         let public = self.settings.list("kafka", "public_brokers").unwrap_or_else(|| brokers.clone());
         let public = self.addresses("kafka", "public_brokers", &public, 9092);
         let tls = self.tls("kafka");
+        let mechanism = self.text("kafka", "mechanism", "SCRAM-SHA-512");
         KafkaConfig {
             user: self.text("kafka", "user", "admin"),
-            mechanism: self.text("kafka", "mechanism", "SCRAM-SHA-512"),
+            user_mechanism: user_mechanism(self.settings.text("kafka", "user_mechanism"), &mechanism),
+            iterations: self.iterations(),
+            mechanism,
             use_tls: self.settings.flag("kafka", "tls").unwrap_or(tls != Tls::default()),
             tls,
             password: self.password("kafka", &["KAFKA_PASSWORD"]),
             public_brokers: public.iter().map(endpoint).collect(),
             brokers,
         }
+    }
+
+    /// Of apps' SCRAM users. Fewer are refused by brokers, and more as well; the passwords are random, so the fewest are
+    /// enough.
+    fn iterations(&mut self) -> u32 {
+        let asked = self.settings.port("kafka", "iterations").map_or(*ITERATIONS.start(), u32::from);
+        if !ITERATIONS.contains(&asked) {
+            let message = format!("iterations = {asked} is nothing that brokers take");
+            let hint =
+                format!("{} to {}; the fewest are enough for random passwords", ITERATIONS.start(), ITERATIONS.end());
+            self.complain("kafka", "iterations", &message, &hint);
+        }
+        asked
     }
 
     fn text(&self, table: &'static str, name: &'static str, default: &str) -> String {
@@ -236,6 +254,17 @@ fn public_sslmode(ours: &str, public_host: &str) -> String {
         "prefer" | "allow" => "require".to_owned(),
         other => other.to_owned(),
     }
+}
+
+/// The mechanism of apps' users: our own, or where that has no users to make, the stronger one. Where nobody signs in,
+/// apps do not either unless that is asked for (they may use another listener).
+fn user_mechanism(asked: Option<String>, ours: &str) -> Option<String> {
+    let usual = match ours {
+        "none" => "none",
+        "SCRAM-SHA-256" => "SCRAM-SHA-256",
+        _ => "SCRAM-SHA-512",
+    };
+    asked.or_else(|| Some(usual.to_owned())).filter(|mechanism| mechanism != "none")
 }
 
 fn endpoint((host, port): &(String, u16)) -> String {

@@ -61,6 +61,7 @@ const PUBLIC_SSLMODES: &[&str] = &["disable", "require", "verify-ca", "verify-fu
 /// As [`super::DefaultUser`] reads them.
 const DEFAULT_USER: &[&str] = &["leave", "off", "admin-only"];
 const MECHANISMS: &[&str] = &["SCRAM-SHA-512", "SCRAM-SHA-256", "PLAIN", "none"];
+const USER_MECHANISMS: &[&str] = &["SCRAM-SHA-512", "SCRAM-SHA-256", "none"];
 
 pub const KEYS: &[Key] = &[
     key("", "specs", Shape::Paths),
@@ -110,6 +111,8 @@ pub const KEYS: &[Key] = &[
     key("kafka", "brokers", Shape::List),
     key("kafka", "user", Shape::Text),
     key("kafka", "mechanism", Shape::Choice(MECHANISMS)),
+    key("kafka", "user_mechanism", Shape::Choice(USER_MECHANISMS)),
+    key("kafka", "iterations", Shape::Count),
     key("kafka", "tls", Shape::Flag),
     key("kafka", "ca_file", Shape::Path),
     key("kafka", "cert_file", Shape::Path),

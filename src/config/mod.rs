@@ -158,6 +158,10 @@ pub struct KafkaConfig {
     pub user: String,
     /// SCRAM-SHA-512, SCRAM-SHA-256, PLAIN, or none: no sign-in, so no users and no ACLs.
     pub mechanism: String,
+    /// The mechanism of apps' users: SCRAM-SHA-512, SCRAM-SHA-256, or `None`: no users are made.
+    pub user_mechanism: Option<String>,
+    /// SCRAM iterations of apps' users.
+    pub iterations: u32,
     pub use_tls: bool,
     pub tls: Tls,
     pub password: PasswordSource,
@@ -169,9 +173,9 @@ impl KafkaConfig {
         self.brokers.join(",")
     }
 
-    /// The mechanism of the users that nornplan makes: its own, or where that has no users to make, the stronger one.
-    pub fn user_mechanism(&self) -> &str {
-        if self.mechanism.starts_with("SCRAM-") { &self.mechanism } else { "SCRAM-SHA-512" }
+    /// Whether principals mean something to the broker: nornplan signs in, or apps do.
+    pub fn has_principals(&self) -> bool {
+        self.authenticates() || self.user_mechanism.is_some()
     }
 
     /// Whether nornplan signs in, so that users and ACLs mean something.

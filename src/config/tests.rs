@@ -100,6 +100,7 @@ fn variables_win_over_the_environment_over_the_file_over_defaults() {
 fn every_key_has_a_variable() {
     for key in keys::KEYS {
         let value = match key.shape {
+            keys::Shape::Count if key.name == "iterations" => "8192",
             keys::Shape::Port | keys::Shape::Count => "77",
             keys::Shape::Flag => "true",
             keys::Shape::Choice(choices) => choices[0],
@@ -117,7 +118,7 @@ fn every_key_has_a_variable() {
         let changed = format!("{:?}", workspace.load());
         let plain = format!("{:?}", load(&Source { variables: BTreeMap::new(), ..workspace.source.clone() }).unwrap());
         let same = ["local", "dotenv", "leave"].contains(&value)
-            || (key.name == "mechanism" || key.name == "public_sslmode") && plain == changed;
+            || ["mechanism", "user_mechanism", "public_sslmode"].contains(&key.name) && plain == changed;
         assert_eq!(plain == changed, same, "{}", key.variable());
     }
 }
@@ -429,4 +430,25 @@ fn the_password_that_apps_share_is_one_of_its_own() {
     assert!(misspelt.contains("NORNPLAN_VALKEY_SHARED_PASSWORD?") && !misspelt.contains("canary"), "{misspelt}");
     assert!(!Workspace::new(None).load().valkey.strict);
     assert!(Workspace::new(Some("[valkey]\nstrict = true\n")).load().valkey.strict);
+}
+
+#[test]
+fn users_of_kafka_have_the_mechanism_that_is_asked_for_or_ours() {
+    let of = |kafka: &str| Workspace::new(Some(&format!("[kafka]\n{kafka}"))).load().kafka;
+    for (kafka, expected) in [
+        ("", Some("SCRAM-SHA-512")),
+        ("mechanism = 'SCRAM-SHA-256'", Some("SCRAM-SHA-256")),
+        ("mechanism = 'SCRAM-SHA-256'\nuser_mechanism = 'SCRAM-SHA-512'", Some("SCRAM-SHA-512")),
+        ("mechanism = 'PLAIN'", Some("SCRAM-SHA-512")),
+        ("mechanism = 'PLAIN'\nuser_mechanism = 'none'", None),
+        ("mechanism = 'none'", None),
+        ("mechanism = 'none'\nuser_mechanism = 'SCRAM-SHA-256'", Some("SCRAM-SHA-256")),
+    ] {
+        assert_eq!(of(kafka).user_mechanism.as_deref(), expected, "{kafka}");
+    }
+    assert_eq!((of("").iterations, of("iterations = 16384").iterations), (4096, 16384));
+    for (wrong, said) in [("iterations = 4095", "iterations"), ("user_mechanism = 'PLAIN'", "user_mechanism")] {
+        let errors = load(&Workspace::new(Some(&format!("[kafka]\n{wrong}"))).source).unwrap_err();
+        assert!(errors.len() == 1 && errors[0].to_string().contains(said), "{errors:?}");
+    }
 }

@@ -1,7 +1,9 @@
 //! A workspace of its own for each test, and nornplan as a user runs it: the binary.
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
+pub mod certificates;
 pub mod held;
+pub mod own_kafka;
 pub mod own_postgres;
 pub mod own_valkey;
 pub mod resp;

@@ -2,6 +2,7 @@
 
 use crate::core::change::{Field, Resource};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 
 /// A SCRAM user.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -10,6 +11,9 @@ pub struct User {
     /// SCRAM-SHA-256 or SCRAM-SHA-512.
     pub mechanism: String,
     pub iterations: u32,
+    /// Mechanisms of more credentials: each is a way in with a password of its own. None is wanted beside `mechanism`.
+    #[serde(default)]
+    pub other_mechanisms: Option<BTreeSet<String>>,
     /// Whether nornplan sets the password. Declared only.
     #[serde(default)]
     pub generated: Option<bool>,
@@ -17,10 +21,11 @@ pub struct User {
 
 impl Resource for User {
     fn fields(&self) -> Vec<Field> {
-        let Self { name: _, mechanism, iterations, generated } = self;
+        let Self { name: _, mechanism, iterations, other_mechanisms, generated } = self;
         vec![
             Field::new("mechanism", mechanism),
             Field::new("iterations", iterations),
+            Field::maybe("other_mechanisms", other_mechanisms.as_ref()),
             Field::maybe("generated", generated.as_ref()),
         ]
     }

@@ -4,12 +4,15 @@ use crate::error::{Diagnostic, Result};
 use crate::services::kafka::admin::Admin;
 use crate::services::kafka::client::native::{OwnedBinding, ScramUser, TopicFound};
 use crate::services::kafka::client::trouble::{Cause, Trouble};
+use crate::services::kafka::configs::as_stored;
 use crate::services::kafka::model::{Acl, Binding, Topic, User};
-use rdkafka::admin::{ConfigResource, ConfigSource, OwnedResourceSpecifier, ResourceSpecifier};
+use rdkafka::admin::{ConfigEntry, ConfigResource, ConfigSource, OwnedResourceSpecifier, ResourceSpecifier};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Topics in one DescribeConfigs: 5,000 of them answer with 22 MB.
 const CONFIG_BATCH: usize = 1000;
+/// Users in one DescribeUserScramCredentials: librdkafka takes no answer with more than 10,000.
+const USER_BATCH: usize = 5_000;
 /// Principals that are asked for one by one; for more, all ACLs are read at once.
 const FEW: usize = 4;
 
@@ -35,13 +38,13 @@ impl Reader<'_> {
         move |trouble| trouble.tell(self.endpoint, object, call, needs)
     }
 
-    /// Named topics with all overrides.
+    /// Named topics with all configs: their own, and what they have from the brokers.
     pub async fn topics(&self, names: &BTreeSet<&str>) -> Result<BTreeMap<String, Topic>> {
         let mut topics = BTreeMap::new();
         for (name, found) in self.shapes(names).await? {
             let partitions = i32::try_from(found.partitions).ok();
             let replication = i32::try_from(found.replication).ok();
-            topics.insert(name.clone(), Topic { name, partitions, replication, config: BTreeMap::new() });
+            topics.insert(name.clone(), Topic { name, partitions, replication, ..Topic::default() });
         }
         let existing: Vec<String> = topics.keys().cloned().collect();
         for batch in existing.chunks(CONFIG_BATCH) {
@@ -57,7 +60,7 @@ impl Reader<'_> {
                     return Err(self.failed(name, "DescribeConfigs", needs)(denied));
                 }
                 if let Some(topic) = topics.get_mut(name.as_str()) {
-                    topic.config = overrides(resource);
+                    (topic.config, topic.inherited) = split(resource);
                 }
             }
         }
@@ -98,19 +101,7 @@ impl Reader<'_> {
         if all.is_empty() && !self.has_authorizer().await? {
             return Ok(None);
         }
-        let mut acls = Acls::default();
-        for owned in all {
-            let Some(name) = owned.principal.strip_prefix("User:").filter(|name| principals.contains(name)) else {
-                continue;
-            };
-            if owned.is_known() {
-                let empty = || Acl { principal: name.to_owned(), bindings: BTreeSet::<Binding>::new() };
-                acls.by_principal.entry(name.to_owned()).or_insert_with(empty).bindings.insert(owned.binding);
-            } else {
-                *acls.strange.entry(name.to_owned()).or_default() += 1;
-            }
-        }
-        Ok(Some(acls))
+        Ok(Some(super::acls::sort(all, principals).0))
     }
 
     /// Whether no ACLs means no ACLs: an empty list may also be a refusal, or a broker that keeps none.
@@ -136,19 +127,39 @@ impl Reader<'_> {
             return Ok(Vec::new());
         }
         let names: Vec<&str> = names.iter().copied().collect();
-        let read = self.admin.describe_users(&names).await;
-        read.map_err(self.failed("", "DescribeUserScramCredentials", "Describe on Cluster"))
+        let mut users = Vec::new();
+        for batch in names.chunks(USER_BATCH) {
+            let read = self.admin.describe_users(batch).await;
+            users.extend(read.map_err(self.failed("", "DescribeUserScramCredentials", "Describe on Cluster"))?);
+        }
+        Ok(users)
     }
 }
 
-/// One credential of a user: that of the wanted mechanism if there is one, else the first.
+/// One credential of a user: that of the wanted mechanism if there is one, else the first; and what others it has.
 pub fn user_model(user: &ScramUser, wanted: Option<&str>) -> Option<User> {
     let by_wish = wanted.and_then(|mechanism| user.credentials.get_key_value(mechanism));
     let (mechanism, iterations) = by_wish.or_else(|| user.credentials.first_key_value())?;
-    Some(User { name: user.name.clone(), mechanism: mechanism.clone(), iterations: *iterations, generated: None })
+    let others = user.credentials.keys().filter(|other| *other != mechanism).cloned();
+    Some(User {
+        name: user.name.clone(),
+        mechanism: mechanism.clone(),
+        iterations: *iterations,
+        other_mechanisms: Some(others.collect()),
+        generated: None,
+    })
 }
 
-fn overrides(resource: ConfigResource) -> BTreeMap<String, String> {
-    let own = resource.entries.into_iter().filter(|entry| entry.source == ConfigSource::DynamicTopic);
-    own.filter_map(|entry| Some((entry.name, entry.value?))).collect()
+/// A topic's own configs, and the others that count for it, in canonical form.
+fn split(resource: ConfigResource) -> (BTreeMap<String, String>, BTreeMap<String, String>) {
+    let (own, others): (Vec<ConfigEntry>, Vec<ConfigEntry>) =
+        resource.entries.into_iter().partition(|entry| entry.source == ConfigSource::DynamicTopic);
+    let values = |entries: Vec<ConfigEntry>| {
+        let values = entries.into_iter().filter_map(|entry| {
+            let value = as_stored(&entry.name, &entry.value?);
+            Some((entry.name, value))
+        });
+        values.collect()
+    };
+    (values(own), values(others))
 }
