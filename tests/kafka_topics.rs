@@ -238,8 +238,8 @@ async fn an_adopted_topic_keeps_its_configs_until_it_is_exact_and_that_asks_once
     let step = only(world.plan().await, &Consent::default());
     assert_eq!(step.hold, Some(Hold::Interrupt));
     assert_eq!(step.reasons.iter().copied().collect::<Vec<_>>(), [Reason::ChangedInSpec]);
-    assert_eq!(only(world.plan().await, &allowing(&[], &[&address])).hold, None);
-    world.converge().await;
+    world.apply(vec![only(world.plan().await, &allowing(&[], &[&address]))]).await;
+    assert_eq!(world.plan().await, Vec::new());
     assert_eq!(own(&admin, &name).await, config(&[("retention.ms", "86400000")]));
 
     // From then on it is drift, and repaired without asking; but not what would lose messages.
