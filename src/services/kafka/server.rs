@@ -1,5 +1,6 @@
 //! What the broker is, as far as rules depend on it: pure.
 
+use super::lockout::ShutOut;
 use crate::services::Observation;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -53,6 +54,12 @@ pub struct Server {
     /// Topics that are wanted and that the broker would not make, and why, in its own words.
     #[serde(default)]
     pub refused: BTreeMap<String, String>,
+    /// Whom the wanted ACLs would shut out of what has none.
+    #[serde(default)]
+    pub shut_out: Vec<ShutOut>,
+    /// Why that is not known of all, if it is not.
+    #[serde(default)]
+    pub users_untold: Option<String>,
 }
 
 impl Server {

@@ -1,6 +1,7 @@
 //! The steps that bring Kafka where the specs want it: pure.
 
 mod acls;
+mod deleted;
 mod edges;
 mod losses;
 mod managed;
@@ -8,6 +9,9 @@ mod managed;
 mod tests;
 mod topics;
 mod users;
+mod vanished;
+
+pub use vanished::keep_open_what_stays;
 
 use super::model::{ACL, Op as KafkaOp, TOPIC, USER};
 use super::server::{Flavor, Server};
@@ -95,7 +99,7 @@ fn keeps_principal(user: &Address, input: &DiffInput<'_>) -> bool {
 fn judge(step: &mut Step, input: &DiffInput<'_>, server: &Server) {
     let Op::Kafka(op) = step.op else { return };
     match op {
-        KafkaOp::DeleteTopic => topics::judge_deleted(step),
+        KafkaOp::DeleteTopic => deleted::judge_deleted(step, input),
         KafkaOp::DeleteUser | KafkaOp::SetUser | KafkaOp::RemoveCredentials => {
             users::judge(step, op, server);
         }

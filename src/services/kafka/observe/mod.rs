@@ -1,9 +1,15 @@
 //! What Kafka has of what is wanted or ours, in few calls.
 
+pub mod access;
+pub mod acls;
+mod losses;
+mod openness;
 pub mod reader;
+mod sign_ins;
 mod summary;
 mod topics;
 mod unmanaged;
+mod users_of;
 
 use super::admin::Admin;
 use super::client::native::Cluster;
@@ -17,8 +23,11 @@ use crate::core::nodes::Nodes;
 use crate::core::plan::{Level, Notice};
 use crate::error::Result;
 use crate::services::{Ask, CredentialStatus, Model, Observation, Observed};
+use access::Access;
+use acls::EveryAcl;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use reader::{Acls, Reader, user_model};
+use sign_ins::SignIns;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -38,30 +47,45 @@ pub async fn observe(config: &KafkaConfig, admin: &Arc<Admin>, ask: &Ask) -> Res
     let own = BTreeSet::from([config.user.as_str()]);
     let acls = async {
         if !principals.is_empty() {
-            reader.acls(&principals).await
+            reader.every_acl(&principals).await
         } else if config.authenticates() {
-            reader.acls(&own).await.map(|acls| acls.map(|_| Acls::default()))
+            reader.acls(&own).await.map(|acls| acls.map(|_| EveryAcl::default()))
         } else {
             Ok(None)
         }
     };
     let (topics, users, acls) = tokio::try_join!(reader.topics(&topics), reader.users(&users), acls)?;
 
+    let sign_ins =
+        if users.is_empty() { SignIns::default() } else { sign_ins::read(admin, cluster.broker_ids.first()).await };
     let flavor = Flavor::of(cluster.id.as_deref());
-    let mut server =
-        Server { flavor, authorizer: Some(acls.is_some()), brokers: cluster.broker_ids.len(), ..Server::default() };
+    let mut server = Server {
+        flavor,
+        authorizer: Some(acls.is_some()),
+        brokers: cluster.broker_ids.len(),
+        reauthenticates_ms: sign_ins.reauthenticates_ms,
+        delegation_tokens: sign_ins.delegation_tokens,
+        ..Server::default()
+    };
     topics::look_around(&reader, ask, &cluster, &topics, &mut server).await;
     let mut seen = Observation {
         nodes: Nodes::default(),
         endpoint: endpoint.clone(),
         version: Some(flavor.product().to_owned()),
         identity: cluster.id,
-        server: server.to_json(),
+        server: serde_json::Value::Null,
         resources: BTreeMap::new(),
         unread: BTreeMap::new(),
         unmanaged: BTreeMap::new(),
-        notices: notices(config, acls.as_ref()).into_iter().chain(topics::notices(ask, &topics, &server)).collect(),
+        notices: notices(config, acls.as_ref().map(|acls| &acls.managed)),
     };
+    seen.notices.extend(topics::notices(ask, &topics, &server));
+    if let Some(acls) = acls.as_ref().filter(|_| !principals.is_empty()) {
+        let access = Access::look(config, admin, flavor, ask, acls).await;
+        seen.notices.extend(access.notices());
+        let (shut_out, users_untold) = users_of::shut_out(admin, ask, acls, access.open).await;
+        (server.shut_out, server.users_untold) = (shut_out, users_untold);
+    }
     if let Some(known) = &ask.unmanaged {
         let listed = unmanaged::list(admin, &endpoint, known, config.authenticates()).await?;
         seen.unmanaged = listed.found;
@@ -71,7 +95,8 @@ pub async fn observe(config: &KafkaConfig, admin: &Arc<Admin>, ask: &Ask) -> Res
         let topic = topics::without_the_rest(ask, topic);
         seen.resources.insert(topic_address(&name), Observed::plain(Model::KafkaTopic(topic)));
     }
-    for (name, acl) in acls.map(|acls| acls.by_principal).unwrap_or_default() {
+    losses::add(config, admin, ask, &mut seen.resources).await;
+    for (name, acl) in acls.map(|acls| acls.managed.by_principal).unwrap_or_default() {
         seen.resources.insert(acl_address(&name), Observed::plain(Model::KafkaAcl(acl)));
     }
     let models: Vec<User> = users.iter().filter_map(|user| user_model(user, mechanism_of(ask, &user.name))).collect();
@@ -92,6 +117,7 @@ pub async fn observe(config: &KafkaConfig, admin: &Arc<Admin>, ask: &Ask) -> Res
         let address = user_address(&user.name);
         seen.resources.insert(address, Observed { credential, ..Observed::plain(Model::KafkaUser(user)) });
     }
+    seen.server = server.to_json();
     Ok(seen)
 }
 
