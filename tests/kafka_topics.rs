@@ -7,7 +7,9 @@ mod common;
 mod kafka;
 mod support;
 
+use common::kafka_hand::produce;
 use common::own_kafka::jars;
+use common::servers::kafka_admin;
 use nornplan::core::consent::{Allowance, Circumstances, Consent, hold};
 use nornplan::core::step::{Action, Hold, Reason, Risk};
 use nornplan::services::kafka::admin::Admin;
@@ -184,7 +186,11 @@ async fn what_a_hand_changes_is_repaired_and_what_would_lose_messages_asks() {
 
     edit(&admin, &name, &[("retention.ms", Some("-1"))]).await;
     let step = only(world.plan().await, &Consent::default());
+    assert_eq!((&step.hold, step.risks.len()), (&None, 0), "there is nothing to lose: {step:#?}");
+    produce(&kafka_admin(), &name, 3, 10);
+    let step = only(world.plan().await, &Consent::default());
     assert_eq!(step.hold, Some(Hold::Destroy), "lowering is not: {step:#?}");
+    assert!(step.notes.iter().any(|note| note.contains("3 messages")), "{step:#?}");
     assert!(step.notes[0].contains("older than 1d are lost (kept for good until now)"), "{step:#?}");
     assert_eq!(only(world.plan().await, &allowing(&[&address], &[])).hold, None);
     world.converge().await;
@@ -248,6 +254,7 @@ async fn an_adopted_topic_keeps_its_configs_until_it_is_exact_and_that_asks_once
     assert_eq!((&step.hold, step.reasons.contains(&Reason::Drifted)), (&None, true), "{step:#?}");
     world.converge().await;
     edit(&admin, &name, &[("cleanup.policy", Some("compact"))]).await;
+    produce(&kafka_admin(), &name, 3, 10);
     let step = only(world.plan().await, &Consent::default());
     assert_eq!((step.hold.clone(), step.risks.contains(&Risk::LosesData)), (Some(Hold::Destroy), true), "{step:#?}");
     world.converge().await;
