@@ -119,7 +119,9 @@ async fn topics_grow_and_reset_but_never_shrink() {
     };
     assert_eq!((there.partitions, there.config.len()), (Some(4), 0));
 
-    for (partitions, replication, said) in [(Some(3), None, "take partitions away"), (None, Some(3), "reassignment")] {
+    for (partitions, replication, said) in
+        [(Some(3), None, "take partitions away"), (None, Some(3), "the cluster has 1")]
+    {
         shop.topics[0].partitions = partitions;
         shop.topics[0].replication = replication;
         world.declare("shop", shop.clone());

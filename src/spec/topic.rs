@@ -92,7 +92,7 @@ fn contradictions(resolver: &mut Resolver<'_>, topic: &Topic, places: &TopicPlac
     if let (Some(min), Some(max)) = (number(least), number(most))
         && min > max
     {
-        wrong(least, format!("{least} ({min}) is more than {most} ({max})"), "make it as small or smaller");
+        wrong(least, format!("{least} ({min}) is more than {most} ({max})"), "make it no more than that");
     }
     if topic.config.get(configs::REMOTE_STORAGE).is_none_or(|remote| remote != "true") {
         return;
@@ -109,7 +109,7 @@ fn contradictions(resolver: &mut Resolver<'_>, topic: &Topic, places: &TopicPlac
             && all >= 0
             && (near == -1 || near > all)
         {
-            wrong(local, format!("{local} ({near}) is more than {whole} ({all})"), "make it as small or smaller");
+            wrong(local, format!("{local} ({near}) is more than {whole} ({all})"), "make it no more than that");
         }
     }
 }

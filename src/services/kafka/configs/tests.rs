@@ -65,7 +65,7 @@ fn wrong_values_say_what_may_stand_there() {
         ("min.cleanable.dirty.ratio", "1.5", "not between 0 and 1", "0.5"),
         ("min.cleanable.dirty.ratio", "NaN", "is no number", "0.5"),
         ("compression.gzip.level", "12", "12 is too much", "or -1 for the codec's own"),
-        ("compression.type", "brotli", "\"brotli\"", "known here: uncompressed"),
+        ("compression.type", "brotli", "there is no \"brotli\"", "known here: uncompressed"),
         ("compression.type", "zst", "\"zst\"", "did you mean \"zstd\"?"),
         ("message.timestamp.type", "createtime", "\"createtime\"", "did you mean \"CreateTime\"?"),
         ("cleanup.policy", "compact,remove", "\"remove\"", "known here: compact, delete"),

@@ -31,10 +31,12 @@ pub fn check(name: &str, text: &str) -> Result<String, Wrong> {
         Kind::Ratio if !value.parse().is_ok_and(|ratio: f64| (0.0..=1.0).contains(&ratio)) => {
             wrong(format!("{value} is not between 0 and 1"), "write a fraction such as 0.5")
         }
-        Kind::Word(words) if !words.contains(&value.as_str()) => wrong(format!("{value:?}"), known(&value, words)),
+        Kind::Word(words) if !words.contains(&value.as_str()) => {
+            wrong(format!("there is no {value:?}"), known(&value, words))
+        }
         Kind::Words(words) => match value.split(',').find(|word| !words.contains(word)) {
             Some("") => wrong("no word stands there", known("", words)),
-            Some(other) => wrong(format!("{other:?}"), known(other, words)),
+            Some(other) => wrong(format!("there is no {other:?}"), known(other, words)),
             None => Ok(value),
         },
         Kind::Ratio | Kind::Word(_) | Kind::Flag | Kind::Text => Ok(value),

@@ -58,7 +58,8 @@ fn limit(name: &str, values: &dyn Values) -> Option<String> {
 
 fn lowered(name: &str, before: &dyn Values, after: &dyn Values) -> Option<String> {
     let (had, has) = (before.of(name), after.of(name));
-    if had.is_some() && had == has {
+    // What is unknown on both sides is left alone by the change.
+    if had == has {
         return None;
     }
     let number = |value: &Option<String>| {

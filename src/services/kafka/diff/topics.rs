@@ -169,7 +169,8 @@ impl Change<'_> {
         let brokers = self.server.brokers;
         if brokers > 0 && usize::try_from(wanted).is_ok_and(|wanted| wanted > brokers) {
             return Some(format!(
-                "the replication factor of {name} is {there} and {wanted} is declared, and there are only {brokers} brokers"
+                "the replication factor of {name} is {there} and {wanted} is declared, which takes as many brokers: the cluster has \
+                 {brokers}"
             ));
         }
         let ids: Vec<String> = (1..=wanted).map(|id| id.to_string()).collect();
@@ -185,3 +186,7 @@ impl Change<'_> {
         ))
     }
 }
+
+#[cfg(test)]
+#[path = "topics_tests.rs"]
+mod tests;
