@@ -73,10 +73,11 @@ lint: ## clippy, no warning allowed
 	cargo clippy --all-targets -- -D warnings
 
 .PHONY: bench
-bench: build ## time whole commands against the services, PostgreSQL against psql (APPS=100), Valkey against raw calls (USERS=10000)
+bench: build ## time whole commands against the services, PostgreSQL against psql (APPS=100), Valkey (USERS=10000) and Kafka (KAFKA_APPS=1000) against raw calls
 	@infra/infra.sh up
 	@. "$${INFRA_DIR:-infra/run}/env" && python3 benches/whole.py $(or $(APPS),100) && \
-	  python3 benches/postgres.py $(or $(APPS),100) && python3 benches/valkey.py $(or $(USERS),10000)
+	  python3 benches/postgres.py $(or $(APPS),100) && python3 benches/valkey.py $(or $(USERS),10000) && \
+	  "$$(. infra/common.sh && . infra/native/fetch.sh && kafka_client)" benches/kafka.py $(or $(KAFKA_APPS),1000)
 
 .PHONY: help
 help: ## this

@@ -1,8 +1,9 @@
 """The release binary, run and timed."""
-import os
 import pathlib
+import re
 import subprocess
 import sys
+import threading
 import time
 
 BINARY = pathlib.Path(__file__).resolve().parent.parent / "target/release/nornplan"
@@ -18,12 +19,29 @@ def measured(root, *arguments):
     with open(root / "said", "w+") as said:
         before = time.perf_counter()
         running = subprocess.Popen([BINARY, *arguments], cwd=root, stdout=subprocess.DEVNULL, stderr=said)
-        _, status, used = os.wait4(running.pid, 0)
+        most = [0]
+        watching = threading.Thread(target=watch, args=(running.pid, most))
+        watching.start()
+        running.wait()
         seconds = time.perf_counter() - before
-        running.returncode = os.waitstatus_to_exitcode(status)
+        watching.join()
         if running.returncode:
             said.seek(0)
-            # Of thousands of steps that failed, a few tell why.
-            failed = [line for line in said if "staged" not in line][:20]
-            sys.exit(f"{arguments}: {''.join(failed)}")
-    return seconds, used.ru_maxrss / 1024
+            # Of thousands of steps a few tell why.
+            lines = said.readlines()
+            failed = [line for line in lines if "failed" in line or "error" in line] or lines
+            sys.exit(f"{arguments}: {''.join(failed[:20])}")
+    return seconds, most[0] / 1024
+
+
+def watch(process, most):
+    """Keeps the most memory that a process had, in kB, until it ends. What wait4 tells counts what this process has, too."""
+    while True:
+        try:
+            found = re.search(r"VmHWM:\s+(\d+)", pathlib.Path(f"/proc/{process}/status").read_text())
+        except OSError:
+            return
+        if not found:
+            return
+        most[0] = int(found[1])
+        time.sleep(0.01)

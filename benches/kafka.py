@@ -7,10 +7,11 @@ PYTHON has confluent-kafka, which is librdkafka for Python; `make bench` fetches
 it: all ACLs are read at once.
 
 An app here is a user, three topics, and the ACLs of one prefix, of groups and of transactional ids; 1,000 apps make 3,000
-topics and 11,000 ACLs. nornplan reads first what is there, reads each object again before it writes it, waits until what
-it wrote can be seen, proves each new password by signing in, and its state and secrets (a file for each app) are on disk
-when it ends. The raw client does none of that: it is the floor. How long as many sign-ins take by themselves, as many at
-once as nornplan has, is told apart.
+topics and 11,000 ACLs. Both wait until topics and users that were made are there, and those that were deleted are gone: a
+controller answers long before that. Beside that nornplan reads first what is there, reads each object again before it writes it,
+proves each new password by signing in, and its state and secrets (a file for each app) are on disk when it ends. The raw
+client does none of that: it is the floor. How long as many sign-ins take by themselves, as many at once as nornplan has,
+is told apart. For each new user librdkafka works out the SCRAM iterations itself, on either side.
 """
 import os
 import pathlib
@@ -21,7 +22,7 @@ import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
 
-from confluent_kafka import TopicCollection
+from confluent_kafka import KafkaError, KafkaException, TopicCollection
 from confluent_kafka.admin import (
     AclBinding, AclBindingFilter, AclOperation, AclPermissionType, AdminClient, AlterConfigOpType, ConfigEntry,
     ConfigResource, NewTopic, ResourcePatternType, ResourceType, ScramCredentialInfo, ScramMechanism,
@@ -56,6 +57,17 @@ def client(user=None, password=None):
 def batches(items, size):
     items = list(items)
     return [items[start : start + size] for start in range(0, len(items), size)]
+
+
+def is_there(described):
+    """Whether a broker knows it."""
+    try:
+        described.result(SECONDS)
+        return True
+    except KafkaException as failed:
+        if failed.args[0].code() in (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError.RESOURCE_NOT_FOUND):
+            return False
+        raise
 
 
 def wait(futures):
@@ -93,6 +105,18 @@ class Raw:
                 [UserScramCredentialUpsertion(name, credential, b"x" * 32) for name in names]))
         for acls in batches(self.bindings, ACLS_AT_ONCE):
             wait(self.admin.create_acls(acls))
+        self.until_seen(True)
+
+    def until_seen(self, there):
+        """A controller says that something is made, or gone, before brokers have made or removed it."""
+        until = time.monotonic() + SECONDS
+        topics = lambda: self.admin.describe_topics(TopicCollection(self.topics))
+        users = lambda: self.admin.describe_user_scram_credentials(self.apps)
+        for describe in (topics, users):
+            while any(is_there(one) != there for one in describe().values()):
+                if time.monotonic() > until:
+                    sys.exit("the broker is too slow")
+                time.sleep(0.05)
 
     def read(self):
         self.admin.describe_cluster(include_authorized_operations=True).result(SECONDS)
@@ -141,6 +165,7 @@ class Raw:
             wait(self.admin.alter_user_scram_credentials(gone))
         for names in batches(self.topics, TOPICS_AT_ONCE):
             wait(self.admin.delete_topics(names))
+        self.until_seen(False)
 
 
 def timed(work):

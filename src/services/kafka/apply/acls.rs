@@ -8,8 +8,10 @@ use crate::services::{Model, Outcome, Step};
 use std::collections::{BTreeMap, BTreeSet};
 use tokio::time::Instant;
 
-/// ACLs in one call; KRaft takes 10,000 records.
-const BATCH: usize = 5000;
+/// ACLs made in one call; KRaft takes 10,000 records.
+const MADE: usize = 5_000;
+/// ACLs deleted in one call. The controller compares each with all that there are, and does nothing else meanwhile.
+const DELETED: usize = 500;
 
 impl Work<'_> {
     /// Creates what is missing, then deletes what is too much, then waits until it can be seen.
@@ -27,8 +29,8 @@ impl Work<'_> {
             create.extend(has.difference(&had).map(owned));
             delete.extend(had.difference(&has).map(owned));
         }
-        for (call, all) in [("CreateAcls", create), ("DeleteAcls", delete)] {
-            for batch in all.chunks(BATCH) {
+        for (call, all, at_once) in [("CreateAcls", create, MADE), ("DeleteAcls", delete, DELETED)] {
+            for batch in all.chunks(at_once) {
                 let (places, acls): (Vec<usize>, Vec<OwnedBinding>) =
                     batch.iter().filter(|(index, _)| !troubles.contains_key(index)).cloned().unzip();
                 if acls.is_empty() {

@@ -38,16 +38,10 @@ pub fn unanswered() -> Result<(), Trouble> {
     Err(Trouble::new(Cause::Other, "the broker did not answer for it"))
 }
 
-/// The same failure for every step, with its cause and hint.
+/// The same failure for every step, which may pass for each if it may pass at all.
 pub fn all_failed(steps: &[&Step], error: Diagnostic) -> Vec<Outcome> {
-    let copy = |step: &&Step| {
-        let told = Diagnostic::new(error.kind, error.message.clone()).on("kafka", &step.address, "");
-        match &error.hint {
-            Some(hint) => told.hint(hint.clone()),
-            None => told,
-        }
-    };
-    steps.iter().map(|step| Outcome::Failed { error: copy(step), retry: false }).collect()
+    let copy = |step: &&Step| error.again().on("kafka", &step.address, "");
+    steps.iter().map(|step| Outcome::Failed { error: copy(step), retry: error.may_pass }).collect()
 }
 
 /// A step whose after-model is not of its kind: a plan that was changed by hand.
