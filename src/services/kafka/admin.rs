@@ -101,6 +101,17 @@ impl Admin {
         .await
     }
 
+    /// The ids of the brokers that are up.
+    pub async fn broker_ids(&self) -> Reply<Vec<i32>> {
+        let call = |client: *mut Rk, options: *mut Options, queue: *mut RkQueue| {
+            // SAFETY: all three live.
+            unsafe { sys::rd_kafka_DescribeCluster(client, options, queue) }
+        };
+        let parts = (sys::rd_kafka_event_DescribeCluster_result as _, sys::rd_kafka_DescribeCluster_result_nodes as _);
+        // SAFETY: the node is a part of the answer.
+        self.ask_list(call, parts, |node| unsafe { sys::rd_kafka_Node_id(node) }).await
+    }
+
     /// Partitions and replicas of named topics, or why one of them cannot be read. Creates none of them.
     pub async fn describe_topics(&self, names: &[&str]) -> Reply<Vec<(String, Reply<TopicFound>)>> {
         let names = c_strings(names)?;

@@ -2,15 +2,19 @@
 
 pub mod admin;
 mod apply;
+pub mod authorizer;
 pub mod client;
 pub mod configs;
 mod credential;
 pub mod desired;
 pub mod diff;
 mod examine;
+mod lockout;
 pub mod model;
 mod observe;
+mod places;
 mod server;
+mod strangers;
 
 use super::{ApplyContext, Ask, Check, Limits, Model, Observation, Outcome, Service, ServiceId, Step};
 use crate::config::KafkaConfig;
@@ -104,9 +108,13 @@ impl Service for Kafka {
         Limits { batch, in_flight: 1 }
     }
 
-    async fn examine(&self, _ask: &Ask) -> Vec<Check> {
+    async fn examine(&self, ask: &Ask) -> Vec<Check> {
         match self.connection.admin().await {
-            Ok(admin) => examine::examine(&self.connection.config, &admin).await,
+            Ok(admin) => {
+                let mut checks = examine::examine(&self.connection.config, &admin).await;
+                checks.extend(observe::access::examine(&self.connection.config, &admin, ask).await);
+                checks
+            }
             Err(error) => vec![Check::failed(&error)],
         }
     }

@@ -1,5 +1,6 @@
 //! What the broker is, as far as rules depend on it: pure.
 
+use super::lockout::ShutOut;
 use crate::services::Observation;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -38,6 +39,12 @@ pub struct Server {
     pub authorizer: Option<bool>,
     #[serde(default)]
     pub brokers: usize,
+    /// How long an open session goes on without signing in again, in milliseconds; 0 is for ever. `None` is unknown.
+    #[serde(default)]
+    pub reauthenticates_ms: Option<u64>,
+    /// Whether users can make tokens that sign in beside their passwords; `None` is unknown.
+    #[serde(default)]
+    pub delegation_tokens: Option<bool>,
     /// The names of all configs that the broker shows of topics; `None` if no topic was looked at.
     #[serde(default)]
     pub configs: Option<BTreeSet<String>>,
@@ -47,12 +54,12 @@ pub struct Server {
     /// Topics that are wanted and that the broker would not make, and why, in its own words.
     #[serde(default)]
     pub refused: BTreeMap<String, String>,
-    /// How long an open session goes on without signing in again, in milliseconds; 0 is for ever. `None` is unknown.
+    /// Whom the wanted ACLs would shut out of what has none.
     #[serde(default)]
-    pub reauthenticates_ms: Option<u64>,
-    /// Whether users can make tokens that sign in beside their passwords; `None` is unknown.
+    pub shut_out: Vec<ShutOut>,
+    /// Why that is not known of all, if it is not.
     #[serde(default)]
-    pub delegation_tokens: Option<bool>,
+    pub users_untold: Option<String>,
 }
 
 impl Server {

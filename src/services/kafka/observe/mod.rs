@@ -1,14 +1,18 @@
 //! What Kafka has of what is wanted or ours, in few calls.
 
+pub mod access;
+pub mod acls;
 mod losses;
+mod openness;
 pub mod reader;
 mod sign_ins;
 mod summary;
 mod topics;
 mod unmanaged;
+mod users_of;
 
 use super::admin::Admin;
-use super::client::native::Cluster;
+use super::client::native::{Cluster, ScramUser};
 use super::client::trouble::Trouble;
 use super::credential;
 use super::model::{ACL, TOPIC, USER, User, acl_address, topic_address, user_address};
@@ -19,6 +23,8 @@ use crate::core::nodes::Nodes;
 use crate::core::plan::{Level, Notice};
 use crate::error::Result;
 use crate::services::{Ask, CredentialStatus, Model, Observation, Observed};
+use access::Access;
+use acls::EveryAcl;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use reader::{Acls, Reader, user_model};
 use sign_ins::SignIns;
@@ -41,9 +47,9 @@ pub async fn observe(config: &KafkaConfig, admin: &Arc<Admin>, ask: &Ask) -> Res
     let own = BTreeSet::from([config.user.as_str()]);
     let acls = async {
         if !principals.is_empty() {
-            reader.acls(&principals).await
+            reader.every_acl(&principals).await
         } else if config.authenticates() {
-            reader.acls(&own).await.map(|acls| acls.map(|_| Acls::default()))
+            reader.acls(&own).await.map(|acls| acls.map(|_| EveryAcl::default()))
         } else {
             Ok(None)
         }
@@ -67,12 +73,19 @@ pub async fn observe(config: &KafkaConfig, admin: &Arc<Admin>, ask: &Ask) -> Res
         endpoint: endpoint.clone(),
         version: Some(flavor.product().to_owned()),
         identity: cluster.id,
-        server: server.to_json(),
+        server: serde_json::Value::Null,
         resources: BTreeMap::new(),
         unread: BTreeMap::new(),
         unmanaged: BTreeMap::new(),
-        notices: notices(config, acls.as_ref()).into_iter().chain(topics::notices(ask, &topics, &server)).collect(),
+        notices: notices(config, acls.as_ref().map(|acls| &acls.managed)),
     };
+    seen.notices.extend(topics::notices(ask, &topics, &server));
+    if let Some(acls) = acls.as_ref().filter(|_| !principals.is_empty()) {
+        let access = Access::look(config, admin, flavor, ask, acls).await;
+        seen.notices.extend(access.notices());
+        let (shut_out, users_untold) = users_of::shut_out(admin, ask, acls, access.open).await;
+        (server.shut_out, server.users_untold) = (shut_out, users_untold);
+    }
     if let Some(known) = &ask.unmanaged {
         let listed = unmanaged::list(admin, &endpoint, known, config.authenticates()).await?;
         seen.unmanaged = listed.found;
@@ -82,29 +95,43 @@ pub async fn observe(config: &KafkaConfig, admin: &Arc<Admin>, ask: &Ask) -> Res
         let topic = topics::without_the_rest(ask, topic);
         seen.resources.insert(topic_address(&name), Observed::plain(Model::KafkaTopic(topic)));
     }
-    losses::add(config, admin, ask, &mut seen.resources).await;
-    for (name, acl) in acls.map(|acls| acls.by_principal).unwrap_or_default() {
+    losses::add(config, admin, ask, acls.as_ref(), &mut seen.resources).await;
+    for (name, acl) in acls.map(|acls| acls.managed.by_principal).unwrap_or_default() {
         seen.resources.insert(acl_address(&name), Observed::plain(Model::KafkaAcl(acl)));
     }
+    let checked = credentials(config, ask, &users).await?;
+    for (user, credential) in checked {
+        let address = user_address(&user.name);
+        seen.resources.insert(address, Observed { credential, ..Observed::plain(Model::KafkaUser(user)) });
+    }
+    seen.server = server.to_json();
+    Ok(seen)
+}
+
+/// Users with what is known of their passwords.
+async fn credentials(
+    config: &KafkaConfig,
+    ask: &Ask,
+    users: &[ScramUser],
+) -> Result<Vec<(User, Option<CredentialStatus>)>> {
     let models: Vec<User> = users.iter().filter_map(|user| user_model(user, mechanism_of(ask, &user.name))).collect();
-    let checked: Vec<(User, Option<CredentialStatus>)> = stream::iter(models)
+    if ask.probe_credentials {
+        ask.progress.begin(models.len());
+    }
+    stream::iter(models)
         .map(|user| async {
             let status = match ask.proofs.get(&user_address(&user.name)) {
                 Some(proof) => Some(credential::status(config, &user, proof, ask.probe_credentials).await),
                 None => None,
             };
-            let told = |trouble: Trouble| trouble.tell(&endpoint, &user.name, "sign-in", "");
+            let told = |trouble: Trouble| trouble.tell(&config.endpoint(), &user.name, "sign-in", "");
             let status = status.transpose().map_err(told)?;
-            Ok::<_, crate::error::Diagnostic>((user, status))
+            ask.progress.advance();
+            Ok((user, status))
         })
         .buffer_unordered(SIGN_INS)
         .try_collect()
-        .await?;
-    for (user, credential) in checked {
-        let address = user_address(&user.name);
-        seen.resources.insert(address, Observed { credential, ..Observed::plain(Model::KafkaUser(user)) });
-    }
-    Ok(seen)
+        .await
 }
 
 async fn cluster(admin: &Admin, endpoint: &str) -> Result<Cluster> {

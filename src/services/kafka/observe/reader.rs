@@ -101,19 +101,7 @@ impl Reader<'_> {
         if all.is_empty() && !self.has_authorizer().await? {
             return Ok(None);
         }
-        let mut acls = Acls::default();
-        for owned in all {
-            let Some(name) = owned.principal.strip_prefix("User:").filter(|name| principals.contains(name)) else {
-                continue;
-            };
-            if owned.is_known() {
-                let empty = || Acl { principal: name.to_owned(), bindings: BTreeSet::<Binding>::new() };
-                acls.by_principal.entry(name.to_owned()).or_insert_with(empty).bindings.insert(owned.binding);
-            } else {
-                *acls.strange.entry(name.to_owned()).or_default() += 1;
-            }
-        }
-        Ok(Some(acls))
+        Ok(Some(super::acls::sort(all, principals).0))
     }
 
     /// Whether no ACLs means no ACLs: an empty list may also be a refusal, or a broker that keeps none.
