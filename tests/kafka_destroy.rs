@@ -121,3 +121,15 @@ fn acls_of_readers_go_first_and_those_that_a_run_leaves_out_are_told() {
     workspace.converge();
     assert_eq!(named_by(&orders), Vec::<String>::new());
 }
+
+#[test]
+fn what_a_topic_holds_is_told_before_it_keeps_less() {
+    let workspace = living();
+    let orders = format!("{}.orders", workspace.prefix);
+    produce(&signed_in(&workspace, "@shop"), &orders, 30, 10);
+    let less = SHOP.replace("partitions = 2", "partitions = 2, config = { \"retention.ms\" = \"1h\" }");
+    workspace.spec("shop", &less);
+    let plan = workspace.run(&["plan"]).exits(0).flat();
+    let plan = plan.says("it holds at most 30 messages").says(&format!("kafka.topic.{orders}"));
+    plan.says("loses data").hides("all its messages are lost");
+}

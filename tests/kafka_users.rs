@@ -134,6 +134,16 @@ fn a_renamed_user_works_before_the_former_one_goes() {
     workspace.run(&["apply", "--auto-approve", "--allow-destroy", "kafka.user.@z"]).exits(0);
     workspace.run(&["plan", "--detailed-exitcode"]).exits(0).says("No changes.");
     assert!(signs_in(&now) && !signs_in(&former));
+
+    // In one go: nobody is without a login for a moment.
+    spec("@c");
+    let applied = workspace.run(&["apply", "--auto-approve", "--allow-destroy", "all"]).exits(0);
+    let at = |text: &str| applied.stderr.find(text).unwrap_or_else(|| panic!("no {text:?} in {}", applied.stderr));
+    let of = |kind: &str, user: &str, done: &str| at(&format!("kafka.{kind}.{}{user}: {done}", workspace.prefix));
+    let published = at(&format!("secret.{}shop: published", workspace.prefix));
+    assert!(of("user", "c", "created") < of("acl", "c", "created") && of("acl", "c", "created") < published);
+    assert!(published < of("acl", "b", "destroyed") && of("acl", "b", "destroyed") < of("user", "b", "destroyed"));
+    workspace.run(&["plan", "--detailed-exitcode"]).exits(0).says("No changes.");
 }
 
 #[test]

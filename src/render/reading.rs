@@ -1,6 +1,6 @@
 //! How far reading has come: one line on a terminal's stderr while it lasts, and nothing elsewhere.
 
-use crate::services::Progress;
+use crate::services::{Progress, ServiceId};
 use indicatif::{ProgressBar, ProgressDrawTarget};
 use std::time::Duration;
 
@@ -35,7 +35,8 @@ pub async fn shown<T>(services: &[(&'static str, Progress)], terminal: bool, wor
 fn line(services: &[(&'static str, Progress)]) -> Option<String> {
     let each = services.iter().filter_map(|(title, progress)| {
         let (done, all) = progress.so_far();
-        (done < all).then(|| format!("{title} {done}/{all} databases"))
+        let what = if *title == ServiceId::Kafka.title() { "sign-ins" } else { "databases" };
+        (done < all).then(|| format!("{title} {done}/{all} {what}"))
     });
     let each: Vec<String> = each.collect();
     (!each.is_empty()).then(|| format!("reading {}", each.join(", ")))

@@ -67,9 +67,10 @@ impl Work<'_> {
                 Ok(false) => {
                     let refused = format!("{} took the new password of {} and refuses it", self.endpoint, user.name);
                     let told = Diagnostic::new(Kind::Service, refused).on("kafka", &step.address, "sign-in");
-                    return Outcome::failed(
-                        told.hint(format!("is {} among sasl.enabled.mechanisms of this listener?", user.mechanism)),
-                    );
+                    return Outcome::failed(told.hint(format!(
+                        "is {} among sasl.enabled.mechanisms of this listener? kafka.user_mechanism names another one",
+                        user.mechanism
+                    )));
                 }
                 Err(trouble) => return self.failed(&trouble, step, "sign-in", ""),
             }

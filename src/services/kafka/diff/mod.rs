@@ -74,7 +74,11 @@ fn main_step(mut decision: Decision, input: &DiffInput<'_>, server: &Server) -> 
         // The app looks after its credential itself from now on; its user stays.
         decision.action = Action::Forget;
         (decision.changes, decision.before) = (Vec::new(), None);
-        decision.notes.push("credential = \"keep\": the user and its password stay as they are".to_owned());
+        decision.notes.push(
+            "nornplan makes no password for it any more (credential = \"keep\", or kafka.user_mechanism = \"none\"): the \
+             user stays as it is"
+                .to_owned(),
+        );
     }
     let op = match (decision.action, &decision.address.kind) {
         (Action::Adopt | Action::Forget | Action::Record, _) => Op::State,

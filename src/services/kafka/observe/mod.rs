@@ -14,6 +14,7 @@ mod users_of;
 
 use super::admin::Admin;
 use super::client::connect::first_look;
+use super::client::native::ScramUser;
 use super::client::trouble::Trouble;
 use super::credential;
 use super::model::{ACL, TOPIC, USER, User, acl_address, topic_address, user_address};
@@ -43,7 +44,7 @@ pub async fn observe(config: &KafkaConfig, admin: &Arc<Admin>, ask: &Ask) -> Res
     let endpoint = config.endpoint();
     let reader = Reader { admin, endpoint: &endpoint };
     let cluster = first_look(config, admin).await?;
-    let signed_in = config.authenticates();
+    let signed_in = config.has_principals();
     let if_signed_in = |kind| if signed_in { ask.names(kind) } else { BTreeSet::new() };
     let (topics, users, principals) = (ask.names(&TOPIC), if_signed_in(&USER), if_signed_in(&ACL));
     // Without any principal of ours, our own tells whether there is an authorizer at all.
@@ -91,7 +92,7 @@ pub async fn observe(config: &KafkaConfig, admin: &Arc<Admin>, ask: &Ask) -> Res
         (server.shut_out, server.users_untold) = (shut_out, users_untold);
     }
     if let Some(known) = &ask.unmanaged {
-        let listed = unmanaged::list(admin, &endpoint, known, config.authenticates()).await?;
+        let listed = unmanaged::list(admin, &endpoint, known, signed_in).await?;
         seen.unmanaged = listed.found;
         seen.notices.extend(listed.notices);
     }
@@ -99,30 +100,43 @@ pub async fn observe(config: &KafkaConfig, admin: &Arc<Admin>, ask: &Ask) -> Res
         let topic = topics::without_the_rest(ask, topic);
         seen.resources.insert(topic_address(&name), Observed::plain(Model::KafkaTopic(topic)));
     }
-    losses::add(config, admin, ask, &mut seen.resources).await;
+    losses::add(config, admin, ask, acls.as_ref(), &mut seen.resources).await;
     for (name, acl) in acls.map(|acls| acls.managed.by_principal).unwrap_or_default() {
         seen.resources.insert(acl_address(&name), Observed::plain(Model::KafkaAcl(acl)));
     }
-    let models: Vec<User> = users.iter().filter_map(|user| user_model(user, mechanism_of(ask, &user.name))).collect();
-    let checked: Vec<(User, Option<CredentialStatus>)> = stream::iter(models)
-        .map(|user| async {
-            let status = match ask.proofs.get(&user_address(&user.name)) {
-                Some(proof) => Some(credential::status(config, &user, proof, ask.probe_credentials).await),
-                None => None,
-            };
-            let told = |trouble: Trouble| trouble.tell(&endpoint, &user.name, "sign-in", "");
-            let status = status.transpose().map_err(told)?;
-            Ok::<_, crate::error::Diagnostic>((user, status))
-        })
-        .buffer_unordered(SIGN_INS)
-        .try_collect()
-        .await?;
+    let checked = credentials(config, ask, &users).await?;
     for (user, credential) in checked {
         let address = user_address(&user.name);
         seen.resources.insert(address, Observed { credential, ..Observed::plain(Model::KafkaUser(user)) });
     }
     seen.server = server.to_json();
     Ok(seen)
+}
+
+/// Users with what is known of their passwords.
+async fn credentials(
+    config: &KafkaConfig,
+    ask: &Ask,
+    users: &[ScramUser],
+) -> Result<Vec<(User, Option<CredentialStatus>)>> {
+    let models: Vec<User> = users.iter().filter_map(|user| user_model(user, mechanism_of(ask, &user.name))).collect();
+    if ask.probe_credentials {
+        ask.progress.begin(models.len());
+    }
+    stream::iter(models)
+        .map(|user| async {
+            let status = match ask.proofs.get(&user_address(&user.name)) {
+                Some(proof) => Some(credential::status(config, &user, proof, ask.probe_credentials).await),
+                None => None,
+            };
+            let told = |trouble: Trouble| trouble.tell(&config.endpoint(), &user.name, "sign-in", "");
+            let status = status.transpose().map_err(told)?;
+            ask.progress.advance();
+            Ok((user, status))
+        })
+        .buffer_unordered(SIGN_INS)
+        .try_collect()
+        .await
 }
 
 /// The mechanism in which a user is wanted, or was last applied.

@@ -25,7 +25,17 @@ pub fn notices(config: &KafkaConfig, ask: &Ask, server: &Server) -> Vec<Notice> 
     let endpoint = config.endpoint();
     let mut notices = Vec::new();
     let mut tell = |level, text| notices.push(Notice { level, about: "kafka".to_owned(), text });
-    match (config.authenticates(), config.tls.cert_file.is_some(), server.authorizer) {
+    let is_certified = config.tls.cert_file.is_some();
+    if config.has_principals() && !config.authenticates() && !is_certified {
+        tell(
+            Level::Alarm,
+            format!(
+                "{endpoint} lets everybody in without a sign-in (kafka.mechanism = \"none\"): keep it from apps, which sign in \
+                 by kafka.public_brokers"
+            ),
+        );
+    }
+    match (config.has_principals(), is_certified, server.authorizer) {
         (false, false, _) => tell(
             Level::Alarm,
             format!(

@@ -4,13 +4,14 @@
 mod groups;
 mod sample;
 
+use super::acls::EveryAcl;
 use crate::config::KafkaConfig;
 use crate::core::address::Address;
 use crate::services::kafka::admin::Admin;
-use crate::services::kafka::client::native::Offset;
+use crate::services::kafka::client::native::{Offset, OwnedBinding};
 use crate::services::kafka::client::trouble::Trouble;
 use crate::services::kafka::configs::{CLEANUP_POLICY, REMOTE_STORAGE, RETENTION_BYTES, RETENTION_MS};
-use crate::services::kafka::model::{ACL, Holdings, TOPIC, topic_address};
+use crate::services::kafka::model::{Holdings, TOPIC, topic_address};
 use crate::services::{Ask, Model, Observed};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -26,7 +27,13 @@ const LONGEST: Duration = Duration::from_secs(5);
 type Offsets = BTreeMap<(String, i32), (i64, i64)>;
 
 /// Adds what they hold to the facts of topics that are ours and go, and of those that are to keep less.
-pub async fn add(config: &KafkaConfig, admin: &Admin, ask: &Ask, resources: &mut BTreeMap<Address, Observed>) {
+pub async fn add(
+    config: &KafkaConfig,
+    admin: &Admin,
+    ask: &Ask,
+    acls: Option<&EveryAcl>,
+    resources: &mut BTreeMap<Address, Observed>,
+) {
     let goes = |address: &&Address| !ask.wanted.contains_key(*address) && ask.applied.contains_key(*address);
     let names: BTreeSet<&str> = resources
         .iter()
@@ -39,30 +46,33 @@ pub async fn add(config: &KafkaConfig, admin: &Admin, ask: &Ask, resources: &mut
     }
     let names: BTreeSet<String> = names.into_iter().map(str::to_owned).collect();
     let names: BTreeSet<&str> = names.iter().map(String::as_str).collect();
-    let (mut held, acls) =
-        tokio::join!(of_topics(config, admin, &names), timeout_at(Instant::now() + LONGEST, admin.describe_acls(None)));
-    let declared = ask.names(&ACL);
-    match acls.unwrap_or_else(|_| Err(too_long())) {
-        Ok(acls) => {
-            for holdings in held.values_mut() {
-                holdings.acls_of_others = Some(BTreeMap::new());
-            }
-            for acl in acls.into_iter().filter(|acl| acl.binding.resource == "topic" && !acl.binding.prefixed) {
-                let user = acl.principal.strip_prefix("User:").unwrap_or_default();
-                let Some(holdings) = held.get_mut(&acl.binding.name).filter(|_| !declared.contains(user)) else {
-                    continue;
-                };
-                let of =
-                    if ask.known.contains(user) { &mut holdings.acls_left_out } else { &mut holdings.acls_of_others };
-                let verb = if acl.binding.allow { "" } else { "deny " };
-                let operation = format!("{verb}{}", acl.binding.operation);
-                of.get_or_insert_default().entry(acl.principal).or_default().insert(operation);
-            }
-        }
-        Err(trouble) => tell_unread(held.values_mut(), "ACLs of others", &trouble),
+    let mut held = of_topics(config, admin, &names).await;
+    match acls.map(|acls| &acls.others) {
+        Some(Some(others)) => tell_acls(&mut held, others, ask),
+        Some(None) => tell_unread(held.values_mut(), "whose ACLs name it", &Trouble::other("there are too many")),
+        // A broker without an authorizer keeps none.
+        None => {}
     }
     for (name, holdings) in held {
         resources.entry(topic_address(&name)).and_modify(|observed| observed.facts.extend(holdings.facts()));
+    }
+}
+
+/// ACLs that name a topic and are of nobody in this run.
+fn tell_acls(held: &mut BTreeMap<String, Holdings>, others: &[OwnedBinding], ask: &Ask) {
+    for holdings in held.values_mut() {
+        holdings.acls_of_others = Some(BTreeMap::new());
+    }
+    for OwnedBinding { principal, binding } in others {
+        if binding.resource != "topic" || binding.prefixed {
+            continue;
+        }
+        let Some(holdings) = held.get_mut(&binding.name) else { continue };
+        let is_ours = principal.strip_prefix("User:").is_some_and(|user| ask.known.contains(user));
+        let of = if is_ours { &mut holdings.acls_left_out } else { &mut holdings.acls_of_others };
+        let verb = if binding.allow { "" } else { "deny " };
+        let operation = format!("{verb}{}", binding.operation);
+        of.get_or_insert_default().entry(principal.clone()).or_default().insert(operation);
     }
 }
 
