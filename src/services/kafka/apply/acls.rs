@@ -77,7 +77,7 @@ impl Work<'_> {
                 break;
             }
             if start.elapsed() > SETTLING {
-                return Err(Trouble::new(Cause::Transient, "the ACLs were taken, and are not seen after 5 s"));
+                return Err(Trouble::new(Cause::Transient, "the ACLs were taken, and are not seen after 30 s"));
             }
             tokio::time::sleep(PAUSE).await;
         }

@@ -8,8 +8,9 @@ use crate::services::kafka::observe::reader::Reader;
 use crate::services::{Outcome, Step};
 use std::time::Duration;
 
-/// How long what was written may take to reach every broker.
-pub const SETTLING: Duration = Duration::from_secs(5);
+/// How long what was written may take to reach every broker. It is a moment, unless a broker is busy making the logs of
+/// many new partitions: it hears of passwords and ACLs after that only.
+pub const SETTLING: Duration = Duration::from_secs(30);
 pub const PAUSE: Duration = Duration::from_millis(50);
 
 /// What a batch is carried out with.
