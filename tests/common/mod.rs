@@ -3,6 +3,7 @@
 
 pub mod certificates;
 pub mod held;
+pub mod kafka_hand;
 pub mod own_kafka;
 pub mod own_postgres;
 pub mod own_valkey;

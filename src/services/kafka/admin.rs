@@ -90,11 +90,12 @@ impl Admin {
             |event| unsafe {
                 let result = expected(sys::rd_kafka_event_DescribeCluster_result(event))?;
                 let id = text(sys::rd_kafka_DescribeCluster_result_cluster_id(result));
-                let brokers = list(result, sys::rd_kafka_DescribeCluster_result_nodes).len();
+                let nodes = list(result, sys::rd_kafka_DescribeCluster_result_nodes);
+                let broker_ids = nodes.iter().map(|node| sys::rd_kafka_Node_id(*node)).collect();
                 let mut count = 0;
                 let first = sys::rd_kafka_DescribeCluster_result_authorized_operations(result, &raw mut count);
                 let allowed = (!first.is_null()).then(|| operations(std::slice::from_raw_parts(first, count)));
-                Ok(Cluster { id: Some(id).filter(|id| !id.is_empty()), brokers, allowed })
+                Ok(Cluster { id: Some(id).filter(|id| !id.is_empty()), broker_ids, allowed })
             },
         )
         .await

@@ -39,6 +39,11 @@ impl Trouble {
         Self { cause, message: message.into() }
     }
 
+    /// Of no cause that is answered in a way of its own.
+    pub fn other(message: impl Into<String>) -> Self {
+        Self::new(Cause::Other, message)
+    }
+
     /// From librdkafka's name of the error (`TOPIC_ALREADY_EXISTS`, `_TIMED_OUT`) and its text.
     pub fn named(name: &str, text: &str) -> Self {
         let text = if text.is_empty() { name } else { text };

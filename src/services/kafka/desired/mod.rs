@@ -27,6 +27,8 @@ pub fn desired(specs: &Specs, config: &KafkaConfig) -> BTreeMap<Address, Wanted<
                     partitions: topic.partitions,
                     replication: topic.replication,
                     config: topic.config.clone(),
+                    exact: topic.exact.then_some(true),
+                    inherited: BTreeMap::new(),
                 }),
             );
         }

@@ -2,13 +2,17 @@
 
 pub mod access;
 pub mod acls;
+mod losses;
 mod openness;
 pub mod reader;
+mod sign_ins;
 mod summary;
+mod topics;
 mod unmanaged;
 mod users_of;
 
 use super::admin::Admin;
+use super::client::native::Cluster;
 use super::client::trouble::Trouble;
 use super::credential;
 use super::model::{ACL, TOPIC, USER, User, acl_address, topic_address, user_address};
@@ -23,6 +27,7 @@ use access::Access;
 use acls::EveryAcl;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use reader::{Acls, Reader, user_model};
+use sign_ins::SignIns;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -36,8 +41,7 @@ pub const SIGN_INS: usize = 8;
 pub async fn observe(config: &KafkaConfig, admin: &Arc<Admin>, ask: &Ask) -> Result<Observation> {
     let endpoint = config.endpoint();
     let reader = Reader { admin, endpoint: &endpoint };
-    let cluster = admin.describe_cluster().await;
-    let cluster = cluster.map_err(|trouble| trouble.tell(&endpoint, "", "DescribeCluster", "Describe on Cluster"))?;
+    let cluster = cluster(admin, &endpoint).await?;
     let (topics, users, principals) = (ask.names(&TOPIC), ask.names(&USER), ask.names(&ACL));
     // Without any principal of ours, our own tells whether there is an authorizer at all.
     let own = BTreeSet::from([config.user.as_str()]);
@@ -52,24 +56,35 @@ pub async fn observe(config: &KafkaConfig, admin: &Arc<Admin>, ask: &Ask) -> Res
     };
     let (topics, users, acls) = tokio::try_join!(reader.topics(&topics), reader.users(&users), acls)?;
 
+    let sign_ins =
+        if users.is_empty() { SignIns::default() } else { sign_ins::read(admin, cluster.broker_ids.first()).await };
     let flavor = Flavor::of(cluster.id.as_deref());
-    let server = Server { flavor, authorizer: Some(acls.is_some()), brokers: cluster.brokers, ..Server::default() };
+    let mut server = Server {
+        flavor,
+        authorizer: Some(acls.is_some()),
+        brokers: cluster.broker_ids.len(),
+        reauthenticates_ms: sign_ins.reauthenticates_ms,
+        delegation_tokens: sign_ins.delegation_tokens,
+        ..Server::default()
+    };
+    topics::look_around(&reader, ask, &cluster, &topics, &mut server).await;
     let mut seen = Observation {
         nodes: Nodes::default(),
         endpoint: endpoint.clone(),
         version: Some(flavor.product().to_owned()),
         identity: cluster.id,
-        server: server.to_json(),
+        server: serde_json::Value::Null,
         resources: BTreeMap::new(),
         unread: BTreeMap::new(),
         unmanaged: BTreeMap::new(),
         notices: notices(config, acls.as_ref().map(|acls| &acls.managed)),
     };
+    seen.notices.extend(topics::notices(ask, &topics, &server));
     if let Some(acls) = acls.as_ref().filter(|_| !principals.is_empty()) {
         let access = Access::look(config, admin, flavor, ask, acls).await;
         seen.notices.extend(access.notices());
         let (shut_out, users_untold) = users_of::shut_out(admin, ask, acls, access.open).await;
-        seen.server = Server { shut_out, users_untold, ..server }.to_json();
+        (server.shut_out, server.users_untold) = (shut_out, users_untold);
     }
     if let Some(known) = &ask.unmanaged {
         let listed = unmanaged::list(admin, &endpoint, known, config.authenticates()).await?;
@@ -77,8 +92,10 @@ pub async fn observe(config: &KafkaConfig, admin: &Arc<Admin>, ask: &Ask) -> Res
         seen.notices.extend(listed.notices);
     }
     for (name, topic) in topics {
+        let topic = topics::without_the_rest(ask, topic);
         seen.resources.insert(topic_address(&name), Observed::plain(Model::KafkaTopic(topic)));
     }
+    losses::add(config, admin, ask, &mut seen.resources).await;
     for (name, acl) in acls.map(|acls| acls.managed.by_principal).unwrap_or_default() {
         seen.resources.insert(acl_address(&name), Observed::plain(Model::KafkaAcl(acl)));
     }
@@ -100,7 +117,21 @@ pub async fn observe(config: &KafkaConfig, admin: &Arc<Admin>, ask: &Ask) -> Res
         let address = user_address(&user.name);
         seen.resources.insert(address, Observed { credential, ..Observed::plain(Model::KafkaUser(user)) });
     }
+    seen.server = server.to_json();
     Ok(seen)
+}
+
+async fn cluster(admin: &Admin, endpoint: &str) -> Result<Cluster> {
+    let cluster = admin.describe_cluster().await;
+    cluster.map_err(|trouble| trouble.tell(endpoint, "", "DescribeCluster", "Describe on Cluster"))
+}
+
+/// Which program the broker is.
+///
+/// # Errors
+/// The cluster could not be asked.
+pub async fn flavor(admin: &Admin, endpoint: &str) -> Result<Flavor> {
+    Ok(Flavor::of(cluster(admin, endpoint).await?.id.as_deref()))
 }
 
 /// The mechanism in which a user is wanted, or was last applied.
