@@ -58,6 +58,18 @@ fn named(workspace: &Workspace, text: &str) -> String {
 }
 
 #[test]
+fn names_that_reach_further_than_they_look_are_told() {
+    let workspace = Workspace::new();
+    workspace.spec("a", "app = \"@a\"\n[services.events]\nprefix = \"@mail\"\ngroups = [\"Test\", \"@workers\"]\n");
+    workspace.spec("b", "app = \"@b\"\n[services.events]\nprefix = \"@a.of-b.\"\nexternal = [\"@nowhere\"]\n");
+    let said = workspace.run(&["validate"]).exits(0).flat();
+    let said = said.complains(&named(&workspace, "the prefix \"@mail\" reaches \"@mailbox\" as well; end it with a dot"));
+    let said = said.complains("the group \"Test\" has a name that anybody may think of");
+    let said = said.complains(&named(&workspace, "starts with the name of the app @a"));
+    assert_eq!(said.stderr.matches("warning:").count(), 3, "{}", said.stderr);
+}
+
+#[test]
 fn what_is_set_by_hand_goes_and_what_others_have_is_told() {
     let workspace = Workspace::new();
     workspace.spec("mail", "app = \"@mail\"\n[services.events]\nprefix = \"@mail.\"\ntopics = [\"@mail.in\"]\n");
@@ -238,7 +250,7 @@ fn lock_out(kafka: &OwnKafka, admin: &Admin) {
     // By now an app's password tells that what has no ACL is everybody's.
     let open = "(allow.everyone.if.no.acl.found is true)";
     workspace.run(&["plan"]).exits(0).flat().says(open).says("No changes.").hides("first ACLs");
-    workspace.run(&["doctor"]).flat().says("shop");
+    workspace.run(&["doctor"]).exits(1).flat().says(open).says("on every broker and controller");
     drop(consumer);
 }
 
