@@ -21,6 +21,7 @@ use crate::config::KafkaConfig;
 use crate::core::address::{Address, Kind};
 use crate::error::Result;
 use async_trait::async_trait;
+use client::connect::first_look;
 use model::{ACL, TOPIC, USER, acl_address, topic_address, user_address};
 use server::Flavor;
 use std::collections::{BTreeMap, BTreeSet};
@@ -68,7 +69,10 @@ impl Service for Kafka {
         let ends_of = |address: &Address| ends.get(address).map(Vec::as_slice).unwrap_or_default();
         let mut there = BTreeMap::new();
         let planned: BTreeMap<&Address, &&Step> = steps.iter().map(|step| (&step.address, step)).collect();
-        let flavor = if topics.is_empty() { Flavor::default() } else { observe::flavor(&admin, &endpoint).await? };
+        let flavor = match topics.is_empty() {
+            true => Flavor::default(),
+            false => Flavor::of(first_look(&self.connection.config, &admin).await?.id.as_deref()),
+        };
         for (name, topic) in topics {
             let address = topic_address(&name);
             let step = planned.get(&address);

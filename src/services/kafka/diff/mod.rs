@@ -33,6 +33,8 @@ pub fn diff(input: DiffInput<'_>) -> Vec<Step> {
     let (wanted, applied) = compared(&input, &observed);
     let mut steps: Vec<Step> = reconcile(&wanted, &observed, &applied)
         .into_iter()
+        // What was not read is neither made anew nor forgotten.
+        .filter(|decision| !input.observation.unread.contains_key(&decision.address))
         .map(|decision| main_step(decision, &input, &server))
         .collect();
     let rotations = rotations(&input, &steps, &server);

@@ -9,10 +9,11 @@ mod sign_ins;
 mod summary;
 mod topics;
 mod unmanaged;
+mod unseen;
 mod users_of;
 
 use super::admin::Admin;
-use super::client::native::Cluster;
+use super::client::connect::first_look;
 use super::client::trouble::Trouble;
 use super::credential;
 use super::model::{ACL, TOPIC, USER, User, acl_address, topic_address, user_address};
@@ -41,14 +42,16 @@ pub const SIGN_INS: usize = 8;
 pub async fn observe(config: &KafkaConfig, admin: &Arc<Admin>, ask: &Ask) -> Result<Observation> {
     let endpoint = config.endpoint();
     let reader = Reader { admin, endpoint: &endpoint };
-    let cluster = cluster(admin, &endpoint).await?;
-    let (topics, users, principals) = (ask.names(&TOPIC), ask.names(&USER), ask.names(&ACL));
+    let cluster = first_look(config, admin).await?;
+    let signed_in = config.authenticates();
+    let if_signed_in = |kind| if signed_in { ask.names(kind) } else { BTreeSet::new() };
+    let (topics, users, principals) = (ask.names(&TOPIC), if_signed_in(&USER), if_signed_in(&ACL));
     // Without any principal of ours, our own tells whether there is an authorizer at all.
     let own = BTreeSet::from([config.user.as_str()]);
     let acls = async {
         if !principals.is_empty() {
             reader.every_acl(&principals).await
-        } else if config.authenticates() {
+        } else if signed_in {
             reader.acls(&own).await.map(|acls| acls.map(|_| EveryAcl::default()))
         } else {
             Ok(None)
@@ -61,7 +64,7 @@ pub async fn observe(config: &KafkaConfig, admin: &Arc<Admin>, ask: &Ask) -> Res
     let flavor = Flavor::of(cluster.id.as_deref());
     let mut server = Server {
         flavor,
-        authorizer: Some(acls.is_some()),
+        authorizer: signed_in.then_some(acls.is_some()),
         brokers: cluster.broker_ids.len(),
         reauthenticates_ms: sign_ins.reauthenticates_ms,
         delegation_tokens: sign_ins.delegation_tokens,
@@ -75,10 +78,11 @@ pub async fn observe(config: &KafkaConfig, admin: &Arc<Admin>, ask: &Ask) -> Res
         identity: cluster.id,
         server: serde_json::Value::Null,
         resources: BTreeMap::new(),
-        unread: BTreeMap::new(),
+        unread: unseen::unread(ask, &server),
         unmanaged: BTreeMap::new(),
-        notices: notices(config, acls.as_ref().map(|acls| &acls.managed)),
+        notices: unseen::notices(config, ask, &server),
     };
+    seen.notices.extend(strange(acls.as_ref().map(|acls| &acls.managed)));
     seen.notices.extend(topics::notices(ask, &topics, &server));
     if let Some(acls) = acls.as_ref().filter(|_| !principals.is_empty()) {
         let access = Access::look(config, admin, flavor, ask, acls).await;
@@ -121,19 +125,6 @@ pub async fn observe(config: &KafkaConfig, admin: &Arc<Admin>, ask: &Ask) -> Res
     Ok(seen)
 }
 
-async fn cluster(admin: &Admin, endpoint: &str) -> Result<Cluster> {
-    let cluster = admin.describe_cluster().await;
-    cluster.map_err(|trouble| trouble.tell(endpoint, "", "DescribeCluster", "Describe on Cluster"))
-}
-
-/// Which program the broker is.
-///
-/// # Errors
-/// The cluster could not be asked.
-pub async fn flavor(admin: &Admin, endpoint: &str) -> Result<Flavor> {
-    Ok(Flavor::of(cluster(admin, endpoint).await?.id.as_deref()))
-}
-
 /// The mechanism in which a user is wanted, or was last applied.
 fn mechanism_of<'a>(ask: &'a Ask, name: &str) -> Option<&'a str> {
     let address: Address = user_address(name);
@@ -142,21 +133,12 @@ fn mechanism_of<'a>(ask: &'a Ask, name: &str) -> Option<&'a str> {
     model.as_kafka_user().map(|user| user.mechanism.as_str())
 }
 
-fn notices(config: &KafkaConfig, acls: Option<&Acls>) -> Vec<Notice> {
-    let about = "kafka".to_owned();
-    let mut notices = Vec::new();
-    let endpoint = config.endpoint();
-    if !config.authenticates() && config.tls.cert_file.is_none() {
-        let text = format!("{endpoint} lets everybody in without a sign-in: Kafka isolates no app from any other");
-        notices.push(Notice { level: Level::Alarm, about: about.clone(), text });
-    } else if acls.is_none() {
-        let text = format!("{endpoint} has no authorizer: every user may do everything, and ACLs cannot be kept");
-        notices.push(Notice { level: Level::Alarm, about: about.clone(), text });
-    }
-    for (principal, count) in acls.map(|acls| &acls.strange).into_iter().flatten() {
+fn strange(acls: Option<&Acls>) -> Vec<Notice> {
+    let strange = acls.map(|acls| &acls.strange).into_iter().flatten();
+    let told = |(principal, count): (&String, &usize)| {
         let text =
             format!("{count} ACLs of {principal} are of a kind that this version does not know; they are left alone");
-        notices.push(Notice { level: Level::Warning, about: about.clone(), text });
-    }
-    notices
+        Notice { level: Level::Warning, about: "kafka".to_owned(), text }
+    };
+    strange.map(told).collect()
 }
