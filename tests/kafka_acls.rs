@@ -63,7 +63,8 @@ fn names_that_reach_further_than_they_look_are_told() {
     workspace.spec("a", "app = \"@a\"\n[services.events]\nprefix = \"@mail\"\ngroups = [\"Test\", \"@workers\"]\n");
     workspace.spec("b", "app = \"@b\"\n[services.events]\nprefix = \"@a.of-b.\"\nexternal = [\"@nowhere\"]\n");
     let said = workspace.run(&["validate"]).exits(0).flat();
-    let said = said.complains(&named(&workspace, "the prefix \"@mail\" reaches \"@mailbox\" as well; end it with a dot"));
+    let said =
+        said.complains(&named(&workspace, "the prefix \"@mail\" reaches \"@mailbox\" as well; end it with a dot"));
     let said = said.complains("the group \"Test\" has a name that anybody may think of");
     let said = said.complains(&named(&workspace, "starts with the name of the app @a"));
     assert_eq!(said.stderr.matches("warning:").count(), 3, "{}", said.stderr);

@@ -4,8 +4,8 @@
 pub mod certificates;
 pub mod fetched;
 pub mod held;
-pub mod kafka_hand;
 pub mod kafka_client;
+pub mod kafka_hand;
 pub mod own_kafka;
 pub mod own_postgres;
 pub mod own_valkey;
