@@ -3,14 +3,17 @@
 use super::args::duration;
 use super::workspace::{self, Workspace};
 use super::{Global, Outcome, output};
+use crate::core::address::Address;
+use crate::core::reconcile::Wanted;
 use crate::error::Exit;
 use crate::observe;
 use crate::render::{Style, count};
-use crate::secrets::no_common_password;
+use crate::secrets::{Vault, no_common_password};
 use crate::services::valkey::SharedPassword;
-use crate::services::{self, Ask, Check, Service, ServiceId, Verdict};
-use crate::state::Store;
+use crate::services::{self, Ask, Check, Model, Proof, Service, ServiceId, Verdict};
+use crate::state::{Document, Store};
 use futures_util::future::join_all;
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 /// Look over every service in use: reachable, version, rights, what isolates, persistence
@@ -76,6 +79,9 @@ pub async fn run(global: &Global, args: &Args) -> Outcome {
             ask.applied = store.document().applied();
             ask.applied.retain(|address, _| ServiceId::of(address) == Some(*id));
             observe::remind(&mut ask, *id, store.document());
+            if *id == ServiceId::Kafka {
+                ask.proofs = proofs_of_some(&ask, store.document(), &workspace.vault);
+            }
         }
         if specs.is_some() {
             ask.wanted.extend(services::desired_of_workspace(&workspace.config, &ask.wanted, &ask.applied));
@@ -132,4 +138,19 @@ fn no_answer() -> Check {
 
 fn check(verdict: Verdict, what: String, hint: Option<String>) -> Check {
     Check { verdict, what, hint, may_pass: false }
+}
+
+/// Passwords of a few logins that are known to sign in: one of them tells what everybody may do.
+fn proofs_of_some(ask: &Ask, document: &Document, vault: &Vault) -> BTreeMap<Address, Proof> {
+    const FEW: usize = 3;
+    let logins = ask.wanted.iter().filter(|(_, one)| one.model.generates_password());
+    let proved = logins.filter_map(|(address, one)| {
+        let fingerprint = document.resources.get(address)?.fingerprint.clone()?;
+        Some((address, one, ServiceId::of(address)?, fingerprint))
+    });
+    let proof = |(address, one, id, fingerprint): (&Address, &Wanted<Model>, _, _)| {
+        let proof = vault.proof_of(&one.app, id, &address.name).ok()?;
+        Some((address.clone(), Proof { fingerprint: Some(fingerprint), ..proof }))
+    };
+    proved.take(FEW).filter_map(proof).collect()
 }

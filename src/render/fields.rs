@@ -1,7 +1,8 @@
 //! Changes of fields as aligned lines: `name:  old -> new`, sets by what comes and goes, long values line by line.
 
+use super::acls::group_bindings;
 use super::layout::{columns, wrap};
-use super::words::{self, group_bindings};
+use super::words;
 use super::{Ink, Style, clean, rules};
 use crate::core::change::{Cause, FieldChange};
 use crate::services::kafka::model::Binding;
@@ -223,13 +224,16 @@ fn altered_extensions(gone: &mut Vec<Value>, come: &mut Vec<Value>, style: Style
     lines.into_values().collect()
 }
 
+/// ACLs by what they open; `None` if these are none.
+pub(super) fn binding_lines(items: &[Value]) -> Option<Vec<String>> {
+    let bindings: Option<Vec<Binding>> =
+        items.iter().map(|item| Binding::try_from(item.as_str()?.to_owned()).ok()).collect();
+    Some(group_bindings(&bindings?).iter().map(|line| clean(line)).collect())
+}
+
 fn item_lines(change: &FieldChange, items: &[Value], room: usize) -> Vec<String> {
-    if change.field == "bindings" {
-        let bindings: Option<Vec<Binding>> =
-            items.iter().map(|item| Binding::try_from(item.as_str()?.to_owned()).ok()).collect();
-        if let Some(bindings) = bindings {
-            return group_bindings(&bindings).iter().map(|line| clean(line)).collect();
-        }
+    if let Some(lines) = binding_lines(items).filter(|_| change.field == "bindings") {
+        return lines;
     }
     let words: Vec<String> = items.iter().map(|item| words::value("", item)).collect();
     wrap(&words, ", ", room)

@@ -5,6 +5,7 @@
 //! turn text around.
 
 mod absent;
+mod acls;
 pub mod doctor;
 pub mod drift;
 mod fields;

@@ -2,7 +2,7 @@
 
 use super::items::masked;
 use super::layout::table;
-use super::{Ink, Style, clean, count, environment, words};
+use super::{Ink, Style, clean, count, environment, fields, words};
 use crate::core::address::Address;
 use crate::core::change::{Cause, FieldChange, Resource, whole};
 use crate::core::name::AppName;
@@ -64,7 +64,8 @@ pub fn entry_text(address: &Address, entry: &Entry, style: &Style) -> String {
                 rows.extend(map.iter().map(|(key, value)| [clean(key), words::value(key, value)]));
             }
             (Value::Array(items), None) if change.field == "bindings" => {
-                rows.extend(items.iter().map(|item| [words::field("bindings"), words::value("", item)]));
+                let lines = fields::binding_lines(items).unwrap_or_default();
+                rows.extend(lines.into_iter().map(|line| [words::field("bindings"), line]));
             }
             (value, None) => rows.push([words::field(&change.field), words::value(&change.field, value)]),
         }

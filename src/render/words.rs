@@ -5,7 +5,7 @@ use crate::core::address::Address;
 use crate::core::name::AppName;
 use crate::core::step::{Action, Risk};
 use crate::secrets::model::Published;
-use crate::services::kafka::model::{Acl, Binding, Topic, User as KafkaUser};
+use crate::services::kafka::model::{Acl, Topic, User as KafkaUser};
 use crate::services::postgres::model::{Access as GrantAccess, Credential, Database, Expiry, Grant, LockDown, Role};
 use crate::services::valkey::model::{
     Accepts, Access as KvAccess, DefaultUser, Keys, User as KvUser, channels_in_words, keys_in_words,
@@ -394,7 +394,7 @@ fn topic_words(topic: &Topic) -> Vec<String> {
 }
 
 fn acl_words(acl: &Acl) -> Vec<String> {
-    group_bindings(&acl.bindings)
+    super::acls::group_bindings(&acl.bindings)
 }
 
 fn secret_words(published: &Published) -> Vec<String> {
@@ -411,19 +411,6 @@ fn join(items: &BTreeSet<String>) -> String {
 
 fn map_words(map: &BTreeMap<String, String>) -> Vec<String> {
     map.iter().map(|(key, text)| format!("{key}={}", quantity(key, text))).collect()
-}
-
-/// One line for each resource of Kafka: `topic mail.inbound: describe, read, write`.
-pub(super) fn group_bindings<'a>(bindings: impl IntoIterator<Item = &'a Binding>) -> Vec<String> {
-    let mut groups: BTreeMap<String, Vec<&str>> = BTreeMap::new();
-    for binding in bindings {
-        let Binding { resource, name, prefixed, operation, allow, host } = binding;
-        let verb = if *allow { "" } else { "deny " };
-        let star = if *prefixed { "*" } else { "" };
-        let from = if host == "*" { String::new() } else { format!(" from {host}") };
-        groups.entry(format!("{verb}{resource} {name}{star}{from}")).or_default().push(operation);
-    }
-    groups.into_iter().map(|(object, operations)| format!("{object}: {}", operations.join(", "))).collect()
 }
 
 #[cfg(test)]
@@ -448,15 +435,5 @@ mod tests {
         assert_eq!(value("x", &json!("")), "\"\"");
         assert_eq!(value("x", &json!(" a")), "\" a\"");
         assert_eq!(value("x", &json!("\u{202e}txt")), "\\u{202e}txt");
-    }
-
-    #[test]
-    fn bindings_are_grouped_by_what_they_open() {
-        let bindings = [
-            Binding::allow("topic", "mail.inbound", false, "read"),
-            Binding::allow("topic", "mail.inbound", false, "write"),
-            Binding::allow("group", "mail", true, "read"),
-        ];
-        assert_eq!(group_bindings(&bindings), ["group mail*: read", "topic mail.inbound: read, write"]);
     }
 }

@@ -147,10 +147,13 @@ fn name(principal: &str) -> String {
     }
 }
 
+/// A resource, its pattern and the host of a DENY.
+type Denied<'a> = (&'a str, String, &'a str);
+
 /// What everybody is denied and apps are to have: a DENY wins over whatever allows it. By app name in `allowed`.
 pub fn shut_out<'a>(acls: &[Owned<'_>], allowed: &[(&'a str, &'a BTreeSet<Binding>)]) -> Vec<String> {
     let denies = acls.iter().filter(|(principal, acl)| *principal == EVERYBODY && !acl.allow);
-    let mut found: BTreeMap<(&str, String, &str), (BTreeSet<&str>, BTreeSet<&str>)> = BTreeMap::new();
+    let mut found: BTreeMap<Denied<'_>, (BTreeSet<&str>, BTreeSet<&str>)> = BTreeMap::new();
     for (_, deny) in denies {
         let denies = |acl: &&Binding| {
             acl.allow && meet(deny, acl) && (deny.operation == "all" || deny.operation == acl.operation)
@@ -164,10 +167,7 @@ pub fn shut_out<'a>(acls: &[Owned<'_>], allowed: &[(&'a str, &'a BTreeSet<Bindin
             of.extend(apps);
         }
     }
-    let tell = |((resource, pattern, host), (operations, apps)): (
-        (&str, String, &str),
-        (BTreeSet<&str>, BTreeSet<&str>),
-    )| {
+    let tell = |((resource, pattern, host), (operations, apps)): (Denied<'_>, (BTreeSet<&str>, BTreeSet<&str>))| {
         let what: Vec<String> = operations.into_iter().map(|operation| operation.replace('_', " ")).collect();
         let (what, resource) = (what.join(", "), resource.replace('_', " "));
         let from = if host == "*" { String::new() } else { format!(" from {host}") };
@@ -208,7 +208,8 @@ mod tests {
 
     #[test]
     fn who_reaches_what_apps_have_is_told_with_what_it_reaches() {
-        let cases: [(&[&str], &[(Level, &str)]); 13] = [
+        type Case<'a> = (&'a [&'a str], &'a [(Level, &'a str)]);
+        let cases: [Case<'_>; 13] = [
             (&["User:x allow read topic other"], &[]),
             (
                 &[
