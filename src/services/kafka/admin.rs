@@ -90,14 +90,29 @@ impl Admin {
             |event| unsafe {
                 let result = expected(sys::rd_kafka_event_DescribeCluster_result(event))?;
                 let id = text(sys::rd_kafka_DescribeCluster_result_cluster_id(result));
-                let brokers = list(result, sys::rd_kafka_DescribeCluster_result_nodes).len();
+                let nodes = list(result, sys::rd_kafka_DescribeCluster_result_nodes);
+                let broker_ids = nodes.iter().map(|node| sys::rd_kafka_Node_id(*node)).collect();
+                let addresses =
+                    nodes.iter().map(|node| (text(sys::rd_kafka_Node_host(*node)), sys::rd_kafka_Node_port(*node)));
+                let addresses = addresses.collect();
                 let mut count = 0;
                 let first = sys::rd_kafka_DescribeCluster_result_authorized_operations(result, &raw mut count);
                 let allowed = (!first.is_null()).then(|| operations(std::slice::from_raw_parts(first, count)));
-                Ok(Cluster { id: Some(id).filter(|id| !id.is_empty()), brokers, allowed })
+                Ok(Cluster { id: Some(id).filter(|id| !id.is_empty()), broker_ids, addresses, allowed })
             },
         )
         .await
+    }
+
+    /// The ids of the brokers that are up.
+    pub async fn broker_ids(&self) -> Reply<Vec<i32>> {
+        let call = |client: *mut Rk, options: *mut Options, queue: *mut RkQueue| {
+            // SAFETY: all three live.
+            unsafe { sys::rd_kafka_DescribeCluster(client, options, queue) }
+        };
+        let parts = (sys::rd_kafka_event_DescribeCluster_result as _, sys::rd_kafka_DescribeCluster_result_nodes as _);
+        // SAFETY: the node is a part of the answer.
+        self.ask_list(call, parts, |node| unsafe { sys::rd_kafka_Node_id(node) }).await
     }
 
     /// Partitions and replicas of named topics, or why one of them cannot be read. Creates none of them.

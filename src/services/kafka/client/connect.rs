@@ -128,10 +128,7 @@ async fn look_closer(config: &KafkaConfig, trouble: Trouble) -> Trouble {
 /// # Errors
 /// It could not be found out.
 pub async fn signs_in(config: &KafkaConfig, user: &str, mechanism: &str, password: &Secret) -> Result<bool, Trouble> {
-    // Where nornplan itself does not sign in, apps have a listener of their own that does.
-    let brokers = if config.authenticates() { &config.brokers } else { &config.public_brokers };
-    let settings = settings(config, brokers, user, mechanism, Some(password));
-    let client = Admin::new(&settings)?;
+    let client = client_as(config, user, mechanism, password)?;
     let answer = tokio::time::timeout(SIGN_IN, client.describe_cluster()).await;
     // Closing a client waits for its threads.
     drop(tokio::task::spawn_blocking(move || drop(client)));
@@ -141,6 +138,16 @@ pub async fn signs_in(config: &KafkaConfig, user: &str, mechanism: &str, passwor
         Ok(Err(trouble)) => Err(trouble),
         Err(_) => Err(Trouble::new(Cause::TimedOut, format!("the sign-in as {user} took too long"))),
     }
+}
+
+/// A client of another user than the workspace's.
+///
+/// # Errors
+/// librdkafka refuses the configuration. Nothing is contacted yet.
+pub fn client_as(config: &KafkaConfig, user: &str, mechanism: &str, password: &Secret) -> Result<Admin, Trouble> {
+    // Where nornplan itself does not sign in, apps have a listener of their own that does.
+    let brokers = if config.authenticates() { &config.brokers } else { &config.public_brokers };
+    Admin::new(&settings(config, brokers, user, mechanism, Some(password)))
 }
 
 /// The mechanism `none` is no sign-in.

@@ -1,9 +1,14 @@
 //! What Kafka has of what is wanted or ours, in few calls.
 
+pub mod access;
+pub mod acls;
+mod openness;
 pub mod reader;
 mod summary;
+pub mod topics;
 mod unmanaged;
 mod unseen;
+mod users_of;
 
 use super::admin::Admin;
 use super::client::connect::first_look;
@@ -17,6 +22,8 @@ use crate::core::nodes::Nodes;
 use crate::core::plan::{Level, Notice};
 use crate::error::Result;
 use crate::services::{Ask, CredentialStatus, Model, Observation, Observed};
+use access::Access;
+use acls::EveryAcl;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use reader::{Acls, Reader, user_model};
 use std::collections::{BTreeMap, BTreeSet};
@@ -33,16 +40,16 @@ pub async fn observe(config: &KafkaConfig, admin: &Arc<Admin>, ask: &Ask) -> Res
     let endpoint = config.endpoint();
     let reader = Reader { admin, endpoint: &endpoint };
     let cluster = first_look(config, admin).await?;
-    let signed_in = config.authenticates();
-    let if_signed_in = |kind| if signed_in { ask.names(kind) } else { BTreeSet::new() };
-    let (topics, users, principals) = (ask.names(&TOPIC), if_signed_in(&USER), if_signed_in(&ACL));
+    let told = config.has_principals();
+    let if_told = |kind| if told { ask.names(kind) } else { BTreeSet::new() };
+    let (topics, users, principals) = (ask.names(&TOPIC), if_told(&USER), if_told(&ACL));
     // Without any principal of ours, our own tells whether there is an authorizer at all.
     let own = BTreeSet::from([config.user.as_str()]);
     let acls = async {
         if !principals.is_empty() {
-            reader.acls(&principals).await
-        } else if signed_in {
-            reader.acls(&own).await.map(|acls| acls.map(|_| Acls::default()))
+            reader.every_acl(&principals).await
+        } else if told {
+            reader.acls(&own).await.map(|acls| acls.map(|_| EveryAcl::default()))
         } else {
             Ok(None)
         }
@@ -50,33 +57,38 @@ pub async fn observe(config: &KafkaConfig, admin: &Arc<Admin>, ask: &Ask) -> Res
     let (topics, users, acls) = tokio::try_join!(reader.topics(&topics), reader.users(&users), acls)?;
 
     let flavor = Flavor::of(cluster.id.as_deref());
-    let server = Server {
-        flavor,
-        authorizer: signed_in.then_some(acls.is_some()),
-        brokers: cluster.brokers,
-        ..Server::default()
-    };
+    let authorizer = told.then_some(acls.is_some());
+    let mut server = Server { flavor, authorizer, brokers: cluster.broker_ids.len(), ..Server::default() };
+    topics::look_around(&reader, ask, &cluster, &topics, &mut server).await;
     let mut seen = Observation {
         nodes: Nodes::default(),
         endpoint: endpoint.clone(),
         version: Some(flavor.product().to_owned()),
         identity: cluster.id,
-        server: server.to_json(),
+        server: serde_json::Value::Null,
         resources: BTreeMap::new(),
         unread: unseen::unread(ask, &server),
         unmanaged: BTreeMap::new(),
         notices: unseen::notices(config, ask, &server),
     };
-    seen.notices.extend(strange(acls.as_ref()));
+    seen.notices.extend(strange(acls.as_ref().map(|acls| &acls.managed)));
+    seen.notices.extend(topics::notices(ask, &topics, &server));
+    if let Some(acls) = acls.as_ref().filter(|_| !principals.is_empty()) {
+        let access = Access::look(config, admin, flavor, ask, acls).await;
+        seen.notices.extend(access.notices());
+        let (shut_out, users_untold) = users_of::shut_out(admin, ask, acls, access.open).await;
+        (server.shut_out, server.users_untold) = (shut_out, users_untold);
+    }
     if let Some(known) = &ask.unmanaged {
         let listed = unmanaged::list(admin, &endpoint, known, config.authenticates()).await?;
         seen.unmanaged = listed.found;
         seen.notices.extend(listed.notices);
     }
     for (name, topic) in topics {
+        let topic = topics::without_the_rest(ask, topic);
         seen.resources.insert(topic_address(&name), Observed::plain(Model::KafkaTopic(topic)));
     }
-    for (name, acl) in acls.map(|acls| acls.by_principal).unwrap_or_default() {
+    for (name, acl) in acls.map(|acls| acls.managed.by_principal).unwrap_or_default() {
         seen.resources.insert(acl_address(&name), Observed::plain(Model::KafkaAcl(acl)));
     }
     let models: Vec<User> = users.iter().filter_map(|user| user_model(user, mechanism_of(ask, &user.name))).collect();
@@ -97,7 +109,16 @@ pub async fn observe(config: &KafkaConfig, admin: &Arc<Admin>, ask: &Ask) -> Res
         let address = user_address(&user.name);
         seen.resources.insert(address, Observed { credential, ..Observed::plain(Model::KafkaUser(user)) });
     }
+    seen.server = server.to_json();
     Ok(seen)
+}
+
+/// Which program the broker is.
+///
+/// # Errors
+/// The cluster could not be asked.
+pub async fn flavor(config: &KafkaConfig, admin: &Admin) -> Result<Flavor> {
+    Ok(Flavor::of(first_look(config, admin).await?.id.as_deref()))
 }
 
 /// The mechanism in which a user is wanted, or was last applied.

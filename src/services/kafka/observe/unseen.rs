@@ -26,14 +26,15 @@ pub fn notices(config: &KafkaConfig, ask: &Ask, server: &Server) -> Vec<Notice> 
     let mut notices = Vec::new();
     let mut tell = |level, text| notices.push(Notice { level, about: "kafka".to_owned(), text });
     match (config.authenticates(), config.tls.cert_file.is_some(), server.authorizer) {
-        (false, false, _) => tell(
-            Level::Alarm,
-            format!(
+        (false, false, _) => {
+            let made = if config.has_principals() { "" } else { "; only topics are made, and no users and ACLs" };
+            let text = format!(
                 "{endpoint} lets everybody in without a sign-in (kafka.mechanism = \"none\"): Kafka isolates no app from any \
-                 other; only topics are made, and no users and ACLs"
-            ),
-        ),
-        (false, true, _) => tell(
+                 other{made}"
+            );
+            tell(Level::Alarm, text);
+        }
+        (false, true, _) if !config.has_principals() => tell(
             Level::Warning,
             format!(
                 "nornplan shows {endpoint} a certificate and does not sign in (kafka.mechanism = \"none\"): only topics are \
@@ -41,11 +42,11 @@ pub fn notices(config: &KafkaConfig, ask: &Ask, server: &Server) -> Vec<Notice> 
                  people make"
             ),
         ),
-        (true, _, Some(false)) => tell(
+        (_, _, Some(false)) => tell(
             Level::Alarm,
             format!("{endpoint} has no authorizer: every user may do everything, and ACLs cannot be kept"),
         ),
-        (true, _, Some(true) | None) => {}
+        (_, _, Some(true) | None) => {}
     }
     if let Some(text) = left(ask, server) {
         tell(Level::Warning, text);
