@@ -124,7 +124,11 @@ impl Trouble {
 
 impl From<KafkaError> for Trouble {
     fn from(error: KafkaError) -> Self {
-        match error.rdkafka_error_code() {
+        let code = match &error {
+            KafkaError::AdminOp(code) => Some(*code),
+            other => other.rdkafka_error_code(),
+        };
+        match code {
             Some(code) => Self::code(code),
             None => Self::new(Cause::Other, error.to_string()),
         }
