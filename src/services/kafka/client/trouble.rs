@@ -46,7 +46,8 @@ impl Trouble {
 
     /// From librdkafka's name of the error (`TOPIC_ALREADY_EXISTS`, `_TIMED_OUT`) and its text.
     pub fn named(name: &str, text: &str) -> Self {
-        let text = if text.is_empty() { name } else { text };
+        // Where a right is missing, some answers of Kafka's print the whole request, and what it carries.
+        let text = if text.is_empty() || text.contains("Request(") { name } else { text };
         Self { next: refusals::next(name, text), ..Self::new(cause_of(name), text) }
     }
 
