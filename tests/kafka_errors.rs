@@ -8,15 +8,20 @@
     clippy::indexing_slicing,
     reason = "a test fails by panicking"
 )]
+#![allow(clippy::print_stderr, reason = "it says why it tests nothing")]
 
 mod common;
 
 use common::certificates::{certificate, signed};
-use common::own_kafka::{Access, OwnKafka, PASSWORD, Setup};
+use common::own_kafka::{Access, OwnKafka, PASSWORD, Setup, jars};
 use common::own_postgres::free_port;
+use common::servers::block_on;
 use common::{Ran, Workspace, service};
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::client::DefaultClientContext;
 use std::io::{Read, Write};
 use std::net::TcpListener;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 const USES_IT: &str = "app = \"@a\"\n[services.events]\ntopics = [\"@.a\"]\n";
@@ -244,4 +249,95 @@ fn answering(with: &'static [u8]) -> u16 {
         }
     });
     port
+}
+
+/// A policy of a company's own, as brokers load it.
+const POLICY: &str = "import java.util.Map;\nimport org.apache.kafka.common.errors.PolicyViolationException;\n\
+    import org.apache.kafka.server.policy.CreateTopicPolicy;\npublic class Policy implements CreateTopicPolicy {\n\
+    public void configure(Map<String, ?> c) {}\n  public void close() {}\n  public void validate(RequestMetadata r) {\n\
+    if (r.topic().endsWith(\".secret\")) throw new PolicyViolationException(\"no topic may end in .secret\"); } }\n";
+
+/// The directory of the compiled policy; nothing where there is only a Java that runs programs.
+fn policy() -> Option<tempfile::TempDir> {
+    let directory = tempfile::tempdir().unwrap();
+    std::fs::write(directory.path().join("Policy.java"), POLICY).unwrap();
+    let mut compiler = Command::new("javac");
+    compiler.current_dir(directory.path()).args(["-cp", &format!("{}/*", jars().display()), "Policy.java"]);
+    let done = Ran::of(compiler.output().ok()?);
+    assert_eq!(done.code, 0, "{}", done.stderr);
+    Some(directory)
+}
+
+#[test]
+fn what_the_broker_refuses_is_told_in_its_words() {
+    let policy = policy();
+    let mut setup = Setup::new(Access::Scram).lines("delete.topic.enable=false\nauto.create.topics.enable=true");
+    setup = setup.lines("default.replication.factor=2\nmin.insync.replicas=1");
+    if let Some(classes) = &policy {
+        setup = setup.classes(classes.path()).lines("create.topic.policy.class.name=Policy");
+    }
+    let kafka = setup.start();
+    let mut workspace = Workspace::new();
+    kafka.serve(&mut workspace);
+    let declares = |topic: &str| {
+        workspace.spec("a", &format!("app = \"@a\"\n[services.events]\ntopics = [{topic}]\n"));
+        workspace.run(&["plan"]).flat()
+    };
+    let blocked = |topic: &str, why: &str| declares(topic).exits(0).says("blocked").says(why).hides(PASSWORD);
+    blocked(
+        "{ name = \"@.a\", replication = 3 }",
+        "The target replication factor of 3 cannot be reached because only 1 broker(s) are registered.",
+    );
+    if policy.is_some() {
+        blocked("{ name = \"@.secret\", replication = 1 }", "no topic may end in .secret");
+    } else {
+        eprintln!("there is no javac: policies are not tested");
+    }
+    let by_hand = |name: &str| {
+        let admin: AdminClient<DefaultClientContext> = kafka.client().create().unwrap();
+        let new = NewTopic::new(name, 3, TopicReplication::Fixed(1));
+        assert!(block_on(admin.create_topics(&[new], &AdminOptions::new())).unwrap()[0].is_ok());
+    };
+    by_hand(&format!("{}_b", workspace.prefix));
+    blocked("{ name = \"@.b\", replication = 1 }", &format!("collides with existing topic: {}_b", workspace.prefix));
+
+    // Made by somebody else between the plan and its apply.
+    declares("{ name = \"@.c\", partitions = 2, replication = 1 }").exits(0);
+    workspace.run(&["plan", "--out", "plan"]).exits(0);
+    by_hand(&format!("{}.c", workspace.prefix));
+    workspace.run(&["apply", "plan"]).flat().exits(1);
+
+    // Topics are not deleted where the broker deletes none.
+    declares("{ name = \"@.d\", replication = 1 }").exits(0);
+    workspace.run(&["apply", "--auto-approve"]).exits(0);
+    declares("").exits(0);
+    let refused = workspace.run(&["apply", "--auto-approve", "--allow-destroy", "all"]).flat().exits(1);
+    refused
+        .complains("delete.topic.enable = false")
+        .complains("nornplan state forget")
+        .complains("while: DeleteTopics");
+
+    let doctor = workspace.run(&["doctor"]).flat().exits(1);
+    let doctor =
+        doctor.says("topics that do not say it get 2 replicas (default.replication.factor), and brokers are up: 1");
+    doctor.says("topics make themselves").says("the brokers delete no topics (delete.topic.enable)");
+    kafka.add_lines("delete.topic.enable=true");
+    kafka.restart();
+}
+
+#[test]
+fn a_broker_that_died_keeps_nobody_out() {
+    let kafka = OwnKafka::of(3);
+    let mut workspace = Workspace::new();
+    kafka.serve(&mut workspace);
+    workspace.spec("a", USES_IT);
+    workspace.converge();
+    workspace.run(&["doctor"]).flat().exits(0).says("brokers: 3").hides("sends clients on");
+    kafka.kill(0);
+    let since = Instant::now();
+    workspace.run(&["plan", "--wait", "60s", "--detailed-exitcode"]).exits(0).says("No changes.");
+    while kafka.seen() != 2 {
+        assert!(since.elapsed() < Duration::from_secs(30), "it is still taken for alive");
+    }
+    workspace.run(&["doctor"]).flat().says("brokers: 2").says("topics that do not say it get 3 replicas");
 }

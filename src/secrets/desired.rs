@@ -111,11 +111,14 @@ fn sentinels(config: &ValkeyConfig) -> Option<(String, String)> {
     Some((config.sentinels.join(","), name))
 }
 
-/// Without a sign-in, or where people look after the credential, only brokers and topics.
+/// Without a sign-in, or where people look after the credential, only brokers and topics, and TLS if that is spoken.
 fn events_values(events: &Events, config: &KafkaConfig) -> Vec<(String, String)> {
     let brokers = config.public_brokers.join(",");
     let mut pairs =
         vec![("KAFKA_BROKERS".to_owned(), brokers.clone()), ("KAFKA_BOOTSTRAP_SERVERS".to_owned(), brokers)];
+    if let Some(protocol) = security_protocol(config) {
+        pairs.push(("KAFKA_SECURITY_PROTOCOL".to_owned(), protocol.to_owned()));
+    }
     if let Some(mechanism) = config.user_mechanism.as_ref().filter(|_| signs_in(events, config)) {
         pairs.push(("KAFKA_USERNAME".to_owned(), events.user.clone()));
         pairs.push(("KAFKA_PASSWORD".to_owned(), "{kafka.password}".to_owned()));
@@ -127,6 +130,16 @@ fn events_values(events: &Events, config: &KafkaConfig) -> Vec<(String, String)>
         pairs.extend(all.iter().map(|name| (topic_variable(name), (*name).to_owned())));
     }
     pairs
+}
+
+/// What clients call `security.protocol`; nothing where it is what they take without being told (PLAINTEXT).
+fn security_protocol(config: &KafkaConfig) -> Option<&'static str> {
+    match (config.has_principals(), config.use_tls) {
+        (true, true) => Some("SASL_SSL"),
+        (true, false) => Some("SASL_PLAINTEXT"),
+        (false, true) => Some("SSL"),
+        (false, false) => None,
+    }
 }
 
 /// The variable that names a topic.

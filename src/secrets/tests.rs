@@ -194,6 +194,7 @@ fn what_is_published() {
         ("KAFKA_BROKERS", "127.0.0.1:19092"),
         ("KAFKA_PASSWORD", "{kafka.password}"),
         ("KAFKA_SASL_MECHANISM", "SCRAM-SHA-512"),
+        ("KAFKA_SECURITY_PROTOCOL", "SASL_PLAINTEXT"),
         ("KAFKA_TOPICS", "mail.inbound,orders"),
         ("KAFKA_TOPIC_MAIL_INBOUND", "mail.inbound"),
         ("KAFKA_TOPIC_ORDERS", "orders"),
@@ -208,6 +209,7 @@ fn what_is_published() {
 fn without_a_sign_in_or_with_a_kept_credential_no_password_is_published() {
     let open = World::with(App { postgres: None, kv: None, ..app() }, &[("NORNPLAN_KAFKA_MECHANISM", "none")]).values();
     assert!(open.contains_key("KAFKA_BROKERS") && !open.contains_key("KAFKA_PASSWORD"));
+    assert!(!open.contains_key("KAFKA_SECURITY_PROTOCOL"), "clients take PLAINTEXT by themselves");
     let mut kept = app();
     kept.postgres.as_mut().unwrap().credential = Credential::Keep;
     kept.kv = None;

@@ -92,10 +92,13 @@ impl Admin {
                 let id = text(sys::rd_kafka_DescribeCluster_result_cluster_id(result));
                 let nodes = list(result, sys::rd_kafka_DescribeCluster_result_nodes);
                 let broker_ids = nodes.iter().map(|node| sys::rd_kafka_Node_id(*node)).collect();
+                let addresses =
+                    nodes.iter().map(|node| (text(sys::rd_kafka_Node_host(*node)), sys::rd_kafka_Node_port(*node)));
+                let addresses = addresses.collect();
                 let mut count = 0;
                 let first = sys::rd_kafka_DescribeCluster_result_authorized_operations(result, &raw mut count);
                 let allowed = (!first.is_null()).then(|| operations(std::slice::from_raw_parts(first, count)));
-                Ok(Cluster { id: Some(id).filter(|id| !id.is_empty()), broker_ids, allowed })
+                Ok(Cluster { id: Some(id).filter(|id| !id.is_empty()), broker_ids, addresses, allowed })
             },
         )
         .await

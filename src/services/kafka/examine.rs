@@ -1,58 +1,94 @@
 //! What `doctor` says of Kafka.
 
+use super::about_brokers;
 use super::admin::Admin;
 use super::client::connect::first_look;
+use super::client::native::Cluster;
+use super::client::refusals::acl_command;
+use super::model::TOPIC;
 use super::observe::reader::Reader;
+use super::server::Flavor;
 use crate::config::KafkaConfig;
-use crate::services::Check;
+use crate::services::{Ask, Check};
 use std::collections::BTreeSet;
 
 /// What nornplan does to a cluster, and so must be allowed to.
-const NEEDED: [&str; 3] = ["describe", "create", "alter"];
+const CHANGES: [(&str, &str); 2] = [("create", "Create"), ("alter", "Alter")];
 
 /// Looks the cluster over.
-pub async fn examine(config: &KafkaConfig, admin: &Admin) -> Vec<Check> {
+pub async fn examine(config: &KafkaConfig, admin: &Admin, ask: &Ask) -> Vec<Check> {
     let endpoint = config.endpoint();
     let cluster = match first_look(config, admin).await {
         Ok(cluster) => cluster,
         Err(told) => return vec![Check::failed(&told)],
     };
-    let id = cluster.id.unwrap_or_else(|| "without an id".to_owned());
-    let mut checks =
-        vec![Check::good(format!("{endpoint} answers: cluster {id}, brokers: {}", cluster.broker_ids.len()))];
-    if config.authenticates() {
-        let how = if config.use_tls { "over TLS" } else { "without TLS" };
-        checks.push(Check::good(format!("signed in as {} by {} {how}", config.user, config.mechanism)));
-    } else {
-        checks.push(Check::bad(
-            "everybody is let in without a sign-in: no app is isolated from another",
-            "give the listener SASL/SCRAM, and set kafka.mechanism",
-        ));
-    }
+    let product = Flavor::of(cluster.id.as_deref()).product();
+    let id = cluster.id.as_deref().unwrap_or("without an id");
+    let brokers = cluster.broker_ids.len();
+    let mut checks = vec![Check::good(format!("{endpoint} answers: {product}, cluster {id}, brokers: {brokers}"))];
+    checks.push(who(config, admin));
+    checks.extend(about_brokers::look(admin, &cluster, ask).await);
     let reader = Reader { admin, endpoint: &endpoint };
-    match reader.acls(&BTreeSet::from([config.user.as_str()])).await {
-        Ok(Some(_)) => checks.push(Check::good("an authorizer is on: ACLs isolate apps")),
-        Ok(None) => checks.push(Check::bad(
-            "there is no authorizer: every user may do everything",
-            "set authorizer.class.name (Redpanda: kafka_enable_authorization), and super.users",
-        )),
-        Err(told) => checks.push(Check::failed(&told)),
+    if config.has_principals() {
+        match reader.acls(&BTreeSet::from([config.user.as_str()])).await {
+            Ok(Some(_)) => checks.push(Check::good("an authorizer is on: ACLs isolate apps")),
+            Ok(None) => checks.push(Check::bad(
+                "there is no authorizer: every user may do everything",
+                "set authorizer.class.name (Redpanda: kafka_enable_authorization), and super.users",
+            )),
+            Err(told) => checks.push(Check::failed(&told)),
+        }
     }
-    let Some(allowed) = cluster.allowed else {
-        checks.push(Check::warning(
-            format!("the broker does not say what {} may do to the cluster", config.user),
-            "nornplan needs Describe, Create and Alter on Cluster, and all on Topic *",
-        ));
-        return checks;
-    };
-    let missing: Vec<&str> = NEEDED.into_iter().filter(|right| !allowed.contains(right)).collect();
-    if missing.is_empty() {
-        checks.push(Check::good(format!("{} may describe, create and alter", config.user)));
-    } else {
-        checks.push(Check::bad(
-            format!("{} lacks rights on the cluster: {}", config.user, missing.join(", ")),
-            "add ACLs for them on Cluster, or make it one of super.users",
-        ));
+    checks.push(rights(admin, &cluster));
+    // What may not be seen of topics shows at those that are asked for.
+    if let Err(told) = reader.topics(&ask.names(&TOPIC)).await {
+        checks.push(Check::failed(&told));
     }
     checks
+}
+
+/// As whom nornplan comes in.
+fn who(config: &KafkaConfig, admin: &Admin) -> Check {
+    let how = if config.use_tls { "over TLS" } else { "without TLS" };
+    if config.authenticates() {
+        return Check::good(format!("signed in as {} by {} {how}", config.user, config.mechanism));
+    }
+    if config.tls.cert_file.is_none() {
+        return Check::bad(
+            "everybody is let in without a sign-in: no app is isolated from another",
+            "give the listener SASL/SCRAM, and set kafka.mechanism",
+        );
+    }
+    if config.has_principals() {
+        return Check::good(format!("let in by its certificate {how}"));
+    }
+    Check::warning(
+        format!("{} is let in by its certificate, and apps have no users: only topics are made", admin.principal()),
+        "people make the ACLs of apps' certificates; or set kafka.user_mechanism where apps sign in by SCRAM",
+    )
+}
+
+/// What it may do to the cluster.
+fn rights(admin: &Admin, cluster: &Cluster) -> Check {
+    let who = admin.principal();
+    let Some(allowed) = &cluster.allowed else {
+        return Check::warning(
+            format!("the broker does not say what {who} may do to the cluster"),
+            "nornplan needs Describe, DescribeConfigs, Create and Alter on Cluster, and all on Topic *",
+        );
+    };
+    if !allowed.contains("describe") {
+        let needs = "Describe and DescribeConfigs on Cluster";
+        return Check::bad(format!("{who} may not look at the cluster"), acl_command(who, needs));
+    }
+    let missing: Vec<&str> =
+        CHANGES.into_iter().filter(|(right, _)| !allowed.contains(right)).map(|(_, told)| told).collect();
+    if missing.is_empty() {
+        return Check::good(format!("{who} may describe, create and alter"));
+    }
+    let needs = format!("{} on Cluster", missing.join(" and "));
+    Check::warning(
+        format!("{who} may look and not change ({}): plan and drift work, apply does not", missing.join(", ")),
+        format!("to apply, also: {}", acl_command(who, &needs)),
+    )
 }

@@ -1,5 +1,6 @@
 //! Kafka as a service.
 
+mod about_brokers;
 pub mod admin;
 mod apply;
 pub mod authorizer;
@@ -115,7 +116,7 @@ impl Service for Kafka {
     async fn examine(&self, ask: &Ask) -> Vec<Check> {
         match self.connection.admin().await {
             Ok(admin) => {
-                let mut checks = examine::examine(&self.connection.config, &admin).await;
+                let mut checks = examine::examine(&self.connection.config, &admin, ask).await;
                 checks.extend(observe::access::examine(&self.connection.config, &admin, ask).await);
                 checks
             }

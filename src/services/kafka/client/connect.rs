@@ -52,16 +52,6 @@ impl Connection {
     }
 }
 
-/// A client of another user than the workspace's.
-///
-/// # Errors
-/// librdkafka refuses the configuration. Nothing is contacted yet.
-pub fn client_as(config: &KafkaConfig, user: &str, mechanism: &str, password: &Secret) -> Result<Admin, Trouble> {
-    // Where nornplan itself does not sign in, apps have a listener of their own that does.
-    let brokers = if config.authenticates() { &config.brokers } else { &config.public_brokers };
-    Admin::new(&settings(config, brokers, user, mechanism, Some(password)))
-}
-
 /// Whether the files for TLS can be read; librdkafka names none of them.
 fn readable(config: &KafkaConfig) -> Result<(), Diagnostic> {
     for (key, file) in
@@ -148,6 +138,16 @@ pub async fn signs_in(config: &KafkaConfig, user: &str, mechanism: &str, passwor
         Ok(Err(trouble)) => Err(trouble),
         Err(_) => Err(Trouble::new(Cause::TimedOut, format!("the sign-in as {user} took too long"))),
     }
+}
+
+/// A client of another user than the workspace's.
+///
+/// # Errors
+/// librdkafka refuses the configuration. Nothing is contacted yet.
+pub fn client_as(config: &KafkaConfig, user: &str, mechanism: &str, password: &Secret) -> Result<Admin, Trouble> {
+    // Where nornplan itself does not sign in, apps have a listener of their own that does.
+    let brokers = if config.authenticates() { &config.brokers } else { &config.public_brokers };
+    Admin::new(&settings(config, brokers, user, mechanism, Some(password)))
 }
 
 /// The mechanism `none` is no sign-in.

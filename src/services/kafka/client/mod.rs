@@ -5,7 +5,7 @@ pub mod link;
 pub mod native;
 pub mod poller;
 mod reasons;
-mod refusals;
+pub mod refusals;
 mod safe;
 pub mod trouble;
 pub mod words;

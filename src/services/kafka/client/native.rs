@@ -9,6 +9,8 @@ use std::collections::{BTreeMap, BTreeSet};
 pub struct Cluster {
     pub id: Option<String>,
     pub broker_ids: Vec<i32>,
+    /// Host and port that each of them tells clients, in the same order.
+    pub addresses: Vec<(String, u16)>,
     /// What the principal may do to the cluster (describe, alter, ...), empty if it may not even describe it; `None` if
     /// the broker does not say.
     pub allowed: Option<BTreeSet<&'static str>>,

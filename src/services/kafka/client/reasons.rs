@@ -160,18 +160,13 @@ fn known(way: &Way, line: &Line<'_>) -> Option<Trouble> {
     if let Some(trouble) = certificates(way, line) {
         return Some(trouble);
     }
-    if has("connecting to a PLAINTEXT broker listener") || has("wrong version number") {
+    // librdkafka takes a hang-up for that too, if the broker says nothing before.
+    if has("connecting to a PLAINTEXT broker listener") || (hung_up && *state == "SSL_HANDSHAKE") {
         return told(
             Cause::Unreachable,
             format!("{address} speaks no TLS here, and nornplan does"),
-            "set kafka.tls = false (and leave out its files), or name the port of a listener with TLS",
-        );
-    }
-    if hung_up && *state == "SSL_HANDSHAKE" {
-        return told(
-            Cause::Unreachable,
-            format!("{address} hung up while TLS was agreed on"),
-            "it may speak no TLS here (kafka.tls = false), or be starting just now; its log says more",
+            "set kafka.tls = false (and leave out its files), or name the port of a listener with TLS; one that has TLS may be \
+             starting just now",
         );
     }
     if hung_up && *state == "APIVERSION_QUERY" && !way.tls {

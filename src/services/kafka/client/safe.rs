@@ -25,7 +25,7 @@ impl Admin {
     /// Why the whole request failed.
     pub async fn safe<T>(&self, call: impl Future<Output = KafkaResult<T>>) -> Result<T, Trouble> {
         tokio::select! {
-            answer = call => answer.map_err(Trouble::from),
+            answer = call => answer.map_err(|error| self.client.inner().context().explain(Trouble::from(error))),
             trouble = self.client.inner().context().broken() => Err(trouble),
         }
     }

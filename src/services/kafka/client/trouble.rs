@@ -51,7 +51,8 @@ impl Trouble {
 
     /// From librdkafka's name of the error (`TOPIC_ALREADY_EXISTS`, `_TIMED_OUT`) and its text.
     pub fn named(name: &str, text: &str) -> Self {
-        let text = if text.is_empty() { name } else { text };
+        // Where a right is missing, some answers of Kafka's print the whole request, and what it carries.
+        let text = if text.is_empty() || text.contains("Request(") { name } else { text };
         Self { next: refusals::next(name, text), ..Self::new(cause_of(name), text) }
     }
 
@@ -129,7 +130,11 @@ impl Trouble {
 
 impl From<KafkaError> for Trouble {
     fn from(error: KafkaError) -> Self {
-        match error.rdkafka_error_code() {
+        let code = match &error {
+            KafkaError::AdminOp(code) => Some(*code),
+            other => other.rdkafka_error_code(),
+        };
+        match code {
             Some(code) => Self::code(code),
             None => Self::new(Cause::Other, error.to_string()),
         }

@@ -38,7 +38,9 @@ impl Reader<'_> {
     /// # Errors
     /// They cannot be read.
     pub async fn every_acl(&self, principals: &BTreeSet<&str>) -> Result<Option<EveryAcl>> {
-        let failed = |trouble: Trouble| trouble.tell(self.endpoint, "", "DescribeAcls", "Describe on Cluster");
+        let failed = |trouble: Trouble| {
+            trouble.of(self.admin.principal()).tell(self.endpoint, "", "DescribeAcls", "Describe on Cluster")
+        };
         let all = match self.admin.describe_acls(None).await {
             // More than librdkafka takes at once, or a broker that does not tell all of them (both have been seen).
             Err(trouble) if matches!(trouble.cause, Cause::Other | Cause::Invalid) => {

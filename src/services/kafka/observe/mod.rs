@@ -7,7 +7,7 @@ mod openness;
 pub mod reader;
 mod sign_ins;
 mod summary;
-mod topics;
+pub mod topics;
 mod unmanaged;
 mod unseen;
 mod users_of;

@@ -62,7 +62,7 @@ async fn defaults(admin: &Admin, ask: &Ask, cluster: &Cluster, topics: &Topics) 
 }
 
 /// All configs of a broker that have a value; none if we may not see them.
-async fn broker_configs(admin: &Admin, broker: i32) -> BTreeMap<String, String> {
+pub async fn broker_configs(admin: &Admin, broker: i32) -> BTreeMap<String, String> {
     let asked = [ResourceSpecifier::Broker(broker)];
     let read = admin.safe(admin.client().describe_configs(&asked, &Admin::options())).await;
     let entries = read.into_iter().flatten().flatten().flat_map(|resource| resource.entries);

@@ -28,7 +28,7 @@ pub struct Listed {
 /// Something could not be read.
 pub async fn list(admin: &Arc<Admin>, endpoint: &str, known: &BTreeSet<Address>, signs_in: bool) -> Result<Listed> {
     let failed = |call: &'static str, needs: &'static str| {
-        move |trouble: Trouble| -> Diagnostic { trouble.tell(endpoint, "", call, needs) }
+        move |trouble: Trouble| -> Diagnostic { trouble.of(admin.principal()).tell(endpoint, "", call, needs) }
     };
     let mut listed = Listed { found: BTreeMap::new(), notices: Vec::new() };
     for (name, topic) in admin.all_topics().await.map_err(failed("Metadata", "Describe on Topic *"))? {
