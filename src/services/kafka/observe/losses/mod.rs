@@ -122,12 +122,11 @@ pub async fn of_topics(config: &KafkaConfig, admin: &Admin, names: &BTreeSet<&st
         timeout_at(until, groups::reading(admin, &offsets)),
         sample::sizes(config, admin, &offsets, until),
     );
-    match last.unwrap_or_else(|_| Err(too_long())) {
-        Ok(last) => last.into_iter().for_each(|(topic, time)| {
+    // Redpanda does not tell it, and nobody misses it there.
+    if let Ok(Ok(last)) = last {
+        for (topic, time) in last {
             held.entry(topic).and_modify(|holdings| holdings.last_message = in_words(time));
-        }),
-        // Redpanda does not tell it, and nobody misses it there.
-        Err(_) => {}
+        }
     }
     match groups.unwrap_or_else(|_| Err(too_long())) {
         Ok(mut groups) => {
