@@ -4,6 +4,5 @@ pub mod connect;
 pub mod link;
 pub mod native;
 pub mod poller;
-mod safe;
 pub mod trouble;
 pub mod words;

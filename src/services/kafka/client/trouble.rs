@@ -24,6 +24,8 @@ pub enum Cause {
     Policy,
     /// The broker understands the request and refuses what it says.
     Invalid,
+    /// The broker left it out of its answer.
+    Unanswered,
     Other,
 }
 
@@ -60,6 +62,7 @@ impl Trouble {
             | Cause::Exists
             | Cause::Policy
             | Cause::Invalid
+            | Cause::Unanswered
             | Cause::Other => false,
         }
     }
@@ -99,6 +102,13 @@ impl Trouble {
             Cause::Policy => (
                 format!("the broker's policy refuses it: {}", self.message),
                 Some("see create.topic.policy.class.name and alter.config.policy.class.name on the broker".to_owned()),
+            ),
+            Cause::Unanswered => (
+                self.message.clone(),
+                Some(
+                    "Redpanda leaves out topics that are in kafka_nodelete_topics: they are not to be deleted"
+                        .to_owned(),
+                ),
             ),
             Cause::Other if self.message.contains("Invalid response size") => (
                 format!("what answers at {endpoint} is no Kafka"),

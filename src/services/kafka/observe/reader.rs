@@ -2,10 +2,11 @@
 
 use crate::error::{Diagnostic, Result};
 use crate::services::kafka::admin::Admin;
-use crate::services::kafka::client::native::{OwnedBinding, ScramUser, TopicFound};
+use crate::services::kafka::client::native::{
+    ConfigEntry, ConfigSource, OwnedBinding, Resource, ScramUser, TopicFound,
+};
 use crate::services::kafka::client::trouble::{Cause, Trouble};
 use crate::services::kafka::model::{Acl, Binding, Topic, User};
-use rdkafka::admin::{ConfigResource, ConfigSource, OwnedResourceSpecifier, ResourceSpecifier};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Topics in one DescribeConfigs: 5,000 of them answer with 22 MB.
@@ -47,19 +48,19 @@ impl Reader<'_> {
         }
         let existing: Vec<String> = topics.keys().cloned().collect();
         for batch in existing.chunks(CONFIG_BATCH) {
-            let asked: Vec<ResourceSpecifier<'_>> = batch.iter().map(|name| ResourceSpecifier::Topic(name)).collect();
-            let call = self.admin.client().describe_configs(&asked, &Admin::options());
-            let needs = "DescribeConfigs on Topic *";
-            let read = self.admin.safe(call).await.map_err(self.failed("", "DescribeConfigs", needs))?;
-            for resource in read.into_iter().flatten() {
-                let OwnedResourceSpecifier::Topic(name) = &resource.specifier else { continue };
-                // Every topic has configs. The safe binding drops the error of a single topic and leaves none.
-                if resource.entries.is_empty() {
-                    let denied = Trouble::new(Cause::Authorization, "its configs cannot be read");
-                    return Err(self.failed(name, "DescribeConfigs", needs)(denied));
-                }
-                if let Some(topic) = topics.get_mut(name.as_str()) {
-                    topic.config = overrides(resource);
+            let asked: Vec<Resource<'_>> = batch.iter().map(|name| Resource::Topic(name)).collect();
+            let (call, needs) = ("DescribeConfigs", "DescribeConfigs on Topic *");
+            let read = self.admin.describe_configs(&asked).await.map_err(self.failed("", call, needs))?;
+            for (name, configs) in batch.iter().zip(read) {
+                match configs {
+                    Ok(configs) => {
+                        if let Some(topic) = topics.get_mut(name) {
+                            topic.config = overrides(configs);
+                        }
+                    }
+                    // Deleted since its shape was read.
+                    Err(trouble) if trouble.cause == Cause::Absent => drop(topics.remove(name)),
+                    Err(trouble) => return Err(self.failed(name, call, needs)(trouble)),
                 }
             }
         }
@@ -161,7 +162,7 @@ pub fn user_model(user: &ScramUser, wanted: Option<&str>) -> Option<User> {
     })
 }
 
-fn overrides(resource: ConfigResource) -> BTreeMap<String, String> {
-    let own = resource.entries.into_iter().filter(|entry| entry.source == ConfigSource::DynamicTopic);
+fn overrides(configs: Vec<ConfigEntry>) -> BTreeMap<String, String> {
+    let own = configs.into_iter().filter(|entry| entry.source == ConfigSource::DynamicTopic);
     own.filter_map(|entry| Some((entry.name, entry.value?))).collect()
 }
