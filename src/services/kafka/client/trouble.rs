@@ -67,6 +67,11 @@ impl Trouble {
         }
     }
 
+    /// Whether librdkafka could not take the answer, as one with too many items.
+    pub fn is_too_much(&self) -> bool {
+        self.message.contains("protocol parse failure") || self.message.contains("Invalid response size")
+    }
+
     /// For people: what failed, on what, while what, and what to do.
     pub fn tell(&self, endpoint: &str, object: &str, call: &str, needs: &str) -> Diagnostic {
         let (message, hint) = match self.cause {

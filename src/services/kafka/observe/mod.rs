@@ -1,6 +1,7 @@
 //! What Kafka has of what is wanted or ours, in few calls.
 
 pub mod reader;
+mod rights;
 mod summary;
 mod unmanaged;
 
@@ -46,6 +47,7 @@ pub async fn observe(config: &KafkaConfig, admin: &Arc<Admin>, ask: &Ask) -> Res
     };
     let (topics, users, acls) = tokio::try_join!(reader.topics(&topics), reader.users(&users), acls)?;
 
+    let lacks = rights::lacking(config, &cluster);
     let flavor = Flavor::of(cluster.id.as_deref());
     let server = Server { flavor, authorizer: Some(acls.is_some()), brokers: cluster.brokers, ..Server::default() };
     let mut seen = Observation {
@@ -59,6 +61,7 @@ pub async fn observe(config: &KafkaConfig, admin: &Arc<Admin>, ask: &Ask) -> Res
         unmanaged: BTreeMap::new(),
         notices: notices(config, acls.as_ref()),
     };
+    seen.notices.extend(lacks);
     if let Some(known) = &ask.unmanaged {
         let listed = unmanaged::list(admin, &endpoint, known, config.authenticates()).await?;
         seen.unmanaged = listed.found;

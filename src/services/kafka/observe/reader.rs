@@ -6,7 +6,9 @@ use crate::services::kafka::client::native::{
     ConfigEntry, ConfigSource, OwnedBinding, Resource, ScramUser, TopicFound,
 };
 use crate::services::kafka::client::trouble::{Cause, Trouble};
+use crate::services::kafka::client::words::unanswered;
 use crate::services::kafka::model::{Acl, Binding, Topic, User};
+use futures_util::{FutureExt, StreamExt, TryStreamExt, stream};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Topics in one DescribeConfigs: 5,000 of them answer with 22 MB.
@@ -15,6 +17,8 @@ const CONFIG_BATCH: usize = 1000;
 const USER_BATCH: usize = 5_000;
 /// Principals that are asked for one by one; for more, all ACLs are read at once.
 const FEW: usize = 4;
+/// Questions under way at once.
+const AT_ONCE: usize = 8;
 
 /// A topic and a principal that nobody has.
 const NOBODY: &str = "nornplan-asks-for-an-authorizer";
@@ -88,16 +92,8 @@ impl Reader<'_> {
 
     /// The ACLs of named principals; `None` if the broker has no authorizer.
     pub async fn acls(&self, principals: &BTreeSet<&str>) -> Result<Option<Acls>> {
-        let mut all = Vec::new();
-        let filters: Vec<Option<String>> = if principals.len() <= FEW {
-            principals.iter().map(|name| Some(format!("User:{name}"))).collect()
-        } else {
-            vec![None]
-        };
-        for filter in filters {
-            let found = self.admin.describe_acls(filter.as_deref()).await;
-            all.extend(found.map_err(self.failed("", "DescribeAcls", "Describe on Cluster"))?);
-        }
+        let all = self.owned_by(principals).await;
+        let all = all.map_err(self.failed("", "DescribeAcls", "Describe on Cluster"))?;
         if all.is_empty() && !self.has_authorizer().await? {
             return Ok(None);
         }
@@ -116,11 +112,29 @@ impl Reader<'_> {
         Ok(Some(acls))
     }
 
+    /// The ACLs of few principals are asked for one by one. Of more all ACLs of the cluster are read, unless librdkafka
+    /// cannot take so many (100,000 patterns, or an answer of 100 MB).
+    async fn owned_by(&self, principals: &BTreeSet<&str>) -> std::result::Result<Vec<OwnedBinding>, Trouble> {
+        if principals.len() > FEW {
+            match self.admin.describe_acls(None).await {
+                Err(trouble) if trouble.is_too_much() => {}
+                answer => return answer,
+            }
+        }
+        let asked: Vec<_> = principals.iter().map(|name| self.owned_by_one(name).boxed()).collect();
+        Ok(stream::iter(asked).buffer_unordered(AT_ONCE).try_collect::<Vec<_>>().await?.into_iter().flatten().collect())
+    }
+
+    async fn owned_by_one(&self, name: &str) -> std::result::Result<Vec<OwnedBinding>, Trouble> {
+        self.admin.describe_acls(Some(&format!("User:{name}"))).await
+    }
+
     /// Whether no ACLs means no ACLs: an empty list may also be a refusal, or a broker that keeps none.
     pub async fn has_authorizer(&self) -> Result<bool> {
         let needs = "Describe on Cluster";
         let cluster = self.admin.describe_cluster().await.map_err(self.failed("", "DescribeCluster", needs))?;
-        if cluster.allowed.is_some_and(|allowed| !allowed.contains("describe")) {
+        let may_describe = cluster.allowed.map(|allowed| allowed.contains("describe"));
+        if may_describe == Some(false) {
             let denied = Trouble::new(Cause::Authorization, "ACLs and users cannot be read");
             return Err(self.failed("", "DescribeAcls", needs)(denied));
         }
@@ -128,9 +142,15 @@ impl Reader<'_> {
         let mut nobody = Binding::allow("topic", NOBODY, false, "describe");
         nobody.allow = false;
         let probe = OwnedBinding { principal: format!("User:{NOBODY}"), binding: nobody };
-        let answer =
-            self.admin.delete_acls(&[probe]).await.map_err(self.failed("", "DeleteAcls", "Alter on Cluster"))?;
-        Ok(!answer.iter().any(|one| one.as_ref().is_err_and(|trouble| trouble.cause == Cause::SecurityDisabled)))
+        let answer = self.admin.delete_acls(&[probe]).await;
+        let answer = answer.and_then(|each| each.into_iter().next().unwrap_or_else(|| Err(unanswered())));
+        match answer {
+            Ok(()) => Ok(true),
+            Err(trouble) if trouble.cause == Cause::SecurityDisabled => Ok(false),
+            // Only an authorizer refuses anything. Who may describe the cluster has seen that there are no ACLs.
+            Err(trouble) if trouble.cause == Cause::Authorization && may_describe == Some(true) => Ok(true),
+            Err(trouble) => Err(self.failed("", "DeleteAcls", "Describe and Alter on Cluster")(trouble)),
+        }
     }
 
     /// The SCRAM users of these names that exist.
