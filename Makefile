@@ -78,6 +78,11 @@ bench: build ## time whole commands against the services, PostgreSQL against psq
 	@. "$${INFRA_DIR:-infra/run}/env" && python3 benches/whole.py $(or $(APPS),100) && \
 	  python3 benches/postgres.py $(or $(APPS),100) && python3 benches/valkey.py $(or $(USERS),10000)
 
+.PHONY: leak-check
+leak-check: ## Kafka's admin calls under valgrind (CALLS=200)
+	@infra/infra.sh up
+	@. "$${INFRA_DIR:-infra/run}/env" && benches/leak-check.sh
+
 .PHONY: help
 help: ## this
 	@awk -F ':.*## ' \

@@ -463,7 +463,7 @@ async fn who_may_only_describe_can_plan_and_is_told_what_an_apply_needs() {
 }
 
 #[tokio::test]
-async fn a_cluster_that_never_had_a_group_and_one_with_too_many_acls() {
+async fn a_cluster_that_never_had_a_group_and_one_with_many_acls() {
     let kafka = Setup::new(Access::Scram).start();
     let mut config = World::new(ServiceId::Kafka, "fresh").config.kafka.clone();
     config.brokers = kafka.name().split(',').map(str::to_owned).collect();
@@ -483,9 +483,8 @@ async fn a_cluster_that_never_had_a_group_and_one_with_too_many_acls() {
     assert_eq!((of("process.roles").source, of("process.roles").read_only), (ConfigSource::StaticBroker, true));
     assert_eq!(of("log.retention.hours").source, ConfigSource::Default);
 
-    // Past 100,000 patterns librdkafka takes no answer, and principals are asked for one by one. To make so many takes
-    // minutes, so that it is done on demand.
-    let count: usize = std::env::var("NORNPLAN_ACLS").map_or(9_000, |count| count.parse().unwrap());
+    // Many more than the default stack of a thread holds comfortably, all at once and by principal.
+    let count = 9_000;
     let owned = |at: usize| OwnedBinding {
         principal: format!("User:app-{}", at % 9),
         binding: Binding::allow("topic", &format!("t{at}"), false, "read"),
@@ -494,12 +493,7 @@ async fn a_cluster_that_never_had_a_group_and_one_with_too_many_acls() {
     for batch in all.chunks(1_000) {
         assert!(admin.create_acls(batch).await.unwrap().iter().all(Result::is_ok));
     }
-    let start = Instant::now();
-    match admin.describe_acls(None).await {
-        Ok(found) => assert_eq!(found.len(), count),
-        Err(trouble) => assert!(count > 100_000 && trouble.is_too_much(), "{trouble:?}"),
-    }
-    println!("{count} ACLs: {:?}", start.elapsed());
+    assert_eq!(admin.describe_acls(None).await.unwrap().len(), count);
     let own = (0..9).map(|at| acl_address(&format!("app-{at}"))).collect();
     let found = Kafka::new(&config).read(&own, &[]).await.unwrap();
     let bindings = |model: &Model| model.as_kafka_acl().map_or(0, |acl| acl.bindings.len());

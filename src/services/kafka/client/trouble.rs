@@ -189,3 +189,16 @@ fn cause_of(name: &str) -> Cause {
         _ => Cause::Other,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_that_is_too_much_is_told_from_others() {
+        let is = |said: &str| Trouble::named("_BAD_MSG", said).is_too_much();
+        // rd_kafka_DescribeAclsResponse_parse, past 100,000 patterns.
+        assert!(is("DescribeAcls response protocol parse failure: Local: Bad message format"));
+        assert!(!is("Failed while waiting for response from broker: Local: Timed out"));
+    }
+}
