@@ -383,12 +383,13 @@ fn kafka_user_words(user: &KafkaUser) -> Vec<String> {
 }
 
 fn topic_words(topic: &Topic) -> Vec<String> {
-    let Topic { name: _, partitions, replication, config } = topic;
+    let Topic { name: _, partitions, replication, config, exact, inherited: _ } = topic;
     let mut words = Vec::new();
     let whole = |number: i32| usize::try_from(number).unwrap_or_default();
     words.extend(partitions.map(|number| super::count(whole(number), "partition", "partitions")));
     words.extend(replication.filter(|number| *number > 1).map(|number| format!("{number} replicas")));
     words.extend(map_words(config));
+    words.extend((*exact == Some(true)).then(|| "no other configs".to_owned()));
     words
 }
 

@@ -3,7 +3,6 @@
 //! A request is a number: it travels through librdkafka as the request's opaque, and comes back with the event that
 //! answers it. Who waits is found in a map by that number, so a caller that stops waiting leaks nothing, and an answer
 //! that nobody waits for is freed where it arrives.
-//!
 //! What librdkafka answers is read through its own getters alone: each reads a part of a living object that lives as
 //! long as the object, and texts end with a zero byte. The functions that take a `Get` or a `List` build on that.
 #![allow(unsafe_code, reason = "calls into librdkafka that no safe binding offers; every other file is safe")]
@@ -90,7 +89,7 @@ impl Admin {
     fn of_kind(config: ClientConfig, kind: RDKafkaType) -> Reply<Self> {
         #[cfg(all(target_os = "linux", target_env = "gnu"))]
         raise_stack();
-        let client = Client::new(&config, config.create_native_config()?, kind, Link::default())?;
+        let client = Client::new(&config, config.create_native_config()?, kind, Link::of(&config))?;
         let native = client.native_ptr();
         // SAFETY: the client lives; a queue of its own is made, which `Queue` destroys before the client goes.
         let queue = Queue(NonNull::new(unsafe { sys::rd_kafka_queue_new(native) }).ok_or_else(no_memory)?);
@@ -118,14 +117,15 @@ impl Admin {
             |event| {
                 let result = event.answer(sys::rd_kafka_event_DescribeCluster_result)?;
                 let id = string(result, sys::rd_kafka_DescribeCluster_result_cluster_id);
-                let brokers = items(result, sys::rd_kafka_DescribeCluster_result_nodes).count();
+                let nodes = items(result, sys::rd_kafka_DescribeCluster_result_nodes).flatten();
+                let broker_ids = nodes.map(|node| get(node, sys::rd_kafka_Node_id)).collect();
                 let mut count = 0;
                 // SAFETY: librdkafka gives null, or a pointer to as many constants of its own as it says.
                 let allowed = unsafe {
                     let first = sys::rd_kafka_DescribeCluster_result_authorized_operations(result, &raw mut count);
                     (!first.is_null()).then(|| operations(std::slice::from_raw_parts(first, count)))
                 };
-                Ok(Cluster { id: Some(id).filter(|id| !id.is_empty()), brokers, allowed })
+                Ok(Cluster { id: Some(id).filter(|id| !id.is_empty()), broker_ids, allowed })
             },
         )
         .await

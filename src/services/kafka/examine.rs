@@ -1,6 +1,7 @@
 //! What `doctor` says of Kafka.
 
 use super::admin::Admin;
+use super::client::connect::first_look;
 use super::observe::reader::Reader;
 use crate::config::KafkaConfig;
 use crate::services::Check;
@@ -12,14 +13,13 @@ const NEEDED: [&str; 3] = ["describe", "create", "alter"];
 /// Looks the cluster over.
 pub async fn examine(config: &KafkaConfig, admin: &Admin) -> Vec<Check> {
     let endpoint = config.endpoint();
-    let cluster = match admin.describe_cluster().await {
+    let cluster = match first_look(config, admin).await {
         Ok(cluster) => cluster,
-        Err(trouble) => {
-            return vec![Check::failed(&trouble.tell(&endpoint, "", "", "Describe on Cluster"))];
-        }
+        Err(told) => return vec![Check::failed(&told)],
     };
     let id = cluster.id.unwrap_or_else(|| "without an id".to_owned());
-    let mut checks = vec![Check::good(format!("{endpoint} answers: cluster {id}, brokers: {}", cluster.brokers))];
+    let mut checks =
+        vec![Check::good(format!("{endpoint} answers: cluster {id}, brokers: {}", cluster.broker_ids.len()))];
     if config.authenticates() {
         let how = if config.use_tls { "over TLS" } else { "without TLS" };
         checks.push(Check::good(format!("signed in as {} by {} {how}", config.user, config.mechanism)));

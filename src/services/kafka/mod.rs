@@ -2,22 +2,28 @@
 
 pub mod admin;
 mod apply;
+pub mod authorizer;
 pub mod client;
 pub mod configs;
 mod credential;
 pub mod desired;
 pub mod diff;
 mod examine;
+mod lockout;
 pub mod model;
 mod observe;
+mod places;
 mod server;
+mod strangers;
 
 use super::{ApplyContext, Ask, Check, Limits, Model, Observation, Outcome, Service, ServiceId, Step};
 use crate::config::KafkaConfig;
 use crate::core::address::{Address, Kind};
 use crate::error::Result;
 use async_trait::async_trait;
+use client::connect::first_look;
 use model::{ACL, TOPIC, USER, acl_address, topic_address, user_address};
+use server::Flavor;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A Kafka that is contacted when it is first asked something.
@@ -62,11 +68,19 @@ impl Service for Kafka {
             .collect();
         let ends_of = |address: &Address| ends.get(address).map(Vec::as_slice).unwrap_or_default();
         let mut there = BTreeMap::new();
+        let planned: BTreeMap<&Address, &&Step> = steps.iter().map(|step| (&step.address, step)).collect();
+        let flavor = match topics.is_empty() {
+            true => Flavor::default(),
+            false => Flavor::of(first_look(&self.connection.config, &admin).await?.id.as_deref()),
+        };
         for (name, topic) in topics {
             let address = topic_address(&name);
-            let known: Vec<&model::Topic> =
-                ends_of(&address).iter().filter_map(|model| model.as_kafka_topic()).collect();
-            there.insert(address, Model::KafkaTopic(diff::only_configs(topic, &known)));
+            let step = planned.get(&address);
+            let (before, after) =
+                (step.and_then(|step| step.before.as_ref()), step.and_then(|step| step.after.as_ref()));
+            let end = |model: Option<&'_ Model>| model.and_then(Model::as_kafka_topic).cloned();
+            let managed = diff::managed_topic(topic, end(after).as_ref(), end(before).as_ref(), flavor);
+            there.insert(address, Model::KafkaTopic(managed));
         }
         for user in users {
             let address = user_address(&user.name);
@@ -98,9 +112,13 @@ impl Service for Kafka {
         Limits { batch, in_flight: 1 }
     }
 
-    async fn examine(&self, _ask: &Ask) -> Vec<Check> {
+    async fn examine(&self, ask: &Ask) -> Vec<Check> {
         match self.connection.admin().await {
-            Ok(admin) => examine::examine(&self.connection.config, &admin).await,
+            Ok(admin) => {
+                let mut checks = examine::examine(&self.connection.config, &admin).await;
+                checks.extend(observe::access::examine(&self.connection.config, &admin, ask).await);
+                checks
+            }
             Err(error) => vec![Check::failed(&error)],
         }
     }

@@ -11,6 +11,18 @@ use rdkafka_sys as sys;
 use std::collections::BTreeSet;
 
 impl Admin {
+    /// The ids of the brokers that are up.
+    pub async fn broker_ids(&self) -> Reply<Vec<i32>> {
+        let parts = (sys::rd_kafka_event_DescribeCluster_result as _, sys::rd_kafka_DescribeCluster_result_nodes as _);
+        let call = given_nothing(sys::rd_kafka_DescribeCluster);
+        self.ask_list(call, parts, |node| get(node, sys::rd_kafka_Node_id)).await
+    }
+
+    /// Whom the broker takes the client for, as ACLs name it (`User:admin`).
+    pub fn principal(&self) -> &str {
+        self.client.context().principal()
+    }
+
     /// Names of all consumer groups that the principal may see. It fails if one broker did not tell its own.
     pub async fn list_groups(&self) -> Reply<Vec<String>> {
         self.ask(given_nothing(sys::rd_kafka_ListConsumerGroups), |event| {

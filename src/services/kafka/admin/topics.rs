@@ -8,7 +8,7 @@ use super::{rd_kafka_ConfigEntry_source, rd_kafka_ConfigResource_error, rd_kafka
 use crate::services::kafka::client::native::{
     ConfigEdit, ConfigEntry, ConfigSource, NewTopic, Offset, Resource, TopicFound,
 };
-use crate::services::kafka::client::words::offset_spec;
+use crate::services::kafka::client::words::{offset_spec, unanswered};
 use rdkafka_sys as sys;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -50,6 +50,12 @@ impl Admin {
             (sys::rd_kafka_event_DescribeConfigs_result as _, sys::rd_kafka_DescribeConfigs_result_resources as _);
         let call = natives.given_to(sys::rd_kafka_DescribeConfigs);
         self.ask_each(resources.len(), call, parts, read_configs).await
+    }
+
+    /// All configs of a broker.
+    pub async fn broker_configs(&self, broker: i32) -> Reply<Vec<ConfigEntry>> {
+        let configs = self.describe_configs(&[Resource::Broker(&broker.to_string())]).await?.pop();
+        configs.unwrap_or_else(|| Err(unanswered()))
     }
 
     /// Creates topics, or only lets the broker judge them; one result for each, in order, in the broker's own words.

@@ -4,12 +4,10 @@
 
 use super::batches::{RECORDS, batches};
 use super::work::{PAUSE, SETTLING, Work, no_model};
-use crate::core::change::agree;
 use crate::error::Diagnostic;
 use crate::services::kafka::client::native::{ConfigEdit, NewTopic};
 use crate::services::kafka::client::trouble::{Cause, Trouble};
 use crate::services::kafka::client::words::unanswered;
-use crate::services::kafka::diff::only_configs;
 use crate::services::kafka::model::Topic;
 use crate::services::{Outcome, Step};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -17,6 +15,8 @@ use tokio::time::Instant;
 
 /// A topic that leaves the number of its partitions to the broker counts as one of so many.
 const UNSAID: usize = 8;
+/// Redpanda moves replicas when this is set; on Kafka a step that would need it is blocked.
+const REPLICATION: &str = "replication.factor";
 
 /// What became of one topic.
 enum Verdict {
@@ -59,7 +59,7 @@ pub async fn create(work: &Work<'_>, steps: &[&Step]) -> Vec<Outcome> {
     match work.reader().topics(&borrowed(&unsure)).await {
         Ok(mut there) => {
             for topic in wanted {
-                let is_so = |there| agree(topic, &only_configs(there, &[topic]));
+                let is_so = |there: Topic| is_as_wanted(&there, topic);
                 match verdicts.get_mut(&topic.name) {
                     Some(verdict @ Verdict::Failed(_)) if there.contains_key(&topic.name) => {
                         if there.remove(&topic.name).is_some_and(is_so) {
@@ -95,7 +95,12 @@ pub async fn alter(work: &Work<'_>, steps: &[&Step]) -> Vec<Outcome> {
         let answer = work.admin.create_partitions(&asked, false).await;
         note(&mut verdicts, asked.iter().map(|(name, _)| *name), answer);
     }
-    let edits = pairs.iter().map(|(before, after)| edit(before, after));
+    let replicas = |(before, after): &(&Topic, &Topic)| before.replication.zip(after.replication);
+    let moves = |pair: &&(&Topic, &Topic)| replicas(pair).is_some_and(|(there, wanted)| there != wanted);
+    let number = |pair: &(&Topic, &Topic)| replicas(pair).map(|(_, wanted)| wanted.to_string()).unwrap_or_default();
+    let moved: HashMap<String, String> =
+        pairs.iter().filter(moves).map(|pair| (pair.1.name.clone(), number(pair))).collect();
+    let edits = pairs.iter().map(|(before, after)| edit(before, after, moved.get(after.name.as_str())));
     let edits = edits.filter(|edit| !edit.values.is_empty() && verdicts.get(edit.topic).is_some_and(is_done));
     for batch in batches(edits.collect(), RECORDS, |edit| edit.values.len()) {
         let names = batch.iter().map(|edit| edit.topic);
@@ -111,9 +116,9 @@ pub async fn alter(work: &Work<'_>, steps: &[&Step]) -> Vec<Outcome> {
         with(&verdicts, |verdict| is_done(verdict) || may_be_done(verdict) || fails_by(verdict, Cause::Invalid));
     let arrived = |there: &BTreeMap<String, Topic>, (before, after): &(&Topic, &Topic)| {
         there.get(&after.name).is_some_and(|there| {
-            let value = |key: &str| there.config.get(key).map(String::as_str);
             (after.partitions.is_none() || there.partitions == after.partitions)
-                && edit(before, after).values.iter().all(|(key, wanted)| value(key) == *wanted)
+                && (after.replication.is_none() || there.replication == after.replication)
+                && edit(before, after, None).values.into_iter().all(|(key, value)| is_so(there, key, value))
         })
     };
     let is_waited_for = |(_, after): &&(&Topic, &Topic)| {
@@ -274,15 +279,32 @@ fn records(topic: &Topic) -> usize {
 }
 
 fn new_topic(topic: &Topic) -> NewTopic<'_> {
-    let Topic { name, partitions, replication, config } = topic;
+    let Topic { name, partitions, replication, config, exact: _, inherited: _ } = topic;
     NewTopic { name, partitions: *partitions, replication: *replication, config }
 }
 
-fn edit<'a>(before: &'a Topic, after: &'a Topic) -> ConfigEdit<'a> {
+fn edit<'a>(before: &'a Topic, after: &'a Topic, replication: Option<&'a String>) -> ConfigEdit<'a> {
     let mut values: BTreeMap<&str, Option<&str>> = BTreeMap::new();
     let gone = before.config.keys().filter(|key| !after.config.contains_key(*key));
     values.extend(gone.map(|key| (key.as_str(), None)));
     let set = after.config.iter().filter(|(key, value)| before.config.get(*key) != Some(value));
     values.extend(set.map(|(key, value)| (key.as_str(), Some(value.as_str()))));
+    values.extend(replication.map(|count| (REPLICATION, Some(count.as_str()))));
     ConfigEdit { topic: &after.name, values }
+}
+
+/// Whether a topic is what it should have been made as.
+fn is_as_wanted(there: &Topic, wanted: &Topic) -> bool {
+    let fits = |wanted: Option<i32>, there: Option<i32>| wanted.is_none() || wanted == there;
+    fits(wanted.partitions, there.partitions)
+        && fits(wanted.replication, there.replication)
+        && wanted.config.iter().all(|(key, value)| is_so(there, key, Some(value)))
+}
+
+/// Whether a config has arrived that was set (`Some`) or reset. Redpanda may show what was set as a default.
+fn is_so(there: &Topic, key: &str, value: Option<&str>) -> bool {
+    match value {
+        Some(value) => there.effective(key) == Some(value),
+        None => !there.config.contains_key(key),
+    }
 }

@@ -4,5 +4,7 @@ pub mod connect;
 pub mod link;
 pub mod native;
 pub mod poller;
+mod reasons;
+mod refusals;
 pub mod trouble;
 pub mod words;

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 #[derive(Clone, Debug)]
 pub struct Cluster {
     pub id: Option<String>,
-    pub brokers: usize,
+    pub broker_ids: Vec<i32>,
     /// What the principal may do to the cluster (describe, alter, ...), empty if it may not even describe it; `None` if
     /// the broker does not say.
     pub allowed: Option<BTreeSet<&'static str>>,

@@ -1,12 +1,16 @@
 //! What is known of the configs of topics, of Apache Kafka and of Redpanda: names, types, ranges, values. Pure.
 
 pub mod broker;
+mod defaults;
 mod names;
 mod table;
+mod told;
 mod value;
 
+pub use defaults::of_topics;
 pub use names::{refused, suggestion};
 pub use table::TABLE;
+pub use told::told;
 pub use value::{as_stored, check};
 
 /// One config of a topic.

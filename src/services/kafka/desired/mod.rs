@@ -27,6 +27,8 @@ pub fn desired(specs: &Specs, config: &KafkaConfig) -> BTreeMap<Address, Wanted<
                     partitions: topic.partitions,
                     replication: topic.replication,
                     config: topic.config.clone(),
+                    exact: topic.exact.then_some(true),
+                    inherited: BTreeMap::new(),
                 }),
             );
         }
@@ -43,10 +45,9 @@ pub fn desired(specs: &Specs, config: &KafkaConfig) -> BTreeMap<Address, Wanted<
         }
     }
     if config.has_principals() {
+        let owners: BTreeMap<&str, &App> = apps(specs).map(|(app, events)| (events.user.as_str(), app)).collect();
         for (user, bindings) in rights::all(specs) {
-            let Some(app) = apps(specs).find(|(_, events)| events.user == user).map(|(app, _)| app.name.clone()) else {
-                continue;
-            };
+            let Some(app) = owners.get(user).map(|app| app.name.clone()) else { continue };
             let model = Model::KafkaAcl(Acl { principal: user.to_owned(), bindings });
             wanted.insert(acl_address(user), Wanted { app, model });
         }

@@ -1,11 +1,20 @@
 //! What Kafka has of what is wanted or ours, in few calls.
 
+pub mod access;
+pub mod acls;
+mod losses;
+mod openness;
 pub mod reader;
 mod rights;
+mod sign_ins;
 mod summary;
+mod topics;
 mod unmanaged;
+mod unseen;
+mod users_of;
 
 use super::admin::Admin;
+use super::client::connect::first_look;
 use super::client::trouble::Trouble;
 use super::credential;
 use super::model::{ACL, TOPIC, USER, User, acl_address, topic_address, user_address};
@@ -16,8 +25,11 @@ use crate::core::nodes::Nodes;
 use crate::core::plan::{Level, Notice};
 use crate::error::Result;
 use crate::services::{Ask, CredentialStatus, Model, Observation, Observed};
+use access::Access;
+use acls::EveryAcl;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use reader::{Acls, Reader, user_model};
+use sign_ins::SignIns;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -31,16 +43,17 @@ pub const SIGN_INS: usize = 8;
 pub async fn observe(config: &KafkaConfig, admin: &Arc<Admin>, ask: &Ask) -> Result<Observation> {
     let endpoint = config.endpoint();
     let reader = Reader { admin, endpoint: &endpoint };
-    let cluster = admin.describe_cluster().await;
-    let cluster = cluster.map_err(|trouble| trouble.tell(&endpoint, "", "DescribeCluster", "Describe on Cluster"))?;
-    let (topics, users, principals) = (ask.names(&TOPIC), ask.names(&USER), ask.names(&ACL));
+    let cluster = first_look(config, admin).await?;
+    let signed_in = config.authenticates();
+    let if_signed_in = |kind| if signed_in { ask.names(kind) } else { BTreeSet::new() };
+    let (topics, users, principals) = (ask.names(&TOPIC), if_signed_in(&USER), if_signed_in(&ACL));
     // Without any principal of ours, our own tells whether there is an authorizer at all.
     let own = BTreeSet::from([config.user.as_str()]);
     let acls = async {
         if !principals.is_empty() {
-            reader.acls(&principals).await
-        } else if config.authenticates() {
-            reader.acls(&own).await.map(|acls| acls.map(|_| Acls::default()))
+            reader.every_acl(&principals).await
+        } else if signed_in {
+            reader.acls(&own).await.map(|acls| acls.map(|_| EveryAcl::default()))
         } else {
             Ok(None)
         }
@@ -48,29 +61,49 @@ pub async fn observe(config: &KafkaConfig, admin: &Arc<Admin>, ask: &Ask) -> Res
     let (topics, users, acls) = tokio::try_join!(reader.topics(&topics), reader.users(&users), acls)?;
 
     let lacks = rights::lacking(config, &cluster);
+    let sign_ins =
+        if users.is_empty() { SignIns::default() } else { sign_ins::read(admin, cluster.broker_ids.first()).await };
     let flavor = Flavor::of(cluster.id.as_deref());
-    let server = Server { flavor, authorizer: Some(acls.is_some()), brokers: cluster.brokers, ..Server::default() };
+    let mut server = Server {
+        flavor,
+        authorizer: signed_in.then_some(acls.is_some()),
+        brokers: cluster.broker_ids.len(),
+        reauthenticates_ms: sign_ins.reauthenticates_ms,
+        delegation_tokens: sign_ins.delegation_tokens,
+        ..Server::default()
+    };
+    topics::look_around(&reader, ask, &cluster, &topics, &mut server).await;
     let mut seen = Observation {
         nodes: Nodes::default(),
         endpoint: endpoint.clone(),
         version: Some(flavor.product().to_owned()),
         identity: cluster.id,
-        server: server.to_json(),
+        server: serde_json::Value::Null,
         resources: BTreeMap::new(),
-        unread: BTreeMap::new(),
+        unread: unseen::unread(ask, &server),
         unmanaged: BTreeMap::new(),
-        notices: notices(config, acls.as_ref()),
+        notices: unseen::notices(config, ask, &server),
     };
     seen.notices.extend(lacks);
+    seen.notices.extend(strange(acls.as_ref().map(|acls| &acls.managed)));
+    seen.notices.extend(topics::notices(ask, &topics, &server));
+    if let Some(acls) = acls.as_ref().filter(|_| !principals.is_empty()) {
+        let access = Access::look(config, admin, flavor, ask, acls).await;
+        seen.notices.extend(access.notices());
+        let (shut_out, users_untold) = users_of::shut_out(admin, ask, acls, access.open).await;
+        (server.shut_out, server.users_untold) = (shut_out, users_untold);
+    }
     if let Some(known) = &ask.unmanaged {
         let listed = unmanaged::list(admin, &endpoint, known, config.authenticates()).await?;
         seen.unmanaged = listed.found;
         seen.notices.extend(listed.notices);
     }
     for (name, topic) in topics {
+        let topic = topics::without_the_rest(ask, topic);
         seen.resources.insert(topic_address(&name), Observed::plain(Model::KafkaTopic(topic)));
     }
-    for (name, acl) in acls.map(|acls| acls.by_principal).unwrap_or_default() {
+    losses::add(config, admin, ask, &mut seen.resources).await;
+    for (name, acl) in acls.map(|acls| acls.managed.by_principal).unwrap_or_default() {
         seen.resources.insert(acl_address(&name), Observed::plain(Model::KafkaAcl(acl)));
     }
     let models: Vec<User> = users.iter().filter_map(|user| user_model(user, mechanism_of(ask, &user.name))).collect();
@@ -91,6 +124,7 @@ pub async fn observe(config: &KafkaConfig, admin: &Arc<Admin>, ask: &Ask) -> Res
         let address = user_address(&user.name);
         seen.resources.insert(address, Observed { credential, ..Observed::plain(Model::KafkaUser(user)) });
     }
+    seen.server = server.to_json();
     Ok(seen)
 }
 
@@ -102,21 +136,12 @@ fn mechanism_of<'a>(ask: &'a Ask, name: &str) -> Option<&'a str> {
     model.as_kafka_user().map(|user| user.mechanism.as_str())
 }
 
-fn notices(config: &KafkaConfig, acls: Option<&Acls>) -> Vec<Notice> {
-    let about = "kafka".to_owned();
-    let mut notices = Vec::new();
-    let endpoint = config.endpoint();
-    if !config.authenticates() && config.tls.cert_file.is_none() {
-        let text = format!("{endpoint} lets everybody in without a sign-in: Kafka isolates no app from any other");
-        notices.push(Notice { level: Level::Alarm, about: about.clone(), text });
-    } else if acls.is_none() {
-        let text = format!("{endpoint} has no authorizer: every user may do everything, and ACLs cannot be kept");
-        notices.push(Notice { level: Level::Alarm, about: about.clone(), text });
-    }
-    for (principal, count) in acls.map(|acls| &acls.strange).into_iter().flatten() {
+fn strange(acls: Option<&Acls>) -> Vec<Notice> {
+    let strange = acls.map(|acls| &acls.strange).into_iter().flatten();
+    let told = |(principal, count): (&String, &usize)| {
         let text =
             format!("{count} ACLs of {principal} are of a kind that this version does not know; they are left alone");
-        notices.push(Notice { level: Level::Warning, about: about.clone(), text });
-    }
-    notices
+        Notice { level: Level::Warning, about: "kafka".to_owned(), text }
+    };
+    strange.map(told).collect()
 }

@@ -7,6 +7,7 @@ use crate::services::kafka::client::native::{
 };
 use crate::services::kafka::client::trouble::{Cause, Trouble};
 use crate::services::kafka::client::words::unanswered;
+use crate::services::kafka::configs::as_stored;
 use crate::services::kafka::model::{Acl, Binding, Topic, User};
 use futures_util::{FutureExt, StreamExt, TryStreamExt, stream};
 use std::collections::{BTreeMap, BTreeSet};
@@ -39,16 +40,16 @@ pub struct Reader<'a> {
 
 impl Reader<'_> {
     fn failed(&self, object: &str, call: &str, needs: &str) -> impl Fn(Trouble) -> Diagnostic {
-        move |trouble| trouble.tell(self.endpoint, object, call, needs)
+        move |trouble| trouble.of(self.admin.principal()).tell(self.endpoint, object, call, needs)
     }
 
-    /// Named topics with all overrides.
+    /// Named topics with all configs: their own, and what they have from the brokers.
     pub async fn topics(&self, names: &BTreeSet<&str>) -> Result<BTreeMap<String, Topic>> {
         let mut topics = BTreeMap::new();
         for (name, found) in self.shapes(names).await? {
             let partitions = i32::try_from(found.partitions).ok();
             let replication = i32::try_from(found.replication).ok();
-            topics.insert(name.clone(), Topic { name, partitions, replication, config: BTreeMap::new() });
+            topics.insert(name.clone(), Topic { name, partitions, replication, ..Topic::default() });
         }
         let existing: Vec<String> = topics.keys().cloned().collect();
         for batch in existing.chunks(CONFIG_BATCH) {
@@ -59,7 +60,7 @@ impl Reader<'_> {
                 match configs {
                     Ok(configs) => {
                         if let Some(topic) = topics.get_mut(name) {
-                            topic.config = overrides(configs);
+                            (topic.config, topic.inherited) = split(configs);
                         }
                     }
                     // Deleted since its shape was read.
@@ -97,19 +98,7 @@ impl Reader<'_> {
         if all.is_empty() && !self.has_authorizer().await? {
             return Ok(None);
         }
-        let mut acls = Acls::default();
-        for owned in all {
-            let Some(name) = owned.principal.strip_prefix("User:").filter(|name| principals.contains(name)) else {
-                continue;
-            };
-            if owned.is_known() {
-                let empty = || Acl { principal: name.to_owned(), bindings: BTreeSet::<Binding>::new() };
-                acls.by_principal.entry(name.to_owned()).or_insert_with(empty).bindings.insert(owned.binding);
-            } else {
-                *acls.strange.entry(name.to_owned()).or_default() += 1;
-            }
-        }
-        Ok(Some(acls))
+        Ok(Some(super::acls::sort(all, principals).0))
     }
 
     /// The ACLs of few principals are asked for one by one. Of more all ACLs of the cluster are read, unless librdkafka
@@ -182,7 +171,16 @@ pub fn user_model(user: &ScramUser, wanted: Option<&str>) -> Option<User> {
     })
 }
 
-fn overrides(configs: Vec<ConfigEntry>) -> BTreeMap<String, String> {
-    let own = configs.into_iter().filter(|entry| entry.source == ConfigSource::DynamicTopic);
-    own.filter_map(|entry| Some((entry.name, entry.value?))).collect()
+/// A topic's own configs, and the others that count for it, in canonical form.
+fn split(configs: Vec<ConfigEntry>) -> (BTreeMap<String, String>, BTreeMap<String, String>) {
+    let (own, others): (Vec<ConfigEntry>, Vec<ConfigEntry>) =
+        configs.into_iter().partition(|entry| entry.source == ConfigSource::DynamicTopic);
+    let values = |entries: Vec<ConfigEntry>| {
+        let values = entries.into_iter().filter_map(|entry| {
+            let value = as_stored(&entry.name, &entry.value?);
+            Some((entry.name, value))
+        });
+        values.collect()
+    };
+    (values(own), values(others))
 }
