@@ -53,10 +53,11 @@ fn alone(test: &str, variables: &[(&str, &str)]) -> String {
     said
 }
 
-/// Resident memory in bytes.
+/// Resident memory of its own in bytes; pages of files come and go with what else runs on the machine.
 fn resident() -> usize {
-    let pages = std::fs::read_to_string("/proc/self/statm").unwrap();
-    pages.split(' ').nth(1).unwrap().parse::<usize>().unwrap() * 4096
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:")).unwrap();
+    line.trim().trim_end_matches(" kB").parse::<usize>().unwrap() * 1024
 }
 
 /// Calls of one round that read, and those that write as well.
