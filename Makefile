@@ -79,6 +79,11 @@ bench: build ## time whole commands against the services, PostgreSQL against psq
 	  python3 benches/postgres.py $(or $(APPS),100) && python3 benches/valkey.py $(or $(USERS),10000) && \
 	  "$$(. infra/common.sh && . infra/native/fetch.sh && kafka_client)" benches/kafka.py $(or $(KAFKA_APPS),1000)
 
+.PHONY: leak-check
+leak-check: ## Kafka's admin calls under valgrind (CALLS=200)
+	@infra/infra.sh up
+	@. "$${INFRA_DIR:-infra/run}/env" && benches/leak-check.sh
+
 .PHONY: help
 help: ## this
 	@awk -F ':.*## ' \

@@ -1,13 +1,24 @@
 //! The native admin calls against a real broker: what each answers, and that none holds on to anything.
 
+mod common;
 #[path = "support/kafka.rs"]
+#[allow(dead_code, reason = "each test file uses a part of it")]
 mod kafka;
 mod support;
 
-use nornplan::services::ServiceId;
-use nornplan::services::kafka::admin::Admin;
-use nornplan::services::kafka::client::native::{NewTopic, Offset};
+use common::own_kafka::{self, Access, Setup};
+use futures_util::FutureExt;
+use nornplan::config::PasswordSource;
+use nornplan::core::secret::Secret;
+use nornplan::services::kafka::Kafka;
+use nornplan::services::kafka::admin::{Admin, PATIENCE};
+use nornplan::services::kafka::client::connect::{Connection, signs_in};
+use nornplan::services::kafka::client::native::{
+    Alteration, Change, ConfigSource, NewTopic, Offset, OwnedBinding, Resource,
+};
 use nornplan::services::kafka::client::trouble::Cause;
+use nornplan::services::kafka::model::{Binding, TOPIC, acl_address};
+use nornplan::services::{Model, Outcome, Service, ServiceId};
 use rdkafka::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
@@ -181,4 +192,174 @@ async fn offsets_and_groups_tell_messages_and_who_reads_them() {
     assert_eq!(committed, [(topic.clone(), 0, 3), (topic.clone(), 1, 1)]);
     drop(tokio::task::spawn_blocking(move || drop(consumer)));
     remove(&admin, &[&topic]).await;
+}
+
+#[tokio::test]
+async fn requests_that_nobody_waits_for_any_more_leave_the_client_well() {
+    let world = World::new(ServiceId::Kafka, "given-up");
+    let admin = world.by_hand().await;
+    let nobody = world.topic("nobody");
+    let names = [nobody.as_str()];
+    for _ in 0..200 {
+        // Polled once, which hands it over, and dropped.
+        assert!(admin.describe_cluster().now_or_never().is_none());
+        assert!(admin.describe_topics(&names).now_or_never().is_none());
+        assert!(admin.describe_acls(Some("User:nobody")).now_or_never().is_none());
+        assert!(admin.list_groups().now_or_never().is_none());
+        assert!(admin.describe_configs(&[Resource::Topic(&nobody)]).now_or_never().is_none());
+    }
+    assert!(admin.describe_cluster().await.is_ok());
+    for _ in 0..50 {
+        assert!(admin.describe_cluster().now_or_never().is_none());
+        assert!(admin.group_offsets(&nobody).now_or_never().is_none());
+    }
+    let start = Instant::now();
+    tokio::task::spawn_blocking(move || drop(admin)).await.unwrap();
+    assert!(start.elapsed() < Duration::from_secs(10), "closing took {:?}", start.elapsed());
+}
+
+#[tokio::test]
+async fn a_server_that_never_answers_is_told_in_time_and_closes_at_once() {
+    let mute = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let mut config = World::new(ServiceId::Kafka, "mute").config.kafka.clone();
+    config.brokers = vec![mute.local_addr().unwrap().to_string()];
+    let admin = Connection::new(config.clone()).admin().await.unwrap();
+    let start = Instant::now();
+    let trouble = admin.describe_cluster().await.unwrap_err();
+    assert!([Cause::TimedOut, Cause::Unreachable].contains(&trouble.cause), "{trouble:?}");
+    assert!(start.elapsed() < PATIENCE + Duration::from_secs(3), "it took {:?}", start.elapsed());
+
+    let admin = Connection::new(config).admin().await.unwrap();
+    let mut waiting: Vec<_> = (0..20).map(|_| Box::pin(admin.describe_cluster())).collect();
+    assert!(waiting.iter_mut().all(|one| one.now_or_never().is_none()));
+    drop(waiting);
+    let start = Instant::now();
+    tokio::task::spawn_blocking(move || drop(admin)).await.unwrap();
+    assert!(start.elapsed() < Duration::from_secs(5), "closing took {:?}", start.elapsed());
+}
+
+#[tokio::test]
+async fn who_may_only_describe_can_plan_and_is_told_what_an_apply_needs() {
+    let mut world = World::new(ServiceId::Kafka, "reads");
+    world.declare("shop", world.events("shop", &["orders"]));
+    let admin = world.by_hand().await;
+    let user = world.name("ci").to_string();
+    let secret = Secret::new("only-reads".to_owned());
+    let change = Change::Set { iterations: 4096, password: &secret };
+    let alteration = Alteration { user: &user, mechanism: "SCRAM-SHA-512", change };
+    admin.alter_users(&[alteration]).await.unwrap().remove(&user).unwrap().unwrap();
+    let allow = |resource, name, operation| OwnedBinding {
+        principal: format!("User:{user}"),
+        binding: Binding::allow(resource, name, false, operation),
+    };
+    let acls = [
+        allow("cluster", "kafka-cluster", "describe"),
+        allow("topic", "*", "describe"),
+        allow("topic", "*", "describe_configs"),
+    ];
+    assert!(admin.create_acls(&acls).await.unwrap().iter().all(Result::is_ok));
+    let mut config = world.config.kafka.clone();
+    (config.user, config.password) = (user.clone(), PasswordSource::Given(secret.clone()));
+    let start = Instant::now();
+    while !matches!(signs_in(&config, &user, "SCRAM-SHA-512", &secret).await, Ok(true)) {
+        assert!(start.elapsed() < Duration::from_secs(10));
+    }
+    // Nothing of the app is there yet: no ACLs is the truth, and no refusal.
+    let seen = Kafka::new(&config).observe(&world.ask()).await.unwrap();
+    assert_eq!(seen.server["authorizer"], true, "{:?}", seen.server);
+    let told: Vec<&str> = seen.notices.iter().map(|notice| notice.text.as_str()).collect();
+    assert!(told.iter().any(|text| text.contains("it lacks create and alter on Cluster")), "{told:?}");
+    // The admin is told nothing of the kind.
+    assert!(!world.observe().await.notices.iter().any(|notice| notice.text.contains("it lacks")));
+
+    assert!(admin.delete_acls(&acls[..1]).await.unwrap().iter().all(Result::is_ok));
+    let start = Instant::now();
+    let error = loop {
+        match Kafka::new(&config).observe(&world.ask()).await {
+            Err(error) => break error.to_string(),
+            Ok(_) => assert!(start.elapsed() < Duration::from_secs(10)),
+        }
+    };
+    assert!(error.contains("Describe on Cluster"), "{error}");
+    assert!(admin.delete_acls(&acls).await.unwrap().iter().all(Result::is_ok));
+    let alteration = Alteration { user: &user, mechanism: "SCRAM-SHA-512", change: Change::Remove };
+    admin.alter_users(&[alteration]).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_cluster_that_never_had_a_group_and_one_with_many_acls() {
+    let kafka = Setup::new(Access::Scram).start();
+    let mut config = World::new(ServiceId::Kafka, "fresh").config.kafka.clone();
+    config.brokers = kafka.name().split(',').map(str::to_owned).collect();
+    (config.user, config.password) =
+        (own_kafka::ADMIN.to_owned(), PasswordSource::Given(Secret::new(own_kafka::PASSWORD.to_owned())));
+    let admin = Connection::new(config.clone()).admin().await.unwrap();
+    // The coordinator is not there yet. A client that is no consumer dies of that.
+    let start = Instant::now();
+    while let Err(trouble) = admin.group_offsets("never-was").await {
+        assert!(start.elapsed() < Duration::from_secs(30), "{trouble:?}");
+    }
+    assert_eq!(admin.list_groups().await.unwrap(), Vec::<String>::new());
+
+    // A broker's own configs, each with where it comes from.
+    let configs = admin.describe_configs(&[Resource::Broker("1")]).await.unwrap().remove(0).unwrap();
+    let of = |name: &str| configs.iter().find(|entry| entry.name == name).unwrap();
+    assert_eq!((of("process.roles").source, of("process.roles").read_only), (ConfigSource::StaticBroker, true));
+    assert_eq!(of("log.retention.hours").source, ConfigSource::Default);
+
+    // Many more than the default stack of a thread holds comfortably, all at once and by principal.
+    let count = 9_000;
+    let owned = |at: usize| OwnedBinding {
+        principal: format!("User:app-{}", at % 9),
+        binding: Binding::allow("topic", &format!("t{at}"), false, "read"),
+    };
+    let all: Vec<OwnedBinding> = (0..count).map(owned).collect();
+    for batch in all.chunks(1_000) {
+        assert!(admin.create_acls(batch).await.unwrap().iter().all(Result::is_ok));
+    }
+    assert_eq!(admin.describe_acls(None).await.unwrap().len(), count);
+    let own = (0..9).map(|at| acl_address(&format!("app-{at}"))).collect();
+    let found = Kafka::new(&config).read(&own, &[]).await.unwrap();
+    let bindings = |model: &Model| model.as_kafka_acl().map_or(0, |acl| acl.bindings.len());
+    assert_eq!(found.values().map(bindings).collect::<Vec<_>>(), [count / 9; 9]);
+}
+
+#[tokio::test]
+async fn a_topic_that_our_own_lost_call_made_counts_as_done_and_a_strangers_does_not() {
+    let mut world = World::new(ServiceId::Kafka, "lost");
+    let mut shop = world.events("shop", &["own", "strangers"]);
+    for topic in &mut shop.topics {
+        topic.partitions = Some(2);
+        topic.config.insert("retention.ms".to_owned(), "1000000".to_owned());
+    }
+    world.declare("shop", shop);
+    let plan = world.plan().await;
+    let steps: Vec<_> = plan.iter().filter(|step| step.address.kind == TOPIC).collect();
+    assert_eq!(steps.len(), 2);
+    let admin = world.by_hand().await;
+    let (own, foreign) = (world.topic("own"), world.topic("strangers"));
+    let (same, other) = (BTreeMap::from([("retention.ms".to_owned(), "1000000".to_owned())]), BTreeMap::new());
+    let made = admin.create_topics(&[new(&own, 2, &same), new(&foreign, 2, &other)], false).await.unwrap();
+    assert!(made.iter().all(Result::is_ok));
+    until_visible(&admin, &own, 2).await;
+    until_visible(&admin, &foreign, 2).await;
+    let outcomes = world.carry_out(&steps).await;
+    for (step, outcome) in steps.iter().zip(outcomes) {
+        match outcome {
+            Outcome::AlreadySo => assert_eq!(step.address.name.as_str(), own),
+            Outcome::Failed { error, retry } => {
+                assert_eq!((step.address.name.as_str(), retry), (foreign.as_str(), false), "{error}");
+                assert!(error.to_string().contains("plan again"), "{error}");
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    remove(&admin, &[&own, &foreign]).await;
+    // Deleted and made again at once, under the same name.
+    for _ in 0..5 {
+        world.converge().await;
+        remove(&admin, &[&own, &foreign]).await;
+    }
+    world.converge().await;
+    world.clean_up().await;
 }

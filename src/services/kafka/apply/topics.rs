@@ -1,163 +1,286 @@
-//! Creates, alters and deletes topics in batches.
+//! Creates, alters and deletes topics in batches, and looks whether what was done can be seen.
+//!
+//! The executor reads a step's topic again before it tries a transient failure again, so nothing is retried here.
 
-use super::work::{PAUSE, SETTLING, Work, all_failed, no_model, unanswered};
-use crate::services::kafka::admin::Admin;
-use crate::services::kafka::client::native::ConfigEdit;
+use super::batches::{RECORDS, batches};
+use super::work::{PAUSE, SETTLING, Work, no_model};
+use crate::error::Diagnostic;
+use crate::services::kafka::client::native::{ConfigEdit, NewTopic};
 use crate::services::kafka::client::trouble::{Cause, Trouble};
+use crate::services::kafka::client::words::unanswered;
 use crate::services::kafka::model::Topic;
 use crate::services::{Outcome, Step};
-use rdkafka::admin::{NewPartitions, NewTopic, TopicReplication, TopicResult};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use tokio::time::Instant;
 
-/// Partitions in one CreateTopics, below KRaft's 10,000; a topic that leaves it to the broker counts as this many.
-const PARTITIONS: usize = 9_000;
+/// A topic that leaves the number of its partitions to the broker counts as one of so many.
 const UNSAID: usize = 8;
 /// Redpanda moves replicas when this is set; on Kafka a step that would need it is blocked.
 const REPLICATION: &str = "replication.factor";
-/// Stands for the broker's default.
-const DEFAULT: i32 = -1;
 
-type Results = HashMap<String, Result<(), Trouble>>;
+/// What became of one topic.
+enum Verdict {
+    Done,
+    AlreadySo,
+    /// The broker took it, and does not show it yet: to be looked at again.
+    Late,
+    /// The same, and nothing depends on it.
+    Noted,
+    Failed(Trouble),
+}
+
+type Verdicts = HashMap<String, Verdict>;
 
 /// Creates topics, and waits until the brokers know them.
 pub async fn create(work: &Work<'_>, steps: &[&Step]) -> Vec<Outcome> {
     let wanted: Vec<&Topic> = steps.iter().filter_map(|step| step.after.as_ref()?.as_kafka_topic()).collect();
-    let mut results = Results::new();
-    for batch in batches(&wanted) {
+    let mut verdicts = Verdicts::new();
+    let mut open = batches(wanted.clone(), RECORDS, |topic| records(topic));
+    while let Some(mut batch) = open.pop() {
         let new: Vec<NewTopic<'_>> = batch.iter().map(|topic| new_topic(topic)).collect();
-        let call = work.admin.client().create_topics(&new, &Admin::options());
-        let answer = work.admin.safe(call).await;
-        collect(&mut results, batch.iter().map(|topic| topic.name.as_str()), answer);
+        let answer = work.admin.create_topics(&new, false).await;
+        if batch.len() > 1 && answer.as_ref().is_ok_and(|each| each.iter().all(is_too_large)) {
+            // The broker's own default of partitions is greater than we think.
+            open.push(batch.split_off(batch.len() / 2));
+            open.push(batch);
+            continue;
+        }
+        note(&mut verdicts, batch.iter().map(|topic| topic.name.as_str()), answer);
     }
-    let made: BTreeSet<&str> = succeeded(&results);
-    let seen = until(|| async { Ok(work.reader().shapes(&made).await?.len() == made.len()) });
-    if let Err(error) = seen.await {
-        return all_failed(steps, error);
+    let made = with(&verdicts, |verdict| is_done(verdict) || may_be_done(verdict));
+    let seen = until(|| async {
+        let there = work.reader().shapes(&borrowed(&made)).await?;
+        Ok((there.len() == made.len(), there.into_iter().map(|(name, _)| name).collect::<BTreeSet<_>>()))
+    });
+    let seen = seen.await;
+    late(&mut verdicts, &seen, BTreeSet::contains);
+    // It may be the work of our own earlier call, whose answer did not come.
+    let unsure = with(&verdicts, |verdict| may_be_done(verdict) || fails_by(verdict, Cause::Exists));
+    match work.reader().topics(&borrowed(&unsure)).await {
+        Ok(mut there) => {
+            for topic in wanted {
+                let is_so = |there: Topic| is_as_wanted(&there, topic);
+                match verdicts.get_mut(&topic.name) {
+                    Some(verdict @ Verdict::Failed(_)) if there.contains_key(&topic.name) => {
+                        if there.remove(&topic.name).is_some_and(is_so) {
+                            *verdict = Verdict::AlreadySo;
+                        }
+                    }
+                    // One of this name is about to go, or about to come.
+                    Some(Verdict::Failed(trouble)) if trouble.cause == Cause::Exists => {
+                        trouble.cause = Cause::Transient;
+                    }
+                    Some(_) | None => {}
+                }
+            }
+        }
+        Err(error) => unread(&mut verdicts, unsure, &error),
     }
-    outcomes(work, steps, &results, "CreateTopics", "Create on Cluster")
+    outcomes(work, steps, &verdicts, "CreateTopics", "Create on Cluster")
 }
 
 /// Adds partitions, and sets and resets single configs.
 pub async fn alter(work: &Work<'_>, steps: &[&Step]) -> Vec<Outcome> {
-    let mut results = Results::new();
     let pairs: Vec<(&Topic, &Topic)> = steps
         .iter()
         .filter_map(|step| Some((step.before.as_ref()?.as_kafka_topic()?, step.after.as_ref()?.as_kafka_topic()?)))
         .collect();
-    results.extend(pairs.iter().map(|(_, after)| (after.name.clone(), Ok(()))));
-    let grown: Vec<(&str, usize)> = pairs
-        .iter()
-        .filter(|(before, after)| after.partitions > before.partitions)
-        .filter_map(|(_, after)| Some((after.name.as_str(), usize::try_from(after.partitions?).ok()?)))
-        .collect();
-    if !grown.is_empty() {
-        let new: Vec<NewPartitions<'_>> = grown.iter().map(|(name, count)| NewPartitions::new(name, *count)).collect();
-        let call = work.admin.client().create_partitions(&new, &Admin::options());
-        let answer = work.admin.safe(call).await;
-        collect(&mut results, grown.iter().map(|(name, _)| *name), answer);
+    let mut verdicts: Verdicts = pairs.iter().map(|(_, after)| (after.name.clone(), Verdict::Done)).collect();
+    let grown = pairs.iter().filter_map(|(before, after)| {
+        let (had, has) = (count(before.partitions).unwrap_or_default(), count(after.partitions)?);
+        (has > had).then_some((after.name.as_str(), has, has - had))
+    });
+    for batch in batches(grown.collect(), RECORDS, |(_, _, more)| *more) {
+        let asked: Vec<(&str, usize)> = batch.iter().map(|(name, total, _)| (*name, *total)).collect();
+        let answer = work.admin.create_partitions(&asked, false).await;
+        note(&mut verdicts, asked.iter().map(|(name, _)| *name), answer);
     }
     let replicas = |(before, after): &(&Topic, &Topic)| before.replication.zip(after.replication);
     let moves = |pair: &&(&Topic, &Topic)| replicas(pair).is_some_and(|(there, wanted)| there != wanted);
     let number = |pair: &(&Topic, &Topic)| replicas(pair).map(|(_, wanted)| wanted.to_string()).unwrap_or_default();
     let moved: HashMap<String, String> =
         pairs.iter().filter(moves).map(|pair| (pair.1.name.clone(), number(pair))).collect();
-    let edits: Vec<ConfigEdit<'_>> = pairs
-        .iter()
-        .map(|(before, after)| edit(before, after, moved.get(after.name.as_str())))
-        .filter(|edit| !edit.values.is_empty() && results.get(edit.topic).is_some_and(Result::is_ok))
-        .collect();
-    if !edits.is_empty() {
-        match work.admin.alter_topic_configs(&edits).await {
-            Ok(answer) => results.extend(answer),
-            Err(trouble) => {
-                results.extend(edits.iter().map(|edit| (edit.topic.to_owned(), Err(trouble.clone()))));
-            }
+    let edits = pairs.iter().map(|(before, after)| edit(before, after, moved.get(after.name.as_str())));
+    let edits = edits.filter(|edit| !edit.values.is_empty() && verdicts.get(edit.topic).is_some_and(is_done));
+    for batch in batches(edits.collect(), RECORDS, |edit| edit.values.len()) {
+        let names = batch.iter().map(|edit| edit.topic);
+        let answer = work.admin.alter_topic_configs(&batch).await;
+        let answer = answer.map(|mut by_name| {
+            let each = names.clone().map(|name| by_name.remove(name).unwrap_or_else(|| Err(unanswered())));
+            each.collect::<Vec<_>>()
+        });
+        note(&mut verdicts, names, answer);
+    }
+    // Kafka refuses a growth that an earlier call of ours has made already, and does not answer some that it makes.
+    let looked_at =
+        with(&verdicts, |verdict| is_done(verdict) || may_be_done(verdict) || fails_by(verdict, Cause::Invalid));
+    let arrived = |there: &BTreeMap<String, Topic>, (before, after): &(&Topic, &Topic)| {
+        there.get(&after.name).is_some_and(|there| {
+            (after.partitions.is_none() || there.partitions == after.partitions)
+                && (after.replication.is_none() || there.replication == after.replication)
+                && edit(before, after, None).values.into_iter().all(|(key, value)| is_so(there, key, value))
+        })
+    };
+    let is_waited_for = |(_, after): &&(&Topic, &Topic)| {
+        verdicts.get(&after.name).is_some_and(|verdict| is_done(verdict) || may_be_done(verdict))
+    };
+    let seen = until(|| async {
+        let there = work.reader().topics(&borrowed(&looked_at)).await?;
+        let so = pairs.iter().filter(|pair| arrived(&there, pair)).map(|(_, after)| after.name.clone());
+        let so: BTreeSet<String> = so.collect();
+        Ok((pairs.iter().filter(is_waited_for).all(|(_, after)| so.contains(&after.name)), so))
+    });
+    let seen = seen.await;
+    late(&mut verdicts, &seen, BTreeSet::contains);
+    for name in seen.iter().flatten() {
+        if let Some(verdict @ Verdict::Failed(_)) = verdicts.get_mut(name) {
+            *verdict = Verdict::Done;
         }
     }
-    let altered = succeeded(&results);
-    let seen = until(|| async {
-        let there = work.reader().topics(&altered).await?;
-        let arrived = |(before, after): &&(&Topic, &Topic)| {
-            there.get(&after.name).is_none_or(|there| {
-                let grown = after.partitions.is_none() || there.partitions >= after.partitions;
-                let in_place = after.replication.is_none() || there.replication == after.replication;
-                let edited = edit(before, after, None).values;
-                grown && in_place && edited.into_iter().all(|(key, value)| is_so(there, key, value))
-            })
-        };
-        Ok(pairs.iter().all(|pair| arrived(&pair)))
-    });
-    if let Err(error) = seen.await {
-        return all_failed(steps, error);
+    // No step waits for it, and a broker may have reasons to show another value.
+    for verdict in verdicts.values_mut().filter(|verdict| matches!(verdict, Verdict::Late)) {
+        *verdict = Verdict::Noted;
     }
-    outcomes(work, steps, &results, "CreatePartitions, IncrementalAlterConfigs", "Alter and AlterConfigs on Topic *")
+    outcomes(work, steps, &verdicts, "CreatePartitions, IncrementalAlterConfigs", "Alter and AlterConfigs on Topic *")
 }
 
 /// Deletes topics, and waits until they are gone.
 pub async fn delete(work: &Work<'_>, steps: &[&Step]) -> Vec<Outcome> {
     let names: Vec<&str> = steps.iter().map(|step| step.address.name.as_str()).collect();
-    let mut results = Results::new();
-    let answer = work.admin.safe(work.admin.client().delete_topics(&names, &Admin::options())).await;
-    collect(&mut results, names.iter().copied(), answer);
-    let deleted = succeeded(&results);
-    let gone = until(|| async { Ok(work.reader().shapes(&deleted).await?.is_empty()) });
-    if let Err(error) = gone.await {
-        return all_failed(steps, error);
+    let mut verdicts = Verdicts::new();
+    for batch in batches(names, RECORDS, |_| 1) {
+        let answer = work.admin.delete_topics(&batch).await;
+        note(&mut verdicts, batch.into_iter(), answer);
     }
-    let needs = "Delete on Topic *";
-    let outcome = |step: &&Step| match results.get(&step.address.name) {
-        Some(Ok(())) => Outcome::done(),
-        Some(Err(trouble)) if trouble.cause == Cause::Absent => Outcome::AlreadySo,
-        Some(Err(trouble)) => work.failed(trouble, step, "DeleteTopics", needs),
-        None => no_model(step),
-    };
-    steps.iter().map(outcome).collect()
+    let deleted = with(&verdicts, |verdict| is_done(verdict) || may_be_done(verdict));
+    let left = until(|| async {
+        let there: BTreeSet<String> =
+            work.reader().shapes(&borrowed(&deleted)).await?.into_iter().map(|(name, _)| name).collect();
+        Ok((there.is_empty(), there))
+    });
+    let left = left.await;
+    late(&mut verdicts, &left, |left, name| !left.contains(name));
+    for (name, verdict) in &mut verdicts {
+        match verdict {
+            Verdict::Failed(trouble) if trouble.cause == Cause::Absent => *verdict = Verdict::AlreadySo,
+            // It timed out, and yet it is gone.
+            Verdict::Failed(_) if deleted.contains(name) && left.as_ref().is_ok_and(|left| !left.contains(name)) => {
+                *verdict = Verdict::Done;
+            }
+            Verdict::Failed(_) | Verdict::Done | Verdict::AlreadySo | Verdict::Late | Verdict::Noted => {}
+        }
+    }
+    outcomes(work, steps, &verdicts, "DeleteTopics", "Delete on Topic *")
 }
 
-/// Asks again until it is so, for a bounded time; what is late is left to the next look.
-async fn until<F>(mut so: impl FnMut() -> F) -> crate::error::Result<()>
+/// Looks again until all is so or the time is over, and gives what was seen last.
+async fn until<T, F>(mut look: impl FnMut() -> F) -> crate::error::Result<T>
 where
-    F: Future<Output = crate::error::Result<bool>>,
+    F: Future<Output = crate::error::Result<(bool, T)>>,
 {
     let start = Instant::now();
-    while !so().await? && start.elapsed() < SETTLING {
+    loop {
+        let (all, seen) = look().await?;
+        if all || start.elapsed() > SETTLING {
+            return Ok(seen);
+        }
         tokio::time::sleep(PAUSE).await;
     }
-    Ok(())
 }
 
-fn outcomes(work: &Work<'_>, steps: &[&Step], results: &Results, call: &str, needs: &str) -> Vec<Outcome> {
-    let outcome = |step: &&Step| match results.get(&step.address.name) {
-        Some(Ok(())) => Outcome::done(),
-        Some(Err(trouble)) => work.failed(trouble, step, call, needs),
+/// What was done and cannot be seen is late; if nothing could be read, that is told of what was done.
+fn late<T>(verdicts: &mut Verdicts, seen: &crate::error::Result<T>, is_so: impl Fn(&T, &String) -> bool) {
+    let done = with(verdicts, is_done);
+    match seen {
+        Ok(seen) => {
+            for name in done.iter().filter(|name| !is_so(seen, name)) {
+                verdicts.insert(name.clone(), Verdict::Late);
+            }
+        }
+        Err(error) => unread(verdicts, done, error),
+    }
+}
+
+fn unread(verdicts: &mut Verdicts, names: BTreeSet<String>, error: &Diagnostic) {
+    let said = format!("the broker took it, and then it could not be read: {}", error.message);
+    let failed = || Verdict::Failed(Trouble::new(Cause::Transient, said.clone()));
+    verdicts.extend(names.into_iter().map(|name| (name, failed())));
+}
+
+fn outcomes(work: &Work<'_>, steps: &[&Step], verdicts: &Verdicts, call: &str, needs: &str) -> Vec<Outcome> {
+    let outcome = |step: &&Step| match verdicts.get(&step.address.name) {
+        Some(Verdict::Done) => Outcome::done(),
+        Some(Verdict::AlreadySo) => Outcome::AlreadySo,
+        Some(Verdict::Late) => work.failed(&Trouble::new(Cause::Transient, not_shown()), step, call, needs),
+        Some(Verdict::Noted) => Outcome::Done { fingerprint: None, dump: None, note: Some(not_shown()) },
+        Some(Verdict::Failed(trouble)) => work.failed(trouble, step, call, needs),
         None => no_model(step),
     };
     steps.iter().map(outcome).collect()
+}
+
+fn not_shown() -> String {
+    format!("the broker took it, and does not show it after {} s", SETTLING.as_secs())
 }
 
 /// Notes the answer for each of the topics that were asked for.
-fn collect<'a>(results: &mut Results, asked: impl Iterator<Item = &'a str>, answer: Result<Vec<TopicResult>, Trouble>) {
-    match answer {
-        Ok(answer) => {
-            results.extend(asked.map(|name| (name.to_owned(), unanswered())));
-            results.extend(answer.into_iter().map(|one| match one {
-                Ok(name) => (name, Ok(())),
-                Err((name, code)) => (name, Err(Trouble::code(code))),
-            }));
-        }
-        Err(trouble) => results.extend(asked.map(|name| (name.to_owned(), Err(trouble.clone())))),
+fn note<'a>(
+    verdicts: &mut Verdicts,
+    asked: impl Iterator<Item = &'a str>,
+    answer: Result<Vec<Result<(), Trouble>>, Trouble>,
+) {
+    let (each, all) = match answer {
+        Ok(each) => (each, unanswered()),
+        Err(trouble) => (Vec::new(), trouble),
+    };
+    let mut each = each.into_iter();
+    for name in asked {
+        let verdict = match each.next().unwrap_or_else(|| Err(all.clone())) {
+            Ok(()) => Verdict::Done,
+            Err(trouble) => Verdict::Failed(trouble),
+        };
+        verdicts.insert(name.to_owned(), verdict);
     }
 }
 
-fn succeeded(results: &Results) -> BTreeSet<&str> {
-    results.iter().filter(|(_, result)| result.is_ok()).map(|(name, _)| name.as_str()).collect()
+fn is_done(verdict: &Verdict) -> bool {
+    matches!(verdict, Verdict::Done)
+}
+
+fn fails_by(verdict: &Verdict, cause: Cause) -> bool {
+    matches!(verdict, Verdict::Failed(trouble) if trouble.cause == cause)
+}
+
+/// Whether it may have been done although the broker did not say so.
+fn may_be_done(verdict: &Verdict) -> bool {
+    fails_by(verdict, Cause::TimedOut) || fails_by(verdict, Cause::Unanswered)
+}
+
+fn is_too_large(result: &Result<(), Trouble>) -> bool {
+    // "Unable to perform excessively large batch operation.", "Excessively large number of partitions per request."
+    result.as_ref().is_err_and(|trouble| trouble.cause == Cause::Policy && trouble.message.contains("xcessively large"))
+}
+
+fn with(verdicts: &Verdicts, is: impl Fn(&Verdict) -> bool) -> BTreeSet<String> {
+    verdicts.iter().filter(|(_, verdict)| is(verdict)).map(|(name, _)| name.clone()).collect()
+}
+
+fn borrowed(names: &BTreeSet<String>) -> BTreeSet<&str> {
+    names.iter().map(String::as_str).collect()
+}
+
+fn count(said: Option<i32>) -> Option<usize> {
+    said.and_then(|count| usize::try_from(count).ok())
+}
+
+/// What a new topic weighs: itself, its partitions and its configs.
+fn records(topic: &Topic) -> usize {
+    1 + count(topic.partitions).unwrap_or(UNSAID) + topic.config.len()
 }
 
 fn new_topic(topic: &Topic) -> NewTopic<'_> {
-    let replication = TopicReplication::Fixed(topic.replication.unwrap_or(DEFAULT));
-    let new = NewTopic::new(&topic.name, topic.partitions.unwrap_or(DEFAULT), replication);
-    topic.config.iter().fold(new, |new, (key, value)| new.set(key, value))
+    let Topic { name, partitions, replication, config, exact: _, inherited: _ } = topic;
+    NewTopic { name, partitions: *partitions, replication: *replication, config }
 }
 
 fn edit<'a>(before: &'a Topic, after: &'a Topic, replication: Option<&'a String>) -> ConfigEdit<'a> {
@@ -170,28 +293,18 @@ fn edit<'a>(before: &'a Topic, after: &'a Topic, replication: Option<&'a String>
     ConfigEdit { topic: &after.name, values }
 }
 
+/// Whether a topic is what it should have been made as.
+fn is_as_wanted(there: &Topic, wanted: &Topic) -> bool {
+    let fits = |wanted: Option<i32>, there: Option<i32>| wanted.is_none() || wanted == there;
+    fits(wanted.partitions, there.partitions)
+        && fits(wanted.replication, there.replication)
+        && wanted.config.iter().all(|(key, value)| is_so(there, key, Some(value)))
+}
+
 /// Whether a config has arrived that was set (`Some`) or reset. Redpanda may show what was set as a default.
 fn is_so(there: &Topic, key: &str, value: Option<&str>) -> bool {
     match value {
         Some(value) => there.effective(key) == Some(value),
         None => !there.config.contains_key(key),
     }
-}
-
-/// Cuts a list of topics so that no call makes too many partitions.
-fn batches<'a>(topics: &[&'a Topic]) -> Vec<Vec<&'a Topic>> {
-    let mut batches: Vec<Vec<&Topic>> = Vec::new();
-    let mut load = usize::MAX;
-    for topic in topics {
-        let partitions = topic.partitions.and_then(|count| usize::try_from(count).ok()).unwrap_or(UNSAID);
-        if load.saturating_add(partitions) > PARTITIONS {
-            batches.push(Vec::new());
-            load = 0;
-        }
-        load += partitions;
-        if let Some(batch) = batches.last_mut() {
-            batch.push(topic);
-        }
-    }
-    batches
 }

@@ -3,7 +3,8 @@
 use crate::config::KafkaConfig;
 use crate::error::{Diagnostic, Kind};
 use crate::services::kafka::admin::Admin;
-use crate::services::kafka::client::trouble::{Cause, Trouble};
+use crate::services::kafka::client::trouble::Trouble;
+use crate::services::kafka::client::words;
 use crate::services::kafka::observe::reader::Reader;
 use crate::services::{Outcome, Step};
 use std::time::Duration;
@@ -36,7 +37,7 @@ pub const NEEDS_ALTER: &str = "Alter on Cluster";
 
 /// The result of an item that the broker said nothing of.
 pub fn unanswered() -> Result<(), Trouble> {
-    Err(Trouble::new(Cause::Other, "the broker did not answer for it"))
+    Err(words::unanswered())
 }
 
 /// The same failure for every step, which may pass for each if it may pass at all.

@@ -6,6 +6,5 @@ pub mod native;
 pub mod poller;
 mod reasons;
 pub mod refusals;
-mod safe;
 pub mod trouble;
 pub mod words;

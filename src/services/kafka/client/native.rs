@@ -106,3 +106,49 @@ pub struct Member {
     /// The topics that it reads from now.
     pub topics: BTreeSet<String>,
 }
+
+/// What has configs.
+#[derive(Clone, Copy, Debug)]
+pub enum Resource<'a> {
+    Topic(&'a str),
+    /// A broker, by its id.
+    Broker(&'a str),
+}
+
+/// A config as it is in force.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConfigEntry {
+    pub name: String,
+    /// `None` if it has none, or one that is not shown.
+    pub value: Option<String>,
+    pub source: ConfigSource,
+    pub read_only: bool,
+    pub sensitive: bool,
+}
+
+/// Where a config's value comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ConfigSource {
+    /// An override of the topic.
+    DynamicTopic,
+    DynamicBroker,
+    DynamicDefaultBroker,
+    StaticBroker,
+    Default,
+    /// One that this version does not know.
+    Unknown,
+}
+
+impl ConfigSource {
+    /// By the number that the protocol has for it.
+    pub fn of(number: i32) -> Self {
+        match number {
+            1 => Self::DynamicTopic,
+            2 => Self::DynamicBroker,
+            3 => Self::DynamicDefaultBroker,
+            4 => Self::StaticBroker,
+            5 => Self::Default,
+            _ => Self::Unknown,
+        }
+    }
+}

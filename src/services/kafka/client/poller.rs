@@ -2,7 +2,6 @@
 
 use super::link::Link;
 use super::trouble::{Cause, Trouble};
-use crate::services::kafka::admin::{Event, Queue};
 use rdkafka::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::KafkaError;
@@ -16,38 +15,37 @@ use tokio::sync::oneshot;
 /// How long the thread may take to see that it shall stop.
 const NAP: Duration = Duration::from_millis(50);
 
-/// What comes out of the queue.
-pub enum Notice {
+/// What comes out of the queue, with answers of type `E`.
+pub enum Notice<E> {
     /// An error of a connection.
     Error(KafkaError, String),
     /// A line for a log: facility and text.
     Log(String, String),
     /// The answer to the request of this number.
-    Answer(usize, Event),
+    Answer(usize, E),
 }
 
-#[derive(Default)]
-struct Waiting {
+struct Waiting<E> {
     next: AtomicUsize,
-    by_number: Mutex<HashMap<usize, oneshot::Sender<Event>>>,
+    by_number: Mutex<HashMap<usize, oneshot::Sender<E>>>,
 }
 
-impl Waiting {
-    fn leave(&self, number: usize) -> Option<oneshot::Sender<Event>> {
+impl<E> Waiting<E> {
+    fn leave(&self, number: usize) -> Option<oneshot::Sender<E>> {
         self.by_number.lock().ok()?.remove(&number)
     }
 }
 
 /// A request under way. Dropping it gives up waiting.
-pub struct Ticket {
+pub struct Ticket<E> {
     pub number: usize,
-    answer: oneshot::Receiver<Event>,
-    waiting: Arc<Waiting>,
+    answer: oneshot::Receiver<E>,
+    waiting: Arc<Waiting<E>>,
 }
 
-impl Ticket {
+impl<E> Ticket<E> {
     /// Waits for the answer, or for the connection to break.
-    pub async fn wait(mut self, link: &Link) -> Result<Event, Trouble> {
+    pub async fn wait(mut self, link: &Link) -> Result<E, Trouble> {
         tokio::select! {
             event = &mut self.answer => event.map_err(|_| Trouble::new(Cause::Unreachable, "the client was closed")),
             trouble = link.broken() => Err(trouble),
@@ -55,26 +53,31 @@ impl Ticket {
     }
 }
 
-impl Drop for Ticket {
+impl<E> Drop for Ticket<E> {
     fn drop(&mut self) {
         self.waiting.leave(self.number);
     }
 }
 
 /// The thread that polls the queue. It ends when this is dropped.
-pub struct Poller {
+pub struct Poller<E> {
     stop: Arc<AtomicBool>,
-    waiting: Arc<Waiting>,
+    waiting: Arc<Waiting<E>>,
     thread: Option<JoinHandle<()>>,
 }
 
-impl Poller {
-    pub fn start(queue: Arc<Queue>, link: Arc<Link>) -> Result<Self, Trouble> {
-        let (stop, waiting) = (Arc::new(AtomicBool::new(false)), Arc::new(Waiting::default()));
+impl<E: Send + 'static> Poller<E> {
+    /// `next` waits so long for what comes next.
+    pub fn start(
+        next: impl Fn(Duration) -> Option<Notice<E>> + Send + 'static,
+        link: Arc<Link>,
+    ) -> Result<Self, Trouble> {
+        let waiting = Waiting { next: AtomicUsize::new(1), by_number: Mutex::default() };
+        let (stop, waiting) = (Arc::new(AtomicBool::new(false)), Arc::new(waiting));
         let (stopped, answers) = (stop.clone(), waiting.clone());
         let poll = move || {
             while !stopped.load(Ordering::Relaxed) {
-                match queue.poll(NAP) {
+                match next(NAP) {
                     Some(Notice::Error(error, reason)) => link.error(error, &reason),
                     Some(Notice::Answer(number, event)) => {
                         if let Some(waiter) = answers.leave(number) {
@@ -93,7 +96,7 @@ impl Poller {
     }
 
     /// A number for a new request, and the place where its answer will come.
-    pub fn ticket(&self) -> Ticket {
+    pub fn ticket(&self) -> Ticket<E> {
         let number = self.waiting.next.fetch_add(1, Ordering::Relaxed);
         let (sender, answer) = oneshot::channel();
         if let Ok(mut by_number) = self.waiting.by_number.lock() {
@@ -103,7 +106,7 @@ impl Poller {
     }
 }
 
-impl Drop for Poller {
+impl<E> Drop for Poller<E> {
     fn drop(&mut self) {
         self.stop.store(true, Ordering::Relaxed);
         if let Some(thread) = self.thread.take() {

@@ -25,6 +25,8 @@ pub enum Cause {
     Policy,
     /// The broker understands the request and refuses what it says.
     Invalid,
+    /// The broker left it out of its answer.
+    Unanswered,
     Other,
 }
 
@@ -78,8 +80,14 @@ impl Trouble {
             | Cause::Exists
             | Cause::Policy
             | Cause::Invalid
+            | Cause::Unanswered
             | Cause::Other => false,
         }
+    }
+
+    /// Whether librdkafka could not take the answer, as one with too many items.
+    pub fn is_too_much(&self) -> bool {
+        self.message.contains("protocol parse failure") || self.message.contains("Invalid response size")
     }
 
     /// For people: what failed, on what, while what, and what to do.
@@ -117,6 +125,13 @@ impl Trouble {
             Cause::Policy => (
                 format!("the broker's policy refuses it: {}", self.message),
                 Some("see create.topic.policy.class.name and alter.config.policy.class.name on the broker".to_owned()),
+            ),
+            Cause::Unanswered => (
+                self.message.clone(),
+                Some(
+                    "Redpanda leaves out topics that are in kafka_nodelete_topics: they are not to be deleted"
+                        .to_owned(),
+                ),
             ),
             Cause::Transient | Cause::Invalid | Cause::Other => (self.message.clone(), None),
         };
@@ -190,5 +205,18 @@ fn cause_of(name: &str) -> Cause {
         | "unacceptablecredential"
         | "topicdeletiondisabled" => Cause::Invalid,
         _ => Cause::Other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_that_is_too_much_is_told_from_others() {
+        let is = |said: &str| Trouble::named("_BAD_MSG", said).is_too_much();
+        // rd_kafka_DescribeAclsResponse_parse, past 100,000 patterns.
+        assert!(is("DescribeAcls response protocol parse failure: Local: Bad message format"));
+        assert!(!is("Failed while waiting for response from broker: Local: Timed out"));
     }
 }

@@ -1,6 +1,6 @@
 //! librdkafka's enums by the words that our models use.
 
-use super::native::{Offset, UNKNOWN};
+use super::native::{Offset, Resource, UNKNOWN};
 use super::trouble::{Cause, Trouble};
 use crate::services::kafka::model::Binding;
 use rdkafka_sys as sys;
@@ -70,12 +70,9 @@ pub fn binding((resource, kind, operation, verdict): Kinds, name: String, host: 
     }
 }
 
-/// The answer, unless it is one to another question (null).
-pub fn expected<T>(result: *const T) -> Result<*const T, Trouble> {
-    if result.is_null() {
-        return Err(Trouble::new(Cause::Other, "librdkafka answered something else than was asked"));
-    }
-    Ok(result)
+/// An answer to another question.
+pub fn unexpected() -> Trouble {
+    Trouble::new(Cause::Other, "librdkafka answered something else than was asked")
 }
 
 pub fn c_string(text: &str) -> Result<CString, Trouble> {
@@ -90,14 +87,17 @@ pub fn no_memory() -> Trouble {
     Trouble::new(Cause::Other, "librdkafka could not make an object")
 }
 
-/// The new object, unless there is none (null).
-pub fn made<T>(native: *mut T) -> Result<*mut T, Trouble> {
-    if native.is_null() { Err(no_memory()) } else { Ok(native) }
+/// Kind and name of what has configs.
+pub fn resource<'a>(of: &Resource<'a>) -> (sys::rd_kafka_ResourceType_t, &'a str) {
+    match of {
+        Resource::Topic(name) => (sys::rd_kafka_ResourceType_t::RD_KAFKA_RESOURCE_TOPIC, name),
+        Resource::Broker(id) => (sys::rd_kafka_ResourceType_t::RD_KAFKA_RESOURCE_BROKER, id),
+    }
 }
 
 /// What stands for an item that the broker left out of its answer.
 pub fn unanswered() -> Trouble {
-    Trouble::new(Cause::Other, "the broker did not answer for it")
+    Trouble::new(Cause::Unanswered, "the broker did not answer for it")
 }
 
 /// The number that stands for it where an offset would.

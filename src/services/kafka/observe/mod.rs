@@ -5,6 +5,7 @@ pub mod acls;
 mod losses;
 mod openness;
 pub mod reader;
+mod rights;
 mod sign_ins;
 mod summary;
 pub mod topics;
@@ -60,6 +61,7 @@ pub async fn observe(config: &KafkaConfig, admin: &Arc<Admin>, ask: &Ask) -> Res
     };
     let (topics, users, acls) = tokio::try_join!(reader.topics(&topics), reader.users(&users), acls)?;
 
+    let lacks = rights::lacking(config, &cluster);
     let sign_ins =
         if users.is_empty() { SignIns::default() } else { sign_ins::read(admin, cluster.broker_ids.first()).await };
     let flavor = Flavor::of(cluster.id.as_deref());
@@ -83,6 +85,7 @@ pub async fn observe(config: &KafkaConfig, admin: &Arc<Admin>, ask: &Ask) -> Res
         unmanaged: BTreeMap::new(),
         notices: unseen::notices(config, ask, &server),
     };
+    seen.notices.extend(lacks);
     seen.notices.extend(strange(acls.as_ref().map(|acls| &acls.managed)));
     seen.notices.extend(topics::notices(ask, &topics, &server));
     if let Some(acls) = acls.as_ref().filter(|_| !principals.is_empty()) {

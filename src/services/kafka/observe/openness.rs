@@ -9,7 +9,6 @@ use crate::services::kafka::client::connect::client_as;
 use crate::services::kafka::client::trouble::Cause;
 use crate::services::kafka::model::USER;
 use crate::services::kafka::server::Flavor;
-use rdkafka::admin::ResourceSpecifier;
 use std::time::Duration;
 
 const SETTING: &str = "allow.everyone.if.no.acl.found";
@@ -41,12 +40,8 @@ enum Setting {
 
 async fn setting(admin: &Admin) -> Option<Setting> {
     let broker = admin.broker_ids().await.ok()?.first().copied()?;
-    let asked = [ResourceSpecifier::Broker(broker)];
-    let call = admin.client().describe_configs(&asked, &Admin::options());
-    let config = admin.safe(call).await.ok()?.into_iter().next()?.ok()?;
-    // A broker has configs in any case: none are a refusal.
-    let _ = config.entries.first()?;
-    Some(match config.entries.into_iter().find(|entry| entry.name == SETTING) {
+    let entries = admin.broker_configs(broker).await.ok()?;
+    Some(match entries.into_iter().find(|entry| entry.name == SETTING) {
         None => Setting::Unset,
         Some(entry) => entry.value.map_or(Setting::Hidden, Setting::Value),
     })
@@ -85,6 +80,7 @@ async fn by_trying(config: &KafkaConfig, ask: &Ask, acls: &EveryAcl) -> Option<b
             | Cause::Exists
             | Cause::Policy
             | Cause::Invalid
+            | Cause::Unanswered
             | Cause::Other => None,
         },
     }

@@ -2,11 +2,14 @@
 
 use crate::error::{Diagnostic, Result};
 use crate::services::kafka::admin::Admin;
-use crate::services::kafka::client::native::{OwnedBinding, ScramUser, TopicFound};
+use crate::services::kafka::client::native::{
+    ConfigEntry, ConfigSource, OwnedBinding, Resource, ScramUser, TopicFound,
+};
 use crate::services::kafka::client::trouble::{Cause, Trouble};
+use crate::services::kafka::client::words::unanswered;
 use crate::services::kafka::configs::as_stored;
 use crate::services::kafka::model::{Acl, Binding, Topic, User};
-use rdkafka::admin::{ConfigEntry, ConfigResource, ConfigSource, OwnedResourceSpecifier, ResourceSpecifier};
+use futures_util::{FutureExt, StreamExt, TryStreamExt, stream};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Topics in one DescribeConfigs: 5,000 of them answer with 22 MB.
@@ -15,6 +18,8 @@ const CONFIG_BATCH: usize = 1000;
 const USER_BATCH: usize = 5_000;
 /// Principals that are asked for one by one; for more, all ACLs are read at once.
 const FEW: usize = 4;
+/// Questions under way at once.
+const AT_ONCE: usize = 8;
 
 /// A topic and a principal that nobody has.
 const NOBODY: &str = "nornplan-asks-for-an-authorizer";
@@ -48,19 +53,19 @@ impl Reader<'_> {
         }
         let existing: Vec<String> = topics.keys().cloned().collect();
         for batch in existing.chunks(CONFIG_BATCH) {
-            let asked: Vec<ResourceSpecifier<'_>> = batch.iter().map(|name| ResourceSpecifier::Topic(name)).collect();
-            let call = self.admin.client().describe_configs(&asked, &Admin::options());
-            let needs = "DescribeConfigs on Topic *";
-            let read = self.admin.safe(call).await.map_err(self.failed("", "DescribeConfigs", needs))?;
-            for resource in read.into_iter().flatten() {
-                let OwnedResourceSpecifier::Topic(name) = &resource.specifier else { continue };
-                // Every topic has configs. The safe binding drops the error of a single topic and leaves none.
-                if resource.entries.is_empty() {
-                    let denied = Trouble::new(Cause::Authorization, "its configs cannot be read");
-                    return Err(self.failed(name, "DescribeConfigs", needs)(denied));
-                }
-                if let Some(topic) = topics.get_mut(name.as_str()) {
-                    (topic.config, topic.inherited) = split(resource);
+            let asked: Vec<Resource<'_>> = batch.iter().map(|name| Resource::Topic(name)).collect();
+            let (call, needs) = ("DescribeConfigs", "DescribeConfigs on Topic *");
+            let read = self.admin.describe_configs(&asked).await.map_err(self.failed("", call, needs))?;
+            for (name, configs) in batch.iter().zip(read) {
+                match configs {
+                    Ok(configs) => {
+                        if let Some(topic) = topics.get_mut(name) {
+                            (topic.config, topic.inherited) = split(configs);
+                        }
+                    }
+                    // Deleted since its shape was read.
+                    Err(trouble) if trouble.cause == Cause::Absent => drop(topics.remove(name)),
+                    Err(trouble) => return Err(self.failed(name, call, needs)(trouble)),
                 }
             }
         }
@@ -88,27 +93,37 @@ impl Reader<'_> {
 
     /// The ACLs of named principals; `None` if the broker has no authorizer.
     pub async fn acls(&self, principals: &BTreeSet<&str>) -> Result<Option<Acls>> {
-        let mut all = Vec::new();
-        let filters: Vec<Option<String>> = if principals.len() <= FEW {
-            principals.iter().map(|name| Some(format!("User:{name}"))).collect()
-        } else {
-            vec![None]
-        };
-        for filter in filters {
-            let found = self.admin.describe_acls(filter.as_deref()).await;
-            all.extend(found.map_err(self.failed("", "DescribeAcls", "Describe on Cluster"))?);
-        }
+        let all = self.owned_by(principals).await;
+        let all = all.map_err(self.failed("", "DescribeAcls", "Describe on Cluster"))?;
         if all.is_empty() && !self.has_authorizer().await? {
             return Ok(None);
         }
         Ok(Some(super::acls::sort(all, principals).0))
     }
 
+    /// The ACLs of few principals are asked for one by one. Of more all ACLs of the cluster are read, unless librdkafka
+    /// cannot take so many (100,000 patterns, or an answer of 100 MB).
+    async fn owned_by(&self, principals: &BTreeSet<&str>) -> std::result::Result<Vec<OwnedBinding>, Trouble> {
+        if principals.len() > FEW {
+            match self.admin.describe_acls(None).await {
+                Err(trouble) if trouble.is_too_much() => {}
+                answer => return answer,
+            }
+        }
+        let asked: Vec<_> = principals.iter().map(|name| self.owned_by_one(name).boxed()).collect();
+        Ok(stream::iter(asked).buffer_unordered(AT_ONCE).try_collect::<Vec<_>>().await?.into_iter().flatten().collect())
+    }
+
+    async fn owned_by_one(&self, name: &str) -> std::result::Result<Vec<OwnedBinding>, Trouble> {
+        self.admin.describe_acls(Some(&format!("User:{name}"))).await
+    }
+
     /// Whether no ACLs means no ACLs: an empty list may also be a refusal, or a broker that keeps none.
     pub async fn has_authorizer(&self) -> Result<bool> {
         let needs = "Describe on Cluster";
         let cluster = self.admin.describe_cluster().await.map_err(self.failed("", "DescribeCluster", needs))?;
-        if cluster.allowed.is_some_and(|allowed| !allowed.contains("describe")) {
+        let may_describe = cluster.allowed.map(|allowed| allowed.contains("describe"));
+        if may_describe == Some(false) {
             let denied = Trouble::new(Cause::Authorization, "ACLs and users cannot be read");
             return Err(self.failed("", "DescribeAcls", needs)(denied));
         }
@@ -116,9 +131,15 @@ impl Reader<'_> {
         let mut nobody = Binding::allow("topic", NOBODY, false, "describe");
         nobody.allow = false;
         let probe = OwnedBinding { principal: format!("User:{NOBODY}"), binding: nobody };
-        let answer =
-            self.admin.delete_acls(&[probe]).await.map_err(self.failed("", "DeleteAcls", "Alter on Cluster"))?;
-        Ok(!answer.iter().any(|one| one.as_ref().is_err_and(|trouble| trouble.cause == Cause::SecurityDisabled)))
+        let answer = self.admin.delete_acls(&[probe]).await;
+        let answer = answer.and_then(|each| each.into_iter().next().unwrap_or_else(|| Err(unanswered())));
+        match answer {
+            Ok(()) => Ok(true),
+            Err(trouble) if trouble.cause == Cause::SecurityDisabled => Ok(false),
+            // Only an authorizer refuses anything. Who may describe the cluster has seen that there are no ACLs.
+            Err(trouble) if trouble.cause == Cause::Authorization && may_describe == Some(true) => Ok(true),
+            Err(trouble) => Err(self.failed("", "DeleteAcls", "Describe and Alter on Cluster")(trouble)),
+        }
     }
 
     /// The SCRAM users of these names that exist.
@@ -151,9 +172,9 @@ pub fn user_model(user: &ScramUser, wanted: Option<&str>) -> Option<User> {
 }
 
 /// A topic's own configs, and the others that count for it, in canonical form.
-fn split(resource: ConfigResource) -> (BTreeMap<String, String>, BTreeMap<String, String>) {
+fn split(configs: Vec<ConfigEntry>) -> (BTreeMap<String, String>, BTreeMap<String, String>) {
     let (own, others): (Vec<ConfigEntry>, Vec<ConfigEntry>) =
-        resource.entries.into_iter().partition(|entry| entry.source == ConfigSource::DynamicTopic);
+        configs.into_iter().partition(|entry| entry.source == ConfigSource::DynamicTopic);
     let values = |entries: Vec<ConfigEntry>| {
         let values = entries.into_iter().filter_map(|entry| {
             let value = as_stored(&entry.name, &entry.value?);

@@ -2,7 +2,7 @@
 //! passwords.
 
 use crate::services::kafka::admin::Admin;
-use rdkafka::admin::{ConfigEntry, ConfigSource, ResourceSpecifier};
+use crate::services::kafka::client::native::{ConfigEntry, ConfigSource};
 use std::collections::BTreeSet;
 
 /// How long sessions go on, of Kafka and of Redpanda. Listeners of Kafka may each have their own
@@ -22,10 +22,7 @@ pub struct SignIns {
 /// Asks one broker. What it does not show is unknown.
 pub async fn read(admin: &Admin, broker: Option<&i32>) -> SignIns {
     let Some(broker) = broker else { return SignIns::default() };
-    let asked = [ResourceSpecifier::Broker(*broker)];
-    let answer = admin.safe(admin.client().describe_configs(&asked, &Admin::options())).await;
-    let resource = answer.ok().and_then(|answer| answer.into_iter().next()?.ok());
-    resource.map(|resource| of(&resource.entries)).unwrap_or_default()
+    admin.broker_configs(*broker).await.map(|entries| of(&entries)).unwrap_or_default()
 }
 
 fn of(entries: &[ConfigEntry]) -> SignIns {
@@ -50,10 +47,9 @@ mod tests {
         ConfigEntry {
             name: name.to_owned(),
             value: value.map(str::to_owned),
-            is_default: source == ConfigSource::Default,
             source,
-            is_read_only: true,
-            is_sensitive: value.is_none(),
+            read_only: true,
+            sensitive: value.is_none(),
         }
     }
 

@@ -12,7 +12,6 @@ use crate::services::kafka::configs::broker::{Fate, fate};
 use crate::services::kafka::configs::{TRANSIENT, WEIGHTY, of_topics, told};
 use crate::services::kafka::model::{Topic, topic_address};
 use crate::services::kafka::server::{Flavor, Server};
-use rdkafka::admin::ResourceSpecifier;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Below the 10,000 records that KRaft writes for one call: a topic is one, and each of its partitions and configs.
@@ -63,10 +62,8 @@ async fn defaults(admin: &Admin, ask: &Ask, cluster: &Cluster, topics: &Topics) 
 
 /// All configs of a broker that have a value; none if we may not see them.
 pub async fn broker_configs(admin: &Admin, broker: i32) -> BTreeMap<String, String> {
-    let asked = [ResourceSpecifier::Broker(broker)];
-    let read = admin.safe(admin.client().describe_configs(&asked, &Admin::options())).await;
-    let entries = read.into_iter().flatten().flatten().flat_map(|resource| resource.entries);
-    entries.filter(|entry| !entry.is_sensitive).filter_map(|entry| Some((entry.name, entry.value?))).collect()
+    let entries = admin.broker_configs(broker).await.into_iter().flatten();
+    entries.filter(|entry| !entry.sensitive).filter_map(|entry| Some((entry.name, entry.value?))).collect()
 }
 
 /// Lets the broker judge the topics that are to come, and makes none. Where it will not say, apply will find out.
@@ -97,6 +94,7 @@ fn no(verdict: Result<(), Trouble>) -> Option<String> {
         | Cause::Transient
         | Cause::Absent
         | Cause::Exists
+        | Cause::Unanswered
         | Cause::Other => None,
     }
 }
