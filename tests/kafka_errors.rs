@@ -324,20 +324,3 @@ fn what_the_broker_refuses_is_told_in_its_words() {
     kafka.add_lines("delete.topic.enable=true");
     kafka.restart();
 }
-
-#[test]
-fn a_broker_that_died_keeps_nobody_out() {
-    let kafka = OwnKafka::of(3);
-    let mut workspace = Workspace::new();
-    kafka.serve(&mut workspace);
-    workspace.spec("a", USES_IT);
-    workspace.converge();
-    workspace.run(&["doctor"]).flat().exits(0).says("brokers: 3").hides("sends clients on");
-    kafka.kill(0);
-    let since = Instant::now();
-    workspace.run(&["plan", "--wait", "60s", "--detailed-exitcode"]).exits(0).says("No changes.");
-    while kafka.seen() != 2 {
-        assert!(since.elapsed() < Duration::from_secs(30), "it is still taken for alive");
-    }
-    workspace.run(&["doctor"]).flat().says("brokers: 2").says("topics that do not say it get 3 replicas");
-}
