@@ -154,6 +154,7 @@ impl Cluster {
 const TOPICS: usize = 6;
 
 #[test]
+#[ignore = "takes minutes: make test-deep"]
 fn a_broker_that_dies_on_the_way_leaves_nothing_that_does_not_come_right() {
     const SHAPE: &str = "partitions = 3\nreplication = 3";
     let cluster = Cluster { kafka: OwnKafka::of(3), apps: 8 };
