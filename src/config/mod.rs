@@ -156,6 +156,32 @@ pub struct KafkaConfig {
     pub tls: Tls,
     pub password: PasswordSource,
     pub public_brokers: Vec<String>,
+    /// Which program the brokers are; by default it is found out.
+    pub flavor: BrokerKind,
+    /// Where Redpanda's Admin API is, if that is said.
+    pub admin: Option<AdminApiConfig>,
+}
+
+/// Which program the brokers are said to be.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum BrokerKind {
+    /// Whatever they show that they are.
+    #[default]
+    Auto,
+    Kafka,
+    Redpanda,
+}
+
+/// Redpanda's Admin API: HTTP, with a sign-in of its own.
+#[derive(Clone, Debug)]
+pub struct AdminApiConfig {
+    /// One of some node, or those of all nodes: `http` or `https`, host and port, and no user, password, path or query.
+    pub urls: Vec<::url::Url>,
+    pub user: String,
+    /// By default the one of [`KafkaConfig::password`].
+    pub password: PasswordSource,
+    /// By default the one of [`KafkaConfig::tls`].
+    pub tls: Tls,
 }
 
 impl KafkaConfig {

@@ -9,6 +9,7 @@ pub mod diff;
 mod examine;
 pub mod model;
 mod observe;
+pub mod redpanda;
 mod server;
 
 use super::{ApplyContext, Ask, Check, Limits, Model, Observation, Outcome, Service, ServiceId, Step};

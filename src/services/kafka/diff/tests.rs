@@ -1,7 +1,7 @@
 //! What infraspecs come to, and what is decided about it: no broker is needed.
 
 use super::diff;
-use crate::config::{KafkaConfig, PasswordSource, Tls};
+use crate::config::{BrokerKind, KafkaConfig, PasswordSource, Tls};
 use crate::core::address::Address;
 use crate::core::graph::sort;
 use crate::core::name::AppName;
@@ -24,6 +24,8 @@ fn config(mechanism: &str) -> KafkaConfig {
         tls: Tls::default(),
         password: PasswordSource::None,
         public_brokers: Vec::new(),
+        flavor: BrokerKind::Auto,
+        admin: None,
     }
 }
 
