@@ -368,7 +368,7 @@ fn kv_keys_words(keys: &Keys) -> Vec<String> {
 }
 
 fn kafka_user_words(user: &KafkaUser) -> Vec<String> {
-    let mut words = vec![user.mechanism.clone()];
+    let mut words: Vec<String> = user.mechanism.iter().cloned().collect();
     if user.generated == Some(false) {
         words.push("password left alone".to_owned());
     }

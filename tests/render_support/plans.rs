@@ -92,8 +92,8 @@ pub fn creates() -> Plan {
         user_address("mail-agent"),
         Model::KafkaUser(KafkaUser {
             name: "mail-agent".into(),
-            mechanism: "SCRAM-SHA-512".into(),
-            iterations: 8192,
+            mechanism: Some("SCRAM-SHA-512".into()),
+            iterations: Some(8192),
             generated: Some(true),
         }),
     );

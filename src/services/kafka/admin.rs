@@ -78,11 +78,13 @@ impl Admin {
             |event| unsafe {
                 let result = expected(sys::rd_kafka_event_DescribeCluster_result(event))?;
                 let id = text(sys::rd_kafka_DescribeCluster_result_cluster_id(result));
-                let brokers = list(result, sys::rd_kafka_DescribeCluster_result_nodes).len();
+                let nodes = list(result, sys::rd_kafka_DescribeCluster_result_nodes);
+                let (brokers, hosts) = (nodes.len(), nodes.iter().map(|node| text(sys::rd_kafka_Node_host(*node))));
+                let hosts = hosts.filter(|host| !host.is_empty()).collect();
                 let mut count = 0;
                 let first = sys::rd_kafka_DescribeCluster_result_authorized_operations(result, &raw mut count);
                 let allowed = (!first.is_null()).then(|| operations(std::slice::from_raw_parts(first, count)));
-                Ok(Cluster { id: Some(id).filter(|id| !id.is_empty()), brokers, allowed })
+                Ok(Cluster { id: Some(id).filter(|id| !id.is_empty()), brokers, hosts, allowed })
             },
         )
         .await

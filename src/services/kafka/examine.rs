@@ -1,16 +1,19 @@
 //! What `doctor` says of Kafka.
 
+use super::about_redpanda;
 use super::admin::Admin;
 use super::observe::reader::Reader;
+use super::redpanda::AdminApi;
+use super::server::Flavor;
 use crate::config::KafkaConfig;
-use crate::services::Check;
+use crate::services::{Ask, Check};
 use std::collections::BTreeSet;
 
 /// What nornplan does to a cluster, and so must be allowed to.
 const NEEDED: [&str; 3] = ["describe", "create", "alter"];
 
 /// Looks the cluster over.
-pub async fn examine(config: &KafkaConfig, admin: &Admin) -> Vec<Check> {
+pub async fn examine(config: &KafkaConfig, admin: &Admin, redpanda: Option<&AdminApi>, ask: &Ask) -> Vec<Check> {
     let endpoint = config.endpoint();
     let cluster = match admin.describe_cluster().await {
         Ok(cluster) => cluster,
@@ -18,8 +21,12 @@ pub async fn examine(config: &KafkaConfig, admin: &Admin) -> Vec<Check> {
             return vec![Check::failed(&trouble.tell(&endpoint, "", "", "Describe on Cluster"))];
         }
     };
-    let id = cluster.id.unwrap_or_else(|| "without an id".to_owned());
-    let mut checks = vec![Check::good(format!("{endpoint} answers: cluster {id}, brokers: {}", cluster.brokers))];
+    let flavor = Flavor::told(config.flavor, cluster.id.as_deref());
+    let id = cluster.id.as_deref().unwrap_or("without an id");
+    let product = flavor.product();
+    let mut checks =
+        vec![Check::good(format!("{endpoint} answers: {product}, cluster {id}, brokers: {}", cluster.brokers))];
+    checks.extend(about_redpanda::setting(config, cluster.id.as_deref()));
     if config.authenticates() {
         let how = if config.use_tls { "over TLS" } else { "without TLS" };
         checks.push(Check::good(format!("signed in as {} by {} {how}", config.user, config.mechanism)));
@@ -29,8 +36,13 @@ pub async fn examine(config: &KafkaConfig, admin: &Admin) -> Vec<Check> {
             "give the listener SASL/SCRAM, and set kafka.mechanism",
         ));
     }
-    let reader = Reader { admin, endpoint: &endpoint };
+    let reader = Reader { admin, endpoint: &endpoint, redpanda };
+    if flavor == Flavor::Redpanda {
+        checks.extend(about_redpanda::look(config, admin, redpanda, ask).await);
+    }
     match reader.acls(&BTreeSet::from([config.user.as_str()])).await {
+        // Redpanda answers the same whether it checks ACLs or not.
+        Ok(_) if flavor == Flavor::Redpanda => {}
         Ok(Some(_)) => checks.push(Check::good("an authorizer is on: ACLs isolate apps")),
         Ok(None) => checks.push(Check::bad(
             "there is no authorizer: every user may do everything",

@@ -1,5 +1,6 @@
 //! Kafka as a service.
 
+mod about_redpanda;
 pub mod admin;
 mod apply;
 pub mod client;
@@ -19,15 +20,35 @@ use crate::error::Result;
 use async_trait::async_trait;
 use model::{ACL, TOPIC, USER, acl_address, topic_address, user_address};
 use std::collections::{BTreeMap, BTreeSet};
+use tokio::sync::OnceCell;
 
 /// A Kafka that is contacted when it is first asked something.
 pub struct Kafka {
     connection: client::connect::Connection,
+    /// Redpanda's Admin API, where one is named.
+    redpanda: Option<redpanda::AdminApi>,
+    /// Which program the brokers are, once that was found out.
+    flavor: OnceCell<server::Flavor>,
 }
 
 impl Kafka {
     pub fn new(config: &KafkaConfig) -> Self {
-        Self { connection: client::connect::Connection::new(config.clone()) }
+        let redpanda = redpanda::AdminApi::new(config);
+        Self { connection: client::connect::Connection::new(config.clone()), redpanda, flavor: OnceCell::new() }
+    }
+
+    /// The Admin API, if one is named and the brokers are Redpanda's.
+    async fn redpanda(&self, admin: &admin::Admin) -> Option<&redpanda::AdminApi> {
+        let api = self.redpanda.as_ref()?;
+        let find_out = || async {
+            let cluster = admin.describe_cluster().await?;
+            api.meet(&cluster.hosts).await;
+            let flavor = server::Flavor::told(self.connection.config.flavor, cluster.id.as_deref());
+            Ok::<_, client::trouble::Trouble>(flavor)
+        };
+        // A broker that cannot be asked fails whatever comes next, with its reason.
+        let flavor = self.flavor.get_or_try_init(find_out).await.ok()?;
+        (*flavor == server::Flavor::Redpanda).then_some(api)
     }
 }
 
@@ -43,13 +64,13 @@ impl Service for Kafka {
 
     async fn observe(&self, ask: &Ask) -> Result<Observation> {
         let admin = self.connection.admin().await?;
-        observe::observe(&self.connection.config, &admin, ask).await
+        observe::observe(&self.connection.config, &admin, self.redpanda(&admin).await, ask).await
     }
 
     async fn read(&self, addresses: &BTreeSet<Address>, steps: &[&Step]) -> Result<BTreeMap<Address, Model>> {
         let admin = self.connection.admin().await?;
         let endpoint = self.connection.config.endpoint();
-        let reader = observe::reader::Reader { admin: &admin, endpoint: &endpoint };
+        let reader = observe::reader::Reader { admin: &admin, endpoint: &endpoint, redpanda: self.redpanda(&admin).await };
         let names = |kind: Kind| -> BTreeSet<&str> {
             addresses.iter().filter(|address| address.kind == kind).map(|address| address.name.as_str()).collect()
         };
@@ -72,10 +93,8 @@ impl Service for Kafka {
             let address = user_address(&user.name);
             // As the plan saw it: the mechanism that it goes to if the user has that, else the one that it comes from.
             let wish =
-                ends_of(&address).last().and_then(|model| model.as_kafka_user()).map(|user| user.mechanism.as_str());
-            if let Some(user) = observe::reader::user_model(&user, wish) {
-                there.insert(address, Model::KafkaUser(user));
-            }
+                ends_of(&address).last().and_then(|model| model.as_kafka_user()?.mechanism.as_deref());
+            there.insert(address, Model::KafkaUser(user.model(wish)));
         }
         for (name, acl) in acls.map(|acls| acls.by_principal).unwrap_or_default() {
             there.insert(acl_address(&name), Model::KafkaAcl(acl));
@@ -88,8 +107,12 @@ impl Service for Kafka {
             Ok(admin) => admin,
             Err(error) => return apply::all_failed(steps, error),
         };
-        let work =
-            apply::Work { config: &self.connection.config, admin: &admin, endpoint: self.connection.config.endpoint() };
+        let work = apply::Work {
+            config: &self.connection.config,
+            admin: &admin,
+            endpoint: self.connection.config.endpoint(),
+            redpanda: self.redpanda(&admin).await,
+        };
         work.apply(steps, context).await
     }
 
@@ -98,9 +121,11 @@ impl Service for Kafka {
         Limits { batch, in_flight: 1 }
     }
 
-    async fn examine(&self, _ask: &Ask) -> Vec<Check> {
+    async fn examine(&self, ask: &Ask) -> Vec<Check> {
         match self.connection.admin().await {
-            Ok(admin) => examine::examine(&self.connection.config, &admin).await,
+            Ok(admin) => {
+                examine::examine(&self.connection.config, &admin, self.redpanda(&admin).await, ask).await
+            }
             Err(error) => vec![Check::failed(&error)],
         }
     }

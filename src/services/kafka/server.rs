@@ -1,7 +1,9 @@
 //! What the broker is, as far as rules depend on it: pure.
 
+use crate::config::BrokerKind;
 use crate::services::Observation;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 
 /// Which program speaks the protocol.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -19,6 +21,15 @@ impl Flavor {
         if cluster.is_some_and(|id| id.starts_with("redpanda.")) { Self::Redpanda } else { Self::Kafka }
     }
 
+    /// As the workspace says, or else by the cluster's id.
+    pub fn told(setting: BrokerKind, cluster: Option<&str>) -> Self {
+        match setting {
+            BrokerKind::Auto => Self::of(cluster),
+            BrokerKind::Kafka => Self::Kafka,
+            BrokerKind::Redpanda => Self::Redpanda,
+        }
+    }
+
     pub fn product(self) -> &'static str {
         match self {
             Self::Kafka => "Kafka",
@@ -32,17 +43,26 @@ impl Flavor {
 pub struct Server {
     #[serde(default)]
     pub flavor: Flavor,
-    /// Whether the broker keeps ACLs; `None` if that is not known.
+    /// Whether the broker checks ACLs; `None` if that is not known. A Kafka that does not keeps none either; Redpanda
+    /// keeps them in any case.
     #[serde(default)]
     pub authorizer: Option<bool>,
     #[serde(default)]
     pub brokers: usize,
+    /// Topics that Redpanda lets nobody delete (`kafka_nodelete_topics`), as far as they are known.
+    #[serde(default)]
+    pub nodelete_topics: BTreeSet<String>,
 }
 
 impl Server {
     /// As an observation says.
     pub fn of(observation: &Observation) -> Self {
         serde_json::from_value(observation.server.clone()).unwrap_or_default()
+    }
+
+    /// Whether ACLs can be kept, checked or not.
+    pub fn keeps_acls(&self) -> bool {
+        self.flavor == Flavor::Redpanda || self.authorizer != Some(false)
     }
 
     /// As an observation keeps it.

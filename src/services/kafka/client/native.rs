@@ -9,6 +9,8 @@ use std::collections::{BTreeMap, BTreeSet};
 pub struct Cluster {
     pub id: Option<String>,
     pub brokers: usize,
+    /// The hosts that the brokers advertise.
+    pub hosts: BTreeSet<String>,
     /// What the principal may do to the cluster (describe, alter, ...), empty if it may not even describe it; `None` if
     /// the broker does not say.
     pub allowed: Option<BTreeSet<&'static str>>,

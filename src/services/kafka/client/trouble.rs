@@ -22,6 +22,8 @@ pub enum Cause {
     /// The object exists already.
     Exists,
     Policy,
+    /// The broker has no such call.
+    Unsupported,
     /// The broker understands the request and refuses what it says.
     Invalid,
     Other,
@@ -59,6 +61,7 @@ impl Trouble {
             | Cause::Absent
             | Cause::Exists
             | Cause::Policy
+            | Cause::Unsupported
             | Cause::Invalid
             | Cause::Other => false,
         }
@@ -99,6 +102,10 @@ impl Trouble {
             Cause::Policy => (
                 format!("the broker's policy refuses it: {}", self.message),
                 Some("see create.topic.policy.class.name and alter.config.policy.class.name on the broker".to_owned()),
+            ),
+            Cause::Unsupported => (
+                format!("{endpoint} does not have this call: {}", self.message),
+                Some("it may be too old for it, or something between us leaves it out".to_owned()),
             ),
             Cause::Other if self.message.contains("Invalid response size") => (
                 format!("what answers at {endpoint} is no Kafka"),
@@ -162,6 +169,7 @@ fn cause_of(name: &str) -> Cause {
         "unknowntopicorpart" | "unknowntopicorpartition" | "unknowntopic" | "resourcenotfound" => Cause::Absent,
         "topicalreadyexists" => Cause::Exists,
         "policyviolation" => Cause::Policy,
+        "unsupportedfeature" | "unsupportedversion" => Cause::Unsupported,
         "invalidreplicationfactor"
         | "invalidpartitions"
         | "invalidconfig"

@@ -36,8 +36,8 @@ pub fn desired(specs: &Specs, config: &KafkaConfig) -> BTreeMap<Address, Wanted<
         if events.credential == Credential::Generate && config.mechanism.starts_with("SCRAM-") {
             let user = User {
                 name: events.user.clone(),
-                mechanism: config.mechanism.clone(),
-                iterations: ITERATIONS,
+                mechanism: Some(config.mechanism.clone()),
+                iterations: Some(ITERATIONS),
                 generated: Some(true),
             };
             want(user_address(&events.user), Model::KafkaUser(user));

@@ -19,7 +19,7 @@ pub fn judge(step: &mut Step, server: &Server) {
     if gives && step.action != Action::Create && step.op == Op::Kafka(KafkaOp::SetAcls) {
         step.risks.insert(Risk::WidensAccess);
     }
-    if server.authorizer == Some(false) {
+    if !server.keeps_acls() {
         let reason = "the broker has no authorizer, so it keeps no ACLs; set authorizer.class.name on it";
         step.hold = Some(Hold::Blocked { reason: reason.to_owned() });
     }

@@ -2,6 +2,7 @@
 
 mod acls;
 mod edges;
+mod redpanda;
 #[cfg(test)]
 mod tests;
 mod topics;
@@ -81,7 +82,10 @@ fn keeps_principal(user: &Address, input: &DiffInput<'_>) -> bool {
 fn judge(step: &mut Step, input: &DiffInput<'_>) {
     let Op::Kafka(op) = &step.op else { return };
     match op {
-        KafkaOp::DeleteTopic => topics::judge_deleted(step),
+        KafkaOp::DeleteTopic => {
+            topics::judge_deleted(step);
+            redpanda::judge_deleted(step, &Server::of(input.observation));
+        }
         KafkaOp::DeleteUser => {
             step.risks.insert(Risk::RemovesLogin);
         }

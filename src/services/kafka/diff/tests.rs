@@ -136,7 +136,7 @@ fn readers_and_writers_get_what_the_owner_gives() {
     assert!(bindings.contains(&Binding::allow("group", "shop.", true, "read")));
     assert!(bindings.contains(&Binding::allow("transactional_id", "shop.", true, "write")));
     let Model::KafkaUser(user) = &wanted[&user_address("shop")].model else { panic!("no user") };
-    assert_eq!((user.mechanism.as_str(), user.iterations), ("SCRAM-SHA-256", 4096));
+    assert_eq!((user.mechanism.as_deref(), user.iterations), (Some("SCRAM-SHA-256"), Some(4096)));
 }
 
 #[test]

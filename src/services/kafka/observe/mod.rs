@@ -1,12 +1,14 @@
 //! What Kafka has of what is wanted or ours, in few calls.
 
 pub mod reader;
+mod redpanda;
+mod users;
 
 use super::admin::Admin;
-use super::client::native::ScramUser;
 use super::client::trouble::Trouble;
 use super::credential;
 use super::model::{ACL, TOPIC, USER, User, acl_address, topic_address, user_address};
+use super::redpanda::AdminApi;
 use super::server::{Flavor, Server};
 use crate::config::KafkaConfig;
 use crate::core::address::Address;
@@ -15,8 +17,9 @@ use crate::core::plan::{Level, Notice};
 use crate::error::Result;
 use crate::services::{Ask, CredentialStatus, Model, Observation, Observed};
 use futures_util::{StreamExt, TryStreamExt, stream};
-use reader::{Acls, Reader, user_model};
+use reader::{Acls, Reader};
 use std::collections::{BTreeMap, BTreeSet};
+use users::FoundUser;
 
 /// Sign-ins at once.
 pub const SIGN_INS: usize = 8;
@@ -25,12 +28,17 @@ pub const SIGN_INS: usize = 8;
 ///
 /// # Errors
 /// Anything that could not be read.
-pub async fn observe(config: &KafkaConfig, admin: &Admin, ask: &Ask) -> Result<Observation> {
+pub async fn observe(
+    config: &KafkaConfig,
+    admin: &Admin,
+    redpanda: Option<&AdminApi>,
+    ask: &Ask,
+) -> Result<Observation> {
     let endpoint = config.endpoint();
-    let reader = Reader { admin, endpoint: &endpoint };
+    let reader = Reader { admin, endpoint: &endpoint, redpanda };
     let cluster = admin.describe_cluster().await;
     let cluster = cluster.map_err(|trouble| trouble.tell(&endpoint, "", "DescribeCluster", "Describe on Cluster"))?;
-    let (topics, users, principals) = (ask.names(&TOPIC), ask.names(&USER), ask.names(&ACL));
+    let (topics, names_of_users, principals) = (ask.names(&TOPIC), ask.names(&USER), ask.names(&ACL));
     // Without any principal of ours, our own tells whether there is an authorizer at all.
     let own = BTreeSet::from([config.user.as_str()]);
     let acls = async {
@@ -42,19 +50,29 @@ pub async fn observe(config: &KafkaConfig, admin: &Admin, ask: &Ask) -> Result<O
             Ok(None)
         }
     };
-    let (topics, users, acls) = tokio::try_join!(reader.topics(&topics), reader.users(&users), acls)?;
+    let (topics, users, acls) = tokio::try_join!(reader.topics(&topics), reader.users(&names_of_users), acls)?;
 
-    let flavor = Flavor::of(cluster.id.as_deref());
-    let server = Server { flavor, authorizer: Some(acls.is_some()), brokers: cluster.brokers };
+    let flavor = Flavor::told(config.flavor, cluster.id.as_deref());
+    let mut server =
+        Server { flavor, authorizer: Some(acls.is_some()), brokers: cluster.brokers, ..Server::default() };
+    let mut version = flavor.product().to_owned();
+    let mut noticed = notices(config, acls.as_ref());
+    if flavor == Flavor::Redpanda {
+        let logins = principals.union(&names_of_users).copied().collect();
+        let found = redpanda::look(config, redpanda, &logins).await;
+        (server.authorizer, server.nodelete_topics) = (found.authorizer, found.nodelete_topics);
+        version = found.version.map_or(version.clone(), |number| format!("{version} {number}"));
+        noticed.extend(found.notices);
+    }
     let mut seen = Observation {
         nodes: Nodes::default(),
         endpoint: endpoint.clone(),
-        version: Some(flavor.product().to_owned()),
+        version: Some(version),
         identity: cluster.id,
         server: server.to_json(),
         resources: BTreeMap::new(),
         unread: BTreeMap::new(),
-        notices: notices(config, acls.as_ref()),
+        notices: noticed,
     };
     for (name, topic) in topics {
         seen.resources.insert(topic_address(&name), Observed::plain(Model::KafkaTopic(topic)));
@@ -63,11 +81,18 @@ pub async fn observe(config: &KafkaConfig, admin: &Admin, ask: &Ask) -> Result<O
         seen.resources.insert(acl_address(&name), Observed::plain(Model::KafkaAcl(acl)));
     }
     seen.notices.extend(users.iter().filter_map(second_credential));
-    let models: Vec<User> = users.iter().filter_map(|user| user_model(user, mechanism_of(ask, &user.name))).collect();
+    let models: Vec<(User, Option<String>)> = users
+        .iter()
+        .map(|user| {
+            let model = user.model(mechanism_of(ask, &user.name));
+            let stored = credential::stored(&model, user.set_at.as_deref());
+            (model, stored)
+        })
+        .collect();
     let checked: Vec<(User, Option<CredentialStatus>)> = stream::iter(models)
-        .map(|user| async {
+        .map(|(user, stored)| async {
             let status = match ask.proofs.get(&user_address(&user.name)) {
-                Some(proof) => Some(credential::status(config, &user, proof, ask.probe_credentials).await),
+                Some(proof) => Some(credential::status(config, &user, stored, proof, ask.probe_credentials).await),
                 None => None,
             };
             let told = |trouble: Trouble| trouble.tell(&endpoint, &user.name, "sign-in", "");
@@ -89,7 +114,7 @@ fn mechanism_of<'a>(ask: &'a Ask, name: &str) -> Option<&'a str> {
     let address: Address = user_address(name);
     let wanted = ask.wanted.get(&address).map(|wanted| &wanted.model);
     let model = wanted.or_else(|| ask.applied.get(&address).map(|applied| &applied.model))?;
-    model.as_kafka_user().map(|user| user.mechanism.as_str())
+    model.as_kafka_user()?.mechanism.as_deref()
 }
 
 fn notices(config: &KafkaConfig, acls: Option<&Acls>) -> Vec<Notice> {
@@ -111,7 +136,7 @@ fn notices(config: &KafkaConfig, acls: Option<&Acls>) -> Vec<Notice> {
     notices
 }
 
-fn second_credential(user: &ScramUser) -> Option<Notice> {
+fn second_credential(user: &FoundUser) -> Option<Notice> {
     let mechanisms: Vec<&str> = user.credentials.keys().map(String::as_str).collect();
     let text = format!("user {} has more than one password: {}", user.name, mechanisms.join(" and "));
     (mechanisms.len() > 1).then(|| Notice { level: Level::Warning, about: "kafka".to_owned(), text })

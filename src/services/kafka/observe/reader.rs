@@ -2,9 +2,10 @@
 
 use crate::error::{Diagnostic, Result};
 use crate::services::kafka::admin::Admin;
-use crate::services::kafka::client::native::{OwnedBinding, ScramUser, TopicFound};
+use crate::services::kafka::client::native::{OwnedBinding, TopicFound};
 use crate::services::kafka::client::trouble::{Cause, Trouble};
-use crate::services::kafka::model::{Acl, Binding, Topic, User};
+use crate::services::kafka::model::{Acl, Binding, Topic};
+use crate::services::kafka::redpanda::AdminApi;
 use rdkafka::admin::{ConfigResource, ConfigSource, OwnedResourceSpecifier, ResourceSpecifier};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -28,6 +29,8 @@ pub struct Acls {
 pub struct Reader<'a> {
     pub admin: &'a Admin,
     pub endpoint: &'a str,
+    /// Where users are kept if the broker's Kafka API has no calls for them.
+    pub redpanda: Option<&'a AdminApi>,
 }
 
 impl Reader<'_> {
@@ -129,23 +132,6 @@ impl Reader<'_> {
             self.admin.delete_acls(&[probe]).await.map_err(self.failed("", "DeleteAcls", "Alter on Cluster"))?;
         Ok(!answer.iter().any(|one| one.as_ref().is_err_and(|trouble| trouble.cause == Cause::SecurityDisabled)))
     }
-
-    /// The SCRAM users of these names that exist.
-    pub async fn users(&self, names: &BTreeSet<&str>) -> Result<Vec<ScramUser>> {
-        if names.is_empty() {
-            return Ok(Vec::new());
-        }
-        let names: Vec<&str> = names.iter().copied().collect();
-        let read = self.admin.describe_users(&names).await;
-        read.map_err(self.failed("", "DescribeUserScramCredentials", "Describe on Cluster"))
-    }
-}
-
-/// One credential of a user: that of the wanted mechanism if there is one, else the first.
-pub fn user_model(user: &ScramUser, wanted: Option<&str>) -> Option<User> {
-    let by_wish = wanted.and_then(|mechanism| user.credentials.get_key_value(mechanism));
-    let (mechanism, iterations) = by_wish.or_else(|| user.credentials.first_key_value())?;
-    Some(User { name: user.name.clone(), mechanism: mechanism.clone(), iterations: *iterations, generated: None })
 }
 
 fn overrides(resource: ConfigResource) -> BTreeMap<String, String> {

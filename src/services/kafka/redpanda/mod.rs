@@ -5,12 +5,11 @@
 
 pub mod facts;
 mod leader;
+pub mod look;
 mod redirect;
 mod refusal;
 mod users;
 mod wire;
-
-pub use users::SetAt;
 
 use crate::config::{AdminApiConfig, KafkaConfig};
 use crate::core::secret::Secret;

@@ -19,9 +19,6 @@ const LIST_CREDENTIALS: &str = "/redpanda.core.admin.v2.SecurityService/ListScra
 /// What may stand in a path as it is.
 const PLAIN: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
 
-/// When passwords were last set, by user.
-pub type SetAt = BTreeMap<String, String>;
-
 #[derive(Serialize)]
 struct Body<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
