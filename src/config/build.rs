@@ -3,7 +3,10 @@
 use super::layer::{Layer, Origin};
 use super::password::{PasswordSource, Search};
 use super::url::host_and_port;
-use super::{AdminApiConfig, BrokerKind, Config, DefaultUser, KafkaConfig, PostgresConfig, SecretsConfig, Source, StateConfig, Tls, ValkeyConfig};
+use super::{
+    AdminApiConfig, BrokerKind, Config, DefaultUser, KafkaConfig, PostgresConfig, SecretsConfig, Source, StateConfig,
+    Tls, ValkeyConfig,
+};
 use crate::error::{Diagnostic, Kind};
 use std::path::{Path, PathBuf};
 
@@ -179,11 +182,8 @@ impl Builder<'_> {
                 Err((wrong, hint)) => self.complain("kafka", "admin_url", wrong, hint),
             }
         }
-        let (cert_file, key_file) = if cert_file.is_some() {
-            (cert_file, key_file)
-        } else {
-            (tls.cert_file.clone(), tls.key_file.clone())
-        };
+        let (cert_file, key_file) =
+            if cert_file.is_some() { (cert_file, key_file) } else { (tls.cert_file.clone(), tls.key_file.clone()) };
         (!urls.is_empty()).then(|| AdminApiConfig {
             urls,
             user: self.text("kafka", "admin_user", user),

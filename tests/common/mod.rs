@@ -3,9 +3,11 @@
 
 pub mod certificates;
 pub mod held;
+pub mod http;
 pub mod own_kafka;
 pub mod own_postgres;
 pub mod own_valkey;
+pub mod redpanda;
 pub mod resp;
 pub mod servers;
 pub mod standby;

@@ -70,7 +70,8 @@ impl Service for Kafka {
     async fn read(&self, addresses: &BTreeSet<Address>, steps: &[&Step]) -> Result<BTreeMap<Address, Model>> {
         let admin = self.connection.admin().await?;
         let endpoint = self.connection.config.endpoint();
-        let reader = observe::reader::Reader { admin: &admin, endpoint: &endpoint, redpanda: self.redpanda(&admin).await };
+        let reader =
+            observe::reader::Reader { admin: &admin, endpoint: &endpoint, redpanda: self.redpanda(&admin).await };
         let names = |kind: Kind| -> BTreeSet<&str> {
             addresses.iter().filter(|address| address.kind == kind).map(|address| address.name.as_str()).collect()
         };
@@ -92,8 +93,7 @@ impl Service for Kafka {
         for user in users {
             let address = user_address(&user.name);
             // As the plan saw it: the mechanism that it goes to if the user has that, else the one that it comes from.
-            let wish =
-                ends_of(&address).last().and_then(|model| model.as_kafka_user()?.mechanism.as_deref());
+            let wish = ends_of(&address).last().and_then(|model| model.as_kafka_user()?.mechanism.as_deref());
             there.insert(address, Model::KafkaUser(user.model(wish)));
         }
         for (name, acl) in acls.map(|acls| acls.by_principal).unwrap_or_default() {
@@ -123,9 +123,7 @@ impl Service for Kafka {
 
     async fn examine(&self, ask: &Ask) -> Vec<Check> {
         match self.connection.admin().await {
-            Ok(admin) => {
-                examine::examine(&self.connection.config, &admin, self.redpanda(&admin).await, ask).await
-            }
+            Ok(admin) => examine::examine(&self.connection.config, &admin, self.redpanda(&admin).await, ask).await,
             Err(error) => vec![Check::failed(&error)],
         }
     }

@@ -103,11 +103,7 @@ impl Work<'_> {
             let (Some(had), Some(has)) = (&before.mechanism, &after.mechanism) else { continue };
             if works && had != has {
                 places.insert(before.name.clone(), (index, *step));
-                alterations.push(Alteration {
-                    user: &before.name,
-                    mechanism: had,
-                    change: Change::Remove,
-                });
+                alterations.push(Alteration { user: &before.name, mechanism: had, change: Change::Remove });
             }
         }
         if alterations.is_empty() {

@@ -53,8 +53,7 @@ pub async fn observe(
     let (topics, users, acls) = tokio::try_join!(reader.topics(&topics), reader.users(&names_of_users), acls)?;
 
     let flavor = Flavor::told(config.flavor, cluster.id.as_deref());
-    let mut server =
-        Server { flavor, authorizer: Some(acls.is_some()), brokers: cluster.brokers, ..Server::default() };
+    let mut server = Server { flavor, authorizer: Some(acls.is_some()), brokers: cluster.brokers, ..Server::default() };
     let mut version = flavor.product().to_owned();
     let mut noticed = notices(config, acls.as_ref());
     if flavor == Flavor::Redpanda {

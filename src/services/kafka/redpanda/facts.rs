@@ -105,7 +105,8 @@ mod tests {
         assert_eq!(names(&json!(["a", 1])), None);
         assert_eq!(roles(&json!({"roles": [{"name": "r"}]})), Some(vec!["r".to_owned()]));
         assert_eq!(roles(&json!({})), None);
-        let both = json!({"members": [{"principal_type": "User", "name": "a"}, {"principal_type": "Group", "name": "g"}]});
+        let both =
+            json!({"members": [{"principal_type": "User", "name": "a"}, {"principal_type": "Group", "name": "g"}]});
         assert_eq!(members(&both), Some(BTreeSet::from(["a".to_owned()])));
     }
 

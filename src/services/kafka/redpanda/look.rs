@@ -83,7 +83,8 @@ impl Look {
             }
         }
         if self.shows_passwords {
-            let text = format!("the Admin API at {place} is reached without TLS: passwords cross the network as they are");
+            let text =
+                format!("the Admin API at {place} is reached without TLS: passwords cross the network as they are");
             found.push((Level::Warning, text, "give Redpanda admin_api_tls, and write https:// in kafka.admin_url"));
         }
         found
@@ -91,7 +92,8 @@ impl Look {
 
     /// For a plan.
     pub fn notices(&self) -> Vec<Notice> {
-        let notice = |(level, text, hint)| Notice { level, about: "kafka".to_owned(), text: format!("{text} ({hint})") };
+        let notice =
+            |(level, text, hint)| Notice { level, about: "kafka".to_owned(), text: format!("{text} ({hint})") };
         self.findings().into_iter().map(notice).collect()
     }
 
@@ -168,7 +170,11 @@ mod tests {
             (Look { superusers: vec!["shop".to_owned()], ..look() }, Level::Alarm, "user shop is one of"),
             (Look { facts: facts(Some(false)), ..look() }, Level::Alarm, "does not check ACLs"),
             (Look { facts: facts(None), ..look() }, Level::Warning, "is not known"),
-            (Look { facts: no(), roles: Err(Diagnostic::new(Kind::Service, "x")), ..look() }, Level::Warning, "no superuser"),
+            (
+                Look { facts: no(), roles: Err(Diagnostic::new(Kind::Service, "x")), ..look() },
+                Level::Warning,
+                "no superuser",
+            ),
             (Look { roles: Ok(roles), ..look() }, Level::Warning, "by Redpanda's roles: ops"),
             (Look { shows_passwords: true, ..look() }, Level::Warning, "without TLS"),
         ] {

@@ -204,16 +204,17 @@ impl AdminApi {
     }
 
     async fn door(&self) -> Result<&Door> {
-        self.door.get_or_try_init(|| async {
-            let tls = crate::services::tls::client(&self.config.tls, "kafka")?;
-            let password = self.config.password.resolve().await?;
-            let authorization = password.map(|password| {
-                let plain = Zeroizing::new(format!("{}:{}", self.config.user, password.expose()));
-                Secret::new(format!("Basic {}", *Zeroizing::new(STANDARD.encode(plain.as_bytes()))))
-            });
-            Ok(Door { tls: TlsConnector::from(Arc::new(tls)), authorization })
-        })
-        .await
+        self.door
+            .get_or_try_init(|| async {
+                let tls = crate::services::tls::client(&self.config.tls, "kafka")?;
+                let password = self.config.password.resolve().await?;
+                let authorization = password.map(|password| {
+                    let plain = Zeroizing::new(format!("{}:{}", self.config.user, password.expose()));
+                    Secret::new(format!("Basic {}", *Zeroizing::new(STANDARD.encode(plain.as_bytes()))))
+                });
+                Ok(Door { tls: TlsConnector::from(Arc::new(tls)), authorization })
+            })
+            .await
     }
 }
 

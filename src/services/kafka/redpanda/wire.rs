@@ -102,11 +102,7 @@ pub async fn exchange(
     tokio::time::timeout(PATIENCE, talk).await.unwrap_or(Err(Failure::TooSlow))
 }
 
-fn request(
-    url: &Url,
-    question: &Question,
-    authorization: Option<&Secret>,
-) -> Result<Request<Full<Bytes>>, Failure> {
+fn request(url: &Url, question: &Question, authorization: Option<&Secret>) -> Result<Request<Full<Bytes>>, Failure> {
     let host = url.host_str().unwrap_or_default();
     let host = url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"));
     let mut request = Request::builder()
