@@ -8,10 +8,10 @@ use crate::core::secret::Secret;
 use crate::services::{CredentialStatus, Fingerprint, Proof};
 
 /// What the broker tells about what it stores: mechanism and iterations, and on Redpanda from 26.1 when the password
-/// was set. `None` if it tells none of them.
-pub fn stored(user: &User, set_at: Option<&str>) -> Option<String> {
+/// was set. A mechanism that it does not tell counts as the wanted one: another wish has to be proved by signing in.
+pub fn stored(user: &User, wanted: Option<&str>, set_at: Option<&str>) -> Option<String> {
     let iterations = user.iterations.map(|iterations| iterations.to_string());
-    let parts = [user.mechanism.as_deref(), iterations.as_deref(), set_at];
+    let parts = [user.mechanism.as_deref().or(wanted), iterations.as_deref(), set_at];
     let known: Vec<&str> = parts.into_iter().flatten().collect();
     (!known.is_empty()).then(|| known.join("/"))
 }
@@ -57,10 +57,13 @@ mod tests {
             iterations,
             generated: None,
         };
-        assert_eq!(stored(&user(Some("SCRAM-SHA-512"), Some(4096)), None).as_deref(), Some("SCRAM-SHA-512/4096"));
-        let one = stored(&user(Some("SCRAM-SHA-512"), None), Some("2026-01-01T00:00:00Z"));
-        let other = stored(&user(Some("SCRAM-SHA-512"), None), Some("2026-01-02T00:00:00Z"));
+        assert_eq!(stored(&user(Some("SCRAM-SHA-512"), Some(4096)), None, None).as_deref(), Some("SCRAM-SHA-512/4096"));
+        let one = stored(&user(Some("SCRAM-SHA-512"), None), None, Some("2026-01-01T00:00:00Z"));
+        let other = stored(&user(Some("SCRAM-SHA-512"), None), None, Some("2026-01-02T00:00:00Z"));
         assert_ne!(one, other);
-        assert_eq!(stored(&user(None, None), None), None);
+        // What the broker has is not known: another wish is not as before.
+        let unknown = user(None, None);
+        assert_ne!(stored(&unknown, Some("SCRAM-SHA-256"), None), stored(&unknown, Some("SCRAM-SHA-512"), None));
+        assert_eq!(stored(&unknown, None, None), None);
     }
 }

@@ -70,3 +70,29 @@ impl Server {
         serde_json::to_value(self).unwrap_or_default()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Flavor, Server};
+    use crate::config::BrokerKind;
+
+    #[test]
+    fn the_workspace_says_what_the_brokers_are_or_else_the_cluster_does() {
+        let redpanda = Some("redpanda.3f2a6c1e-5b1d-4f0e-8a3c-2b1f7a9c0d11");
+        let kafka = Some("4L6g3nShT-eMCtK--X86sw");
+        assert_eq!(Flavor::told(BrokerKind::Auto, redpanda), Flavor::Redpanda);
+        assert_eq!(Flavor::told(BrokerKind::Auto, Some("redpanda.initializing")), Flavor::Redpanda);
+        assert_eq!(Flavor::told(BrokerKind::Auto, kafka), Flavor::Kafka);
+        assert_eq!(Flavor::told(BrokerKind::Auto, None), Flavor::Kafka);
+        assert_eq!(Flavor::told(BrokerKind::Kafka, redpanda), Flavor::Kafka);
+        assert_eq!(Flavor::told(BrokerKind::Redpanda, kafka), Flavor::Redpanda);
+    }
+
+    #[test]
+    fn redpanda_keeps_acls_that_it_does_not_check() {
+        let server = |flavor, authorizer| Server { flavor, authorizer, ..Server::default() };
+        assert!(!server(Flavor::Kafka, Some(false)).keeps_acls());
+        assert!(server(Flavor::Kafka, Some(true)).keeps_acls() && server(Flavor::Kafka, None).keeps_acls());
+        assert!(server(Flavor::Redpanda, Some(false)).keeps_acls());
+    }
+}

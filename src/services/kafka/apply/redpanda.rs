@@ -7,6 +7,7 @@ use crate::services::kafka::client::trouble::Cause;
 use crate::services::kafka::credential::stored;
 use crate::services::kafka::model::User;
 use crate::services::kafka::redpanda::AdminApi;
+use crate::services::kafka::redpanda::facts::Credential;
 use crate::services::{Model, Outcome, Step};
 use futures_util::{FutureExt, StreamExt, stream};
 use std::collections::BTreeMap;
@@ -40,7 +41,7 @@ impl Work<'_> {
             .map(|(step, set)| {
                 async move {
                     match set {
-                        Ok((user, password)) => self.prove(step, user, &password, None).await,
+                        Ok((user, password)) => self.prove(step, user, &password, there(user, None)).await,
                         Err(outcome) => outcome,
                     }
                 }
@@ -51,15 +52,10 @@ impl Work<'_> {
         // When each password was set, where that is told: so that one set by hand shows.
         let told = api.credentials().await.ok().flatten().unwrap_or_default();
         for (step, outcome) in steps.iter().zip(&mut outcomes) {
-            let (Some(credential), Outcome::Done { fingerprint: Some(fingerprint), .. }) =
-                (told.get(&step.address.name), outcome)
-            else {
-                continue;
-            };
-            // As it will be read: the Admin API tells no iterations.
-            let (name, mechanism) = (step.address.name.clone(), credential.mechanism.clone());
-            let there = User { name, mechanism, iterations: None, generated: None };
-            fingerprint.stored = stored(&there, credential.set_at.as_deref());
+            let Outcome::Done { fingerprint: Some(fingerprint), .. } = outcome else { continue };
+            if let Some(user) = step.after.as_ref().and_then(Model::as_kafka_user) {
+                fingerprint.stored = there(user, told.get(&user.name));
+            }
         }
         outcomes
     }
@@ -111,9 +107,16 @@ impl Work<'_> {
             let Some(Outcome::Done { fingerprint: Some(fingerprint), .. }) = outcomes.get_mut(&index) else { continue };
             let Some(user) = step.after.as_ref().and_then(Model::as_kafka_user) else { continue };
             let set_at = told.get(&user.name).and_then(|credential| credential.set_at.as_deref());
-            fingerprint.stored = stored(user, set_at);
+            fingerprint.stored = stored(user, None, set_at);
         }
     }
+}
+
+/// What will be read of a user: the Admin API tells no iterations, and before 26.1 nothing at all.
+fn there(user: &User, told: Option<&Credential>) -> Option<String> {
+    let mechanism = told.and_then(|credential| credential.mechanism.clone());
+    let read = User { mechanism, iterations: None, ..user.clone() };
+    stored(&read, user.mechanism.as_deref(), told.and_then(|credential| credential.set_at.as_deref()))
 }
 
 /// The failure of a step's call, which stays in it.

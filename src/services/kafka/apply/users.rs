@@ -57,7 +57,7 @@ impl Work<'_> {
         let proofs: Vec<_> = set
             .into_iter()
             .map(|(index, step, user, password)| {
-                let stored = stored(user, None);
+                let stored = stored(user, None, None);
                 async move { (index, self.prove(step, user, &password, stored).await) }.boxed()
             })
             .collect();

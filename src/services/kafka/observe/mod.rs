@@ -83,8 +83,9 @@ pub async fn observe(
     let models: Vec<(User, Option<String>)> = users
         .iter()
         .map(|user| {
-            let model = user.model(mechanism_of(ask, &user.name));
-            let stored = credential::stored(&model, user.set_at.as_deref());
+            let wish = mechanism_of(ask, &user.name);
+            let model = user.model(wish);
+            let stored = credential::stored(&model, wish, user.set_at.as_deref());
             (model, stored)
         })
         .collect();
