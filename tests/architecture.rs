@@ -89,6 +89,7 @@ fn models_and_differs_import_only_what_is_pure() {
                 "::possible::",
                 "::place::",
                 "::powers::",
+                "::configs::",
             ],
         ),
     ] {
@@ -107,7 +108,8 @@ fn models_and_differs_import_only_what_is_pure() {
 }
 
 /// Files and folders of services that have no effect, beside their models and differs.
-const PURE: [&str; 26] = [
+const PURE: [&str; 27] = [
+    "kafka/configs/",
     "kafka/desired/",
     "kafka/redpanda/facts.rs",
     "kafka/redpanda/redirect.rs",
@@ -172,7 +174,8 @@ const LATER_OF_VALKEY: [(&str, &[&str]); 4] = [
 ];
 
 /// And for Kafka.
-const LATER_OF_KAFKA: [(&str, &[&str]); 6] = [
+const LATER_OF_KAFKA: [(&str, &[&str]); 7] = [
+    ("configs", &["model", "admin", "client", "desired", "observe", "examine", "diff", "apply"]),
     ("model", &["admin", "client", "desired", "observe", "examine", "diff", "apply"]),
     ("desired", &["admin", "client", "observe", "examine", "diff", "apply"]),
     ("client", &["observe", "examine", "diff", "apply"]),

@@ -72,6 +72,8 @@ fn config(root: &Path) -> Config {
             brokers: vec!["127.0.0.1:19092".to_owned()],
             user: "admin".to_owned(),
             mechanism: "SCRAM-SHA-512".to_owned(),
+            user_mechanism: Some("SCRAM-SHA-512".to_owned()),
+            iterations: 4096,
             use_tls: false,
             tls: Tls::default(),
             password: PasswordSource::None,

@@ -1,8 +1,8 @@
 //! `nornplan drift`
 
 use super::args::{LookArgs, ScopeArgs};
-use super::workspace::Workspace;
-use super::{Global, Outcome, output};
+use super::workspace::{self, Workspace};
+use super::{Global, Outcome, output, unmanaged};
 use crate::core::address::Address;
 use crate::core::change::{Cause, FieldChange};
 use crate::core::listing::some;
@@ -30,12 +30,22 @@ const LEFT_SHOWN: usize = 8;
 #[command(after_help = "Example:
   nornplan drift
   nornplan drift --format json
+  nornplan drift --unmanaged
 
-Exit: 0 no drift, 2 drift, 1 it could not be told (a service or a database cannot be read, or there is no state)")]
+Exit: 0 no drift, 2 drift, 1 it could not be told (a service or a database cannot be read, or there is no state)
+What is not managed is no drift: --unmanaged changes no exit code")]
 pub struct Args {
     /// How to show it
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     format: Format,
+    /// List also what exists on the services and no infraspec declares and the state does not own
+    ///
+    /// Databases, roles, users, topics, and principals that have ACLs, as far as the users that nornplan signs in with can
+    /// see them. Left out: the services' own, all that starts with _, internal = [...] and postgres.ignore_roles of the
+    /// workspace file. A service on which infraspecs declare nothing and nothing is owned is not looked at. The text groups
+    /// many of a kind; -v and --format json list each.
+    #[arg(long, conflicts_with = "apps")]
+    unmanaged: bool,
     #[command(flatten)]
     scope: ScopeArgs,
     #[command(flatten)]
@@ -52,12 +62,12 @@ pub async fn run(global: &Global, args: &Args) -> Outcome {
     let workspace = Workspace::open(global)?;
     let store = Store::open(&workspace.config)?;
     let document = store.document();
-    if document.resources.is_empty() {
-        return Err(Diagnostic::new(Kind::State, "there is no state, so nothing was ever applied to compare with")
-            .hint("`nornplan apply` makes one; existing resources that match are adopted without a write")
-            .into());
-    }
+    let no_state = match document.resources.is_empty().then(no_state) {
+        Some(error) if !args.unmanaged => return Err(error.into()),
+        error => error,
+    };
     workspace.tell_state(document);
+    let specs = if args.unmanaged { Some(workspace::specs(global, &workspace.config)?) } else { None };
     let scope = args.scope.scope();
     let applied = scope.narrow(&document.applied(), |one| &one.app);
     // Drift is the way back to what was last applied: a plan in which that is what is wanted.
@@ -68,8 +78,13 @@ pub async fn run(global: &Global, args: &Args) -> Outcome {
     workspace.vault.check_lineage(&document.lineage, document.has_published())?;
     let depth = Depth { probe_credentials: true, ..args.look.depth() };
     let mut asks = observe::asks(&wanted, &applied, document, &workspace.vault, depth)?;
-    workspace.tell_known(&mut asks, None);
+    if let Some(specs) = &specs {
+        let known = unmanaged::known(specs, document, &workspace.config)?;
+        unmanaged::ask(&mut asks, &known, &scope, document);
+    }
+    workspace.tell_known(&mut asks, specs.as_ref());
     let (mut errors, mut items, mut unread) = (Vec::new(), BTreeMap::new(), BTreeMap::new());
+    let mut others = BTreeMap::new();
     // What only a part of could be read: what is seen of it may have drifted, and the rest is not told.
     let mut untold: BTreeMap<Address, String> = BTreeMap::new();
     let mut observed = BTreeMap::new();
@@ -98,6 +113,7 @@ pub async fn run(global: &Global, args: &Args) -> Outcome {
                     left.entry((id, why)).or_default().insert(step.address);
                 }
                 untold.extend(observation.unread.clone());
+                others.extend(unmanaged::worth_telling(observation.unmanaged.clone(), &workspace.config));
                 observed.insert(id, observation);
             }
             Err(error) => {
@@ -126,9 +142,11 @@ pub async fn run(global: &Global, args: &Args) -> Outcome {
         compared,
         drifted: items.into_values().collect(),
         notices: notices.into_iter().collect(),
-        errors: unread.values().cloned().collect(),
+        errors: unread.values().cloned().chain(no_state.iter().map(|error| error.message.clone())).collect(),
         untold: part,
+        unmanaged: args.unmanaged.then_some(others),
     };
+    errors.extend(no_state);
     output::result(&match args.format {
         Format::Text => crate::render::drift::text(&report, &global.style()),
         Format::Json => crate::render::drift::json(&report)
@@ -142,6 +160,11 @@ pub async fn run(global: &Global, args: &Args) -> Outcome {
         (true, true) => Exit::Done,
         (true, false) => Exit::Differs,
     })
+}
+
+fn no_state() -> Diagnostic {
+    Diagnostic::new(Kind::State, "there is no state, so nothing was ever applied to compare with")
+        .hint("`nornplan apply` makes one; existing resources that match are adopted without a write")
 }
 
 /// Whether a step is there because something moved away. A password that was never published, as that of an adopted

@@ -18,6 +18,7 @@ mod show;
 mod signals;
 mod snapshot;
 mod state;
+mod unmanaged;
 mod validate;
 mod workspace;
 

@@ -236,6 +236,11 @@ impl Workspace {
             ask.known.extend(declared.map(|kv| kv.user.clone()));
             ask.known.extend(self.config.internal.iter().cloned());
         }
+        if let Some(ask) = asks.get_mut(&ServiceId::Kafka) {
+            let declared = specs.iter().flat_map(|specs| specs.apps.values()).filter_map(|app| app.events.as_ref());
+            ask.known.extend(declared.map(|events| events.user.clone()));
+            ask.known.extend(self.config.internal.iter().cloned());
+        }
     }
 
     /// What is wanted and what is ours, in scope.

@@ -11,6 +11,8 @@ use crate::error::{Diagnostic, Kind};
 use std::path::{Path, PathBuf};
 
 pub const DEFAULT: &str = "default";
+/// What brokers take as SCRAM iterations (Kafka's ScramMechanism: minIterations, maxIterations; Redpanda the same).
+const ITERATIONS: std::ops::RangeInclusive<u32> = 4096..=16384;
 
 /// Builds the configuration; what is wrong is added to `wrong`.
 pub struct Builder<'a> {
@@ -148,6 +150,7 @@ impl Builder<'_> {
         let user = self.text("kafka", "user", "admin");
         let password = self.password("kafka", &["KAFKA_PASSWORD"]);
         let admin = self.admin_api(&user, &password, &tls);
+        let mechanism = self.text("kafka", "mechanism", "SCRAM-SHA-512");
         KafkaConfig {
             flavor: match self.settings.text("kafka", "flavor").as_deref() {
                 Some("kafka") => BrokerKind::Kafka,
@@ -156,7 +159,9 @@ impl Builder<'_> {
             },
             admin,
             user,
-            mechanism: self.text("kafka", "mechanism", "SCRAM-SHA-512"),
+            user_mechanism: user_mechanism(self.settings.text("kafka", "user_mechanism"), &mechanism),
+            iterations: self.iterations(),
+            mechanism,
             use_tls: self.settings.flag("kafka", "tls").unwrap_or(tls != Tls::default()),
             tls,
             password,
@@ -190,6 +195,19 @@ impl Builder<'_> {
             password: if matches!(own, PasswordSource::None) { password.clone() } else { own },
             tls: Tls { ca_file: ca_file.or_else(|| tls.ca_file.clone()), cert_file, key_file },
         })
+    }
+
+    /// Of apps' SCRAM users. Fewer are refused by brokers, and more as well; the passwords are random, so the fewest are
+    /// enough.
+    fn iterations(&mut self) -> u32 {
+        let asked = self.settings.port("kafka", "iterations").map_or(*ITERATIONS.start(), u32::from);
+        if !ITERATIONS.contains(&asked) {
+            let message = format!("iterations = {asked} is nothing that brokers take");
+            let hint =
+                format!("{} to {}; the fewest are enough for random passwords", ITERATIONS.start(), ITERATIONS.end());
+            self.complain("kafka", "iterations", &message, &hint);
+        }
+        asked
     }
 
     fn text(&self, table: &'static str, name: &'static str, default: &str) -> String {
@@ -280,6 +298,17 @@ fn public_sslmode(ours: &str, public_host: &str) -> String {
         "prefer" | "allow" => "require".to_owned(),
         other => other.to_owned(),
     }
+}
+
+/// The mechanism of apps' users: our own, or where that has no users to make, the stronger one. Where nobody signs in,
+/// apps do not either unless that is asked for (they may use another listener).
+fn user_mechanism(asked: Option<String>, ours: &str) -> Option<String> {
+    let usual = match ours {
+        "none" => "none",
+        "SCRAM-SHA-256" => "SCRAM-SHA-256",
+        _ => "SCRAM-SHA-512",
+    };
+    asked.or_else(|| Some(usual.to_owned())).filter(|mechanism| mechanism != "none")
 }
 
 fn endpoint((host, port): &(String, u16)) -> String {

@@ -63,6 +63,7 @@ const DEFAULT_USER: &[&str] = &["leave", "off", "admin-only"];
 const MECHANISMS: &[&str] = &["SCRAM-SHA-512", "SCRAM-SHA-256", "PLAIN", "none"];
 /// As [`super::BrokerKind`] reads them.
 const FLAVORS: &[&str] = &["auto", "kafka", "redpanda"];
+const USER_MECHANISMS: &[&str] = &["SCRAM-SHA-512", "SCRAM-SHA-256", "none"];
 
 pub const KEYS: &[Key] = &[
     key("", "specs", Shape::Paths),
@@ -112,6 +113,8 @@ pub const KEYS: &[Key] = &[
     key("kafka", "brokers", Shape::List),
     key("kafka", "user", Shape::Text),
     key("kafka", "mechanism", Shape::Choice(MECHANISMS)),
+    key("kafka", "user_mechanism", Shape::Choice(USER_MECHANISMS)),
+    key("kafka", "iterations", Shape::Count),
     key("kafka", "tls", Shape::Flag),
     key("kafka", "ca_file", Shape::Path),
     key("kafka", "cert_file", Shape::Path),

@@ -16,6 +16,7 @@ mod variables;
 
 pub use password::PasswordSource;
 
+use crate::core::name::stands_for;
 use crate::core::suggest::closest;
 use crate::error::{Diagnostic, Kind, in_order};
 use std::collections::{BTreeMap, BTreeSet};
@@ -32,13 +33,20 @@ pub struct Config {
     pub exclude: Vec<String>,
     /// Suffixes that are stripped from an app's name before default names are made.
     pub strip: Vec<String>,
-    /// More names that are never touched.
+    /// More names that are never touched. One that ends in `*` stands for every name that starts so.
     pub internal: BTreeSet<String>,
     pub postgres: PostgresConfig,
     pub valkey: ValkeyConfig,
     pub kafka: KafkaConfig,
     pub state: StateConfig,
     pub secrets: SecretsConfig,
+}
+
+impl Config {
+    /// Whether a name is one of [`Self::internal`].
+    pub fn is_internal(&self, name: &str) -> bool {
+        self.internal.iter().any(|entry| stands_for(entry, name))
+    }
 }
 
 /// TLS to one service.
@@ -85,9 +93,7 @@ impl PostgresConfig {
 
     /// Whether a role is one of [`Self::ignore_roles`].
     pub fn ignores(&self, role: &str) -> bool {
-        self.ignore_roles
-            .iter()
-            .any(|entry| entry.strip_suffix('*').map_or(entry == role, |start| role.starts_with(start)))
+        self.ignore_roles.iter().any(|entry| stands_for(entry, role))
     }
 }
 
@@ -152,6 +158,10 @@ pub struct KafkaConfig {
     pub user: String,
     /// SCRAM-SHA-512, SCRAM-SHA-256, PLAIN, or none: no sign-in, so no users and no ACLs.
     pub mechanism: String,
+    /// The mechanism of apps' users: SCRAM-SHA-512, SCRAM-SHA-256, or `None`: no users are made.
+    pub user_mechanism: Option<String>,
+    /// SCRAM iterations of apps' users.
+    pub iterations: u32,
     pub use_tls: bool,
     pub tls: Tls,
     pub password: PasswordSource,
@@ -189,9 +199,14 @@ impl KafkaConfig {
         self.brokers.join(",")
     }
 
-    /// The mechanism of the users that nornplan makes: its own, or where that has no users to make, the stronger one.
-    pub fn user_mechanism(&self) -> &str {
-        if self.mechanism.starts_with("SCRAM-") { &self.mechanism } else { "SCRAM-SHA-512" }
+    /// Whether principals mean something to the broker: nornplan signs in, or apps do.
+    pub fn has_principals(&self) -> bool {
+        self.authenticates() || self.user_mechanism.is_some()
+    }
+
+    /// What users sign in by whose mechanism cannot be read.
+    pub fn mechanism_of_users(&self) -> &str {
+        self.user_mechanism.as_deref().unwrap_or(&self.mechanism)
     }
 
     /// Whether nornplan signs in, so that users and ACLs mean something.

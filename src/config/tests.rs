@@ -100,6 +100,7 @@ fn variables_win_over_the_environment_over_the_file_over_defaults() {
 fn every_key_has_a_variable() {
     for key in keys::KEYS {
         let value = match key.shape {
+            keys::Shape::Count if key.name == "iterations" => "8192",
             keys::Shape::Port | keys::Shape::Count => "77",
             keys::Shape::Flag => "true",
             keys::Shape::Choice(choices) => choices[0],
@@ -117,7 +118,7 @@ fn every_key_has_a_variable() {
         let changed = format!("{:?}", workspace.load());
         let plain = format!("{:?}", load(&Source { variables: BTreeMap::new(), ..workspace.source.clone() }).unwrap());
         let same = ["local", "dotenv", "leave"].contains(&value)
-            || (key.name == "mechanism" || key.name == "public_sslmode") && plain == changed;
+            || ["mechanism", "user_mechanism", "public_sslmode"].contains(&key.name) && plain == changed;
         assert_eq!(plain == changed, same, "{}", key.variable());
     }
 }
@@ -437,7 +438,10 @@ fn what_is_not_said_of_the_admin_api_is_as_for_the_brokers() {
     let workspace = Workspace::new(Some(file)).with("NORNPLAN_KAFKA_PASSWORD", "secret");
     let kafka = workspace.load().kafka;
     let admin = kafka.admin.unwrap();
-    assert_eq!(admin.urls.iter().map(url::Url::as_str).collect::<Vec<_>>(), ["http://rp-0:9644/", "https://rp-1:9644/"]);
+    assert_eq!(
+        admin.urls.iter().map(::url::Url::as_str).collect::<Vec<_>>(),
+        ["http://rp-0:9644/", "https://rp-1:9644/"]
+    );
     assert_eq!((admin.user.as_str(), admin.tls), ("norn", kafka.tls));
     assert!(matches!(admin.password, PasswordSource::Given(secret) if secret.expose() == "secret"));
     assert_eq!(kafka.flavor, super::BrokerKind::Auto);
@@ -463,7 +467,28 @@ fn an_admin_url_is_host_and_port_and_no_more() {
         ("http://", "this is no URL"),
     ] {
         let workspace = Workspace::new(Some(&format!("[kafka]\nadmin_url = '{url}'\n")));
-        let told = workspace.errors().iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
+        let told = workspace.errors();
         assert!(told.contains(text) && told.contains("nornplan.toml:2") && !told.contains("hunter2"), "{told}");
+    }
+}
+
+#[test]
+fn users_of_kafka_have_the_mechanism_that_is_asked_for_or_ours() {
+    let of = |kafka: &str| Workspace::new(Some(&format!("[kafka]\n{kafka}"))).load().kafka;
+    for (kafka, expected) in [
+        ("", Some("SCRAM-SHA-512")),
+        ("mechanism = 'SCRAM-SHA-256'", Some("SCRAM-SHA-256")),
+        ("mechanism = 'SCRAM-SHA-256'\nuser_mechanism = 'SCRAM-SHA-512'", Some("SCRAM-SHA-512")),
+        ("mechanism = 'PLAIN'", Some("SCRAM-SHA-512")),
+        ("mechanism = 'PLAIN'\nuser_mechanism = 'none'", None),
+        ("mechanism = 'none'", None),
+        ("mechanism = 'none'\nuser_mechanism = 'SCRAM-SHA-256'", Some("SCRAM-SHA-256")),
+    ] {
+        assert_eq!(of(kafka).user_mechanism.as_deref(), expected, "{kafka}");
+    }
+    assert_eq!((of("").iterations, of("iterations = 16384").iterations), (4096, 16384));
+    for (wrong, said) in [("iterations = 4095", "iterations"), ("user_mechanism = 'PLAIN'", "user_mechanism")] {
+        let errors = load(&Workspace::new(Some(&format!("[kafka]\n{wrong}"))).source).unwrap_err();
+        assert!(errors.len() == 1 && errors[0].to_string().contains(said), "{errors:?}");
     }
 }

@@ -111,6 +111,12 @@ fn needs_consent<M, O>(
         }
         return in_use(step, consent);
     }
+    if step.risks.contains(&Risk::LosesData) {
+        let destroys = (!consent.to_destroy_by(step, false)).then_some(Hold::Destroy);
+        if let Some(hold) = destroys.or_else(|| in_use(step, consent)) {
+            return Some(hold);
+        }
+    }
     let unasked_rotation = step.action == Action::Rotate
         && !step.reasons.contains(&Reason::AskedFor)
         && !step.reasons.contains(&Reason::UnfinishedRun);
@@ -238,6 +244,22 @@ mod tests {
         let mut grant = destroy("postgres.grant.d/r", &[Risk::RemovesLogin, Risk::Interrupts]);
         grant.part_of = Some("postgres.role.r".parse().unwrap());
         assert_eq!(held(vec![grant], &consent(&["postgres.role.r"], &[]), &circumstances(&["a"], 100)), None);
+    }
+
+    #[test]
+    fn a_change_that_loses_data_waits_for_consent_as_a_destroy_does() {
+        let case = |risks: &[Risk], destroy: &[&str], interrupt: &[&str]| {
+            let mut step = step("kafka.topic.t", "a", Action::Update, &[]);
+            step.risks.extend(risks);
+            held(vec![step], &consent(destroy, interrupt), &circumstances(&["a"], 100))
+        };
+        let own = ["kafka.topic.t"];
+        assert_eq!(case(&[Risk::Interrupts], &[], &[]), None);
+        assert_eq!(case(&[Risk::LosesData], &[], &[]), Some(Hold::Destroy));
+        assert_eq!(case(&[Risk::LosesData], &[], &own), Some(Hold::Destroy));
+        assert_eq!(case(&[Risk::LosesData], &own, &[]), None);
+        assert_eq!(case(&[Risk::LosesData, Risk::Interrupts], &own, &[]), Some(Hold::Interrupt));
+        assert_eq!(case(&[Risk::LosesData, Risk::Interrupts], &own, &own), None);
     }
 
     #[test]

@@ -30,7 +30,8 @@ pub fn lint<M, O>(plan: &Plan<M, O>) -> Vec<String> {
         if step.action == Action::Update && step.changes.is_empty() && step.part == Part::Main {
             broken.push(format!("{id}: an update that changes nothing"));
         }
-        if step.risks.contains(&Risk::LosesData) && step.action != Action::Destroy {
+        // An update loses data that asks for a shorter retention.
+        if step.risks.contains(&Risk::LosesData) && !matches!(step.action, Action::Destroy | Action::Update) {
             broken.push(format!("{id}: {} loses data", step.action));
         }
         done.insert(id);

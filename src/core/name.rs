@@ -72,6 +72,11 @@ impl fmt::Display for AppName {
     }
 }
 
+/// Whether an entry of a list of names stands for a name: one that ends in `*` stands for all that start so.
+pub fn stands_for(entry: &str, name: &str) -> bool {
+    entry.strip_suffix('*').map_or(entry == name, |start| name.starts_with(start))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

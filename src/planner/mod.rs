@@ -17,9 +17,10 @@ use crate::core::step::{Action, Hold, Part, Reason, StepId};
 use crate::error::{Diagnostic, Kind, Result};
 use crate::scope::Scope;
 use crate::secrets::model::{SECRET, secret_address};
+use crate::services::kafka::model::Op as KafkaOp;
 use crate::services::valkey::diff::ask_about_takeovers;
-use crate::services::{self, DiffInput, Model, Observation, Plan, ServiceId, Step};
-use crate::spec::model::Specs;
+use crate::services::{self, DiffInput, Model, Observation, Op, Plan, ServiceId, Step};
+use crate::spec::model::{Specs, Warning};
 use crate::state::Document;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -124,9 +125,16 @@ impl Inputs<'_> {
             notices.extend(observation.notices.iter().cloned());
             notices.extend(self.another_server(*id, observation));
         }
-        let in_scope =
-            |app: &AppName| self.scope.has_app(app) && self.specs.apps.get(app).is_some_and(|app| app.kv.is_some());
-        let warnings = self.full.warnings.iter().filter(|warning| in_scope(&warning.app));
+        let in_scope = |warning: &&Warning| {
+            let app = self.specs.apps.get(&warning.app).filter(|app| self.scope.has_app(&app.name));
+            app.is_some_and(|app| match warning.service {
+                ServiceId::Postgres => app.postgres.is_some(),
+                ServiceId::Valkey => app.kv.is_some(),
+                ServiceId::Kafka => app.events.is_some(),
+                ServiceId::Secrets => true,
+            })
+        };
+        let warnings = self.full.warnings.iter().filter(in_scope);
         notices.extend(warnings.map(|warning| Notice {
             level: warning.level,
             about: warning.app.to_string(),
@@ -226,8 +234,9 @@ fn connect(steps: &mut [Step], inputs: &Inputs<'_>) {
         if step.part == Part::Credential {
             step.needs.insert(StepId::main(step.address.clone()));
         }
-        // A former password goes when apps are told the new one.
-        if step.part == Part::Close && step.action == Action::Rotate {
+        // A former password, or mechanism, goes when apps are told the new one.
+        let removes_credentials = step.op == Op::Kafka(KafkaOp::RemoveCredentials);
+        if step.part == Part::Close && (step.action == Action::Rotate || removes_credentials) {
             step.needs.insert(StepId { address: secret_address(step.app.as_str()), part: Part::Publish });
         }
         if step.action == Action::Destroy && step.address.kind == SECRET {

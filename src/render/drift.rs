@@ -5,11 +5,12 @@ use super::json::{NoticeView, notice_views};
 use super::layout::{columns, pad, wrap_lines};
 use super::telling::says_something;
 use super::text::notices;
-use super::{Ink, Style, count, fields, head, rules, same_reason, words};
+use super::{Ink, Style, count, fields, head, rules, same_reason, unmanaged, words};
 use crate::core::address::Address;
 use crate::core::change::FieldChange;
 use crate::core::name::AppName;
 use crate::core::plan::{Level, Notice, ServiceHead};
+use crate::services::Facts;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -44,6 +45,8 @@ pub struct DriftReport {
     pub errors: Vec<String>,
     /// Resources of which only a part could be read, by why.
     pub untold: BTreeMap<String, BTreeSet<Address>>,
+    /// What exists and is neither declared nor ours, if that was asked for.
+    pub unmanaged: Option<BTreeMap<Address, Facts>>,
 }
 
 impl DriftReport {
@@ -85,6 +88,7 @@ pub fn text(report: &DriftReport, style: &Style) -> String {
         lines.extend(items.iter().flat_map(|item| item_lines(item, widest, style)));
         blocks.push(lines.join("\n"));
     }
+    blocks.extend(report.unmanaged.as_ref().map(|found| unmanaged::lines(found, style).join("\n")));
     let told = notices(&report.notices, &[Level::Alarm, Level::Warning, Level::Note], style);
     blocks.extend((!told.is_empty()).then(|| told.join("\n")));
     if !report.is_whole() {
@@ -127,8 +131,15 @@ pub fn json(report: &DriftReport) -> serde_json::Result<String> {
         narrowed_to: &'a [String],
         compared: usize,
         drifted: Vec<DriftItem>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        unmanaged: Option<Vec<Unmanaged<'a>>>,
         notices: Vec<NoticeView<'a>>,
         verdict: String,
+    }
+    #[derive(Serialize)]
+    struct Unmanaged<'a> {
+        address: &'a Address,
+        facts: &'a Facts,
     }
     let each = report.untold.iter().flat_map(|(why, addresses)| {
         addresses.iter().map(move |address| format!("{address} could not be looked into: {why}"))
@@ -150,6 +161,10 @@ pub fn json(report: &DriftReport) -> serde_json::Result<String> {
                 DriftItem { changes, ..item.clone() }
             })
             .collect(),
+        unmanaged: report
+            .unmanaged
+            .as_ref()
+            .map(|found| found.iter().map(|(address, facts)| Unmanaged { address, facts }).collect()),
         notices: notice_views(&report.notices),
         verdict: report.verdict(),
     };
@@ -192,7 +207,24 @@ mod tests {
             notices: vec![Notice { level: Level::Note, about: "postgres".into(), text: "read with --shallow".into() }],
             errors: errors.iter().map(ToString::to_string).collect(),
             untold: BTreeMap::new(),
+            unmanaged: None,
         }
+    }
+
+    #[test]
+    fn what_is_not_managed_is_told_where_that_was_asked_for() {
+        let without = report(&[]);
+        assert!(
+            !text(&without, &Style::PLAIN).contains("Not managed") && !json(&without).unwrap().contains("unmanaged")
+        );
+        let address: Address = "kafka.topic.legacy.a".parse().unwrap();
+        let facts = Facts::from([("partitions".to_owned(), json!(3))]);
+        let with = DriftReport { unmanaged: Some(BTreeMap::from([(address, facts)])), drifted: Vec::new(), ..without };
+        let text = text(&with, &Style::PLAIN);
+        assert!(text.contains("\n\nNot managed"), "{text}");
+        assert!(text.ends_with("No drift. 14 resources are as they were last applied.\n"), "{text}");
+        let told: serde_json::Value = serde_json::from_str(&json(&with).unwrap()).unwrap();
+        assert_eq!(told["unmanaged"], json!([{"address": "kafka.topic.legacy.a", "facts": {"partitions": 3}}]));
     }
 
     #[test]

@@ -23,6 +23,7 @@ mod same_reason;
 pub mod state;
 mod telling;
 pub mod text;
+mod unmanaged;
 mod words;
 pub mod working;
 

@@ -2,6 +2,7 @@
 
 use super::{clean, clean_lines, tell, words};
 use crate::core::step::{Action, Part, StepId};
+use crate::services::kafka::model::USER;
 use crate::services::{Outcome, Progress as Counted};
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::collections::BTreeMap;
@@ -159,6 +160,7 @@ fn finished_line(step: &StepId, action: Option<Action>, took: Duration, outcome:
         Part::Stage => "passwords staged",
         Part::Credential => "password set",
         Part::Close if action == Some(Action::Rotate) => "former password removed",
+        Part::Close if step.address.kind == USER => "former mechanism removed",
         Part::Close => "closed",
         Part::Save => "saved",
         Part::Publish if action != Some(Action::Destroy) => "published",

@@ -50,6 +50,7 @@ pub(super) fn field(name: &str) -> String {
         "more_keys" => "keys",
         "more_channels" => "channels",
         "whole_database" => "all keys of its database",
+        "other_mechanisms" => "more credentials",
         "enabled" => "may sign in",
         "keys" => "key rules",
         "channels" => "channel rules",
@@ -367,8 +368,14 @@ fn kv_keys_words(keys: &Keys) -> Vec<String> {
     words
 }
 
+/// SCRAM iterations that go without saying.
+const USUAL_ITERATIONS: u32 = 4096;
+
 fn kafka_user_words(user: &KafkaUser) -> Vec<String> {
     let mut words: Vec<String> = user.mechanism.iter().cloned().collect();
+    if let Some(iterations) = user.iterations.filter(|iterations| *iterations > USUAL_ITERATIONS) {
+        words.push(format!("{iterations} iterations"));
+    }
     if user.generated == Some(false) {
         words.push("password left alone".to_owned());
     }
@@ -376,12 +383,13 @@ fn kafka_user_words(user: &KafkaUser) -> Vec<String> {
 }
 
 fn topic_words(topic: &Topic) -> Vec<String> {
-    let Topic { name: _, partitions, replication, config } = topic;
+    let Topic { name: _, partitions, replication, config, exact, inherited: _ } = topic;
     let mut words = Vec::new();
     let whole = |number: i32| usize::try_from(number).unwrap_or_default();
     words.extend(partitions.map(|number| super::count(whole(number), "partition", "partitions")));
     words.extend(replication.filter(|number| *number > 1).map(|number| format!("{number} replicas")));
     words.extend(map_words(config));
+    words.extend((*exact == Some(true)).then(|| "no other configs".to_owned()));
     words
 }
 

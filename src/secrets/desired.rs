@@ -116,10 +116,10 @@ fn events_values(events: &Events, config: &KafkaConfig) -> Vec<(String, String)>
     let brokers = config.public_brokers.join(",");
     let mut pairs =
         vec![("KAFKA_BROKERS".to_owned(), brokers.clone()), ("KAFKA_BOOTSTRAP_SERVERS".to_owned(), brokers)];
-    if signs_in(events, config) {
+    if let Some(mechanism) = config.user_mechanism.as_ref().filter(|_| signs_in(events, config)) {
         pairs.push(("KAFKA_USERNAME".to_owned(), events.user.clone()));
         pairs.push(("KAFKA_PASSWORD".to_owned(), "{kafka.password}".to_owned()));
-        pairs.push(("KAFKA_SASL_MECHANISM".to_owned(), config.user_mechanism().to_owned()));
+        pairs.push(("KAFKA_SASL_MECHANISM".to_owned(), mechanism.clone()));
     }
     if !events.topics.is_empty() {
         let all: Vec<&str> = events.topics.iter().map(|topic| topic.name.as_str()).collect();
@@ -135,7 +135,7 @@ pub(super) fn topic_variable(topic: &str) -> String {
 }
 
 fn signs_in(events: &Events, config: &KafkaConfig) -> bool {
-    config.authenticates() && events.credential == Credential::Generate
+    config.user_mechanism.is_some() && events.credential == Credential::Generate
 }
 
 /// Fills in everything but passwords.
@@ -202,7 +202,7 @@ fn lookup(app: &App, config: &Config, placeholder: &str, url: bool) -> Option<St
                 "user" => Some(encoded(&events.user)),
                 "password" if signs_in(events, &config.kafka) => Some("{kafka.password}".to_owned()),
                 "brokers" => Some(config.kafka.public_brokers.join(",")),
-                "mechanism" => Some(config.kafka.user_mechanism().to_owned()),
+                "mechanism" => config.kafka.user_mechanism.clone(),
                 _ => None,
             }
         }

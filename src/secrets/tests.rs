@@ -63,6 +63,7 @@ fn app() -> App {
             readers: BTreeSet::new(),
             writers: BTreeSet::new(),
             external: BTreeSet::new(),
+            internal_topics: false,
             credential: Credential::Generate,
         }),
         publish: BTreeMap::new(),
@@ -80,6 +81,7 @@ fn topic(name: &str) -> Topic {
         partitions: None,
         replication: None,
         config: BTreeMap::new(),
+        exact: false,
         readers: BTreeSet::new(),
         writers: BTreeSet::new(),
     }

@@ -23,7 +23,10 @@ pub fn needs(app: &App) -> BTreeMap<String, BTreeSet<Address>> {
         needs.extend(["VALKEY_URL", "REDIS_URL"].map(|name| (name.to_owned(), of_kv(kv))));
     }
     if let Some(events) = &app.events {
-        needs.extend(["KAFKA_USERNAME", "KAFKA_PASSWORD"].map(|name| (name.to_owned(), of_events(events))));
+        needs.extend(
+            ["KAFKA_USERNAME", "KAFKA_PASSWORD", "KAFKA_SASL_MECHANISM"]
+                .map(|name| (name.to_owned(), of_events(events))),
+        );
         let topics = events.topics.iter().map(|topic| kafka::model::topic_address(&topic.name));
         needs.insert("KAFKA_TOPICS".to_owned(), topics.clone().collect());
         let one = |(topic, address)| (topic_variable(topic), BTreeSet::from([address]));
@@ -67,7 +70,7 @@ fn of_template(app: &App, template: &str) -> BTreeSet<Address> {
                 postgres.databases.first().map(|first| of_database(postgres, &first.name))
             }
             "kv.user" | "kv.password" | "kv.namespace" | "kv.db" => app.kv.as_ref().map(of_kv),
-            "kafka.user" | "kafka.password" => app.events.as_ref().map(of_events),
+            "kafka.user" | "kafka.password" | "kafka.mechanism" => app.events.as_ref().map(of_events),
             _ => None,
         }
     };
@@ -86,7 +89,14 @@ pub fn makes_usable(step: &Step) -> Option<Address> {
 
 fn gives_access(step: &Step) -> bool {
     let opens = |before: &Model| matches!(before, Model::PostgresGrant(before) if !before.database_privileges.contains("CONNECT"));
-    step.action == Action::Create || step.action == Action::Update && step.before.as_ref().is_some_and(opens)
+    let updates = step.action == Action::Update;
+    step.action == Action::Create || updates && (step.before.as_ref().is_some_and(opens) || changes_mechanism(step))
+}
+
+/// Whether a user of Kafka signs in otherwise from then on: a published mechanism works with its own credential alone.
+fn changes_mechanism(step: &Step) -> bool {
+    let mechanism = |model: &Option<Model>| Some(model.as_ref()?.as_kafka_user()?.mechanism.clone());
+    step.op == Op::Kafka(kafka::model::Op::SetUser) && mechanism(&step.before) != mechanism(&step.after)
 }
 
 /// What a value may need and is not to be had for now, because the step does not run.

@@ -11,7 +11,7 @@ mod service;
 mod tls;
 pub mod valkey;
 
-pub use observation::{Ask, CredentialStatus, DiffInput, Fingerprint, Observation, Observed, Proof, rotation};
+pub use observation::{Ask, CredentialStatus, DiffInput, Facts, Fingerprint, Observation, Observed, Proof, rotation};
 pub use progress::Progress;
 pub use registry::{connect, desired, desired_of_workspace, diff};
 pub use service::{ApplyContext, Check, Durability, Failure, Limits, Outcome, Service, Verdict};

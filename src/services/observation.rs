@@ -2,7 +2,7 @@
 
 use super::{Decision, Model, Op, Progress, ServiceId, Step};
 use crate::core::address::{Address, Kind};
-use crate::core::name::AppName;
+use crate::core::name::{AppName, stands_for};
 use crate::core::nodes::Nodes;
 use crate::core::plan::{Notice, ServiceHead};
 use crate::core::reconcile::{Applied, Wanted};
@@ -26,6 +26,9 @@ pub enum CredentialStatus {
     /// Nothing is published.
     Absent,
 }
+
+/// What is worth telling of something that is there: sizes in bytes, counts, whose it is.
+pub type Facts = BTreeMap<String, Value>;
 
 /// A resource as it was read.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -61,6 +64,9 @@ pub struct Observation {
     /// Of a service that may be several servers.
     #[serde(default)]
     pub nodes: Nodes,
+    /// What exists beside what is known, where that was asked for. What is the service's own is among it.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub unmanaged: BTreeMap<Address, Facts>,
     pub notices: Vec<Notice>,
 }
 
@@ -150,7 +156,7 @@ pub struct Ask {
     /// One for each login in `wanted` whose password is generated.
     pub proofs: BTreeMap<Address, Proof>,
     /// Names of logins that are somebody's, in this run's scope or not: of what infraspecs declare and the state owns, and
-    /// those that the workspace keeps for itself.
+    /// those that the workspace keeps for itself, which may be patterns.
     pub known: BTreeSet<String>,
     /// Whether an earlier run ended between writing here and saving what it had written.
     pub unsaved: bool,
@@ -162,11 +168,18 @@ pub struct Ask {
     pub shallow: bool,
     /// Sign in with every password, even where a fingerprint says that it is right.
     pub probe_credentials: bool,
+    /// Whether to list what exists beside these; `None` is no.
+    pub unmanaged: Option<BTreeSet<Address>>,
     /// Where the service counts what it reads one by one.
     pub progress: Progress,
 }
 
 impl Ask {
+    /// Whether a login is somebody's. Names that the workspace keeps for itself may end in `*`.
+    pub fn knows(&self, login: &str) -> bool {
+        self.known.contains(login) || self.known.iter().any(|entry| stands_for(entry, login))
+    }
+
     /// All addresses that are wanted or ours.
     pub fn addresses(&self) -> BTreeSet<&Address> {
         self.wanted.keys().chain(self.applied.keys()).collect()

@@ -4,6 +4,7 @@ use crate::core::name::AppName;
 use crate::spec::names::Named;
 use crate::spec::node::Located;
 use crate::spec::source::Spot;
+use std::collections::BTreeMap;
 
 /// A name that only one app may have.
 #[derive(Clone, Debug)]
@@ -65,8 +66,22 @@ pub struct Claims {
     pub outsiders: Vec<Outsider>,
     /// Topics that no infraspec declares, which it reads.
     pub external: Vec<Located<String>>,
+    /// Where it says that it makes topics under `<app>.` by itself, if it does.
+    pub internal_topics: Option<Spot>,
     /// What it asks for in Valkey's databases, if it asks for any.
     pub kv: Option<KvPlaces>,
+    /// One for each of its topics, in their order.
+    pub topics: Vec<TopicPlaces>,
+}
+
+/// Where an app says what a topic shall be.
+#[derive(Clone, Debug)]
+pub struct TopicPlaces {
+    pub name: Spot,
+    pub partitions: Option<Spot>,
+    pub replication: Option<Spot>,
+    /// Of each config's value.
+    pub config: BTreeMap<String, Spot>,
 }
 
 /// Where an app says what it asks for on Valkey that could reach what others have.

@@ -7,9 +7,11 @@
 
 pub mod claims;
 pub mod discover;
+pub mod events_lint;
 pub mod fields;
 pub mod file;
 pub mod kv;
+pub mod lint;
 pub mod model;
 pub mod names;
 pub mod node;
@@ -24,6 +26,7 @@ pub mod source;
 pub mod template;
 pub mod toml;
 pub mod topic;
+pub mod topic_lint;
 pub mod units;
 pub mod yaml;
 
@@ -60,13 +63,15 @@ pub fn load(config: &Config) -> Result<model::Specs, Vec<Diagnostic>> {
     }
     errors.extend(overlap::check(&loaded, &broken));
     let lints = kv::lint::lint(&loaded);
-    let warnings = match config.valkey.strict {
+    let mut warnings = match config.valkey.strict {
         true => {
-            errors.extend(lints.into_iter().map(kv::lint::Lint::into_error));
+            errors.extend(lints.into_iter().map(lint::Lint::into_error));
             Vec::new()
         }
-        false => lints.iter().map(kv::lint::Lint::as_warning).collect(),
+        false => lints.iter().map(lint::Lint::as_warning).collect(),
     };
+    warnings.extend(topic_lint::lint(&loaded).iter().map(lint::Lint::as_warning));
+    warnings.extend(events_lint::lint(&loaded));
     if !errors.is_empty() {
         // The layers of one file are read once for each environment, so the same error can come more than once.
         return Err(in_order(errors));

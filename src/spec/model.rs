@@ -4,6 +4,7 @@ use crate::core::digest::sha256;
 use crate::core::name::AppName;
 use crate::core::plan::Level;
 use crate::error::Place;
+use crate::services::ServiceId;
 use crate::services::postgres::model::{Access, Credential, Extension};
 use crate::services::valkey::model::{Access as KvAccess, OnDestroy};
 use crate::spec::claims::KvPlaces;
@@ -39,6 +40,8 @@ impl Specs {
 /// Something that an infraspec allows and that may not be meant.
 #[derive(Clone, Debug)]
 pub struct Warning {
+    /// What it is about: left out of a plan that leaves that out.
+    pub service: ServiceId,
     pub level: Level,
     /// Whose infraspec it is.
     pub app: AppName,
@@ -161,7 +164,17 @@ pub struct Events {
     pub readers: BTreeSet<AppName>,
     pub writers: BTreeSet<AppName>,
     pub external: BTreeSet<String>,
+    /// Whether it makes topics of its own under `<app>.`, as Kafka Streams does.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub internal_topics: bool,
     pub credential: Credential,
+}
+
+impl Events {
+    /// Under what the app makes topics by itself, where it may.
+    pub fn internal_prefix(&self, app: &AppName) -> Option<String> {
+        self.internal_topics.then(|| format!("{app}."))
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -171,6 +184,9 @@ pub struct Topic {
     pub replication: Option<i32>,
     /// Canonical values: durations in ms and sizes in bytes where Kafka wants them so.
     pub config: BTreeMap<String, String>,
+    /// Whether configs of its own that are not declared are reset.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub exact: bool,
     pub readers: BTreeSet<AppName>,
     pub writers: BTreeSet<AppName>,
 }

@@ -4,6 +4,7 @@
 //! text for a group.
 
 use crate::config::Config;
+use crate::core::name::stands_for;
 
 /// PostgreSQL cuts longer names, with no more than a notice.
 pub const LONGEST_IN_POSTGRES: usize = 63;
@@ -155,6 +156,11 @@ pub fn check_outside(role: &str, config: &Config) -> Result<(), (String, &'stati
     reserved(Named::Role, role, config).map_or(Ok(()), |why| Err((why, hint)))
 }
 
+/// Whether nothing of that name is for apps: it is the service's own, what nornplan signs in with, or internal.
+pub fn is_kept_apart(named: Named, name: &str, config: &Config) -> bool {
+    name.starts_with('_') || reserved(named, name, config).is_some() || config.is_internal(name)
+}
+
 fn reserved(named: Named, name: &str, config: &Config) -> Option<String> {
     let ours = "is what nornplan itself signs in with".to_owned();
     let signs_in = match named {
@@ -165,9 +171,7 @@ fn reserved(named: Named, name: &str, config: &Config) -> Option<String> {
         Named::Namespace | Named::Topic | Named::Prefix | Named::Group | Named::TransactionalId => false,
     };
     let service = match named {
-        Named::Role | Named::Database => {
-            POSTGRES.iter().any(|entry| entry.strip_suffix('*').map_or(*entry == name, |start| name.starts_with(start)))
-        }
+        Named::Role | Named::Database => POSTGRES.iter().any(|entry| stands_for(entry, name)),
         Named::KvUser => name == "default",
         Named::KafkaUser => name == "ANONYMOUS",
         Named::Namespace | Named::Topic | Named::Prefix | Named::Group | Named::TransactionalId => false,
@@ -176,7 +180,7 @@ fn reserved(named: Named, name: &str, config: &Config) -> Option<String> {
         Some(ours)
     } else if service {
         Some("is reserved".to_owned())
-    } else if config.internal.contains(name) {
+    } else if config.is_internal(name) {
         Some("is reserved by internal = [...] in nornplan.toml".to_owned())
     } else {
         None

@@ -9,6 +9,7 @@ use crate::spec::model::App;
 use crate::spec::names::Named;
 use crate::spec::node::Located;
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 
 /// One app that loaded.
 pub struct Loaded {
@@ -45,6 +46,7 @@ pub fn check(loaded: &[Loaded], broken: &Broken) -> Vec<Diagnostic> {
     similar_topics(&names, &mut errors);
     crate::spec::kv::database::check(loaded, &mut errors);
     prefixes(&names, &mut errors);
+    internal_topics(&apps, &names, &mut errors);
     for named in [Named::Group, Named::TransactionalId] {
         foreign_patterns(&apps, &names, named, &mut errors);
     }
@@ -56,7 +58,7 @@ pub fn check(loaded: &[Loaded], broken: &Broken) -> Vec<Diagnostic> {
             check_outsider(name, outsider, &names, &mut errors);
         }
         for topic in &one.claims.external {
-            check_external(name, topic, &names, &mut errors);
+            check_external(name, topic, &apps, &names, &mut errors);
         }
     }
     errors
@@ -89,9 +91,16 @@ impl<'a> Names<'a> {
     }
 
     /// The first name of another app that starts so.
-    fn reached(&self, named: Named, prefix: &'a str, app: &AppName) -> Option<Owned<'a>> {
-        let starting = self.0.get(&named)?.range(prefix..).take_while(|(name, _)| name.starts_with(prefix));
+    fn reached(&self, named: Named, prefix: &str, app: &AppName) -> Option<Owned<'a>> {
+        let from_there = (Bound::Included(prefix), Bound::Unbounded);
+        let starting = self.0.get(&named)?.range::<str, _>(from_there).take_while(|(name, _)| name.starts_with(prefix));
         starting.flat_map(|(_, owned)| owned).find(|(_, owner)| *owner != app).copied()
+    }
+
+    /// A prefix of another app that a topic's name, or a prefix, lies within: one of the starts of it.
+    fn covering(&self, name: &str, app: &AppName) -> Option<Owned<'a>> {
+        let starts = name.char_indices().skip(1).filter_map(|(end, _)| name.get(..end));
+        starts.filter_map(|start| self.get(Named::Prefix, start)).find(|(_, owner)| *owner != app)
     }
 }
 
@@ -173,6 +182,21 @@ fn prefixes(names: &Names<'_>, errors: &mut Vec<Diagnostic>) {
     }
 }
 
+/// What lies where an app makes topics by itself: it may delete whatever is there.
+fn internal_topics(apps: &BTreeMap<&AppName, &Loaded>, names: &Names<'_>, errors: &mut Vec<Diagnostic>) {
+    for (app, one) in apps {
+        let Some(spot) = &one.claims.internal_topics else { continue };
+        let prefix = format!("{app}.");
+        let within = [Named::Topic, Named::Prefix].into_iter().find_map(|named| names.reached(named, &prefix, app));
+        let Some((theirs, owner)) = within.or_else(|| names.covering(&prefix, app)) else { continue };
+        let (title, name, at) = (theirs.named.title(), &theirs.name, &theirs.spot);
+        let message =
+            format!("{app} makes and deletes topics under {prefix:?}, where the {title} {name:?} of {owner} is ({at})");
+        let hint = format!("choose another {title} for {owner}, or leave internal_topics out");
+        errors.push(spot.error(message).hint(hint));
+    }
+}
+
 /// A group or transactional id that lies in what another app has without saying: `<app>` and all that starts `<app>.`.
 fn foreign_patterns(apps: &BTreeMap<&AppName, &Loaded>, names: &Names<'_>, named: Named, errors: &mut Vec<Diagnostic>) {
     for (name, owned) in names.of(named) {
@@ -234,20 +258,33 @@ fn check_outsider(app: &AppName, outsider: &Outsider, names: &Names<'_>, errors:
 }
 
 /// An external topic is one that no infraspec declares.
-fn check_external(app: &AppName, topic: &Located<String>, names: &Names<'_>, errors: &mut Vec<Diagnostic>) {
+fn check_external(
+    app: &AppName,
+    topic: &Located<String>,
+    apps: &BTreeMap<&AppName, &Loaded>,
+    names: &Names<'_>,
+    errors: &mut Vec<Diagnostic>,
+) {
     let Located { value: name, spot } = topic;
-    let declared = names.get(Named::Topic, name);
-    // The prefixes that could cover it are the starts of its name.
-    let covering = || {
-        let starts = name.char_indices().skip(1).filter_map(|(end, _)| name.get(..end));
-        starts.filter_map(|start| names.get(Named::Prefix, start)).find(|(_, owner)| *owner != app)
-    };
-    if let Some((claim, owner)) = declared.or_else(covering) {
+    if let Some((claim, owner)) = names.get(Named::Topic, name).or_else(|| names.covering(name, app)) {
         let message = format!("the topic {name:?} is not external: it is {owner}'s ({})", claim.spot);
         errors.push(spot.error(message).hint(if owner == app {
             "leave it out of external".to_owned()
         } else {
             format!("leave it out, and name {app} in readers of {owner}")
+        }));
+        return;
+    }
+    // Names of apps have no dot.
+    let head = name.split_once('.').and_then(|(head, _)| AppName::new(head).ok());
+    let Some(maker) = head.and_then(|head| apps.get(&head)) else { return };
+    if let Some(makes) = &maker.claims.internal_topics {
+        let owner = &maker.name.value;
+        let message = format!("the topic {name:?} is not external: {owner} makes topics under {owner}. ({makes})");
+        errors.push(spot.error(message).hint(if owner == app {
+            "leave it out of external".to_owned()
+        } else {
+            format!("declare it in the infraspec of {owner}, and name {app} in its readers")
         }));
     }
 }

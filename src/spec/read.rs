@@ -28,9 +28,20 @@ const KV: [&str; 11] = [
     "credential",
     "on_destroy",
 ];
-const EVENTS: [&str; 9] =
-    ["topics", "user", "prefix", "groups", "transactional_ids", "readers", "writers", "external", "credential"];
-const TOPIC: [&str; 6] = ["name", "partitions", "replication", "config", "readers", "writers"];
+const EVENTS: [&str; 11] = [
+    "topics",
+    "user",
+    "prefix",
+    "groups",
+    "transactional_ids",
+    "readers",
+    "writers",
+    "external",
+    "internal_topics",
+    "credential",
+    "config_mode",
+];
+const TOPIC: [&str; 7] = ["name", "partitions", "replication", "config", "config_mode", "readers", "writers"];
 
 /// Kafka in KRaft mode creates so many partitions in one call.
 const MOST_PARTITIONS: i64 = 10_000;
@@ -79,7 +90,11 @@ pub struct Events {
     pub readers: Vec<Located<AppName>>,
     pub writers: Vec<Located<AppName>>,
     pub external: Vec<Located<String>>,
+    /// Where it says `internal_topics = true`, if it does.
+    pub internal_topics: Option<Spot>,
     pub credential: Credential,
+    /// Of its topics that do not say it themselves.
+    pub exact: bool,
 }
 
 #[derive(Debug)]
@@ -88,6 +103,8 @@ pub struct Topic {
     pub partitions: Option<Located<i64>>,
     pub replication: Option<Located<i64>>,
     pub config: Vec<Setting>,
+    /// Whether configs that are not declared are reset; as the app says where the topic does not.
+    pub exact: Option<bool>,
     pub readers: Vec<Located<AppName>>,
     pub writers: Vec<Located<AppName>>,
 }
@@ -204,7 +221,12 @@ fn read_events(node: &Node, form: Form, errors: &mut Vec<Diagnostic>) -> Option<
         readers: fields.apps("readers"),
         writers: fields.apps("writers"),
         external: fields.texts("external").unwrap_or_default(),
+        internal_topics: fields
+            .flag("internal_topics")
+            .filter(|makes| *makes)
+            .and_then(|_| fields.key_spot("internal_topics")),
         credential: read_credential(&mut fields),
+        exact: read_config_mode(&mut fields).unwrap_or_default(),
     };
     let mut topics = Vec::new();
     for item in items {
@@ -221,7 +243,7 @@ fn read_topic(node: &Node, errors: &mut Vec<Diagnostic>) -> Option<Topic> {
     if let Value::Text(name) = &node.value {
         let name = Located::new(name.clone(), node.spot.clone());
         let (config, readers, writers) = (Vec::new(), Vec::new(), Vec::new());
-        return Some(Topic { name, partitions: None, replication: None, config, readers, writers });
+        return Some(Topic { name, partitions: None, replication: None, config, exact: None, readers, writers });
     }
     if !matches!(node.value, Value::Table(_)) {
         let hint = "write \"orders\", or { name = \"orders\", partitions = 6 }";
@@ -236,9 +258,14 @@ fn read_topic(node: &Node, errors: &mut Vec<Diagnostic>) -> Option<Topic> {
     }
     let partitions = fields.number("partitions", 1..=MOST_PARTITIONS);
     let replication = fields.number("replication", 1..=MOST_REPLICAS);
-    let config = fields.scalars("config");
+    let (config, exact) = (fields.scalars("config"), read_config_mode(&mut fields));
     let (readers, writers) = (fields.apps("readers"), fields.apps("writers"));
-    Some(Topic { name: name?, partitions, replication, config, readers, writers })
+    Some(Topic { name: name?, partitions, replication, config, exact, readers, writers })
+}
+
+/// Whether configs of topics that are not declared are reset.
+fn read_config_mode(fields: &mut Fields<'_, '_>) -> Option<bool> {
+    fields.choice("config_mode", &[("declared", false), ("exact", true)])
 }
 
 /// Who looks after the password of what signs in.

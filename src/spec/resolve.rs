@@ -185,7 +185,7 @@ impl Resolver<'_> {
         let default = self.of_app(self.stem.clone());
         let user = self.name(Named::KafkaUser, written.user.as_ref(), default, &key("user", label));
         let prefix = written.prefix.as_ref().map(|prefix| self.written(Named::Prefix, prefix));
-        let topics = written.topics.iter().map(|written| topic::resolve(self, written)).collect();
+        let topics = written.topics.iter().map(|topic| topic::resolve(self, topic, written.exact)).collect();
         let groups = written.groups.iter().map(|group| self.written(Named::Group, group)).collect();
         let ids = written.transactional_ids.iter().map(|id| self.written(Named::TransactionalId, id)).collect();
         let (readers, writers) = self.guests(&written.readers, &written.writers, Shared::Events);
@@ -193,6 +193,7 @@ impl Resolver<'_> {
             self.check(Named::Topic, external);
         }
         self.claims.external.clone_from(&written.external);
+        self.claims.internal_topics.clone_from(&written.internal_topics);
         Events {
             topics,
             user,
@@ -202,6 +203,7 @@ impl Resolver<'_> {
             readers,
             writers,
             external: written.external.iter().map(|topic| topic.value.clone()).collect(),
+            internal_topics: written.internal_topics.is_some(),
             credential: written.credential,
         }
     }

@@ -153,6 +153,7 @@ pub fn topic(name: &str, partitions: i32, config: &[(&str, &str)]) -> Model {
         partitions: Some(partitions),
         replication: Some(1),
         config: map(config),
+        ..Topic::default()
     })
 }
 

@@ -91,6 +91,7 @@ pub fn creates() -> Plan {
         "mail-agent",
         user_address("mail-agent"),
         Model::KafkaUser(KafkaUser {
+            other_mechanisms: None,
             name: "mail-agent".into(),
             mechanism: Some("SCRAM-SHA-512".into()),
             iterations: Some(8192),

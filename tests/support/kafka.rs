@@ -1,5 +1,6 @@
 //! Kafka for tests: apps with topics, and what their users see.
 
+#![allow(dead_code, reason = "each test file uses a part of it")]
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on says so")]
 
 use crate::support::{World, variable};
@@ -19,6 +20,7 @@ pub fn topic(name: String) -> Topic {
         partitions: None,
         replication: None,
         config: BTreeMap::new(),
+        exact: false,
         readers: BTreeSet::new(),
         writers: BTreeSet::new(),
     }
@@ -40,6 +42,7 @@ impl World {
             readers: BTreeSet::new(),
             writers: BTreeSet::new(),
             external: BTreeSet::new(),
+            internal_topics: false,
             credential: Credential::Generate,
         }
     }

@@ -7,15 +7,16 @@
 
 use super::client::link::Link;
 use super::client::native::{Alteration, Change, Cluster, ConfigEdit, OwnedBinding, ScramUser, TopicFound};
+use super::client::native::{Group, Member, NewTopic, Offset};
 use super::client::poller::{Notice, Poller};
 use super::client::trouble::{Cause, Trouble};
 use super::client::words::{
     ANY, MECHANISMS, OPERATIONS, RESOURCES, binding, c_string, c_strings, expected, made, meaning,
 };
-use super::client::words::{edit_operation, no_memory, operations, pattern, permission, word};
+use super::client::words::{edit_operation, no_memory, offset_spec, operations, pattern, permission, unanswered, word};
 use rdkafka::config::{ClientConfig, FromClientConfigAndContext};
 use rdkafka_sys as sys;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::ffi::{CStr, c_char, c_int, c_void};
 use std::ptr::{self, NonNull};
 use std::sync::{Arc, Once};
@@ -27,6 +28,8 @@ type Options = sys::rd_kafka_AdminOptions_t;
 type RkEvent = sys::rd_kafka_event_t;
 /// A function that gives the start and the length of a list.
 type List<W, T> = unsafe extern "C" fn(*const W, *mut usize) -> *mut T;
+/// The functions that give an event's answer, and the items of that answer.
+type Parts<W, X> = (unsafe extern "C" fn(*mut RkEvent) -> *const W, List<W, *const X>);
 /// rdkafka's own client, which tells us of its connections.
 pub type Client = rdkafka::admin::AdminClient<Link>;
 type Reply<T> = Result<T, Trouble>;
@@ -35,6 +38,15 @@ type Reply<T> = Result<T, Trouble>;
 pub const PATIENCE: Duration = Duration::from_secs(20);
 /// DescribeAcls keeps every string of its answer on a thread's stack: 8 MB hold 20,000 ACLs, and more kill the process.
 const STACK: usize = 256 << 20;
+
+// A broker may send codes that the binding's enum lacks, and such a value must never become that enum.
+unsafe extern "C" {
+    fn rd_kafka_event_error(event: *mut RkEvent) -> c_int;
+    fn rd_kafka_topic_result_error(result: *const sys::rd_kafka_topic_result_t) -> c_int;
+    fn rd_kafka_ConfigResource_error(resource: *const sys::rd_kafka_ConfigResource_t) -> c_int;
+    fn rd_kafka_err2name(code: c_int) -> *const c_char;
+    fn rd_kafka_err2str(code: c_int) -> *const c_char;
+}
 
 /// One client with its own queue and one thread that polls it. Every call fails as a whole if no broker answers in
 /// time, none lets us in, or the principal may not ask; what is wrong with single items stands in the items.
@@ -79,15 +91,27 @@ impl Admin {
                 let result = expected(sys::rd_kafka_event_DescribeCluster_result(event))?;
                 let id = text(sys::rd_kafka_DescribeCluster_result_cluster_id(result));
                 let nodes = list(result, sys::rd_kafka_DescribeCluster_result_nodes);
-                let (brokers, hosts) = (nodes.len(), nodes.iter().map(|node| text(sys::rd_kafka_Node_host(*node))));
+                let broker_ids = nodes.iter().map(|node| sys::rd_kafka_Node_id(*node)).collect();
+                let hosts = nodes.iter().map(|node| text(sys::rd_kafka_Node_host(*node)));
                 let hosts = hosts.filter(|host| !host.is_empty()).collect();
                 let mut count = 0;
                 let first = sys::rd_kafka_DescribeCluster_result_authorized_operations(result, &raw mut count);
                 let allowed = (!first.is_null()).then(|| operations(std::slice::from_raw_parts(first, count)));
-                Ok(Cluster { id: Some(id).filter(|id| !id.is_empty()), brokers, hosts, allowed })
+                Ok(Cluster { id: Some(id).filter(|id| !id.is_empty()), broker_ids, hosts, allowed })
             },
         )
         .await
+    }
+
+    /// The ids of the brokers that are up.
+    pub async fn broker_ids(&self) -> Reply<Vec<i32>> {
+        let call = |client: *mut Rk, options: *mut Options, queue: *mut RkQueue| {
+            // SAFETY: all three live.
+            unsafe { sys::rd_kafka_DescribeCluster(client, options, queue) }
+        };
+        let parts = (sys::rd_kafka_event_DescribeCluster_result as _, sys::rd_kafka_DescribeCluster_result_nodes as _);
+        // SAFETY: the node is a part of the answer.
+        self.ask_list(call, parts, |node| unsafe { sys::rd_kafka_Node_id(node) }).await
     }
 
     /// Partitions and replicas of named topics, or why one of them cannot be read. Creates none of them.
@@ -102,6 +126,111 @@ impl Admin {
         };
         let parts = (sys::rd_kafka_event_DescribeTopics_result as _, sys::rd_kafka_DescribeTopics_result_topics as _);
         self.ask_list(call, parts, read_topic).await
+    }
+
+    /// Creates topics, or only lets the broker judge them; one result for each, in order, in the broker's own words.
+    pub async fn create_topics(&self, topics: &[NewTopic<'_>], validate_only: bool) -> Reply<Vec<Reply<()>>> {
+        let call = trial(validate_only, new_topics(topics)?.given_to(sys::rd_kafka_CreateTopics));
+        let parts = (sys::rd_kafka_event_CreateTopics_result as _, sys::rd_kafka_CreateTopics_result_topics as _);
+        self.ask_each(topics.len(), call, parts, topic_result).await
+    }
+
+    /// Gives topics more partitions (this many in all), or only lets the broker judge it; results as of a creation.
+    pub async fn create_partitions(&self, grown: &[(&str, usize)], validate_only: bool) -> Reply<Vec<Reply<()>>> {
+        let call = trial(validate_only, new_partitions(grown)?.given_to(sys::rd_kafka_CreatePartitions));
+        let parts =
+            (sys::rd_kafka_event_CreatePartitions_result as _, sys::rd_kafka_CreatePartitions_result_topics as _);
+        self.ask_each(grown.len(), call, parts, topic_result).await
+    }
+
+    /// Deletes topics; one result for each, in order.
+    pub async fn delete_topics(&self, names: &[&str]) -> Reply<Vec<Reply<()>>> {
+        let mut natives = Natives(Vec::with_capacity(names.len()), sys::rd_kafka_DeleteTopic_destroy);
+        for name in names {
+            let name = c_string(name)?;
+            // SAFETY: the name outlives the call, and librdkafka copies it.
+            natives.0.push(made(unsafe { sys::rd_kafka_DeleteTopic_new(name.as_ptr()) })?);
+        }
+        let parts = (sys::rd_kafka_event_DeleteTopics_result as _, sys::rd_kafka_DeleteTopics_result_topics as _);
+        self.ask_each(names.len(), natives.given_to(sys::rd_kafka_DeleteTopics), parts, topic_result).await
+    }
+
+    /// An offset of each partition, and for [`Offset::LastTimestamp`] a time: milliseconds since 1970, -1 if there is
+    /// no message. No partition may be named twice.
+    pub async fn list_offsets(&self, partitions: &[(&str, i32)], at: Offset) -> Reply<Vec<(String, i32, Reply<i64>)>> {
+        if partitions.is_empty() {
+            return Ok(Vec::new());
+        }
+        let natives = partition_list(partitions, offset_spec(at))?;
+        let call = move |client: *mut Rk, options: *mut Options, queue: *mut RkQueue| {
+            for list in &natives.0 {
+                // SAFETY: the list outlives the call, and librdkafka copies it.
+                unsafe { sys::rd_kafka_ListOffsets(client, *list, options, queue) }
+            }
+        };
+        let parts = (sys::rd_kafka_event_ListOffsets_result as _, sys::rd_kafka_ListOffsets_result_infos as _);
+        // SAFETY: the partition is a part of the living item.
+        let read = move |one: *const sys::rd_kafka_ListOffsetsResultInfo_t| unsafe {
+            let (topic, partition, offset) = placed(sys::rd_kafka_ListOffsetsResultInfo_topic_partition(one));
+            let time = sys::rd_kafka_ListOffsetsResultInfo_timestamp(one);
+            (topic, partition, offset.map(|offset| if at == Offset::LastTimestamp { time } else { offset }))
+        };
+        self.ask_list(call, parts, read).await
+    }
+
+    /// Names of all consumer groups that the principal may see. It fails if one broker did not tell its own.
+    pub async fn list_groups(&self) -> Reply<Vec<String>> {
+        self.ask(
+            // SAFETY: all three live.
+            |client, options, queue| unsafe { sys::rd_kafka_ListConsumerGroups(client, options, queue) },
+            // SAFETY: as in `ask_items`; the result's parts live as long as it.
+            |event| unsafe {
+                let result = expected(sys::rd_kafka_event_ListConsumerGroups_result(event))?;
+                for error in list(result, sys::rd_kafka_ListConsumerGroups_result_errors) {
+                    item(*error)?;
+                }
+                let groups = list(result, sys::rd_kafka_ListConsumerGroups_result_valid).iter();
+                let names = groups.map(|one| text(sys::rd_kafka_ConsumerGroupListing_group_id(*one)));
+                // A group that just moved is told by two brokers.
+                Ok(names.collect::<BTreeSet<String>>().into_iter().collect())
+            },
+        )
+        .await
+    }
+
+    /// State and members of groups, in the order of their names, none of them twice.
+    pub async fn describe_groups(&self, names: &[&str]) -> Reply<Vec<Reply<Group>>> {
+        if names.is_empty() {
+            return Ok(Vec::new());
+        }
+        let call = given_names(names, sys::rd_kafka_DescribeConsumerGroups)?;
+        let parts = (
+            sys::rd_kafka_event_DescribeConsumerGroups_result as _,
+            sys::rd_kafka_DescribeConsumerGroups_result_groups as _,
+        );
+        self.ask_each(names.len(), call, parts, read_group).await
+    }
+
+    /// Topic, partition and offset of all that a group has committed.
+    pub async fn group_offsets(&self, group: &str) -> Reply<Vec<(String, i32, i64)>> {
+        let group = c_string(group)?;
+        // SAFETY: null stands for all partitions; librdkafka copies the name.
+        let native = made(unsafe { sys::rd_kafka_ListConsumerGroupOffsets_new(group.as_ptr(), ptr::null()) })?;
+        let natives = Natives(vec![native], sys::rd_kafka_ListConsumerGroupOffsets_destroy);
+        let parts = (
+            sys::rd_kafka_event_ListConsumerGroupOffsets_result as _,
+            sys::rd_kafka_ListConsumerGroupOffsets_result_groups as _,
+        );
+        // SAFETY: error and partitions are parts of the living item.
+        let read = |one: *const sys::rd_kafka_group_result_t| unsafe {
+            item(sys::rd_kafka_group_result_error(one))?;
+            let partitions = placed_all(sys::rd_kafka_group_result_partitions(one)).into_iter();
+            partitions.map(|(topic, partition, offset)| Ok((topic, partition, offset?))).collect::<Reply<Vec<_>>>()
+        };
+        let call = natives.given_to(sys::rd_kafka_ListConsumerGroupOffsets);
+        let committed = self.ask_each(1, call, parts, read).await?.pop().unwrap_or_else(|| Err(unanswered()))?;
+        // Less than zero stands for none.
+        Ok(committed.into_iter().filter(|(_, _, offset)| *offset >= 0).collect())
     }
 
     /// All ACLs, or those of one principal (`User:mail-agent`), wildcards of the principal not included. librdkafka
@@ -123,7 +252,7 @@ impl Admin {
         let call = bindings(acls)?.given_to(sys::rd_kafka_CreateAcls);
         let parts = (sys::rd_kafka_event_CreateAcls_result as _, sys::rd_kafka_CreateAcls_result_acls as _);
         // SAFETY: the error is a part of the result.
-        self.ask_list(call, parts, |one| unsafe { item(sys::rd_kafka_acl_result_error(one)) }).await
+        self.ask_each(acls.len(), call, parts, |one| unsafe { item(sys::rd_kafka_acl_result_error(one)) }).await
     }
 
     /// Deletes exactly these ACLs; one result for each, in order. One that does not exist succeeds.
@@ -132,18 +261,15 @@ impl Admin {
         let call = bindings(acls)?.given_to(sys::rd_kafka_DeleteAcls);
         let parts = (sys::rd_kafka_event_DeleteAcls_result as _, sys::rd_kafka_DeleteAcls_result_responses as _);
         // SAFETY: the error is a part of the result.
-        self.ask_list(call, parts, |one| unsafe { item(sys::rd_kafka_DeleteAcls_result_response_error(one)) }).await
+        let read = |one: *const sys::rd_kafka_DeleteAcls_result_response_t| unsafe {
+            item(sys::rd_kafka_DeleteAcls_result_response_error(one))
+        };
+        self.ask_each(acls.len(), call, parts, read).await
     }
 
     /// The SCRAM credentials of named users (at least one). Users that do not exist are left out.
     pub async fn describe_users(&self, names: &[&str]) -> Reply<Vec<ScramUser>> {
-        let names = c_strings(names)?;
-        // SAFETY: the names outlive the call, and librdkafka copies them.
-        let call = move |client: *mut Rk, options: *mut Options, queue: *mut RkQueue| unsafe {
-            let mut names: Vec<*const c_char> = names.iter().map(|name| name.as_ptr()).collect();
-            let (first, count) = (names.as_mut_ptr(), names.len());
-            sys::rd_kafka_DescribeUserScramCredentials(client, first, count, options, queue);
-        };
+        let call = given_names(names, sys::rd_kafka_DescribeUserScramCredentials)?;
         let parts = (
             sys::rd_kafka_event_DescribeUserScramCredentials_result as _,
             sys::rd_kafka_DescribeUserScramCredentials_result_descriptions as _,
@@ -173,27 +299,52 @@ impl Admin {
             sys::rd_kafka_event_IncrementalAlterConfigs_result as _,
             sys::rd_kafka_IncrementalAlterConfigs_result_resources as _,
         );
-        // SAFETY: name and error are parts of the resource, and the name of a code is a constant.
+        // SAFETY: name and error are parts of the resource.
         let read = |one: *const sys::rd_kafka_ConfigResource_t| unsafe {
-            let code = text(sys::rd_kafka_err2name(sys::rd_kafka_ConfigResource_error(one)));
-            let said = text(sys::rd_kafka_ConfigResource_error_string(one));
-            let done = if code == "NO_ERROR" { Ok(()) } else { Err(Trouble::named(&code, &said)) };
+            let done = coded(rd_kafka_ConfigResource_error(one), sys::rd_kafka_ConfigResource_error_string(one));
             (text(sys::rd_kafka_ConfigResource_name(one)), done)
         };
         Ok(self.ask_list(call, parts, read).await?.into_iter().collect())
     }
 
-    /// Asks, and reads every item of the answer. The parts are librdkafka's functions that give an event's answer and
-    /// the answer's items; `read` gets pointers to living items.
+    /// Asks, and reads every item of the answer; `read` gets pointers to living items.
     fn ask_list<W, X, R>(
         &self,
         call: impl FnOnce(*mut Rk, *mut Options, *mut RkQueue),
-        (whole, items): (unsafe extern "C" fn(*mut RkEvent) -> *const W, List<W, *const X>),
+        parts: Parts<W, X>,
         read: impl Fn(*const X) -> R,
     ) -> impl Future<Output = Reply<Vec<R>>> {
+        let items = self.ask_items(call, parts, read);
+        async { Ok(items.await?.into_iter().flatten().collect()) }
+    }
+
+    /// The same for an answer that has an item for each thing that was asked for, in that order.
+    fn ask_each<W, X, R>(
+        &self,
+        count: usize,
+        call: impl FnOnce(*mut Rk, *mut Options, *mut RkQueue),
+        parts: Parts<W, X>,
+        read: impl Fn(*const X) -> Reply<R>,
+    ) -> impl Future<Output = Reply<Vec<Reply<R>>>> {
+        let items = self.ask_items(call, parts, read);
+        async move {
+            let mut items = items.await?;
+            items.resize_with(count, || None);
+            Ok(items.into_iter().map(|item| item.unwrap_or_else(|| Err(unanswered()))).collect())
+        }
+    }
+
+    /// The same, with `None` for what the broker left out: librdkafka leaves a hole in its place.
+    fn ask_items<W, X, R>(
+        &self,
+        call: impl FnOnce(*mut Rk, *mut Options, *mut RkQueue),
+        (whole, items): Parts<W, X>,
+        read: impl Fn(*const X) -> R,
+    ) -> impl Future<Output = Reply<Vec<Option<R>>>> {
         // SAFETY: the answer and its items live as long as the event; the answer to another question is null.
         self.ask(call, move |event| unsafe {
-            Ok(list(expected(whole(event))?, items).iter().map(|one| read(*one)).collect())
+            let items = list(expected(whole(event))?, items).iter();
+            Ok(items.map(|one| (!one.is_null()).then(|| read(*one))).collect())
         })
     }
 
@@ -211,6 +362,8 @@ impl Admin {
         unsafe {
             let options = sys::rd_kafka_AdminOptions_new(client, sys::rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_ANY);
             sys::rd_kafka_AdminOptions_set_request_timeout(options, limit, ptr::null_mut(), 0);
+            // Without it librdkafka would call topics that the broker has not finished with successes.
+            sys::rd_kafka_AdminOptions_set_operation_timeout(options, limit / 2, ptr::null_mut(), 0);
             sys::rd_kafka_AdminOptions_set_opaque(options, ptr::without_provenance_mut::<c_void>(ticket.number));
             call(client, options, self.queue.ptr());
             sys::rd_kafka_AdminOptions_destroy(options);
@@ -279,22 +432,20 @@ impl Event {
 
     /// Whether the whole request failed.
     fn check(&self, link: &Link) -> Reply<()> {
-        // SAFETY: the event lives, and the texts of a code are constants.
-        let (name, said) = unsafe {
-            let code = sys::rd_kafka_event_error(self.ptr());
-            let constant = self.has_stray_text().then(|| sys::rd_kafka_err2str(code));
-            let said = constant.unwrap_or_else(|| sys::rd_kafka_event_error_string(self.ptr()));
-            (text(sys::rd_kafka_err2name(code)), text(said))
+        // SAFETY: the event lives.
+        let whole = unsafe {
+            let code = rd_kafka_event_error(self.ptr());
+            let constant = self.has_stray_text().then(|| rd_kafka_err2str(code));
+            coded(code, constant.unwrap_or_else(|| sys::rd_kafka_event_error_string(self.ptr())))
         };
-        if name == "NO_ERROR" { Ok(()) } else { Err(link.explain(Trouble::named(&name, &said))) }
+        whole.map_err(|trouble| link.explain(trouble))
     }
 
     /// When a broker refuses DescribeUserScramCredentials as a whole, librdkafka 2.12 points the event to a text that
     /// is gone or constant, and would free that with the event: it must be neither read nor destroyed.
     fn has_stray_text(&self) -> bool {
         // SAFETY: the event lives. Codes of brokers are positive or -1; those of librdkafka (sound texts) are less.
-        let (kind, code) = unsafe { (sys::rd_kafka_event_type(self.ptr()), sys::rd_kafka_event_error(self.ptr())) };
-        let code = code as i32;
+        let (kind, code) = unsafe { (sys::rd_kafka_event_type(self.ptr()), rd_kafka_event_error(self.ptr())) };
         kind == sys::RD_KAFKA_EVENT_DESCRIBEUSERSCRAMCREDENTIALS_RESULT && (code > 0 || code == -1)
     }
 }
@@ -328,6 +479,106 @@ impl<T> Drop for Natives<T> {
             // SAFETY: each was made by librdkafka for this list, and is destroyed once by its own function.
             unsafe { (self.1)(native) }
         }
+    }
+}
+
+/// Hands names to an admin call; librdkafka copies them.
+fn given_names(
+    names: &[&str],
+    call: unsafe extern "C" fn(*mut Rk, *mut *const c_char, usize, *const Options, *mut RkQueue),
+) -> Reply<impl FnOnce(*mut Rk, *mut Options, *mut RkQueue) + use<>> {
+    let names = c_strings(names)?;
+    // SAFETY: `ask` gives a client, options and a queue that live, and the names outlive the call.
+    Ok(move |client: *mut Rk, options: *mut Options, queue: *mut RkQueue| unsafe {
+        let mut names: Vec<*const c_char> = names.iter().map(|name| name.as_ptr()).collect();
+        call(client, names.as_mut_ptr(), names.len(), options, queue);
+    })
+}
+
+/// The same call, which the broker only tries if it shall.
+fn trial(
+    validate_only: bool,
+    call: impl FnOnce(*mut Rk, *mut Options, *mut RkQueue),
+) -> impl FnOnce(*mut Rk, *mut Options, *mut RkQueue) {
+    move |client, options, queue| {
+        // SAFETY: the options live, and are for any call.
+        unsafe {
+            sys::rd_kafka_AdminOptions_set_validate_only(options, validate_only.into(), ptr::null_mut(), 0);
+        }
+        call(client, options, queue);
+    }
+}
+
+fn new_topics(all: &[NewTopic<'_>]) -> Reply<Natives<sys::rd_kafka_NewTopic_t>> {
+    let mut natives = Natives(Vec::with_capacity(all.len()), sys::rd_kafka_NewTopic_destroy);
+    for topic in all {
+        let name = c_string(topic.name)?;
+        let (partitions, replication) = (topic.partitions.unwrap_or(-1), topic.replication.unwrap_or(-1));
+        // SAFETY: the name outlives the call, and librdkafka copies it; the text has the length that is said.
+        let native = made_or_why(|why, length| unsafe {
+            sys::rd_kafka_NewTopic_new(name.as_ptr(), partitions, replication, why, length)
+        })?;
+        natives.0.push(native);
+        for (key, value) in topic.config {
+            let (key, value) = (c_string(key)?, c_string(value)?);
+            // SAFETY: the topic lives, and librdkafka copies the texts. It refuses only null.
+            unsafe { sys::rd_kafka_NewTopic_set_config(native, key.as_ptr(), value.as_ptr()) };
+        }
+    }
+    Ok(natives)
+}
+
+fn new_partitions(grown: &[(&str, usize)]) -> Reply<Natives<sys::rd_kafka_NewPartitions_t>> {
+    let mut natives = Natives(Vec::with_capacity(grown.len()), sys::rd_kafka_NewPartitions_destroy);
+    for (name, total) in grown {
+        let name = c_string(name)?;
+        // SAFETY: as in `new_topics`.
+        natives.0.push(made_or_why(|why, length| unsafe {
+            sys::rd_kafka_NewPartitions_new(name.as_ptr(), *total, why, length)
+        })?);
+    }
+    Ok(natives)
+}
+
+fn partition_list(all: &[(&str, i32)], offset: i64) -> Reply<Natives<sys::rd_kafka_topic_partition_list_t>> {
+    let size = c_int::try_from(all.len()).unwrap_or_default();
+    // SAFETY: the size is only a hint.
+    let native = made(unsafe { sys::rd_kafka_topic_partition_list_new(size) })?;
+    let natives = Natives(vec![native], sys::rd_kafka_topic_partition_list_destroy);
+    for (topic, partition) in all {
+        let topic = c_string(topic)?;
+        // SAFETY: the list lives, and librdkafka copies the name; what it gives is a living part of the list.
+        unsafe { (*sys::rd_kafka_topic_partition_list_add(native, topic.as_ptr(), *partition)).offset = offset }
+    }
+    Ok(natives)
+}
+
+fn topic_result(one: *const sys::rd_kafka_topic_result_t) -> Reply<()> {
+    // SAFETY: as in `read_topic`.
+    unsafe { coded(rd_kafka_topic_result_error(one), sys::rd_kafka_topic_result_error_string(one)) }
+}
+
+fn read_group(group: *const sys::rd_kafka_ConsumerGroupDescription_t) -> Reply<Group> {
+    // SAFETY: as in `read_topic`; a member is only asked for below their count, and a state's name is a constant.
+    unsafe {
+        item(sys::rd_kafka_ConsumerGroupDescription_error(group))?;
+        let state = sys::rd_kafka_consumer_group_state_name(sys::rd_kafka_ConsumerGroupDescription_state(group));
+        let members = (0..sys::rd_kafka_ConsumerGroupDescription_member_count(group)).map(|index| {
+            let member = sys::rd_kafka_ConsumerGroupDescription_member(group, index);
+            let assignment = sys::rd_kafka_MemberDescription_assignment(member);
+            let partitions = if assignment.is_null() {
+                Vec::new()
+            } else {
+                placed_all(sys::rd_kafka_MemberAssignment_partitions(assignment))
+            };
+            Member {
+                client_id: text(sys::rd_kafka_MemberDescription_client_id(member)),
+                host: text(sys::rd_kafka_MemberDescription_host(member)),
+                topics: partitions.into_iter().map(|(topic, _, _)| topic).collect(),
+            }
+        });
+        let (name, members) = (text(sys::rd_kafka_ConsumerGroupDescription_group_id(group)), members.collect());
+        Ok(Group { name, state: text(state), members })
     }
 }
 
@@ -458,6 +709,43 @@ unsafe fn item(error: *const sys::rd_kafka_error_t) -> Reply<()> {
     // SAFETY: as the caller vouches.
     let (name, said) = unsafe { (text(sys::rd_kafka_error_name(error)), text(sys::rd_kafka_error_string(error))) };
     if name == "NO_ERROR" { Ok(()) } else { Err(Trouble::named(&name, &said)) }
+}
+
+/// # Safety
+/// `said` must be null or point to a text that ends with a zero byte.
+unsafe fn coded(code: c_int, said: *const c_char) -> Reply<()> {
+    // SAFETY: as the caller vouches; the name of a code is a constant.
+    if code == 0 { Ok(()) } else { unsafe { Err(Trouble::named(&text(rd_kafka_err2name(code)), &text(said))) } }
+}
+
+/// Topic, partition and offset.
+///
+/// # Safety
+/// `one` must point to a living partition.
+unsafe fn placed(one: *const sys::rd_kafka_topic_partition_t) -> (String, i32, Reply<i64>) {
+    // SAFETY: as the caller vouches. The code is read as a number, and its text is a constant.
+    unsafe {
+        let code = (&raw const (*one).err).cast::<c_int>().read();
+        (text((*one).topic), (*one).partition, coded(code, rd_kafka_err2str(code)).map(|()| (*one).offset))
+    }
+}
+
+/// # Safety
+/// `list` must be null or point to a living list.
+unsafe fn placed_all(list: *const sys::rd_kafka_topic_partition_list_t) -> Vec<(String, i32, Reply<i64>)> {
+    if list.is_null() {
+        return Vec::new();
+    }
+    // SAFETY: as the caller vouches; there are as many elements as the list says.
+    unsafe { (0..usize::try_from((*list).cnt).unwrap_or_default()).map(|at| placed((*list).elems.add(at))).collect() }
+}
+
+/// The new object, or why librdkafka refuses to make it.
+fn made_or_why<T>(make: impl FnOnce(*mut c_char, usize) -> *mut T) -> Reply<*mut T> {
+    let mut why = [0; 256];
+    let native = make(why.as_mut_ptr(), why.len());
+    // SAFETY: librdkafka ends the text with a zero byte, and it began with one.
+    if native.is_null() { Err(Trouble::new(Cause::Invalid, unsafe { text(why.as_ptr()) })) } else { Ok(native) }
 }
 
 /// # Safety

@@ -39,7 +39,7 @@ pub async fn status(
     if !probe && proof.fingerprint.as_ref() == Some(&fingerprint(stored, published)) {
         return Ok(CredentialStatus::Verified);
     }
-    let mechanism = user.mechanism.as_deref().unwrap_or_else(|| config.user_mechanism());
+    let mechanism = user.mechanism.as_deref().unwrap_or_else(|| config.mechanism_of_users());
     let works = signs_in(config, &user.name, mechanism, published).await?;
     Ok(if works { CredentialStatus::Verified } else { CredentialStatus::Wrong })
 }
@@ -55,6 +55,7 @@ mod tests {
             name: "shop".to_owned(),
             mechanism: mechanism.map(str::to_owned),
             iterations,
+            other_mechanisms: None,
             generated: None,
         };
         assert_eq!(stored(&user(Some("SCRAM-SHA-512"), Some(4096)), None, None).as_deref(), Some("SCRAM-SHA-512/4096"));

@@ -22,10 +22,9 @@ pub async fn examine(config: &KafkaConfig, admin: &Admin, redpanda: Option<&Admi
         }
     };
     let flavor = Flavor::told(config.flavor, cluster.id.as_deref());
+    let (product, brokers) = (flavor.product(), cluster.broker_ids.len());
     let id = cluster.id.as_deref().unwrap_or("without an id");
-    let product = flavor.product();
-    let mut checks =
-        vec![Check::good(format!("{endpoint} answers: {product}, cluster {id}, brokers: {}", cluster.brokers))];
+    let mut checks = vec![Check::good(format!("{endpoint} answers: {product}, cluster {id}, brokers: {brokers}"))];
     checks.extend(about_redpanda::setting(config, cluster.id.as_deref()));
     if config.authenticates() {
         let how = if config.use_tls { "over TLS" } else { "without TLS" };

@@ -3,15 +3,20 @@
 mod about_redpanda;
 pub mod admin;
 mod apply;
+pub mod authorizer;
 pub mod client;
+pub mod configs;
 mod credential;
 pub mod desired;
 pub mod diff;
 mod examine;
+mod lockout;
 pub mod model;
 mod observe;
+mod places;
 pub mod redpanda;
 mod server;
+mod strangers;
 
 use super::{ApplyContext, Ask, Check, Limits, Model, Observation, Outcome, Service, ServiceId, Step};
 use crate::config::KafkaConfig;
@@ -19,6 +24,7 @@ use crate::core::address::{Address, Kind};
 use crate::error::Result;
 use async_trait::async_trait;
 use model::{ACL, TOPIC, USER, acl_address, topic_address, user_address};
+use server::Flavor;
 use std::collections::{BTreeMap, BTreeSet};
 use tokio::sync::OnceCell;
 
@@ -84,11 +90,20 @@ impl Service for Kafka {
             .collect();
         let ends_of = |address: &Address| ends.get(address).map(Vec::as_slice).unwrap_or_default();
         let mut there = BTreeMap::new();
+        let planned: BTreeMap<&Address, &&Step> = steps.iter().map(|step| (&step.address, step)).collect();
+        let flavor = if topics.is_empty() {
+            Flavor::default()
+        } else {
+            observe::flavor(&self.connection.config, &admin, &endpoint).await?
+        };
         for (name, topic) in topics {
             let address = topic_address(&name);
-            let known: Vec<&model::Topic> =
-                ends_of(&address).iter().filter_map(|model| model.as_kafka_topic()).collect();
-            there.insert(address, Model::KafkaTopic(diff::only_configs(topic, &known)));
+            let step = planned.get(&address);
+            let (before, after) =
+                (step.and_then(|step| step.before.as_ref()), step.and_then(|step| step.after.as_ref()));
+            let end = |model: Option<&'_ Model>| model.and_then(Model::as_kafka_topic).cloned();
+            let managed = diff::managed_topic(topic, end(after).as_ref(), end(before).as_ref(), flavor);
+            there.insert(address, Model::KafkaTopic(managed));
         }
         for user in users {
             let address = user_address(&user.name);
@@ -123,7 +138,12 @@ impl Service for Kafka {
 
     async fn examine(&self, ask: &Ask) -> Vec<Check> {
         match self.connection.admin().await {
-            Ok(admin) => examine::examine(&self.connection.config, &admin, self.redpanda(&admin).await, ask).await,
+            Ok(admin) => {
+                let config = &self.connection.config;
+                let mut checks = examine::examine(config, &admin, self.redpanda(&admin).await, ask).await;
+                checks.extend(observe::access::examine(config, &admin, ask).await);
+                checks
+            }
             Err(error) => vec![Check::failed(&error)],
         }
     }

@@ -1,9 +1,10 @@
 //! What the broker is, as far as rules depend on it: pure.
 
+use super::lockout::ShutOut;
 use crate::config::BrokerKind;
 use crate::services::Observation;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Which program speaks the protocol.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -52,6 +53,27 @@ pub struct Server {
     /// Topics that Redpanda lets nobody delete (`kafka_nodelete_topics`), as far as they are known.
     #[serde(default)]
     pub nodelete_topics: BTreeSet<String>,
+    /// How long an open session goes on without signing in again, in milliseconds; 0 is for ever. `None` is unknown.
+    #[serde(default)]
+    pub reauthenticates_ms: Option<u64>,
+    /// Whether users can make tokens that sign in beside their passwords; `None` is unknown.
+    #[serde(default)]
+    pub delegation_tokens: Option<bool>,
+    /// The names of all configs that the broker shows of topics; `None` if no topic was looked at.
+    #[serde(default)]
+    pub configs: Option<BTreeSet<String>>,
+    /// What topics get that do not say it themselves, of the configs that may lose messages, as far as that is known.
+    #[serde(default)]
+    pub defaults: BTreeMap<String, String>,
+    /// Topics that are wanted and that the broker would not make, and why, in its own words.
+    #[serde(default)]
+    pub refused: BTreeMap<String, String>,
+    /// Whom the wanted ACLs would shut out of what has none.
+    #[serde(default)]
+    pub shut_out: Vec<ShutOut>,
+    /// Why that is not known of all, if it is not.
+    #[serde(default)]
+    pub users_untold: Option<String>,
 }
 
 impl Server {

@@ -90,6 +90,7 @@ impl Service for Valkey {
             version: Some(server.describe()),
             server: serde_json::to_value(&server).unwrap_or_default(),
             resources,
+            unmanaged: observe::unmanaged(&seen, ask),
             unread: observe::absent::unread(&found, ask),
             nodes: found.named(&ask.away),
             notices,

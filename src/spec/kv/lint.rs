@@ -4,40 +4,18 @@
 use crate::core::listing::some;
 use crate::core::name::AppName;
 use crate::core::plan::Level;
-use crate::error::Diagnostic;
+use crate::services::ServiceId;
 use crate::services::valkey::model::Access;
 use crate::services::valkey::{dangers, includes, overlap, queue_channels, reaches};
 use crate::spec::claims::KvPlaces;
-use crate::spec::model::{Kv, Warning};
+use crate::spec::lint::Lint;
+use crate::spec::model::Kv;
 use crate::spec::node::Located;
 use crate::spec::overlap::Loaded;
 use crate::spec::source::Spot;
 
 /// So many apps, or things that a rule opens, are named.
 const SHOWN: usize = 3;
-
-/// One thing that an infraspec allows.
-pub struct Lint {
-    app: AppName,
-    spot: Spot,
-    text: String,
-    /// What would do without it.
-    hint: String,
-    /// [`Level::Alarm`] where the app could take or destroy what others have; the worst come first.
-    pub level: Level,
-}
-
-impl Lint {
-    pub fn into_error(self) -> Diagnostic {
-        self.spot.error(self.text).hint(self.hint)
-    }
-
-    /// With a sentence that names the place.
-    pub fn as_warning(&self) -> Warning {
-        let text = format!("{}: {}; {}", self.spot, self.text, self.hint);
-        Warning { level: self.level, app: self.app.clone(), text }
-    }
-}
 
 /// An app that has something on Valkey.
 struct Tenant<'a> {
@@ -76,7 +54,8 @@ const OF_THE_SERVER: [(&str, &str); 5] = [
 
 impl Tenant<'_> {
     fn found(&self, spot: &Spot, text: String, hint: impl Into<String>) -> Lint {
-        Lint { app: self.app.clone(), spot: spot.clone(), text, hint: hint.into(), level: Level::Warning }
+        let (service, level) = (ServiceId::Valkey, Level::Warning);
+        Lint { service, app: self.app.clone(), spot: spot.clone(), text, hint: hint.into(), level }
     }
 
     fn shares(&self, spot: &Spot) -> Lint {

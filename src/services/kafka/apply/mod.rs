@@ -35,6 +35,7 @@ impl Work<'_> {
             KafkaOp::AlterTopic => topics::alter(self, steps).await,
             KafkaOp::DeleteTopic => topics::delete(self, steps).await,
             KafkaOp::SetAcls | KafkaOp::DeleteAcls => self.acls(steps).await,
+            KafkaOp::RemoveCredentials => self.remove_credentials(steps).await,
             KafkaOp::DeleteUser => self.delete_users(steps).await,
             KafkaOp::SetUser => {
                 let passwords = steps.iter().map(|step| context.vault.password(&step.app, ServiceId::Kafka));

@@ -5,7 +5,7 @@ use crate::core::secret::Secret;
 use crate::error::{Diagnostic, Kind};
 use crate::services::kafka::client::connect::signs_in;
 use crate::services::kafka::client::native::{Alteration, Change};
-use crate::services::kafka::client::trouble::Cause;
+use crate::services::kafka::client::trouble::{Cause, Trouble};
 use crate::services::kafka::credential::{fingerprint, stored};
 use crate::services::kafka::model::User;
 use crate::services::kafka::observe::SIGN_INS;
@@ -13,6 +13,10 @@ use crate::services::{Model, Outcome, Step};
 use futures_util::{FutureExt, StreamExt, stream};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use tokio::time::Instant;
+
+/// Changes in one call: librdkafka takes no answer with more than 10,000.
+const BATCH: usize = 5_000;
+const CALL: &str = "AlterUserScramCredentials";
 
 impl Work<'_> {
     /// Upserts users in one call, and proves every password by signing in.
@@ -32,26 +36,17 @@ impl Work<'_> {
                 (Ok(_), None) => drop(outcomes.insert(index, no_model(step))),
             }
         }
-        let alterations: Vec<Alteration<'_>> = ready
-            .iter()
-            .map(|(_, _, user, (mechanism, iterations), password)| Alteration {
-                user: &user.name,
-                mechanism,
-                change: Change::Set { iterations: *iterations, password },
-            })
-            .collect();
-        let call = "AlterUserScramCredentials";
-        let results =
-            if alterations.is_empty() { Ok(HashMap::new()) } else { self.admin.alter_users(&alterations).await };
-        let mut results = match results {
-            Ok(results) => results,
-            Err(trouble) => return steps.iter().map(|step| self.failed(&trouble, step, call, NEEDS_ALTER)).collect(),
-        };
+        let alterations = ready.iter().map(|(_, _, user, (mechanism, iterations), password)| Alteration {
+            user: &user.name,
+            mechanism,
+            change: Change::Set { iterations: *iterations, password },
+        });
+        let mut results = self.alter_each(alterations.collect()).await;
         let mut set = Vec::new();
         for (index, step, user, _, password) in ready {
             match results.remove(&user.name).unwrap_or_else(unanswered) {
                 Ok(()) => set.push((index, step, user, password)),
-                Err(trouble) => drop(outcomes.insert(index, self.failed(&trouble, step, call, NEEDS_ALTER))),
+                Err(trouble) => drop(outcomes.insert(index, self.failed(&trouble, step, CALL, NEEDS_ALTER))),
             }
         }
         let proofs: Vec<_> = set
@@ -64,14 +59,13 @@ impl Work<'_> {
         let proved: Vec<(usize, Outcome)> = stream::iter(proofs).buffer_unordered(SIGN_INS).collect().await;
         outcomes.extend(proved);
         self.note_times(steps, &mut outcomes).await;
-        self.remove_replaced(steps, &mut outcomes).await;
         outcomes.into_values().collect()
     }
 
     /// A new credential takes a moment to reach every broker: until then it is refused.
     pub(super) async fn prove(&self, step: &Step, user: &User, password: &Secret, stored: Option<String>) -> Outcome {
         let start = Instant::now();
-        let mechanism = user.mechanism.as_deref().unwrap_or_else(|| self.config.user_mechanism());
+        let mechanism = user.mechanism.as_deref().unwrap_or_else(|| self.config.mechanism_of_users());
         loop {
             match signs_in(self.config, &user.name, mechanism, password).await {
                 Ok(true) => {
@@ -91,37 +85,28 @@ impl Work<'_> {
         }
     }
 
-    /// Removes the credential of the mechanism that a user had before, once the new one works.
-    async fn remove_replaced(&self, steps: &[&Step], outcomes: &mut BTreeMap<usize, Outcome>) {
-        let mut places = BTreeMap::new();
-        let mut alterations = Vec::new();
-        for (index, step) in steps.iter().enumerate() {
-            let works = outcomes.get(&index).is_some_and(Outcome::succeeded);
+    /// Removes the credentials that a user has beside the one that it keeps. One that is gone already is done: a broker
+    /// with one credential a user replaced it when the other was set.
+    pub(super) async fn remove_credentials(&self, steps: &[&Step]) -> Vec<Outcome> {
+        if self.keeper_of_users().await.is_some() {
+            return steps.iter().map(|_| Outcome::AlreadySo).collect();
+        }
+        let mut removals = Vec::new();
+        for step in steps {
             let (Some(Model::KafkaUser(before)), Some(Model::KafkaUser(after))) = (&step.before, &step.after) else {
                 continue;
             };
-            let (Some(had), Some(has)) = (&before.mechanism, &after.mechanism) else { continue };
-            if works && had != has {
-                places.insert(before.name.clone(), (index, *step));
-                alterations.push(Alteration { user: &before.name, mechanism: had, change: Change::Remove });
-            }
+            let gone = before.other_mechanisms.iter().flatten();
+            let gone = gone.filter(|mechanism| Some(*mechanism) != after.mechanism.as_ref());
+            removals.extend(gone.map(|mechanism| remove(&before.name, mechanism)));
         }
-        if alterations.is_empty() {
-            return;
-        }
-        let results = self.admin.alter_users(&alterations).await;
-        for (name, (index, step)) in places {
-            let result = match &results {
-                Ok(results) => results.get(&name).cloned().unwrap_or_else(unanswered),
-                Err(trouble) => Err(trouble.clone()),
-            };
-            match result {
-                Err(trouble) if trouble.cause != Cause::Absent => {
-                    outcomes.insert(index, self.failed(&trouble, step, "AlterUserScramCredentials", NEEDS_ALTER));
-                }
-                Ok(()) | Err(_) => {}
-            }
-        }
+        let mut results = self.alter_each(removals).await;
+        let outcome = |step: &&Step| match results.remove(&step.address.name) {
+            Some(Err(trouble)) if trouble.cause != Cause::Absent => self.failed(&trouble, step, CALL, NEEDS_ALTER),
+            Some(Ok(()) | Err(_)) => Outcome::done(),
+            None => no_model(step),
+        };
+        steps.iter().map(outcome).collect()
     }
 
     pub(super) async fn delete_users(&self, steps: &[&Step]) -> Vec<Outcome> {
@@ -133,23 +118,65 @@ impl Work<'_> {
             Ok(there) => there,
             Err(error) => return all_failed(steps, error),
         };
-        let credentials = there.iter().flat_map(|user| user.credentials.keys().map(move |key| (&user.name, key)));
-        let alterations: Vec<Alteration<'_>> =
-            credentials.map(|(user, mechanism)| Alteration { user, mechanism, change: Change::Remove }).collect();
-        if alterations.is_empty() {
-            return steps.iter().map(|_| Outcome::AlreadySo).collect();
-        }
-        let call = "AlterUserScramCredentials";
-        let results = match self.admin.alter_users(&alterations).await {
-            Ok(results) => results,
-            Err(trouble) => return steps.iter().map(|step| self.failed(&trouble, step, call, NEEDS_ALTER)).collect(),
-        };
-        let outcome = |step: &&Step| match results.get(&step.address.name) {
+        let credentials = there.iter().flat_map(|user| user.credentials.keys().map(move |key| remove(&user.name, key)));
+        let mut results = self.alter_each(credentials.collect()).await;
+        let outcome = |step: &&Step| match results.remove(&step.address.name) {
             None => Outcome::AlreadySo,
             Some(Ok(())) => Outcome::done(),
             Some(Err(trouble)) if trouble.cause == Cause::Absent => Outcome::AlreadySo,
-            Some(Err(trouble)) => self.failed(trouble, step, call, NEEDS_ALTER),
+            Some(Err(trouble)) => self.failed(&trouble, step, CALL, NEEDS_ALTER),
         };
         steps.iter().map(outcome).collect()
+    }
+
+    /// Makes changes in as few calls as brokers take, and gives the result for each user: the first trouble that it had.
+    async fn alter_each(&self, alterations: Vec<Alteration<'_>>) -> HashMap<String, Result<(), Trouble>> {
+        let mut results: HashMap<String, Result<(), Trouble>> = HashMap::new();
+        for call in calls(alterations) {
+            let users = call.iter().map(|one| one.user);
+            let mut answer = match self.admin.alter_users(&call).await {
+                Ok(answer) => answer,
+                Err(trouble) => users.clone().map(|user| (user.to_owned(), Err(trouble.clone()))).collect(),
+            };
+            for user in users {
+                let result = answer.remove(user).unwrap_or_else(unanswered);
+                let known = results.entry(user.to_owned()).or_insert(Ok(()));
+                if known.is_ok() {
+                    *known = result;
+                }
+            }
+        }
+        results
+    }
+}
+
+fn remove<'a>(user: &'a str, mechanism: &'a str) -> Alteration<'a> {
+    Alteration { user, mechanism, change: Change::Remove }
+}
+
+/// Parts changes into calls. A user that occurs twice in one is refused there (DUPLICATE_RESOURCE).
+fn calls(alterations: Vec<Alteration<'_>>) -> Vec<Vec<Alteration<'_>>> {
+    let mut nth: HashMap<&str, usize> = HashMap::new();
+    let mut rounds: BTreeMap<usize, Vec<Alteration<'_>>> = BTreeMap::new();
+    for alteration in alterations {
+        let round = nth.entry(alteration.user).or_default();
+        rounds.entry(*round).or_default().push(alteration);
+        *round += 1;
+    }
+    rounds.into_values().flat_map(|round| round.chunks(BATCH).map(<[_]>::to_vec).collect::<Vec<_>>()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_call_names_a_user_twice_or_too_many() {
+        let names: Vec<String> = (0..BATCH + 1).map(|number| format!("u{number}")).collect();
+        let mut all: Vec<Alteration<'_>> = names.iter().map(|name| remove(name, "SCRAM-SHA-256")).collect();
+        all.extend(names.iter().take(2).map(|name| remove(name, "SCRAM-SHA-512")));
+        let sizes: Vec<usize> = calls(all).iter().map(Vec::len).collect();
+        assert_eq!(sizes, [BATCH, 1, 2]);
+        assert!(calls(Vec::new()).is_empty());
     }
 }

@@ -41,7 +41,8 @@ impl Connection {
                  mechanism = \"none\" is for brokers without sign-in",
             ));
         }
-        let settings = settings(&self.config, &self.config.user, &self.config.mechanism, password.as_ref());
+        let settings =
+            settings(&self.config, &self.config.brokers, &self.config.user, &self.config.mechanism, password.as_ref());
         let admin = Admin::new(&settings).map_err(|trouble| {
             Diagnostic::new(Kind::Config, format!("librdkafka refuses the configuration: {}", trouble.message))
                 .on("kafka", "", "")
@@ -53,13 +54,22 @@ impl Connection {
     }
 }
 
+/// A client of another user than the workspace's.
+///
+/// # Errors
+/// librdkafka refuses the configuration. Nothing is contacted yet.
+pub fn client_as(config: &KafkaConfig, user: &str, mechanism: &str, password: &Secret) -> Result<Admin, Trouble> {
+    // Where nornplan itself does not sign in, apps have a listener of their own that does.
+    let brokers = if config.authenticates() { &config.brokers } else { &config.public_brokers };
+    Admin::new(&settings(config, brokers, user, mechanism, Some(password)))
+}
+
 /// Whether a password signs in.
 ///
 /// # Errors
 /// It could not be found out.
 pub async fn signs_in(config: &KafkaConfig, user: &str, mechanism: &str, password: &Secret) -> Result<bool, Trouble> {
-    let settings = settings(config, user, mechanism, Some(password));
-    let client = Admin::new(&settings)?;
+    let client = client_as(config, user, mechanism, password)?;
     let answer = tokio::time::timeout(SIGN_IN, client.describe_cluster()).await;
     // Closing a client waits for its threads.
     drop(tokio::task::spawn_blocking(move || drop(client)));
@@ -71,23 +81,31 @@ pub async fn signs_in(config: &KafkaConfig, user: &str, mechanism: &str, passwor
     }
 }
 
-fn settings(config: &KafkaConfig, user: &str, mechanism: &str, password: Option<&Secret>) -> ClientConfig {
+/// The mechanism `none` is no sign-in.
+pub fn settings(
+    config: &KafkaConfig,
+    brokers: &[String],
+    user: &str,
+    mechanism: &str,
+    password: Option<&Secret>,
+) -> ClientConfig {
+    let signs_in = mechanism != "none";
     let mut settings = ClientConfig::new();
     settings
-        .set("bootstrap.servers", config.brokers.join(","))
+        .set("bootstrap.servers", brokers.join(","))
         .set("client.id", "nornplan")
         .set("enabled_events", ERROR_EVENTS)
         .set("socket.connection.setup.timeout.ms", "5000")
         .set("reconnect.backoff.max.ms", "1000")
         .set_log_level(RDKafkaLogLevel::Info);
-    let protocol = match (config.authenticates(), config.use_tls) {
+    let protocol = match (signs_in, config.use_tls) {
         (true, true) => "SASL_SSL",
         (true, false) => "SASL_PLAINTEXT",
         (false, true) => "SSL",
         (false, false) => "PLAINTEXT",
     };
     settings.set("security.protocol", protocol);
-    if config.authenticates() {
+    if signs_in {
         settings.set("sasl.mechanism", mechanism).set("sasl.username", user);
         settings.set("sasl.password", password.map(Secret::expose).unwrap_or_default());
     }

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 #[derive(Clone, Debug)]
 pub struct Cluster {
     pub id: Option<String>,
-    pub brokers: usize,
+    pub broker_ids: Vec<i32>,
     /// The hosts that the brokers advertise.
     pub hosts: BTreeSet<String>,
     /// What the principal may do to the cluster (describe, alter, ...), empty if it may not even describe it; `None` if
@@ -66,4 +66,43 @@ pub enum Change<'a> {
 pub struct ConfigEdit<'a> {
     pub topic: &'a str,
     pub values: BTreeMap<&'a str, Option<&'a str>>,
+}
+
+/// A topic to create. What is `None` is left to the broker.
+#[derive(Clone, Copy, Debug)]
+pub struct NewTopic<'a> {
+    pub name: &'a str,
+    pub partitions: Option<i32>,
+    pub replication: Option<i32>,
+    pub config: &'a BTreeMap<String, String>,
+}
+
+/// What to ask of a partition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Offset {
+    /// Of the first message that is still there.
+    Earliest,
+    /// Of the next message to come.
+    Latest,
+    /// The greatest timestamp among its messages (Kafka from 3.0; not Redpanda).
+    LastTimestamp,
+}
+
+/// A consumer group.
+#[derive(Clone, Debug)]
+pub struct Group {
+    pub name: String,
+    /// As Kafka calls it: `Stable`, `Empty`, `Dead` (there is no such group), ...
+    pub state: String,
+    pub members: Vec<Member>,
+}
+
+/// A running consumer.
+#[derive(Clone, Debug)]
+pub struct Member {
+    pub client_id: String,
+    /// Its address, `/` before it.
+    pub host: String,
+    /// The topics that it reads from now.
+    pub topics: BTreeSet<String>,
 }

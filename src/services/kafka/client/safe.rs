@@ -1,9 +1,12 @@
 //! The calls that the safe binding has, through the same client.
 
+use super::native::TopicFound;
 use super::trouble::Trouble;
 use crate::services::kafka::admin::{Admin, Client, PATIENCE};
 use rdkafka::admin::AdminOptions;
-use rdkafka::error::KafkaResult;
+use rdkafka::error::{KafkaError, KafkaResult};
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
 impl Admin {
     /// Whether the connection broke, so that this client is of no more use.
@@ -20,6 +23,24 @@ impl Admin {
             answer = call => answer.map_err(Trouble::from),
             trouble = self.client.inner().context().broken() => Err(trouble),
         }
+    }
+
+    /// All topics that the principal may see, internal ones too. Creates none.
+    ///
+    /// # Errors
+    /// Why they could not be read.
+    pub async fn all_topics(self: &Arc<Self>) -> Result<BTreeMap<String, TopicFound>, Trouble> {
+        let this = self.clone();
+        let read = tokio::task::spawn_blocking(move || {
+            let metadata = this.client.inner().fetch_metadata(None, PATIENCE)?;
+            let there = metadata.topics().iter().filter(|topic| topic.error().is_none());
+            let found = there.map(|topic| {
+                let replication = topic.partitions().first().map_or(0, |partition| partition.replicas().len());
+                (topic.name().to_owned(), TopicFound { partitions: topic.partitions().len(), replication })
+            });
+            Ok(found.collect())
+        });
+        self.safe(async { read.await.unwrap_or(Err(KafkaError::Canceled)) }).await
     }
 
     /// The safe client, for [`Self::safe`].

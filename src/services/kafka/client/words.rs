@@ -1,6 +1,6 @@
 //! librdkafka's enums by the words that our models use.
 
-use super::native::UNKNOWN;
+use super::native::{Offset, UNKNOWN};
 use super::trouble::{Cause, Trouble};
 use crate::services::kafka::model::Binding;
 use rdkafka_sys as sys;
@@ -93,6 +93,21 @@ pub fn no_memory() -> Trouble {
 /// The new object, unless there is none (null).
 pub fn made<T>(native: *mut T) -> Result<*mut T, Trouble> {
     if native.is_null() { Err(no_memory()) } else { Ok(native) }
+}
+
+/// What stands for an item that the broker left out of its answer.
+pub fn unanswered() -> Trouble {
+    Trouble::new(Cause::Other, "the broker did not answer for it")
+}
+
+/// The number that stands for it where an offset would.
+pub fn offset_spec(at: Offset) -> i64 {
+    let spec = match at {
+        Offset::Earliest => sys::rd_kafka_OffsetSpec_t::RD_KAFKA_OFFSET_SPEC_EARLIEST,
+        Offset::Latest => sys::rd_kafka_OffsetSpec_t::RD_KAFKA_OFFSET_SPEC_LATEST,
+        Offset::LastTimestamp => sys::rd_kafka_OffsetSpec_t::RD_KAFKA_OFFSET_SPEC_MAX_TIMESTAMP,
+    };
+    i64::from(spec as i32)
 }
 
 /// Resource type, pattern type, operation, permission.

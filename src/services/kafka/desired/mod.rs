@@ -9,10 +9,7 @@ use crate::core::reconcile::Wanted;
 use crate::services::Model;
 use crate::services::postgres::model::Credential;
 use crate::spec::model::{App, Events, Specs};
-use std::collections::BTreeMap;
-
-/// What brokers take at least, and enough: the passwords are random.
-const ITERATIONS: u32 = 4096;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Every resource that the infraspecs declare here. Without a sign-in there are no principals, so only topics; users
 /// only of SCRAM mechanisms, since a broker keeps no others.
@@ -30,24 +27,27 @@ pub fn desired(specs: &Specs, config: &KafkaConfig) -> BTreeMap<Address, Wanted<
                     partitions: topic.partitions,
                     replication: topic.replication,
                     config: topic.config.clone(),
+                    exact: topic.exact.then_some(true),
+                    inherited: BTreeMap::new(),
                 }),
             );
         }
-        if events.credential == Credential::Generate && config.mechanism.starts_with("SCRAM-") {
+        let mechanism = config.user_mechanism.as_ref().filter(|_| events.credential == Credential::Generate);
+        if let Some(mechanism) = mechanism {
             let user = User {
                 name: events.user.clone(),
-                mechanism: Some(config.mechanism.clone()),
-                iterations: Some(ITERATIONS),
+                mechanism: Some(mechanism.clone()),
+                iterations: Some(config.iterations),
+                other_mechanisms: Some(BTreeSet::new()),
                 generated: Some(true),
             };
             want(user_address(&events.user), Model::KafkaUser(user));
         }
     }
-    if config.authenticates() {
+    if config.has_principals() {
+        let owners: BTreeMap<&str, &App> = apps(specs).map(|(app, events)| (events.user.as_str(), app)).collect();
         for (user, bindings) in rights::all(specs) {
-            let Some(app) = apps(specs).find(|(_, events)| events.user == user).map(|(app, _)| app.name.clone()) else {
-                continue;
-            };
+            let Some(app) = owners.get(user).map(|app| app.name.clone()) else { continue };
             let model = Model::KafkaAcl(Acl { principal: user.to_owned(), bindings });
             wanted.insert(acl_address(user), Wanted { app, model });
         }

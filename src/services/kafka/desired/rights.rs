@@ -8,16 +8,20 @@ use std::collections::{BTreeMap, BTreeSet};
 
 const READ: [&str; 2] = ["read", "describe"];
 const WRITE: [&str; 2] = ["write", "describe"];
-const BOTH: [&str; 3] = ["read", "write", "describe"];
+/// Of an app's own topics. Clients that look at configs (Connect, Debezium, all with a user interface) fail without
+/// describe_configs; alter and delete stay with nornplan.
+const OWN: [&str; 4] = ["read", "write", "describe", "describe_configs"];
+/// What Kafka Streams does with its repartition and changelog topics; it deletes records of the former.
+const INTERNAL: [&str; 6] = ["create", "delete", "read", "write", "describe", "describe_configs"];
 
 type Bindings<'a> = BTreeMap<&'a str, BTreeSet<Binding>>;
 
-/// All ACLs by user.
+/// All ACLs by user. Nobody may delete a group: reading resets its offsets too, and idle ones expire.
 pub fn all(specs: &Specs) -> Bindings<'_> {
     let mut all = Bindings::new();
     for (app, events) in apps(specs) {
         let own = all.entry(events.user.as_str()).or_default();
-        topics_of(events, own, &BOTH);
+        topics_of(events, own, &OWN);
         let name = app.name.as_str();
         grant(own, "group", name, false, &READ);
         grant(own, "group", &format!("{name}."), true, &READ);
@@ -28,6 +32,9 @@ pub fn all(specs: &Specs) -> Bindings<'_> {
         grant(own, "transactional_id", &format!("{name}."), true, &WRITE);
         for id in &events.transactional_ids {
             grant(own, "transactional_id", id, false, &WRITE);
+        }
+        if let Some(prefix) = events.internal_prefix(&app.name) {
+            grant(own, "topic", &prefix, true, &INTERNAL);
         }
         for topic in &events.external {
             grant(own, "topic", topic, false, &READ);
@@ -63,6 +70,10 @@ fn topics_of(events: &Events, granted: &mut BTreeSet<Binding>, operations: &[&st
     }
 }
 
+/// An empty prefix would be everything there is, and no infraspec can have one.
 fn grant(granted: &mut BTreeSet<Binding>, resource: &str, name: &str, prefixed: bool, operations: &[&str]) {
+    if name.is_empty() {
+        return;
+    }
     granted.extend(operations.iter().map(|operation| Binding::allow(resource, name, prefixed, operation)));
 }

@@ -1,26 +1,71 @@
 //! What becomes of ACLs.
 
-use crate::core::step::{Action, Hold, Risk};
+use crate::core::listing::some;
+use crate::core::step::{Action, Hold, Reason, Risk};
+use crate::services::kafka::authorizer::gives_already;
 use crate::services::kafka::model::{Binding, Op as KafkaOp};
 use crate::services::kafka::server::Server;
 use crate::services::{Model, Op, Step};
+use std::collections::BTreeSet;
 
-/// Fills in the risks of a step on ACLs, and whether the broker keeps any.
+/// ACLs that are spelled out in one note; more are counted.
+const SHOWN: usize = 3;
+/// Notes of who would be shut out; more are counted.
+const MOST_NOTES: usize = 5;
+
+/// Fills in the risks of a step on ACLs, whether the broker keeps any, and who else would feel it.
 pub fn judge(step: &mut Step, server: &Server) {
-    let acls = |model: &Option<Model>| {
-        model.as_ref().and_then(Model::as_kafka_acl).map(|acl| acl.bindings.clone()).unwrap_or_default()
-    };
-    let (had, has) = (acls(&step.before), acls(&step.after));
-    let takes = |binding: &&Binding| binding.allow;
-    if had.difference(&has).any(|binding| takes(&binding)) || has.difference(&had).any(|one| !one.allow) {
+    let (had, has) = (bindings(step.before.as_ref()), bindings(step.after.as_ref()));
+    let gone: BTreeSet<&Binding> = had.difference(&has).collect();
+    let come: BTreeSet<&Binding> = has.difference(&had).collect();
+    let lifted: Vec<&Binding> = gone.iter().filter(|acl| !acl.allow).copied().collect();
+    // What other ACLs of the same user give as well takes nothing away as it goes, and gives nothing as it comes.
+    let takes = gone.iter().any(|acl| acl.allow && !gives_already(&has, acl)) || come.iter().any(|acl| !acl.allow);
+    let gives = come.iter().any(|acl| acl.allow && !gives_already(&had, acl)) || !lifted.is_empty();
+    // A DENY that somebody set was meant, even where it interrupts nobody.
+    if takes || (!lifted.is_empty() && step.reasons.contains(&Reason::NotOursYet)) {
         step.risks.insert(Risk::Interrupts);
     }
-    let gives = has.difference(&had).any(|one| one.allow) || had.difference(&has).any(|one| !one.allow);
     if gives && step.action != Action::Create && step.op == Op::Kafka(KafkaOp::SetAcls) {
         step.risks.insert(Risk::WidensAccess);
     }
+    if !lifted.is_empty() {
+        let what = some(&lifted, SHOWN);
+        step.notes.push(format!("no infraspec denies its user anything, so that this goes: {what}"));
+    }
+    let makes_topics = |acl: &&&Binding| acl.resource == "topic" && acl.prefixed && acl.operation == "create";
+    if let Some(internal) = come.iter().find(makes_topics) {
+        let prefix = &internal.name;
+        step.notes.push(format!(
+            "internal topics: an application.id of Kafka Streams must begin with {prefix} (such as {prefix}streams), and not be {} \
+             alone: its topics and transactional ids begin with it and a dash",
+            prefix.trim_end_matches('.')
+        ));
+    }
+    tell_shut_out(step, server, &come);
     if !server.keeps_acls() {
         let reason = "the broker has no authorizer, so it keeps no ACLs; set authorizer.class.name on it";
         step.hold = Some(Hold::Blocked { reason: reason.to_owned() });
+    }
+}
+
+fn bindings(model: Option<&Model>) -> BTreeSet<Binding> {
+    model.and_then(Model::as_kafka_acl).map(|acl| acl.bindings.clone()).unwrap_or_default()
+}
+
+/// Says whom the first ACLs on something shut out. While somebody reads, consent is asked.
+fn tell_shut_out(step: &mut Step, server: &Server, come: &BTreeSet<&Binding>) {
+    let concerned: Vec<_> = server.shut_out.iter().filter(|one| come.iter().any(|acl| one.is_hit_by(acl))).collect();
+    step.notes.extend(concerned.iter().take(MOST_NOTES).map(|one| one.sentence()));
+    let more = concerned.len().saturating_sub(MOST_NOTES);
+    if more > 0 {
+        step.notes.push(format!("{more} more that use what has no ACL until now would be shut out"));
+    }
+    if concerned.iter().any(|one| one.is_in_use()) {
+        step.risks.insert(Risk::Interrupts);
+        step.hold = Some(Hold::Interrupt);
+    }
+    if let Some(why) = server.users_untold.as_ref().filter(|_| !come.is_empty()) {
+        step.notes.push(format!("who uses what has no ACL until now, and would be shut out, is not known: {why}"));
     }
 }

@@ -2,54 +2,68 @@
 
 mod acls;
 mod edges;
+mod losses;
+mod managed;
 mod redpanda;
 #[cfg(test)]
 mod tests;
 mod topics;
+mod users;
 
-use super::model::{ACL, Op as KafkaOp, TOPIC, Topic, USER};
-use super::server::Server;
+use super::model::{ACL, Op as KafkaOp, TOPIC, USER};
+use super::server::{Flavor, Server};
 use crate::core::address::Address;
-use crate::core::reconcile::reconcile;
-use crate::core::step::{Action, Risk};
+use crate::core::reconcile::{Applied, Wanted, reconcile};
+use crate::core::step::Action;
 use crate::services::{Decision, DiffInput, Model, Op, Step, rotation};
+pub use managed::managed as managed_topic;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Decides every step from what was read.
 pub fn diff(input: DiffInput<'_>) -> Vec<Step> {
+    let server = Server::of(input.observation);
     let observed = input.observation.models().into_iter().map(|(address, model)| {
-        let managed = managed(&address, model, &input);
+        let managed = managed(&address, model, &input, server.flavor);
         (address, managed)
     });
     let observed: BTreeMap<Address, Model> = observed.collect();
-    let mut steps: Vec<Step> = reconcile(input.wanted, &observed, input.applied)
+    let (wanted, applied) = compared(&input, &observed);
+    let mut steps: Vec<Step> = reconcile(&wanted, &observed, &applied)
         .into_iter()
-        .map(|decision| main_step(decision, &input))
+        .map(|decision| main_step(decision, &input, &server))
         .collect();
-    let rotations = rotations(&input, &steps);
+    let rotations = rotations(&input, &steps, &server);
     steps.extend(rotations);
+    users::put_removals_last(&mut steps);
     edges::add(&mut steps, &input);
     steps
 }
 
-/// Only configs that are declared, or were, are managed; the other overrides of a topic are not ours to see.
-fn managed(address: &Address, model: Model, input: &DiffInput<'_>) -> Model {
+/// What is managed of what was read.
+fn managed(address: &Address, model: Model, input: &DiffInput<'_>, flavor: Flavor) -> Model {
     let Model::KafkaTopic(topic) = model else { return model };
-    let known = [
-        input.wanted.get(address).map(|wanted| &wanted.model),
-        input.applied.get(address).map(|applied| &applied.model),
-    ];
-    let known: Vec<&Topic> = known.into_iter().flatten().filter_map(Model::as_kafka_topic).collect();
-    Model::KafkaTopic(only_configs(topic, &known))
+    let wanted = input.wanted.get(address).and_then(|wanted| wanted.model.as_kafka_topic());
+    let last = input.applied.get(address).and_then(|last| last.model.as_kafka_topic());
+    Model::KafkaTopic(managed_topic(topic, wanted, last, flavor))
 }
 
-/// The topic with no other configs than those that one of the given topics names.
-pub fn only_configs(mut topic: Topic, named_by: &[&Topic]) -> Topic {
-    topic.config.retain(|key, _| named_by.iter().any(|other| other.config.contains_key(key)));
-    topic
+type Compared = (BTreeMap<Address, Wanted<Model>>, BTreeMap<Address, Applied<Model>>);
+
+/// What is wanted and what was last applied, as they are compared with what there is.
+fn compared(input: &DiffInput<'_>, observed: &BTreeMap<Address, Model>) -> Compared {
+    let (mut wanted, mut applied) = (input.wanted.clone(), input.applied.clone());
+    for (address, last) in &mut applied {
+        let wanted = wanted.get_mut(address).map(|wanted| &mut wanted.model);
+        if let (Model::KafkaTopic(last), Some(Model::KafkaTopic(wanted)), Some(there)) =
+            (&mut last.model, wanted, observed.get(address).and_then(Model::as_kafka_topic))
+        {
+            managed::compare(last, wanted, there);
+        }
+    }
+    (wanted, applied)
 }
 
-fn main_step(mut decision: Decision, input: &DiffInput<'_>) -> Step {
+fn main_step(mut decision: Decision, input: &DiffInput<'_>, server: &Server) -> Step {
     if decision.action == Action::Destroy && decision.address.kind == USER && keeps_principal(&decision.address, input)
     {
         // The app looks after its credential itself from now on; its user stays.
@@ -62,14 +76,14 @@ fn main_step(mut decision: Decision, input: &DiffInput<'_>) -> Step {
         (Action::Destroy, kind) if *kind == USER => Op::Kafka(KafkaOp::DeleteUser),
         (Action::Destroy, kind) if *kind == TOPIC => Op::Kafka(KafkaOp::DeleteTopic),
         (Action::Destroy, _) => Op::Kafka(KafkaOp::DeleteAcls),
-        (_, kind) if *kind == USER => Op::Kafka(KafkaOp::SetUser),
+        (_, kind) if *kind == USER => Op::Kafka(users::op(&decision)),
         (Action::Create, kind) if *kind == TOPIC => Op::Kafka(KafkaOp::CreateTopic),
         (_, kind) if *kind == TOPIC => Op::Kafka(KafkaOp::AlterTopic),
         (Action::Create | Action::Update | Action::Replace | Action::Rotate, _) => Op::Kafka(KafkaOp::SetAcls),
     };
     let sets_credential = op == Op::Kafka(KafkaOp::SetUser);
     let mut step = Step { sets_credential, ..decision.step(op) };
-    judge(&mut step, input);
+    judge(&mut step, input, server);
     step
 }
 
@@ -79,34 +93,33 @@ fn keeps_principal(user: &Address, input: &DiffInput<'_>) -> bool {
 }
 
 /// Fills in risks, notes and what makes a step impossible.
-fn judge(step: &mut Step, input: &DiffInput<'_>) {
-    let Op::Kafka(op) = &step.op else { return };
+fn judge(step: &mut Step, input: &DiffInput<'_>, server: &Server) {
+    let Op::Kafka(op) = step.op else { return };
     match op {
         KafkaOp::DeleteTopic => {
             topics::judge_deleted(step);
-            redpanda::judge_deleted(step, &Server::of(input.observation));
+            redpanda::judge_deleted(step, server);
         }
-        KafkaOp::DeleteUser => {
-            step.risks.insert(Risk::RemovesLogin);
+        KafkaOp::DeleteUser | KafkaOp::SetUser | KafkaOp::RemoveCredentials => {
+            users::judge(step, op, server);
         }
-        KafkaOp::SetUser if step.action != Action::Create => {
-            step.risks.insert(Risk::Interrupts);
-        }
-        KafkaOp::SetUser | KafkaOp::CreateTopic => {}
-        KafkaOp::AlterTopic => topics::judge_altered(step),
-        KafkaOp::SetAcls | KafkaOp::DeleteAcls => acls::judge(step, &Server::of(input.observation)),
+        KafkaOp::CreateTopic => topics::judge_created(step, server),
+        KafkaOp::AlterTopic => topics::judge_altered(step, input, server),
+        KafkaOp::SetAcls | KafkaOp::DeleteAcls => acls::judge(step, server),
     }
 }
 
 /// Sets passwords of users that exist and match otherwise.
-fn rotations(input: &DiffInput<'_>, steps: &[Step]) -> Vec<Step> {
+fn rotations(input: &DiffInput<'_>, steps: &[Step], server: &Server) -> Vec<Step> {
     let sets: BTreeSet<&Address> = steps.iter().filter(|step| step.sets_credential).map(|step| &step.address).collect();
     let users = input.wanted.iter().filter(|(address, _)| address.kind == USER && !sets.contains(address));
     users
         .filter_map(|(address, wanted)| {
             let seen = input.observation.resources.get(address)?;
             let reason = input.rotation_reason(address, wanted, seen.credential)?;
-            Some(rotation(address, wanted, &seen.model, reason, Op::Kafka(KafkaOp::SetUser)))
+            let mut step = rotation(address, wanted, &seen.model, reason, Op::Kafka(KafkaOp::SetUser));
+            judge(&mut step, input, server);
+            Some(step)
         })
         .collect()
 }

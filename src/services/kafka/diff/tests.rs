@@ -6,10 +6,10 @@ use crate::core::address::Address;
 use crate::core::graph::sort;
 use crate::core::name::AppName;
 use crate::core::reconcile::{Applied, Wanted};
-use crate::core::step::{Action, Hold, Reason, Risk};
+use crate::core::step::{Action, Hold, Part, Reason, Risk};
 use crate::error::Place;
 use crate::services::kafka::desired::desired;
-use crate::services::kafka::model::{Acl, Binding, Op as KafkaOp, acl_address, topic_address, user_address};
+use crate::services::kafka::model::{Acl, Binding, Op as KafkaOp, User, acl_address, topic_address, user_address};
 use crate::services::postgres::model::Credential;
 use crate::services::{DiffInput, Model, Observation, Observed, Op, Step};
 use crate::spec::model::{App, Events, Specs, Topic};
@@ -20,6 +20,8 @@ fn config(mechanism: &str) -> KafkaConfig {
         brokers: vec!["127.0.0.1:9092".to_owned()],
         user: "admin".to_owned(),
         mechanism: mechanism.to_owned(),
+        user_mechanism: mechanism.starts_with("SCRAM-").then(|| mechanism.to_owned()),
+        iterations: 4096,
         use_tls: false,
         tls: Tls::default(),
         password: PasswordSource::None,
@@ -35,6 +37,7 @@ fn events(user: &str, topics: &[&str]) -> Events {
         partitions: None,
         replication: None,
         config: BTreeMap::new(),
+        exact: false,
         readers: BTreeSet::new(),
         writers: BTreeSet::new(),
     };
@@ -47,6 +50,7 @@ fn events(user: &str, topics: &[&str]) -> Events {
         readers: BTreeSet::new(),
         writers: BTreeSet::new(),
         external: BTreeSet::new(),
+        internal_topics: false,
         credential: Credential::Generate,
     }
 }
@@ -112,9 +116,11 @@ fn readers_and_writers_get_what_the_owner_gives() {
         acls(&wanted, "shop"),
         [
             "allow describe topic legacy",
+            "allow describe_configs topic legacy",
             "allow read topic legacy",
             "allow write topic legacy",
             "allow describe topic shop. (prefix)",
+            "allow describe_configs topic shop. (prefix)",
             "allow read topic shop. (prefix)",
             "allow write topic shop. (prefix)",
         ]
@@ -208,4 +214,64 @@ fn a_config_is_reset_when_it_is_no_longer_declared_and_others_are_not_seen() {
     assert_eq!(steps.len(), 1);
     assert_eq!(steps[0].changes[0].before, serde_json::json!({ "retention.ms": "5" }));
     assert_eq!(steps[0].changes[0].after, serde_json::json!({}));
+}
+
+fn user_of(model: &mut Model) -> &mut User {
+    let Model::KafkaUser(user) = model else { panic!("no user") };
+    user
+}
+
+#[test]
+fn a_second_credential_is_drift_that_is_removed_and_on_a_stranger_asks_first() {
+    let wanted = desired(&specs(vec![("shop", events("shop", &[]))]), &config("SCRAM-SHA-512"));
+    let second = |observation: &mut Observation| {
+        let mut user = wanted[&user_address("shop")].model.clone();
+        user_of(&mut user).other_mechanisms = Some(BTreeSet::from(["SCRAM-SHA-256".to_owned()]));
+        observation.resources.insert(user_address("shop"), Observed::plain(user));
+    };
+    for (applied, reason) in [(wanted.clone(), Reason::Drifted), (BTreeMap::new(), Reason::NotOursYet)] {
+        let steps = plan(&wanted, &applied, true, second);
+        let step = steps.iter().find(|step| step.address == user_address("shop")).unwrap();
+        assert_eq!((step.action, step.op.clone()), (Action::Update, Op::Kafka(KafkaOp::RemoveCredentials)));
+        assert!(step.reasons.contains(&reason) && step.risks.contains(&Risk::Interrupts) && !step.sets_credential);
+        assert!(step.notes[0].contains("a second way in, SCRAM-SHA-256"), "{:?}", step.notes);
+        assert!(!steps.iter().any(|step| step.part == Part::Close));
+    }
+    // What an older state did not look at, or a recorded observation does not tell, is unknown.
+    let unknown = |observation: &mut Observation| {
+        user_of(&mut observation.resources.get_mut(&user_address("shop")).unwrap().model).other_mechanisms = None;
+    };
+    assert_eq!(plan(&wanted, &wanted, true, unknown), Vec::new());
+}
+
+#[test]
+fn a_mechanism_changes_by_a_new_credential_and_then_the_removal_of_the_old_one() {
+    let all = specs(vec![("shop", events("shop", &[]))]);
+    let (old, new) = (desired(&all, &config("SCRAM-SHA-256")), desired(&all, &config("SCRAM-SHA-512")));
+    let steps = plan(&new, &old, true, |_| {});
+    let of = |part: Part| steps.iter().find(|step| step.part == part).unwrap();
+    let (set, remove) = (of(Part::Main), of(Part::Close));
+    assert_eq!(
+        (steps.len(), set.op.clone(), remove.op.clone()),
+        (2, Op::Kafka(KafkaOp::SetUser), Op::Kafka(KafkaOp::RemoveCredentials))
+    );
+    assert!(set.sets_credential && !remove.sets_credential && remove.needs.contains(&set.id()));
+    assert_eq!(set.after, remove.before);
+    let after = user_of(&mut remove.after.clone().unwrap()).clone();
+    assert_eq!((after.mechanism.as_deref(), after.other_mechanisms), (Some("SCRAM-SHA-512"), Some(BTreeSet::new())));
+}
+
+#[test]
+fn who_is_signed_in_is_told_as_the_broker_handles_it() {
+    let wanted = desired(&specs(vec![("shop", events("shop", &[]))]), &config("SCRAM-SHA-512"));
+    let told = |server: serde_json::Value| {
+        let steps = plan(&BTreeMap::new(), &wanted, true, |observation| observation.server = server);
+        steps.into_iter().find(|step| step.address == user_address("shop")).unwrap().notes.join("\n")
+    };
+    let open = told(serde_json::json!({ "reauthenticates_ms": 0, "delegation_tokens": true }));
+    assert!(open.contains("stay open until they reconnect (") && open.contains("delegation tokens"), "{open}");
+    let limited = told(serde_json::json!({ "reauthenticates_ms": 60_000, "delegation_tokens": false }));
+    assert!(limited.contains("at most 60 s") && !limited.contains("delegation"), "{limited}");
+    let unknown = told(serde_json::json!({}));
+    assert!(unknown.contains("unless the broker's connections.max.reauth.ms") && !unknown.contains("delegation"));
 }

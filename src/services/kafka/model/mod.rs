@@ -21,6 +21,8 @@ pub const ACL: Kind = Kind::new("kafka.acl");
 pub enum Op {
     /// Upserts a SCRAM user with the app's password, and proves it.
     SetUser,
+    /// Removes the credentials of a user's other mechanisms.
+    RemoveCredentials,
     DeleteUser,
     CreateTopic,
     /// Adds partitions, sets or resets single configs.

@@ -2,6 +2,7 @@
 
 use crate::core::change::{Field, Resource};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 
 /// A SCRAM user.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -13,6 +14,9 @@ pub struct User {
     /// `None` is unknown, as above; the Admin API never tells them.
     #[serde(default)]
     pub iterations: Option<u32>,
+    /// Mechanisms of more credentials: each is a way in with a password of its own. None is wanted beside `mechanism`.
+    #[serde(default)]
+    pub other_mechanisms: Option<BTreeSet<String>>,
     /// Whether nornplan sets the password. Declared only.
     #[serde(default)]
     pub generated: Option<bool>,
@@ -20,10 +24,11 @@ pub struct User {
 
 impl Resource for User {
     fn fields(&self) -> Vec<Field> {
-        let Self { name: _, mechanism, iterations, generated } = self;
+        let Self { name: _, mechanism, iterations, other_mechanisms, generated } = self;
         vec![
             Field::maybe("mechanism", mechanism.as_ref()),
             Field::maybe("iterations", iterations.as_ref()),
+            Field::maybe("other_mechanisms", other_mechanisms.as_ref()),
             Field::maybe("generated", generated.as_ref()),
         ]
     }

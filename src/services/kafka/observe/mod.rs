@@ -1,10 +1,18 @@
 //! What Kafka has of what is wanted or ours, in few calls.
 
+pub mod access;
+pub mod acls;
+mod openness;
 pub mod reader;
 mod redpanda;
+mod summary;
+mod topics;
+mod unmanaged;
 mod users;
+mod users_of;
 
 use super::admin::Admin;
+use super::client::native::Cluster;
 use super::client::trouble::Trouble;
 use super::credential;
 use super::model::{ACL, TOPIC, USER, User, acl_address, topic_address, user_address};
@@ -16,10 +24,12 @@ use crate::core::nodes::Nodes;
 use crate::core::plan::{Level, Notice};
 use crate::error::Result;
 use crate::services::{Ask, CredentialStatus, Model, Observation, Observed};
+use access::Access;
+use acls::EveryAcl;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use reader::{Acls, Reader};
 use std::collections::{BTreeMap, BTreeSet};
-use users::FoundUser;
+use std::sync::Arc;
 
 /// Sign-ins at once.
 pub const SIGN_INS: usize = 8;
@@ -30,22 +40,21 @@ pub const SIGN_INS: usize = 8;
 /// Anything that could not be read.
 pub async fn observe(
     config: &KafkaConfig,
-    admin: &Admin,
+    admin: &Arc<Admin>,
     redpanda: Option<&AdminApi>,
     ask: &Ask,
 ) -> Result<Observation> {
     let endpoint = config.endpoint();
     let reader = Reader { admin, endpoint: &endpoint, redpanda };
-    let cluster = admin.describe_cluster().await;
-    let cluster = cluster.map_err(|trouble| trouble.tell(&endpoint, "", "DescribeCluster", "Describe on Cluster"))?;
+    let cluster = cluster(admin, &endpoint).await?;
     let (topics, names_of_users, principals) = (ask.names(&TOPIC), ask.names(&USER), ask.names(&ACL));
     // Without any principal of ours, our own tells whether there is an authorizer at all.
     let own = BTreeSet::from([config.user.as_str()]);
     let acls = async {
         if !principals.is_empty() {
-            reader.acls(&principals).await
+            reader.every_acl(&principals).await
         } else if config.authenticates() {
-            reader.acls(&own).await.map(|acls| acls.map(|_| Acls::default()))
+            reader.acls(&own).await.map(|acls| acls.map(|_| EveryAcl::default()))
         } else {
             Ok(None)
         }
@@ -53,9 +62,10 @@ pub async fn observe(
     let (topics, users, acls) = tokio::try_join!(reader.topics(&topics), reader.users(&names_of_users), acls)?;
 
     let flavor = Flavor::told(config.flavor, cluster.id.as_deref());
-    let mut server = Server { flavor, authorizer: Some(acls.is_some()), brokers: cluster.brokers, ..Server::default() };
+    let mut server =
+        Server { flavor, authorizer: Some(acls.is_some()), brokers: cluster.broker_ids.len(), ..Server::default() };
     let mut version = flavor.product().to_owned();
-    let mut noticed = notices(config, acls.as_ref());
+    let mut noticed = notices(config, acls.as_ref().map(|acls| &acls.managed));
     if flavor == Flavor::Redpanda {
         let logins = principals.union(&names_of_users).copied().collect();
         let found = redpanda::look(config, redpanda, &logins).await;
@@ -63,23 +73,37 @@ pub async fn observe(
         version = found.version.map_or(version.clone(), |number| format!("{version} {number}"));
         noticed.extend(found.notices);
     }
+    topics::look_around(&reader, ask, &cluster, &topics, &mut server).await;
     let mut seen = Observation {
         nodes: Nodes::default(),
         endpoint: endpoint.clone(),
         version: Some(version),
         identity: cluster.id,
-        server: server.to_json(),
+        server: serde_json::Value::Null,
         resources: BTreeMap::new(),
         unread: BTreeMap::new(),
+        unmanaged: BTreeMap::new(),
         notices: noticed,
     };
+    seen.notices.extend(topics::notices(ask, &topics, &server));
+    if let Some(acls) = acls.as_ref().filter(|_| !principals.is_empty()) {
+        let access = Access::look(config, admin, flavor, ask, acls).await;
+        seen.notices.extend(access.notices());
+        let (shut_out, users_untold) = users_of::shut_out(admin, ask, acls, access.open).await;
+        (server.shut_out, server.users_untold) = (shut_out, users_untold);
+    }
+    if let Some(known) = &ask.unmanaged {
+        let listed = unmanaged::list(admin, &endpoint, redpanda, known, config.authenticates()).await?;
+        seen.unmanaged = listed.found;
+        seen.notices.extend(listed.notices);
+    }
     for (name, topic) in topics {
+        let topic = topics::without_the_rest(ask, topic);
         seen.resources.insert(topic_address(&name), Observed::plain(Model::KafkaTopic(topic)));
     }
-    for (name, acl) in acls.map(|acls| acls.by_principal).unwrap_or_default() {
+    for (name, acl) in acls.map(|acls| acls.managed.by_principal).unwrap_or_default() {
         seen.resources.insert(acl_address(&name), Observed::plain(Model::KafkaAcl(acl)));
     }
-    seen.notices.extend(users.iter().filter_map(second_credential));
     let models: Vec<(User, Option<String>)> = users
         .iter()
         .map(|user| {
@@ -106,7 +130,21 @@ pub async fn observe(
         let address = user_address(&user.name);
         seen.resources.insert(address, Observed { credential, ..Observed::plain(Model::KafkaUser(user)) });
     }
+    seen.server = server.to_json();
     Ok(seen)
+}
+
+async fn cluster(admin: &Admin, endpoint: &str) -> Result<Cluster> {
+    let cluster = admin.describe_cluster().await;
+    cluster.map_err(|trouble| trouble.tell(endpoint, "", "DescribeCluster", "Describe on Cluster"))
+}
+
+/// Which program the broker is, or is said to be.
+///
+/// # Errors
+/// The cluster could not be asked.
+pub async fn flavor(config: &KafkaConfig, admin: &Admin, endpoint: &str) -> Result<Flavor> {
+    Ok(Flavor::told(config.flavor, cluster(admin, endpoint).await?.id.as_deref()))
 }
 
 /// The mechanism in which a user is wanted, or was last applied.
@@ -121,7 +159,7 @@ fn notices(config: &KafkaConfig, acls: Option<&Acls>) -> Vec<Notice> {
     let about = "kafka".to_owned();
     let mut notices = Vec::new();
     let endpoint = config.endpoint();
-    if !config.authenticates() {
+    if !config.authenticates() && config.tls.cert_file.is_none() {
         let text = format!("{endpoint} lets everybody in without a sign-in: Kafka isolates no app from any other");
         notices.push(Notice { level: Level::Alarm, about: about.clone(), text });
     } else if acls.is_none() {
@@ -134,10 +172,4 @@ fn notices(config: &KafkaConfig, acls: Option<&Acls>) -> Vec<Notice> {
         notices.push(Notice { level: Level::Warning, about: about.clone(), text });
     }
     notices
-}
-
-fn second_credential(user: &FoundUser) -> Option<Notice> {
-    let mechanisms: Vec<&str> = user.credentials.keys().map(String::as_str).collect();
-    let text = format!("user {} has more than one password: {}", user.name, mechanisms.join(" and "));
-    (mechanisms.len() > 1).then(|| Notice { level: Level::Warning, about: "kafka".to_owned(), text })
 }

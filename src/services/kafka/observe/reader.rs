@@ -4,9 +4,10 @@ use crate::error::{Diagnostic, Result};
 use crate::services::kafka::admin::Admin;
 use crate::services::kafka::client::native::{OwnedBinding, TopicFound};
 use crate::services::kafka::client::trouble::{Cause, Trouble};
+use crate::services::kafka::configs::as_stored;
 use crate::services::kafka::model::{Acl, Binding, Topic};
 use crate::services::kafka::redpanda::AdminApi;
-use rdkafka::admin::{ConfigResource, ConfigSource, OwnedResourceSpecifier, ResourceSpecifier};
+use rdkafka::admin::{ConfigEntry, ConfigResource, ConfigSource, OwnedResourceSpecifier, ResourceSpecifier};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Topics in one DescribeConfigs: 5,000 of them answer with 22 MB.
@@ -38,13 +39,13 @@ impl Reader<'_> {
         move |trouble| trouble.tell(self.endpoint, object, call, needs)
     }
 
-    /// Named topics with all overrides.
+    /// Named topics with all configs: their own, and what they have from the brokers.
     pub async fn topics(&self, names: &BTreeSet<&str>) -> Result<BTreeMap<String, Topic>> {
         let mut topics = BTreeMap::new();
         for (name, found) in self.shapes(names).await? {
             let partitions = i32::try_from(found.partitions).ok();
             let replication = i32::try_from(found.replication).ok();
-            topics.insert(name.clone(), Topic { name, partitions, replication, config: BTreeMap::new() });
+            topics.insert(name.clone(), Topic { name, partitions, replication, ..Topic::default() });
         }
         let existing: Vec<String> = topics.keys().cloned().collect();
         for batch in existing.chunks(CONFIG_BATCH) {
@@ -60,7 +61,7 @@ impl Reader<'_> {
                     return Err(self.failed(name, "DescribeConfigs", needs)(denied));
                 }
                 if let Some(topic) = topics.get_mut(name.as_str()) {
-                    topic.config = overrides(resource);
+                    (topic.config, topic.inherited) = split(resource);
                 }
             }
         }
@@ -101,19 +102,7 @@ impl Reader<'_> {
         if all.is_empty() && !self.has_authorizer().await? {
             return Ok(None);
         }
-        let mut acls = Acls::default();
-        for owned in all {
-            let Some(name) = owned.principal.strip_prefix("User:").filter(|name| principals.contains(name)) else {
-                continue;
-            };
-            if owned.is_known() {
-                let empty = || Acl { principal: name.to_owned(), bindings: BTreeSet::<Binding>::new() };
-                acls.by_principal.entry(name.to_owned()).or_insert_with(empty).bindings.insert(owned.binding);
-            } else {
-                *acls.strange.entry(name.to_owned()).or_default() += 1;
-            }
-        }
-        Ok(Some(acls))
+        Ok(Some(super::acls::sort(all, principals).0))
     }
 
     /// Whether no ACLs means no ACLs: an empty list may also be a refusal, or a broker that keeps none.
@@ -134,7 +123,16 @@ impl Reader<'_> {
     }
 }
 
-fn overrides(resource: ConfigResource) -> BTreeMap<String, String> {
-    let own = resource.entries.into_iter().filter(|entry| entry.source == ConfigSource::DynamicTopic);
-    own.filter_map(|entry| Some((entry.name, entry.value?))).collect()
+/// A topic's own configs, and the others that count for it, in canonical form.
+fn split(resource: ConfigResource) -> (BTreeMap<String, String>, BTreeMap<String, String>) {
+    let (own, others): (Vec<ConfigEntry>, Vec<ConfigEntry>) =
+        resource.entries.into_iter().partition(|entry| entry.source == ConfigSource::DynamicTopic);
+    let values = |entries: Vec<ConfigEntry>| {
+        let values = entries.into_iter().filter_map(|entry| {
+            let value = as_stored(&entry.name, &entry.value?);
+            Some((entry.name, value))
+        });
+        values.collect()
+    };
+    (values(own), values(others))
 }

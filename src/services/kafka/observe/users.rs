@@ -3,10 +3,13 @@
 use super::reader::Reader;
 use crate::error::{Diagnostic, Result};
 use crate::services::kafka::client::native::ScramUser;
-use crate::services::kafka::client::trouble::Cause;
+use crate::services::kafka::client::trouble::{Cause, Trouble};
 use crate::services::kafka::model::User;
 use crate::services::kafka::redpanda::AdminApi;
 use std::collections::{BTreeMap, BTreeSet};
+
+/// Users in one DescribeUserScramCredentials: librdkafka takes no answer with more than 10,000.
+const BATCH: usize = 5_000;
 
 /// A user that exists.
 #[derive(Clone, Debug)]
@@ -24,13 +27,17 @@ impl FoundUser {
         Self { name: user.name, credentials: credentials.collect(), set_at: None }
     }
 
-    /// One credential of the user: that of the wanted mechanism if there is one, else the first.
+    /// One credential of the user: that of the wanted mechanism if there is one, else the first; and what others it has.
+    /// Redpanda's Admin API knows no second one.
     pub fn model(&self, wanted: Option<&str>) -> User {
         let by_wish = wanted.and_then(|mechanism| self.credentials.get_key_value(mechanism));
         let credential = by_wish.or_else(|| self.credentials.first_key_value());
+        let mechanism = credential.map(|(mechanism, _)| mechanism.clone());
+        let others = self.credentials.keys().filter(|other| Some(*other) != mechanism.as_ref());
         User {
             name: self.name.clone(),
-            mechanism: credential.map(|(mechanism, _)| mechanism.clone()),
+            other_mechanisms: Some(others.cloned().collect()),
+            mechanism,
             iterations: credential.and_then(|(_, iterations)| *iterations),
             generated: None,
         }
@@ -43,11 +50,9 @@ impl Reader<'_> {
         if names.is_empty() {
             return Ok(Vec::new());
         }
-        let list: Vec<&str> = names.iter().copied().collect();
         let call = "DescribeUserScramCredentials";
-        match (self.admin.describe_users(&list).await, self.redpanda) {
-            (Ok(users), api) => {
-                let mut found: Vec<FoundUser> = users.into_iter().map(FoundUser::by_kafka).collect();
+        match (self.users_by_kafka(names).await, self.redpanda) {
+            (Ok(mut found), api) => {
                 if let Some(api) = api {
                     add_times(&mut found, api).await;
                 }
@@ -62,6 +67,15 @@ impl Reader<'_> {
             }
             (Err(trouble), _) => Err(trouble.tell(self.endpoint, "", call, "Describe on Cluster")),
         }
+    }
+
+    async fn users_by_kafka(&self, names: &BTreeSet<&str>) -> Result<Vec<FoundUser>, Trouble> {
+        let names: Vec<&str> = names.iter().copied().collect();
+        let mut found = Vec::new();
+        for batch in names.chunks(BATCH) {
+            found.extend(self.admin.describe_users(batch).await?.into_iter().map(FoundUser::by_kafka));
+        }
+        Ok(found)
     }
 }
 

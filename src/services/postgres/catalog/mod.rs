@@ -13,6 +13,7 @@ mod sessions;
 mod settings;
 mod shared;
 mod through_public;
+mod unmanaged;
 
 pub use dependents::{dependents, some_inside};
 pub use deviations::Deviation;
@@ -26,6 +27,7 @@ pub use routines::routines;
 pub use sessions::{end_strangers, strangers};
 pub use shared::{DatabaseRow, Shared, database, shared};
 pub use through_public::through_public;
+pub use unmanaged::{Others, unmanaged};
 
 use crate::error::{Diagnostic, Kind};
 use crate::services::Failure;

@@ -8,6 +8,7 @@ mod orphans;
 mod roles;
 pub mod server;
 pub mod strays;
+mod unmanaged;
 
 use super::catalog::{self, Inside, Shared};
 use super::connect::{Connector, Purpose, close};
@@ -66,6 +67,7 @@ pub async fn observe(connector: &Connector, ask: &Ask) -> Result<Observation, Fa
         ));
     }
     let identity = server::identity(&mut connection).await?;
+    let unmanaged = unmanaged::list(&mut connection, ask).await?;
     let server = server::server(&mut connection, &scope, &shared, &insides, offered).await?;
     connector.keep(Purpose::Observe, connection).await;
     Ok(Observation {
@@ -77,6 +79,7 @@ pub async fn observe(connector: &Connector, ask: &Ask) -> Result<Observation, Fa
             .unwrap_or_default(),
         resources,
         unread,
+        unmanaged,
         notices,
     })
 }

@@ -8,12 +8,14 @@ mod passwordless;
 pub mod saved;
 mod sentinels;
 mod unlike;
+mod unmanaged;
 mod user_file;
 
 pub use notices::{notices, open_to_everybody, strangers, straying};
 pub use passwordless::passwordless;
 pub use saved::at_restart;
 use unlike::unlike;
+pub use unmanaged::unmanaged;
 
 use super::acl::{Account, Meaning, differ_in_text};
 use super::model::{FORMER_PASSWORD, KEYS, MISSING, USER, User};

@@ -48,7 +48,7 @@ pub fn strangers(seen: &[Seen], ask: &Ask) -> Strangers {
     let wanted = ask.names(&USER);
     for node in seen {
         let others = node.accounts.iter().filter(|(name, _)| {
-            let is_known = ask.known.contains(*name) || wanted.contains(name.as_str());
+            let is_known = ask.knows(name) || wanted.contains(name.as_str());
             !is_known && **name != node.server.admin && name.as_str() != DEFAULT
         });
         others.for_each(|(_, account)| strangers.add(account, &node.server.catalogue, &places));

@@ -1,0 +1,122 @@
+//! What becomes of users.
+
+use crate::core::listing::some;
+use crate::core::step::{Action, Part, Risk, StepId};
+use crate::services::kafka::model::{Op as KafkaOp, User};
+use crate::services::kafka::server::Server;
+use crate::services::{Decision, Model, Op, Step};
+use std::collections::BTreeSet;
+
+/// Mechanisms and programs that a sentence names at most.
+const NAMED: usize = 3;
+
+/// What carries out a change: more credentials than one can go without a new password for the one that stays.
+pub fn op(decision: &Decision) -> KafkaOp {
+    let only_others = decision.changes.iter().all(|change| change.field == "other_mechanisms");
+    if decision.action == Action::Update && only_others { KafkaOp::RemoveCredentials } else { KafkaOp::SetUser }
+}
+
+/// Fills in the risks of a step on a user, and says whom it meets.
+pub fn judge(step: &mut Step, op: KafkaOp, server: &Server) {
+    match op {
+        KafkaOp::DeleteUser => {
+            step.risks.insert(Risk::RemovesLogin);
+            step.notes.push(format!("{}; without its ACLs they may do nothing any more", sessions(server)));
+            step.notes.push(
+                "what its consumer groups committed on topics that stay is kept until Kafka expires it \
+                 (offsets.retention.minutes)"
+                    .to_owned(),
+            );
+            step.notes.extend(tokens(server));
+        }
+        KafkaOp::RemoveCredentials => {
+            step.risks.insert(Risk::Interrupts);
+            let others = user(&step.before).map(|user| mechanisms_beside(user, user)).unwrap_or_default();
+            step.notes.push(format!(
+                "it has a second way in, {}, with a password that nornplan did not set: it is removed, and whoever signs in \
+                 so is refused",
+                some(&others, NAMED)
+            ));
+            step.notes.push(sessions(server));
+        }
+        KafkaOp::SetUser if step.action != Action::Create => {
+            step.risks.insert(Risk::Interrupts);
+            step.notes.push(sessions(server));
+            step.notes.extend(tokens(server));
+        }
+        KafkaOp::SetUser
+        | KafkaOp::CreateTopic
+        | KafkaOp::AlterTopic
+        | KafkaOp::DeleteTopic
+        | KafkaOp::SetAcls
+        | KafkaOp::DeleteAcls => {}
+    }
+}
+
+/// Makes the removal of credentials of other mechanisms a step of its own, after the new one works and is published.
+pub fn put_removals_last(steps: &mut Vec<Step>) {
+    let removals: Vec<Step> = steps.iter_mut().filter_map(removal).collect();
+    steps.extend(removals);
+}
+
+fn removal(step: &mut Step) -> Option<Step> {
+    if step.op != Op::Kafka(KafkaOp::SetUser) || step.part != Part::Main {
+        return None;
+    }
+    let (before, after) = (user(&step.before)?, user(&step.after)?);
+    let others = mechanisms_beside(before, after);
+    if others.is_empty() {
+        return None;
+    }
+    if let (Some(had), Some(has)) = (&before.mechanism, &after.mechanism)
+        && had != has
+    {
+        step.notes.push(format!(
+            "{had} goes when {has} works and is published: clients that still sign in by it are refused from then on"
+        ));
+    }
+    let both = Some(Model::KafkaUser(User { other_mechanisms: Some(others), ..after.clone() }));
+    let removal = Step {
+        part: Part::Close,
+        notes: Vec::new(),
+        before: both.clone(),
+        op: Op::Kafka(KafkaOp::RemoveCredentials),
+        sets_credential: false,
+        needs: BTreeSet::from([StepId::main(step.address.clone())]),
+        ..step.clone()
+    };
+    step.after = both;
+    Some(removal)
+}
+
+fn user(model: &Option<Model>) -> Option<&User> {
+    model.as_ref()?.as_kafka_user()
+}
+
+/// The mechanisms of all credentials that a user has, but the one that it shall keep.
+fn mechanisms_beside(has: &User, keeps: &User) -> BTreeSet<String> {
+    let all = has.other_mechanisms.iter().flatten().chain(&has.mechanism);
+    all.filter(|mechanism| Some(*mechanism) != keeps.mechanism.as_ref()).cloned().collect()
+}
+
+/// What a new password, or none, is to those who are signed in.
+pub fn sessions(server: &Server) -> String {
+    match server.reauthenticates_ms {
+        Some(0) => "sessions that are open stay open until they reconnect (connections.max.reauth.ms is 0)".to_owned(),
+        Some(ms) => {
+            format!("sessions that are open go on for at most {} s (connections.max.reauth.ms)", ms.div_ceil(1000))
+        }
+        None => "sessions that are open stay open until they reconnect, unless the broker's connections.max.reauth.ms \
+                 ends them"
+            .to_owned(),
+    }
+}
+
+/// Delegation tokens are ways in that no password closes.
+pub fn tokens(server: &Server) -> Option<String> {
+    (server.delegation_tokens == Some(true)).then(|| {
+        "delegation tokens that it made for itself sign in until they expire: kafka-delegation-tokens.sh --describe, \
+         --expire"
+            .to_owned()
+    })
+}
