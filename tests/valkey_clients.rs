@@ -158,20 +158,12 @@ impl Drop for Running {
     }
 }
 
-/// Where a function of `infra/native/fetch.sh` has put what it fetches; else says why nothing is tested.
+/// What is fetched for a test; else says why nothing is tested.
 fn fetched(programs: &str, function: &str) -> Option<String> {
-    let script = format!(
-        "for program in {programs}; do\n\
-         command -v $program >/dev/null || {{ echo \"there is no $program here\" >&2; exit 1; }}\n\
-         done; . infra/common.sh; . infra/native/fetch.sh; {function}"
-    );
-    let root = env!("CARGO_MANIFEST_DIR");
-    let said = Command::new("bash").args(["-euc", &script]).current_dir(root).output().expect("bash runs");
-    let path = String::from_utf8_lossy(&said.stdout).trim().to_owned();
-    if said.status.success() && !path.is_empty() {
-        return Some(path);
-    }
-    let why = format!("nothing is tested of {function}: {}\n", String::from_utf8_lossy(&said.stderr).trim());
+    let why = match common::fetched::fetched(programs, function) {
+        Ok(path) => return Some(path),
+        Err(why) => format!("nothing is tested: {why}\n"),
+    };
     // Not by a macro: what those print is shown for tests that fail only.
     std::io::stderr().write_all(why.as_bytes()).expect("it is said");
     None

@@ -17,6 +17,7 @@ use crate::core::step::{Action, Hold, Part, Reason, StepId};
 use crate::error::{Diagnostic, Kind, Result};
 use crate::scope::Scope;
 use crate::secrets::model::{SECRET, secret_address};
+use crate::services::kafka::diff::keep_open_what_stays;
 use crate::services::kafka::model::Op as KafkaOp;
 use crate::services::valkey::diff::ask_about_takeovers;
 use crate::services::{self, DiffInput, Model, Observation, Op, Plan, ServiceId, Step};
@@ -78,6 +79,7 @@ pub fn plan(mut inputs: Inputs<'_>) -> Result<Plan> {
     block_half_moves(&mut steps, &inputs);
     consent::hold(&mut steps, inputs.consent, &circumstances);
     steps.retain(|step| step.address.kind != SECRET);
+    keep_open_what_stays(&mut steps, &circumstances.declared);
     publishing::keep_back_what_would_not_work(&mut inputs, &mut steps, &circumstances);
     let credentials = publishing::credentials_set(&steps);
     publishing::leave_out_unknown_passwords(&mut inputs, &mut steps, &credentials);

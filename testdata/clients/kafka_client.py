@@ -110,7 +110,7 @@ def value_of(field, value):
     if value is None:
         return None
     if field.is_struct_array():
-        return [field.data_class(**fill(field, one)) for one in value]
+        return [field.data_class(**fill(field.array_of, one)) for one in value]
     if field.is_struct():
         return field.data_class(**fill(field, value))
     inner = (field.type_str or "").removeprefix("[]")
@@ -131,7 +131,7 @@ def codes_in(answer):
     found = set()
     if isinstance(answer, dict):
         for name, value in answer.items():
-            if name in ("error_code", "error") and isinstance(value, int):
+            if name.endswith("error_code") and isinstance(value, int):
                 found.add(value)
             else:
                 found |= codes_in(value)
@@ -200,14 +200,14 @@ class Session:
         self.manager = self.admin._manager
         self.consumers = {}
 
-    def send(self, api, body, version=None, node=None):
+    def send(self, api, body, version=None, patience=None, node=None):
         kind = request_class(api)
         request = kind(**fill(kind._struct, body))
         if version is not None:
             request.API_VERSION = version
 
         async def ask():
-            return await self.manager.send(request, node_id=node)
+            return await self.manager.send(request, node, patience)
 
         response = self.manager.run(ask)
         answer = {} if response is None else response.to_dict()

@@ -2,8 +2,11 @@
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
 pub mod certificates;
+pub mod fetched;
 pub mod held;
 pub mod http;
+pub mod kafka_client;
+pub mod kafka_hand;
 pub mod own_kafka;
 pub mod own_postgres;
 pub mod own_valkey;

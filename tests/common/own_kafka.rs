@@ -40,16 +40,33 @@ pub struct Setup {
     access: Access,
     brokers: u16,
     authorizer: bool,
+    listeners: Vec<Listener>,
     lines: String,
     classes: Option<PathBuf>,
     cluster: Option<String>,
+}
+
+/// One more way in.
+struct Listener {
+    name: String,
+    protocol: &'static str,
+    port: u16,
+    advertised: String,
 }
 
 impl Setup {
     /// One broker, with an authorizer unless everybody is let in without a sign-in.
     pub fn new(access: Access) -> Self {
         let authorizer = access != Access::Open;
-        Self { access, brokers: 1, authorizer, lines: String::new(), classes: None, cluster: None }
+        Self {
+            access,
+            brokers: 1,
+            authorizer,
+            listeners: Vec::new(),
+            lines: String::new(),
+            classes: None,
+            cluster: None,
+        }
     }
 
     /// So many brokers, each of them a controller too: of three, any one may die.
@@ -61,6 +78,17 @@ impl Setup {
     /// No ACLs are kept: who signs in may do everything.
     pub fn without_authorizer(mut self) -> Self {
         self.authorizer = false;
+        self
+    }
+
+    /// One more way in to a single broker: SASL_SSL, PLAINTEXT, ...; certificates are there if `access` has them.
+    pub fn listener(self, name: &str, protocol: &'static str, port: u16) -> Self {
+        self.listener_at(name, protocol, port, &format!("127.0.0.1:{port}"))
+    }
+
+    /// The same, which sends clients on to another address.
+    pub fn listener_at(mut self, name: &str, protocol: &'static str, port: u16, advertised: &str) -> Self {
+        self.listeners.push(Listener { name: name.to_owned(), protocol, port, advertised: advertised.to_owned() });
         self
     }
 
@@ -393,11 +421,37 @@ fn properties(setup: &Setup, id: u16, voters: &str) -> String {
         Access::Certificate => ("SSL", "listener.name.apps.ssl.client.auth=required\n"),
     };
     let copies = setup.brokers.min(3);
-    let mut text = format!(
+    let mut listeners = "CONTROLLER://127.0.0.1:@CONTROLLER_PORT@,INTERNAL://127.0.0.1:@INTERNAL_PORT@".to_owned();
+    let mut advertised = "INTERNAL://127.0.0.1:@INTERNAL_PORT@".to_owned();
+    let mut protocols = "CONTROLLER:SASL_PLAINTEXT,INTERNAL:SASL_PLAINTEXT".to_owned();
+    let mut text = String::new();
+    let apps = ("APPS".to_owned(), protocol, "127.0.0.1:@PORT@".to_owned(), "127.0.0.1:@PORT@".to_owned());
+    let others = setup.listeners.iter().map(|one| {
+        (one.name.to_ascii_uppercase(), one.protocol, format!("127.0.0.1:{}", one.port), one.advertised.clone())
+    });
+    for (name, protocol, address, as_advertised) in [apps].into_iter().chain(others) {
+        listeners += &format!(",{name}://{address}");
+        advertised += &format!(",{name}://{as_advertised}");
+        protocols += &format!(",{name}:{protocol}");
+        let prefix = format!("listener.name.{}", name.to_ascii_lowercase());
+        if protocol.starts_with("SASL") {
+            for mechanism in ["512", "256"] {
+                text += &format!(
+                    "{prefix}.scram-sha-{mechanism}.sasl.jaas.config=\
+                     org.apache.kafka.common.security.scram.ScramLoginModule required;\n"
+                );
+            }
+        }
+        if protocol.ends_with("SSL") {
+            text += &format!(
+                "{prefix}.ssl.keystore.type=PEM\n{prefix}.ssl.keystore.location=@FILES@/keys.pem\n\
+                 {prefix}.ssl.truststore.type=PEM\n{prefix}.ssl.truststore.location=@FILES@/authority.crt\n"
+            );
+        }
+    }
+    text += &format!(
         "process.roles=broker,controller\nnode.id={id}\ncontroller.quorum.voters={voters}\n\
-         listeners=APPS://127.0.0.1:@PORT@,CONTROLLER://127.0.0.1:@CONTROLLER_PORT@,INTERNAL://127.0.0.1:@INTERNAL_PORT@\n\
-         advertised.listeners=APPS://127.0.0.1:@PORT@,INTERNAL://127.0.0.1:@INTERNAL_PORT@\n\
-         listener.security.protocol.map=APPS:{protocol},CONTROLLER:SASL_PLAINTEXT,INTERNAL:SASL_PLAINTEXT\n\
+         listeners={listeners}\nadvertised.listeners={advertised}\nlistener.security.protocol.map={protocols}\n\
          controller.listener.names=CONTROLLER\ninter.broker.listener.name=INTERNAL\n\
          sasl.mechanism.controller.protocol=PLAIN\nsasl.mechanism.inter.broker.protocol=PLAIN\n\
          sasl.enabled.mechanisms=SCRAM-SHA-512,SCRAM-SHA-256\n\
@@ -414,18 +468,6 @@ fn properties(setup: &Setup, id: u16, voters: &str) -> String {
              listener.name.{listener}.plain.sasl.jaas.config=org.apache.kafka.common.security.plain.PlainLoginModule required \
              username=\"{ADMIN}\" password=\"{PASSWORD}\" user_{ADMIN}=\"{PASSWORD}\";\n"
         );
-    }
-    if protocol.starts_with("SASL") {
-        for mechanism in ["512", "256"] {
-            text += &format!(
-                "listener.name.apps.scram-sha-{mechanism}.sasl.jaas.config=\
-                 org.apache.kafka.common.security.scram.ScramLoginModule required;\n"
-            );
-        }
-    }
-    if protocol.ends_with("SSL") {
-        text += "listener.name.apps.ssl.keystore.type=PEM\nlistener.name.apps.ssl.keystore.location=@FILES@/keys.pem\n\
-                 listener.name.apps.ssl.truststore.type=PEM\nlistener.name.apps.ssl.truststore.location=@FILES@/authority.crt\n";
     }
     if setup.authorizer {
         text += &format!(

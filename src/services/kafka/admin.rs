@@ -62,7 +62,7 @@ impl Admin {
     pub fn new(config: &ClientConfig) -> Reply<Self> {
         #[cfg(all(target_os = "linux", target_env = "gnu"))]
         raise_stack();
-        let client = Client::from_config_and_context(config, Link::default())?;
+        let client = Client::from_config_and_context(config, Link::of(config))?;
         let native = client.inner().native_ptr();
         // SAFETY: the client lives; a queue of its own is made, which `Queue` destroys before the client goes.
         let queue = Queue(NonNull::new(unsafe { sys::rd_kafka_queue_new(native) }).ok_or_else(no_memory)?);

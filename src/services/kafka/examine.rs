@@ -2,6 +2,7 @@
 
 use super::about_redpanda;
 use super::admin::Admin;
+use super::client::connect::first_look;
 use super::observe::reader::Reader;
 use super::redpanda::AdminApi;
 use super::server::Flavor;
@@ -15,11 +16,9 @@ const NEEDED: [&str; 3] = ["describe", "create", "alter"];
 /// Looks the cluster over.
 pub async fn examine(config: &KafkaConfig, admin: &Admin, redpanda: Option<&AdminApi>, ask: &Ask) -> Vec<Check> {
     let endpoint = config.endpoint();
-    let cluster = match admin.describe_cluster().await {
+    let cluster = match first_look(config, admin).await {
         Ok(cluster) => cluster,
-        Err(trouble) => {
-            return vec![Check::failed(&trouble.tell(&endpoint, "", "", "Describe on Cluster"))];
-        }
+        Err(told) => return vec![Check::failed(&told)],
     };
     let flavor = Flavor::told(config.flavor, cluster.id.as_deref());
     let (product, brokers) = (flavor.product(), cluster.broker_ids.len());

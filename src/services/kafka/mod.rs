@@ -23,6 +23,7 @@ use crate::config::KafkaConfig;
 use crate::core::address::{Address, Kind};
 use crate::error::Result;
 use async_trait::async_trait;
+use client::connect::first_look;
 use model::{ACL, TOPIC, USER, acl_address, topic_address, user_address};
 use server::Flavor;
 use std::collections::{BTreeMap, BTreeSet};
@@ -91,10 +92,12 @@ impl Service for Kafka {
         let ends_of = |address: &Address| ends.get(address).map(Vec::as_slice).unwrap_or_default();
         let mut there = BTreeMap::new();
         let planned: BTreeMap<&Address, &&Step> = steps.iter().map(|step| (&step.address, step)).collect();
-        let flavor = if topics.is_empty() {
-            Flavor::default()
-        } else {
-            observe::flavor(&self.connection.config, &admin, &endpoint).await?
+        let flavor = match topics.is_empty() {
+            true => Flavor::default(),
+            false => {
+                let cluster = first_look(&self.connection.config, &admin).await?;
+                Flavor::told(self.connection.config.flavor, cluster.id.as_deref())
+            }
         };
         for (name, topic) in topics {
             let address = topic_address(&name);

@@ -13,6 +13,8 @@ use tokio::time::Instant;
 /// Partitions in one CreateTopics, below KRaft's 10,000; a topic that leaves it to the broker counts as this many.
 const PARTITIONS: usize = 9_000;
 const UNSAID: usize = 8;
+/// Redpanda moves replicas when this is set; on Kafka a step that would need it is blocked.
+const REPLICATION: &str = "replication.factor";
 /// Stands for the broker's default.
 const DEFAULT: i32 = -1;
 
@@ -55,9 +57,14 @@ pub async fn alter(work: &Work<'_>, steps: &[&Step]) -> Vec<Outcome> {
         let answer = work.admin.safe(call).await;
         collect(&mut results, grown.iter().map(|(name, _)| *name), answer);
     }
+    let replicas = |(before, after): &(&Topic, &Topic)| before.replication.zip(after.replication);
+    let moves = |pair: &&(&Topic, &Topic)| replicas(pair).is_some_and(|(there, wanted)| there != wanted);
+    let number = |pair: &(&Topic, &Topic)| replicas(pair).map(|(_, wanted)| wanted.to_string()).unwrap_or_default();
+    let moved: HashMap<String, String> =
+        pairs.iter().filter(moves).map(|pair| (pair.1.name.clone(), number(pair))).collect();
     let edits: Vec<ConfigEdit<'_>> = pairs
         .iter()
-        .map(|(before, after)| edit(before, after))
+        .map(|(before, after)| edit(before, after, moved.get(after.name.as_str())))
         .filter(|edit| !edit.values.is_empty() && results.get(edit.topic).is_some_and(Result::is_ok))
         .collect();
     if !edits.is_empty() {
@@ -74,11 +81,9 @@ pub async fn alter(work: &Work<'_>, steps: &[&Step]) -> Vec<Outcome> {
         let arrived = |(before, after): &&(&Topic, &Topic)| {
             there.get(&after.name).is_none_or(|there| {
                 let grown = after.partitions.is_none() || there.partitions >= after.partitions;
-                grown
-                    && edit(before, after)
-                        .values
-                        .iter()
-                        .all(|(key, value)| there.config.get(*key).map(String::as_str) == *value)
+                let in_place = after.replication.is_none() || there.replication == after.replication;
+                let edited = edit(before, after, None).values;
+                grown && in_place && edited.into_iter().all(|(key, value)| is_so(there, key, value))
             })
         };
         Ok(pairs.iter().all(|pair| arrived(&pair)))
@@ -155,13 +160,22 @@ fn new_topic(topic: &Topic) -> NewTopic<'_> {
     topic.config.iter().fold(new, |new, (key, value)| new.set(key, value))
 }
 
-fn edit<'a>(before: &'a Topic, after: &'a Topic) -> ConfigEdit<'a> {
+fn edit<'a>(before: &'a Topic, after: &'a Topic, replication: Option<&'a String>) -> ConfigEdit<'a> {
     let mut values: BTreeMap<&str, Option<&str>> = BTreeMap::new();
     let gone = before.config.keys().filter(|key| !after.config.contains_key(*key));
     values.extend(gone.map(|key| (key.as_str(), None)));
     let set = after.config.iter().filter(|(key, value)| before.config.get(*key) != Some(value));
     values.extend(set.map(|(key, value)| (key.as_str(), Some(value.as_str()))));
+    values.extend(replication.map(|count| (REPLICATION, Some(count.as_str()))));
     ConfigEdit { topic: &after.name, values }
+}
+
+/// Whether a config has arrived that was set (`Some`) or reset. Redpanda may show what was set as a default.
+fn is_so(there: &Topic, key: &str, value: Option<&str>) -> bool {
+    match value {
+        Some(value) => there.effective(key) == Some(value),
+        None => !there.config.contains_key(key),
+    }
 }
 
 /// Cuts a list of topics so that no call makes too many partitions.

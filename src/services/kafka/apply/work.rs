@@ -24,6 +24,7 @@ pub struct Work<'a> {
 
 impl Work<'_> {
     pub fn failed(&self, trouble: &Trouble, step: &Step, call: &str, needs: &str) -> Outcome {
+        let trouble = trouble.clone().of(self.admin.principal());
         let error = trouble.tell(&self.endpoint, &step.address.to_string(), call, needs);
         Outcome::Failed { error, retry: trouble.passes() }
     }

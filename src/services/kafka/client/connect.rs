@@ -1,9 +1,11 @@
 //! How librdkafka is told where to connect and as whom.
 
+use super::native::Cluster;
+use super::reasons::{NOT_TRUSTED, other_host};
 use super::trouble::{Cause, Trouble};
 use crate::config::KafkaConfig;
 use crate::core::secret::Secret;
-use crate::error::{Diagnostic, Kind, Result};
+use crate::error::{Diagnostic, Kind};
 use crate::services::kafka::admin::Admin;
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use std::sync::Arc;
@@ -28,7 +30,7 @@ impl Connection {
 
     /// # Errors
     /// The password cannot be read, or librdkafka refuses the configuration. Nothing is contacted yet.
-    pub async fn admin(&self) -> Result<Arc<Admin>> {
+    pub async fn admin(&self) -> Result<Arc<Admin>, Diagnostic> {
         let mut client = self.client.lock().await;
         if let Some(client) = client.as_ref().filter(|client| !client.is_broken()) {
             return Ok(client.clone());
@@ -41,14 +43,10 @@ impl Connection {
                  mechanism = \"none\" is for brokers without sign-in",
             ));
         }
+        readable(&self.config)?;
         let settings =
             settings(&self.config, &self.config.brokers, &self.config.user, &self.config.mechanism, password.as_ref());
-        let admin = Admin::new(&settings).map_err(|trouble| {
-            Diagnostic::new(Kind::Config, format!("librdkafka refuses the configuration: {}", trouble.message))
-                .on("kafka", "", "")
-                .hint("check kafka.brokers, kafka.mechanism and the files of kafka.tls")
-        })?;
-        let admin = Arc::new(admin);
+        let admin = Arc::new(Admin::new(&settings).map_err(|trouble| refused(&trouble.message))?);
         *client = Some(admin.clone());
         Ok(admin)
     }
@@ -62,6 +60,77 @@ pub fn client_as(config: &KafkaConfig, user: &str, mechanism: &str, password: &S
     // Where nornplan itself does not sign in, apps have a listener of their own that does.
     let brokers = if config.authenticates() { &config.brokers } else { &config.public_brokers };
     Admin::new(&settings(config, brokers, user, mechanism, Some(password)))
+}
+
+/// Whether the files for TLS can be read; librdkafka names none of them.
+fn readable(config: &KafkaConfig) -> Result<(), Diagnostic> {
+    for (key, file) in
+        [("ca_file", &config.tls.ca_file), ("cert_file", &config.tls.cert_file), ("key_file", &config.tls.key_file)]
+    {
+        let Some(file) = file else { continue };
+        if let Err(error) = std::fs::read(file) {
+            let told = Diagnostic::new(Kind::Config, format!("kafka.{key}: cannot read {}: {error}", file.display()));
+            return Err(told.hint("name a file in PEM form that this user may read"));
+        }
+    }
+    Ok(())
+}
+
+fn refused(message: &str) -> Diagnostic {
+    let (what, hint) = if message.contains("key values mismatch") {
+        (
+            "kafka.key_file is not the key of kafka.cert_file".to_owned(),
+            "name a certificate and the key that it was made for",
+        )
+    } else if message.contains("ssl.ca.location") {
+        (format!("kafka.ca_file holds no certificate: {message}"), "name the authority's certificate in PEM form")
+    } else if message.contains("ssl.certificate.location") {
+        (format!("kafka.cert_file holds no certificate: {message}"), "name a certificate in PEM form")
+    } else if message.contains("ssl.key.location") {
+        (
+            format!("kafka.key_file holds no key that can be used: {message}"),
+            "name a private key in PEM form, without a passphrase",
+        )
+    } else {
+        (
+            format!("librdkafka refuses the configuration: {message}"),
+            "check kafka.brokers, kafka.mechanism and the files for TLS",
+        )
+    };
+    Diagnostic::new(Kind::Config, what).on("kafka", "", "").hint(hint)
+}
+
+/// Who the cluster is: the first thing that is asked, so that what keeps us out is told in the best words.
+///
+/// # Errors
+/// It cannot be reached, or lets us not in.
+pub async fn first_look(config: &KafkaConfig, admin: &Admin) -> Result<Cluster, Diagnostic> {
+    match admin.describe_cluster().await {
+        Ok(cluster) => Ok(cluster),
+        Err(trouble) => {
+            let trouble = look_closer(config, trouble).await.of(admin.principal());
+            Err(trouble.tell(&config.endpoint(), "", "DescribeCluster", "Describe on Cluster"))
+        }
+    }
+}
+
+/// librdkafka says of every certificate that does not fit the same: tells one for another host name apart, by asking again
+/// without comparing names. Nothing but the cluster's description is asked for.
+async fn look_closer(config: &KafkaConfig, trouble: Trouble) -> Trouble {
+    if !trouble.message.contains(NOT_TRUSTED) {
+        return trouble;
+    }
+    // Nobody signs in: no password goes to a server whose name is not checked.
+    let mut settings = settings(config, &config.brokers, &config.user, "PLAIN", None);
+    settings.set("security.protocol", "SSL").set("ssl.endpoint.identification.algorithm", "none");
+    let Ok(client) = Admin::new(&settings) else { return trouble };
+    let answer = tokio::time::timeout(SIGN_IN, client.describe_cluster()).await;
+    drop(tokio::task::spawn_blocking(move || drop(client)));
+    match answer {
+        Ok(Err(again)) if again.message.contains(NOT_TRUSTED) => trouble,
+        Ok(Ok(_) | Err(_)) => other_host(&trouble),
+        Err(_) => trouble,
+    }
 }
 
 /// Whether a password signs in.
@@ -97,6 +166,9 @@ pub fn settings(
         .set("enabled_events", ERROR_EVENTS)
         .set("socket.connection.setup.timeout.ms", "5000")
         .set("reconnect.backoff.max.ms", "1000")
+        // Calls that wait for a controller that has died would else not hear for 5 minutes that there is another.
+        // librdkafka asks every 10 seconds at most.
+        .set("topic.metadata.refresh.interval.ms", "1000")
         .set_log_level(RDKafkaLogLevel::Info);
     let protocol = match (signs_in, config.use_tls) {
         (true, true) => "SASL_SSL",

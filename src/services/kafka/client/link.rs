@@ -1,10 +1,12 @@
 //! What librdkafka says of its connections while requests are under way: so that a refused connection or sign-in is
 //! told at once and with its reason, not as a time-out.
 
+use super::reasons::{Way, explain};
 use super::trouble::{Cause, Trouble};
 use rdkafka::ClientContext;
-use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -12,20 +14,28 @@ use tokio::sync::watch;
 /// After "all brokers are down" another address of the same host may still answer ("localhost" is two).
 const GRACE: Duration = Duration::from_millis(900);
 
+/// Reasons that are told at most: of clusters with many brokers the first ones say enough.
+const REASONS: usize = 3;
+
 /// Hears of errors on connections. Nothing is printed: it would come in the middle of a plan.
 pub struct Link {
-    /// The last error of one connection, which is the reason of the next "all brokers are down".
-    last: Mutex<Option<Trouble>>,
+    way: Way,
+    /// Why the last connection to each address failed, which is the reason of the next "all brokers are down".
+    failed: Mutex<BTreeMap<String, Trouble>>,
     broken: watch::Sender<Option<Trouble>>,
 }
 
-impl Default for Link {
-    fn default() -> Self {
-        Self { last: Mutex::new(None), broken: watch::channel(None).0 }
-    }
-}
-
 impl Link {
+    /// For a client with these settings.
+    pub fn of(settings: &ClientConfig) -> Self {
+        Self { way: Way::of(settings), failed: Mutex::default(), broken: watch::channel(None).0 }
+    }
+
+    /// Whom the broker takes the client for, as ACLs name it.
+    pub fn principal(&self) -> &str {
+        self.way.principal()
+    }
+
     /// Returns once nothing can work any more, with the reason; never while the connection is well.
     pub async fn broken(&self) -> Trouble {
         let mut listener = self.broken.subscribe();
@@ -45,66 +55,57 @@ impl Link {
         self.broken.borrow().is_some()
     }
 
-    /// Gives a time-out the last error of a connection as its reason.
+    /// Gives a time-out the failed connections as its reason.
     pub fn explain(&self, mut trouble: Trouble) -> Trouble {
-        let last = self.last.lock().ok().and_then(|last| last.clone());
-        if let (Cause::TimedOut, Some(last)) = (trouble.cause, last) {
-            trouble.message = format!("{} ({})", trouble.message, last.message);
+        if let (Cause::TimedOut, Some(reason)) = (trouble.cause, self.reason()) {
+            trouble.message = format!("{} ({})", trouble.message, reason.message);
+            trouble.next = reason.next;
         }
         trouble
+    }
+
+    /// Why connections failed, if any did.
+    fn reason(&self) -> Option<Trouble> {
+        let failed = self.failed.lock().ok()?;
+        let mut reasons: Vec<&Trouble> = Vec::new();
+        for trouble in failed.values() {
+            if !reasons.iter().any(|known| known.message == trouble.message) {
+                reasons.push(trouble);
+            }
+        }
+        let first = (*reasons.first()?).clone();
+        let told = reasons.iter().take(REASONS).map(|one| one.message.as_str()).collect::<Vec<_>>().join("; ");
+        Some(Trouble { message: told, ..first })
+    }
+
+    fn note(&self, address: String, trouble: Trouble) {
+        if let Ok(mut failed) = self.failed.lock() {
+            failed.insert(address, trouble);
+        }
     }
 }
 
 impl ClientContext for Link {
-    /// A broker that hangs up (it wants a sign-in, or TLS) is told by a line alone: `[thrd:..]: address: reason`.
+    /// A broker that hangs up (it wants a sign-in, or TLS) and a controller are told by a line alone.
     fn log(&self, _level: RDKafkaLogLevel, facility: &str, line: &str) {
-        let line = line.split_once("]: ").map_or(line, |(_, line)| line);
-        if let ("FAIL", Ok(mut last)) = (facility, self.last.lock())
-            && last.is_none()
-        {
-            *last = Some(Trouble::new(Cause::Unreachable, readable(line)));
+        let (address, trouble) = explain(&self.way, line, Cause::Unreachable);
+        match facility {
+            "FAIL" => self.note(address, trouble),
+            "METADATA" if trouble.cause == Cause::Invalid => drop(self.broken.send_replace(Some(trouble))),
+            _ => {}
         }
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
-        let all_down = error.rdkafka_error_code() == Some(RDKafkaErrorCode::AllBrokersDown);
-        let tls = error.rdkafka_error_code() == Some(RDKafkaErrorCode::SSL);
-        let mut trouble = Trouble::from(error);
-        trouble.message = readable(reason);
-        let Ok(mut last) = self.last.lock() else { return };
-        if all_down {
-            let known = last.clone().unwrap_or(trouble);
-            drop(last);
-            self.broken.send_replace(Some(known));
+        let code = error.rdkafka_error_code();
+        let (address, trouble) = explain(&self.way, reason, Trouble::from(error).cause);
+        if code == Some(RDKafkaErrorCode::AllBrokersDown) {
+            self.broken.send_replace(Some(self.reason().unwrap_or(trouble)));
             return;
         }
-        *last = Some(trouble.clone());
-        drop(last);
-        if trouble.cause == Cause::Authentication || tls {
+        self.note(address, trouble.clone());
+        if !trouble.passes() || code == Some(RDKafkaErrorCode::SSL) {
             self.broken.send_replace(Some(trouble));
         }
-    }
-}
-
-/// Strips what librdkafka puts around the reason: `sasl_ssl://127.0.0.1:1/bootstrap: `, ` (after 0ms in state X)`.
-fn readable(reason: &str) -> String {
-    let reason = reason.split_once(" (after ").map_or(reason, |(reason, _)| reason);
-    let reason = match reason.split_once(": ") {
-        Some((front, rest)) if front.contains("://") || front.ends_with("/bootstrap") => rest,
-        Some(_) | None => reason,
-    };
-    reason.trim().to_owned()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::readable;
-
-    #[test]
-    fn the_reason_alone_is_left() {
-        let raw = "sasl_plaintext://127.0.0.1:1/bootstrap: Connect to ipv4#127.0.0.1:1 failed: Connection refused \
-                   (after 0ms in state CONNECT)";
-        assert_eq!(readable(raw), "Connect to ipv4#127.0.0.1:1 failed: Connection refused");
-        assert_eq!(readable("1/1 brokers are down"), "1/1 brokers are down");
     }
 }

@@ -4,6 +4,8 @@ pub mod connect;
 pub mod link;
 pub mod native;
 pub mod poller;
+mod reasons;
+mod refusals;
 mod safe;
 pub mod trouble;
 pub mod words;

@@ -14,6 +14,11 @@ impl Admin {
         self.client.inner().context().is_broken()
     }
 
+    /// Whom the broker takes the client for, as ACLs name it (`User:admin`).
+    pub fn principal(&self) -> &str {
+        self.client.inner().context().principal()
+    }
+
     /// Calls of the safe binding, ended early when the connection breaks.
     ///
     /// # Errors

@@ -1,5 +1,6 @@
 //! What can go wrong with Kafka, and how it is told to people.
 
+use super::refusals::{self, acl_command};
 use crate::error::{Diagnostic, Kind};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
@@ -34,21 +35,37 @@ pub enum Cause {
 pub struct Trouble {
     pub cause: Cause,
     pub message: String,
+    /// What to do about it, where more is known than follows from the cause; then the message is a whole sentence.
+    pub next: Option<String>,
+    /// Who was refused (`User:admin`), if that is known.
+    pub principal: Option<String>,
 }
 
 impl Trouble {
     pub fn new(cause: Cause, message: impl Into<String>) -> Self {
-        Self { cause, message: message.into() }
+        Self { cause, message: message.into(), next: None, principal: None }
+    }
+
+    /// Of no cause that is answered in a way of its own.
+    pub fn other(message: impl Into<String>) -> Self {
+        Self::new(Cause::Other, message)
     }
 
     /// From librdkafka's name of the error (`TOPIC_ALREADY_EXISTS`, `_TIMED_OUT`) and its text.
     pub fn named(name: &str, text: &str) -> Self {
         let text = if text.is_empty() { name } else { text };
-        Self::new(cause_of(name), text)
+        Self { next: refusals::next(name, text), ..Self::new(cause_of(name), text) }
+    }
+
+    /// Of somebody's request: what is missing is then told with their name.
+    #[must_use]
+    pub fn of(mut self, principal: &str) -> Self {
+        self.principal = Some(principal.to_owned());
+        self
     }
 
     pub fn code(code: RDKafkaErrorCode) -> Self {
-        Self::new(cause_of(&format!("{code:?}")), CodeText(code).to_string())
+        Self::named(&format!("{code:?}"), &CodeText(code).to_string())
     }
 
     /// Whether trying again may help.
@@ -70,32 +87,32 @@ impl Trouble {
     /// For people: what failed, on what, while what, and what to do.
     pub fn tell(&self, endpoint: &str, object: &str, call: &str, needs: &str) -> Diagnostic {
         let (message, hint) = match self.cause {
+            Cause::TimedOut => (
+                format!("{endpoint} did not answer in time: {}", self.message),
+                Some(self.next.clone().unwrap_or_else(|| {
+                    "is every address in the brokers' advertised.listeners reachable from here?".to_owned()
+                })),
+            ),
+            _ if self.next.is_some() => (self.message.clone(), self.next.clone()),
             Cause::Unreachable => (
                 format!("{endpoint} cannot be reached: {}", self.message),
-                Some(if self.message.contains("Disconnected") {
-                    "it hung up: it may want a sign-in (kafka.mechanism), TLS (kafka.tls), or neither".to_owned()
-                } else {
-                    "is it running, and are kafka.brokers and kafka.tls right?".to_owned()
-                }),
+                Some("is it running, and are kafka.brokers and kafka.tls right?".to_owned()),
             ),
             Cause::Authentication => (
                 format!("{endpoint} refuses the sign-in: {}", self.message),
                 Some("check kafka.user, kafka.mechanism and NORNPLAN_KAFKA_PASSWORD (else KAFKA_PASSWORD)".to_owned()),
             ),
-            Cause::Authorization => (
-                format!("the user that nornplan signs in with may not do this: {}", self.message),
-                Some(format!("add an ACL for it: allow {needs}; or make it one of super.users")),
-            ),
+            Cause::Authorization => {
+                let who = self.principal.as_deref().unwrap_or("User:<the user that nornplan signs in with>");
+                let message = format!("{who} may not do this: {}", self.message);
+                (message, Some(format!("allow it {needs}: {}; or make it one of super.users", acl_command(who, needs))))
+            }
             Cause::SecurityDisabled => (
                 "the broker has no authorizer, so it keeps no ACLs".to_owned(),
                 Some(
                     "set authorizer.class.name on every broker and controller (Redpanda: kafka_enable_authorization)"
                         .to_owned(),
                 ),
-            ),
-            Cause::TimedOut => (
-                format!("{endpoint} did not answer in time: {}", self.message),
-                Some("is every address in the brokers' advertised.listeners reachable from here?".to_owned()),
             ),
             Cause::Exists => (self.message.clone(), Some("somebody else made it meanwhile: plan again".to_owned())),
             Cause::Absent => (self.message.clone(), Some("somebody else removed it meanwhile: plan again".to_owned())),
@@ -106,10 +123,6 @@ impl Trouble {
             Cause::Unsupported => (
                 format!("{endpoint} does not have this call: {}", self.message),
                 Some("it may be too old for it, or something between us leaves it out".to_owned()),
-            ),
-            Cause::Other if self.message.contains("Invalid response size") => (
-                format!("what answers at {endpoint} is no Kafka"),
-                Some("check kafka.brokers: another program listens there, or it wants TLS (kafka.tls)".to_owned()),
             ),
             Cause::Transient | Cause::Invalid | Cause::Other => (self.message.clone(), None),
         };

@@ -2,20 +2,22 @@
 
 use crate::core::address::Address;
 use crate::core::step::{Action, StepId};
-use crate::services::kafka::model::{Acl, Op as KafkaOp, TOPIC, topic_address, user_address};
+use crate::services::kafka::model::{Acl, Binding, Op as KafkaOp, TOPIC, topic_address, user_address};
 use crate::services::{DiffInput, Model, Op, Step};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// user, topics -> ACLs; and the other way round ACLs -> user -> topics. Steps that are not in the plan count as done.
 pub fn add(steps: &mut [Step], input: &DiffInput<'_>) {
+    let going = steps.iter().filter(|step| step.action == Action::Destroy && step.address.kind == TOPIC);
+    let going: BTreeSet<String> = going.map(|step| step.address.name.clone()).collect();
     let mut takes: BTreeMap<Address, BTreeSet<StepId>> = BTreeMap::new();
     let mut users_gone: BTreeMap<String, BTreeSet<StepId>> = BTreeMap::new();
     for step in steps.iter() {
         let id = step.id();
         match step.op {
             Op::Kafka(KafkaOp::SetAcls | KafkaOp::DeleteAcls) => {
-                for topic in step.before.as_ref().and_then(Model::as_kafka_acl).into_iter().flat_map(topics_named) {
-                    takes.entry(topic).or_default().insert(id.clone());
+                for topic in taken(step).iter().flat_map(|binding| reached(binding, &going)) {
+                    takes.entry(topic_address(topic)).or_default().insert(id.clone());
                 }
                 if step.action == Action::Destroy {
                     takes.entry(user_address(&step.address.name)).or_default().insert(id);
@@ -39,6 +41,21 @@ pub fn add(steps: &mut [Step], input: &DiffInput<'_>) {
             step.needs.extend(needed);
         }
     }
+}
+
+/// What a step takes away from a principal.
+pub fn taken(step: &Step) -> BTreeSet<Binding> {
+    let bindings = |model: &Option<Model>| {
+        model.as_ref().and_then(Model::as_kafka_acl).map(|acl| acl.bindings.clone()).unwrap_or_default()
+    };
+    &bindings(&step.before) - &bindings(&step.after)
+}
+
+/// Which of the topics an ACL is about, by name or by prefix.
+pub fn reached<'a>(binding: &'a Binding, topics: &'a BTreeSet<String>) -> impl Iterator<Item = &'a String> {
+    let name = &binding.name;
+    let from_there = topics.range::<String, _>(name..).take_while(move |topic| topic.starts_with(name.as_str()));
+    from_there.filter(move |topic| binding.resource == "topic" && (binding.prefixed || *topic == name))
 }
 
 /// The topics that ACLs name one by one.

@@ -1,6 +1,7 @@
 //! The steps that bring Kafka where the specs want it: pure.
 
 mod acls;
+mod deleted;
 mod edges;
 mod losses;
 mod managed;
@@ -9,6 +10,9 @@ mod redpanda;
 mod tests;
 mod topics;
 mod users;
+mod vanished;
+
+pub use vanished::keep_open_what_stays;
 
 use super::model::{ACL, Op as KafkaOp, TOPIC, USER};
 use super::server::{Flavor, Server};
@@ -30,6 +34,8 @@ pub fn diff(input: DiffInput<'_>) -> Vec<Step> {
     let (wanted, applied) = compared(&input, &observed);
     let mut steps: Vec<Step> = reconcile(&wanted, &observed, &applied)
         .into_iter()
+        // What was not read is neither made anew nor forgotten.
+        .filter(|decision| !input.observation.unread.contains_key(&decision.address))
         .map(|decision| main_step(decision, &input, &server))
         .collect();
     let rotations = rotations(&input, &steps, &server);
@@ -97,7 +103,7 @@ fn judge(step: &mut Step, input: &DiffInput<'_>, server: &Server) {
     let Op::Kafka(op) = step.op else { return };
     match op {
         KafkaOp::DeleteTopic => {
-            topics::judge_deleted(step);
+            deleted::judge_deleted(step, input);
             redpanda::judge_deleted(step, server);
         }
         KafkaOp::DeleteUser | KafkaOp::SetUser | KafkaOp::RemoveCredentials => {

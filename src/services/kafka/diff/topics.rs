@@ -1,5 +1,6 @@
 //! What becomes of topics.
 
+use super::deleted::{holdings_of, what_is_in};
 use super::losses::losses;
 use super::managed::first_resets;
 use crate::core::listing::some;
@@ -12,11 +13,6 @@ use crate::services::{DiffInput, Model, Step};
 
 /// So many configs are named in a sentence.
 const NAMED: usize = 5;
-
-pub fn judge_deleted(step: &mut Step) {
-    step.risks.insert(Risk::LosesData);
-    step.notes.push("all its messages are lost; Kafka has no way back".to_owned());
-}
 
 /// Says what a new topic means, and why it cannot be made.
 pub fn judge_created(step: &mut Step, server: &Server) {
@@ -44,6 +40,10 @@ pub fn judge_altered(step: &mut Step, input: &DiffInput<'_>, server: &Server) {
     let there = seen.and_then(|seen| seen.model.as_kafka_topic()).unwrap_or(&before);
     let change = Change { before: &before, after: &after, there, server };
     change.weigh(step, is_empty(input, step));
+    if step.risks.contains(&Risk::LosesData) {
+        let holds = what_is_in(&holdings_of(&step.address, input));
+        step.notes.extend(holds.map(|told| format!("it holds {told}")));
+    }
     let last = input.applied.get(&step.address).and_then(|last| last.model.as_kafka_topic());
     let resets: Vec<&str> = first_resets(&before, &after, last).collect();
     if after.is_exact() && !resets.is_empty() {
@@ -65,8 +65,7 @@ pub fn judge_altered(step: &mut Step, input: &DiffInput<'_>, server: &Server) {
 
 /// Whether it was counted that no message is in the topic.
 fn is_empty(input: &DiffInput<'_>, step: &Step) -> bool {
-    let facts = input.observation.resources.get(&step.address).map(|seen| &seen.facts);
-    facts.and_then(|facts| facts.get("messages")?.as_u64()) == Some(0)
+    holdings_of(&step.address, input).messages == Some(0)
 }
 
 /// Why the broker cannot have a topic as it is declared.

@@ -1,6 +1,7 @@
 //! What Kafka resources are: one type each for desired, last applied and observed. Imports only the core.
 
 mod acl;
+mod holdings;
 mod topic;
 mod user;
 
@@ -8,6 +9,7 @@ use crate::core::address::{Address, Kind};
 use serde::{Deserialize, Serialize};
 
 pub use acl::{Acl, Binding};
+pub use holdings::{Holdings, Reading};
 pub use topic::Topic;
 pub use user::User;
 

@@ -2,17 +2,20 @@
 
 pub mod access;
 pub mod acls;
+mod losses;
 mod openness;
 pub mod reader;
 mod redpanda;
+mod sign_ins;
 mod summary;
 mod topics;
 mod unmanaged;
+mod unseen;
 mod users;
 mod users_of;
 
 use super::admin::Admin;
-use super::client::native::Cluster;
+use super::client::connect::first_look;
 use super::client::trouble::Trouble;
 use super::credential;
 use super::model::{ACL, TOPIC, USER, User, acl_address, topic_address, user_address};
@@ -28,6 +31,7 @@ use access::Access;
 use acls::EveryAcl;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use reader::{Acls, Reader};
+use sign_ins::SignIns;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -46,14 +50,16 @@ pub async fn observe(
 ) -> Result<Observation> {
     let endpoint = config.endpoint();
     let reader = Reader { admin, endpoint: &endpoint, redpanda };
-    let cluster = cluster(admin, &endpoint).await?;
-    let (topics, names_of_users, principals) = (ask.names(&TOPIC), ask.names(&USER), ask.names(&ACL));
+    let cluster = first_look(config, admin).await?;
+    let signed_in = config.authenticates();
+    let if_signed_in = |kind| if signed_in { ask.names(kind) } else { BTreeSet::new() };
+    let (topics, names_of_users, principals) = (ask.names(&TOPIC), if_signed_in(&USER), if_signed_in(&ACL));
     // Without any principal of ours, our own tells whether there is an authorizer at all.
     let own = BTreeSet::from([config.user.as_str()]);
     let acls = async {
         if !principals.is_empty() {
             reader.every_acl(&principals).await
-        } else if config.authenticates() {
+        } else if signed_in {
             reader.acls(&own).await.map(|acls| acls.map(|_| EveryAcl::default()))
         } else {
             Ok(None)
@@ -61,17 +67,27 @@ pub async fn observe(
     };
     let (topics, users, acls) = tokio::try_join!(reader.topics(&topics), reader.users(&names_of_users), acls)?;
 
+    let sign_ins =
+        if users.is_empty() { SignIns::default() } else { sign_ins::read(admin, cluster.broker_ids.first()).await };
     let flavor = Flavor::told(config.flavor, cluster.id.as_deref());
-    let mut server =
-        Server { flavor, authorizer: Some(acls.is_some()), brokers: cluster.broker_ids.len(), ..Server::default() };
+    let mut server = Server {
+        flavor,
+        authorizer: signed_in.then_some(acls.is_some()),
+        brokers: cluster.broker_ids.len(),
+        reauthenticates_ms: sign_ins.reauthenticates_ms,
+        delegation_tokens: sign_ins.delegation_tokens,
+        ..Server::default()
+    };
+    // Before it is said that a Redpanda does not tell: there, that is no lack of a sign-in.
+    let (unread, noticed) = (unseen::unread(ask, &server), unseen::notices(config, ask, &server));
     let mut version = flavor.product().to_owned();
-    let mut noticed = notices(config, acls.as_ref().map(|acls| &acls.managed));
+    let mut of_redpanda = Vec::new();
     if flavor == Flavor::Redpanda {
         let logins = principals.union(&names_of_users).copied().collect();
         let found = redpanda::look(config, redpanda, &logins).await;
         (server.authorizer, server.nodelete_topics) = (found.authorizer, found.nodelete_topics);
         version = found.version.map_or(version.clone(), |number| format!("{version} {number}"));
-        noticed.extend(found.notices);
+        of_redpanda = found.notices;
     }
     topics::look_around(&reader, ask, &cluster, &topics, &mut server).await;
     let mut seen = Observation {
@@ -81,10 +97,12 @@ pub async fn observe(
         identity: cluster.id,
         server: serde_json::Value::Null,
         resources: BTreeMap::new(),
-        unread: BTreeMap::new(),
+        unread,
         unmanaged: BTreeMap::new(),
         notices: noticed,
     };
+    seen.notices.extend(of_redpanda);
+    seen.notices.extend(strange(acls.as_ref().map(|acls| &acls.managed)));
     seen.notices.extend(topics::notices(ask, &topics, &server));
     if let Some(acls) = acls.as_ref().filter(|_| !principals.is_empty()) {
         let access = Access::look(config, admin, flavor, ask, acls).await;
@@ -101,6 +119,7 @@ pub async fn observe(
         let topic = topics::without_the_rest(ask, topic);
         seen.resources.insert(topic_address(&name), Observed::plain(Model::KafkaTopic(topic)));
     }
+    losses::add(config, admin, ask, &mut seen.resources).await;
     for (name, acl) in acls.map(|acls| acls.managed.by_principal).unwrap_or_default() {
         seen.resources.insert(acl_address(&name), Observed::plain(Model::KafkaAcl(acl)));
     }
@@ -134,19 +153,6 @@ pub async fn observe(
     Ok(seen)
 }
 
-async fn cluster(admin: &Admin, endpoint: &str) -> Result<Cluster> {
-    let cluster = admin.describe_cluster().await;
-    cluster.map_err(|trouble| trouble.tell(endpoint, "", "DescribeCluster", "Describe on Cluster"))
-}
-
-/// Which program the broker is, or is said to be.
-///
-/// # Errors
-/// The cluster could not be asked.
-pub async fn flavor(config: &KafkaConfig, admin: &Admin, endpoint: &str) -> Result<Flavor> {
-    Ok(Flavor::told(config.flavor, cluster(admin, endpoint).await?.id.as_deref()))
-}
-
 /// The mechanism in which a user is wanted, or was last applied.
 fn mechanism_of<'a>(ask: &'a Ask, name: &str) -> Option<&'a str> {
     let address: Address = user_address(name);
@@ -155,21 +161,12 @@ fn mechanism_of<'a>(ask: &'a Ask, name: &str) -> Option<&'a str> {
     model.as_kafka_user()?.mechanism.as_deref()
 }
 
-fn notices(config: &KafkaConfig, acls: Option<&Acls>) -> Vec<Notice> {
-    let about = "kafka".to_owned();
-    let mut notices = Vec::new();
-    let endpoint = config.endpoint();
-    if !config.authenticates() && config.tls.cert_file.is_none() {
-        let text = format!("{endpoint} lets everybody in without a sign-in: Kafka isolates no app from any other");
-        notices.push(Notice { level: Level::Alarm, about: about.clone(), text });
-    } else if acls.is_none() {
-        let text = format!("{endpoint} has no authorizer: every user may do everything, and ACLs cannot be kept");
-        notices.push(Notice { level: Level::Alarm, about: about.clone(), text });
-    }
-    for (principal, count) in acls.map(|acls| &acls.strange).into_iter().flatten() {
+fn strange(acls: Option<&Acls>) -> Vec<Notice> {
+    let strange = acls.map(|acls| &acls.strange).into_iter().flatten();
+    let told = |(principal, count): (&String, &usize)| {
         let text =
             format!("{count} ACLs of {principal} are of a kind that this version does not know; they are left alone");
-        notices.push(Notice { level: Level::Warning, about: about.clone(), text });
-    }
-    notices
+        Notice { level: Level::Warning, about: "kafka".to_owned(), text }
+    };
+    strange.map(told).collect()
 }

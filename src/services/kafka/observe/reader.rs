@@ -36,7 +36,7 @@ pub struct Reader<'a> {
 
 impl Reader<'_> {
     fn failed(&self, object: &str, call: &str, needs: &str) -> impl Fn(Trouble) -> Diagnostic {
-        move |trouble| trouble.tell(self.endpoint, object, call, needs)
+        move |trouble| trouble.of(self.admin.principal()).tell(self.endpoint, object, call, needs)
     }
 
     /// Named topics with all configs: their own, and what they have from the brokers.

@@ -1,0 +1,66 @@
+//! What a topic holds and who uses it: never managed, but told before any of it is lost. Pure.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Facts of a topic. `None` was not read.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Holdings {
+    /// Messages at most: what compaction removed and what transactions wrote for themselves counts.
+    pub messages: Option<u64>,
+    /// Keys, values and headers of all messages before compression, by a sample of the last ones.
+    pub size_bytes: Option<u64>,
+    /// The greatest timestamp of a message, which its producer chose: 2026-12-31 13:05 UTC.
+    pub last_message: Option<String>,
+    /// Consumer groups that committed offsets of it, or read it now.
+    pub groups: Option<BTreeMap<String, Reading>>,
+    /// Principals that no infraspec in this run declares, with what ACLs that name the topic allow or deny them.
+    pub acls_of_others: Option<BTreeMap<String, BTreeSet<String>>>,
+    /// The same of principals that are ours, of apps that this run leaves out.
+    pub acls_left_out: Option<BTreeMap<String, BTreeSet<String>>>,
+    /// What could not be read, and why.
+    pub unread: Option<BTreeMap<String, String>>,
+}
+
+/// How far a consumer group has read a topic.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reading {
+    /// Messages at most that it has not read yet; `None` if it committed nothing.
+    pub behind: Option<u64>,
+    /// Consumers that read the topic now.
+    pub members: u64,
+}
+
+impl Holdings {
+    /// What is known, by name, as it travels among the facts of an observation.
+    pub fn facts(&self) -> BTreeMap<String, Value> {
+        let Ok(Value::Object(facts)) = serde_json::to_value(self) else { return BTreeMap::new() };
+        facts.into_iter().filter(|(_, value)| !value.is_null()).collect()
+    }
+
+    /// Reads the facts of an observation.
+    pub fn of(facts: &BTreeMap<String, Value>) -> Self {
+        let facts = facts.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
+        serde_json::from_value(Value::Object(facts)).unwrap_or_default()
+    }
+
+    /// Consumers that read it now.
+    pub fn members(&self) -> u64 {
+        self.groups.iter().flatten().map(|(_, reading)| reading.members).sum()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_unknown_is_no_fact() {
+        let groups = BTreeMap::from([("shop".to_owned(), Reading { behind: None, members: 2 })]);
+        let some = Holdings { messages: Some(0), groups: Some(groups), ..Holdings::default() };
+        assert_eq!(some.facts().keys().collect::<Vec<_>>(), ["groups", "messages"]);
+        assert_eq!((Holdings::of(&some.facts()), some.members()), (some.clone(), 2));
+    }
+}

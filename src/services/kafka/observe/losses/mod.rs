@@ -1,0 +1,218 @@
+//! What topics hold and who uses them: read at plan time, of those alone that may lose something, within bounds of number
+//! and time. What cannot be read is told as that; a plan does not fail for it.
+
+mod groups;
+mod sample;
+
+use crate::config::KafkaConfig;
+use crate::core::address::Address;
+use crate::services::kafka::admin::Admin;
+use crate::services::kafka::client::native::Offset;
+use crate::services::kafka::client::trouble::Trouble;
+use crate::services::kafka::configs::{CLEANUP_POLICY, REMOTE_STORAGE, RETENTION_BYTES, RETENTION_MS};
+use crate::services::kafka::model::{ACL, Holdings, TOPIC, topic_address};
+use crate::services::{Ask, Model, Observed};
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+use time::OffsetDateTime;
+use tokio::time::{Instant, timeout_at};
+
+/// Topics that are looked into at most.
+const TOPICS: usize = 200;
+/// So long it may all take.
+const LONGEST: Duration = Duration::from_secs(5);
+
+/// First and next offset of each partition that could be asked.
+type Offsets = BTreeMap<(String, i32), (i64, i64)>;
+
+/// Adds what they hold to the facts of topics that are ours and go, and of those that are to keep less.
+pub async fn add(config: &KafkaConfig, admin: &Admin, ask: &Ask, resources: &mut BTreeMap<Address, Observed>) {
+    let goes = |address: &&Address| !ask.wanted.contains_key(*address) && ask.applied.contains_key(*address);
+    let names: BTreeSet<&str> = resources
+        .iter()
+        .filter(|(address, _)| address.kind == TOPIC)
+        .filter(|(address, observed)| goes(address) || may_keep_less(ask, address, observed))
+        .map(|(address, _)| address.name.as_str())
+        .collect();
+    if names.is_empty() {
+        return;
+    }
+    let names: BTreeSet<String> = names.into_iter().map(str::to_owned).collect();
+    let names: BTreeSet<&str> = names.iter().map(String::as_str).collect();
+    let (mut held, acls) =
+        tokio::join!(of_topics(config, admin, &names), timeout_at(Instant::now() + LONGEST, admin.describe_acls(None)));
+    let declared = ask.names(&ACL);
+    match acls.unwrap_or_else(|_| Err(too_long())) {
+        Ok(acls) => {
+            for holdings in held.values_mut() {
+                holdings.acls_of_others = Some(BTreeMap::new());
+            }
+            for acl in acls.into_iter().filter(|acl| acl.binding.resource == "topic" && !acl.binding.prefixed) {
+                let user = acl.principal.strip_prefix("User:").unwrap_or_default();
+                let Some(holdings) = held.get_mut(&acl.binding.name).filter(|_| !declared.contains(user)) else {
+                    continue;
+                };
+                let of =
+                    if ask.known.contains(user) { &mut holdings.acls_left_out } else { &mut holdings.acls_of_others };
+                let verb = if acl.binding.allow { "" } else { "deny " };
+                let operation = format!("{verb}{}", acl.binding.operation);
+                of.get_or_insert_default().entry(acl.principal).or_default().insert(operation);
+            }
+        }
+        Err(trouble) => tell_unread(held.values_mut(), "ACLs of others", &trouble),
+    }
+    for (name, holdings) in held {
+        resources.entry(topic_address(&name)).and_modify(|observed| observed.facts.extend(holdings.facts()));
+    }
+}
+
+/// Whether a topic's configs change that say which messages it keeps. Whether that is less, the differ finds out.
+fn may_keep_less(ask: &Ask, address: &Address, there: &Observed) -> bool {
+    let topic = |model: Option<&Model>| model.and_then(Model::as_kafka_topic).cloned();
+    let wanted = topic(ask.wanted.get(address).map(|one| &one.model));
+    let last = topic(ask.applied.get(address).map(|one| &one.model));
+    let (Some(wanted), Some(there)) = (wanted, topic(Some(&there.model))) else { return false };
+    [CLEANUP_POLICY, RETENTION_MS, RETENTION_BYTES, REMOTE_STORAGE].into_iter().any(|name| {
+        let was_declared = last.as_ref().is_some_and(|last| last.config.contains_key(name));
+        match wanted.config.get(name) {
+            Some(value) => there.effective(name) != Some(value.as_str()),
+            None => there.config.contains_key(name) && (was_declared || wanted.is_exact()),
+        }
+    })
+}
+
+/// What topics hold: how many messages, about how much, since when nothing came, and who reads them.
+pub async fn of_topics(config: &KafkaConfig, admin: &Admin, names: &BTreeSet<&str>) -> BTreeMap<String, Holdings> {
+    let until = Instant::now() + LONGEST;
+    let looked_at: BTreeSet<&str> = names.iter().copied().take(TOPICS).collect();
+    let mut held: BTreeMap<String, Holdings> =
+        names.iter().map(|name| ((*name).to_owned(), Holdings::default())).collect();
+    let beyond = Trouble::other(format!("only {TOPICS} topics are looked into"));
+    tell_unread(
+        held.iter_mut().filter(|(name, _)| !looked_at.contains(name.as_str())).map(|(_, holdings)| holdings),
+        "what it holds",
+        &beyond,
+    );
+    let offsets = match timeout_at(until, offsets(admin, &looked_at)).await.unwrap_or_else(|_| Err(too_long())) {
+        Ok(offsets) => offsets,
+        Err(trouble) => {
+            tell_unread(of(&mut held, &looked_at), "what it holds", &trouble);
+            return held;
+        }
+    };
+    for ((topic, _), (first, next)) in &offsets {
+        if let Some(holdings) = held.get_mut(topic) {
+            *holdings.messages.get_or_insert_default() += difference(*first, *next);
+        }
+    }
+    let unasked = looked_at.iter().filter(|name| !offsets.keys().any(|(topic, _)| topic == *name)).copied().collect();
+    tell_unread(of(&mut held, &unasked), "what it holds", &Trouble::other("its partitions did not answer"));
+    let (last, groups, sizes) = tokio::join!(
+        timeout_at(until, last_times(admin, &offsets)),
+        timeout_at(until, groups::reading(admin, &offsets)),
+        sample::sizes(config, admin, &offsets, until),
+    );
+    match last.unwrap_or_else(|_| Err(too_long())) {
+        Ok(last) => last.into_iter().for_each(|(topic, time)| {
+            held.entry(topic).and_modify(|holdings| holdings.last_message = in_words(time));
+        }),
+        // Redpanda does not tell it, and nobody misses it there.
+        Err(_) => {}
+    }
+    match groups.unwrap_or_else(|_| Err(too_long())) {
+        Ok(mut groups) => {
+            for (name, holdings) in held.iter_mut().filter(|(name, _)| looked_at.contains(name.as_str())) {
+                holdings.groups = Some(groups.by_topic.remove(name).unwrap_or_default());
+            }
+            if let Some(trouble) = groups.unread {
+                tell_unread(of(&mut held, &looked_at), "all consumer groups", &trouble);
+            }
+        }
+        Err(trouble) => tell_unread(of(&mut held, &looked_at), "who reads it", &trouble),
+    }
+    match sizes {
+        Ok(sizes) => {
+            for holdings in held.iter_mut().filter_map(|(name, holdings)| sizes.get(name).map(|mean| (mean, holdings)))
+            {
+                let (mean, holdings) = holdings;
+                holdings.size_bytes = holdings.messages.map(|messages| messages.saturating_mul(*mean));
+            }
+        }
+        Err(trouble) => tell_unread(
+            held.values_mut().filter(|holdings| holdings.messages.is_some_and(|messages| messages > 0)),
+            "its size",
+            &trouble,
+        ),
+    }
+    held
+}
+
+/// First and next offsets of all partitions of topics that exist.
+async fn offsets(admin: &Admin, topics: &BTreeSet<&str>) -> Result<Offsets, Trouble> {
+    let names: Vec<&str> = topics.iter().copied().collect();
+    let mut partitions: Vec<(String, i32)> = Vec::new();
+    for (name, found) in admin.describe_topics(&names).await? {
+        let count = found.map(|found| i32::try_from(found.partitions).unwrap_or(i32::MAX)).unwrap_or_default();
+        partitions.extend((0..count).map(|partition| (name.clone(), partition)));
+    }
+    let asked: Vec<(&str, i32)> = partitions.iter().map(|(name, partition)| (name.as_str(), *partition)).collect();
+    let (first, next) =
+        tokio::try_join!(admin.list_offsets(&asked, Offset::Earliest), admin.list_offsets(&asked, Offset::Latest))?;
+    let next: BTreeMap<(String, i32), i64> =
+        next.into_iter().filter_map(|(topic, partition, offset)| Some(((topic, partition), offset.ok()?))).collect();
+    let both = |(topic, partition, offset): (String, i32, Result<i64, Trouble>)| {
+        let place = (topic, partition);
+        let next = *next.get(&place)?;
+        Some((place, (offset.ok()?, next)))
+    };
+    Ok(first.into_iter().filter_map(both).collect())
+}
+
+/// The greatest timestamp in each topic that has messages, in milliseconds since 1970.
+async fn last_times(admin: &Admin, offsets: &Offsets) -> Result<BTreeMap<String, i64>, Trouble> {
+    let filled = offsets.iter().filter(|(_, (first, next))| next > first);
+    let asked: Vec<(&str, i32)> = filled.map(|((name, partition), _)| (name.as_str(), *partition)).collect();
+    let mut last: BTreeMap<String, i64> = BTreeMap::new();
+    for (topic, _, time) in admin.list_offsets(&asked, Offset::LastTimestamp).await? {
+        let time = time.unwrap_or(-1);
+        last.entry(topic).and_modify(|known| *known = time.max(*known)).or_insert(time);
+    }
+    Ok(last)
+}
+
+fn of<'a>(held: &'a mut BTreeMap<String, Holdings>, names: &BTreeSet<&str>) -> impl Iterator<Item = &'a mut Holdings> {
+    held.iter_mut().filter(|(name, _)| names.contains(name.as_str())).map(|(_, holdings)| holdings)
+}
+
+fn tell_unread<'a>(all: impl Iterator<Item = &'a mut Holdings>, what: &str, trouble: &Trouble) {
+    for holdings in all {
+        holdings.unread.get_or_insert_default().insert(what.to_owned(), trouble.message.clone());
+    }
+}
+
+fn too_long() -> Trouble {
+    Trouble::other(format!("it took longer than {} s", LONGEST.as_secs()))
+}
+
+/// Messages between two offsets, at most.
+fn difference(from: i64, to: i64) -> u64 {
+    u64::try_from(to.saturating_sub(from)).unwrap_or_default()
+}
+
+/// `2026-12-31 13:05 UTC`; nothing for a time that is none.
+fn in_words(ms: i64) -> Option<String> {
+    let time = OffsetDateTime::from_unix_timestamp(ms.div_euclid(1000)).ok().filter(|_| ms >= 0)?;
+    Some(format!("{} {:02}:{:02} UTC", time.date(), time.hour(), time.minute()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_and_differences_of_nothing_are_none() {
+        assert_eq!(in_words(1_798_722_300_999).as_deref(), Some("2026-12-31 13:05 UTC"));
+        assert_eq!((in_words(-1), in_words(i64::MAX)), (None, None));
+        assert_eq!((difference(3, 10), difference(10, 3), difference(i64::MIN, i64::MAX)), (7, 0, i64::MAX as u64));
+    }
+}
