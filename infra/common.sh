@@ -74,7 +74,11 @@ write_env() {
           postgres_programs
           ;;
         valkey)   printf 'export NORNPLAN_VALKEY_%s=%s\n' HOST 127.0.0.1 PORT "$VALKEY_PORT" PASSWORD "$(password valkey)" ;;
-        kafka)    printf 'export NORNPLAN_KAFKA_%s=%s\n' BROKERS "127.0.0.1:$KAFKA_PORT" USER admin PASSWORD "$(password kafka)" ;;
+        kafka)
+          printf 'export NORNPLAN_KAFKA_%s=%s\n' BROKERS "127.0.0.1:$KAFKA_PORT" USER admin PASSWORD "$(password kafka)"
+          # Only Redpanda has one.
+          if [[ $INFRA == docker ]]; then printf 'export NORNPLAN_KAFKA_ADMIN_URL=http://127.0.0.1:%s\n' "$ADMIN_PORT"; fi
+          ;;
       esac
     done >"$INFRA_DIR/env.new"
     mv -- "$INFRA_DIR/env.new" "$INFRA_DIR/env"

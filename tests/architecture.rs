@@ -109,13 +109,16 @@ fn models_and_differs_import_only_what_is_pure() {
 }
 
 /// Files and folders of services that have no effect, beside their models and differs.
-const PURE: [&str; 28] = [
+const PURE: [&str; 31] = [
     "kafka/authorizer.rs",
     "kafka/lockout.rs",
     "kafka/places.rs",
     "kafka/strangers.rs",
     "kafka/configs/",
     "kafka/desired/",
+    "kafka/redpanda/facts.rs",
+    "kafka/redpanda/redirect.rs",
+    "kafka/redpanda/refusal.rs",
     "kafka/server.rs",
     "postgres/desired.rs",
     "postgres/scope.rs",
@@ -176,11 +179,12 @@ const LATER_OF_VALKEY: [(&str, &[&str]); 4] = [
 ];
 
 /// And for Kafka.
-const LATER_OF_KAFKA: [(&str, &[&str]); 6] = [
+const LATER_OF_KAFKA: [(&str, &[&str]); 7] = [
     ("configs", &["model", "admin", "client", "desired", "observe", "examine", "diff", "apply"]),
     ("model", &["admin", "client", "desired", "observe", "examine", "diff", "apply"]),
     ("desired", &["admin", "client", "observe", "examine", "diff", "apply"]),
     ("client", &["observe", "examine", "diff", "apply"]),
+    ("redpanda", &["admin", "client", "desired", "observe", "examine", "diff", "apply"]),
     ("observe", &["examine", "diff", "apply"]),
     ("diff", &["admin", "client", "observe", "examine", "apply"]),
 ];

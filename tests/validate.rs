@@ -78,6 +78,8 @@ fn config(root: &Path) -> Config {
             tls: Tls::default(),
             password: PasswordSource::None,
             public_brokers: vec!["127.0.0.1:19092".to_owned()],
+            flavor: nornplan::config::BrokerKind::Auto,
+            admin: None,
         },
         state: StateConfig { path: root.join("state") },
         secrets: SecretsConfig { dir: root.join("secrets") },

@@ -3,7 +3,10 @@
 use super::layer::{Layer, Origin};
 use super::password::{PasswordSource, Search};
 use super::url::host_and_port;
-use super::{Config, DefaultUser, KafkaConfig, PostgresConfig, SecretsConfig, Source, StateConfig, Tls, ValkeyConfig};
+use super::{
+    AdminApiConfig, BrokerKind, Config, DefaultUser, KafkaConfig, PostgresConfig, SecretsConfig, Source, StateConfig,
+    Tls, ValkeyConfig,
+};
 use crate::error::{Diagnostic, Kind};
 use std::path::{Path, PathBuf};
 
@@ -121,7 +124,7 @@ impl Builder<'_> {
             sentinels,
             sentinel_service,
             sentinel_user: self.settings.text("valkey", "sentinel_user"),
-            sentinel_password: self.another_password("sentinel_password_file", "sentinel_password_command"),
+            sentinel_password: self.another_password("valkey", "sentinel_password_file", "sentinel_password_command"),
             sentinel_users: self.settings.flag("valkey", "sentinel_users").unwrap_or(false),
             cluster,
             public_host: public_host.unwrap_or_else(|| host.clone()),
@@ -132,7 +135,7 @@ impl Builder<'_> {
             },
             public_port: self.settings.port("valkey", "public_port").unwrap_or(port),
             strict: self.settings.flag("valkey", "strict").unwrap_or(false),
-            shared_password: self.another_password("shared_password_file", "shared_password_command"),
+            shared_password: self.another_password("valkey", "shared_password_file", "shared_password_command"),
             host,
             port,
         }
@@ -144,18 +147,54 @@ impl Builder<'_> {
         let public = self.settings.list("kafka", "public_brokers").unwrap_or_else(|| brokers.clone());
         let public = self.addresses("kafka", "public_brokers", &public, 9092);
         let tls = self.tls("kafka");
+        let user = self.text("kafka", "user", "admin");
+        let password = self.password("kafka", &["KAFKA_PASSWORD"]);
+        let admin = self.admin_api(&user, &password, &tls);
         let mechanism = self.text("kafka", "mechanism", "SCRAM-SHA-512");
         KafkaConfig {
-            user: self.text("kafka", "user", "admin"),
+            flavor: match self.settings.text("kafka", "flavor").as_deref() {
+                Some("kafka") => BrokerKind::Kafka,
+                Some("redpanda") => BrokerKind::Redpanda,
+                Some(_) | None => BrokerKind::Auto,
+            },
+            admin,
+            user,
             user_mechanism: user_mechanism(self.settings.text("kafka", "user_mechanism"), &mechanism),
             iterations: self.iterations(),
             mechanism,
             use_tls: self.settings.flag("kafka", "tls").unwrap_or(tls != Tls::default()),
             tls,
-            password: self.password("kafka", &["KAFKA_PASSWORD"]),
+            password,
             public_brokers: public.iter().map(endpoint).collect(),
             brokers,
         }
+    }
+
+    /// Redpanda's Admin API. What is not said of it is as for the brokers.
+    fn admin_api(&mut self, user: &str, password: &PasswordSource, tls: &Tls) -> Option<AdminApiConfig> {
+        let own = self.another_password("kafka", "admin_password_file", "admin_password_command");
+        let file = |name| self.settings.path("kafka", name);
+        let (ca_file, cert_file, key_file) = (file("admin_ca_file"), file("admin_cert_file"), file("admin_key_file"));
+        if cert_file.is_some() != key_file.is_some() {
+            let named = if cert_file.is_some() { "admin_cert_file" } else { "admin_key_file" };
+            self.complain("kafka", named, &format!("{named} alone"), "name both admin_cert_file and admin_key_file");
+        }
+        let written = self.settings.list("kafka", "admin_url")?;
+        let mut urls = Vec::new();
+        for text in &written {
+            match super::url::of_admin_api(text) {
+                Ok(url) => urls.push(url),
+                Err((wrong, hint)) => self.complain("kafka", "admin_url", wrong, hint),
+            }
+        }
+        let (cert_file, key_file) =
+            if cert_file.is_some() { (cert_file, key_file) } else { (tls.cert_file.clone(), tls.key_file.clone()) };
+        (!urls.is_empty()).then(|| AdminApiConfig {
+            urls,
+            user: self.text("kafka", "admin_user", user),
+            password: if matches!(own, PasswordSource::None) { password.clone() } else { own },
+            tls: Tls { ca_file: ca_file.or_else(|| tls.ca_file.clone()), cert_file, key_file },
+        })
     }
 
     /// Of apps' SCRAM users. Fewer are refused by brokers, and more as well; the passwords are random, so the fewest are
@@ -187,10 +226,15 @@ impl Builder<'_> {
         })
     }
 
-    /// One of Valkey's beside the administrator's, by the keys of its file and of its command.
-    fn another_password(&mut self, file_key: &'static str, command_key: &'static str) -> PasswordSource {
+    /// One beside a service's usual one, by the keys of its file and of its command.
+    fn another_password(
+        &mut self,
+        table: &'static str,
+        file_key: &'static str,
+        command_key: &'static str,
+    ) -> PasswordSource {
         let search = Search { settings: &self.settings, variables: &self.source.variables };
-        let found = search.another("valkey", file_key, command_key);
+        let found = search.another(table, file_key, command_key);
         self.or_complain(found)
     }
 

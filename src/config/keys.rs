@@ -61,6 +61,8 @@ const PUBLIC_SSLMODES: &[&str] = &["disable", "require", "verify-ca", "verify-fu
 /// As [`super::DefaultUser`] reads them.
 const DEFAULT_USER: &[&str] = &["leave", "off", "admin-only"];
 const MECHANISMS: &[&str] = &["SCRAM-SHA-512", "SCRAM-SHA-256", "PLAIN", "none"];
+/// As [`super::BrokerKind`] reads them.
+const FLAVORS: &[&str] = &["auto", "kafka", "redpanda"];
 const USER_MECHANISMS: &[&str] = &["SCRAM-SHA-512", "SCRAM-SHA-256", "none"];
 
 pub const KEYS: &[Key] = &[
@@ -120,6 +122,14 @@ pub const KEYS: &[Key] = &[
     key("kafka", "password_file", Shape::Path),
     key("kafka", "password_command", Shape::Words),
     key("kafka", "public_brokers", Shape::List),
+    key("kafka", "flavor", Shape::Choice(FLAVORS)),
+    key("kafka", "admin_url", Shape::List),
+    key("kafka", "admin_user", Shape::Text),
+    key("kafka", "admin_password_file", Shape::Path),
+    key("kafka", "admin_password_command", Shape::Words),
+    key("kafka", "admin_ca_file", Shape::Path),
+    key("kafka", "admin_cert_file", Shape::Path),
+    key("kafka", "admin_key_file", Shape::Path),
     key("state", "backend", Shape::Text),
     key("state", "path", Shape::Path),
     key("secrets", "sink", Shape::Text),
@@ -141,6 +151,7 @@ const PASSWORDS: &[(&str, &str)] = &[
     ("valkey", "sentinel_password"),
     ("valkey", "shared_password"),
     ("kafka", "password"),
+    ("kafka", "admin_password"),
 ];
 
 /// The names of a table's passwords.

@@ -166,6 +166,32 @@ pub struct KafkaConfig {
     pub tls: Tls,
     pub password: PasswordSource,
     pub public_brokers: Vec<String>,
+    /// Which program the brokers are; by default it is found out.
+    pub flavor: BrokerKind,
+    /// Where Redpanda's Admin API is, if that is said.
+    pub admin: Option<AdminApiConfig>,
+}
+
+/// Which program the brokers are said to be.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum BrokerKind {
+    /// Whatever they show that they are.
+    #[default]
+    Auto,
+    Kafka,
+    Redpanda,
+}
+
+/// Redpanda's Admin API: HTTP, with a sign-in of its own.
+#[derive(Clone, Debug)]
+pub struct AdminApiConfig {
+    /// One of some node, or those of all nodes: `http` or `https`, host and port, and no user, password, path or query.
+    pub urls: Vec<::url::Url>,
+    pub user: String,
+    /// By default the one of [`KafkaConfig::password`].
+    pub password: PasswordSource,
+    /// By default the one of [`KafkaConfig::tls`].
+    pub tls: Tls,
 }
 
 impl KafkaConfig {
@@ -176,6 +202,11 @@ impl KafkaConfig {
     /// Whether principals mean something to the broker: nornplan signs in, or apps do.
     pub fn has_principals(&self) -> bool {
         self.authenticates() || self.user_mechanism.is_some()
+    }
+
+    /// What users sign in by whose mechanism cannot be read.
+    pub fn mechanism_of_users(&self) -> &str {
+        self.user_mechanism.as_deref().unwrap_or(&self.mechanism)
     }
 
     /// Whether nornplan signs in, so that users and ACLs mean something.

@@ -433,6 +433,46 @@ fn the_password_that_apps_share_is_one_of_its_own() {
 }
 
 #[test]
+fn what_is_not_said_of_the_admin_api_is_as_for_the_brokers() {
+    let file = "[kafka]\nuser = 'norn'\nca_file = 'ca.pem'\nadmin_url = ['http://rp-0:9644', 'https://rp-1:9644/']\n";
+    let workspace = Workspace::new(Some(file)).with("NORNPLAN_KAFKA_PASSWORD", "secret");
+    let kafka = workspace.load().kafka;
+    let admin = kafka.admin.unwrap();
+    assert_eq!(
+        admin.urls.iter().map(::url::Url::as_str).collect::<Vec<_>>(),
+        ["http://rp-0:9644/", "https://rp-1:9644/"]
+    );
+    assert_eq!((admin.user.as_str(), admin.tls), ("norn", kafka.tls));
+    assert!(matches!(admin.password, PasswordSource::Given(secret) if secret.expose() == "secret"));
+    assert_eq!(kafka.flavor, super::BrokerKind::Auto);
+
+    let own = Workspace::new(Some("[kafka]\nflavor = 'redpanda'\nadmin_user = 'root'\nadmin_ca_file = 'rp.pem'\n"))
+        .with("NORNPLAN_KAFKA_ADMIN_URL", "https://a:1, https://b:2")
+        .with("NORNPLAN_KAFKA_PASSWORD", "secret")
+        .with("NORNPLAN_KAFKA_ADMIN_PASSWORD", "other");
+    let kafka = own.load().kafka;
+    let admin = kafka.admin.unwrap();
+    assert_eq!((admin.urls.len(), admin.user.as_str(), kafka.flavor), (2, "root", super::BrokerKind::Redpanda));
+    assert_eq!(admin.tls.ca_file, Some(own.directory.path().join("rp.pem")));
+    assert!(matches!(admin.password, PasswordSource::Given(secret) if secret.expose() == "other"));
+    assert!(Workspace::new(Some("[kafka]\nadmin_user = 'root'\n")).load().kafka.admin.is_none());
+}
+
+#[test]
+fn an_admin_url_is_host_and_port_and_no_more() {
+    for (url, text) in [
+        ("http://norn:hunter2@rp:9644", "a user or a password must not stand in it"),
+        ("rp:9644", "no URL of a web server"),
+        ("http://rp:9644/v1", "something stands after host and port"),
+        ("http://", "this is no URL"),
+    ] {
+        let workspace = Workspace::new(Some(&format!("[kafka]\nadmin_url = '{url}'\n")));
+        let told = workspace.errors();
+        assert!(told.contains(text) && told.contains("nornplan.toml:2") && !told.contains("hunter2"), "{told}");
+    }
+}
+
+#[test]
 fn users_of_kafka_have_the_mechanism_that_is_asked_for_or_ours() {
     let of = |kafka: &str| Workspace::new(Some(&format!("[kafka]\n{kafka}"))).load().kafka;
     for (kafka, expected) in [

@@ -29,6 +29,25 @@ pub fn spread(layer: &mut Layer, wrong: &mut Vec<Diagnostic>) {
     split_port(layer, "valkey");
 }
 
+/// One URL of Redpanda's Admin API; else what is wrong with it (never the text: there may be a password in it) and what
+/// to write.
+pub fn of_admin_api(text: &str) -> Result<::url::Url, (&'static str, &'static str)> {
+    const FORM: &str = "one looks like http://redpanda-0:9644, or https:// with TLS";
+    let url = ::url::Url::parse(text).map_err(|_| ("admin_url: this is no URL", FORM))?;
+    if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none_or(str::is_empty) {
+        return Err(("admin_url: this is no URL of a web server", FORM));
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        let hint = "say who signs in by admin_user, and the password by NORNPLAN_KAFKA_ADMIN_PASSWORD, \
+                    admin_password_file or admin_password_command";
+        return Err(("admin_url: a user or a password must not stand in it", hint));
+    }
+    if url.path() != "/" || url.query().is_some() || url.fragment().is_some() {
+        return Err(("admin_url: something stands after host and port", FORM));
+    }
+    Ok(url)
+}
+
 /// What the parts of a URL are called in a table.
 struct Parts {
     scheme: String,

@@ -372,9 +372,9 @@ fn kv_keys_words(keys: &Keys) -> Vec<String> {
 const USUAL_ITERATIONS: u32 = 4096;
 
 fn kafka_user_words(user: &KafkaUser) -> Vec<String> {
-    let mut words = vec![user.mechanism.clone()];
-    if user.iterations > USUAL_ITERATIONS {
-        words.push(format!("{} iterations", user.iterations));
+    let mut words: Vec<String> = user.mechanism.iter().cloned().collect();
+    if let Some(iterations) = user.iterations.filter(|iterations| *iterations > USUAL_ITERATIONS) {
+        words.push(format!("{iterations} iterations"));
     }
     if user.generated == Some(false) {
         words.push("password left alone".to_owned());

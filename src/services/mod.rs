@@ -8,6 +8,7 @@ pub mod postgres;
 mod progress;
 mod registry;
 mod service;
+mod tls;
 pub mod valkey;
 
 pub use observation::{Ask, CredentialStatus, DiffInput, Facts, Fingerprint, Observation, Observed, Proof, rotation};

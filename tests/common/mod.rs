@@ -4,11 +4,13 @@
 pub mod certificates;
 pub mod fetched;
 pub mod held;
+pub mod http;
 pub mod kafka_client;
 pub mod kafka_hand;
 pub mod own_kafka;
 pub mod own_postgres;
 pub mod own_valkey;
+pub mod redpanda;
 pub mod resp;
 pub mod servers;
 pub mod standby;

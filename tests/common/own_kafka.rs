@@ -43,6 +43,7 @@ pub struct Setup {
     listeners: Vec<Listener>,
     lines: String,
     classes: Option<PathBuf>,
+    cluster: Option<String>,
 }
 
 /// One more way in.
@@ -57,7 +58,15 @@ impl Setup {
     /// One broker, with an authorizer unless everybody is let in without a sign-in.
     pub fn new(access: Access) -> Self {
         let authorizer = access != Access::Open;
-        Self { access, brokers: 1, authorizer, listeners: Vec::new(), lines: String::new(), classes: None }
+        Self {
+            access,
+            brokers: 1,
+            authorizer,
+            listeners: Vec::new(),
+            lines: String::new(),
+            classes: None,
+            cluster: None,
+        }
     }
 
     /// So many brokers, each of them a controller too: of three, any one may die.
@@ -97,13 +106,19 @@ impl Setup {
         self
     }
 
+    /// The cluster's id, which may be any text: `redpanda.<uuid>` too.
+    pub fn cluster(mut self, id: &str) -> Self {
+        self.cluster = Some(id.to_owned());
+        self
+    }
+
     /// Starts it and waits until all of it is up.
     pub fn start(self) -> OwnKafka {
         let mut said = String::new();
         // Between the finding of a port and its use, somebody else may take it.
         for _ in 0..3 {
             let kafka = OwnKafka::prepared(&self);
-            kafka.format(self.access);
+            kafka.format(&self);
             kafka.nodes.iter().for_each(|node| kafka.spawn(node));
             match kafka.wait_until_up() {
                 Ok(()) => return kafka,
@@ -186,9 +201,9 @@ impl OwnKafka {
     }
 
     /// Formats the storage of all brokers, side by side.
-    fn format(&self, access: Access) {
+    fn format(&self, setup: &Setup) {
         // 22 characters of base64, 16 bytes; another one for every cluster.
-        let id = format!("nornplan-own-{:08}A", self.port(0));
+        let id = setup.cluster.clone().unwrap_or_else(|| format!("nornplan-own-{:08}A", self.port(0)));
         let formats: Vec<(Child, &Node)> = self
             .nodes
             .iter()
@@ -196,7 +211,7 @@ impl OwnKafka {
                 let mut command = self.java(node);
                 command.args(["kafka.tools.StorageTool", "format", "--cluster-id", &id, "--config"]);
                 command.arg(node.home.join("server.properties"));
-                if matches!(access, Access::Scram | Access::ScramOverTls) {
+                if matches!(setup.access, Access::Scram | Access::ScramOverTls) {
                     command.arg("--add-scram").arg(format!("SCRAM-SHA-512=[name={ADMIN},password={PASSWORD}]"));
                 }
                 (command.spawn().expect("java runs"), node)
@@ -318,6 +333,11 @@ impl OwnKafka {
     /// The port of the listener for controllers (SASL PLAIN).
     pub fn controller_port(&self, broker: usize) -> u16 {
         self.node(broker).controller
+    }
+
+    /// The port of the listener for brokers (SASL PLAIN).
+    pub fn internal_port(&self, broker: usize) -> u16 {
+        self.node(broker).internal
     }
 
     /// All brokers, as nornplan names them.

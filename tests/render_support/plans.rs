@@ -93,8 +93,8 @@ pub fn creates() -> Plan {
         Model::KafkaUser(KafkaUser {
             other_mechanisms: None,
             name: "mail-agent".into(),
-            mechanism: "SCRAM-SHA-512".into(),
-            iterations: 8192,
+            mechanism: Some("SCRAM-SHA-512".into()),
+            iterations: Some(8192),
             generated: Some(true),
         }),
     );

@@ -7,9 +7,18 @@ use crate::config::KafkaConfig;
 use crate::core::secret::Secret;
 use crate::services::{CredentialStatus, Fingerprint, Proof};
 
+/// What the broker tells about what it stores: mechanism and iterations, and on Redpanda from 26.1 when the password
+/// was set. A mechanism that it does not tell counts as the wanted one: another wish has to be proved by signing in.
+pub fn stored(user: &User, wanted: Option<&str>, set_at: Option<&str>) -> Option<String> {
+    let iterations = user.iterations.map(|iterations| iterations.to_string());
+    let parts = [user.mechanism.as_deref().or(wanted), iterations.as_deref(), set_at];
+    let known: Vec<&str> = parts.into_iter().flatten().collect();
+    (!known.is_empty()).then(|| known.join("/"))
+}
+
 /// What state may keep of a password: its digest, and what the broker tells about what it stores.
-pub fn fingerprint(user: &User, password: &Secret) -> Fingerprint {
-    Fingerprint { password: password.sha256(), stored: Some(format!("{}/{}", user.mechanism, user.iterations)) }
+pub fn fingerprint(stored: Option<String>, password: &Secret) -> Fingerprint {
+    Fingerprint { password: password.sha256(), stored }
 }
 
 /// Compares fingerprints where they exist, and signs in where they do not, or where that is asked for (`probe`).
@@ -19,6 +28,7 @@ pub fn fingerprint(user: &User, password: &Secret) -> Fingerprint {
 pub async fn status(
     config: &KafkaConfig,
     user: &User,
+    stored: Option<String>,
     proof: &Proof,
     probe: bool,
 ) -> Result<CredentialStatus, Trouble> {
@@ -26,9 +36,35 @@ pub async fn status(
         Ok(published) => published,
         Err(status) => return Ok(status),
     };
-    if !probe && proof.fingerprint.as_ref() == Some(&fingerprint(user, published)) {
+    if !probe && proof.fingerprint.as_ref() == Some(&fingerprint(stored, published)) {
         return Ok(CredentialStatus::Verified);
     }
-    let works = signs_in(config, &user.name, &user.mechanism, published).await?;
+    let mechanism = user.mechanism.as_deref().unwrap_or_else(|| config.mechanism_of_users());
+    let works = signs_in(config, &user.name, mechanism, published).await?;
     Ok(if works { CredentialStatus::Verified } else { CredentialStatus::Wrong })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::stored;
+    use crate::services::kafka::model::User;
+
+    #[test]
+    fn a_password_that_was_set_by_hand_stores_something_else() {
+        let user = |mechanism: Option<&str>, iterations| User {
+            name: "shop".to_owned(),
+            mechanism: mechanism.map(str::to_owned),
+            iterations,
+            other_mechanisms: None,
+            generated: None,
+        };
+        assert_eq!(stored(&user(Some("SCRAM-SHA-512"), Some(4096)), None, None).as_deref(), Some("SCRAM-SHA-512/4096"));
+        let one = stored(&user(Some("SCRAM-SHA-512"), None), None, Some("2026-01-01T00:00:00Z"));
+        let other = stored(&user(Some("SCRAM-SHA-512"), None), None, Some("2026-01-02T00:00:00Z"));
+        assert_ne!(one, other);
+        // What the broker has is not known: another wish is not as before.
+        let unknown = user(None, None);
+        assert_ne!(stored(&unknown, Some("SCRAM-SHA-256"), None), stored(&unknown, Some("SCRAM-SHA-512"), None));
+        assert_eq!(stored(&unknown, None, None), None);
+    }
 }

@@ -1,12 +1,14 @@
 //! What `doctor` says of Kafka.
 
 use super::about_brokers;
+use super::about_redpanda;
 use super::admin::Admin;
 use super::client::connect::first_look;
 use super::client::native::Cluster;
 use super::client::refusals::acl_command;
 use super::model::TOPIC;
 use super::observe::reader::Reader;
+use super::redpanda::AdminApi;
 use super::server::Flavor;
 use crate::config::KafkaConfig;
 use crate::services::{Ask, Check};
@@ -16,21 +18,27 @@ use std::collections::BTreeSet;
 const CHANGES: [(&str, &str); 2] = [("create", "Create"), ("alter", "Alter")];
 
 /// Looks the cluster over.
-pub async fn examine(config: &KafkaConfig, admin: &Admin, ask: &Ask) -> Vec<Check> {
+pub async fn examine(config: &KafkaConfig, admin: &Admin, redpanda: Option<&AdminApi>, ask: &Ask) -> Vec<Check> {
     let endpoint = config.endpoint();
     let cluster = match first_look(config, admin).await {
         Ok(cluster) => cluster,
         Err(told) => return vec![Check::failed(&told)],
     };
-    let product = Flavor::of(cluster.id.as_deref()).product();
+    let flavor = Flavor::told(config.flavor, cluster.id.as_deref());
+    let (product, brokers) = (flavor.product(), cluster.broker_ids.len());
     let id = cluster.id.as_deref().unwrap_or("without an id");
-    let brokers = cluster.broker_ids.len();
     let mut checks = vec![Check::good(format!("{endpoint} answers: {product}, cluster {id}, brokers: {brokers}"))];
     checks.push(who(config, admin));
     checks.extend(about_brokers::look(admin, &cluster, ask).await);
-    let reader = Reader { admin, endpoint: &endpoint };
+    checks.extend(about_redpanda::setting(config, cluster.id.as_deref()));
+    let reader = Reader { admin, endpoint: &endpoint, redpanda };
+    if flavor == Flavor::Redpanda {
+        checks.extend(about_redpanda::look(config, admin, redpanda, ask).await);
+    }
     if config.has_principals() {
         match reader.acls(&BTreeSet::from([config.user.as_str()])).await {
+            // Redpanda answers the same whether it checks ACLs or not.
+            Ok(_) if flavor == Flavor::Redpanda => {}
             Ok(Some(_)) => checks.push(Check::good("an authorizer is on: ACLs isolate apps")),
             Ok(None) => checks.push(Check::bad(
                 "there is no authorizer: every user may do everything",

@@ -1,6 +1,7 @@
 //! Kafka as a service.
 
 mod about_brokers;
+mod about_redpanda;
 pub mod admin;
 mod apply;
 pub mod authorizer;
@@ -14,6 +15,7 @@ mod lockout;
 pub mod model;
 mod observe;
 mod places;
+pub mod redpanda;
 mod server;
 mod strangers;
 
@@ -26,15 +28,35 @@ use client::connect::first_look;
 use model::{ACL, TOPIC, USER, acl_address, topic_address, user_address};
 use server::Flavor;
 use std::collections::{BTreeMap, BTreeSet};
+use tokio::sync::OnceCell;
 
 /// A Kafka that is contacted when it is first asked something.
 pub struct Kafka {
     connection: client::connect::Connection,
+    /// Redpanda's Admin API, where one is named.
+    redpanda: Option<redpanda::AdminApi>,
+    /// Which program the brokers are, once that was found out.
+    flavor: OnceCell<server::Flavor>,
 }
 
 impl Kafka {
     pub fn new(config: &KafkaConfig) -> Self {
-        Self { connection: client::connect::Connection::new(config.clone()) }
+        let redpanda = redpanda::AdminApi::new(config);
+        Self { connection: client::connect::Connection::new(config.clone()), redpanda, flavor: OnceCell::new() }
+    }
+
+    /// The Admin API, if one is named and the brokers are Redpanda's.
+    async fn redpanda(&self, admin: &admin::Admin) -> Option<&redpanda::AdminApi> {
+        let api = self.redpanda.as_ref()?;
+        let find_out = || async {
+            let cluster = admin.describe_cluster().await?;
+            api.meet(cluster.addresses.iter().map(|(host, _)| host)).await;
+            let flavor = server::Flavor::told(self.connection.config.flavor, cluster.id.as_deref());
+            Ok::<_, client::trouble::Trouble>(flavor)
+        };
+        // A broker that cannot be asked fails whatever comes next, with its reason.
+        let flavor = self.flavor.get_or_try_init(find_out).await.ok()?;
+        (*flavor == server::Flavor::Redpanda).then_some(api)
     }
 }
 
@@ -50,13 +72,14 @@ impl Service for Kafka {
 
     async fn observe(&self, ask: &Ask) -> Result<Observation> {
         let admin = self.connection.admin().await?;
-        observe::observe(&self.connection.config, &admin, ask).await
+        observe::observe(&self.connection.config, &admin, self.redpanda(&admin).await, ask).await
     }
 
     async fn read(&self, addresses: &BTreeSet<Address>, steps: &[&Step]) -> Result<BTreeMap<Address, Model>> {
         let admin = self.connection.admin().await?;
         let endpoint = self.connection.config.endpoint();
-        let reader = observe::reader::Reader { admin: &admin, endpoint: &endpoint };
+        let reader =
+            observe::reader::Reader { admin: &admin, endpoint: &endpoint, redpanda: self.redpanda(&admin).await };
         let names = |kind: Kind| -> BTreeSet<&str> {
             addresses.iter().filter(|address| address.kind == kind).map(|address| address.name.as_str()).collect()
         };
@@ -72,7 +95,10 @@ impl Service for Kafka {
         let planned: BTreeMap<&Address, &&Step> = steps.iter().map(|step| (&step.address, step)).collect();
         let flavor = match topics.is_empty() {
             true => Flavor::default(),
-            false => Flavor::of(first_look(&self.connection.config, &admin).await?.id.as_deref()),
+            false => {
+                let cluster = first_look(&self.connection.config, &admin).await?;
+                Flavor::told(self.connection.config.flavor, cluster.id.as_deref())
+            }
         };
         for (name, topic) in topics {
             let address = topic_address(&name);
@@ -86,11 +112,8 @@ impl Service for Kafka {
         for user in users {
             let address = user_address(&user.name);
             // As the plan saw it: the mechanism that it goes to if the user has that, else the one that it comes from.
-            let wish =
-                ends_of(&address).last().and_then(|model| model.as_kafka_user()).map(|user| user.mechanism.as_str());
-            if let Some(user) = observe::reader::user_model(&user, wish) {
-                there.insert(address, Model::KafkaUser(user));
-            }
+            let wish = ends_of(&address).last().and_then(|model| model.as_kafka_user()?.mechanism.as_deref());
+            there.insert(address, Model::KafkaUser(user.model(wish)));
         }
         for (name, acl) in acls.map(|acls| acls.by_principal).unwrap_or_default() {
             there.insert(acl_address(&name), Model::KafkaAcl(acl));
@@ -103,8 +126,12 @@ impl Service for Kafka {
             Ok(admin) => admin,
             Err(error) => return apply::all_failed(steps, error),
         };
-        let work =
-            apply::Work { config: &self.connection.config, admin: &admin, endpoint: self.connection.config.endpoint() };
+        let work = apply::Work {
+            config: &self.connection.config,
+            admin: &admin,
+            endpoint: self.connection.config.endpoint(),
+            redpanda: self.redpanda(&admin).await,
+        };
         work.apply(steps, context).await
     }
 
@@ -116,8 +143,9 @@ impl Service for Kafka {
     async fn examine(&self, ask: &Ask) -> Vec<Check> {
         match self.connection.admin().await {
             Ok(admin) => {
-                let mut checks = examine::examine(&self.connection.config, &admin, ask).await;
-                checks.extend(observe::access::examine(&self.connection.config, &admin, ask).await);
+                let config = &self.connection.config;
+                let mut checks = examine::examine(config, &admin, self.redpanda(&admin).await, ask).await;
+                checks.extend(observe::access::examine(config, &admin, ask).await);
                 checks
             }
             Err(error) => vec![Check::failed(&error)],

@@ -1,6 +1,7 @@
 //! What the broker is, as far as rules depend on it: pure.
 
 use super::lockout::ShutOut;
+use crate::config::BrokerKind;
 use crate::services::Observation;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -21,6 +22,15 @@ impl Flavor {
         if cluster.is_some_and(|id| id.starts_with("redpanda.")) { Self::Redpanda } else { Self::Kafka }
     }
 
+    /// As the workspace says, or else by the cluster's id.
+    pub fn told(setting: BrokerKind, cluster: Option<&str>) -> Self {
+        match setting {
+            BrokerKind::Auto => Self::of(cluster),
+            BrokerKind::Kafka => Self::Kafka,
+            BrokerKind::Redpanda => Self::Redpanda,
+        }
+    }
+
     pub fn product(self) -> &'static str {
         match self {
             Self::Kafka => "Kafka",
@@ -34,11 +44,15 @@ impl Flavor {
 pub struct Server {
     #[serde(default)]
     pub flavor: Flavor,
-    /// Whether the broker keeps ACLs; `None` if that is not known.
+    /// Whether the broker checks ACLs; `None` if that is not known. A Kafka that does not keeps none either; Redpanda
+    /// keeps them in any case.
     #[serde(default)]
     pub authorizer: Option<bool>,
     #[serde(default)]
     pub brokers: usize,
+    /// Topics that Redpanda lets nobody delete (`kafka_nodelete_topics`), as far as they are known.
+    #[serde(default)]
+    pub nodelete_topics: BTreeSet<String>,
     /// How long an open session goes on without signing in again, in milliseconds; 0 is for ever. `None` is unknown.
     #[serde(default)]
     pub reauthenticates_ms: Option<u64>,
@@ -68,8 +82,39 @@ impl Server {
         serde_json::from_value(observation.server.clone()).unwrap_or_default()
     }
 
+    /// Whether ACLs can be kept, checked or not.
+    pub fn keeps_acls(&self) -> bool {
+        self.flavor == Flavor::Redpanda || self.authorizer != Some(false)
+    }
+
     /// As an observation keeps it.
     pub fn to_json(&self) -> serde_json::Value {
         serde_json::to_value(self).unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Flavor, Server};
+    use crate::config::BrokerKind;
+
+    #[test]
+    fn the_workspace_says_what_the_brokers_are_or_else_the_cluster_does() {
+        let redpanda = Some("redpanda.3f2a6c1e-5b1d-4f0e-8a3c-2b1f7a9c0d11");
+        let kafka = Some("4L6g3nShT-eMCtK--X86sw");
+        assert_eq!(Flavor::told(BrokerKind::Auto, redpanda), Flavor::Redpanda);
+        assert_eq!(Flavor::told(BrokerKind::Auto, Some("redpanda.initializing")), Flavor::Redpanda);
+        assert_eq!(Flavor::told(BrokerKind::Auto, kafka), Flavor::Kafka);
+        assert_eq!(Flavor::told(BrokerKind::Auto, None), Flavor::Kafka);
+        assert_eq!(Flavor::told(BrokerKind::Kafka, redpanda), Flavor::Kafka);
+        assert_eq!(Flavor::told(BrokerKind::Redpanda, kafka), Flavor::Redpanda);
+    }
+
+    #[test]
+    fn redpanda_keeps_acls_that_it_does_not_check() {
+        let server = |flavor, authorizer| Server { flavor, authorizer, ..Server::default() };
+        assert!(!server(Flavor::Kafka, Some(false)).keeps_acls());
+        assert!(server(Flavor::Kafka, Some(true)).keeps_acls() && server(Flavor::Kafka, None).keeps_acls());
+        assert!(server(Flavor::Redpanda, Some(false)).keeps_acls());
     }
 }

@@ -2,6 +2,7 @@
 
 mod acls;
 mod batches;
+mod redpanda;
 mod topics;
 mod users;
 mod work;

@@ -6,7 +6,7 @@ use crate::error::{Diagnostic, Kind};
 use crate::services::kafka::client::connect::signs_in;
 use crate::services::kafka::client::native::{Alteration, Change};
 use crate::services::kafka::client::trouble::{Cause, Trouble};
-use crate::services::kafka::credential::fingerprint;
+use crate::services::kafka::credential::{fingerprint, stored};
 use crate::services::kafka::model::User;
 use crate::services::kafka::observe::SIGN_INS;
 use crate::services::{Model, Outcome, Step};
@@ -22,23 +22,29 @@ const CALL: &str = "AlterUserScramCredentials";
 impl Work<'_> {
     /// Upserts users in few calls, and proves every password by signing in.
     pub(super) async fn set_users(&self, steps: &[&Step], passwords: Vec<Result<Secret, Diagnostic>>) -> Vec<Outcome> {
+        if let Some(api) = self.keeper_of_users().await {
+            return self.set_users_there(api, steps, passwords).await;
+        }
         let mut outcomes: BTreeMap<usize, Outcome> = BTreeMap::new();
-        let mut ready: Vec<(usize, &Step, &User, Secret)> = Vec::new();
+        let mut ready: Vec<(usize, &Step, &User, (&str, u32), Secret)> = Vec::new();
         for (index, (step, password)) in steps.iter().zip(passwords).enumerate() {
             match (password, step.after.as_ref().and_then(Model::as_kafka_user)) {
-                (Ok(password), Some(user)) => ready.push((index, step, user, password)),
+                (Ok(password), Some(user)) => match user.mechanism.as_deref().zip(user.iterations) {
+                    Some(kind) => ready.push((index, step, user, kind, password)),
+                    None => drop(outcomes.insert(index, no_model(step))),
+                },
                 (Err(error), _) => drop(outcomes.insert(index, Outcome::failed(error))),
                 (Ok(_), None) => drop(outcomes.insert(index, no_model(step))),
             }
         }
-        let alterations = ready.iter().map(|(_, _, user, password)| Alteration {
+        let alterations = ready.iter().map(|(_, _, user, (mechanism, iterations), password)| Alteration {
             user: &user.name,
-            mechanism: &user.mechanism,
-            change: Change::Set { iterations: user.iterations, password },
+            mechanism,
+            change: Change::Set { iterations: *iterations, password },
         });
         let mut results = self.alter_each(alterations.collect()).await;
         let mut set = Vec::new();
-        for (index, step, user, password) in ready {
+        for (index, step, user, _, password) in ready {
             match results.remove(&user.name).unwrap_or_else(unanswered) {
                 Ok(()) => set.push((index, step, user, password)),
                 Err(trouble) => drop(outcomes.insert(index, self.failed(&trouble, step, CALL, NEEDS_ALTER))),
@@ -47,29 +53,32 @@ impl Work<'_> {
         let proofs: Vec<_> = set
             .into_iter()
             .map(|(index, step, user, password)| {
-                async move { (index, self.prove(step, user, &password).await) }.boxed()
+                let stored = stored(user, None, None);
+                async move { (index, self.prove(step, user, &password, stored).await) }.boxed()
             })
             .collect();
         let proved: Vec<(usize, Outcome)> = stream::iter(proofs).buffer_unordered(SIGN_INS).collect().await;
         outcomes.extend(proved);
+        self.note_times(steps, &mut outcomes).await;
         outcomes.into_values().collect()
     }
 
     /// A new credential takes a moment to reach every broker: until then it is refused.
-    async fn prove(&self, step: &Step, user: &User, password: &Secret) -> Outcome {
+    pub(super) async fn prove(&self, step: &Step, user: &User, password: &Secret, stored: Option<String>) -> Outcome {
         let start = Instant::now();
+        let mechanism = user.mechanism.as_deref().unwrap_or_else(|| self.config.mechanism_of_users());
         loop {
-            match signs_in(self.config, &user.name, &user.mechanism, password).await {
+            match signs_in(self.config, &user.name, mechanism, password).await {
                 Ok(true) => {
-                    return Outcome::Done { fingerprint: Some(fingerprint(user, password)), dump: None, note: None };
+                    let fingerprint = Some(fingerprint(stored, password));
+                    return Outcome::Done { fingerprint, dump: None, note: None };
                 }
                 Ok(false) | Err(_) if start.elapsed() < SETTLING => tokio::time::sleep(PAUSE * 4).await,
                 Ok(false) => {
                     let refused = format!("{} took the new password of {} and refuses it", self.endpoint, user.name);
                     let told = Diagnostic::new(Kind::Service, refused).on("kafka", &step.address, "sign-in");
                     return Outcome::failed(told.hint(format!(
-                        "is {} among sasl.enabled.mechanisms of this listener? kafka.user_mechanism names another one",
-                        user.mechanism
+                        "is {mechanism} among sasl.enabled.mechanisms of this listener? kafka.user_mechanism names another one"
                     )));
                 }
                 Err(trouble) => return self.failed(&trouble, step, "sign-in", ""),
@@ -80,12 +89,16 @@ impl Work<'_> {
     /// Removes the credentials that a user has beside the one that it keeps. One that is gone already is done: a broker
     /// with one credential a user replaced it when the other was set.
     pub(super) async fn remove_credentials(&self, steps: &[&Step]) -> Vec<Outcome> {
+        if self.keeper_of_users().await.is_some() {
+            return steps.iter().map(|_| Outcome::AlreadySo).collect();
+        }
         let mut removals = Vec::new();
         for step in steps {
             let (Some(Model::KafkaUser(before)), Some(Model::KafkaUser(after))) = (&step.before, &step.after) else {
                 continue;
             };
-            let gone = before.other_mechanisms.iter().flatten().filter(|mechanism| **mechanism != after.mechanism);
+            let gone = before.other_mechanisms.iter().flatten();
+            let gone = gone.filter(|mechanism| Some(*mechanism) != after.mechanism.as_ref());
             removals.extend(gone.map(|mechanism| remove(&before.name, mechanism)));
         }
         let mut results = self.alter_each(removals).await;
@@ -98,6 +111,9 @@ impl Work<'_> {
     }
 
     pub(super) async fn delete_users(&self, steps: &[&Step]) -> Vec<Outcome> {
+        if let Some(api) = self.keeper_of_users().await {
+            return self.delete_users_there(api, steps).await;
+        }
         let names: BTreeSet<&str> = steps.iter().map(|step| step.address.name.as_str()).collect();
         let there = match self.reader().users(&names).await {
             Ok(there) => there,

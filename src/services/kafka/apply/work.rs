@@ -6,6 +6,7 @@ use crate::services::kafka::admin::Admin;
 use crate::services::kafka::client::trouble::Trouble;
 use crate::services::kafka::client::words;
 use crate::services::kafka::observe::reader::Reader;
+use crate::services::kafka::redpanda::AdminApi;
 use crate::services::{Outcome, Step};
 use std::time::Duration;
 
@@ -19,6 +20,8 @@ pub struct Work<'a> {
     pub config: &'a KafkaConfig,
     pub admin: &'a Admin,
     pub endpoint: String,
+    /// Redpanda's Admin API, where one is named.
+    pub redpanda: Option<&'a AdminApi>,
 }
 
 impl Work<'_> {
@@ -29,7 +32,7 @@ impl Work<'_> {
     }
 
     pub fn reader(&self) -> Reader<'_> {
-        Reader { admin: self.admin, endpoint: &self.endpoint }
+        Reader { admin: self.admin, endpoint: &self.endpoint, redpanda: self.redpanda }
     }
 }
 

@@ -23,6 +23,8 @@ pub enum Cause {
     /// The object exists already.
     Exists,
     Policy,
+    /// The broker has no such call.
+    Unsupported,
     /// The broker understands the request and refuses what it says.
     Invalid,
     /// The broker left it out of its answer.
@@ -79,6 +81,7 @@ impl Trouble {
             | Cause::Absent
             | Cause::Exists
             | Cause::Policy
+            | Cause::Unsupported
             | Cause::Invalid
             | Cause::Unanswered
             | Cause::Other => false,
@@ -132,6 +135,10 @@ impl Trouble {
                     "Redpanda leaves out topics that are in kafka_nodelete_topics: they are not to be deleted"
                         .to_owned(),
                 ),
+            ),
+            Cause::Unsupported => (
+                format!("{endpoint} does not have this call: {}", self.message),
+                Some("it may be too old for it, or something between us leaves it out".to_owned()),
             ),
             Cause::Transient | Cause::Invalid | Cause::Other => (self.message.clone(), None),
         };
@@ -195,6 +202,7 @@ fn cause_of(name: &str) -> Cause {
         "unknowntopicorpart" | "unknowntopicorpartition" | "unknowntopic" | "resourcenotfound" => Cause::Absent,
         "topicalreadyexists" => Cause::Exists,
         "policyviolation" => Cause::Policy,
+        "unsupportedfeature" | "unsupportedversion" => Cause::Unsupported,
         "invalidreplicationfactor"
         | "invalidpartitions"
         | "invalidconfig"

@@ -36,8 +36,8 @@ pub fn desired(specs: &Specs, config: &KafkaConfig) -> BTreeMap<Address, Wanted<
         if let Some(mechanism) = mechanism {
             let user = User {
                 name: events.user.clone(),
-                mechanism: mechanism.clone(),
-                iterations: config.iterations,
+                mechanism: Some(mechanism.clone()),
+                iterations: Some(config.iterations),
                 other_mechanisms: Some(BTreeSet::new()),
                 generated: Some(true),
             };

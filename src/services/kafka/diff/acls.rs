@@ -43,7 +43,7 @@ pub fn judge(step: &mut Step, server: &Server) {
         ));
     }
     tell_shut_out(step, server, &come);
-    if server.authorizer == Some(false) {
+    if !server.keeps_acls() {
         let reason = "the broker has no authorizer, so it keeps no ACLs; set authorizer.class.name on it";
         step.hold = Some(Hold::Blocked { reason: reason.to_owned() });
     }

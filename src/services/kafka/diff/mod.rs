@@ -5,6 +5,7 @@ mod deleted;
 mod edges;
 mod losses;
 mod managed;
+mod redpanda;
 #[cfg(test)]
 mod tests;
 mod topics;
@@ -105,7 +106,10 @@ fn keeps_principal(user: &Address, input: &DiffInput<'_>) -> bool {
 fn judge(step: &mut Step, input: &DiffInput<'_>, server: &Server) {
     let Op::Kafka(op) = step.op else { return };
     match op {
-        KafkaOp::DeleteTopic => deleted::judge_deleted(step, input),
+        KafkaOp::DeleteTopic => {
+            deleted::judge_deleted(step, input);
+            redpanda::judge_deleted(step, server);
+        }
         KafkaOp::DeleteUser | KafkaOp::SetUser | KafkaOp::RemoveCredentials => {
             users::judge(step, op, server);
         }

@@ -1,7 +1,7 @@
 //! What infraspecs come to, and what is decided about it: no broker is needed.
 
 use super::diff;
-use crate::config::{KafkaConfig, PasswordSource, Tls};
+use crate::config::{BrokerKind, KafkaConfig, PasswordSource, Tls};
 use crate::core::address::Address;
 use crate::core::graph::sort;
 use crate::core::name::AppName;
@@ -26,6 +26,8 @@ fn config(mechanism: &str) -> KafkaConfig {
         tls: Tls::default(),
         password: PasswordSource::None,
         public_brokers: Vec::new(),
+        flavor: BrokerKind::Auto,
+        admin: None,
     }
 }
 
@@ -140,7 +142,7 @@ fn readers_and_writers_get_what_the_owner_gives() {
     assert!(bindings.contains(&Binding::allow("group", "shop.", true, "read")));
     assert!(bindings.contains(&Binding::allow("transactional_id", "shop.", true, "write")));
     let Model::KafkaUser(user) = &wanted[&user_address("shop")].model else { panic!("no user") };
-    assert_eq!((user.mechanism.as_str(), user.iterations), ("SCRAM-SHA-256", 4096));
+    assert_eq!((user.mechanism.as_deref(), user.iterations), (Some("SCRAM-SHA-256"), Some(4096)));
 }
 
 #[test]
@@ -256,7 +258,7 @@ fn a_mechanism_changes_by_a_new_credential_and_then_the_removal_of_the_old_one()
     assert!(set.sets_credential && !remove.sets_credential && remove.needs.contains(&set.id()));
     assert_eq!(set.after, remove.before);
     let after = user_of(&mut remove.after.clone().unwrap()).clone();
-    assert_eq!((after.mechanism.as_str(), after.other_mechanisms), ("SCRAM-SHA-512", Some(BTreeSet::new())));
+    assert_eq!((after.mechanism.as_deref(), after.other_mechanisms), (Some("SCRAM-SHA-512"), Some(BTreeSet::new())));
 }
 
 #[test]

@@ -68,11 +68,11 @@ fn removal(step: &mut Step) -> Option<Step> {
     if others.is_empty() {
         return None;
     }
-    let renamed = before.mechanism != after.mechanism;
-    if renamed {
+    if let (Some(had), Some(has)) = (&before.mechanism, &after.mechanism)
+        && had != has
+    {
         step.notes.push(format!(
-            "{} goes when {} works and is published: clients that still sign in by it are refused from then on",
-            before.mechanism, after.mechanism
+            "{had} goes when {has} works and is published: clients that still sign in by it are refused from then on"
         ));
     }
     let both = Some(Model::KafkaUser(User { other_mechanisms: Some(others), ..after.clone() }));
@@ -95,8 +95,8 @@ fn user(model: &Option<Model>) -> Option<&User> {
 
 /// The mechanisms of all credentials that a user has, but the one that it shall keep.
 fn mechanisms_beside(has: &User, keeps: &User) -> BTreeSet<String> {
-    let all = has.other_mechanisms.iter().flatten().chain([&has.mechanism]);
-    all.filter(|mechanism| **mechanism != keeps.mechanism).cloned().collect()
+    let all = has.other_mechanisms.iter().flatten().chain(&has.mechanism);
+    all.filter(|mechanism| Some(*mechanism) != keeps.mechanism.as_ref()).cloned().collect()
 }
 
 /// What a new password, or none, is to those who are signed in.

@@ -112,8 +112,9 @@ pub async fn examine(config: &KafkaConfig, admin: &Admin, ask: &Ask) -> Vec<Chec
         return Vec::new();
     }
     let endpoint = config.endpoint();
-    let reader = Reader { admin, endpoint: &endpoint };
+    let reader = Reader { admin, endpoint: &endpoint, redpanda: None };
     let Ok(Some(acls)) = reader.every_acl(&principals).await else { return Vec::new() };
-    let flavor = Flavor::of(admin.describe_cluster().await.ok().and_then(|cluster| cluster.id).as_deref());
+    let flavor =
+        Flavor::told(config.flavor, admin.describe_cluster().await.ok().and_then(|cluster| cluster.id).as_deref());
     Access::look(config, admin, flavor, ask, &acls).await.checks()
 }

@@ -5,20 +5,22 @@ pub mod acls;
 mod losses;
 mod openness;
 pub mod reader;
+mod redpanda;
 mod rights;
 mod sign_ins;
 mod summary;
 pub mod topics;
 mod unmanaged;
 mod unseen;
+mod users;
 mod users_of;
 
 use super::admin::Admin;
 use super::client::connect::first_look;
-use super::client::native::ScramUser;
 use super::client::trouble::Trouble;
 use super::credential;
 use super::model::{ACL, TOPIC, USER, User, acl_address, topic_address, user_address};
+use super::redpanda::AdminApi;
 use super::server::{Flavor, Server};
 use crate::config::KafkaConfig;
 use crate::core::address::Address;
@@ -29,10 +31,11 @@ use crate::services::{Ask, CredentialStatus, Model, Observation, Observed};
 use access::Access;
 use acls::EveryAcl;
 use futures_util::{StreamExt, TryStreamExt, stream};
-use reader::{Acls, Reader, user_model};
+use reader::{Acls, Reader};
 use sign_ins::SignIns;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use users::FoundUser;
 
 /// Sign-ins at once.
 pub const SIGN_INS: usize = 8;
@@ -41,13 +44,18 @@ pub const SIGN_INS: usize = 8;
 ///
 /// # Errors
 /// Anything that could not be read.
-pub async fn observe(config: &KafkaConfig, admin: &Arc<Admin>, ask: &Ask) -> Result<Observation> {
+pub async fn observe(
+    config: &KafkaConfig,
+    admin: &Arc<Admin>,
+    redpanda: Option<&AdminApi>,
+    ask: &Ask,
+) -> Result<Observation> {
     let endpoint = config.endpoint();
-    let reader = Reader { admin, endpoint: &endpoint };
+    let reader = Reader { admin, endpoint: &endpoint, redpanda };
     let cluster = first_look(config, admin).await?;
     let signed_in = config.has_principals();
     let if_signed_in = |kind| if signed_in { ask.names(kind) } else { BTreeSet::new() };
-    let (topics, users, principals) = (ask.names(&TOPIC), if_signed_in(&USER), if_signed_in(&ACL));
+    let (topics, names_of_users, principals) = (ask.names(&TOPIC), if_signed_in(&USER), if_signed_in(&ACL));
     // Without any principal of ours, our own tells whether there is an authorizer at all.
     let own = BTreeSet::from([config.user.as_str()]);
     let acls = async {
@@ -59,12 +67,12 @@ pub async fn observe(config: &KafkaConfig, admin: &Arc<Admin>, ask: &Ask) -> Res
             Ok(None)
         }
     };
-    let (topics, users, acls) = tokio::try_join!(reader.topics(&topics), reader.users(&users), acls)?;
+    let (topics, users, acls) = tokio::try_join!(reader.topics(&topics), reader.users(&names_of_users), acls)?;
 
     let lacks = rights::lacking(config, &cluster);
     let sign_ins =
         if users.is_empty() { SignIns::default() } else { sign_ins::read(admin, cluster.broker_ids.first()).await };
-    let flavor = Flavor::of(cluster.id.as_deref());
+    let flavor = Flavor::told(config.flavor, cluster.id.as_deref());
     let mut server = Server {
         flavor,
         authorizer: signed_in.then_some(acls.is_some()),
@@ -73,19 +81,31 @@ pub async fn observe(config: &KafkaConfig, admin: &Arc<Admin>, ask: &Ask) -> Res
         delegation_tokens: sign_ins.delegation_tokens,
         ..Server::default()
     };
+    // Before it is said that a Redpanda does not tell: there, that is no lack of a sign-in.
+    let (unread, noticed) = (unseen::unread(ask, &server), unseen::notices(config, ask, &server));
+    let mut version = flavor.product().to_owned();
+    let mut of_redpanda = Vec::new();
+    if flavor == Flavor::Redpanda {
+        let logins = principals.union(&names_of_users).copied().collect();
+        let found = redpanda::look(config, redpanda, &logins).await;
+        (server.authorizer, server.nodelete_topics) = (found.authorizer, found.nodelete_topics);
+        version = found.version.map_or(version.clone(), |number| format!("{version} {number}"));
+        of_redpanda = found.notices;
+    }
     topics::look_around(&reader, ask, &cluster, &topics, &mut server).await;
     let mut seen = Observation {
         nodes: Nodes::default(),
         endpoint: endpoint.clone(),
-        version: Some(flavor.product().to_owned()),
+        version: Some(version),
         identity: cluster.id,
         server: serde_json::Value::Null,
         resources: BTreeMap::new(),
-        unread: unseen::unread(ask, &server),
+        unread,
         unmanaged: BTreeMap::new(),
-        notices: unseen::notices(config, ask, &server),
+        notices: noticed,
     };
     seen.notices.extend(lacks);
+    seen.notices.extend(of_redpanda);
     seen.notices.extend(strange(acls.as_ref().map(|acls| &acls.managed)));
     seen.notices.extend(topics::notices(ask, &topics, &server));
     if let Some(acls) = acls.as_ref().filter(|_| !principals.is_empty()) {
@@ -95,7 +115,7 @@ pub async fn observe(config: &KafkaConfig, admin: &Arc<Admin>, ask: &Ask) -> Res
         (server.shut_out, server.users_untold) = (shut_out, users_untold);
     }
     if let Some(known) = &ask.unmanaged {
-        let listed = unmanaged::list(admin, &endpoint, known, signed_in).await?;
+        let listed = unmanaged::list(admin, &endpoint, redpanda, known, signed_in).await?;
         seen.unmanaged = listed.found;
         seen.notices.extend(listed.notices);
     }
@@ -120,16 +140,24 @@ pub async fn observe(config: &KafkaConfig, admin: &Arc<Admin>, ask: &Ask) -> Res
 async fn credentials(
     config: &KafkaConfig,
     ask: &Ask,
-    users: &[ScramUser],
+    users: &[FoundUser],
 ) -> Result<Vec<(User, Option<CredentialStatus>)>> {
-    let models: Vec<User> = users.iter().filter_map(|user| user_model(user, mechanism_of(ask, &user.name))).collect();
+    let models: Vec<(User, Option<String>)> = users
+        .iter()
+        .map(|user| {
+            let wish = mechanism_of(ask, &user.name);
+            let model = user.model(wish);
+            let stored = credential::stored(&model, wish, user.set_at.as_deref());
+            (model, stored)
+        })
+        .collect();
     if ask.probe_credentials {
         ask.progress.begin(models.len());
     }
     stream::iter(models)
-        .map(|user| async {
+        .map(|(user, stored)| async {
             let status = match ask.proofs.get(&user_address(&user.name)) {
-                Some(proof) => Some(credential::status(config, &user, proof, ask.probe_credentials).await),
+                Some(proof) => Some(credential::status(config, &user, stored, proof, ask.probe_credentials).await),
                 None => None,
             };
             let told = |trouble: Trouble| trouble.tell(&config.endpoint(), &user.name, "sign-in", "");
@@ -147,7 +175,7 @@ fn mechanism_of<'a>(ask: &'a Ask, name: &str) -> Option<&'a str> {
     let address: Address = user_address(name);
     let wanted = ask.wanted.get(&address).map(|wanted| &wanted.model);
     let model = wanted.or_else(|| ask.applied.get(&address).map(|applied| &applied.model))?;
-    model.as_kafka_user().map(|user| user.mechanism.as_str())
+    model.as_kafka_user()?.mechanism.as_deref()
 }
 
 fn strange(acls: Option<&Acls>) -> Vec<Notice> {

@@ -63,7 +63,7 @@ async fn by_trying(config: &KafkaConfig, ask: &Ask, acls: &EveryAcl) -> Option<b
     if decide(all.iter().map(|(whose, acl)| (whose.as_str(), *acl)), &deed) != Verdict::NoAcls {
         return None;
     }
-    let client = client_as(config, &user.name, &user.mechanism, &password).ok()?;
+    let client = client_as(config, &user.name, user.mechanism.as_deref()?, &password).ok()?;
     let answer = client.describe_topics(&[NOBODYS]).await;
     // Closing a client waits for its threads.
     drop(tokio::task::spawn_blocking(move || drop(client)));
@@ -81,6 +81,7 @@ async fn by_trying(config: &KafkaConfig, ask: &Ask, acls: &EveryAcl) -> Option<b
             | Cause::Policy
             | Cause::Invalid
             | Cause::Unanswered
+            | Cause::Unsupported
             | Cause::Other => None,
         },
     }

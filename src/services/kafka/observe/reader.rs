@@ -2,20 +2,17 @@
 
 use crate::error::{Diagnostic, Result};
 use crate::services::kafka::admin::Admin;
-use crate::services::kafka::client::native::{
-    ConfigEntry, ConfigSource, OwnedBinding, Resource, ScramUser, TopicFound,
-};
+use crate::services::kafka::client::native::{ConfigEntry, ConfigSource, OwnedBinding, Resource, TopicFound};
 use crate::services::kafka::client::trouble::{Cause, Trouble};
 use crate::services::kafka::client::words::unanswered;
 use crate::services::kafka::configs::as_stored;
-use crate::services::kafka::model::{Acl, Binding, Topic, User};
+use crate::services::kafka::model::{Acl, Binding, Topic};
+use crate::services::kafka::redpanda::AdminApi;
 use futures_util::{FutureExt, StreamExt, TryStreamExt, stream};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Topics in one DescribeConfigs: 5,000 of them answer with 22 MB.
 const CONFIG_BATCH: usize = 1000;
-/// Users in one DescribeUserScramCredentials: librdkafka takes no answer with more than 10,000.
-const USER_BATCH: usize = 5_000;
 /// Principals that are asked for one by one; for more, all ACLs are read at once.
 const FEW: usize = 4;
 /// Questions under way at once.
@@ -36,6 +33,8 @@ pub struct Acls {
 pub struct Reader<'a> {
     pub admin: &'a Admin,
     pub endpoint: &'a str,
+    /// Where users are kept if the broker's Kafka API has no calls for them.
+    pub redpanda: Option<&'a AdminApi>,
 }
 
 impl Reader<'_> {
@@ -141,34 +140,6 @@ impl Reader<'_> {
             Err(trouble) => Err(self.failed("", "DeleteAcls", "Describe and Alter on Cluster")(trouble)),
         }
     }
-
-    /// The SCRAM users of these names that exist.
-    pub async fn users(&self, names: &BTreeSet<&str>) -> Result<Vec<ScramUser>> {
-        if names.is_empty() {
-            return Ok(Vec::new());
-        }
-        let names: Vec<&str> = names.iter().copied().collect();
-        let mut users = Vec::new();
-        for batch in names.chunks(USER_BATCH) {
-            let read = self.admin.describe_users(batch).await;
-            users.extend(read.map_err(self.failed("", "DescribeUserScramCredentials", "Describe on Cluster"))?);
-        }
-        Ok(users)
-    }
-}
-
-/// One credential of a user: that of the wanted mechanism if there is one, else the first; and what others it has.
-pub fn user_model(user: &ScramUser, wanted: Option<&str>) -> Option<User> {
-    let by_wish = wanted.and_then(|mechanism| user.credentials.get_key_value(mechanism));
-    let (mechanism, iterations) = by_wish.or_else(|| user.credentials.first_key_value())?;
-    let others = user.credentials.keys().filter(|other| *other != mechanism).cloned();
-    Some(User {
-        name: user.name.clone(),
-        mechanism: mechanism.clone(),
-        iterations: *iterations,
-        other_mechanisms: Some(others.collect()),
-        generated: None,
-    })
 }
 
 /// A topic's own configs, and the others that count for it, in canonical form.

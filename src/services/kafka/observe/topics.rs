@@ -95,6 +95,7 @@ fn no(verdict: Result<(), Trouble>) -> Option<String> {
         | Cause::Absent
         | Cause::Exists
         | Cause::Unanswered
+        | Cause::Unsupported
         | Cause::Other => None,
     }
 }

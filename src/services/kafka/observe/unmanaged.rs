@@ -9,6 +9,7 @@ use crate::services::kafka::admin::Admin;
 use crate::services::kafka::client::native::{OwnedBinding, ScramUser};
 use crate::services::kafka::client::trouble::{Cause, Trouble};
 use crate::services::kafka::model::{acl_address, topic_address, user_address};
+use crate::services::kafka::redpanda::AdminApi;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -26,7 +27,13 @@ pub struct Listed {
 ///
 /// # Errors
 /// Something could not be read.
-pub async fn list(admin: &Arc<Admin>, endpoint: &str, known: &BTreeSet<Address>, signs_in: bool) -> Result<Listed> {
+pub async fn list(
+    admin: &Arc<Admin>,
+    endpoint: &str,
+    redpanda: Option<&AdminApi>,
+    known: &BTreeSet<Address>,
+    signs_in: bool,
+) -> Result<Listed> {
     let failed = |call: &'static str, needs: &'static str| {
         move |trouble: Trouble| -> Diagnostic { trouble.of(admin.principal()).tell(endpoint, "", call, needs) }
     };
@@ -52,6 +59,16 @@ pub async fn list(admin: &Arc<Admin>, endpoint: &str, known: &BTreeSet<Address>,
             listed.notices.push(only_some(&trouble));
             let names: Vec<&str> = principals.keys().copied().filter(|name| !name.is_empty()).collect();
             by_name(admin, &names).await
+        }
+        Err(trouble) if trouble.cause == Cause::Unsupported => {
+            match redpanda {
+                Some(api) => {
+                    let names = api.users().await?;
+                    names.iter().for_each(|name| listed.add(user_address(name), Facts::new(), known));
+                }
+                None => listed.notices.push(no_call()),
+            }
+            Ok(Vec::new())
         }
         users => users,
     };
@@ -82,6 +99,13 @@ async fn by_name(admin: &Admin, names: &[&str]) -> Result<Vec<ScramUser>, Troubl
 
 fn iterations(user: &ScramUser) -> Value {
     user.credentials.iter().map(|(mechanism, iterations)| (mechanism.clone(), Value::from(*iterations))).collect()
+}
+
+/// A Redpanda before 25.2 whose Admin API is not named.
+fn no_call() -> Notice {
+    let text =
+        "users cannot be listed: the broker's Kafka API has no call for them; set kafka.admin_url if it is a Redpanda";
+    Notice { level: Level::Warning, about: "kafka".to_owned(), text: text.to_owned() }
 }
 
 fn only_some(trouble: &Trouble) -> Notice {

@@ -6,7 +6,6 @@ mod open;
 mod probe;
 mod remembered;
 mod sentinel;
-mod tls;
 mod topology;
 
 use super::node::{Node, Part};

@@ -1,14 +1,15 @@
 //! Opens one connection, and says what is wrong where it cannot.
 
-use super::{probe, tls};
+use super::probe;
 use crate::config::{PasswordSource, Tls};
 use crate::core::secret::Secret;
 use crate::error::{Diagnostic, Kind, Result};
+use crate::services::tls;
 use crate::services::valkey::errors::{explain, explain_without_password};
 use fred::clients::Client;
 use fred::error::{Error, ErrorKind};
 use fred::interfaces::ClientLike;
-use fred::types::config::{Config, Server as Host, ServerConfig};
+use fred::types::config::{Config, Server as Host, ServerConfig, TlsConnector};
 use fred::types::{Builder, ConnectHandle};
 use std::time::Duration;
 
@@ -58,7 +59,7 @@ pub async fn open(host: &str, port: u16, door: &Door<'_>) -> Result<(Client, Con
         config.password = Some(password.as_ref().map(Secret::expose).unwrap_or_default().to_owned());
     }
     if let Some(files) = door.tls {
-        config.tls = Some(tls::connector(files)?.into());
+        config.tls = Some(TlsConnector::from(tls::client(files, "valkey")?).into());
     }
     let client = Builder::from_config(config)
         .with_connection_config(|connection| {
