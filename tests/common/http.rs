@@ -1,4 +1,5 @@
 //! A small HTTP server of a test's own: what stands in for Redpanda's Admin API, which cannot run here.
+#![allow(clippy::indexing_slicing, reason = "a test fails by panicking")]
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
 use std::collections::BTreeMap;

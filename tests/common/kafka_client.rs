@@ -1,4 +1,5 @@
 //! kafka-python, as somebody who does not use nornplan: one process serves a whole test, and signs in as whom it is told.
+#![allow(clippy::indexing_slicing, reason = "a test fails by panicking")]
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
 use super::fetched::fetched;

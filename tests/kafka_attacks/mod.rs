@@ -33,8 +33,6 @@ pub const TOPIC: i64 = 29;
 pub const GROUP: i64 = 30;
 pub const CLUSTER: i64 = 31;
 pub const TRANSACTION: i64 = 53;
-/// Delegation tokens are switched off: no key for them is set.
-pub const NO_TOKENS: i64 = 61;
 pub const FOREIGN_TOKEN: i64 = 65;
 /// No answer comes: 7 is what the client says then.
 pub const SILENCE: i64 = 7;

@@ -26,7 +26,7 @@ impl Work<'_> {
             return self.set_users_there(api, steps, passwords).await;
         }
         let mut outcomes: BTreeMap<usize, Outcome> = BTreeMap::new();
-        let mut ready: Vec<(usize, &Step, &User, (&str, u32), Secret)> = Vec::new();
+        let mut ready = Vec::new();
         for (index, (step, password)) in steps.iter().zip(passwords).enumerate() {
             match (password, step.after.as_ref().and_then(Model::as_kafka_user)) {
                 (Ok(password), Some(user)) => match user.mechanism.as_deref().zip(user.iterations) {

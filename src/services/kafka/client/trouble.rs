@@ -152,11 +152,7 @@ impl Trouble {
 
 impl From<KafkaError> for Trouble {
     fn from(error: KafkaError) -> Self {
-        let code = match &error {
-            KafkaError::AdminOp(code) => Some(*code),
-            other => other.rdkafka_error_code(),
-        };
-        match code {
+        match error.rdkafka_error_code() {
             Some(code) => Self::code(code),
             None => Self::new(Cause::Other, error.to_string()),
         }
