@@ -1,5 +1,13 @@
 //! The native admin calls against a real broker: what each answers, and that none holds on to anything.
 
+#![allow(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
+
 mod common;
 #[path = "support/kafka.rs"]
 #[allow(dead_code, reason = "each test file uses a part of it")]

@@ -1,6 +1,12 @@
 //! What an app's own credentials can and cannot do on Kafka: signs in with what was published, and tries to cross.
 
-#![allow(clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
+#![allow(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
 
 mod common;
 mod kafka_attacks;

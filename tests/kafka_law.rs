@@ -3,7 +3,13 @@
 //!
 //! `NORNPLAN_KAFKA_CASES` asks for more cases, `NORNPLAN_KAFKA_SEED` for others.
 
-#![allow(clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
+#![allow(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
 
 mod common;
 mod law_on_kafka;

@@ -1,7 +1,13 @@
 //! A Kafka over TLS, one that lets everybody in, one that asks for certificates alone, one without an authorizer: what is
 //! managed there, what is said and published, and what becomes of users and ACLs when a workspace goes there and back.
 
-#![allow(clippy::expect_used, clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+#![allow(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
 
 mod common;
 

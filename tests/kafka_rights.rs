@@ -1,7 +1,13 @@
 //! An administrator that may not see all: what it may not see is an error that names the ACL to add, and never taken for
 //! what is not there; one that may only look can plan.
 
-#![allow(clippy::expect_used, clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+#![allow(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
 
 mod common;
 

@@ -1,5 +1,13 @@
 //! Kafka through its `Service`, against a real broker: what is made, found, repaired, isolated and deleted.
 
+#![allow(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
+
 #[path = "support/kafka.rs"]
 mod kafka;
 mod support;

@@ -1,5 +1,13 @@
 //! The native admin calls in the long run: they hold on to no memory, and their threads have the stacks they need.
 
+#![allow(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
+
 #[path = "support/kafka.rs"]
 #[allow(dead_code, reason = "each test file uses a part of it")]
 mod kafka;

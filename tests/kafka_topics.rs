@@ -1,6 +1,12 @@
 //! Topics against a real broker: what is known of their configs, what is changed by hand, adopted, reset and refused.
 
-#![allow(clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
+#![allow(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
 
 mod common;
 #[path = "support/kafka.rs"]
@@ -13,11 +19,10 @@ use common::servers::kafka_admin;
 use nornplan::core::consent::{Allowance, Circumstances, Consent, hold};
 use nornplan::core::step::{Action, Hold, Reason, Risk};
 use nornplan::services::kafka::admin::Admin;
-use nornplan::services::kafka::client::native::{ConfigEdit, NewTopic};
+use nornplan::services::kafka::client::native::{ConfigEdit, ConfigEntry, ConfigSource, NewTopic, Resource};
 use nornplan::services::kafka::configs::{Kind, OnKafka, TABLE};
 use nornplan::services::kafka::model::topic_address;
 use nornplan::services::{Model, ServiceId, Step};
-use rdkafka::admin::{ConfigEntry, ConfigSource, ResourceSpecifier};
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
 use std::time::Duration;
@@ -49,9 +54,8 @@ async fn edit(admin: &Admin, topic: &str, values: &[(&str, Option<&str>)]) {
 }
 
 async fn shown(admin: &Admin, topic: &str) -> Vec<ConfigEntry> {
-    let asked = [ResourceSpecifier::Topic(topic)];
-    let read = admin.safe(admin.client().describe_configs(&asked, &Admin::options())).await.expect("an answer");
-    read.into_iter().flatten().flat_map(|resource| resource.entries).collect()
+    let read = admin.describe_configs(&[Resource::Topic(topic)]).await.expect("an answer");
+    read.into_iter().flatten().flatten().collect()
 }
 
 /// The topic's own configs, as the broker shows them.

@@ -5,7 +5,7 @@
     clippy::unwrap_used,
     clippy::panic,
     clippy::indexing_slicing,
-    reason = "a test that cannot go on says so"
+    reason = "a test fails by panicking"
 )]
 
 mod common;
