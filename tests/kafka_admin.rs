@@ -10,7 +10,6 @@
 
 mod common;
 #[path = "support/kafka.rs"]
-#[allow(dead_code, reason = "each test file uses a part of it")]
 mod kafka;
 mod support;
 

@@ -9,7 +9,6 @@
 )]
 
 #[path = "support/kafka.rs"]
-#[allow(dead_code, reason = "each test file uses a part of it")]
 mod kafka;
 mod support;
 

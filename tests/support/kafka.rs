@@ -1,5 +1,6 @@
 //! Kafka for tests: apps with topics, and what their users see.
 
+#![allow(dead_code, reason = "each test file uses a part of it")]
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on says so")]
 
 use crate::support::{World, variable};
