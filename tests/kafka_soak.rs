@@ -7,6 +7,7 @@
     clippy::indexing_slicing,
     reason = "a test fails by panicking"
 )]
+#![allow(clippy::print_stdout, reason = "the figures are what a maintainer wants to see")]
 
 #[path = "support/kafka.rs"]
 mod kafka;

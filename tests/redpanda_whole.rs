@@ -32,7 +32,7 @@ fn users_are_made_wherever_the_broker_has_them() {
     plan(&[]).exits(0).says("Redpanda 24.3.1").hides("is not known").hides("is open").hides(PASSWORD);
     assert!(redpanda.heard().iter().all(|call| !call.starts_with("PUT") && !call.starts_with("DELETE")));
     workspace.converge();
-    assert_eq!(redpanda.users(), [user.clone()]);
+    assert_eq!(redpanda.users(), std::slice::from_ref(&user));
     let calls = redpanda.heard();
     assert!(calls.contains(&format!("POST {USERS}")), "{calls:?}");
     plan(&["--probe-credentials", "--detailed-exitcode"]).exits(0).says("No changes.");
