@@ -16,9 +16,8 @@ use nornplan::config::{self, Source};
 use nornplan::core::secret::Secret;
 use nornplan::services::kafka::admin::Admin;
 use nornplan::services::kafka::client::connect::Connection;
-use nornplan::services::kafka::client::native::{Alteration, Change, OwnedBinding};
+use nornplan::services::kafka::client::native::{Alteration, Change, NewTopic, OwnedBinding};
 use nornplan::services::kafka::model::Binding;
-use rdkafka::admin::{AdminOptions, NewTopic, TopicReplication};
 use serde_json::Value;
 use std::collections::BTreeMap;
 
@@ -73,9 +72,10 @@ impl Others {
         servers::valkey(&["ACL", "SETUSER", &format!("{prefix}kept2"), "off"]).unwrap();
         kafka(async |admin| {
             let names = this.topics();
-            let topics: Vec<NewTopic<'_>> =
-                names.iter().map(|name| NewTopic::new(name, 3, TopicReplication::Fixed(1))).collect();
-            let made = admin.client().create_topics(&topics, &AdminOptions::new()).await.unwrap();
+            let config = BTreeMap::new();
+            let topic = |name| NewTopic { name, partitions: Some(3), replication: Some(1), config: &config };
+            let topics: Vec<NewTopic<'_>> = names.iter().map(|name| topic(name)).collect();
+            let made = admin.create_topics(&topics, false).await.unwrap();
             assert!(made.iter().all(Result::is_ok), "{made:?}");
             let user = format!("{prefix}legacy");
             let password = Secret::new("by-hand".to_owned());
@@ -122,7 +122,7 @@ impl Drop for Others {
             }
             let names = this.topics();
             let names: Vec<&str> = names.iter().map(String::as_str).collect();
-            admin.client().delete_topics(&names, &AdminOptions::new()).await.unwrap();
+            admin.delete_topics(&names).await.unwrap();
         });
     }
 }
