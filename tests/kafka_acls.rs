@@ -17,17 +17,16 @@ use common::servers::{block_on, kafka_admin, kafka_as};
 use nornplan::core::secret::Secret;
 use nornplan::services::kafka::admin::Admin;
 use nornplan::services::kafka::authorizer::{Deed, Verdict, decide};
-use nornplan::services::kafka::client::native::{Alteration, Change, OwnedBinding};
+use nornplan::services::kafka::client::native::{Alteration, Change, ConfigEdit, OwnedBinding};
 use nornplan::services::kafka::client::trouble::Cause;
 use nornplan::services::kafka::model::Binding;
 use rdkafka::ClientConfig;
-use rdkafka::admin::{
-    AdminClient, AdminOptions, AlterConfig, NewPartitions, NewTopic, ResourceSpecifier, TopicReplication,
-};
+use rdkafka::admin::{AdminClient, AdminOptions, NewPartitions, NewTopic, ResourceSpecifier, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::producer::{FutureProducer, FutureRecord};
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 /// ACLs as `User:x allow read topic y`.
@@ -291,8 +290,8 @@ async fn tried(client: &ClientConfig, native: &Admin) -> Vec<[bool; 6]> {
         let topic = ResourceSpecifier::Topic(name);
         let configs = admin.describe_configs(&[topic], &options).await.unwrap().remove(0);
         let describe_configs = configs.is_ok_and(|configs| !configs.entries.is_empty());
-        let altered = admin.alter_configs(&[AlterConfig::new(topic).set("retention.ms", "5000")], &options).await;
-        let alter_configs = altered.unwrap().remove(0).is_ok();
+        let edit = ConfigEdit { topic: name, values: BTreeMap::from([("retention.ms", Some("500000"))]) };
+        let alter_configs = native.alter_topic_configs(&[edit]).await.unwrap().remove(name).unwrap().is_ok();
         all.push([describe, write, !refused(&made), !refused(&grown), describe_configs, alter_configs]);
     }
     all

@@ -3,6 +3,7 @@
 pub mod brokers;
 pub mod more;
 pub mod neighbours;
+pub mod world;
 
 use serde_json::Value;
 

@@ -130,8 +130,14 @@ impl World {
     pub async fn plan(&self) -> Vec<Step> {
         let ask = self.ask();
         let observation = self.observe().await;
-        // That objects belong to others, or that we may not look, is told at every plan for as long as it is so.
-        let lasting = ["which the app cannot use", "could not be looked into", "that no infraspec declares"];
+        // That objects belong to others, or that we may not look, is told at every plan for as long as it is so; and so is
+        // what other tests open on the same servers meanwhile.
+        let lasting = [
+            "which the app cannot use",
+            "could not be looked into",
+            "that no infraspec declares",
+            "which no infraspec says",
+        ];
         let unexpected = |notice: &&Notice| !lasting.iter().any(|words| notice.text.contains(words));
         assert_eq!(observation.notices.iter().find(unexpected), None);
         assert!(observation.identity.is_some());

@@ -117,10 +117,8 @@ impl Admin {
             |event| {
                 let result = event.answer(sys::rd_kafka_event_DescribeCluster_result)?;
                 let id = string(result, sys::rd_kafka_DescribeCluster_result_cluster_id);
-                let nodes: Vec<_> = items(result, sys::rd_kafka_DescribeCluster_result_nodes).flatten().collect();
-                let broker_ids = nodes.iter().map(|node| get(*node, sys::rd_kafka_Node_id)).collect();
-                let address = |node| (string(node, sys::rd_kafka_Node_host), get(node, sys::rd_kafka_Node_port));
-                let addresses = nodes.into_iter().map(address).collect();
+                let nodes = items(result, sys::rd_kafka_DescribeCluster_result_nodes).flatten();
+                let (broker_ids, addresses) = nodes.map(groups::read_node).unzip();
                 let mut count = 0;
                 // SAFETY: librdkafka gives null, or a pointer to as many constants of its own as it says.
                 let allowed = unsafe {

@@ -101,3 +101,9 @@ fn read_group(group: &sys::rd_kafka_ConsumerGroupDescription_t) -> Reply<Group> 
     let state = constant(state, sys::rd_kafka_consumer_group_state_name);
     Ok(Group { name, state, members })
 }
+
+/// A broker's id, and the host and port that it tells clients.
+pub fn read_node(node: &sys::rd_kafka_Node_t) -> (i32, (String, u16)) {
+    let address = (string(node, sys::rd_kafka_Node_host), get(node, sys::rd_kafka_Node_port));
+    (get(node, sys::rd_kafka_Node_id), address)
+}

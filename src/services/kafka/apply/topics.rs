@@ -6,6 +6,7 @@ use super::batches::{RECORDS, batches};
 use super::work::{PAUSE, SETTLING, Work, no_model};
 use crate::error::Diagnostic;
 use crate::services::kafka::client::native::{ConfigEdit, NewTopic};
+use crate::services::kafka::client::refusals::DELETION;
 use crate::services::kafka::client::trouble::{Cause, Trouble};
 use crate::services::kafka::client::words::unanswered;
 use crate::services::kafka::model::Topic;
@@ -166,6 +167,9 @@ pub async fn delete(work: &Work<'_>, steps: &[&Step]) -> Vec<Outcome> {
             // It timed out, and yet it is gone.
             Verdict::Failed(_) if deleted.contains(name) && left.as_ref().is_ok_and(|left| !left.contains(name)) => {
                 *verdict = Verdict::Done;
+            }
+            Verdict::Failed(trouble) if trouble.cause == Cause::Invalid => {
+                trouble.next.get_or_insert_with(|| DELETION.to_owned());
             }
             Verdict::Failed(_) | Verdict::Done | Verdict::AlreadySo | Verdict::Late | Verdict::Noted => {}
         }

@@ -65,7 +65,9 @@ impl Reader<'_> {
                     "Redpanda before 25.2 makes users by its Admin API: set kafka.admin_url; Kafka has it from 2.7 on",
                 ))
             }
-            (Err(trouble), _) => Err(trouble.tell(self.endpoint, "", call, "Describe on Cluster")),
+            (Err(trouble), _) => {
+                Err(trouble.of(self.admin.principal()).tell(self.endpoint, "", call, "Describe on Cluster"))
+            }
         }
     }
 
