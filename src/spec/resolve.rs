@@ -112,7 +112,7 @@ impl Resolver<'_> {
         others.into_iter().find(fits).filter(|_| odd).map(|other| format!("{other:?} would do"))
     }
 
-    /// Other apps that are let in. One that may write may read anyway.
+    /// Other apps that are let in. One that may write a database may read it anyway; to topics one may only write.
     pub fn guests(
         &mut self,
         readers: &[Located<AppName>],
@@ -120,7 +120,8 @@ impl Resolver<'_> {
         to: Shared,
     ) -> (BTreeSet<AppName>, BTreeSet<AppName>) {
         let writing: BTreeSet<AppName> = writers.iter().map(|writer| writer.value.clone()).collect();
-        for reader in readers.iter().filter(|reader| writing.contains(&reader.value)) {
+        let reads_anyway = |reader: &&Located<AppName>| to != Shared::Events && writing.contains(&reader.value);
+        for reader in readers.iter().filter(reads_anyway) {
             let message = format!("{} is a writer and a reader", reader.value);
             self.errors.push(reader.spot.error(message).hint("writers may read: leave it out of readers"));
         }

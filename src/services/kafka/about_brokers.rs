@@ -1,9 +1,9 @@
 //! What the doctor says of the brokers: whether each is reached where it sends clients, and settings that bite.
 
 use super::admin::Admin;
-use super::client::native::Cluster;
+use super::client::native::{Broker, Cluster};
 use super::model::Topic;
-use super::observe::topics::broker_configs;
+use super::observe::settings::Settings;
 use crate::core::listing::some;
 use crate::services::{Ask, Check};
 use futures_util::future::join_all;
@@ -19,10 +19,7 @@ const NAMED: usize = 3;
 /// Looks at every broker, and at the settings of the first.
 pub async fn look(admin: &Admin, cluster: &Cluster, ask: &Ask) -> Vec<Check> {
     let mut checks: Vec<Check> = addresses(cluster).await.into_iter().collect();
-    let configs = match cluster.broker_ids.first() {
-        Some(broker) => broker_configs(admin, *broker).await,
-        None => BTreeMap::new(),
-    };
+    let configs = Settings::read(admin, cluster).await.values();
     if configs.is_empty() {
         checks.push(Check::warning(
             "the settings of the brokers cannot be seen: whether topics make themselves is not known",
@@ -30,14 +27,13 @@ pub async fn look(admin: &Admin, cluster: &Cluster, ask: &Ask) -> Vec<Check> {
         ));
     }
     let topics: Vec<&Topic> = ask.wanted.values().filter_map(|wanted| wanted.model.as_kafka_topic()).collect();
-    checks.extend(settings(&configs, cluster.broker_ids.len(), &topics));
+    checks.extend(settings(&configs, cluster.brokers.len(), &topics));
     checks
 }
 
 /// Clients reach brokers only at the addresses that these advertise, whatever address they began with.
 async fn addresses(cluster: &Cluster) -> Option<Check> {
-    let brokers = cluster.broker_ids.iter().zip(&cluster.addresses);
-    let tried = brokers.map(|(id, (host, port))| async move {
+    let tried = cluster.brokers.iter().map(|Broker { id, host, port }| async move {
         let why = match tokio::time::timeout(PATIENCE, TcpStream::connect((host.as_str(), *port))).await {
             Ok(Ok(_)) => return None,
             Ok(Err(error)) => error.to_string(),

@@ -118,14 +118,14 @@ impl Admin {
                 let result = event.answer(sys::rd_kafka_event_DescribeCluster_result)?;
                 let id = string(result, sys::rd_kafka_DescribeCluster_result_cluster_id);
                 let nodes = items(result, sys::rd_kafka_DescribeCluster_result_nodes).flatten();
-                let (broker_ids, addresses) = nodes.map(groups::read_node).unzip();
+                let brokers = nodes.map(groups::read_broker).collect();
                 let mut count = 0;
                 // SAFETY: librdkafka gives null, or a pointer to as many constants of its own as it says.
                 let allowed = unsafe {
                     let first = sys::rd_kafka_DescribeCluster_result_authorized_operations(result, &raw mut count);
                     (!first.is_null()).then(|| operations(std::slice::from_raw_parts(first, count)))
                 };
-                Ok(Cluster { id: Some(id).filter(|id| !id.is_empty()), broker_ids, addresses, allowed })
+                Ok(Cluster { id: Some(id).filter(|id| !id.is_empty()), brokers, allowed })
             },
         )
         .await

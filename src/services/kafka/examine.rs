@@ -25,7 +25,7 @@ pub async fn examine(config: &KafkaConfig, admin: &Admin, redpanda: Option<&Admi
         Err(told) => return vec![Check::failed(&told)],
     };
     let flavor = Flavor::told(config.flavor, cluster.id.as_deref());
-    let (product, brokers) = (flavor.product(), cluster.broker_ids.len());
+    let (product, brokers) = (flavor.product(), cluster.brokers.len());
     let id = cluster.id.as_deref().unwrap_or("without an id");
     let mut checks = vec![Check::good(format!("{endpoint} answers: {product}, cluster {id}, brokers: {brokers}"))];
     checks.push(who(config, admin));

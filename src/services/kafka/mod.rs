@@ -50,7 +50,7 @@ impl Kafka {
         let api = self.redpanda.as_ref()?;
         let find_out = || async {
             let cluster = admin.describe_cluster().await?;
-            api.meet(cluster.addresses.iter().map(|(host, _)| host)).await;
+            api.meet(cluster.brokers.iter().map(|broker| &broker.host)).await;
             let flavor = server::Flavor::told(self.connection.config.flavor, cluster.id.as_deref());
             Ok::<_, client::trouble::Trouble>(flavor)
         };

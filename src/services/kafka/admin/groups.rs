@@ -4,20 +4,13 @@ use super::{
     Admin, Natives, Reply, all_placed, constant, get, given_names, given_nothing, items, nth, offsets_of_group,
 };
 use super::{part, string, told};
-use crate::services::kafka::client::native::{Group, Member};
+use crate::services::kafka::client::native::{Broker, Group, Member};
 use crate::services::kafka::client::words::unanswered;
 use rdkafka::types::RDKafkaType;
 use rdkafka_sys as sys;
 use std::collections::BTreeSet;
 
 impl Admin {
-    /// The ids of the brokers that are up.
-    pub async fn broker_ids(&self) -> Reply<Vec<i32>> {
-        let parts = (sys::rd_kafka_event_DescribeCluster_result as _, sys::rd_kafka_DescribeCluster_result_nodes as _);
-        let call = given_nothing(sys::rd_kafka_DescribeCluster);
-        self.ask_list(call, parts, |node| get(node, sys::rd_kafka_Node_id)).await
-    }
-
     /// Whom the broker takes the client for, as ACLs name it (`User:admin`).
     pub fn principal(&self) -> &str {
         self.client.context().principal()
@@ -102,8 +95,7 @@ fn read_group(group: &sys::rd_kafka_ConsumerGroupDescription_t) -> Reply<Group> 
     Ok(Group { name, state, members })
 }
 
-/// A broker's id, and the host and port that it tells clients.
-pub fn read_node(node: &sys::rd_kafka_Node_t) -> (i32, (String, u16)) {
-    let address = (string(node, sys::rd_kafka_Node_host), get(node, sys::rd_kafka_Node_port));
-    (get(node, sys::rd_kafka_Node_id), address)
+pub fn read_broker(node: &sys::rd_kafka_Node_t) -> Broker {
+    let (id, port) = (get(node, sys::rd_kafka_Node_id), get(node, sys::rd_kafka_Node_port));
+    Broker { id, host: string(node, sys::rd_kafka_Node_host), port }
 }

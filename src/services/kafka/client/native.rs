@@ -8,12 +8,19 @@ use std::collections::{BTreeMap, BTreeSet};
 #[derive(Clone, Debug)]
 pub struct Cluster {
     pub id: Option<String>,
-    pub broker_ids: Vec<i32>,
-    /// Host and port that each of them tells clients, in the same order.
-    pub addresses: Vec<(String, u16)>,
+    /// Those that are up.
+    pub brokers: Vec<Broker>,
     /// What the principal may do to the cluster (describe, alter, ...), empty if it may not even describe it; `None` if
     /// the broker does not say.
     pub allowed: Option<BTreeSet<&'static str>>,
+}
+
+/// A broker, and where it tells clients to find it.
+#[derive(Clone, Debug)]
+pub struct Broker {
+    pub id: i32,
+    pub host: String,
+    pub port: u16,
 }
 
 /// A topic's shape.

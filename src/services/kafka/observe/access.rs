@@ -3,6 +3,7 @@
 use super::acls::EveryAcl;
 use super::openness::is_open;
 use super::reader::Reader;
+use super::settings::Settings;
 use crate::config::KafkaConfig;
 use crate::core::listing::some;
 use crate::core::plan::{Level, Notice};
@@ -36,8 +37,8 @@ pub struct Access {
 
 impl Access {
     /// Looks at all ACLs.
-    pub async fn look(config: &KafkaConfig, admin: &Admin, flavor: Flavor, ask: &Ask, acls: &EveryAcl) -> Self {
-        let open = is_open(config, admin, flavor, ask, acls).await;
+    pub async fn look(config: &KafkaConfig, settings: &Settings, flavor: Flavor, ask: &Ask, acls: &EveryAcl) -> Self {
+        let open = is_open(config, settings, flavor, ask, acls).await;
         let others: Vec<Owned<'_>> =
             acls.others.iter().flatten().map(|owned| (owned.principal.as_str(), &owned.binding)).collect();
         let (users, principals) = (ask.names(&USER), ask.names(&ACL));
@@ -114,7 +115,8 @@ pub async fn examine(config: &KafkaConfig, admin: &Admin, ask: &Ask) -> Vec<Chec
     let endpoint = config.endpoint();
     let reader = Reader { admin, endpoint: &endpoint, redpanda: None };
     let Ok(Some(acls)) = reader.every_acl(&principals).await else { return Vec::new() };
-    let flavor =
-        Flavor::told(config.flavor, admin.describe_cluster().await.ok().and_then(|cluster| cluster.id).as_deref());
-    Access::look(config, admin, flavor, ask, &acls).await.checks()
+    let Ok(cluster) = admin.describe_cluster().await else { return Vec::new() };
+    let flavor = Flavor::told(config.flavor, cluster.id.as_deref());
+    let settings = Settings::read(admin, &cluster).await;
+    Access::look(config, &settings, flavor, ask, &acls).await.checks()
 }

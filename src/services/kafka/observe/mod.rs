@@ -7,9 +7,10 @@ mod openness;
 pub mod reader;
 mod redpanda;
 mod rights;
+pub mod settings;
 mod sign_ins;
 mod summary;
-pub mod topics;
+mod topics;
 mod unmanaged;
 mod unseen;
 mod users;
@@ -32,7 +33,7 @@ use access::Access;
 use acls::EveryAcl;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use reader::{Acls, Reader};
-use sign_ins::SignIns;
+use settings::Settings;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use users::FoundUser;
@@ -70,13 +71,13 @@ pub async fn observe(
     let (topics, users, acls) = tokio::try_join!(reader.topics(&topics), reader.users(&names_of_users), acls)?;
 
     let lacks = rights::lacking(config, &cluster);
-    let sign_ins =
-        if users.is_empty() { SignIns::default() } else { sign_ins::read(admin, cluster.broker_ids.first()).await };
+    let settings = Settings::read(admin, &cluster).await;
+    let sign_ins = settings.entries().map(sign_ins::of).unwrap_or_default();
     let flavor = Flavor::told(config.flavor, cluster.id.as_deref());
     let mut server = Server {
         flavor,
         authorizer: signed_in.then_some(acls.is_some()),
-        brokers: cluster.broker_ids.len(),
+        brokers: cluster.brokers.len(),
         reauthenticates_ms: sign_ins.reauthenticates_ms,
         delegation_tokens: sign_ins.delegation_tokens,
         ..Server::default()
@@ -92,7 +93,7 @@ pub async fn observe(
         version = found.version.map_or(version.clone(), |number| format!("{version} {number}"));
         of_redpanda = found.notices;
     }
-    topics::look_around(&reader, ask, &cluster, &topics, &mut server).await;
+    topics::look_around(&reader, ask, &settings, &topics, &mut server).await;
     let mut seen = Observation {
         nodes: Nodes::default(),
         endpoint: endpoint.clone(),
@@ -109,7 +110,7 @@ pub async fn observe(
     seen.notices.extend(strange(acls.as_ref().map(|acls| &acls.managed)));
     seen.notices.extend(topics::notices(ask, &topics, &server));
     if let Some(acls) = acls.as_ref().filter(|_| !principals.is_empty()) {
-        let access = Access::look(config, admin, flavor, ask, acls).await;
+        let access = Access::look(config, &settings, flavor, ask, acls).await;
         seen.notices.extend(access.notices());
         let (shut_out, users_untold) = users_of::shut_out(admin, ask, acls, access.open).await;
         (server.shut_out, server.users_untold) = (shut_out, users_untold);

@@ -1,9 +1,9 @@
 //! Whether who signs in may use whatever has no ACL: `allow.everyone.if.no.acl.found` of Kafka's authorizer.
 
 use super::acls::EveryAcl;
+use super::settings::Settings;
 use crate::config::KafkaConfig;
 use crate::services::Ask;
-use crate::services::kafka::admin::Admin;
 use crate::services::kafka::authorizer::{Deed, Verdict, decide};
 use crate::services::kafka::client::connect::client_as;
 use crate::services::kafka::client::trouble::Cause;
@@ -19,11 +19,17 @@ const PATIENCE: Duration = Duration::from_secs(6);
 
 /// Whether it is so; `None` if that is not known. A broker takes the setting for a secret, so that it tells only whether
 /// it is set. An app that has a password can find out: it asks for a topic that nobody has, and that has no ACLs.
-pub async fn is_open(config: &KafkaConfig, admin: &Admin, flavor: Flavor, ask: &Ask, acls: &EveryAcl) -> Option<bool> {
+pub async fn is_open(
+    config: &KafkaConfig,
+    settings: &Settings,
+    flavor: Flavor,
+    ask: &Ask,
+    acls: &EveryAcl,
+) -> Option<bool> {
     if flavor == Flavor::Redpanda {
         return Some(false);
     }
-    match setting(admin).await {
+    match setting(settings) {
         Some(Setting::Unset) => Some(false),
         Some(Setting::Value(value)) => Some(value.eq_ignore_ascii_case("true")),
         Some(Setting::Hidden) | None => {
@@ -38,12 +44,10 @@ enum Setting {
     Value(String),
 }
 
-async fn setting(admin: &Admin) -> Option<Setting> {
-    let broker = admin.broker_ids().await.ok()?.first().copied()?;
-    let entries = admin.broker_configs(broker).await.ok()?;
-    Some(match entries.into_iter().find(|entry| entry.name == SETTING) {
+fn setting(settings: &Settings) -> Option<Setting> {
+    Some(match settings.entries()?.iter().find(|entry| entry.name == SETTING) {
         None => Setting::Unset,
-        Some(entry) => entry.value.map_or(Setting::Hidden, Setting::Value),
+        Some(entry) => entry.value.clone().map_or(Setting::Hidden, Setting::Value),
     })
 }
 

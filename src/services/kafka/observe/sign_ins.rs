@@ -1,7 +1,6 @@
 //! What a broker's configuration says of sign-ins: how long an open session goes on, and whether there are ways in beside
 //! passwords.
 
-use crate::services::kafka::admin::Admin;
 use crate::services::kafka::client::native::{ConfigEntry, ConfigSource};
 use std::collections::BTreeSet;
 
@@ -19,13 +18,8 @@ pub struct SignIns {
     pub delegation_tokens: Option<bool>,
 }
 
-/// Asks one broker. What it does not show is unknown.
-pub async fn read(admin: &Admin, broker: Option<&i32>) -> SignIns {
-    let Some(broker) = broker else { return SignIns::default() };
-    admin.broker_configs(*broker).await.map(|entries| of(&entries)).unwrap_or_default()
-}
-
-fn of(entries: &[ConfigEntry]) -> SignIns {
+/// What a broker does not show is unknown.
+pub fn of(entries: &[ConfigEntry]) -> SignIns {
     let is_one =
         |name: &str| REAUTHENTICATES.iter().any(|known| name == *known || name.ends_with(&format!(".{known}")));
     let times: BTreeSet<u64> = entries

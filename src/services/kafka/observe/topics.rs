@@ -2,11 +2,12 @@
 //! say to the new topics.
 
 use super::reader::Reader;
+use super::settings::Settings;
 use crate::core::listing::some;
 use crate::core::plan::{Level, Notice};
 use crate::services::Ask;
 use crate::services::kafka::admin::Admin;
-use crate::services::kafka::client::native::{Cluster, NewTopic};
+use crate::services::kafka::client::native::NewTopic;
 use crate::services::kafka::client::trouble::{Cause, Trouble};
 use crate::services::kafka::configs::broker::{Fate, fate};
 use crate::services::kafka::configs::{TRANSIENT, WEIGHTY, of_topics, told};
@@ -25,11 +26,11 @@ const NAMED: usize = 3;
 type Topics = BTreeMap<String, Topic>;
 
 /// Fills in what is known of configs and of the topics to come.
-pub async fn look_around(reader: &Reader<'_>, ask: &Ask, cluster: &Cluster, topics: &Topics, server: &mut Server) {
+pub async fn look_around(reader: &Reader<'_>, ask: &Ask, settings: &Settings, topics: &Topics, server: &mut Server) {
     let shown = topics.values().flat_map(|topic| topic.config.keys().chain(topic.inherited.keys()));
     let shown: BTreeSet<String> = shown.cloned().collect();
     server.configs = Some(shown).filter(|_| !topics.is_empty());
-    server.defaults = defaults(reader.admin, ask, cluster, topics).await;
+    server.defaults = defaults(ask, settings, topics);
     server.refused = refused(reader.admin, ask, topics).await;
 }
 
@@ -42,7 +43,7 @@ fn applied<'a>(ask: &'a Ask, name: &str) -> Option<&'a Topic> {
 }
 
 /// What topics get that say nothing: told by one that says nothing, else, where one is to be reset, by a broker.
-async fn defaults(admin: &Admin, ask: &Ask, cluster: &Cluster, topics: &Topics) -> BTreeMap<String, String> {
+fn defaults(ask: &Ask, settings: &Settings, topics: &Topics) -> BTreeMap<String, String> {
     let told =
         |name: &str| topics.values().find_map(|topic| Some((name.to_owned(), topic.inherited.get(name)?.clone())));
     let mut defaults: BTreeMap<String, String> = WEIGHTY.into_iter().filter_map(told).collect();
@@ -53,17 +54,11 @@ async fn defaults(admin: &Admin, ask: &Ask, cluster: &Cluster, topics: &Topics) 
         let gone = |config: &str| topic.config.contains_key(config) && !wanted.config.contains_key(config);
         WEIGHTY.iter().any(|config| gone(config) && ours(config) && !defaults.contains_key(*config))
     };
-    if let Some(broker) = cluster.broker_ids.first().filter(|_| topics.iter().any(is_reset)) {
-        let configs = of_topics(&broker_configs(admin, *broker).await);
+    if topics.iter().any(is_reset) {
+        let configs = of_topics(&settings.values());
         configs.into_iter().for_each(|(name, value)| _ = defaults.entry(name).or_insert(value));
     }
     defaults
-}
-
-/// All configs of a broker that have a value; none if we may not see them.
-pub async fn broker_configs(admin: &Admin, broker: i32) -> BTreeMap<String, String> {
-    let entries = admin.broker_configs(broker).await.into_iter().flatten();
-    entries.filter(|entry| !entry.sensitive).filter_map(|entry| Some((entry.name, entry.value?))).collect()
 }
 
 /// Lets the broker judge the topics that are to come, and makes none. Where it will not say, apply will find out.
