@@ -140,7 +140,7 @@ fn known(way: &Way, line: &Line<'_>) -> Option<Trouble> {
         return told(
             Cause::Unreachable,
             format!("nothing listens at {address}"),
-            "start the broker, or check host and port in kafka.brokers",
+            "start the broker (--wait 60s waits for one that is starting), or check host and port in kafka.brokers",
         );
     }
     if has("No route to host") || has("Network is unreachable") || (has("timed out") && *state == "CONNECT") {
