@@ -7,7 +7,7 @@
 
 pub mod claims;
 pub mod discover;
-pub mod events_lint;
+pub mod events;
 pub mod fields;
 pub mod file;
 pub mod kv;
@@ -25,8 +25,6 @@ pub mod resolve;
 pub mod source;
 pub mod template;
 pub mod toml;
-pub mod topic;
-pub mod topic_lint;
 pub mod units;
 pub mod yaml;
 
@@ -70,8 +68,7 @@ pub fn load(config: &Config) -> Result<model::Specs, Vec<Diagnostic>> {
         }
         false => lints.iter().map(lint::Lint::as_warning).collect(),
     };
-    warnings.extend(topic_lint::lint(&loaded).iter().map(lint::Lint::as_warning));
-    warnings.extend(events_lint::lint(&loaded));
+    warnings.extend(events::lint(&loaded));
     if !errors.is_empty() {
         // The layers of one file are read once for each environment, so the same error can come more than once.
         return Err(in_order(errors));

@@ -4,6 +4,7 @@ use crate::config::{Config, DefaultUser};
 use crate::core::name::AppName;
 use crate::error::Diagnostic;
 use crate::spec::claims::{Claim, Claims, Guest, KvPlaces, Shared};
+use crate::spec::events::topic;
 use crate::spec::fields::{MOST_ERRORS, Setting, shown};
 use crate::spec::model::{App, Events, Kv};
 use crate::spec::names::{self, Named};
@@ -11,7 +12,7 @@ use crate::spec::node::Located;
 use crate::spec::norn::Form;
 use crate::spec::read::{self, Draft};
 use crate::spec::source::Spot;
-use crate::spec::{postgres, publish, topic};
+use crate::spec::{postgres, publish};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Resolves one infraspec by itself; what it shares with others is in the claims.

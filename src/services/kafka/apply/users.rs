@@ -8,7 +8,7 @@ use crate::services::kafka::client::native::{Alteration, Change};
 use crate::services::kafka::client::trouble::{Cause, Trouble};
 use crate::services::kafka::credential::{fingerprint, stored};
 use crate::services::kafka::model::User;
-use crate::services::kafka::observe::SIGN_INS;
+use crate::services::kafka::observe::credentials::SIGN_INS;
 use crate::services::{Model, Outcome, Step};
 use futures_util::{FutureExt, StreamExt, stream};
 use std::collections::{BTreeMap, BTreeSet, HashMap};

@@ -139,7 +139,7 @@ fn known(way: &Way, line: &Line<'_>) -> Option<Trouble> {
     if has("Connection refused") {
         return told(
             Cause::Unreachable,
-            format!("nothing listens at {address}"),
+            format!("nothing listens at {address} (connection refused)"),
             "start the broker (--wait 60s waits for one that is starting), or check host and port in kafka.brokers",
         );
     }

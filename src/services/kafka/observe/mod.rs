@@ -2,6 +2,7 @@
 
 pub mod access;
 pub mod acls;
+pub mod credentials;
 mod losses;
 mod openness;
 pub mod reader;
@@ -18,28 +19,32 @@ mod users_of;
 
 use super::admin::Admin;
 use super::client::connect::first_look;
-use super::client::trouble::Trouble;
-use super::credential;
-use super::model::{ACL, TOPIC, USER, User, acl_address, topic_address, user_address};
+use super::client::native::Cluster;
+use super::model::{ACL, TOPIC, Topic, USER, acl_address, topic_address, user_address};
 use super::redpanda::AdminApi;
 use super::server::{Flavor, Server};
 use crate::config::KafkaConfig;
 use crate::core::address::Address;
-use crate::core::nodes::Nodes;
 use crate::core::plan::{Level, Notice};
 use crate::error::Result;
-use crate::services::{Ask, CredentialStatus, Model, Observation, Observed};
+use crate::services::{Ask, Model, Observation, Observed};
 use access::Access;
 use acls::EveryAcl;
-use futures_util::{StreamExt, TryStreamExt, stream};
 use reader::{Acls, Reader};
 use settings::Settings;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use users::FoundUser;
 
-/// Sign-ins at once.
-pub const SIGN_INS: usize = 8;
+/// What was read, and what follows from none of it being an error.
+struct Found {
+    cluster: Cluster,
+    settings: Settings,
+    topics: BTreeMap<String, Topic>,
+    users: Vec<FoundUser>,
+    /// `None` if the broker keeps none, or nobody signs in.
+    acls: Option<EveryAcl>,
+}
 
 /// Reads everything that is asked for.
 ///
@@ -53,138 +58,109 @@ pub async fn observe(
 ) -> Result<Observation> {
     let endpoint = config.endpoint();
     let reader = Reader { admin, endpoint: &endpoint, redpanda };
-    let cluster = first_look(config, admin).await?;
     let signed_in = config.has_principals();
     let if_signed_in = |kind| if signed_in { ask.names(kind) } else { BTreeSet::new() };
-    let (topics, names_of_users, principals) = (ask.names(&TOPIC), if_signed_in(&USER), if_signed_in(&ACL));
-    // Without any principal of ours, our own tells whether there is an authorizer at all.
-    let own = BTreeSet::from([config.user.as_str()]);
-    let acls = async {
-        if !principals.is_empty() {
-            reader.every_acl(&principals).await
-        } else if signed_in {
-            reader.acls(&own).await.map(|acls| acls.map(|_| EveryAcl::default()))
-        } else {
-            Ok(None)
-        }
-    };
-    let (topics, users, acls) = tokio::try_join!(reader.topics(&topics), reader.users(&names_of_users), acls)?;
+    let (logins, principals) = (if_signed_in(&USER), if_signed_in(&ACL));
+    let found = read(&reader, config, &ask.names(&TOPIC), &logins, &principals).await?;
 
-    let lacks = rights::lacking(config, &cluster);
-    let settings = Settings::read(admin, &cluster).await;
-    let sign_ins = settings.entries().map(sign_ins::of).unwrap_or_default();
-    let flavor = Flavor::told(config.flavor, cluster.id.as_deref());
+    let flavor = Flavor::told(config.flavor, found.cluster.id.as_deref());
+    let sign_ins = found.settings.entries().map(sign_ins::of).unwrap_or_default();
     let mut server = Server {
         flavor,
-        authorizer: signed_in.then_some(acls.is_some()),
-        brokers: cluster.brokers.len(),
+        authorizer: signed_in.then_some(found.acls.is_some()),
+        brokers: found.cluster.brokers.len(),
         reauthenticates_ms: sign_ins.reauthenticates_ms,
         delegation_tokens: sign_ins.delegation_tokens,
         ..Server::default()
     };
     // Before it is said that a Redpanda does not tell: there, that is no lack of a sign-in.
-    let (unread, noticed) = (unseen::unread(ask, &server), unseen::notices(config, ask, &server));
-    let mut version = flavor.product().to_owned();
-    let mut of_redpanda = Vec::new();
-    if flavor == Flavor::Redpanda {
-        let logins = principals.union(&names_of_users).copied().collect();
-        let found = redpanda::look(config, redpanda, &logins).await;
-        (server.authorizer, server.nodelete_topics) = (found.authorizer, found.nodelete_topics);
-        version = found.version.map_or(version.clone(), |number| format!("{version} {number}"));
-        of_redpanda = found.notices;
-    }
-    topics::look_around(&reader, ask, &settings, &topics, &mut server).await;
     let mut seen = Observation {
-        nodes: Nodes::default(),
-        endpoint: endpoint.clone(),
-        version: Some(version),
-        identity: cluster.id,
-        server: serde_json::Value::Null,
-        resources: BTreeMap::new(),
-        unread,
-        unmanaged: BTreeMap::new(),
-        notices: noticed,
+        version: Some(flavor.product().to_owned()),
+        identity: found.cluster.id.clone(),
+        unread: unseen::unread(ask, &server),
+        notices: unseen::notices(config, ask, &server),
+        ..Observation::default()
     };
-    seen.notices.extend(lacks);
-    seen.notices.extend(of_redpanda);
-    seen.notices.extend(strange(acls.as_ref().map(|acls| &acls.managed)));
-    seen.notices.extend(topics::notices(ask, &topics, &server));
-    if let Some(acls) = acls.as_ref().filter(|_| !principals.is_empty()) {
-        let access = Access::look(config, &settings, flavor, ask, acls).await;
+    seen.notices.extend(rights::lacking(config, &found.cluster));
+    if flavor == Flavor::Redpanda {
+        let told = redpanda::look(config, redpanda, &principals.union(&logins).copied().collect()).await;
+        (server.authorizer, server.nodelete_topics) = (told.authorizer, told.nodelete_topics);
+        if let Some(number) = told.version {
+            seen.version = Some(format!("{} {number}", flavor.product()));
+        }
+        seen.notices.extend(told.notices);
+    }
+    topics::look_around(&reader, ask, &found.settings, &found.topics, &mut server).await;
+    seen.notices.extend(found.acls.iter().flat_map(|acls| strange(&acls.managed)));
+    seen.notices.extend(topics::notices(ask, &found.topics, &server));
+    if let Some(acls) = found.acls.as_ref().filter(|_| !principals.is_empty()) {
+        let access = Access::look(config, &found.settings, flavor, ask, acls).await;
         seen.notices.extend(access.notices());
-        let (shut_out, users_untold) = users_of::shut_out(admin, ask, acls, access.open).await;
-        (server.shut_out, server.users_untold) = (shut_out, users_untold);
+        (server.shut_out, server.users_untold) = users_of::shut_out(admin, ask, acls, access.open).await;
     }
     if let Some(known) = &ask.unmanaged {
         let listed = unmanaged::list(admin, &endpoint, redpanda, known, signed_in).await?;
         seen.unmanaged = listed.found;
         seen.notices.extend(listed.notices);
     }
-    for (name, topic) in topics {
-        let topic = topics::without_the_rest(ask, topic);
-        seen.resources.insert(topic_address(&name), Observed::plain(Model::KafkaTopic(topic)));
-    }
-    losses::add(config, admin, ask, acls.as_ref(), &mut seen.resources).await;
-    for (name, acl) in acls.map(|acls| acls.managed.by_principal).unwrap_or_default() {
-        seen.resources.insert(acl_address(&name), Observed::plain(Model::KafkaAcl(acl)));
-    }
-    let checked = credentials(config, ask, &users).await?;
-    for (user, credential) in checked {
-        let address = user_address(&user.name);
-        seen.resources.insert(address, Observed { credential, ..Observed::plain(Model::KafkaUser(user)) });
-    }
+    seen.resources = resources(config, admin, ask, found).await?;
     seen.server = server.to_json();
+    seen.endpoint = endpoint;
     Ok(seen)
 }
 
-/// Users with what is known of their passwords.
-async fn credentials(
+async fn read(
+    reader: &Reader<'_>,
     config: &KafkaConfig,
+    topics: &BTreeSet<&str>,
+    logins: &BTreeSet<&str>,
+    principals: &BTreeSet<&str>,
+) -> Result<Found> {
+    let cluster = first_look(config, reader.admin).await?;
+    // Without any principal of ours, our own tells whether there is an authorizer at all.
+    let own = BTreeSet::from([config.user.as_str()]);
+    let acls = async {
+        if !principals.is_empty() {
+            reader.every_acl(principals).await
+        } else if config.has_principals() {
+            reader.acls(&own).await.map(|acls| acls.map(|_| EveryAcl::default()))
+        } else {
+            Ok(None)
+        }
+    };
+    let settings = async { Ok(Settings::read(reader.admin, &cluster).await) };
+    let all = tokio::try_join!(settings, reader.topics(topics), reader.users(logins), acls)?;
+    let (settings, topics, users, acls) = all;
+    Ok(Found { cluster, settings, topics, users, acls })
+}
+
+/// Each of them as a plan needs it, with what would be lost with it, and whose password is the published one.
+async fn resources(
+    config: &KafkaConfig,
+    admin: &Arc<Admin>,
     ask: &Ask,
-    users: &[FoundUser],
-) -> Result<Vec<(User, Option<CredentialStatus>)>> {
-    let models: Vec<(User, Option<String>)> = users
-        .iter()
-        .map(|user| {
-            let wish = mechanism_of(ask, &user.name);
-            let model = user.model(wish);
-            let stored = credential::stored(&model, wish, user.set_at.as_deref());
-            (model, stored)
-        })
-        .collect();
-    if ask.probe_credentials {
-        ask.progress.begin(models.len());
+    found: Found,
+) -> Result<BTreeMap<Address, Observed>> {
+    let mut resources = BTreeMap::new();
+    for (name, topic) in found.topics {
+        let topic = topics::without_the_rest(ask, topic);
+        resources.insert(topic_address(&name), Observed::plain(Model::KafkaTopic(topic)));
     }
-    stream::iter(models)
-        .map(|(user, stored)| async {
-            let status = match ask.proofs.get(&user_address(&user.name)) {
-                Some(proof) => Some(credential::status(config, &user, stored, proof, ask.probe_credentials).await),
-                None => None,
-            };
-            let told = |trouble: Trouble| trouble.tell(&config.endpoint(), &user.name, "sign-in", "");
-            let status = status.transpose().map_err(told)?;
-            ask.progress.advance();
-            Ok((user, status))
-        })
-        .buffer_unordered(SIGN_INS)
-        .try_collect()
-        .await
+    losses::add(config, admin, ask, found.acls.as_ref(), &mut resources).await;
+    for (name, acl) in found.acls.map(|acls| acls.managed.by_principal).unwrap_or_default() {
+        resources.insert(acl_address(&name), Observed::plain(Model::KafkaAcl(acl)));
+    }
+    for (user, credential) in credentials::check(config, ask, &found.users).await? {
+        let address = user_address(&user.name);
+        resources.insert(address, Observed { credential, ..Observed::plain(Model::KafkaUser(user)) });
+    }
+    Ok(resources)
 }
 
-/// The mechanism in which a user is wanted, or was last applied.
-fn mechanism_of<'a>(ask: &'a Ask, name: &str) -> Option<&'a str> {
-    let address: Address = user_address(name);
-    let wanted = ask.wanted.get(&address).map(|wanted| &wanted.model);
-    let model = wanted.or_else(|| ask.applied.get(&address).map(|applied| &applied.model))?;
-    model.as_kafka_user()?.mechanism.as_deref()
-}
-
-fn strange(acls: Option<&Acls>) -> Vec<Notice> {
-    let strange = acls.map(|acls| &acls.strange).into_iter().flatten();
-    let told = |(principal, count): (&String, &usize)| {
+fn strange(acls: &Acls) -> impl Iterator<Item = Notice> {
+    acls.strange.iter().map(|(principal, count)| {
         let text =
             format!("{count} ACLs of {principal} are of a kind that this version does not know; they are left alone");
         Notice { level: Level::Warning, about: "kafka".to_owned(), text }
-    };
-    strange.map(told).collect()
+    })
 }
