@@ -159,7 +159,7 @@ fn what_keeps_us_out_is_told_at_once() {
     let both = format!("{},kafka.invalid:9092", ways.closed);
     fails(
         &at(&both, &[]),
-        &format!("nothing listens at {}; the host name in kafka.invalid", ways.closed),
+        &format!("nothing listens at {} (connection refused); the host name in kafka.invalid", ways.closed),
         "start the broker",
     );
     works(&at(&format!("{},{}", ways.closed, ways.plain), &[]));

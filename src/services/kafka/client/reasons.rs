@@ -286,7 +286,7 @@ mod tests {
         settings.set("bootstrap.servers", "a:1,b:1");
         let way = Way::of(&settings);
         let said = |line: &str| explain(&way, line, Cause::Other).1.message;
-        assert_eq!(said("a:1/1: Connection refused"), "nothing listens at a:1");
+        assert_eq!(said("a:1/1: Connection refused"), "nothing listens at a:1 (connection refused)");
         assert_eq!(
             said("c:1/3: Failed to resolve 'c:1'"),
             "the cluster sends clients on to c:1 for broker 3, and the host name in c:1 is not known"
