@@ -15,10 +15,11 @@ mod support;
 
 use common::own_kafka::{self, Access, Setup};
 use futures_util::FutureExt;
+use kafka::{new, remove, until_visible};
 use nornplan::config::PasswordSource;
 use nornplan::core::secret::Secret;
 use nornplan::services::kafka::Kafka;
-use nornplan::services::kafka::admin::{Admin, PATIENCE};
+use nornplan::services::kafka::admin::PATIENCE;
 use nornplan::services::kafka::client::connect::{Connection, signs_in};
 use nornplan::services::kafka::client::native::{
     Alteration, Change, ConfigSource, NewTopic, Offset, OwnedBinding, Resource,
@@ -33,11 +34,6 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 use support::{World, variable};
 
-/// A topic of so many partitions with one replica and the broker's configs.
-fn new<'a>(name: &'a str, partitions: i32, config: &'a BTreeMap<String, String>) -> NewTopic<'a> {
-    NewTopic { name, partitions: Some(partitions), replication: Some(1), config }
-}
-
 fn admins_settings() -> ClientConfig {
     let mut settings = ClientConfig::new();
     settings
@@ -47,24 +43,6 @@ fn admins_settings() -> ClientConfig {
         .set("sasl.username", variable("NORNPLAN_KAFKA_USER"))
         .set("sasl.password", variable("NORNPLAN_KAFKA_PASSWORD"));
     settings
-}
-
-async fn remove(admin: &Admin, names: &[&str]) {
-    let deleted = admin.delete_topics(names).await.unwrap();
-    assert!(deleted.iter().all(Result::is_ok), "{deleted:?}");
-}
-
-/// Asks until what was just made is known everywhere.
-async fn until_visible(admin: &Admin, name: &str, partitions: usize) {
-    let start = Instant::now();
-    loop {
-        let seen = admin.describe_topics(&[name]).await.unwrap();
-        if seen[0].1.as_ref().is_ok_and(|topic| topic.partitions == partitions) {
-            return;
-        }
-        assert!(start.elapsed() < Duration::from_secs(10), "{seen:?}");
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
 }
 
 #[tokio::test]

@@ -13,42 +13,17 @@
 mod kafka;
 mod support;
 
+use kafka::{new, remove, until_visible};
 use nornplan::core::secret::Secret;
 use nornplan::services::ServiceId;
 use nornplan::services::kafka::admin::Admin;
 use nornplan::services::kafka::client::connect::signs_in;
-use nornplan::services::kafka::client::native::{
-    Alteration, Change, ConfigEdit, NewTopic, Offset, OwnedBinding, Resource,
-};
+use nornplan::services::kafka::client::native::{Alteration, Change, ConfigEdit, Offset, OwnedBinding, Resource};
 use nornplan::services::kafka::client::trouble::Cause;
 use nornplan::services::kafka::model::Binding;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 use support::World;
-
-/// A topic of so many partitions with one replica and the broker's configs.
-fn new<'a>(name: &'a str, partitions: i32, config: &'a BTreeMap<String, String>) -> NewTopic<'a> {
-    NewTopic { name, partitions: Some(partitions), replication: Some(1), config }
-}
-
-async fn remove(admin: &Admin, names: &[&str]) {
-    let deleted = admin.delete_topics(names).await.unwrap();
-    assert!(deleted.iter().all(Result::is_ok), "{deleted:?}");
-}
-
-/// Asks until what was just made is known everywhere.
-async fn until_visible(admin: &Admin, name: &str, partitions: usize) {
-    let start = Instant::now();
-    loop {
-        let seen = admin.describe_topics(&[name]).await.unwrap();
-        if seen[0].1.as_ref().is_ok_and(|topic| topic.partitions == partitions) {
-            return;
-        }
-        assert!(start.elapsed() < Duration::from_secs(10), "{seen:?}");
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-}
 
 /// Runs one test of this file in a process of its own, where nothing else takes memory or threads.
 fn alone(test: &str, variables: &[(&str, &str)]) -> String {

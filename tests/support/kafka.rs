@@ -1,18 +1,19 @@
 //! Kafka for tests: apps with topics, and what their users see.
 
 #![allow(dead_code, reason = "each test file uses a part of it")]
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on says so")]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that cannot go on says so")]
 
 use crate::support::{World, variable};
 use nornplan::services::kafka::admin::Admin;
 use nornplan::services::kafka::client::connect::Connection;
+use nornplan::services::kafka::client::native::NewTopic;
 use nornplan::services::postgres::model::Credential;
 use nornplan::spec::model::{App, Events, Topic};
 use rdkafka::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 pub fn topic(name: String) -> Topic {
     Topic {
@@ -23,6 +24,30 @@ pub fn topic(name: String) -> Topic {
         exact: false,
         readers: BTreeSet::new(),
         writers: BTreeSet::new(),
+    }
+}
+
+/// A topic of so many partitions with one replica and the broker's configs.
+pub fn new<'a>(name: &'a str, partitions: i32, config: &'a BTreeMap<String, String>) -> NewTopic<'a> {
+    NewTopic { name, partitions: Some(partitions), replication: Some(1), config }
+}
+
+/// Deletes topics.
+pub async fn remove(admin: &Admin, names: &[&str]) {
+    let deleted = admin.delete_topics(names).await.unwrap();
+    assert!(deleted.iter().all(Result::is_ok), "{deleted:?}");
+}
+
+/// Asks until what was just made is known everywhere.
+pub async fn until_visible(admin: &Admin, name: &str, partitions: usize) {
+    let start = Instant::now();
+    loop {
+        let seen = admin.describe_topics(&[name]).await.unwrap();
+        if seen[0].1.as_ref().is_ok_and(|topic| topic.partitions == partitions) {
+            return;
+        }
+        assert!(start.elapsed() < Duration::from_secs(10), "{seen:?}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }
 

@@ -1,7 +1,6 @@
 //! Carries out steps in few calls, looks at the result of every item, and waits until what was done can be seen.
 
 mod acls;
-mod batches;
 mod redpanda;
 mod topics;
 mod users;

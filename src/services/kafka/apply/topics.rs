@@ -2,9 +2,9 @@
 //!
 //! The executor reads a step's topic again before it tries a transient failure again, so nothing is retried here.
 
-use super::batches::{RECORDS, batches};
 use super::work::{PAUSE, SETTLING, Work, no_model};
 use crate::error::Diagnostic;
+use crate::services::kafka::client::batches::{RECORDS, batches};
 use crate::services::kafka::client::native::{ConfigEdit, NewTopic};
 use crate::services::kafka::client::refusals::DELETION;
 use crate::services::kafka::client::trouble::{Cause, Trouble};
@@ -14,8 +14,6 @@ use crate::services::{Outcome, Step};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use tokio::time::Instant;
 
-/// A topic that leaves the number of its partitions to the broker counts as one of so many.
-const UNSAID: usize = 8;
 /// Redpanda moves replicas when this is set; on Kafka a step that would need it is blocked.
 const REPLICATION: &str = "replication.factor";
 
@@ -36,9 +34,9 @@ type Verdicts = HashMap<String, Verdict>;
 pub async fn create(work: &Work<'_>, steps: &[&Step]) -> Vec<Outcome> {
     let wanted: Vec<&Topic> = steps.iter().filter_map(|step| step.after.as_ref()?.as_kafka_topic()).collect();
     let mut verdicts = Verdicts::new();
-    let mut open = batches(wanted.clone(), RECORDS, |topic| records(topic));
+    let mut open = batches(wanted.clone(), RECORDS, |topic| NewTopic::of(topic).records());
     while let Some(mut batch) = open.pop() {
-        let new: Vec<NewTopic<'_>> = batch.iter().map(|topic| new_topic(topic)).collect();
+        let new: Vec<NewTopic<'_>> = batch.iter().map(|topic| NewTopic::of(topic)).collect();
         let answer = work.admin.create_topics(&new, false).await;
         if batch.len() > 1 && answer.as_ref().is_ok_and(|each| each.iter().all(is_too_large)) {
             // The broker's own default of partitions is greater than we think.
@@ -275,16 +273,6 @@ fn borrowed(names: &BTreeSet<String>) -> BTreeSet<&str> {
 
 fn count(said: Option<i32>) -> Option<usize> {
     said.and_then(|count| usize::try_from(count).ok())
-}
-
-/// What a new topic weighs: itself, its partitions and its configs.
-fn records(topic: &Topic) -> usize {
-    1 + count(topic.partitions).unwrap_or(UNSAID) + topic.config.len()
-}
-
-fn new_topic(topic: &Topic) -> NewTopic<'_> {
-    let Topic { name, partitions, replication, config, exact: _, inherited: _ } = topic;
-    NewTopic { name, partitions: *partitions, replication: *replication, config }
 }
 
 fn edit<'a>(before: &'a Topic, after: &'a Topic, replication: Option<&'a String>) -> ConfigEdit<'a> {

@@ -1,7 +1,7 @@
 //! What goes into admin calls and comes out of them, in safe types.
 
 use crate::core::secret::Secret;
-use crate::services::kafka::model::Binding;
+use crate::services::kafka::model::{Binding, Topic};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A cluster.
@@ -83,6 +83,22 @@ pub struct NewTopic<'a> {
     pub replication: Option<i32>,
     pub config: &'a BTreeMap<String, String>,
 }
+
+impl<'a> NewTopic<'a> {
+    /// As a model says it.
+    pub fn of(topic: &'a Topic) -> Self {
+        let Topic { name, partitions, replication, config, exact: _, inherited: _ } = topic;
+        Self { name, partitions: *partitions, replication: *replication, config }
+    }
+
+    /// What KRaft writes for it: the topic itself, its partitions and its configs.
+    pub fn records(&self) -> usize {
+        1 + self.partitions.and_then(|count| usize::try_from(count).ok()).unwrap_or(UNSAID) + self.config.len()
+    }
+}
+
+/// A topic that leaves the number of its partitions to the broker counts as one of so many.
+const UNSAID: usize = 8;
 
 /// What to ask of a partition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

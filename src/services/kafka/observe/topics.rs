@@ -7,6 +7,7 @@ use crate::core::listing::some;
 use crate::core::plan::{Level, Notice};
 use crate::services::Ask;
 use crate::services::kafka::admin::Admin;
+use crate::services::kafka::client::batches::{RECORDS, batches};
 use crate::services::kafka::client::native::NewTopic;
 use crate::services::kafka::client::trouble::{Cause, Trouble};
 use crate::services::kafka::configs::broker::{Fate, fate};
@@ -15,10 +16,6 @@ use crate::services::kafka::model::{Topic, topic_address};
 use crate::services::kafka::server::{Flavor, Server};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Below the 10,000 records that KRaft writes for one call: a topic is one, and each of its partitions and configs.
-const MOST_RECORDS: usize = 9_000;
-/// Partitions that a topic counts as that leaves them to the broker.
-const UNSAID: usize = 8;
 /// So many topics are named in a sentence.
 const NAMED: usize = 3;
 
@@ -66,8 +63,8 @@ async fn refused(admin: &Admin, ask: &Ask, topics: &Topics) -> BTreeMap<String, 
     let new = ask.wanted.values().filter_map(|wanted| wanted.model.as_kafka_topic());
     let new: Vec<&Topic> = new.filter(|topic| !topics.contains_key(&topic.name)).collect();
     let mut refused = BTreeMap::new();
-    for batch in batches(&new) {
-        let asked: Vec<NewTopic<'_>> = batch.iter().map(|topic| new_topic(topic)).collect();
+    for batch in batches(new, RECORDS, |topic| NewTopic::of(topic).records()) {
+        let asked: Vec<NewTopic<'_>> = batch.iter().map(|topic| NewTopic::of(topic)).collect();
         let Ok(answer) = admin.create_topics(&asked, true).await else { return refused };
         let judged = batch.iter().zip(answer);
         refused.extend(judged.filter_map(|(topic, verdict)| Some((topic.name.clone(), no(verdict)?))));
@@ -93,29 +90,6 @@ fn no(verdict: Result<(), Trouble>) -> Option<String> {
         | Cause::Unsupported
         | Cause::Other => None,
     }
-}
-
-fn new_topic(topic: &Topic) -> NewTopic<'_> {
-    let Topic { name, partitions, replication, config, exact: _, inherited: _ } = topic;
-    NewTopic { name, partitions: *partitions, replication: *replication, config }
-}
-
-fn batches<'a>(topics: &[&'a Topic]) -> Vec<Vec<&'a Topic>> {
-    let mut batches: Vec<Vec<&Topic>> = Vec::new();
-    let mut load = usize::MAX;
-    for topic in topics {
-        let partitions = topic.partitions.and_then(|count| usize::try_from(count).ok()).unwrap_or(UNSAID);
-        let records = 1 + partitions + topic.config.len();
-        if load.saturating_add(records) > MOST_RECORDS {
-            batches.push(Vec::new());
-            load = 0;
-        }
-        load += records;
-        if let Some(batch) = batches.last_mut() {
-            batch.push(topic);
-        }
-    }
-    batches
 }
 
 /// Only what a plan looks at of what a topic has from the brokers: all of it for thousands of topics would be a lot.
