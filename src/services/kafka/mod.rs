@@ -1,23 +1,18 @@
 //! Kafka as a service.
 
-mod about_brokers;
-mod about_redpanda;
+pub mod acl;
 pub mod admin;
 mod apply;
-pub mod authorizer;
 pub mod client;
 pub mod configs;
 mod credential;
 pub mod desired;
 pub mod diff;
 mod examine;
-mod lockout;
 pub mod model;
 mod observe;
-mod places;
 pub mod redpanda;
 mod server;
-mod strangers;
 
 use super::{ApplyContext, Ask, Check, Limits, Model, Observation, Outcome, Service, ServiceId, Step};
 use crate::config::KafkaConfig;
@@ -144,9 +139,7 @@ impl Service for Kafka {
         match self.connection.admin().await {
             Ok(admin) => {
                 let config = &self.connection.config;
-                let mut checks = examine::examine(config, &admin, self.redpanda(&admin).await, ask).await;
-                checks.extend(observe::access::examine(config, &admin, ask).await);
-                checks
+                examine::examine(config, &admin, self.redpanda(&admin).await, ask).await
             }
             Err(error) => vec![Check::failed(&error)],
         }

@@ -1,6 +1,6 @@
 //! What the broker is, as far as rules depend on it: pure.
 
-use super::lockout::ShutOut;
+use super::acl::lockout::ShutOut;
 use crate::config::BrokerKind;
 use crate::services::Observation;
 use serde::{Deserialize, Serialize};

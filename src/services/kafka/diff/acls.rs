@@ -2,7 +2,7 @@
 
 use crate::core::listing::some;
 use crate::core::step::{Action, Hold, Reason, Risk};
-use crate::services::kafka::authorizer::gives_already;
+use crate::services::kafka::acl::authorizer::gives_already;
 use crate::services::kafka::model::{Binding, Op as KafkaOp};
 use crate::services::kafka::server::Server;
 use crate::services::{Model, Op, Step};

@@ -2,17 +2,15 @@
 
 use super::acls::EveryAcl;
 use super::openness::is_open;
-use super::reader::Reader;
 use super::settings::Settings;
 use crate::config::KafkaConfig;
 use crate::core::listing::some;
 use crate::core::plan::{Level, Notice};
-use crate::services::kafka::admin::Admin;
-use crate::services::kafka::authorizer::EVERYBODY;
+use crate::services::kafka::acl::authorizer::EVERYBODY;
+use crate::services::kafka::acl::places::Places;
+use crate::services::kafka::acl::strangers::{Owned, Strangers, shut_out};
 use crate::services::kafka::model::{ACL, Binding, USER};
-use crate::services::kafka::places::Places;
 use crate::services::kafka::server::Flavor;
-use crate::services::kafka::strangers::{Owned, Strangers, shut_out};
 use crate::services::{Ask, Check};
 use std::collections::BTreeSet;
 
@@ -104,19 +102,4 @@ impl Access {
         let not_whole = self.not_whole().map(|said| Check::warning(said, "list the ACLs by the broker's own tools"));
         open.into_iter().chain(denied).chain(strangers).chain(roles).chain(not_whole).collect()
     }
-}
-
-/// What the doctor says, with what it takes to say it. That ACLs cannot be read is said elsewhere.
-pub async fn examine(config: &KafkaConfig, admin: &Admin, ask: &Ask) -> Vec<Check> {
-    let principals = ask.names(&ACL);
-    if !config.has_principals() {
-        return Vec::new();
-    }
-    let endpoint = config.endpoint();
-    let reader = Reader { admin, endpoint: &endpoint, redpanda: None };
-    let Ok(Some(acls)) = reader.every_acl(&principals).await else { return Vec::new() };
-    let Ok(cluster) = admin.describe_cluster().await else { return Vec::new() };
-    let flavor = Flavor::told(config.flavor, cluster.id.as_deref());
-    let settings = Settings::read(admin, &cluster).await;
-    Access::look(config, &settings, flavor, ask, &acls).await.checks()
 }

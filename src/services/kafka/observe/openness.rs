@@ -4,7 +4,7 @@ use super::acls::EveryAcl;
 use super::settings::Settings;
 use crate::config::KafkaConfig;
 use crate::services::Ask;
-use crate::services::kafka::authorizer::{Deed, Verdict, decide};
+use crate::services::kafka::acl::authorizer::{Deed, Verdict, decide};
 use crate::services::kafka::client::connect::client_as;
 use crate::services::kafka::client::trouble::Cause;
 use crate::services::kafka::model::USER;

@@ -2,10 +2,10 @@
 
 use super::acls::EveryAcl;
 use crate::services::Ask;
+use crate::services::kafka::acl::lockout::{Acls, Consumers, ShutOut};
 use crate::services::kafka::admin::Admin;
 use crate::services::kafka::client::native::{Offset, OwnedBinding};
 use crate::services::kafka::client::trouble::Trouble;
-use crate::services::kafka::lockout::{Acls, Consumers, ShutOut};
 use crate::services::kafka::model::Binding;
 use futures_util::{StreamExt, stream};
 use std::collections::{BTreeMap, BTreeSet};

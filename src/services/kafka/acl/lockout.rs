@@ -2,8 +2,8 @@
 //! `allow.everyone.if.no.acl.found` is set. Pure.
 
 use super::authorizer::{Deed, EVERYBODY, Verdict, decide, is_about};
-use super::model::Binding;
 use crate::core::listing::some;
+use crate::services::kafka::model::Binding;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,24 +1,26 @@
 //! What `doctor` says of Kafka.
 
-use super::about_brokers;
-use super::about_redpanda;
+mod brokers;
+mod redpanda;
+
 use super::admin::Admin;
 use super::client::connect::first_look;
 use super::client::native::Cluster;
 use super::client::refusals::acl_command;
-use super::model::TOPIC;
+use super::model::{ACL, TOPIC};
+use super::observe::access::Access;
 use super::observe::reader::Reader;
+use super::observe::settings::Settings;
 use super::redpanda::AdminApi;
 use super::server::Flavor;
 use crate::config::KafkaConfig;
 use crate::services::{Ask, Check};
-use std::collections::BTreeSet;
 
 /// What nornplan does to a cluster, and so must be allowed to.
 const CHANGES: [(&str, &str); 2] = [("create", "Create"), ("alter", "Alter")];
 
 /// Looks the cluster over.
-pub async fn examine(config: &KafkaConfig, admin: &Admin, redpanda: Option<&AdminApi>, ask: &Ask) -> Vec<Check> {
+pub async fn examine(config: &KafkaConfig, admin: &Admin, api: Option<&AdminApi>, ask: &Ask) -> Vec<Check> {
     let endpoint = config.endpoint();
     let cluster = match first_look(config, admin).await {
         Ok(cluster) => cluster,
@@ -29,17 +31,23 @@ pub async fn examine(config: &KafkaConfig, admin: &Admin, redpanda: Option<&Admi
     let id = cluster.id.as_deref().unwrap_or("without an id");
     let mut checks = vec![Check::good(format!("{endpoint} answers: {product}, cluster {id}, brokers: {brokers}"))];
     checks.push(who(config, admin));
-    checks.extend(about_brokers::look(admin, &cluster, ask).await);
-    checks.extend(about_redpanda::setting(config, cluster.id.as_deref()));
-    let reader = Reader { admin, endpoint: &endpoint, redpanda };
+    let settings = Settings::read(admin, &cluster).await;
+    checks.extend(brokers::look(admin, &cluster, &settings, ask).await);
+    checks.extend(redpanda::setting(config, cluster.id.as_deref()));
     if flavor == Flavor::Redpanda {
-        checks.extend(about_redpanda::look(config, admin, redpanda, ask).await);
+        checks.extend(redpanda::look(config, admin, api, ask).await);
     }
+    let reader = Reader { admin, endpoint: &endpoint, redpanda: api };
+    let mut access = Vec::new();
     if config.has_principals() {
-        match reader.acls(&BTreeSet::from([config.user.as_str()])).await {
-            // Redpanda answers the same whether it checks ACLs or not.
-            Ok(_) if flavor == Flavor::Redpanda => {}
-            Ok(Some(_)) => checks.push(Check::good("an authorizer is on: ACLs isolate apps")),
+        match reader.every_acl(&ask.names(&ACL)).await {
+            Ok(Some(acls)) => {
+                // Redpanda answers the same whether it checks ACLs or not.
+                if flavor == Flavor::Kafka {
+                    checks.push(Check::good("an authorizer is on: ACLs isolate apps"));
+                }
+                access = Access::look(config, &settings, flavor, ask, &acls).await.checks();
+            }
             Ok(None) => checks.push(Check::bad(
                 "there is no authorizer: every user may do everything",
                 "set authorizer.class.name (Redpanda: kafka_enable_authorization), and super.users",
@@ -52,6 +60,7 @@ pub async fn examine(config: &KafkaConfig, admin: &Admin, redpanda: Option<&Admi
     if let Err(told) = reader.topics(&ask.names(&TOPIC)).await {
         checks.push(Check::failed(&told));
     }
+    checks.extend(access);
     checks
 }
 

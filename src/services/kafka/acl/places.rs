@@ -1,7 +1,7 @@
 //! What apps have on Kafka: names and prefixes of topics, groups and transactional ids. Pure.
 
-use super::model::Binding;
 use crate::services::Ask;
+use crate::services::kafka::model::Binding;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 

@@ -1,10 +1,11 @@
-//! What the doctor says of the brokers: whether each is reached where it sends clients, and settings that bite.
+//! What `doctor` says of the brokers: whether each is reached where it sends clients, and settings that bite.
 
-use super::admin::Admin;
-use super::client::native::{Broker, Cluster};
-use super::model::Topic;
-use super::observe::settings::Settings;
 use crate::core::listing::some;
+use crate::services::kafka::admin::Admin;
+use crate::services::kafka::client::native::{Broker, Cluster};
+use crate::services::kafka::client::refusals::acl_command;
+use crate::services::kafka::model::Topic;
+use crate::services::kafka::observe::settings::Settings;
 use crate::services::{Ask, Check};
 use futures_util::future::join_all;
 use std::collections::BTreeMap;
@@ -17,13 +18,13 @@ const PATIENCE: Duration = Duration::from_secs(2);
 const NAMED: usize = 3;
 
 /// Looks at every broker, and at the settings of the first.
-pub async fn look(admin: &Admin, cluster: &Cluster, ask: &Ask) -> Vec<Check> {
+pub async fn look(admin: &Admin, cluster: &Cluster, configured: &Settings, ask: &Ask) -> Vec<Check> {
     let mut checks: Vec<Check> = addresses(cluster).await.into_iter().collect();
-    let configs = Settings::read(admin, cluster).await.values();
+    let configs = configured.values();
     if configs.is_empty() {
         checks.push(Check::warning(
             "the settings of the brokers cannot be seen: whether topics make themselves is not known",
-            super::client::refusals::acl_command(admin.principal(), "DescribeConfigs on Cluster"),
+            acl_command(admin.principal(), "DescribeConfigs on Cluster"),
         ));
     }
     let topics: Vec<&Topic> = ask.wanted.values().filter_map(|wanted| wanted.model.as_kafka_topic()).collect();

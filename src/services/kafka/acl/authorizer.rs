@@ -1,7 +1,7 @@
 //! How a broker decides by ACLs: Kafka's StandardAuthorizer (StandardAuthorizerData.java of 4.1), which Redpanda's agrees
 //! with for principals of the kind `User:`. Pure.
 
-use super::model::Binding;
+use crate::services::kafka::model::Binding;
 
 /// Stands for every user in an ACL.
 pub const EVERYBODY: &str = "User:*";

@@ -1,10 +1,10 @@
 //! Who else reaches what apps have, and who is kept out of it, by ACLs that no infraspec gives. Pure.
 
 use super::authorizer::{EVERYBODY, implies, meet, takes_away};
-use super::model::Binding;
 use super::places::Places;
 use crate::core::listing::some;
 use crate::core::plan::Level;
+use crate::services::kafka::model::Binding;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 

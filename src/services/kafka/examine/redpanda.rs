@@ -1,12 +1,12 @@
 //! What `doctor` says of a Redpanda, and of what the workspace says about it.
 
-use super::admin::Admin;
-use super::client::trouble::Cause;
-use super::model::{ACL, USER};
-use super::redpanda::AdminApi;
-use super::redpanda::look::without_admin_api;
-use super::server::Flavor;
 use crate::config::{BrokerKind, KafkaConfig};
+use crate::services::kafka::admin::Admin;
+use crate::services::kafka::client::trouble::Cause;
+use crate::services::kafka::model::{ACL, USER};
+use crate::services::kafka::redpanda::AdminApi;
+use crate::services::kafka::redpanda::look::without_admin_api;
+use crate::services::kafka::server::Flavor;
 use crate::services::{Ask, Check};
 use std::collections::BTreeSet;
 
