@@ -3,6 +3,7 @@
 use super::{
     Admin, Natives, Reply, any_acl_of, get, given_names, new_alteration, new_binding, nth, part, string, told,
 };
+use crate::services::kafka::client::again::again;
 use crate::services::kafka::client::native::{Alteration, OwnedBinding, ScramUser};
 use crate::services::kafka::client::trouble::Cause;
 use crate::services::kafka::client::words::{MECHANISMS, binding, word};
@@ -13,9 +14,12 @@ impl Admin {
     /// All ACLs, or those of one principal (`User:mail-agent`), wildcards of the principal not included. librdkafka
     /// 2.12 drops the error of this call: an empty list may be a refusal, or a broker with no authorizer.
     pub async fn describe_acls(&self, principal: Option<&str>) -> Reply<Vec<OwnedBinding>> {
-        let call = any_acl_of(principal)?.only_given_to(sys::rd_kafka_DescribeAcls);
         let parts = (sys::rd_kafka_event_DescribeAcls_result as _, sys::rd_kafka_DescribeAcls_result_acls as _);
-        self.ask_list(call, parts, read_binding).await
+        again(|| async {
+            let call = any_acl_of(principal)?.only_given_to(sys::rd_kafka_DescribeAcls);
+            self.ask_list(call, parts, read_binding).await
+        })
+        .await
     }
 
     /// Creates ACLs; one result for each, in order. One that exists already succeeds.
@@ -37,12 +41,15 @@ impl Admin {
 
     /// The SCRAM credentials of named users, or of all if none is named. Users that do not exist are left out.
     pub async fn describe_users(&self, names: &[&str]) -> Reply<Vec<ScramUser>> {
-        let call = given_names(names, sys::rd_kafka_DescribeUserScramCredentials)?;
         let parts = (
             sys::rd_kafka_event_DescribeUserScramCredentials_result as _,
             sys::rd_kafka_DescribeUserScramCredentials_result_descriptions as _,
         );
-        self.ask_list(call, parts, read_user).await?.into_iter().filter_map(Result::transpose).collect()
+        again(|| async {
+            let call = given_names(names, sys::rd_kafka_DescribeUserScramCredentials)?;
+            self.ask_list(call, parts, read_user).await?.into_iter().filter_map(Result::transpose).collect()
+        })
+        .await
     }
 
     /// Sets and removes SCRAM credentials; the result of each user.

@@ -1,9 +1,10 @@
 //! Calls on consumer groups.
 
 use super::{
-    Admin, Natives, Reply, all_placed, constant, get, given_names, given_nothing, items, nth, offsets_of_group,
+    Admin, Event, Natives, Reply, all_placed, constant, get, given_names, given_nothing, items, nth, offsets_of_group,
 };
 use super::{part, string, told};
+use crate::services::kafka::client::again::again;
 use crate::services::kafka::client::native::{Broker, Group, Member};
 use crate::services::kafka::client::words::unanswered;
 use rdkafka::types::RDKafkaType;
@@ -18,7 +19,7 @@ impl Admin {
 
     /// Names of all consumer groups that the principal may see. It fails if one broker did not tell its own.
     pub async fn list_groups(&self) -> Reply<Vec<String>> {
-        self.ask(given_nothing(sys::rd_kafka_ListConsumerGroups), |event| {
+        let read = |event: &Event| {
             let result = event.answer(sys::rd_kafka_event_ListConsumerGroups_result)?;
             for error in items(result, sys::rd_kafka_ListConsumerGroups_result_errors).flatten() {
                 told(Some(error))?;
@@ -27,8 +28,8 @@ impl Admin {
             let names = groups.map(|one| string(one, sys::rd_kafka_ConsumerGroupListing_group_id));
             // A group that just moved is told by two brokers.
             Ok(names.collect::<BTreeSet<String>>().into_iter().collect())
-        })
-        .await
+        };
+        again(|| self.ask(given_nothing(sys::rd_kafka_ListConsumerGroups), read)).await
     }
 
     /// State and members of groups, in the order of their names, none of them twice.
@@ -36,31 +37,31 @@ impl Admin {
         if names.is_empty() {
             return Ok(Vec::new());
         }
-        let call = given_names(names, sys::rd_kafka_DescribeConsumerGroups)?;
         let parts = (
             sys::rd_kafka_event_DescribeConsumerGroups_result as _,
             sys::rd_kafka_DescribeConsumerGroups_result_groups as _,
         );
-        self.ask_each(names.len(), call, parts, read_group).await
+        again(|| async {
+            let call = given_names(names, sys::rd_kafka_DescribeConsumerGroups)?;
+            self.ask_each(names.len(), call, parts, read_group).await
+        })
+        .await
     }
 
     /// Topic, partition and offset of all that a group has committed.
     pub async fn group_offsets(&self, group: &str) -> Reply<Vec<(String, i32, i64)>> {
-        let natives = Natives::new(&[group], sys::rd_kafka_ListConsumerGroupOffsets_destroy, offsets_of_group)?;
         let parts = (
             sys::rd_kafka_event_ListConsumerGroupOffsets_result as _,
             sys::rd_kafka_ListConsumerGroupOffsets_result_groups as _,
         );
-        let read = |one: &sys::rd_kafka_group_result_t| {
-            told(part(one, sys::rd_kafka_group_result_error))?;
-            let partitions = all_placed(one, sys::rd_kafka_group_result_partitions).into_iter();
-            partitions.map(|(topic, partition, offset)| Ok((topic, partition, offset?))).collect::<Reply<Vec<_>>>()
-        };
-        let call = natives.given_to(sys::rd_kafka_ListConsumerGroupOffsets);
-        let asked = self.for_groups()?.ask_each(1, call, parts, read);
-        let committed = asked.await?.pop().unwrap_or_else(|| Err(unanswered()))?;
+        let admin = self.for_groups()?;
+        let committed = again(|| async {
+            let natives = Natives::new(&[group], sys::rd_kafka_ListConsumerGroupOffsets_destroy, offsets_of_group)?;
+            let call = natives.given_to(sys::rd_kafka_ListConsumerGroupOffsets);
+            admin.ask_each(1, call, parts, read_offsets).await?.pop().unwrap_or_else(|| Err(unanswered()))
+        });
         // Less than zero stands for none.
-        Ok(committed.into_iter().filter(|(_, _, offset)| *offset >= 0).collect())
+        Ok(committed.await?.into_iter().filter(|(_, _, offset)| *offset >= 0).collect())
     }
 
     /// Offsets of groups are asked by a consumer: librdkafka 2.12 follows a null pointer in any other client when the
@@ -74,6 +75,12 @@ impl Admin {
         let made = Self::of_kind(config, RDKafkaType::RD_KAFKA_CONSUMER)?;
         Ok(self.groups.get_or_init(|| Box::new(made)))
     }
+}
+
+fn read_offsets(one: &sys::rd_kafka_group_result_t) -> Reply<Vec<(String, i32, i64)>> {
+    told(part(one, sys::rd_kafka_group_result_error))?;
+    let partitions = all_placed(one, sys::rd_kafka_group_result_partitions).into_iter();
+    partitions.map(|(topic, partition, offset)| Ok((topic, partition, offset?))).collect()
 }
 
 fn read_group(group: &sys::rd_kafka_ConsumerGroupDescription_t) -> Reply<Group> {

@@ -5,6 +5,7 @@ use super::{
 };
 use super::{doomed_topic, given_topics, new_edit, new_partitions, new_resource, new_topic, partition_list};
 use super::{rd_kafka_ConfigEntry_source, rd_kafka_ConfigResource_error, rd_kafka_topic_result_error};
+use crate::services::kafka::client::again::again;
 use crate::services::kafka::client::native::{
     ConfigEdit, ConfigEntry, ConfigSource, NewTopic, Offset, Resource, TopicFound,
 };
@@ -38,18 +39,20 @@ impl Admin {
 
     /// Partitions and replicas of named topics, or why one of them cannot be read. Creates none of them.
     pub async fn describe_topics(&self, names: &[&str]) -> Reply<Vec<(String, Reply<TopicFound>)>> {
-        let call = given_topics(names)?;
         let parts = (sys::rd_kafka_event_DescribeTopics_result as _, sys::rd_kafka_DescribeTopics_result_topics as _);
-        self.ask_list(call, parts, read_topic).await
+        again(|| async { self.ask_list(given_topics(names)?, parts, read_topic).await }).await
     }
 
     /// All configs of each resource, in order, or why they cannot be read. At most one of them is a broker.
     pub async fn describe_configs(&self, resources: &[Resource<'_>]) -> Reply<Vec<Reply<Vec<ConfigEntry>>>> {
-        let natives = Natives::new(resources, sys::rd_kafka_ConfigResource_destroy, new_resource)?;
         let parts =
             (sys::rd_kafka_event_DescribeConfigs_result as _, sys::rd_kafka_DescribeConfigs_result_resources as _);
-        let call = natives.given_to(sys::rd_kafka_DescribeConfigs);
-        self.ask_each(resources.len(), call, parts, read_configs).await
+        again(|| async {
+            let natives = Natives::new(resources, sys::rd_kafka_ConfigResource_destroy, new_resource)?;
+            let call = natives.given_to(sys::rd_kafka_DescribeConfigs);
+            self.ask_each(resources.len(), call, parts, read_configs).await
+        })
+        .await
     }
 
     /// All configs of a broker.
@@ -100,15 +103,17 @@ impl Admin {
         if partitions.is_empty() {
             return Ok(Vec::new());
         }
-        let natives = partition_list(partitions, offset_spec(at))?;
-        let call = natives.only_given_to(sys::rd_kafka_ListOffsets);
         let parts = (sys::rd_kafka_event_ListOffsets_result as _, sys::rd_kafka_ListOffsets_result_infos as _);
         let read = move |one: &sys::rd_kafka_ListOffsetsResultInfo_t| {
             let (topic, partition, offset) = placed(one, sys::rd_kafka_ListOffsetsResultInfo_topic_partition);
             let time = get(one, sys::rd_kafka_ListOffsetsResultInfo_timestamp);
             (topic, partition, offset.map(|offset| if at == Offset::LastTimestamp { time } else { offset }))
         };
-        self.ask_list(call, parts, read).await
+        again(|| async {
+            let call = partition_list(partitions, offset_spec(at))?.only_given_to(sys::rd_kafka_ListOffsets);
+            self.ask_list(call, parts, read).await
+        })
+        .await
     }
 }
 

@@ -1,5 +1,6 @@
 //! One client of librdkafka: its connection, what goes in and out of its calls in safe types, and what went wrong.
 
+pub mod again;
 pub mod batches;
 pub mod connect;
 pub mod link;
