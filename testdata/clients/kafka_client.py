@@ -214,7 +214,18 @@ class Session:
         return {"codes": sorted(codes_in(answer)), "answer": answer}
 
     def read(self, prefix):
-        """All that there is whose name, or whose principal's name, starts so."""
+        """All that there is whose name, or whose principal's name, starts so. A broker that died is still asked for a
+        moment: then it is tried again."""
+        until = time.monotonic() + PATIENCE
+        while True:
+            try:
+                return self.read_once(prefix)
+            except kafka.errors.KafkaConnectionError:
+                if time.monotonic() > until:
+                    raise
+                time.sleep(0.2)
+
+    def read_once(self, prefix):
         metadata = self.send("Metadata", {"topics": None})["answer"]
         topics = {one["name"]: {"partitions": len(one["partitions"]), "config": {},
                                 "replication": sorted({len(part["replica_nodes"]) for part in one["partitions"]})}
