@@ -50,14 +50,22 @@ pub fn add(steps: &mut [Step], input: &DiffInput<'_>) {
 
 /// What a step takes away from a principal.
 pub fn taken(step: &Step) -> BTreeSet<Binding> {
-    let bindings = |model: &Option<Model>| {
-        model.as_ref().and_then(Model::as_kafka_acl).map(|acl| acl.bindings.clone()).unwrap_or_default()
-    };
     &bindings(&step.before) - &bindings(&step.after)
 }
 
+fn bindings(model: &Option<Model>) -> BTreeSet<Binding> {
+    model.as_ref().and_then(Model::as_kafka_acl).map(|acl| acl.bindings.clone()).unwrap_or_default()
+}
+
+/// Which of the topics a user may do more to when a step is done.
+pub fn opened<'a>(step: &Step, topics: &'a BTreeSet<String>) -> BTreeSet<&'a String> {
+    let (had, has) = (bindings(&step.before), bindings(&step.after));
+    let given = has.difference(&had).filter(|binding| binding.allow);
+    given.flat_map(|binding| reached(binding, topics).collect::<Vec<_>>()).collect()
+}
+
 /// Which of the topics an ACL is about, by name or by prefix.
-pub fn reached<'a>(binding: &'a Binding, topics: &'a BTreeSet<String>) -> impl Iterator<Item = &'a String> {
+pub fn reached<'a>(binding: &Binding, topics: &'a BTreeSet<String>) -> impl Iterator<Item = &'a String> {
     let name = &binding.name;
     let from_there = topics.range::<String, _>(name..).take_while(move |topic| topic.starts_with(name.as_str()));
     from_there.filter(move |topic| binding.resource == "topic" && (binding.prefixed || *topic == name))

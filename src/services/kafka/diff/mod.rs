@@ -20,6 +20,7 @@ use crate::core::address::Address;
 use crate::core::reconcile::{Applied, Wanted, reconcile};
 use crate::core::step::Action;
 use crate::services::{Decision, DiffInput, Model, Op, Step, rotation};
+pub use edges::opened;
 pub use managed::managed as managed_topic;
 use std::collections::{BTreeMap, BTreeSet};
 
