@@ -57,18 +57,21 @@ fn bindings(model: &Option<Model>) -> BTreeSet<Binding> {
     model.as_ref().and_then(Model::as_kafka_acl).map(|acl| acl.bindings.clone()).unwrap_or_default()
 }
 
-/// Which of the topics a user may do more to when a step is done.
+/// Which of the topics a user may do something to when a step is done, and nothing before.
 pub fn opened<'a>(step: &Step, topics: &'a BTreeSet<String>) -> BTreeSet<&'a String> {
-    let (had, has) = (bindings(&step.before), bindings(&step.after));
-    let given = has.difference(&had).filter(|binding| binding.allow);
-    given.flat_map(|binding| reached(binding, topics).collect::<Vec<_>>()).collect()
+    let may_use = |model: &Option<Model>| -> BTreeSet<&'a String> {
+        let all = bindings(model);
+        all.iter().filter(|binding| binding.allow).flat_map(|binding| reached(binding, topics)).collect()
+    };
+    &may_use(&step.after) - &may_use(&step.before)
 }
 
 /// Which of the topics an ACL is about, by name or by prefix.
 pub fn reached<'a>(binding: &Binding, topics: &'a BTreeSet<String>) -> impl Iterator<Item = &'a String> {
     let name = &binding.name;
     let from_there = topics.range::<String, _>(name..).take_while(move |topic| topic.starts_with(name.as_str()));
-    from_there.filter(move |topic| binding.resource == "topic" && (binding.prefixed || *topic == name))
+    let (is_topic, prefixed) = (binding.resource == "topic", binding.prefixed);
+    from_there.filter(move |topic| is_topic && (prefixed || *topic == name))
 }
 
 /// The topics that ACLs name one by one.
