@@ -1,13 +1,20 @@
 //! In which order steps are carried out.
 
 use crate::core::address::Address;
-use crate::core::step::{Action, StepId};
-use crate::services::kafka::model::{Acl, Binding, Op as KafkaOp, TOPIC, topic_address, user_address};
+use crate::core::step::{Action, Part, Risk, StepId};
+use crate::services::kafka::model::{Acl, Binding, Op as KafkaOp, TOPIC, USER, topic_address, user_address};
 use crate::services::{DiffInput, Model, Op, Step};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// user, topics -> ACLs; and the other way round ACLs -> user -> topics. Steps that are not in the plan count as done.
+///
+/// A user that somebody else may sign in as gets a new password, and loses all others, before it gets any right.
 pub fn add(steps: &mut [Step], input: &DiffInput<'_>) {
+    let closed = steps.iter().filter(|step| closes_to_others(step, input));
+    let mut closed_by: BTreeMap<String, BTreeSet<StepId>> = BTreeMap::new();
+    for step in closed {
+        closed_by.entry(step.address.name.clone()).or_default().insert(step.id());
+    }
     let going = steps.iter().filter(|step| step.action == Action::Destroy && step.address.kind == TOPIC);
     let going: BTreeSet<String> = going.map(|step| step.address.name.clone()).collect();
     let mut takes: BTreeMap<Address, BTreeSet<StepId>> = BTreeMap::new();
@@ -39,8 +46,23 @@ pub fn add(steps: &mut [Step], input: &DiffInput<'_>) {
             let needed = topics_named(acl).chain([user_address(&step.address.name)]);
             let needed = needed.filter(|address| input.wanted.contains_key(address)).map(StepId::main);
             step.needs.extend(needed);
+            if gives(step) {
+                step.needs.extend(closed_by.get(&step.address.name).into_iter().flatten().cloned());
+            }
         }
     }
+}
+
+/// Whether a step ends that somebody else may sign in as a user: another password, or no second credential any more.
+fn closes_to_others(step: &Step, input: &DiffInput<'_>) -> bool {
+    let of_user = step.address.kind == USER && matches!(step.part, Part::Credential | Part::Close);
+    of_user && input.may_be_known_elsewhere(&step.address)
+}
+
+/// Whether a step on ACLs lets a user do more than before. What only takes rights away waits for nothing.
+fn gives(step: &Step) -> bool {
+    step.op == Op::Kafka(KafkaOp::SetAcls)
+        && (step.action == Action::Create || step.risks.contains(&Risk::WidensAccess))
 }
 
 /// What a step takes away from a principal.

@@ -40,6 +40,7 @@ pub fn diff(input: DiffInput<'_>) -> Vec<Step> {
         .collect();
     let rotations = rotations(&input, &steps, &server);
     steps.extend(rotations);
+    users::tell_known_passwords(&mut steps, &input);
     users::put_removals_last(&mut steps);
     edges::add(&mut steps, &input);
     steps

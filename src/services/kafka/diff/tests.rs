@@ -11,7 +11,7 @@ use crate::error::Place;
 use crate::services::kafka::desired::desired;
 use crate::services::kafka::model::{Acl, Binding, Op as KafkaOp, User, acl_address, topic_address, user_address};
 use crate::services::postgres::model::Credential;
-use crate::services::{DiffInput, Model, Observation, Observed, Op, Step};
+use crate::services::{CredentialStatus, DiffInput, Model, Observation, Observed, Op, Step};
 use crate::spec::model::{App, Events, Specs, Topic};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -323,4 +323,71 @@ fn what_a_vanished_app_opened_to_others_is_held_with_its_topics() {
     assert_eq!((reads(&of(Part::Close).before), reads(&of(Part::Close).after)), ((true, true), (false, true)));
     let topic = steps.iter().find(|step| step.address == topic_address("orders")).unwrap();
     assert!(topic.needs.contains(&of(Part::Close).id()) && topic.needs.contains(&of(Part::Main).id()));
+}
+
+/// What was read of the user "shop", and what the ACLs of its app wait for.
+fn acls_wait_for(applied: &Resources, wanted: &Resources, status: CredentialStatus) -> Vec<String> {
+    let steps = plan(wanted, applied, true, |observation| {
+        let user = Observed::plain(wanted[&user_address("shop")].model.clone());
+        let seen = observation.resources.entry(user_address("shop")).or_insert(user);
+        seen.credential = Some(status);
+    });
+    let acls = steps.iter().find(|step| step.address == acl_address("shop")).unwrap();
+    acls.needs.iter().filter(|need| need.address == user_address("shop")).map(ToString::to_string).collect()
+}
+
+#[test]
+fn a_user_whose_password_somebody_else_knows_gets_a_new_one_before_any_right() {
+    use CredentialStatus::{Absent, Staged, Verified, Wrong};
+    let wanted = desired(&specs(vec![("shop", events("shop", &["orders"]))]), &config("SCRAM-SHA-512"));
+    let (nothing, rotated) = (Resources::new(), ["kafka.user.shop", "kafka.user.shop (credential)"]);
+    for status in [Absent, Wrong, Staged] {
+        assert_eq!(acls_wait_for(&nothing, &wanted, status), rotated, "{status:?}");
+    }
+    // A state that was lost.
+    assert_eq!(acls_wait_for(&nothing, &wanted, Verified), ["kafka.user.shop"]);
+    // More for an app that has ACLs already.
+    let before = desired(&specs(vec![("shop", events("shop", &[]))]), &config("SCRAM-SHA-512"));
+    assert_eq!(acls_wait_for(&before, &wanted, Wrong), rotated);
+    assert_eq!(acls_wait_for(&before, &wanted, Verified), ["kafka.user.shop"]);
+    // What is only taken away waits for nothing.
+    assert_eq!(acls_wait_for(&wanted, &before, Wrong), ["kafka.user.shop"]);
+}
+
+#[test]
+fn a_second_way_in_of_a_strangers_user_is_closed_before_it_gets_any_right() {
+    let all = specs(vec![("shop", events("shop", &[]))]);
+    let (old, new) = (desired(&all, &config("SCRAM-SHA-256")), desired(&all, &config("SCRAM-SHA-512")));
+    let case = |status: CredentialStatus| {
+        let steps = plan(&new, &BTreeMap::new(), true, |observation| {
+            let user = old[&user_address("shop")].model.clone();
+            let seen = Observed { credential: Some(status), ..Observed::plain(user) };
+            observation.resources.insert(user_address("shop"), seen);
+        });
+        let acls = steps.iter().find(|step| step.address == acl_address("shop")).unwrap();
+        acls.needs.iter().any(|need| need.part == Part::Close)
+    };
+    assert!(case(CredentialStatus::Absent) && !case(CredentialStatus::Verified));
+}
+
+#[test]
+fn it_is_told_that_somebody_else_knows_the_password() {
+    let wanted = desired(&specs(vec![("shop", events("shop", &[]))]), &config("SCRAM-SHA-512"));
+    let told = |status: CredentialStatus| {
+        let steps = plan(&wanted, &BTreeMap::new(), true, |observation| {
+            let user = wanted[&user_address("shop")].model.clone();
+            let seen = Observed { credential: Some(status), ..Observed::plain(user) };
+            observation.resources.insert(user_address("shop"), seen);
+        });
+        let notes = |part| {
+            let of_user = steps.iter().find(|step| step.address == user_address("shop") && step.part == part);
+            of_user.map(|step| step.notes.join("\n")).unwrap_or_default()
+        };
+        (notes(Part::Main), notes(Part::Credential))
+    };
+    let (adopted, rotated) = told(CredentialStatus::Absent);
+    assert!(adopted.contains("whoever made it knows its password"), "{adopted}");
+    assert!(rotated.contains("is somebody else's: it gets no more ACLs before a new one is set"), "{rotated}");
+    assert_eq!(told(CredentialStatus::Verified), (String::new(), String::new()));
+    assert!(!told(CredentialStatus::Staged).1.contains("somebody else's"));
 }
