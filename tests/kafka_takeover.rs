@@ -67,3 +67,40 @@ fn a_strangers_user_of_another_mechanism_loses_that_before_it_gets_acls() {
     assert!(removed.zip(given).is_some_and(|(removed, given)| removed < given), "{}", applied.stderr);
     workspace.run(&["plan", "--detailed-exitcode"]).exits(0).says("No changes.");
 }
+
+const VAN: &str = "app = \"@van\"\n[services.events]\ntopics = [\"@van.secret\", \"@vanroot\"]\n";
+
+#[test]
+fn what_a_vanished_app_left_behind_goes_to_another_one_by_consent_alone() {
+    let workspace = Workspace::new();
+    let secret = format!("{}van.secret", workspace.prefix);
+    workspace.spec("van", VAN);
+    workspace.spec("evil", "app = \"@evil\"\n[services.events]\n");
+    workspace.among_others(12);
+    workspace.converge();
+    produce(&kafka_admin(), &secret, 1, 10);
+    workspace.remove("specs/van.toml");
+    let evil = kafka_as(&format!("{}evil", workspace.prefix), &workspace.published("@evil", "KAFKA_PASSWORD"));
+    for (line, reached) in [
+        ("prefix = \"@van.\"", "topic @van.secret;"),
+        ("external = [\"@van.secret\"]", "topic @van.secret;"),
+        ("groups = [\"@van\"]", "group @van;"),
+        ("transactional_ids = [\"@van.x\"]", "transactional id @van.*;"),
+    ] {
+        workspace.spec("evil", &format!("app = \"@evil\"\n[services.events]\n{line}\n"));
+        workspace.run(&["validate"]).exits(0);
+        let named = |text: &str| text.replace('@', &workspace.prefix);
+        // An app alone does not see less.
+        for arguments in [&["plan"][..], &["plan", "--app", "@evil"]] {
+            let plan = workspace.run(arguments).exits(0).flat().says(&named(reached));
+            plan.says(&named("it reaches what is @van's until now")).says(&named("--allow-interrupt kafka.acl.@evil"));
+        }
+        workspace.run(&["apply", "--auto-approve"]).exits(0);
+        assert!(reads(&evil, &secret, 0, 1).is_err(), "{line}");
+    }
+    workspace.spec("evil", "app = \"@evil\"\n[services.events]\nprefix = \"@van.\"\n");
+    workspace.run(&["apply", "--auto-approve", "--allow-interrupt", "kafka.acl.@evil"]).exits(0);
+    reads(&evil, &secret, 0, 1).unwrap();
+    // Consent was given: what is taken away by hand is put back.
+    workspace.run(&["plan"]).exits(0).flat().hides("it reaches what is");
+}

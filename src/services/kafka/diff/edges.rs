@@ -6,7 +6,7 @@ use crate::services::kafka::model::{Acl, Binding, Op as KafkaOp, TOPIC, USER, to
 use crate::services::{DiffInput, Model, Op, Step};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// user, topics -> ACLs; and the other way round ACLs -> user -> topics. Steps that are not in the plan count as done.
+/// user, topics -> ACLs (those that another app has until now by prefixes too); and the other way round ACLs -> user -> topics. Steps that are not in the plan count as done.
 ///
 /// A user that somebody else may sign in as gets a new password, and loses all others, before it gets any right.
 pub fn add(steps: &mut [Step], input: &DiffInput<'_>) {
@@ -36,6 +36,8 @@ pub fn add(steps: &mut [Step], input: &DiffInput<'_>) {
             Op::Kafka(_) | Op::State | Op::Postgres(_) | Op::Valkey(_) | Op::Secrets(_) => {}
         }
     }
+    let moving = steps.iter().filter(|step| step.address.kind == TOPIC && step.moves());
+    let moving: BTreeSet<String> = moving.map(|step| step.address.name.clone()).collect();
     for step in steps.iter_mut() {
         if step.action == Action::Destroy {
             step.needs.extend(takes.get(&step.address).into_iter().flatten().cloned());
@@ -47,6 +49,8 @@ pub fn add(steps: &mut [Step], input: &DiffInput<'_>) {
             let needed = needed.filter(|address| input.wanted.contains_key(address)).map(StepId::main);
             step.needs.extend(needed);
             if gives(step) {
+                let under_prefixes = acl.bindings.iter().flat_map(|binding| reached(binding, &moving));
+                step.needs.extend(under_prefixes.map(|topic| StepId::main(topic_address(topic))));
                 step.needs.extend(closed_by.get(&step.address.name).into_iter().flatten().cloned());
             }
         }

@@ -6,12 +6,14 @@ mod edges;
 mod losses;
 mod managed;
 mod redpanda;
+mod takes_over;
 #[cfg(test)]
 mod tests;
 mod topics;
 mod users;
 mod vanished;
 
+pub use takes_over::{Declared, ask_about_takeovers};
 pub use vanished::keep_open_what_stays;
 
 use super::model::{ACL, Op as KafkaOp, TOPIC, USER};
