@@ -68,6 +68,7 @@ fn who_reads(groups: &BTreeMap<String, Reading>) -> String {
     }
     let each = groups.iter().map(|(name, reading)| {
         let far = match reading.behind {
+            _ if reading.unsure => "how far behind is not known".to_owned(),
             Some(0) => "read to the end".to_owned(),
             Some(behind) => format!("at most {} behind", grouped(behind)),
             None => "nothing committed".to_owned(),
@@ -116,7 +117,7 @@ mod tests {
     #[test]
     fn what_is_lost_is_told_with_what_is_not_known() {
         let topic: Address = "kafka.topic.orders".parse().unwrap();
-        let reading = |behind, members| Reading { behind, members };
+        let reading = |behind, members| Reading { behind, members, ..Reading::default() };
         let operations = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<BTreeSet<_>>();
         let holdings = Holdings {
             messages: Some(12_345),

@@ -176,6 +176,11 @@ fn less_retention_loses_messages_whoever_made_it_more() {
     let mut empty = Case::on(Flavor::Kafka);
     empty.facts.insert("messages".to_owned(), 0.into());
     assert!(empty.plan(&day, Some(&there(&[WEEK], &[])), Some(&week)).unwrap().risks.is_empty());
+    // Of a partition that does not answer it was not.
+    empty.facts = BTreeMap::from([("unread".to_owned(), serde_json::json!({ "what it holds": "1 of 2 did not answer" }))]);
+    let step = empty.plan(&day, Some(&there(&[WEEK], &[])), Some(&week)).unwrap();
+    assert!(step.risks.contains(&Risk::LosesData), "{step:#?}");
+    assert!(step.notes.contains(&"not known: what it holds (1 of 2 did not answer)".to_owned()), "{step:#?}");
     let (loses, told) =
         case(&topic(&[("cleanup.policy", "compact")]), &there(&[], &[("cleanup.policy", "delete")]), &topic(&[]));
     assert!(loses && told.contains("without a key"), "{told}");

@@ -4,6 +4,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
+/// What could not be read if it is not known how many messages there are.
+pub const CONTENT: &str = "what it holds";
+
 /// Facts of a topic. `None` was not read.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
@@ -31,6 +34,9 @@ pub struct Reading {
     pub behind: Option<u64>,
     /// Consumers that read the topic now.
     pub members: u64,
+    /// It committed where no partition answered, so that it may be further behind.
+    #[serde(default)]
+    pub unsure: bool,
 }
 
 impl Holdings {
@@ -58,7 +64,7 @@ mod tests {
 
     #[test]
     fn what_is_unknown_is_no_fact() {
-        let groups = BTreeMap::from([("shop".to_owned(), Reading { behind: None, members: 2 })]);
+        let groups = BTreeMap::from([("shop".to_owned(), Reading { members: 2, ..Reading::default() })]);
         let some = Holdings { messages: Some(0), groups: Some(groups), ..Holdings::default() };
         assert_eq!(some.facts().keys().collect::<Vec<_>>(), ["groups", "messages"]);
         assert_eq!((Holdings::of(&some.facts()), some.members()), (some.clone(), 2));

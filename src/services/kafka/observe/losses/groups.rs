@@ -1,6 +1,7 @@
 //! Which consumer groups read topics, and how far they are.
 
-use super::{Offsets, difference};
+use super::count::Offsets;
+use super::difference;
 use crate::services::kafka::admin::Admin;
 use crate::services::kafka::client::trouble::Trouble;
 use crate::services::kafka::model::Reading;
@@ -21,8 +22,7 @@ pub struct Found {
 }
 
 /// The groups that read these topics now, or committed offsets of them.
-pub async fn reading(admin: &Admin, offsets: &Offsets) -> Result<Found, Trouble> {
-    let topics: BTreeSet<&str> = offsets.keys().map(|(topic, _)| topic.as_str()).collect();
+pub async fn reading(admin: &Admin, topics: &BTreeSet<&str>, offsets: &Offsets) -> Result<Found, Trouble> {
     let all = admin.list_groups().await?;
     let names: Vec<&str> = all.iter().map(String::as_str).take(GROUPS).collect();
     let mut found = Found::default();
@@ -54,10 +54,16 @@ pub async fn reading(admin: &Admin, offsets: &Offsets) -> Result<Found, Trouble>
             }
         };
         for (topic, partition, offset) in committed {
-            let Some((first, next)) = offsets.get(&(topic.clone(), partition)) else { continue };
+            if !topics.contains(topic.as_str()) {
+                continue;
+            }
+            let between = offsets.get(&(topic.clone(), partition));
             let reading = found.by_topic.entry(topic).or_default().entry(name.to_owned()).or_default();
-            // What is older than the first message is lost to it already.
-            *reading.behind.get_or_insert_default() += difference(offset.max(*first), *next);
+            match between {
+                // What is older than the first message is lost to it already.
+                Some((first, next)) => *reading.behind.get_or_insert_default() += difference(offset.max(*first), *next),
+                None => reading.unsure = true,
+            }
         }
     }
     Ok(found)

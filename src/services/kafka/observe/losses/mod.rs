@@ -1,6 +1,7 @@
 //! What topics hold and who uses them: read at plan time, of those alone that may lose something, within bounds of number
 //! and time. What cannot be read is told as that; a plan does not fail for it.
 
+pub mod count;
 mod groups;
 mod sample;
 
@@ -11,8 +12,9 @@ use crate::services::kafka::admin::Admin;
 use crate::services::kafka::client::native::{Offset, OwnedBinding};
 use crate::services::kafka::client::trouble::Trouble;
 use crate::services::kafka::configs::{CLEANUP_POLICY, REMOTE_STORAGE, RETENTION_BYTES, RETENTION_MS};
-use crate::services::kafka::model::{Holdings, TOPIC, topic_address};
+use crate::services::kafka::model::{CONTENT, Holdings, TOPIC, topic_address};
 use crate::services::{Ask, Model, Observed};
+use count::Offsets;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 use time::OffsetDateTime;
@@ -22,9 +24,6 @@ use tokio::time::{Instant, timeout_at};
 const TOPICS: usize = 200;
 /// So long it may all take.
 const LONGEST: Duration = Duration::from_secs(5);
-
-/// First and next offset of each partition that could be asked.
-type Offsets = BTreeMap<(String, i32), (i64, i64)>;
 
 /// Adds what they hold to the facts of topics that are ours and go, and of those that are to keep less.
 pub async fn add(
@@ -100,27 +99,27 @@ pub async fn of_topics(config: &KafkaConfig, admin: &Admin, names: &BTreeSet<&st
     let beyond = Trouble::other(format!("only {TOPICS} topics are looked into"));
     tell_unread(
         held.iter_mut().filter(|(name, _)| !looked_at.contains(name.as_str())).map(|(_, holdings)| holdings),
-        "what it holds",
+        CONTENT,
         &beyond,
     );
-    let offsets = match timeout_at(until, offsets(admin, &looked_at)).await.unwrap_or_else(|_| Err(too_long())) {
-        Ok(offsets) => offsets,
+    let counted = match timeout_at(until, count::count(admin, &looked_at)).await.unwrap_or_else(|_| Err(too_long())) {
+        Ok(counted) => counted,
         Err(trouble) => {
-            tell_unread(of(&mut held, &looked_at), "what it holds", &trouble);
+            tell_unread(of(&mut held, &looked_at), CONTENT, &trouble);
             return held;
         }
     };
-    for ((topic, _), (first, next)) in &offsets {
-        if let Some(holdings) = held.get_mut(topic) {
-            *holdings.messages.get_or_insert_default() += difference(*first, *next);
+    let offsets = &counted.offsets;
+    for (name, holdings) in held.iter_mut().filter(|(name, _)| looked_at.contains(name.as_str())) {
+        match counted.messages(name) {
+            Ok(messages) => holdings.messages = Some(messages),
+            Err(trouble) => tell_unread(std::iter::once(holdings), CONTENT, &trouble),
         }
     }
-    let unasked = looked_at.iter().filter(|name| !offsets.keys().any(|(topic, _)| topic == *name)).copied().collect();
-    tell_unread(of(&mut held, &unasked), "what it holds", &Trouble::other("its partitions did not answer"));
     let (last, groups, sizes) = tokio::join!(
-        timeout_at(until, last_times(admin, &offsets)),
-        timeout_at(until, groups::reading(admin, &offsets)),
-        sample::sizes(config, admin, &offsets, until),
+        timeout_at(until, last_times(admin, offsets)),
+        timeout_at(until, groups::reading(admin, &looked_at, offsets)),
+        sample::sizes(config, admin, offsets, until),
     );
     // Redpanda does not tell it, and nobody misses it there.
     if let Ok(Ok(last)) = last {
@@ -154,27 +153,6 @@ pub async fn of_topics(config: &KafkaConfig, admin: &Admin, names: &BTreeSet<&st
         ),
     }
     held
-}
-
-/// First and next offsets of all partitions of topics that exist.
-async fn offsets(admin: &Admin, topics: &BTreeSet<&str>) -> Result<Offsets, Trouble> {
-    let names: Vec<&str> = topics.iter().copied().collect();
-    let mut partitions: Vec<(String, i32)> = Vec::new();
-    for (name, found) in admin.describe_topics(&names).await? {
-        let count = found.map(|found| i32::try_from(found.partitions).unwrap_or(i32::MAX)).unwrap_or_default();
-        partitions.extend((0..count).map(|partition| (name.clone(), partition)));
-    }
-    let asked: Vec<(&str, i32)> = partitions.iter().map(|(name, partition)| (name.as_str(), *partition)).collect();
-    let (first, next) =
-        tokio::try_join!(admin.list_offsets(&asked, Offset::Earliest), admin.list_offsets(&asked, Offset::Latest))?;
-    let next: BTreeMap<(String, i32), i64> =
-        next.into_iter().filter_map(|(topic, partition, offset)| Some(((topic, partition), offset.ok()?))).collect();
-    let both = |(topic, partition, offset): (String, i32, Result<i64, Trouble>)| {
-        let place = (topic, partition);
-        let next = *next.get(&place)?;
-        Some((place, (offset.ok()?, next)))
-    };
-    Ok(first.into_iter().filter_map(both).collect())
 }
 
 /// The greatest timestamp in each topic that has messages, in milliseconds since 1970.
