@@ -1,4 +1,4 @@
-//! No message is lost that nobody consented to lose: not of partitions that are away.
+//! No message is lost that nobody consented to lose: not of partitions that are away, not of what came after the plan.
 
 #![allow(
     clippy::expect_used,
@@ -12,9 +12,13 @@ mod common;
 
 use common::Workspace;
 use common::own_kafka::OwnKafka;
+use common::servers::{block_on, kafka_admin, partitions};
+use nornplan::services::kafka::admin::Admin;
+use nornplan::services::kafka::client::native::NewTopic;
 use rdkafka::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -73,4 +77,65 @@ fn a_partition_that_is_away_is_not_an_empty_one() {
     kafka.start_again(2);
     std::thread::sleep(Duration::from_secs(2));
     assert_eq!(messages(&admin, &topic, partition), 30);
+}
+
+/// An app with one topic that holds nothing, among many; and the topic's name.
+fn shop() -> (Workspace, String) {
+    let workspace = Workspace::new();
+    workspace.spec("shop", SHOP);
+    workspace.among_others(12);
+    workspace.converge();
+    let topic = format!("{}.e", workspace.prefix);
+    (workspace, topic)
+}
+
+const SHOP: &str = "app = \"@shop\"\n[services.events]\ntopics = [{ name = \"@.e\", partitions = 2 }]\n";
+const ALLOWED: [&str; 4] = ["--allow-destroy", "kafka.topic.@.e", "--allow-interrupt", "kafka.topic.@.e"];
+
+#[test]
+fn messages_that_come_after_the_plan_are_not_lost_by_it() {
+    let (workspace, topic) = shop();
+    workspace.spec("shop", &SHOP.replace("partitions = 2", "partitions = 2, config = { \"retention.ms\" = \"1s\" }"));
+    workspace.run(&["plan", "--out", "less.json"]).exits(0).hides("loses data").says("1 to update");
+    workspace.spec("shop", "app = \"@shop\"\n[services.events]\n");
+    let destroy = [&["plan", "--out", "none.json"], &ALLOWED[..]].concat();
+    workspace.run(&destroy).exits(0).flat().says("holds no messages").says("1 to destroy");
+    produce_to(&kafka_admin(), &topic, 1, 50);
+    for plan in ["less.json", "none.json"] {
+        let refused = workspace.run(&["apply", plan, "--auto-approve"]).exits(1).flat();
+        refused.complains("it holds 50 messages now, and held none when this was planned").says("help: plan again");
+    }
+    assert_eq!(messages(&kafka_admin(), &topic, 1), 50);
+    // The new plan tells what would be lost.
+    workspace.run(&["plan"]).exits(0).flat().says("holds at most 50 messages");
+    workspace.spec("shop", &SHOP.replace("partitions = 2", "partitions = 2, config = { \"retention.ms\" = \"1s\" }"));
+    workspace.run(&["plan"]).exits(0).flat().says("retention.ms: not set -> 1s").says("loses data");
+    // Whoever consented to it loses what there is.
+    let apply = [&["apply", "--auto-approve"], &ALLOWED[..]].concat();
+    workspace.run(&apply).exits(0);
+    workspace.run(&["plan", "--detailed-exitcode"]).exits(0).says("No changes.");
+}
+
+#[test]
+fn a_topic_that_was_made_again_after_the_plan_is_not_the_one_that_goes() {
+    let (workspace, topic) = shop();
+    workspace.spec("shop", "app = \"@shop\"\n[services.events]\n");
+    let destroy = [&["plan", "--out", "none.json"], &ALLOWED[..]].concat();
+    workspace.run(&destroy).exits(0).flat().says("holds no messages").says("1 to destroy");
+    block_on(async {
+        let admin = Admin::new(&kafka_admin()).expect("an admin");
+        assert!(admin.delete_topics(&[&topic]).await.expect("an answer").iter().all(Result::is_ok));
+        let new = NewTopic { name: &topic, partitions: Some(2), replication: Some(1), config: &BTreeMap::new() };
+        let since = Instant::now();
+        // It takes a moment until the old one is gone.
+        while !admin.create_topics(&[new], false).await.expect("an answer").iter().all(Result::is_ok) {
+            assert!(since.elapsed() < PATIENCE, "it cannot be made again");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    });
+    produce_to(&kafka_admin(), &topic, 0, 20);
+    let refused = workspace.run(&["apply", "none.json", "--auto-approve"]).exits(1).flat();
+    refused.complains("it was deleted and made again since the plan").says("help: plan again");
+    assert_eq!((partitions(&topic), messages(&kafka_admin(), &topic, 0)), (2, 20));
+    workspace.run(&["plan"]).exits(0).flat().says("holds at most 20 messages");
 }

@@ -4,7 +4,7 @@ use crate::core::address::Address;
 use crate::core::listing::some;
 use crate::core::step::Risk;
 use crate::services::kafka::model::{Holdings, Reading};
-use crate::services::{DiffInput, Step};
+use crate::services::{DiffInput, Model, Step};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Groups and principals that a sentence names at most.
@@ -18,7 +18,17 @@ pub fn judge_deleted(step: &mut Step, input: &DiffInput<'_>) {
         step.risks.insert(Risk::Interrupts);
     }
     step.notes.extend(notes(&step.address, &holdings));
+    if holdings.messages == Some(0) {
+        plans_on_nothing(step);
+    }
     step.notes.push("all its messages are lost; Kafka has no way back".to_owned());
+}
+
+/// Notes for whoever carries out the step that it was shown as one that loses no messages.
+pub fn plans_on_nothing(step: &mut Step) {
+    if let Some(Model::KafkaTopic(before)) = &mut step.before {
+        before.empty = true;
+    }
 }
 
 /// What was found of a topic.

@@ -1,6 +1,6 @@
 //! What becomes of topics.
 
-use super::deleted::{holdings_of, what_is_in};
+use super::deleted::{holdings_of, plans_on_nothing, what_is_in};
 use super::losses::losses;
 use super::managed::first_resets;
 use crate::core::listing::some;
@@ -110,7 +110,9 @@ impl Change<'_> {
 
     fn weigh(&self, step: &mut Step, empty: bool) {
         let lost = losses(&|name: &str| self.is(name), &|name: &str| self.becomes(name));
-        if !lost.is_empty() && !empty {
+        if !lost.is_empty() && empty {
+            plans_on_nothing(step);
+        } else if !lost.is_empty() {
             step.risks.insert(Risk::LosesData);
             step.notes.extend(lost);
         }

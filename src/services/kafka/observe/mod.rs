@@ -3,7 +3,7 @@
 pub mod access;
 pub mod acls;
 pub mod credentials;
-mod losses;
+pub mod losses;
 mod openness;
 pub mod reader;
 mod redpanda;
