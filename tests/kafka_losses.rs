@@ -59,7 +59,9 @@ fn a_partition_that_is_away_is_not_an_empty_one() {
     let mut workspace = Workspace::new();
     kafka.serve(&mut workspace);
     let shop = |config: &str| {
-        format!("app = \"@shop\"\n[[services.events.topics]]\nname = \"@.t\"\npartitions = 3\nreplication = 1\n{config}")
+        format!(
+            "app = \"@shop\"\n[[services.events.topics]]\nname = \"@.t\"\npartitions = 3\nreplication = 1\n{config}"
+        )
     };
     workspace.spec("shop", &shop(""));
     workspace.converge();
@@ -138,4 +140,35 @@ fn a_topic_that_was_made_again_after_the_plan_is_not_the_one_that_goes() {
     refused.complains("it was deleted and made again since the plan").says("help: plan again");
     assert_eq!((partitions(&topic), messages(&kafka_admin(), &topic, 0)), (2, 20));
     workspace.run(&["plan"]).exits(0).flat().says("holds at most 20 messages");
+}
+
+#[test]
+fn the_history_of_a_compacted_topic_goes_with_consent_only() {
+    let workspace = Workspace::new();
+    let lag = |lag: &str| {
+        let topic =
+            "app = \"@h\"\n[[services.events.topics]]\nname = \"@.h\"\nconfig.\"cleanup.policy\" = \"compact\"\n";
+        format!("{topic}config.\"min.compaction.lag.ms\" = \"{lag}\"\n")
+    };
+    workspace.spec("h", &lag("30d"));
+    workspace.converge();
+    let topic = format!("{}.h", workspace.prefix);
+    let admin = kafka_admin();
+    let producer: BaseProducer = admin.create().expect("a producer");
+    for value in ["v0", "v1", "v2"] {
+        producer.send(BaseRecord::to(&topic).key("k").payload(value)).map_err(|(error, _)| error).expect("a place");
+    }
+    producer.flush(PATIENCE).expect("all messages arrive");
+    workspace.spec("h", &lag("0"));
+    let plan = workspace.run(&["plan"]).exits(0).flat();
+    let lost = "of each key older messages than the last are lost at any time (kept for 30d at least until now)";
+    plan.says("loses data").says(lost).says("it holds at most 3 messages");
+    workspace.run(&["apply", "--auto-approve"]).exits(0).flat().says(&format!("--allow-destroy kafka.topic.{topic}"));
+    // No consent is enough where the infraspec says so.
+    workspace.spec("h", &format!("{}[lifecycle]\nprevent_destroy = true\n", lag("0")));
+    let all = ["apply", "--auto-approve", "--allow-destroy", "all", "--allow-interrupt", "all"];
+    workspace.run(&all).exits(0).says("says prevent_destroy").says("no flag releases that");
+    workspace.run(&["plan"]).exits(0).flat().says("loses data");
+    workspace.spec("h", &lag("30d"));
+    workspace.converge();
 }

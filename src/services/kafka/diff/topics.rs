@@ -1,7 +1,7 @@
 //! What becomes of topics.
 
 use super::deleted::{holdings_of, plans_on_nothing, what_is_in};
-use super::losses::losses;
+use super::losses::{losses, sooner};
 use super::managed::first_resets;
 use crate::core::listing::some;
 use crate::core::step::{Hold, Risk};
@@ -116,6 +116,7 @@ impl Change<'_> {
             step.risks.insert(Risk::LosesData);
             step.notes.extend(lost);
         }
+        step.notes.extend(sooner(&|name: &str| self.is(name), &|name: &str| self.becomes(name)));
         let compacted = |policy: Option<String>| policy.is_some_and(|policy| compacts(&policy));
         let (was, will_be) = (compacted(self.is(CLEANUP_POLICY)), compacted(self.becomes(CLEANUP_POLICY)));
         if will_be && !was {

@@ -11,7 +11,7 @@ use crate::core::address::Address;
 use crate::services::kafka::admin::Admin;
 use crate::services::kafka::client::native::{Offset, OwnedBinding};
 use crate::services::kafka::client::trouble::Trouble;
-use crate::services::kafka::configs::{CLEANUP_POLICY, REMOTE_STORAGE, RETENTION_BYTES, RETENTION_MS};
+use crate::services::kafka::configs::KEEPING;
 use crate::services::kafka::model::{CONTENT, Holdings, TOPIC, topic_address};
 use crate::services::{Ask, Model, Observed};
 use count::Offsets;
@@ -81,7 +81,7 @@ fn may_keep_less(ask: &Ask, address: &Address, there: &Observed) -> bool {
     let wanted = topic(ask.wanted.get(address).map(|one| &one.model));
     let last = topic(ask.applied.get(address).map(|one| &one.model));
     let (Some(wanted), Some(there)) = (wanted, topic(Some(&there.model))) else { return false };
-    [CLEANUP_POLICY, RETENTION_MS, RETENTION_BYTES, REMOTE_STORAGE].into_iter().any(|name| {
+    KEEPING.into_iter().any(|name| {
         let was_declared = last.as_ref().is_some_and(|last| last.config.contains_key(name));
         match wanted.config.get(name) {
             Some(value) => there.effective(name) != Some(value.as_str()),
