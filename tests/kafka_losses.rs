@@ -11,8 +11,9 @@
 mod common;
 
 use common::Workspace;
+use common::kafka_hand::Joined;
 use common::own_kafka::OwnKafka;
-use common::servers::{block_on, kafka_admin, partitions};
+use common::servers::{block_on, kafka_admin, kafka_as, partitions};
 use nornplan::services::kafka::admin::Admin;
 use nornplan::services::kafka::client::native::NewTopic;
 use rdkafka::ClientConfig;
@@ -171,4 +172,30 @@ fn the_history_of_a_compacted_topic_goes_with_consent_only() {
     workspace.run(&["plan"]).exits(0).flat().says("loses data");
     workspace.spec("h", &lag("30d"));
     workspace.converge();
+}
+
+#[test]
+fn consumers_that_the_broker_does_not_tell_may_be_there() {
+    let (workspace, topic) = shop();
+    let user =
+        kafka_as(&workspace.published("@shop", "KAFKA_USERNAME"), &workspace.published("@shop", "KAFKA_PASSWORD"));
+    produce_to(&user, &topic, 0, 5);
+    let mut newer = user;
+    newer.set("group.protocol", "consumer");
+    let consumer = Joined::group(&newer, &format!("{}shop.live", workspace.prefix), &topic);
+    workspace.spec("shop", "app = \"@shop\"\n[services.events]\n");
+    let since = Instant::now();
+    // It commits what it has read a moment later.
+    while !workspace
+        .run(&["plan"])
+        .exits(0)
+        .flat()
+        .stdout
+        .contains(&format!("{}shop.live (read to the end", workspace.prefix))
+    {
+        assert!(since.elapsed() < PATIENCE, "it commits nothing");
+    }
+    let plan = workspace.run(&["plan", "--allow-destroy", &format!("kafka.topic.{topic}")]).exits(0).flat();
+    plan.says(&format!("--allow-interrupt kafka.topic.{topic}")).hides("no consumer group has read it");
+    assert!(consumer.leave() > 0, "it reads");
 }

@@ -80,7 +80,8 @@ fn no_longer_empty(held: Result<u64, Trouble>) -> Option<Trouble> {
 }
 
 fn not_counted(trouble: &Trouble) -> Trouble {
-    let message = format!("it held no messages when this was planned, and that cannot be told now: {}", trouble.message);
+    let message =
+        format!("it held no messages when this was planned, and that cannot be told now: {}", trouble.message);
     Trouble { message, cause: Cause::Transient, next: Some("plan again".to_owned()), principal: None }
 }
 
@@ -96,7 +97,10 @@ mod tests {
         assert!(!case(Some("a"), Some("a")) && !case(Some("a"), None) && !case(None, Some("a")));
         assert!(no_longer_empty(Ok(0)).is_none());
         let told = no_longer_empty(Ok(20)).unwrap();
-        assert_eq!((told.message.as_str(), told.passes()), ("it holds 20 messages now, and held none when this was planned", false));
+        assert_eq!(
+            (told.message.as_str(), told.passes()),
+            ("it holds 20 messages now, and held none when this was planned", false)
+        );
         assert!(no_longer_empty(Err(Trouble::other("away"))).unwrap().passes(), "a moment later it may be told");
     }
 }

@@ -150,7 +150,8 @@ pub async fn alter(work: &Work<'_>, steps: &[&Step]) -> Vec<Outcome> {
 /// Deletes topics, and waits until they are gone.
 pub async fn delete(work: &Work<'_>, steps: &[&Step]) -> Vec<Outcome> {
     let refused = refused(work, steps).await;
-    let names = steps.iter().map(|step| step.address.name.as_str()).filter(|name| !refused.contains_key(*name)).collect();
+    let names =
+        steps.iter().map(|step| step.address.name.as_str()).filter(|name| !refused.contains_key(*name)).collect();
     let mut verdicts = Verdicts::new();
     for batch in batches(names, RECORDS, |_| 1) {
         let answer = work.admin.delete_topics(&batch).await;

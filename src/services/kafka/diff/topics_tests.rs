@@ -185,7 +185,8 @@ fn less_retention_loses_messages_whoever_made_it_more() {
     let step = empty.plan(&week, Some(&there(&[DAY], &[])), Some(&day)).unwrap();
     assert!(!plans_on_nothing(&step), "more is kept, whatever it holds by then");
     // Of a partition that does not answer it was not.
-    empty.facts = BTreeMap::from([("unread".to_owned(), serde_json::json!({ "what it holds": "1 of 2 did not answer" }))]);
+    empty.facts =
+        BTreeMap::from([("unread".to_owned(), serde_json::json!({ "what it holds": "1 of 2 did not answer" }))]);
     let step = empty.plan(&day, Some(&there(&[WEEK], &[])), Some(&week)).unwrap();
     assert!(step.risks.contains(&Risk::LosesData) && !plans_on_nothing(&step), "{step:#?}");
     assert!(step.notes.contains(&"not known: what it holds (1 of 2 did not answer)".to_owned()), "{step:#?}");

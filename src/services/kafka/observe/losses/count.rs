@@ -22,6 +22,12 @@ pub struct Counted {
 }
 
 impl Counted {
+    /// Nothing is known of any of them.
+    pub fn nothing(topics: &BTreeSet<&str>, trouble: &Trouble) -> Self {
+        let partitions = topics.iter().map(|name| ((*name).to_owned(), Err(trouble.clone())));
+        Self { partitions: partitions.collect(), offsets: Offsets::new() }
+    }
+
     /// First and next offsets of a topic's partitions.
     fn of<'a>(&'a self, topic: &'a str) -> impl Iterator<Item = (i64, i64)> + 'a {
         let own = self.offsets.range((topic.to_owned(), i32::MIN)..=(topic.to_owned(), i32::MAX));
@@ -46,7 +52,9 @@ impl Counted {
             lacking => Err(Trouble::other(match held {
                 0 => format!("{lacking} of {partitions} partitions did not answer"),
                 held => {
-                    format!("{lacking} of {partitions} partitions did not answer; in the others are at most {held} messages")
+                    format!(
+                        "{lacking} of {partitions} partitions did not answer; in the others are at most {held} messages"
+                    )
                 }
             })),
         }
@@ -67,10 +75,7 @@ pub async fn count(admin: &Admin, topics: &BTreeSet<&str>) -> Result<Counted, Tr
 ///
 /// # Errors
 /// Why none could be asked.
-pub async fn count_in(
-    admin: &Admin,
-    partitions: BTreeMap<String, Result<usize, Trouble>>,
-) -> Result<Counted, Trouble> {
+pub async fn count_in(admin: &Admin, partitions: BTreeMap<String, Result<usize, Trouble>>) -> Result<Counted, Trouble> {
     let all = partitions.iter().filter_map(|(name, count)| Some((name.as_str(), *count.as_ref().ok()?)));
     let asked: Vec<(&str, i32)> =
         all.flat_map(|(name, count)| (0..i32::try_from(count).unwrap_or(i32::MAX)).map(move |at| (name, at))).collect();

@@ -12,9 +12,9 @@ use crate::services::kafka::admin::Admin;
 use crate::services::kafka::client::native::{Offset, OwnedBinding};
 use crate::services::kafka::client::trouble::Trouble;
 use crate::services::kafka::configs::KEEPING;
-use crate::services::kafka::model::{CONTENT, Holdings, TOPIC, topic_address};
+use crate::services::kafka::model::{CONTENT, GROUPS, Holdings, TOPIC, topic_address};
 use crate::services::{Ask, Model, Observed};
-use count::Offsets;
+use count::{Counted, Offsets};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 use time::OffsetDateTime;
@@ -45,7 +45,7 @@ pub async fn add(
     }
     let names: BTreeSet<String> = names.into_iter().map(str::to_owned).collect();
     let names: BTreeSet<&str> = names.iter().map(String::as_str).collect();
-    let mut held = of_topics(config, admin, &names).await;
+    let mut held = of_topics(config, admin, &names, &ask.known).await;
     match acls.map(|acls| &acls.others) {
         Some(Some(others)) => tell_acls(&mut held, others, ask),
         Some(None) => tell_unread(held.values_mut(), "whose ACLs name it", &Trouble::other("there are too many")),
@@ -91,7 +91,12 @@ fn may_keep_less(ask: &Ask, address: &Address, there: &Observed) -> bool {
 }
 
 /// What topics hold: how many messages, about how much, since when nothing came, and who reads them.
-pub async fn of_topics(config: &KafkaConfig, admin: &Admin, names: &BTreeSet<&str>) -> BTreeMap<String, Holdings> {
+pub async fn of_topics(
+    config: &KafkaConfig,
+    admin: &Admin,
+    names: &BTreeSet<&str>,
+    logins: &BTreeSet<String>,
+) -> BTreeMap<String, Holdings> {
     let until = Instant::now() + LONGEST;
     let looked_at: BTreeSet<&str> = names.iter().copied().take(TOPICS).collect();
     let mut held: BTreeMap<String, Holdings> =
@@ -102,13 +107,10 @@ pub async fn of_topics(config: &KafkaConfig, admin: &Admin, names: &BTreeSet<&st
         CONTENT,
         &beyond,
     );
-    let counted = match timeout_at(until, count::count(admin, &looked_at)).await.unwrap_or_else(|_| Err(too_long())) {
-        Ok(counted) => counted,
-        Err(trouble) => {
-            tell_unread(of(&mut held, &looked_at), CONTENT, &trouble);
-            return held;
-        }
-    };
+    let (counted, groups) =
+        tokio::join!(timeout_at(until, count::count(admin, &looked_at)), groups::look(admin, names, logins, until));
+    let counted =
+        counted.unwrap_or_else(|_| Err(too_long())).unwrap_or_else(|trouble| Counted::nothing(names, &trouble));
     let offsets = &counted.offsets;
     for (name, holdings) in held.iter_mut().filter(|(name, _)| looked_at.contains(name.as_str())) {
         match counted.messages(name) {
@@ -116,27 +118,21 @@ pub async fn of_topics(config: &KafkaConfig, admin: &Admin, names: &BTreeSet<&st
             Err(trouble) => tell_unread(std::iter::once(holdings), CONTENT, &trouble),
         }
     }
-    let (last, groups, sizes) = tokio::join!(
-        timeout_at(until, last_times(admin, offsets)),
-        timeout_at(until, groups::reading(admin, &looked_at, offsets)),
-        sample::sizes(config, admin, offsets, until),
-    );
+    let mut reading = groups.reading(names, offsets);
+    for (name, holdings) in &mut held {
+        holdings.groups = Some(reading.remove(name).unwrap_or_default());
+        holdings.consumers_unseen = groups.unseen.as_ref().map(|trouble| trouble.message.clone());
+    }
+    if let Some(trouble) = &groups.unread {
+        tell_unread(held.values_mut(), GROUPS, trouble);
+    }
+    let (last, sizes) =
+        tokio::join!(timeout_at(until, last_times(admin, offsets)), sample::sizes(config, admin, offsets, until),);
     // Redpanda does not tell it, and nobody misses it there.
     if let Ok(Ok(last)) = last {
         for (topic, time) in last {
             held.entry(topic).and_modify(|holdings| holdings.last_message = in_words(time));
         }
-    }
-    match groups.unwrap_or_else(|_| Err(too_long())) {
-        Ok(mut groups) => {
-            for (name, holdings) in held.iter_mut().filter(|(name, _)| looked_at.contains(name.as_str())) {
-                holdings.groups = Some(groups.by_topic.remove(name).unwrap_or_default());
-            }
-            if let Some(trouble) = groups.unread {
-                tell_unread(of(&mut held, &looked_at), "all consumer groups", &trouble);
-            }
-        }
-        Err(trouble) => tell_unread(of(&mut held, &looked_at), "who reads it", &trouble),
     }
     match sizes {
         Ok(sizes) => {
@@ -165,10 +161,6 @@ async fn last_times(admin: &Admin, offsets: &Offsets) -> Result<BTreeMap<String,
         last.entry(topic).and_modify(|known| *known = time.max(*known)).or_insert(time);
     }
     Ok(last)
-}
-
-fn of<'a>(held: &'a mut BTreeMap<String, Holdings>, names: &BTreeSet<&str>) -> impl Iterator<Item = &'a mut Holdings> {
-    held.iter_mut().filter(|(name, _)| names.contains(name.as_str())).map(|(_, holdings)| holdings)
 }
 
 fn tell_unread<'a>(all: impl Iterator<Item = &'a mut Holdings>, what: &str, trouble: &Trouble) {
