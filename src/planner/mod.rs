@@ -79,6 +79,7 @@ pub fn plan(mut inputs: Inputs<'_>) -> Result<Plan> {
     let going = secrets.map(|secrets| services::diff(ServiceId::Secrets, inputs.diff_input(secrets, &nothing)));
     steps.extend(going.into_iter().flatten().filter(|step| step.action == Action::Destroy));
     block_half_moves(&mut steps, &inputs);
+    prevention::block_what_would_lose_it(&mut steps, &circumstances, inputs.document);
     consent::hold(&mut steps, inputs.consent, &circumstances);
     steps.retain(|step| step.address.kind != SECRET);
     keep_users_of_what_is_in_use(&mut steps);
