@@ -130,6 +130,10 @@ impl Service for Kafka {
         work.apply(steps, context).await
     }
 
+    fn is_halfway(&self, step: &Step, now: Option<&Model>) -> bool {
+        diff::is_halfway(step.before.as_ref(), now, step.after.as_ref())
+    }
+
     fn limits(&self, kind: &Kind) -> Limits {
         let batch = if *kind == TOPIC { 1000 } else { 500 };
         Limits { batch, in_flight: 1 }

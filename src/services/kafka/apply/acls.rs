@@ -14,8 +14,6 @@ use tokio::time::Instant;
 const MADE: usize = 5_000;
 /// ACLs deleted in one call. The controller compares each with all that there are, and does nothing else meanwhile.
 const DELETED: usize = 500;
-/// Tries of what an election or a moving controller refuses.
-const TRIES: u32 = 4;
 /// The longest pause between two looks whether what was written has arrived.
 const LONGEST_PAUSE: Duration = Duration::from_millis(400);
 
@@ -74,33 +72,18 @@ impl Work<'_> {
         steps.iter().enumerate().map(outcome).collect()
     }
 
-    /// One call, repeated for the items that may do better a moment later; the others that failed.
-    async fn carry_out_acls(&self, call: Call, mut items: Vec<Item>) -> Vec<(usize, Trouble)> {
-        let mut failed = Vec::new();
-        for attempt in 1..=TRIES {
-            if items.is_empty() {
-                break;
-            }
-            let acls: Vec<OwnedBinding> = items.iter().map(|(_, acl)| acl.clone()).collect();
-            let results = match call {
-                Call::Create => self.admin.create_acls(&acls).await,
-                Call::Delete => self.admin.delete_acls(&acls).await,
-            };
-            let results = results.unwrap_or_else(|trouble| vec![Err(trouble); acls.len()]);
-            let mut again = Vec::new();
-            for (item, result) in items.into_iter().zip(results) {
-                match result {
-                    Ok(()) => {}
-                    Err(trouble) if trouble.cause == Cause::Transient && attempt < TRIES => again.push(item),
-                    Err(trouble) => failed.push((item.0, trouble)),
-                }
-            }
-            items = again;
-            if !items.is_empty() {
-                tokio::time::sleep(PAUSE * 2_u32.pow(attempt)).await;
-            }
+    /// One call; the items that failed.
+    async fn carry_out_acls(&self, call: Call, items: Vec<Item>) -> Vec<(usize, Trouble)> {
+        if items.is_empty() {
+            return Vec::new();
         }
-        failed
+        let (places, acls): (Vec<usize>, Vec<OwnedBinding>) = items.into_iter().unzip();
+        let results = match call {
+            Call::Create => self.admin.create_acls(&acls).await,
+            Call::Delete => self.admin.delete_acls(&acls).await,
+        };
+        let results = results.unwrap_or_else(|trouble| vec![Err(trouble); acls.len()]);
+        places.into_iter().zip(results).filter_map(|(place, result)| Some((place, result.err()?))).collect()
     }
 
     /// Waits until what was written can be read back, and says of which steps it cannot. Somebody else's ACLs that come
@@ -121,7 +104,8 @@ impl Work<'_> {
                     !has_arrived(step, &there.unwrap_or_default())
                 });
             }
-            if start.elapsed() > SETTLING {
+            // Another client may find out what this one cannot any more.
+            if start.elapsed() > SETTLING || self.admin.is_broken() {
                 let late = Trouble::new(Cause::Transient, "the ACLs were taken, and are not seen after 30 s");
                 let why = read.err().unwrap_or(late);
                 return waiting.into_iter().map(|(index, _)| (index, why.clone())).collect();

@@ -3,6 +3,7 @@
 mod acls;
 mod deleted;
 mod edges;
+mod halfway;
 mod losses;
 mod managed;
 mod redpanda;
@@ -12,6 +13,7 @@ mod topics;
 mod users;
 mod vanished;
 
+pub use halfway::is_halfway;
 pub use vanished::keep_open_what_stays;
 
 use super::model::{ACL, Op as KafkaOp, TOPIC, USER};
