@@ -96,8 +96,8 @@ impl Away {
 #[test]
 fn what_was_done_and_never_answered_is_gone_on_with() {
     use Call::{
-        AlterUserScramCredentials, CreateAcls, CreatePartitions, CreateTopics, DeleteAcls, DeleteTopics,
-        IncrementalAlterConfigs,
+        AlterUserScramCredentials, CreateAcls, CreatePartitions, CreateTopics, DeleteAcls, DeleteTopics, DescribeAcls,
+        DescribeAclsOfOne, IncrementalAlterConfigs,
     };
     let away = Away::start();
     away.declare(1, "1h", "\"@report\"");
@@ -121,6 +121,12 @@ fn what_was_done_and_never_answered_is_gone_on_with() {
     away.apply_without(Loss::Silence, &[CreatePartitions]);
     away.has(4, "10800000", "audit", "report");
     assert!(since.elapsed() < Duration::from_secs(40), "{:?}", since.elapsed());
+
+    // A refusal looks as if there were no ACLs: beside other answers, and alone.
+    away.declare(4, "3h", "\"@report\"");
+    away.way.lose(&[(DescribeAclsOfOne, Loss::Refusal)]);
+    away.apply_without(Loss::Refusal, &[DescribeAcls]);
+    away.has(4, "10800000", "report", "audit");
 
     away.run_without(&["destroy", "--all"], Loss::Cut, &[DeleteAcls, AlterUserScramCredentials, DeleteTopics]);
     assert!(away.there().is_nothing());

@@ -5,17 +5,52 @@ use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 
-/// Calls by the number that stands at the front of each request (`apiKey` of Kafka's protocol).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-#[repr(i16)]
+/// What is asked of a broker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Call {
-    CreateTopics = 19,
-    DeleteTopics = 20,
-    CreateAcls = 30,
-    DeleteAcls = 31,
-    CreatePartitions = 37,
-    IncrementalAlterConfigs = 44,
-    AlterUserScramCredentials = 51,
+    CreateTopics,
+    DeleteTopics,
+    /// For all ACLs.
+    DescribeAcls,
+    /// For those of one principal.
+    DescribeAclsOfOne,
+    CreateAcls,
+    DeleteAcls,
+    CreatePartitions,
+    IncrementalAlterConfigs,
+    AlterUserScramCredentials,
+}
+
+impl Call {
+    /// The number that stands at the front of each request (`apiKey` of Kafka's protocol).
+    fn key(self) -> i16 {
+        match self {
+            Self::CreateTopics => 19,
+            Self::DeleteTopics => 20,
+            Self::DescribeAcls | Self::DescribeAclsOfOne => 29,
+            Self::CreateAcls => 30,
+            Self::DeleteAcls => 31,
+            Self::CreatePartitions => 37,
+            Self::IncrementalAlterConfigs => 44,
+            Self::AlterUserScramCredentials => 51,
+        }
+    }
+
+    /// Whether a request is one of these, and does not only try or ask something.
+    fn is(self, request: &[u8]) -> bool {
+        let has = |text: &[u8]| request.windows(text.len()).any(|part| part == text);
+        let fits = match self {
+            // Whether topics and partitions are only to be tried is their requests' last byte.
+            Self::CreateTopics | Self::CreatePartitions => request.last() == Some(&0),
+            Self::DescribeAcls => !has(b"User:"),
+            Self::DescribeAclsOfOne => has(b"User:"),
+            Self::DeleteAcls => !has(b"nornplan-asks"),
+            Self::DeleteTopics | Self::CreateAcls | Self::IncrementalAlterConfigs | Self::AlterUserScramCredentials => {
+                true
+            }
+        };
+        fits && request.starts_with(&self.key().to_be_bytes())
+    }
 }
 
 /// How an answer gets lost.
@@ -25,6 +60,8 @@ pub enum Loss {
     Cut,
     /// It just does not come.
     Silence,
+    /// In its place comes that of a broker that refuses DescribeAcls (CLUSTER_AUTHORIZATION_FAILED).
+    Refusal,
 }
 
 /// What is to be lost, each once.
@@ -84,6 +121,8 @@ fn forward(client: TcpStream, broker: TcpStream, losses: &Losses) {
             match loss {
                 Some((_, Loss::Cut)) => break,
                 Some((_, Loss::Silence)) => {}
+                Some((number, Loss::Refusal)) if send(&mut to, &refusal(number)) => {}
+                Some((_, Loss::Refusal)) => break,
                 None if send(&mut to, &frame) => {}
                 None => break,
             }
@@ -92,15 +131,16 @@ fn forward(client: TcpStream, broker: TcpStream, losses: &Losses) {
     });
 }
 
-/// Takes the loss that is meant for a request, unless it only tries or asks something.
-fn loss_of(frame: &[u8], losses: &Losses) -> Option<Loss> {
-    let key = i16::from_be_bytes(frame.get(..2)?.try_into().ok()?);
+/// Takes the loss that is meant for a request.
+fn loss_of(request: &[u8], losses: &Losses) -> Option<Loss> {
     let mut losses = losses.lock().expect("the losses");
-    let at = losses.iter().position(|(call, _)| *call as i16 == key)?;
-    // Whether topics and partitions are only to be tried is their requests' last byte.
-    let tries = [Call::CreateTopics, Call::CreatePartitions].contains(&losses.get(at)?.0) && frame.last() != Some(&0);
-    let asks = frame.windows(13).any(|part| part == b"nornplan-asks");
-    (!tries && !asks).then(|| losses.remove(at).1)
+    let at = losses.iter().position(|(call, _)| call.is(request))?;
+    Some(losses.remove(at).1)
+}
+
+/// DescribeAclsResponse of versions 0 and 1: throttle_time_ms, error_code, error_message, resources.
+fn refusal(number: i32) -> Vec<u8> {
+    [&number.to_be_bytes()[..], &[0; 4], &31_i16.to_be_bytes(), &(-1_i16).to_be_bytes(), &[0; 4]].concat()
 }
 
 fn number(frame: &[u8], at: usize) -> Option<i32> {

@@ -4,7 +4,6 @@ use super::work::{NEEDS_ALTER, PAUSE, SETTLING, Work};
 use crate::services::kafka::client::native::OwnedBinding;
 use crate::services::kafka::client::trouble::{Cause, Trouble};
 use crate::services::kafka::model::Binding;
-use crate::services::kafka::observe::acls::sort;
 use crate::services::{Model, Outcome, Step};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -97,7 +96,7 @@ impl Work<'_> {
             if principals.is_empty() {
                 return BTreeMap::new();
             }
-            let read = self.reader().bindings_of(&principals).await.map(|all| sort(all, &principals).0);
+            let read = self.reader().acls_now(&principals).await;
             if let Ok(seen) = &read {
                 waiting.retain(|(_, step)| {
                     let there = seen.by_principal.get(&step.address.name).map(|acl| acl.bindings.clone());
