@@ -22,8 +22,10 @@ const CALL: &str = "AlterUserScramCredentials";
 impl Work<'_> {
     /// Upserts users in few calls, and proves every password by signing in.
     pub(super) async fn set_users(&self, steps: &[&Step], passwords: Vec<Result<Secret, Diagnostic>>) -> Vec<Outcome> {
-        if let Some(api) = self.keeper_of_users().await {
-            return self.set_users_there(api, steps, passwords).await;
+        match self.keeper_of_users().await {
+            Ok(None) => {}
+            Ok(Some(api)) => return self.set_users_there(api, steps, passwords).await,
+            Err(error) => return all_failed(steps, error),
         }
         let mut outcomes: BTreeMap<usize, Outcome> = BTreeMap::new();
         let mut ready = Vec::new();
@@ -89,8 +91,10 @@ impl Work<'_> {
     /// Removes the credentials that a user has beside the one that it keeps. One that is gone already is done: a broker
     /// with one credential a user replaced it when the other was set.
     pub(super) async fn remove_credentials(&self, steps: &[&Step]) -> Vec<Outcome> {
-        if self.keeper_of_users().await.is_some() {
-            return steps.iter().map(|_| Outcome::AlreadySo).collect();
+        match self.keeper_of_users().await {
+            Ok(None) => {}
+            Ok(Some(_)) => return steps.iter().map(|_| Outcome::AlreadySo).collect(),
+            Err(error) => return all_failed(steps, error),
         }
         let mut removals = Vec::new();
         for step in steps {
@@ -111,8 +115,10 @@ impl Work<'_> {
     }
 
     pub(super) async fn delete_users(&self, steps: &[&Step]) -> Vec<Outcome> {
-        if let Some(api) = self.keeper_of_users().await {
-            return self.delete_users_there(api, steps).await;
+        match self.keeper_of_users().await {
+            Ok(None) => {}
+            Ok(Some(api)) => return self.delete_users_there(api, steps).await,
+            Err(error) => return all_failed(steps, error),
         }
         let names: BTreeSet<&str> = steps.iter().map(|step| step.address.name.as_str()).collect();
         let there = match self.reader().users(&names).await {

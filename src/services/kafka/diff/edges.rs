@@ -2,9 +2,11 @@
 
 use crate::core::address::Address;
 use crate::core::step::{Action, Part, Risk, StepId};
+use crate::services::kafka::acl::authorizer::is_about;
 use crate::services::kafka::model::{Acl, Binding, Op as KafkaOp, TOPIC, USER, topic_address, user_address};
 use crate::services::{DiffInput, Model, Op, Step};
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 
 /// user, new topics, topics that another app has until now -> ACLs; and the other way round ACLs -> user -> topics. Steps
 /// that are not in the plan count as done.
@@ -92,15 +94,37 @@ pub fn opened<'a>(step: &Step, topics: &'a BTreeSet<String>) -> BTreeSet<&'a Str
     &may_use(&step.after) - &may_use(&step.before)
 }
 
-/// Which of the topics an ACL is about, by name or by prefix.
+/// Which of the topics an ACL is about: by name, by prefix, or as it is about every topic.
 pub fn reached<'a>(binding: &Binding, topics: &'a BTreeSet<String>) -> impl Iterator<Item = &'a String> {
-    let name = &binding.name;
-    let from_there = topics.range::<String, _>(name..).take_while(move |topic| topic.starts_with(name.as_str()));
-    let (is_topic, prefixed) = (binding.resource == "topic", binding.prefixed);
-    from_there.filter(move |topic| is_topic && (prefixed || *topic == name))
+    let start = if binding.is_every() { "" } else { binding.name.as_str() };
+    let from_there = topics.range::<str, _>((Bound::Included(start), Bound::Unbounded));
+    let near = from_there.take_while(move |topic| topic.starts_with(start));
+    near.filter(move |topic| is_about(binding, "topic", topic))
 }
 
 /// The topics that ACLs name one by one.
 fn topics_named(acl: &Acl) -> impl Iterator<Item = Address> {
     acl.bindings.iter().filter(|one| one.resource == "topic" && !one.prefixed).map(|one| topic_address(&one.name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_acl_is_about_topics_by_name_by_prefix_or_all() {
+        let topics: BTreeSet<String> = ["a", "mail.in", "mail.out", "mailbox"].map(str::to_owned).into();
+        let cases: [(&str, &[&str]); 6] = [
+            ("allow read topic mail.in", &["mail.in"]),
+            ("allow read topic mail. (prefix)", &["mail.in", "mail.out"]),
+            ("allow read topic *", &["a", "mail.in", "mail.out", "mailbox"]),
+            ("allow read topic * (prefix)", &[]),
+            ("allow read topic \"\" (prefix)", &["a", "mail.in", "mail.out", "mailbox"]),
+            ("allow read group *", &[]),
+        ];
+        for (text, expected) in cases {
+            let binding = Binding::try_from(text.to_owned()).unwrap();
+            assert_eq!(reached(&binding, &topics).collect::<Vec<_>>(), expected, "{text}");
+        }
+    }
 }

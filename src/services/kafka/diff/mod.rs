@@ -3,6 +3,7 @@
 mod acls;
 mod deleted;
 mod edges;
+mod halfway;
 mod losses;
 mod managed;
 mod redpanda;
@@ -13,6 +14,7 @@ mod tests;
 mod topics;
 mod users;
 
+pub use halfway::is_halfway;
 pub use staying::{keep_open_what_stays, keep_users_of_what_is_in_use};
 pub use takes_over::{Declared, ask_about_takeovers};
 

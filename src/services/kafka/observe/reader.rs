@@ -8,16 +8,10 @@ use crate::services::kafka::client::words::unanswered;
 use crate::services::kafka::configs::as_stored;
 use crate::services::kafka::model::{Acl, Binding, Topic};
 use crate::services::kafka::redpanda::AdminApi;
-use futures_util::{FutureExt, StreamExt, TryStreamExt, stream};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Topics in one DescribeConfigs: 5,000 of them answer with 22 MB.
 const CONFIG_BATCH: usize = 1000;
-/// Principals that are asked for one by one; for more, all ACLs are read at once.
-const FEW: usize = 4;
-/// Questions under way at once.
-const AT_ONCE: usize = 8;
-
 /// A topic and a principal that nobody has.
 const NOBODY: &str = "nornplan-asks-for-an-authorizer";
 
@@ -38,7 +32,7 @@ pub struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    fn failed(&self, object: &str, call: &str, needs: &str) -> impl Fn(Trouble) -> Diagnostic {
+    pub(super) fn failed(&self, object: &str, call: &str, needs: &str) -> impl Fn(Trouble) -> Diagnostic {
         move |trouble| trouble.of(self.admin.principal()).tell(self.endpoint, object, call, needs)
     }
 
@@ -89,33 +83,6 @@ impl Reader<'_> {
             }
         }
         Ok(found)
-    }
-
-    /// The ACLs of named principals; `None` if the broker has no authorizer.
-    pub async fn acls(&self, principals: &BTreeSet<&str>) -> Result<Option<Acls>> {
-        let all = self.owned_by(principals).await;
-        let all = all.map_err(self.failed("", "DescribeAcls", "Describe on Cluster"))?;
-        if all.is_empty() && !self.has_authorizer().await? {
-            return Ok(None);
-        }
-        Ok(Some(super::acls::sort(all, principals).0))
-    }
-
-    /// The ACLs of few principals are asked for one by one. Of more all ACLs of the cluster are read, unless librdkafka
-    /// cannot take so many (100,000 patterns, or an answer of 100 MB).
-    async fn owned_by(&self, principals: &BTreeSet<&str>) -> std::result::Result<Vec<OwnedBinding>, Trouble> {
-        if principals.len() > FEW {
-            match self.admin.describe_acls(None).await {
-                Err(trouble) if trouble.is_too_much() => {}
-                answer => return answer,
-            }
-        }
-        let asked: Vec<_> = principals.iter().map(|name| self.owned_by_one(name).boxed()).collect();
-        Ok(stream::iter(asked).buffer_unordered(AT_ONCE).try_collect::<Vec<_>>().await?.into_iter().flatten().collect())
-    }
-
-    async fn owned_by_one(&self, name: &str) -> std::result::Result<Vec<OwnedBinding>, Trouble> {
-        self.admin.describe_acls(Some(&format!("User:{name}"))).await
     }
 
     /// Whether no ACLs means no ACLs: an empty list may also be a refusal, or a broker that keeps none.
