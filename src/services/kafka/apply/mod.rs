@@ -1,6 +1,7 @@
 //! Carries out steps in few calls, looks at the result of every item, and waits until what was done can be seen.
 
 mod acls;
+mod beyond;
 mod redpanda;
 mod topics;
 mod users;

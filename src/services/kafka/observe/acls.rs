@@ -20,6 +20,8 @@ pub struct EveryAcl {
     pub managed: Acls,
     /// Of all others, as far as their words are known; `None` if the broker does not tell all at once.
     pub others: Option<Vec<OwnedBinding>>,
+    /// How many ACLs others have whose words are not known: on tokens, or on users.
+    pub strange: BTreeMap<String, usize>,
 }
 
 impl EveryAcl {
@@ -45,15 +47,23 @@ impl Reader<'_> {
             // More than librdkafka takes at once, or a broker that does not tell all of them (both have been seen).
             Err(trouble) if matches!(trouble.cause, Cause::Other | Cause::Invalid) => {
                 let some = self.bindings_of(principals).await.map_err(failed)?;
-                return Ok(Some(EveryAcl { managed: sort(some, principals).0, others: None }));
+                return Ok(Some(EveryAcl {
+                    managed: sort(some, principals).0,
+                    others: None,
+                    strange: BTreeMap::new(),
+                }));
             }
             all => all.map_err(failed)?,
         };
         if all.is_empty() && !self.has_authorizer().await? {
             return Ok(None);
         }
+        let mut strange = BTreeMap::new();
+        for owned in all.iter().filter(|owned| !owned.is_known() && !is_one_of(owned, principals)) {
+            *strange.entry(owned.principal.clone()).or_default() += 1;
+        }
         let (managed, others) = sort(all, principals);
-        Ok(Some(EveryAcl { managed, others: Some(others) }))
+        Ok(Some(EveryAcl { managed, others: Some(others), strange }))
     }
 
     /// The ACLs of some principals by exact filters, with no question whether there is an authorizer.
@@ -71,6 +81,10 @@ impl Reader<'_> {
         let found: Vec<Vec<OwnedBinding>> = calls.buffer_unordered(SIDE_BY_SIDE).try_collect().await?;
         Ok(found.into_iter().flatten().collect())
     }
+}
+
+fn is_one_of(owned: &OwnedBinding, principals: &BTreeSet<&str>) -> bool {
+    owned.principal.strip_prefix("User:").is_some_and(|name| principals.contains(name))
 }
 
 /// Parts ACLs into those of some principals and those of others.
