@@ -129,6 +129,10 @@ fn super_users_are_no_apps() {
     workspace.run(&["plan", "--probe-credentials"]).flat().exits(0).says(said).says("No changes.");
     workspace.run(&["drift"]).flat().says(said);
     workspace.run(&["doctor"]).flat().exits(1).says(said).says("take it out of super.users").hides(ISOLATED);
+    // An app that runs already is not kept from the password that somebody asked for.
+    let rotated = workspace.run(&["rotate", "orders", "--auto-approve"]).flat().exits(0);
+    rotated.says("may do everything to every app, whatever ACLs say, as super.users may");
+    workspace.run(&["rotate", "mail", "--auto-approve"]).flat().exits(0).hides("super.users");
 }
 
 #[test]
