@@ -5,6 +5,7 @@
 //! that was never answered.
 
 mod acls;
+mod beyond;
 mod meanwhile;
 mod redpanda;
 mod topics;

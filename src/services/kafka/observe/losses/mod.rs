@@ -67,7 +67,7 @@ fn tell_acls(held: &mut BTreeMap<String, Holdings>, others: &[OwnedBinding], ask
             continue;
         }
         let Some(holdings) = held.get_mut(&binding.name) else { continue };
-        let is_ours = principal.strip_prefix("User:").is_some_and(|user| ask.known.contains(user));
+        let is_ours = principal.strip_prefix("User:").is_some_and(|user| ask.knows(user));
         let of = if is_ours { &mut holdings.acls_left_out } else { &mut holdings.acls_of_others };
         let verb = if binding.allow { "" } else { "deny " };
         let operation = format!("{verb}{}", binding.operation);
