@@ -15,7 +15,8 @@ const DESCRIBED: usize = 500;
 /// Groups that are asked how far they are at most.
 const COMMITTED: usize = 1_000;
 const AT_ONCE: usize = 16;
-/// What the broker says of a group that is not there, or of one whose consumers it tells newer clients alone (KIP-848).
+/// What the broker says of a group that it does not have, or no more. One that it lists all the same, and that has committed,
+/// counts as one that was not seen.
 const DEAD: &str = "Dead";
 
 /// Topic, partition and offset of all that a group has committed.
