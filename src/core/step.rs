@@ -127,7 +127,7 @@ impl Reason {
             Self::FromAnotherApp => "belongs to another app until now",
             Self::NotSaved => "lost at the next restart",
             Self::SetAgain => "published values stay",
-            Self::TakesOver => "another app's keys until now",
+            Self::TakesOver => "reaches what is another app's until now",
             Self::WasAway => "a node was away at the last apply",
         }
     }
@@ -290,6 +290,13 @@ impl<M, O> Step<M, O> {
     /// Whether data or a login would be gone for good.
     pub fn is_serious(&self) -> bool {
         self.risks.contains(&Risk::LosesData) || self.risks.contains(&Risk::RemovesLogin)
+    }
+
+    /// Whether it takes away what somebody is using right now, so that it takes consent to both. A part of something more
+    /// goes with that.
+    pub fn goes_under_feet(&self) -> bool {
+        let login = self.risks.contains(&Risk::RemovesLogin) && self.part_of.is_none();
+        self.risks.contains(&Risk::Interrupts) && (login || self.risks.contains(&Risk::LosesData))
     }
 
     /// Whether an apply would carry it out.

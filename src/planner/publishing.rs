@@ -10,6 +10,8 @@ use crate::core::step::{Action, Hold, Part, Reason, StepId};
 use crate::secrets::model::{Published, SECRET, secret_address};
 use crate::secrets::password::{carriers, placeholder};
 use crate::secrets::usable::{lacking, logins, makes_usable, needs, sign_in_as};
+use crate::services::kafka::diff::opened;
+use crate::services::kafka::model::{ACL, TOPIC, topic_address};
 use crate::services::{CredentialStatus, Model, ServiceId, Step};
 use crate::spec::model::App;
 use crate::state::Document;
@@ -118,12 +120,34 @@ fn takers<'a>(document: &'a Document, steps: &'a [Step]) -> BTreeMap<&'a AppName
 /// helped.
 fn all_lacking(inputs: &Inputs<'_>, steps: &[Step]) -> BTreeMap<Address, Blame> {
     let mut all = BTreeMap::new();
+    let topics = topics_by_app(inputs);
     for step in steps {
-        let Some(address) = lacking(step).or_else(|| without_password(inputs, step)) else { continue };
-        let blame = (matches!(step.hold, Some(Hold::Waits { .. })), step.id());
-        all.entry(address).and_modify(|known: &mut Blame| *known = blame.clone().min(known.clone())).or_insert(blame);
+        let one = lacking(step).or_else(|| without_password(inputs, step));
+        let closed = Some(step).filter(|step| !step.runs() && !matches!(step.hold, Some(Hold::Blocked { .. })));
+        let closed = closed.map(|step| opened_topics(step, &topics)).unwrap_or_default();
+        for address in one.into_iter().chain(closed) {
+            let blame = (matches!(step.hold, Some(Hold::Waits { .. })), step.id());
+            all.entry(address)
+                .and_modify(|known: &mut Blame| *known = blame.clone().min(known.clone()))
+                .or_insert(blame);
+        }
     }
     all
+}
+
+/// The names of each app's own topics.
+fn topics_by_app(inputs: &Inputs<'_>) -> BTreeMap<AppName, BTreeSet<String>> {
+    let mut topics: BTreeMap<AppName, BTreeSet<String>> = BTreeMap::new();
+    for (address, one) in inputs.wanted.iter().filter(|(address, _)| address.kind == TOPIC) {
+        topics.entry(one.app.clone()).or_default().insert(address.name.clone());
+    }
+    topics
+}
+
+/// Which of its own topics an app may not use before a change of its ACLs is made. Without any ACLs it may not sign in.
+fn opened_topics(step: &Step, topics: &BTreeMap<AppName, BTreeSet<String>>) -> Vec<Address> {
+    let own = topics.get(&step.app).filter(|_| step.action == Action::Update && step.address.kind == ACL);
+    own.map(|own| opened(step, own).into_iter().map(|name| topic_address(name)).collect()).unwrap_or_default()
 }
 
 /// A login that gets no password for now, while what is published is not its own.
@@ -188,11 +212,15 @@ fn last_values(applied: &BTreeMap<Address, Applied<Model>>, secret: &Address) ->
 /// And what an app was told to use goes only after it is told otherwise.
 pub fn wait_for_what_is_published(inputs: &Inputs<'_>, steps: &mut [Step]) {
     let mut made: BTreeMap<Address, BTreeSet<StepId>> = BTreeMap::new();
+    let topics = topics_by_app(inputs);
     for step in steps.iter().filter(|step| step.part == Part::Main && step.runs() && step.address.kind != SECRET) {
-        if let Some(address) = makes_usable(step) {
+        for address in makes_usable(step).into_iter().chain(opened_topics(step, &topics)) {
             made.entry(address).or_default().insert(step.id());
         }
     }
+    // What a login gets that was somebody else's comes after its new password, and after the loss of any other.
+    let after_passwords = waiting_for(steps, |step| step.part == Part::Credential && !step.moves());
+    let after_publishing = waiting_for(steps, |step| step.part == Part::Publish);
     let mut awaited: BTreeMap<AppName, BTreeSet<StepId>> = BTreeMap::new();
     for step in steps.iter_mut().filter(|step| step.part == Part::Publish && step.runs()) {
         let (Some(app), Some(Model::Secret(after))) = (inputs.specs.apps.get(&step.app), &step.after) else { continue };
@@ -200,8 +228,8 @@ pub fn wait_for_what_is_published(inputs: &Inputs<'_>, steps: &mut [Step]) {
         let changed = |name: &String| after.values.contains_key(name) && after.values.get(name) != last.get(name);
         let needed = needs(app).into_iter().filter(|(name, _)| changed(name)).flat_map(|(_, needed)| needed);
         let needed: BTreeSet<StepId> = needed.filter_map(|address| made.get(&address)).flatten().cloned().collect();
-        step.needs.extend(needed.clone());
-        awaited.insert(step.app.clone(), needed);
+        step.needs.extend(needed.difference(&after_publishing).cloned());
+        awaited.insert(step.app.clone(), &needed - &after_passwords);
     }
     for step in steps.iter_mut() {
         if step.part == Part::Credential && !step.moves() {
@@ -210,6 +238,20 @@ pub fn wait_for_what_is_published(inputs: &Inputs<'_>, steps: &mut [Step]) {
         if step.action == Action::Destroy && step.address.kind != SECRET && awaited.contains_key(&step.app) {
             step.needs.insert(StepId { address: secret_address(step.app.as_str()), part: Part::Publish });
         }
+    }
+}
+
+/// All that wait for some steps, however far away.
+fn waiting_for(steps: &[Step], is_first: impl Fn(&Step) -> bool) -> BTreeSet<StepId> {
+    let first: BTreeSet<StepId> = steps.iter().filter(|step| is_first(step)).map(Step::id).collect();
+    let mut all = first.clone();
+    loop {
+        let waits = |step: &&Step| !step.needs.is_disjoint(&all) && !all.contains(&step.id());
+        let more: BTreeSet<StepId> = steps.iter().filter(waits).map(Step::id).collect();
+        if more.is_empty() {
+            return &all - &first;
+        }
+        all.extend(more);
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod acls;
 mod beyond;
+mod meanwhile;
 mod redpanda;
 mod topics;
 mod users;

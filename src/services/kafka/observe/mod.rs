@@ -4,7 +4,7 @@ pub mod access;
 pub mod acls;
 pub mod credentials;
 mod external;
-mod losses;
+pub mod losses;
 pub mod openness;
 pub mod reader;
 mod redpanda;
