@@ -148,7 +148,8 @@ fn a_former_mechanism_works_on_until_it_may_go_and_keeps_nothing_else_waiting() 
     workspace.converge();
     let (former, user) = (signed_in(&workspace, "@shop"), format!("{}shop", workspace.prefix));
     let [topic, more] = ["o", "more"].map(|name| format!("{}.{name}", workspace.prefix));
-    workspace.write("nornplan.toml", "specs = \"specs\"\n[kafka]\nuser_mechanism = \"SCRAM-SHA-256\"\n");
+    const FILE: &str = "specs = \"specs\"\n[kafka]\nuser_mechanism = \"SCRAM-SHA-256\"\n";
+    workspace.write("nornplan.toml", FILE);
     shop("\"@.o\", \"@.more\"");
     let held = format!("1 held: --allow-interrupt kafka.user.{user}");
     workspace.run(&APPLY).exits(0).flat().says(&held).says("clients that still sign in by SCRAM-SHA-512");
@@ -160,6 +161,12 @@ fn a_former_mechanism_works_on_until_it_may_go_and_keeps_nothing_else_waiting() 
     }
     // It is no drift, it waits still, and a new password does not.
     workspace.run(&["drift"]).exits(0);
+    workspace.run(&["plan", "--detailed-exitcode"]).exits(2).flat().says(&held);
+    // Whoever goes back meanwhile is told nothing that does not work: the password is that of the new credential.
+    workspace.write("nornplan.toml", &FILE.replace("256", "512"));
+    workspace.run(&APPLY).exits(0).says("held");
+    assert!(signs_in(&former) && signs_in(&new) && signs_in(&signed_in(&workspace, "@shop")));
+    workspace.write("nornplan.toml", FILE);
     workspace.run(&["plan", "--detailed-exitcode"]).exits(2).flat().says(&held);
     workspace.run(&["rotate", "@shop", "--auto-approve"]).exits(0).flat().says(&held);
     assert!(!signs_in(&new) && signs_in(&former) && signs_in(&signed_in(&workspace, "@shop")));
@@ -215,13 +222,17 @@ fn a_topic_is_published_when_its_app_may_use_it() {
     let [old, new] = ["old", "new"].map(|name| format!("{}.{name}", workspace.prefix));
     workspace.run(&["state", "forget", "kafka.acl.@shop"]).exits(0);
     by_hand(&workspace, "shop", Binding::allow("group", "*", false, "all"));
+    let ad_hoc = Joined::group(&signed_in(&workspace, "@shop"), &format!("{}ad-hoc", workspace.prefix), &old);
     shop("\"@.old\", \"@.new\"");
-    let plan = plan_says(&workspace, "not ours yet");
+    // Who is cut off by what is taken from a user that was there before is named.
+    let cut_off = format!("group {0}ad-hoc (1 member) reads {old}, which {0}shop may not any more", workspace.prefix);
+    let plan = plan_says(&workspace, &cut_off).says("not ours yet");
     let plan = plan.says("published as before until this is done: KAFKA_TOPICS");
     plan.says(&format!("1 held: --allow-interrupt kafka.acl.{}shop", workspace.prefix));
     workspace.run(&APPLY).exits(0);
     assert_eq!(workspace.published("@shop", "KAFKA_TOPICS"), old);
     assert_eq!(produce(&signed_in(&workspace, "@shop"), &new), Err(RDKafkaErrorCode::TopicAuthorizationFailed));
+    ad_hoc.leave();
     workspace.run(&[&APPLY[..], &["--allow-interrupt", "kafka.acl.@shop"]].concat()).exits(0);
     assert_eq!(workspace.published("@shop", "KAFKA_TOPICS"), format!("{old},{new}"));
     produce(&signed_in(&workspace, "@shop"), &new).unwrap();

@@ -154,7 +154,14 @@ fn opened_topics(step: &Step, topics: &BTreeMap<AppName, BTreeSet<String>>) -> V
 fn without_password(inputs: &Inputs<'_>, step: &Step) -> Option<Address> {
     let service = ServiceId::of(&step.address).filter(|_| step.part == Part::Credential && !step.runs())?;
     let last = last_values(&inputs.applied, &secret_address(step.app.as_str()));
-    (!last.is_empty() && !sign_in_as(&last, service, &step.address.name)).then(|| step.address.clone())
+    let works = sign_in_as(&last, service, &step.address.name) && !signs_in_otherwise(&last, step);
+    (!last.is_empty() && !works).then(|| step.address.clone())
+}
+
+/// Whether what is published signs in by another mechanism of Kafka than the one that gets no password for now.
+fn signs_in_otherwise(last: &BTreeMap<String, String>, step: &Step) -> bool {
+    let mechanism = step.after.as_ref().and_then(|model| model.as_kafka_user()?.mechanism.as_ref());
+    mechanism.zip(last.get("KAFKA_SASL_MECHANISM")).is_some_and(|(wanted, published)| wanted != published)
 }
 
 /// Puts former values in the place of those that need what is lacking. Returns these, and what each of them waits for.

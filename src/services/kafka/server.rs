@@ -1,5 +1,6 @@
 //! What the broker is, as far as rules depend on it: pure.
 
+use super::acl::cut_off::CutOff;
 use super::acl::lockout::ShutOut;
 use crate::config::BrokerKind;
 use crate::services::Observation;
@@ -74,6 +75,12 @@ pub struct Server {
     /// Why that is not known of all, if it is not.
     #[serde(default)]
     pub users_untold: Option<String>,
+    /// Groups at work that users may not run any more when their ACLs are as they are wanted.
+    #[serde(default)]
+    pub cut_off: Vec<CutOff>,
+    /// Why that is not known, if it is not.
+    #[serde(default)]
+    pub cut_off_untold: Option<String>,
 }
 
 impl Server {

@@ -43,6 +43,7 @@ pub fn judge(step: &mut Step, server: &Server) {
         ));
     }
     tell_shut_out(step, server, &come);
+    tell_cut_off(step, server, !gone.is_empty());
     if !server.keeps_acls() {
         let reason = "the broker has no authorizer, so it keeps no ACLs; set authorizer.class.name on it";
         step.hold = Some(Hold::Blocked { reason: reason.to_owned() });
@@ -64,6 +65,19 @@ pub fn added(step: &Step) -> Vec<Binding> {
 
 fn bindings(model: Option<&Model>) -> BTreeSet<Binding> {
     model.and_then(Model::as_kafka_acl).map(|acl| acl.bindings.clone()).unwrap_or_default()
+}
+
+/// Says which groups at work lose their right.
+fn tell_cut_off(step: &mut Step, server: &Server, takes: bool) {
+    let cut_off: Vec<_> = server.cut_off.iter().filter(|one| one.user == step.address.name).collect();
+    step.notes.extend(cut_off.iter().take(MOST_NOTES).map(|one| one.sentence()));
+    let more = cut_off.len().saturating_sub(MOST_NOTES);
+    if more > 0 {
+        step.notes.push(format!("{more} more groups that are at work would be cut off"));
+    }
+    if let Some(why) = server.cut_off_untold.as_ref().filter(|_| takes) {
+        step.notes.push(format!("which groups at work would be cut off is not known: {why}"));
+    }
 }
 
 /// Says whom the first ACLs on something shut out. While somebody reads, consent is asked.

@@ -140,7 +140,10 @@ fn the_credential_of_a_former_mechanism_goes_with_consent_alone() {
     assert!(set.runs() && set.sets_credential && !set.risks.contains(&Risk::Interrupts), "{set:#?}");
     assert_eq!(asks(&steps), Some(Hold::Interrupt));
     let told = "clients that still sign in by SCRAM-SHA-256, with the former password, are refused from then on";
-    assert_eq!(of(&steps, user_address("shop"), Part::Close).notes, [told]);
+    let close = of(&steps, user_address("shop"), Part::Close);
+    assert_eq!((close.notes.as_slice(), close.changes.len()), (&[told.to_owned()][..], 1));
+    assert_eq!(close.changes[0].before, serde_json::json!(["SCRAM-SHA-256"]));
+    assert!(set.changes.iter().all(|change| change.field == "mechanism"), "{set:#?}");
     assert_eq!(asks(&held(&new, &old, &consent(&[], &["kafka.user.shop"]), |_| {})), None);
 
     // The next plan finds both, as the state says, and asks again; nothing else waits for that.

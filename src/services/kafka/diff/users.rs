@@ -1,19 +1,23 @@
 //! What becomes of users.
 
 use crate::core::address::Address;
+use crate::core::change::{Cause, FieldChange};
 use crate::core::listing::some;
 use crate::core::step::{Action, Hold, Part, Reason, Risk, StepId};
 use crate::services::kafka::model::{Op as KafkaOp, User};
 use crate::services::kafka::server::Server;
 use crate::services::{Decision, DiffInput, Model, Op, Step};
+use serde_json::Value;
 use std::collections::BTreeSet;
 
 /// Mechanisms and programs that a sentence names at most.
 const NAMED: usize = 3;
 
+const OTHERS: &str = "other_mechanisms";
+
 /// What carries out a change: more credentials than one can go without a new password for the one that stays.
 pub fn op(decision: &Decision) -> KafkaOp {
-    let only_others = decision.changes.iter().all(|change| change.field == "other_mechanisms");
+    let only_others = decision.changes.iter().all(|change| change.field == OTHERS);
     if decision.action == Action::Update && only_others { KafkaOp::RemoveCredentials } else { KafkaOp::SetUser }
 }
 
@@ -109,8 +113,16 @@ fn removal(step: &mut Step) -> Option<Step> {
         (_, _) => BTreeSet::new(),
     };
     let both = Some(Model::KafkaUser(User { other_mechanisms: Some(others.clone()), ..after.clone() }));
+    step.changes.retain(|change| change.field != OTHERS);
+    let change = FieldChange {
+        field: OTHERS.to_owned(),
+        before: serde_json::to_value(&others).unwrap_or_default(),
+        after: Vec::<Value>::new().into(),
+        cause: step.changes.first().map_or(Cause::Drifted, |change| change.cause),
+    };
     let mut removal = Step {
         part: Part::Close,
+        changes: vec![change],
         notes: Vec::new(),
         before: both.clone(),
         op: Op::Kafka(KafkaOp::RemoveCredentials),

@@ -102,6 +102,7 @@ pub async fn observe(
         let access = Access::look(config, &found.settings, flavor, ask, acls, &users).await;
         seen.notices.extend(access.notices());
         (server.shut_out, server.users_untold) = users_of::shut_out(admin, ask, acls, access.open()).await;
+        (server.cut_off, server.cut_off_untold) = users_of::cut_off(admin, ask, acls).await;
     }
     if let Some(known) = &ask.unmanaged {
         let listed = unmanaged::list(admin, &endpoint, redpanda, known, signed_in.then_some(&found.cluster)).await?;

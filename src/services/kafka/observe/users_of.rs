@@ -2,11 +2,13 @@
 
 use super::acls::EveryAcl;
 use crate::services::Ask;
+use crate::services::kafka::acl::authorizer::EVERYBODY;
+use crate::services::kafka::acl::cut_off::{CutOff, cut_off as cut_off_now};
 use crate::services::kafka::acl::lockout::{Acls, Consumers, ShutOut};
 use crate::services::kafka::admin::Admin;
 use crate::services::kafka::client::native::{Offset, OwnedBinding};
 use crate::services::kafka::client::trouble::Trouble;
-use crate::services::kafka::model::{Binding, TOPIC};
+use crate::services::kafka::model::{Acl, Binding, TOPIC};
 use futures_util::{StreamExt, stream};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -36,6 +38,42 @@ pub async fn shut_out(admin: &Admin, ask: &Ask, acls: &EveryAcl, open: Option<bo
     let declared = ask.names(&TOPIC);
     let looked = tokio::time::timeout(PATIENCE, look(admin, &all, &declared, open == Some(true))).await;
     looked.unwrap_or_else(|_| (Vec::new(), Some("the broker took too long to tell".to_owned())))
+}
+
+/// The groups at work that users of apps may not run any more when their ACLs are as they are wanted, or why that is not
+/// known. Nothing is read where no such right is lost.
+pub async fn cut_off(admin: &Admin, ask: &Ask, acls: &EveryAcl) -> (Vec<CutOff>, Option<String>) {
+    let wanted = ask.wanted.values().filter_map(|wanted| wanted.model.as_kafka_acl());
+    let losing: Vec<&Acl> = wanted.filter(|acl| loses_reading(acl, acls)).collect();
+    if losing.is_empty() {
+        return (Vec::new(), None);
+    }
+    let groups = match tokio::time::timeout(PATIENCE, consumers(admin)).await {
+        Ok(Ok((groups, _))) => groups,
+        Ok(Err(trouble)) => return (Vec::new(), Some(format!("consumer groups cannot be read ({})", trouble.message))),
+        Err(_) => return (Vec::new(), Some("the broker took too long to tell".to_owned())),
+    };
+    let all = acls.all();
+    let of_user = |acl: &Acl| {
+        let principal = format!("User:{}", acl.principal);
+        let of_all = all.iter().filter(|(whose, _)| whose == EVERYBODY).map(|(whose, acl)| (whose.as_str(), *acl));
+        let own = all.iter().filter(|(whose, _)| *whose == principal).map(|(whose, acl)| (whose.as_str(), *acl));
+        let now = of_all.clone().chain(own).collect();
+        let then = of_all.chain(acl.bindings.iter().map(|acl| (principal.as_str(), acl))).collect();
+        cut_off_now(&acl.principal, &now, &then, &groups)
+    };
+    (losing.into_iter().flat_map(of_user).collect(), None)
+}
+
+/// Whether a user may read something now that it may not when its ACLs are as they are wanted.
+fn loses_reading(wanted: &Acl, acls: &EveryAcl) -> bool {
+    let reads = |acl: &Binding| {
+        acl.allow
+            && ["group", "topic"].contains(&acl.resource.as_str())
+            && ["read", "all"].contains(&acl.operation.as_str())
+    };
+    let there = acls.managed.by_principal.get(&wanted.principal);
+    there.is_some_and(|there| there.bindings.difference(&wanted.bindings).any(reads))
 }
 
 /// What is wanted and not there.
