@@ -41,11 +41,26 @@ fn owned(texts: &[String]) -> Vec<OwnedBinding> {
 fn set(admin: &Admin, acls: &[OwnedBinding]) {
     let results = block_on(admin.create_acls(acls)).unwrap();
     assert!(results.iter().all(Result::is_ok), "{results:?}");
+    until_shown(admin, acls, true);
 }
 
 fn remove(admin: &Admin, acls: &[OwnedBinding]) {
     let results = block_on(admin.delete_acls(acls)).unwrap();
     assert!(results.iter().all(Result::is_ok), "{results:?}");
+    until_shown(admin, acls, false);
+}
+
+/// A controller answers before the broker has heard of it.
+fn until_shown(admin: &Admin, acls: &[OwnedBinding], there: bool) {
+    let since = Instant::now();
+    loop {
+        let shown = block_on(admin.describe_acls(None)).unwrap();
+        if acls.iter().all(|acl| shown.contains(acl) == there) {
+            return;
+        }
+        assert!(since.elapsed() < Duration::from_secs(20), "{acls:?}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
 }
 
 fn texts(workspace: &Workspace, texts: &[&str]) -> Vec<OwnedBinding> {
@@ -67,6 +82,8 @@ fn names_that_reach_further_than_they_look_are_told() {
     let said = said.complains("the group \"Test\" has a name that anybody may think of");
     let said = said.complains(&named(&workspace, "starts with the name of the app @a"));
     assert_eq!(said.stderr.matches("warning:").count(), 3, "{}", said.stderr);
+    let plan = workspace.run(&["plan"]).exits(0).flat();
+    plan.says(&named(&workspace, "read topics that do not exist, and that nobody declares: @nowhere (@b)"));
 }
 
 #[test]
@@ -185,25 +202,44 @@ async fn produce(client: &ClientConfig, topic: &str) -> Result<(), RDKafkaErrorC
     sent.map(drop).map_err(|(error, _)| error.rdkafka_error_code().unwrap())
 }
 
-fn user(admin: &Admin, name: &str, password: &Secret) {
+/// Makes a user, and waits until it is let in.
+fn user(kafka: &OwnKafka, admin: &Admin, name: &str, password: &Secret) {
     let change = Change::Set { iterations: 4096, password };
     let set = Alteration { user: name, mechanism: "SCRAM-SHA-512", change };
     assert!(block_on(admin.alter_users(&[set])).unwrap().values().all(Result::is_ok));
+    let since = Instant::now();
+    let is_let_in = || {
+        let client = Admin::new(&kafka.client_as(name, password.expose())).unwrap();
+        block_on(client.describe_cluster()).is_ok()
+    };
+    while !is_let_in() {
+        assert!(since.elapsed() < Duration::from_secs(20), "{name} is let in");
+    }
 }
 
 #[test]
 fn before_the_first_acls_it_is_told_whom_they_shut_out_and_the_rules_are_the_brokers() {
-    let kafka = Setup::new(Access::Scram).lines("allow.everyone.if.no.acl.found=true").start();
+    let kafka = Setup::new(Access::Scram).lines("allow.everyone.if.no.acl.found=true\nnum.partitions=60").start();
     let admin = Admin::new(&kafka.client()).unwrap();
+    many_topics(&kafka);
     lock_out(&kafka, &admin);
     random_acls(&kafka, &admin);
+}
+
+/// With the broker's own number of partitions they are more than it takes in one request: it is asked in several.
+fn many_topics(kafka: &OwnKafka) {
+    let mut workspace = Workspace::new();
+    kafka.serve(&mut workspace);
+    let topics: Vec<String> = (0..200).map(|number| format!("\"many.{number}\"")).collect();
+    workspace.spec("many", &format!("app = \"many\"\n[services.events]\ntopics = [{}]\n", topics.join(", ")));
+    workspace.run(&["plan"]).exits(0).says("203 to create").hides("refuses");
 }
 
 fn lock_out(kafka: &OwnKafka, admin: &Admin) {
     let mut workspace = Workspace::new();
     kafka.serve(&mut workspace);
     let password = Secret::new("the-password-of-analytics".to_owned());
-    user(admin, "analytics", &password);
+    user(kafka, admin, "analytics", &password);
     let analytics = kafka.client_as("analytics", password.expose());
     block_on(async {
         let client: AdminClient<DefaultClientContext> = kafka.client().create().unwrap();
@@ -223,6 +259,9 @@ fn lock_out(kafka: &OwnKafka, admin: &Admin) {
         let _ = consumer.poll(Duration::from_millis(100));
         assert!(since.elapsed() < Duration::from_secs(30), "it joins its group");
     }
+    let prefixed = "app = \"shop\"\n[services.events]\nprefix = \"ord\"\ntopics = [\"orders\"]\n";
+    workspace.spec("shop", prefixed);
+    workspace.run(&["plan"]).exits(0).flat().says("orders was written to").says("HELD");
     workspace.spec("shop", "app = \"shop\"\n[services.events]\ntopics = [\"orders\", \"unused\", \"new\"]\n");
     let plan = workspace.run(&["plan"]).exits(0).flat();
     let plan = plan.says("these are the first ACLs there: group analytics (1 member) reads orders, and no ACL lets it");
@@ -300,7 +339,7 @@ async fn tried(client: &ClientConfig, native: &Admin) -> Vec<[bool; 6]> {
 /// Our evaluation of any ACLs is what the broker makes of them.
 fn random_acls(kafka: &OwnKafka, admin: &Admin) {
     let password = Secret::new("the-password-of-rand".to_owned());
-    user(admin, "rand", &password);
+    user(kafka, admin, "rand", &password);
     let client = kafka.client_as("rand", password.expose());
     let native = Admin::new(&client).unwrap();
     // Else everybody may do to any topic what the cluster's rights give.
@@ -310,6 +349,9 @@ fn random_acls(kafka: &OwnKafka, admin: &Admin) {
         let new: Vec<NewTopic<'_>> =
             TOPICS.iter().map(|name| NewTopic::new(name, 2, TopicReplication::Fixed(1))).collect();
         assert!(maker.create_topics(&new, &AdminOptions::new()).await.unwrap().iter().all(Result::is_ok));
+        while admin.describe_topics(&TOPICS).await.unwrap().iter().any(|(_, found)| found.is_err()) {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
     });
     let mut state = u64::from(std::process::id());
     #[expect(clippy::print_stdout, reason = "a failure is found again by it")]

@@ -55,7 +55,11 @@ fn what_is_changed_by_hand_is_drift_and_is_repaired_where_it_can_be() {
     let brokers = service("NORNPLAN_KAFKA_BROKERS");
     let signs_in = |password: &str| client.knocks(&brokers, Some(&user), password, "SCRAM-SHA-512") == Some(0);
     while !signs_in("by-hand") {}
-    here.run(&["drift"]).exits(2).says(&format!("kafka.user.{user}")).says("does not sign in");
+    here.run(&["drift"])
+        .exits(2)
+        .says(&format!("kafka.user.{user}"))
+        .says("does not sign in")
+        .says("plan --probe-credentials");
     let consent = ["apply", "--auto-approve", "--probe-credentials", "--allow-interrupt", "all"];
     here.run(&consent).exits(0);
     assert!(signs_in(&here.published("@shop", "KAFKA_PASSWORD")) && !signs_in("by-hand"));

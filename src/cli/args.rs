@@ -80,7 +80,7 @@ pub struct LookArgs {
     /// Leave out what costs one connection per database: its schemas, extensions, default privileges
     #[arg(long)]
     pub shallow: bool,
-    /// Sign in with every published credential, also where a fingerprint says that it is right
+    /// Sign in with every published credential, also where nothing says that it was changed: a hand's new password shows so
     #[arg(long)]
     pub probe_credentials: bool,
 }

@@ -264,7 +264,7 @@ impl Builder<'_> {
                     table,
                     name,
                     &format!("{name}: {text:?} is no host:port"),
-                    "write db.internal:5432, 10.0.0.1:5432 or [::1]:5432",
+                    "write db.internal:5432, 10.0.0.1:5432 or [::1]:5432, with no protocol in front",
                 ),
             }
         }

@@ -190,6 +190,9 @@ fn split_port(layer: &mut Layer, table: &'static str) {
 
 /// `host`, `host:port`, `[::1]:port`, `::1`, `/run/postgresql`. `None` for a port that is none.
 pub fn host_and_port(text: &str) -> Option<(String, Option<u16>)> {
+    if text.contains("://") {
+        return None;
+    }
     if text.starts_with('/') {
         // The port of a socket is a part of its file's name.
         let port = |digits: &str| digits.parse().ok().filter(|port: &u16| *port > 0);

@@ -20,9 +20,10 @@ pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>, at
     sorted.into_iter().take(at_most).map(|(_, candidate)| candidate).collect()
 }
 
-/// A hint for an unknown name: the likely one, else all.
+/// A hint for an unknown name: the likely one (also for one with more words: `replication_factor`), else all.
 pub fn hint(name: &str, candidates: &[&str]) -> String {
-    match closest(name, candidates.iter().copied()) {
+    let begins = |candidate: &&str| name.strip_prefix(candidate).is_some_and(|rest| rest.starts_with(['_', '-', '.']));
+    match closest(name, candidates.iter().copied()).or_else(|| candidates.iter().copied().find(begins)) {
         Some(candidate) => format!("did you mean {candidate:?}?"),
         None => format!("known here: {}", candidates.join(", ")),
     }
@@ -37,6 +38,8 @@ mod tests {
         let names = ["citext", "cube", "hstore", "pgcrypto"];
         assert_eq!(nearest("PgCryptp", names, 2), ["pgcrypto", "citext"]);
         assert_eq!(nearest("x", names, 9).len(), 4);
+        assert_eq!(hint("cube_size", &names), "did you mean \"cube\"?");
+        assert_eq!(hint("cubes.x", &names), "known here: citext, cube, hstore, pgcrypto");
         assert_eq!((closest("hstor", names), closest("postgis", names)), (Some("hstore"), None));
     }
 }

@@ -17,7 +17,7 @@ use crate::core::step::{Action, Hold, Part, Reason, StepId};
 use crate::error::{Diagnostic, Kind, Result};
 use crate::scope::Scope;
 use crate::secrets::model::{SECRET, secret_address};
-use crate::services::kafka::diff::keep_open_what_stays;
+use crate::services::kafka::diff::{keep_open_what_stays, keep_users_of_what_is_in_use};
 use crate::services::kafka::model::Op as KafkaOp;
 use crate::services::valkey::diff::ask_about_takeovers;
 use crate::services::{self, DiffInput, Model, Observation, Op, Plan, ServiceId, Step};
@@ -79,7 +79,7 @@ pub fn plan(mut inputs: Inputs<'_>) -> Result<Plan> {
     block_half_moves(&mut steps, &inputs);
     consent::hold(&mut steps, inputs.consent, &circumstances);
     steps.retain(|step| step.address.kind != SECRET);
-    keep_open_what_stays(&mut steps, &circumstances.declared);
+    keep_users_of_what_is_in_use(&mut steps);
     publishing::keep_back_what_would_not_work(&mut inputs, &mut steps, &circumstances);
     let credentials = publishing::credentials_set(&steps);
     publishing::leave_out_unknown_passwords(&mut inputs, &mut steps, &credentials);
@@ -91,6 +91,8 @@ pub fn plan(mut inputs: Inputs<'_>) -> Result<Plan> {
     name_what_was_asked_for(&mut steps, &inputs.scope.destroy);
     connect(&mut steps, &inputs);
     publishing::wait_for_what_is_published(&inputs, &mut steps);
+    consent::hold(&mut steps, inputs.consent, &circumstances);
+    keep_open_what_stays(&mut steps, &inputs.applied);
     consent::hold(&mut steps, inputs.consent, &circumstances);
     let steps = graph::sort(steps).map_err(|cycle| Diagnostic::new(Kind::Plan, cycle.to_string()))?;
     let plan = inputs.assemble(steps);

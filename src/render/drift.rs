@@ -55,6 +55,18 @@ impl DriftReport {
         self.errors.is_empty() && self.untold.is_empty()
     }
 
+    /// What to do about it. A password that was changed shows only where it is tried.
+    fn next_step(&self) -> &'static str {
+        let is_password = |item: &DriftItem| item.changes.iter().any(|change| change.field == "credential");
+        if self.drifted.is_empty() {
+            ""
+        } else if self.drifted.iter().any(is_password) {
+            "`nornplan plan --probe-credentials` shows what would put it right.\n"
+        } else {
+            "`nornplan plan` shows what would put it right.\n"
+        }
+    }
+
     /// The last line of the text.
     pub fn verdict(&self) -> String {
         let (drifted, compared) = (self.drifted.len(), self.compared);
@@ -99,7 +111,7 @@ pub fn text(report: &DriftReport, style: &Style) -> String {
         blocks.push(lines.join("\n"));
     }
     let verdict = style.paint(Ink::Bold, &report.verdict());
-    let next = if report.drifted.is_empty() { "" } else { "`nornplan plan` shows what would put it right.\n" };
+    let next = report.next_step();
     blocks.push(format!("{next}{verdict}"));
     blocks.join("\n\n") + "\n"
 }

@@ -19,18 +19,25 @@ pub struct Found {
     pub overlays: BTreeMap<String, PathBuf>,
 }
 
+/// What was found, and what was passed by although it looks like an infraspec.
+#[derive(Debug, Default)]
+pub struct Discovery {
+    pub found: Vec<Found>,
+    pub notes: Vec<String>,
+}
+
 /// Finds the infraspecs of all specs directories, each once, in order of their paths.
 ///
 /// # Errors
 /// Pushed onto `errors`: a directory that is missing, empty or unreadable (also one inside it), a loop of symbolic
 /// links, an overlay file without its base, two infraspecs in one folder.
-pub fn discover(config: &Config, errors: &mut Vec<Diagnostic>) -> Vec<Found> {
-    let mut found = BTreeSet::new();
+pub fn discover(config: &Config, errors: &mut Vec<Diagnostic>) -> Discovery {
+    let (mut found, mut notes) = (BTreeSet::new(), Vec::new());
     for root in &config.specs {
         let shown = root.strip_prefix(&config.root).unwrap_or(root);
         let before = errors.len();
         let files = match std::fs::metadata(root) {
-            Ok(metadata) if metadata.is_dir() => walk(config, root, errors),
+            Ok(metadata) if metadata.is_dir() => walk(config, root, errors, &mut notes),
             Ok(_) => explicit(root, shown, errors),
             Err(error) => {
                 let hint = "specs = ... in nornplan.toml (or NORNPLAN_SPECS) says where infraspecs are; \
@@ -49,7 +56,7 @@ pub fn discover(config: &Config, errors: &mut Vec<Diagnostic>) -> Vec<Found> {
         }
         found.extend(grouped);
     }
-    once(found)
+    Discovery { found: once(found), notes }
 }
 
 /// The same file by another path (a link, overlapping directories) is one infraspec.
@@ -78,7 +85,7 @@ fn explicit(file: &Path, shown: &Path, errors: &mut Vec<Diagnostic>) -> Vec<Path
     files
 }
 
-fn walk(config: &Config, root: &Path, errors: &mut Vec<Diagnostic>) -> Vec<PathBuf> {
+fn walk(config: &Config, root: &Path, errors: &mut Vec<Diagnostic>, notes: &mut Vec<String>) -> Vec<PathBuf> {
     let exclude = match excluded(config, root) {
         Ok(exclude) => exclude,
         Err(error) => {
@@ -97,6 +104,10 @@ fn walk(config: &Config, root: &Path, errors: &mut Vec<Diagnostic>) -> Vec<PathB
     for entry in walker {
         match entry {
             Ok(entry) if is_infraspec(&entry) => files.push(entry.into_path()),
+            Ok(entry) if entry.depth() == 1 && has_extension(entry.path(), &["yaml", "yml"]) => {
+                let shown = entry.path().strip_prefix(&config.root).unwrap_or(entry.path()).display();
+                notes.push(format!("{shown} is not read: an infraspec in YAML is called infraspec.yaml"));
+            }
             Ok(_) => {}
             Err(error) => match unreadable(config, error) {
                 Unreadable::Spec(path) => files.push(path),

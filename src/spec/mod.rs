@@ -43,8 +43,8 @@ pub fn load(config: &Config) -> Result<model::Specs, Vec<Diagnostic>> {
     let mut loaded = Vec::new();
     let mut broken = overlap::Broken::default();
     let mut unmanaged: BTreeMap<&str, BTreeSet<AppName>> = BTreeMap::new();
-    let found = discover::discover(config, &mut errors);
-    for file in side_by_side::map(&found, |found| file::load(found, config)) {
+    let discovery = discover::discover(config, &mut errors);
+    for file in side_by_side::map(&discovery.found, |found| file::load(found, config)) {
         match file.name {
             Some(name) if file.errors.is_empty() => {
                 for path in file.unmanaged {
@@ -77,7 +77,7 @@ pub fn load(config: &Config) -> Result<model::Specs, Vec<Diagnostic>> {
         let apps: Vec<&str> = apps.iter().map(AppName::as_str).collect();
         format!("{path} is not managed yet ({})", apps.join(", "))
     });
-    let notes = notes.collect();
+    let notes = discovery.notes.into_iter().chain(notes).collect();
     let kv_places = loaded.iter().filter_map(|one| Some((one.app.name.clone(), one.claims.kv.clone()?))).collect();
     let apps = loaded.into_iter().map(|one| (one.app.name.clone(), one.app)).collect();
     Ok(model::Specs { apps, notes, warnings, kv_places })

@@ -31,7 +31,7 @@ type Options = sys::rd_kafka_AdminOptions_t;
 type RkEvent = sys::rd_kafka_event_t;
 /// A getter of librdkafka.
 type Get<W, T> = unsafe extern "C" fn(*const W) -> T;
-/// A getter that gives the start and the length of a list.
+/// A getter of a list: its start and length.
 type List<W, T> = unsafe extern "C" fn(*const W, *mut usize) -> *mut T;
 /// The getters of an event's answer, and of the items of that answer.
 type Parts<W, X> = (unsafe extern "C" fn(*mut RkEvent) -> *const W, List<W, *const X>);
@@ -52,6 +52,7 @@ unsafe extern "C" {
     fn rd_kafka_topic_result_error(result: *const sys::rd_kafka_topic_result_t) -> c_int;
     fn rd_kafka_ConfigResource_error(resource: *const sys::rd_kafka_ConfigResource_t) -> c_int;
     fn rd_kafka_ConfigEntry_source(entry: *const sys::rd_kafka_ConfigEntry_t) -> c_int;
+    fn rd_kafka_ScramCredentialInfo_mechanism(info: *const sys::rd_kafka_ScramCredentialInfo_t) -> c_int;
     fn rd_kafka_err2name(code: c_int) -> *const c_char;
     fn rd_kafka_err2str(code: c_int) -> *const c_char;
 }
@@ -64,9 +65,8 @@ struct To {
     queue: *mut RkQueue,
 }
 
-/// One client with its own queue and one thread that polls it. Every call fails as a whole if no broker answers in
-/// time, none lets us in, or the principal may not ask; what is wrong with single items stands in the items.
-/// The fields are dropped in this order: nothing that belongs to the client outlives it.
+/// One client with its own queue and one thread that polls it. A call fails as a whole if no broker answers in time, none
+/// lets us in, or the principal may not ask. The fields are dropped in this order: nothing of the client outlives it.
 pub struct Admin {
     poller: Poller<Event>,
     queue: Arc<Queue>,

@@ -1,12 +1,13 @@
 //! Calls on ACLs and SCRAM users.
 
 use super::{
-    Admin, Natives, Reply, any_acl_of, get, given_names, new_alteration, new_binding, nth, part, string, told,
+    Admin, Natives, Reply, any_acl_of, get, given_names, new_alteration, new_binding, nth, part,
+    rd_kafka_ScramCredentialInfo_mechanism, string, told,
 };
 use crate::services::kafka::client::again::again;
 use crate::services::kafka::client::native::{Alteration, OwnedBinding, ScramUser};
 use crate::services::kafka::client::trouble::Cause;
-use crate::services::kafka::client::words::{MECHANISMS, binding, word};
+use crate::services::kafka::client::words::{binding, mechanism};
 use rdkafka_sys as sys;
 use std::collections::HashMap;
 
@@ -88,8 +89,8 @@ fn read_user(user: &sys::rd_kafka_UserScramCredentialsDescription_t) -> Reply<Op
     let count = get(user, sys::rd_kafka_UserScramCredentialsDescription_scramcredentialinfo_count);
     let credentials = (0..count).filter_map(|at| {
         let one = nth(user, at, sys::rd_kafka_UserScramCredentialsDescription_scramcredentialinfo)?;
-        let mechanism = word(&MECHANISMS, get(one, sys::rd_kafka_ScramCredentialInfo_mechanism))?;
-        Some((mechanism.to_owned(), u32::try_from(get(one, sys::rd_kafka_ScramCredentialInfo_iterations)).ok()?))
+        let mechanism = mechanism(get(one, rd_kafka_ScramCredentialInfo_mechanism));
+        Some((mechanism, u32::try_from(get(one, sys::rd_kafka_ScramCredentialInfo_iterations)).ok()?))
     });
     let credentials = credentials.collect();
     Ok(Some(ScramUser { name: string(user, sys::rd_kafka_UserScramCredentialsDescription_user), credentials }))

@@ -6,12 +6,13 @@ use super::{
 use super::{doomed_topic, given_topics, new_edit, new_partitions, new_resource, new_topic, partition_list};
 use super::{rd_kafka_ConfigEntry_source, rd_kafka_ConfigResource_error, rd_kafka_topic_result_error};
 use crate::services::kafka::client::again::again;
+use crate::services::kafka::client::batches::{RECORDS, batches};
 use crate::services::kafka::client::native::{
     ConfigEdit, ConfigEntry, ConfigSource, NewTopic, Offset, Resource, TopicFound,
 };
 use crate::services::kafka::client::words::{offset_spec, unanswered};
 use rdkafka_sys as sys;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 
 impl Admin {
@@ -23,7 +24,8 @@ impl Admin {
         let this = self.clone();
         let read = tokio::task::spawn_blocking(move || {
             let metadata = this.client.fetch_metadata(None, PATIENCE)?;
-            let there = metadata.topics().iter().filter(|topic| topic.error().is_none());
+            // One with an error has none. The error itself is not looked at: the binding makes an enum of any number.
+            let there = metadata.topics().iter().filter(|topic| !topic.partitions().is_empty());
             let found = there.map(|topic| {
                 let replication = topic.partitions().first().map_or(0, |partition| partition.replicas().len());
                 (topic.name().to_owned(), TopicFound { partitions: topic.partitions().len(), replication })
@@ -67,6 +69,24 @@ impl Admin {
         let call = trial(validate_only, natives.given_to(sys::rd_kafka_CreateTopics));
         let parts = (sys::rd_kafka_event_CreateTopics_result as _, sys::rd_kafka_CreateTopics_result_topics as _);
         self.ask_each(topics.len(), call, parts, topic_result).await
+    }
+
+    /// The same in as many calls as it takes, also where the broker's own default of partitions is greater than we think.
+    pub async fn create_many_topics(&self, topics: Vec<NewTopic<'_>>, validate_only: bool) -> Vec<Reply<()>> {
+        let mut results = Vec::with_capacity(topics.len());
+        let mut open = VecDeque::from(batches(topics, RECORDS, NewTopic::records));
+        while let Some(mut batch) = open.pop_front() {
+            match self.create_topics(&batch, validate_only).await {
+                Ok(each) if batch.len() > 1 && each.iter().all(is_too_large) => {
+                    let half = batch.split_off(batch.len() / 2);
+                    open.push_front(half);
+                    open.push_front(batch);
+                }
+                Ok(each) => results.extend(each),
+                Err(trouble) => results.extend(batch.iter().map(|_| Err(trouble.clone()))),
+            }
+        }
+        results
     }
 
     /// Gives topics more partitions (this many in all), or only lets the broker judge it; results as of a creation.
@@ -115,6 +135,11 @@ impl Admin {
         })
         .await
     }
+}
+
+fn is_too_large(result: &Reply<()>) -> bool {
+    // "Unable to perform excessively large batch operation.", "Excessively large number of partitions per request."
+    result.as_ref().is_err_and(|trouble| trouble.cause == Cause::Policy && trouble.message.contains("xcessively large"))
 }
 
 fn topic_result(one: &sys::rd_kafka_topic_result_t) -> Reply<()> {

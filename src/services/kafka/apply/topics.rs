@@ -32,18 +32,9 @@ type Verdicts = HashMap<String, Verdict>;
 pub async fn create(work: &Work<'_>, steps: &[&Step]) -> Vec<Outcome> {
     let wanted: Vec<&Topic> = steps.iter().filter_map(|step| step.after.as_ref()?.as_kafka_topic()).collect();
     let mut verdicts = Verdicts::new();
-    let mut open = batches(wanted.clone(), RECORDS, |topic| NewTopic::of(topic).records());
-    while let Some(mut batch) = open.pop() {
-        let new: Vec<NewTopic<'_>> = batch.iter().map(|topic| NewTopic::of(topic)).collect();
-        let answer = work.admin.create_topics(&new, false).await;
-        if batch.len() > 1 && answer.as_ref().is_ok_and(|each| each.iter().all(is_too_large)) {
-            // The broker's own default of partitions is greater than we think.
-            open.push(batch.split_off(batch.len() / 2));
-            open.push(batch);
-            continue;
-        }
-        note(&mut verdicts, batch.iter().map(|topic| topic.name.as_str()), answer);
-    }
+    let new = wanted.iter().map(|topic| NewTopic::of(topic)).collect();
+    let answers = work.admin.create_many_topics(new, false).await;
+    note(&mut verdicts, wanted.iter().map(|topic| topic.name.as_str()), Ok(answers));
     let made = with(&verdicts, is_done);
     let seen = until(|| async {
         let there = work.reader().shapes(&borrowed(&made)).await?;
@@ -275,11 +266,6 @@ fn fails_by(verdict: &Verdict, cause: Cause) -> bool {
 /// Whether it may have been done although the broker did not say so.
 fn may_be_done(verdict: &Verdict) -> bool {
     [Cause::TimedOut, Cause::Unreachable, Cause::Unanswered].into_iter().any(|cause| fails_by(verdict, cause))
-}
-
-fn is_too_large(result: &Result<(), Trouble>) -> bool {
-    // "Unable to perform excessively large batch operation.", "Excessively large number of partitions per request."
-    result.as_ref().is_err_and(|trouble| trouble.cause == Cause::Policy && trouble.message.contains("xcessively large"))
 }
 
 fn with(verdicts: &Verdicts, is: impl Fn(&Verdict) -> bool) -> BTreeSet<String> {

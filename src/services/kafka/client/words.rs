@@ -5,7 +5,7 @@ use super::trouble::{Cause, Trouble};
 use crate::services::kafka::model::Binding;
 use rdkafka_sys as sys;
 use std::collections::BTreeSet;
-use std::ffi::CString;
+use std::ffi::{CString, c_int};
 
 /// A word and its native value.
 pub type Named<T> = (&'static str, T);
@@ -36,6 +36,13 @@ pub const MECHANISMS: [Named<sys::rd_kafka_ScramMechanism_t>; 2] = [
     ("SCRAM-SHA-256", sys::rd_kafka_ScramMechanism_t::RD_KAFKA_SCRAM_MECHANISM_SHA_256),
     ("SCRAM-SHA-512", sys::rd_kafka_ScramMechanism_t::RD_KAFKA_SCRAM_MECHANISM_SHA_512),
 ];
+
+/// What a SCRAM mechanism is called that a broker names by a number (the byte of the protocol). One that is not known here
+/// is told as that: it is a way in like any other.
+pub fn mechanism(number: c_int) -> String {
+    let known = MECHANISMS.iter().find(|(_, native)| *native as c_int == number);
+    known.map_or_else(|| format!("mechanism {number}"), |(name, _)| (*name).to_owned())
+}
 
 /// What librdkafka calls a word.
 ///
@@ -148,5 +155,15 @@ pub fn edit_operation(set: bool) -> sys::rd_kafka_AlterConfigOpType_t {
         sys::rd_kafka_AlterConfigOpType_t::RD_KAFKA_ALTER_CONFIG_OP_TYPE_SET
     } else {
         sys::rd_kafka_AlterConfigOpType_t::RD_KAFKA_ALTER_CONFIG_OP_TYPE_DELETE
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mechanism_that_is_not_known_is_a_way_in_all_the_same() {
+        assert_eq!([1, 2, 3, -1].map(mechanism), ["SCRAM-SHA-256", "SCRAM-SHA-512", "mechanism 3", "mechanism -1"]);
     }
 }

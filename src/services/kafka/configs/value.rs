@@ -13,6 +13,8 @@ pub struct Wrong {
 
 /// How people write that there is no limit.
 const INFINITE: &str = "infinite";
+/// What else they try.
+const ENDLESS: [&str; 8] = ["unlimited", "infinity", "inf", "forever", "never", "none", "no limit", "unbounded"];
 
 /// A declared value in the broker's form: "7d" is "604800000", `TRUE` is `true`, "compact, delete" is "compact,delete".
 /// Of a config that is not in the table, as it was written.
@@ -90,6 +92,9 @@ fn number(config: &Config, text: &str) -> Result<String, Wrong> {
             (Kind::Long(..), default) if default == endless => Ok(endless),
             _ => wrong("it cannot be infinite", "write a number"),
         };
+    }
+    if ENDLESS.contains(&text.to_lowercase().as_str()) {
+        return wrong(format!("{text:?} is no number"), "no limit is written \"infinite\"");
     }
     let unit = Unit::of(config.name);
     if unit == Unit::None {

@@ -8,8 +8,13 @@ use crate::services::{DiffInput, Model, Op, Step};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 
-/// user, topics -> ACLs; and the other way round ACLs -> user -> topics. Steps that are not in the plan count as done.
+/// user, new topics -> ACLs; and the other way round ACLs -> user -> topics. Steps that are not in the plan count as done.
+///
+/// Kafka takes ACLs on topics that are not there, so that they come after the topics that are made, and wait for no topic
+/// that cannot be made or is only changed: one topic that is held or blocked holds nothing else of its app.
 pub fn add(steps: &mut [Step], input: &DiffInput<'_>) {
+    let made = steps.iter().filter(|step| step.op == Op::Kafka(KafkaOp::CreateTopic) && step.runs());
+    let made: BTreeSet<Address> = made.map(|step| step.address.clone()).collect();
     let going = steps.iter().filter(|step| step.action == Action::Destroy && step.address.kind == TOPIC);
     let going: BTreeSet<String> = going.map(|step| step.address.name.clone()).collect();
     let mut takes: BTreeMap<Address, BTreeSet<StepId>> = BTreeMap::new();
@@ -38,23 +43,33 @@ pub fn add(steps: &mut [Step], input: &DiffInput<'_>) {
                 step.needs.extend(users_gone.get(step.app.as_str()).into_iter().flatten().cloned());
             }
         } else if let Some(acl) = step.after.as_ref().and_then(Model::as_kafka_acl) {
-            let needed = topics_named(acl).chain([user_address(&step.address.name)]);
-            let needed = needed.filter(|address| input.wanted.contains_key(address)).map(StepId::main);
-            step.needs.extend(needed);
+            let user = Some(user_address(&step.address.name)).filter(|user| input.wanted.contains_key(user));
+            let needed = topics_named(acl).filter(|topic| made.contains(topic)).chain(user);
+            step.needs.extend(needed.map(StepId::main));
         }
     }
 }
 
 /// What a step takes away from a principal.
 pub fn taken(step: &Step) -> BTreeSet<Binding> {
-    let bindings = |model: &Option<Model>| {
-        model.as_ref().and_then(Model::as_kafka_acl).map(|acl| acl.bindings.clone()).unwrap_or_default()
-    };
     &bindings(&step.before) - &bindings(&step.after)
 }
 
+fn bindings(model: &Option<Model>) -> BTreeSet<Binding> {
+    model.as_ref().and_then(Model::as_kafka_acl).map(|acl| acl.bindings.clone()).unwrap_or_default()
+}
+
+/// Which of the topics a user may do something to when a step is done, and nothing before.
+pub fn opened<'a>(step: &Step, topics: &'a BTreeSet<String>) -> BTreeSet<&'a String> {
+    let may_use = |model: &Option<Model>| -> BTreeSet<&'a String> {
+        let all = bindings(model);
+        all.iter().filter(|binding| binding.allow).flat_map(|binding| reached(binding, topics)).collect()
+    };
+    &may_use(&step.after) - &may_use(&step.before)
+}
+
 /// Which of the topics an ACL is about: by name, by prefix, or as it is about every topic.
-pub fn reached<'a>(binding: &'a Binding, topics: &'a BTreeSet<String>) -> impl Iterator<Item = &'a String> {
+pub fn reached<'a>(binding: &Binding, topics: &'a BTreeSet<String>) -> impl Iterator<Item = &'a String> {
     let start = if binding.is_every() { "" } else { binding.name.as_str() };
     let from_there = topics.range::<str, _>((Bound::Included(start), Bound::Unbounded));
     let near = from_there.take_while(move |topic| topic.starts_with(start));

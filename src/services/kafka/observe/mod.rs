@@ -3,6 +3,7 @@
 pub mod access;
 pub mod acls;
 pub mod credentials;
+mod external;
 mod losses;
 mod openness;
 pub mod reader;
@@ -93,6 +94,7 @@ pub async fn observe(
     topics::look_around(&reader, ask, &found.settings, &found.topics, &mut server).await;
     seen.notices.extend(found.acls.iter().flat_map(|acls| strange(&acls.managed)));
     seen.notices.extend(topics::notices(ask, &found.topics, &server));
+    seen.notices.extend(external::missing(&reader, ask).await);
     if let Some(acls) = found.acls.as_ref().filter(|_| !principals.is_empty()) {
         let access = Access::look(config, &found.settings, flavor, ask, acls).await;
         seen.notices.extend(access.notices());

@@ -7,7 +7,6 @@ use crate::core::listing::some;
 use crate::core::plan::{Level, Notice};
 use crate::services::Ask;
 use crate::services::kafka::admin::Admin;
-use crate::services::kafka::client::batches::{RECORDS, batches};
 use crate::services::kafka::client::native::NewTopic;
 use crate::services::kafka::client::trouble::{Cause, Trouble};
 use crate::services::kafka::configs::broker::{Fate, fate};
@@ -62,14 +61,8 @@ fn defaults(ask: &Ask, settings: &Settings, topics: &Topics) -> BTreeMap<String,
 async fn refused(admin: &Admin, ask: &Ask, topics: &Topics) -> BTreeMap<String, String> {
     let new = ask.wanted.values().filter_map(|wanted| wanted.model.as_kafka_topic());
     let new: Vec<&Topic> = new.filter(|topic| !topics.contains_key(&topic.name)).collect();
-    let mut refused = BTreeMap::new();
-    for batch in batches(new, RECORDS, |topic| NewTopic::of(topic).records()) {
-        let asked: Vec<NewTopic<'_>> = batch.iter().map(|topic| NewTopic::of(topic)).collect();
-        let Ok(answer) = admin.create_topics(&asked, true).await else { return refused };
-        let judged = batch.iter().zip(answer);
-        refused.extend(judged.filter_map(|(topic, verdict)| Some((topic.name.clone(), no(verdict)?))));
-    }
-    refused
+    let verdicts = admin.create_many_topics(new.iter().map(|topic| NewTopic::of(topic)).collect(), true).await;
+    new.into_iter().zip(verdicts).filter_map(|(topic, verdict)| Some((topic.name.clone(), no(verdict)?))).collect()
 }
 
 /// The broker's words, if it is the topic that it does not want.

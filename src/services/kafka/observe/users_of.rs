@@ -6,7 +6,7 @@ use crate::services::kafka::acl::lockout::{Acls, Consumers, ShutOut};
 use crate::services::kafka::admin::Admin;
 use crate::services::kafka::client::native::{Offset, OwnedBinding};
 use crate::services::kafka::client::trouble::Trouble;
-use crate::services::kafka::model::Binding;
+use crate::services::kafka::model::{Binding, TOPIC};
 use futures_util::{StreamExt, stream};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -33,7 +33,8 @@ pub async fn shut_out(admin: &Admin, ask: &Ask, acls: &EveryAcl, open: Option<bo
     if open == Some(false) || acls.others.is_none() || !all.may_be_first() {
         return (Vec::new(), None);
     }
-    let looked = tokio::time::timeout(PATIENCE, look(admin, &all, open == Some(true))).await;
+    let declared = ask.names(&TOPIC);
+    let looked = tokio::time::timeout(PATIENCE, look(admin, &all, &declared, open == Some(true))).await;
     looked.unwrap_or_else(|_| (Vec::new(), Some("the broker took too long to tell".to_owned())))
 }
 
@@ -48,8 +49,8 @@ fn added(ask: &Ask, acls: &EveryAcl) -> Vec<OwnedBinding> {
     missing.collect()
 }
 
-async fn look(admin: &Admin, all: &Acls<'_>, open: bool) -> (Vec<ShutOut>, Option<String>) {
-    let (groups, writers) = tokio::join!(consumers(admin), writers(admin, all, open));
+async fn look(admin: &Admin, all: &Acls<'_>, declared: &BTreeSet<&str>, open: bool) -> (Vec<ShutOut>, Option<String>) {
+    let (groups, writers) = tokio::join!(consumers(admin), writers(admin, all, declared, open));
     let mut untold = Vec::new();
     let mut found = match groups {
         Ok((groups, more)) => {
@@ -111,9 +112,14 @@ async fn consumers(admin: &Admin) -> Result<(BTreeMap<String, Consumers>, usize)
 }
 
 /// The topics that exist, get their first ACLs and have messages. Of a prefix only those that are declared by name.
-async fn writers(admin: &Admin, all: &Acls<'_>, open: bool) -> Result<Vec<ShutOut>, Trouble> {
+async fn writers(
+    admin: &Admin,
+    all: &Acls<'_>,
+    declared: &BTreeSet<&str>,
+    open: bool,
+) -> Result<Vec<ShutOut>, Trouble> {
     let named = all.added.iter().filter(|(_, acl)| acl.resource == "topic" && !acl.prefixed);
-    let names: BTreeSet<&str> = named.map(|(_, acl)| acl.name.as_str()).collect();
+    let names: BTreeSet<&str> = named.map(|(_, acl)| acl.name.as_str()).chain(declared.iter().copied()).collect();
     let first: Vec<&str> = names.into_iter().filter(|name| all.are_first_on("topic", name)).take(TOPICS).collect();
     if first.is_empty() {
         return Ok(Vec::new());
