@@ -434,7 +434,7 @@ fn nobody_gets_what_another_app_had_unasked() {
         .flat()
         .says(&gets)
         .says(&held)
-        .says("another app's keys until now");
+        .says("reaches what is another app's until now");
     assert!(
         server.try_run(&["ACL", "GETUSER", &format!("{}b", workspace.prefix)]).unwrap().is_null(),
         "b reaches them"

@@ -102,9 +102,8 @@ fn needs_consent<M, O>(
 ) -> Option<Hold> {
     if step.action == Action::Destroy {
         let asks = step.is_serious() || !circumstances.declared.contains(&step.app);
-        let remembered = circumstances.remembered.contains(&step.app);
-        if asks && (remembered || circumstances.prevented.contains(&step.app)) {
-            return Some(Hold::Prevented { remembered });
+        if asks && let Some(hold) = prevented(step, circumstances) {
+            return Some(hold);
         }
         if asks && !consent.to_destroy_by(step, many) {
             return Some(if many { Hold::DestroyAll } else { Hold::Destroy });
@@ -113,6 +112,7 @@ fn needs_consent<M, O>(
     }
     if step.risks.contains(&Risk::LosesData) {
         let destroys = (!consent.to_destroy_by(step, false)).then_some(Hold::Destroy);
+        let destroys = prevented(step, circumstances).or(destroys);
         if let Some(hold) = destroys.or_else(|| in_use(step, consent)) {
             return Some(hold);
         }
@@ -130,6 +130,12 @@ fn needs_consent<M, O>(
         return Some(Hold::Interrupt);
     }
     None
+}
+
+/// What no consent releases: the app's infraspec says `prevent_destroy`, or its last one did.
+fn prevented<M, O>(step: &Step<M, O>, circumstances: &Circumstances) -> Option<Hold> {
+    let remembered = circumstances.remembered.contains(&step.app);
+    (remembered || circumstances.prevented.contains(&step.app)).then_some(Hold::Prevented { remembered })
 }
 
 /// What would go under somebody's feet takes consent to both. What is a part of something more goes with that.
@@ -387,6 +393,19 @@ mod tests {
         let steps = vec![destroy("postgres.database.a", &[Risk::LosesData])];
         let prevented = Some(Hold::Prevented { remembered: false });
         assert_eq!(held(steps, &consent(&["all"], &[]), &circumstances), prevented);
+        // What keeps its name and loses its data is no better off.
+        let update = |risk| {
+            let mut step = step("kafka.topic.t", "a", Action::Update, &[]);
+            step.risks.insert(risk);
+            vec![step]
+        };
+        let all = || consent(&["all"], &["all"]);
+        assert_eq!(held(update(Risk::LosesData), &all(), &circumstances), prevented);
+        assert_eq!(held(update(Risk::Interrupts), &all(), &circumstances), None);
+        let mut saved = update(Risk::LosesData);
+        hold(&mut saved, &all(), &circumstances);
+        release(&mut saved, &all());
+        assert!(!saved[0].runs(), "a saved plan is not released either");
     }
 
     #[test]

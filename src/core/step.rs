@@ -127,7 +127,7 @@ impl Reason {
             Self::FromAnotherApp => "belongs to another app until now",
             Self::NotSaved => "lost at the next restart",
             Self::SetAgain => "published values stay",
-            Self::TakesOver => "another app's keys until now",
+            Self::TakesOver => "reaches what is another app's until now",
             Self::WasAway => "a node was away at the last apply",
         }
     }

@@ -17,7 +17,7 @@ use crate::core::step::{Action, Hold, Part, Reason, StepId};
 use crate::error::{Diagnostic, Kind, Result};
 use crate::scope::Scope;
 use crate::secrets::model::{SECRET, secret_address};
-use crate::services::kafka::diff::{keep_open_what_stays, keep_users_of_what_is_in_use};
+use crate::services::kafka::diff::{self as kafka, keep_open_what_stays, keep_users_of_what_is_in_use};
 use crate::services::kafka::model::Op as KafkaOp;
 use crate::services::valkey::diff::ask_about_takeovers;
 use crate::services::{self, DiffInput, Model, Observation, Op, Plan, ServiceId, Step};
@@ -69,6 +69,8 @@ pub fn plan(mut inputs: Inputs<'_>) -> Result<Plan> {
         let ours = inputs.document.resources.iter().map(|(address, entry)| (address, &entry.app, &entry.applied));
         ask_about_takeovers(&mut steps, ours, valkey);
     }
+    let ours = inputs.document.resources.iter().map(|(address, entry)| (address, &entry.app, &entry.applied));
+    kafka::ask_about_takeovers(&mut steps, ours, &inputs.declared());
     tell_drifted_passwords(&mut steps, inputs.document);
     // Held rotations set no password, so nothing is staged or published for them: consent comes before secrets. Secrets
     // that go count all the same, where the number of what goes asks for more consent.
@@ -77,6 +79,7 @@ pub fn plan(mut inputs: Inputs<'_>) -> Result<Plan> {
     let going = secrets.map(|secrets| services::diff(ServiceId::Secrets, inputs.diff_input(secrets, &nothing)));
     steps.extend(going.into_iter().flatten().filter(|step| step.action == Action::Destroy));
     block_half_moves(&mut steps, &inputs);
+    prevention::block_what_would_lose_it(&mut steps, &circumstances, inputs.document);
     consent::hold(&mut steps, inputs.consent, &circumstances);
     steps.retain(|step| step.address.kind != SECRET);
     keep_users_of_what_is_in_use(&mut steps);
@@ -110,6 +113,13 @@ impl Inputs<'_> {
         credentials: &'a BTreeMap<AppName, BTreeSet<StepId>>,
     ) -> DiffInput<'a> {
         DiffInput { wanted: &self.wanted, applied: &self.applied, observation, rotate: &self.scope.rotate, credentials }
+    }
+
+    /// What infraspecs declare: of those in this run what they say, of the others whose it is.
+    fn declared(&self) -> kafka::Declared<'_> {
+        let elsewhere = self.elsewhere.iter().map(|(address, app)| (address, (app, None)));
+        let here = self.wanted.iter().map(|(address, wanted)| (address, (&wanted.app, Some(&wanted.model))));
+        elsewhere.chain(here).collect()
     }
 
     /// What the state says is ours was on another server than this one.

@@ -218,6 +218,9 @@ pub fn wait_for_what_is_published(inputs: &Inputs<'_>, steps: &mut [Step]) {
             made.entry(address).or_default().insert(step.id());
         }
     }
+    // What a login gets that was somebody else's comes after its new password, and after the loss of any other.
+    let after_passwords = waiting_for(steps, |step| step.part == Part::Credential && !step.moves());
+    let after_publishing = waiting_for(steps, |step| step.part == Part::Publish);
     let mut awaited: BTreeMap<AppName, BTreeSet<StepId>> = BTreeMap::new();
     for step in steps.iter_mut().filter(|step| step.part == Part::Publish && step.runs()) {
         let (Some(app), Some(Model::Secret(after))) = (inputs.specs.apps.get(&step.app), &step.after) else { continue };
@@ -225,8 +228,8 @@ pub fn wait_for_what_is_published(inputs: &Inputs<'_>, steps: &mut [Step]) {
         let changed = |name: &String| after.values.contains_key(name) && after.values.get(name) != last.get(name);
         let needed = needs(app).into_iter().filter(|(name, _)| changed(name)).flat_map(|(_, needed)| needed);
         let needed: BTreeSet<StepId> = needed.filter_map(|address| made.get(&address)).flatten().cloned().collect();
-        step.needs.extend(needed.clone());
-        awaited.insert(step.app.clone(), needed);
+        step.needs.extend(needed.difference(&after_publishing).cloned());
+        awaited.insert(step.app.clone(), &needed - &after_passwords);
     }
     for step in steps.iter_mut() {
         if step.part == Part::Credential && !step.moves() {
@@ -235,6 +238,20 @@ pub fn wait_for_what_is_published(inputs: &Inputs<'_>, steps: &mut [Step]) {
         if step.action == Action::Destroy && step.address.kind != SECRET && awaited.contains_key(&step.app) {
             step.needs.insert(StepId { address: secret_address(step.app.as_str()), part: Part::Publish });
         }
+    }
+}
+
+/// All that wait for some steps, however far away.
+fn waiting_for(steps: &[Step], is_first: impl Fn(&Step) -> bool) -> BTreeSet<StepId> {
+    let first: BTreeSet<StepId> = steps.iter().filter(|step| is_first(step)).map(Step::id).collect();
+    let mut all = first.clone();
+    loop {
+        let waits = |step: &&Step| !step.needs.is_disjoint(&all) && !all.contains(&step.id());
+        let more: BTreeSet<StepId> = steps.iter().filter(waits).map(Step::id).collect();
+        if more.is_empty() {
+            return &all - &first;
+        }
+        all.extend(more);
     }
 }
 

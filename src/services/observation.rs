@@ -219,6 +219,15 @@ impl DiffInput<'_> {
         let moves = self.applied.get(address).is_some_and(|last| last.app != wanted.app);
         if moves { Some(Reason::FromAnotherApp) } else { rotation_reason(status, self.rotate.contains(&wanted.app)) }
     }
+
+    /// Whether somebody else may know the password that a login has now: it was not proved to be the one that is published
+    /// for its app, or another app has the login until now.
+    pub fn may_be_known_elsewhere(&self, login: &Address) -> bool {
+        let there = self.observation.resources.get(login);
+        let apps = self.applied.get(login).zip(self.wanted.get(login));
+        let moves = apps.is_some_and(|(last, wanted)| last.app != wanted.app);
+        there.is_some_and(|there| moves || there.credential != Some(CredentialStatus::Verified))
+    }
 }
 
 /// Why a login that exists needs a (new) password, if it does.

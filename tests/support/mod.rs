@@ -137,6 +137,8 @@ impl World {
             "could not be looked into",
             "that no infraspec declares",
             "which no infraspec says",
+            "until the first app has signed in",
+            "of a kind that is not known here",
         ];
         let unexpected = |notice: &&Notice| !lasting.iter().any(|words| notice.text.contains(words));
         assert_eq!(observation.notices.iter().find(unexpected), None);

@@ -5,6 +5,8 @@
 //! that was never answered.
 
 mod acls;
+mod beyond;
+mod meanwhile;
 mod redpanda;
 mod topics;
 mod users;

@@ -50,7 +50,7 @@ impl Work<'_> {
             .map(|(step, set)| {
                 async move {
                     match set {
-                        Ok((user, password)) => self.prove(step, user, &password, there(user, None)).await,
+                        Ok((user, password)) => self.prove(step, user, &password, there(user, None)).await.0,
                         Err(outcome) => outcome,
                     }
                 }

@@ -1,5 +1,6 @@
 //! Creates, alters and deletes topics in batches, and looks whether what was done can be seen.
 
+use super::meanwhile::refused;
 use super::work::{PAUSE, SETTLING, Work, no_model};
 use crate::error::Diagnostic;
 use crate::services::kafka::client::batches::{RECORDS, batches};
@@ -73,8 +74,10 @@ pub async fn create(work: &Work<'_>, steps: &[&Step]) -> Vec<Outcome> {
 
 /// Adds partitions, and sets and resets single configs.
 pub async fn alter(work: &Work<'_>, steps: &[&Step]) -> Vec<Outcome> {
+    let refused = refused(work, steps).await;
     let pairs: Vec<(&Topic, &Topic)> = steps
         .iter()
+        .filter(|step| !refused.contains_key(&step.address.name))
         .filter_map(|step| Some((step.before.as_ref()?.as_kafka_topic()?, step.after.as_ref()?.as_kafka_topic()?)))
         .collect();
     let mut verdicts: Verdicts = pairs.iter().map(|(_, after)| (after.name.clone(), Verdict::Done)).collect();
@@ -131,6 +134,7 @@ pub async fn alter(work: &Work<'_>, steps: &[&Step]) -> Vec<Outcome> {
     for verdict in verdicts.values_mut().filter(|verdict| matches!(verdict, Verdict::Late)) {
         *verdict = Verdict::Noted;
     }
+    verdicts.extend(refused.into_iter().map(|(name, trouble)| (name, Verdict::Failed(trouble))));
     outcomes(work, steps, &verdicts, "CreatePartitions, IncrementalAlterConfigs", "Alter and AlterConfigs on Topic *")
 }
 
@@ -154,7 +158,9 @@ async fn take_for_grown(work: &Work<'_>, grown: &[(&str, usize, usize)], verdict
 
 /// Deletes topics, and waits until they are gone.
 pub async fn delete(work: &Work<'_>, steps: &[&Step]) -> Vec<Outcome> {
-    let names: Vec<&str> = steps.iter().map(|step| step.address.name.as_str()).collect();
+    let refused = refused(work, steps).await;
+    let names =
+        steps.iter().map(|step| step.address.name.as_str()).filter(|name| !refused.contains_key(*name)).collect();
     let mut verdicts = Verdicts::new();
     for batch in batches(names, RECORDS, |_| 1) {
         let answer = work.admin.delete_topics(&batch).await;
@@ -182,6 +188,7 @@ pub async fn delete(work: &Work<'_>, steps: &[&Step]) -> Vec<Outcome> {
             Verdict::Failed(_) | Verdict::Done | Verdict::AlreadySo | Verdict::Late | Verdict::Noted => {}
         }
     }
+    verdicts.extend(refused.into_iter().map(|(name, trouble)| (name, Verdict::Failed(trouble))));
     outcomes(work, steps, &verdicts, "DeleteTopics", "Delete on Topic *")
 }
 

@@ -56,6 +56,12 @@ pub fn judge_deleted(step: &mut Step, input: &DiffInput<'_>) {
     step.part_of = Some(user).filter(|user| input.applied.contains_key(user) && !input.wanted.contains_key(user));
 }
 
+/// The ACLs that a step adds and that give something which no other one of the same user gives already.
+pub fn added(step: &Step) -> Vec<Binding> {
+    let (had, has) = (bindings(step.before.as_ref()), bindings(step.after.as_ref()));
+    has.difference(&had).filter(|acl| !acl.allow || !gives_already(&had, acl)).cloned().collect()
+}
+
 fn bindings(model: Option<&Model>) -> BTreeSet<Binding> {
     model.and_then(Model::as_kafka_acl).map(|acl| acl.bindings.clone()).unwrap_or_default()
 }

@@ -1,20 +1,27 @@
 //! In which order steps are carried out.
 
 use crate::core::address::Address;
-use crate::core::step::{Action, StepId};
+use crate::core::step::{Action, Part, Risk, StepId};
 use crate::services::kafka::acl::authorizer::is_about;
-use crate::services::kafka::model::{Acl, Binding, Op as KafkaOp, TOPIC, topic_address, user_address};
+use crate::services::kafka::model::{Acl, Binding, Op as KafkaOp, TOPIC, USER, topic_address, user_address};
 use crate::services::{DiffInput, Model, Op, Step};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 
-/// user, new topics -> ACLs; and the other way round ACLs -> user -> topics. Steps that are not in the plan count as done.
+/// user, new topics, topics that another app has until now -> ACLs; and the other way round ACLs -> user -> topics. Steps
+/// that are not in the plan count as done.
 ///
 /// Kafka takes ACLs on topics that are not there, so that they come after the topics that are made, and wait for no topic
 /// that cannot be made or is only changed: one topic that is held or blocked holds nothing else of its app.
+/// A user that somebody else may sign in as gets a new password, and loses all others, before it gets any right.
 pub fn add(steps: &mut [Step], input: &DiffInput<'_>) {
     let made = steps.iter().filter(|step| step.op == Op::Kafka(KafkaOp::CreateTopic) && step.runs());
     let made: BTreeSet<Address> = made.map(|step| step.address.clone()).collect();
+    let closed = steps.iter().filter(|step| closes_to_others(step, input));
+    let mut closed_by: BTreeMap<String, BTreeSet<StepId>> = BTreeMap::new();
+    for step in closed {
+        closed_by.entry(step.address.name.clone()).or_default().insert(step.id());
+    }
     let going = steps.iter().filter(|step| step.action == Action::Destroy && step.address.kind == TOPIC);
     let going: BTreeSet<String> = going.map(|step| step.address.name.clone()).collect();
     let mut takes: BTreeMap<Address, BTreeSet<StepId>> = BTreeMap::new();
@@ -36,6 +43,8 @@ pub fn add(steps: &mut [Step], input: &DiffInput<'_>) {
             Op::Kafka(_) | Op::State | Op::Postgres(_) | Op::Valkey(_) | Op::Secrets(_) => {}
         }
     }
+    let moving = steps.iter().filter(|step| step.address.kind == TOPIC && step.moves());
+    let moving: BTreeSet<String> = moving.map(|step| step.address.name.clone()).collect();
     for step in steps.iter_mut() {
         if step.action == Action::Destroy {
             step.needs.extend(takes.get(&step.address).into_iter().flatten().cloned());
@@ -46,8 +55,25 @@ pub fn add(steps: &mut [Step], input: &DiffInput<'_>) {
             let user = Some(user_address(&step.address.name)).filter(|user| input.wanted.contains_key(user));
             let needed = topics_named(acl).filter(|topic| made.contains(topic)).chain(user);
             step.needs.extend(needed.map(StepId::main));
+            if gives(step) {
+                let of_others = acl.bindings.iter().flat_map(|binding| reached(binding, &moving));
+                step.needs.extend(of_others.map(|topic| StepId::main(topic_address(topic))));
+                step.needs.extend(closed_by.get(&step.address.name).into_iter().flatten().cloned());
+            }
         }
     }
+}
+
+/// Whether a step ends that somebody else may sign in as a user: another password, or no second credential any more.
+fn closes_to_others(step: &Step, input: &DiffInput<'_>) -> bool {
+    let of_user = step.address.kind == USER && matches!(step.part, Part::Credential | Part::Close);
+    of_user && input.may_be_known_elsewhere(&step.address)
+}
+
+/// Whether a step on ACLs lets a user do more than before. What only takes rights away waits for nothing.
+fn gives(step: &Step) -> bool {
+    step.op == Op::Kafka(KafkaOp::SetAcls)
+        && (step.action == Action::Create || step.risks.contains(&Risk::WidensAccess))
 }
 
 /// What a step takes away from a principal.

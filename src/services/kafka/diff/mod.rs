@@ -8,6 +8,7 @@ mod losses;
 mod managed;
 mod redpanda;
 mod staying;
+mod takes_over;
 #[cfg(test)]
 mod tests;
 mod topics;
@@ -15,6 +16,7 @@ mod users;
 
 pub use halfway::is_halfway;
 pub use staying::{keep_open_what_stays, keep_users_of_what_is_in_use};
+pub use takes_over::{Declared, ask_about_takeovers};
 
 use super::model::{ACL, Op as KafkaOp, TOPIC, USER};
 use super::server::{Flavor, Server};
@@ -43,6 +45,7 @@ pub fn diff(input: DiffInput<'_>) -> Vec<Step> {
         .collect();
     let rotations = rotations(&input, &steps, &server);
     steps.extend(rotations);
+    users::tell_known_passwords(&mut steps, &input);
     users::put_removals_last(&mut steps, &input);
     edges::add(&mut steps, &input);
     steps

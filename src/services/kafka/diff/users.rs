@@ -1,5 +1,6 @@
 //! What becomes of users.
 
+use crate::core::address::Address;
 use crate::core::listing::some;
 use crate::core::step::{Action, Hold, Part, Reason, Risk, StepId};
 use crate::services::kafka::model::{Op as KafkaOp, User};
@@ -50,6 +51,29 @@ pub fn judge(step: &mut Step, op: KafkaOp, server: &Server) {
         | KafkaOp::DeleteTopic
         | KafkaOp::SetAcls
         | KafkaOp::DeleteAcls => {}
+    }
+}
+
+/// Says of each user whose password is somebody else's that it is, where it is taken over and where it gets a new one.
+pub fn tell_known_passwords(steps: &mut [Step], input: &DiffInput<'_>) {
+    let is_somebodys = |step: &&Step| {
+        let reasons = &step.reasons;
+        let known = reasons.contains(&Reason::CredentialUnknown) || reasons.contains(&Reason::CredentialWrong);
+        step.part == Part::Credential && known && input.may_be_known_elsewhere(&step.address)
+    };
+    let known: BTreeSet<Address> = steps.iter().filter(is_somebodys).map(|step| step.address.clone()).collect();
+    for step in steps.iter_mut().filter(|step| known.contains(&step.address)) {
+        match step.part {
+            Part::Credential => step.notes.push(
+                "the password that it has now is somebody else's: it gets no more ACLs before a new one is set; credential = \
+                 \"keep\" in the infraspec leaves it alone"
+                    .to_owned(),
+            ),
+            Part::Main if step.reasons.contains(&Reason::NotOursYet) => {
+                step.notes.push("whoever made it knows its password, and signs in as it until it gets a new one".to_owned());
+            }
+            Part::Stage | Part::Main | Part::Publish | Part::Close | Part::Save => {}
+        }
     }
 }
 

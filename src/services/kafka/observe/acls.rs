@@ -29,6 +29,8 @@ pub struct EveryAcl {
     pub managed: Acls,
     /// Of all others, as far as their words are known; `None` if the broker does not tell all at once.
     pub others: Option<Vec<OwnedBinding>>,
+    /// How many ACLs others have whose words are not known: on tokens, or on users.
+    pub strange: BTreeMap<String, usize>,
 }
 
 impl EveryAcl {
@@ -49,8 +51,12 @@ impl Reader<'_> {
     pub async fn every_acl(&self, principals: &BTreeSet<&str>) -> Result<Option<EveryAcl>> {
         let found = self.all_or_those_of(principals).await.map_err(self.failed("", CALL, NEEDS))?;
         let Some(Found { bindings, whole }) = self.made_sure(found, principals).await? else { return Ok(None) };
+        let mut strange = BTreeMap::new();
+        for owned in bindings.iter().filter(|owned| !owned.is_known() && !is_one_of(owned, principals)) {
+            *strange.entry(owned.principal.clone()).or_default() += 1;
+        }
         let (managed, others) = sort(bindings, principals);
-        Ok(Some(EveryAcl { managed, others: whole.then_some(others) }))
+        Ok(Some(EveryAcl { managed, others: whole.then_some(others), strange }))
     }
 
     /// The ACLs of named principals; `None` if the broker has no authorizer.
@@ -118,6 +124,10 @@ impl Reader<'_> {
         let found: Vec<Vec<OwnedBinding>> = calls.buffer_unordered(SIDE_BY_SIDE).try_collect().await?;
         Ok(found.into_iter().flatten().collect())
     }
+}
+
+fn is_one_of(owned: &OwnedBinding, principals: &BTreeSet<&str>) -> bool {
+    owned.principal.strip_prefix("User:").is_some_and(|name| principals.contains(name))
 }
 
 /// Parts ACLs into those of some principals and those of others.

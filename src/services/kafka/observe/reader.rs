@@ -42,7 +42,8 @@ impl Reader<'_> {
         for (name, found) in self.shapes(names).await? {
             let partitions = i32::try_from(found.partitions).ok();
             let replication = i32::try_from(found.replication).ok();
-            topics.insert(name.clone(), Topic { name, partitions, replication, ..Topic::default() });
+            let id = found.id.map(topic_id);
+            topics.insert(name.clone(), Topic { name, partitions, replication, id, ..Topic::default() });
         }
         let existing: Vec<String> = topics.keys().cloned().collect();
         for batch in existing.chunks(CONFIG_BATCH) {
@@ -107,6 +108,11 @@ impl Reader<'_> {
             Err(trouble) => Err(self.failed("", "DeleteAcls", "Describe and Alter on Cluster")(trouble)),
         }
     }
+}
+
+/// A topic's id as a model has it.
+pub fn topic_id(id: u128) -> String {
+    format!("{id:032x}")
 }
 
 /// A topic's own configs, and the others that count for it, in canonical form.
