@@ -78,6 +78,7 @@ fn models_and_differs_import_only_what_is_pure() {
             &[
                 "crate::core",
                 "crate::services::{",
+                "crate::services::Model;",
                 "crate::services::Step",
                 "crate::services::Observation",
                 "crate::secrets::model",
