@@ -8,6 +8,7 @@ mod losses;
 mod openness;
 pub mod reader;
 mod redpanda;
+mod remembered;
 mod rights;
 pub mod settings;
 mod sign_ins;
@@ -95,6 +96,8 @@ pub async fn observe(
     seen.notices.extend(found.acls.iter().flat_map(|acls| strange(&acls.managed)));
     seen.notices.extend(topics::notices(ask, &found.topics, &server));
     seen.notices.extend(external::missing(&reader, ask).await);
+    let users: BTreeSet<&str> = found.users.iter().map(|user| user.name.as_str()).collect();
+    seen.notices.extend(remembered::notice(ask, &users, &server).filter(|_| signed_in));
     if let Some(acls) = found.acls.as_ref().filter(|_| !principals.is_empty()) {
         let access = Access::look(config, &found.settings, flavor, ask, acls).await;
         seen.notices.extend(access.notices());
