@@ -42,6 +42,7 @@ pub fn judge(step: &mut Step, server: &Server) {
             prefix.trim_end_matches('.')
         ));
     }
+    tell_beneath(step, server, &come);
     tell_shut_out(step, server, &come);
     if !server.keeps_acls() {
         let reason = "the broker has no authorizer, so it keeps no ACLs; set authorizer.class.name on it";
@@ -57,6 +58,29 @@ pub fn added(step: &Step) -> Vec<Binding> {
 
 fn bindings(model: Option<&Model>) -> BTreeSet<Binding> {
     model.and_then(Model::as_kafka_acl).map(|acl| acl.bindings.clone()).unwrap_or_default()
+}
+
+/// Says which topics of nobody lie under prefixes that are given, and what may be done to them.
+fn tell_beneath(step: &mut Step, server: &Server, come: &BTreeSet<&Binding>) {
+    let given = || come.iter().filter(|acl| acl.allow && acl.prefixed && acl.resource == "topic");
+    for (prefix, beneath) in &server.beneath {
+        let may: Vec<&str> = ["read", "write", "delete"]
+            .into_iter()
+            .filter(|operation| given().any(|acl| acl.name == *prefix && acl.operation == *operation))
+            .collect();
+        if !may.is_empty() {
+            let noun = if beneath.count == 1 { "topic lies" } else { "topics lie" };
+            step.risks.insert(Risk::WidensAccess);
+            step.notes.push(format!(
+                "{} {noun} under {prefix}* that no infraspec declares, and its user may {} there, too: {beneath}",
+                beneath.count,
+                may.join(", ")
+            ));
+        }
+    }
+    if let Some(why) = server.beneath_untold.as_ref().filter(|_| given().next().is_some()) {
+        step.notes.push(format!("which topics lie under the prefix already is not known: {why}"));
+    }
 }
 
 /// Says whom the first ACLs on something shut out. While somebody reads, consent is asked.

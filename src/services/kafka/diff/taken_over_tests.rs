@@ -174,3 +174,30 @@ fn acls_by_a_prefix_wait_for_the_topics_under_it_that_change_hands() {
     let acls = steps.iter().find(|step| step.address == acl_address("next")).unwrap();
     assert!(acls.needs.iter().any(|need| need.address == topic_address("van.secret")), "{acls:#?}");
 }
+
+#[test]
+fn topics_of_nobody_under_a_new_prefix_are_told_with_what_may_be_done_to_them() {
+    let mut corp = events("corp", &[]);
+    corp.prefix = Some("pay.".to_owned());
+    corp.internal_topics = true;
+    let wanted = desired(&specs(vec![("corp", corp)]), &config("SCRAM-SHA-512"));
+    let told = |beneath: serde_json::Value| {
+        let steps = plan(&wanted, &BTreeMap::new(), true, |observation| observation.server = beneath);
+        let acls = steps.into_iter().find(|step| step.address == acl_address("corp")).unwrap();
+        (acls.risks.contains(&Risk::WidensAccess), acls.notes.into_iter().filter(|note| note.contains("lie")).collect())
+    };
+    let beneath = serde_json::json!({
+        "corp.": { "names": ["corp.payroll"], "count": 1 },
+        "pay.": { "names": ["pay.a", "pay.b", "pay.c"], "count": 40 },
+    });
+    let (widens, notes): (bool, Vec<String>) = told(serde_json::json!({ "beneath": beneath }));
+    let expected = [
+        "1 topic lies under corp.* that no infraspec declares, and its user may read, write, delete there, too: corp.payroll",
+        "40 topics lie under pay.* that no infraspec declares, and its user may read, write there, too: pay.a, pay.b, pay.c \
+         and 37 more",
+    ];
+    assert_eq!((widens, notes), (true, expected.map(str::to_owned).to_vec()));
+    assert_eq!(told(serde_json::json!({})), (false, Vec::new()));
+    let (_, notes) = told(serde_json::json!({ "beneath_untold": "too long" }));
+    assert_eq!(notes, ["which topics lie under the prefix already is not known: too long"]);
+}

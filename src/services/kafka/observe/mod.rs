@@ -2,6 +2,7 @@
 
 pub mod access;
 pub mod acls;
+mod beneath;
 pub mod credentials;
 mod external;
 mod losses;
@@ -102,6 +103,7 @@ pub async fn observe(
         let access = Access::look(config, &found.settings, flavor, ask, acls).await;
         seen.notices.extend(access.notices());
         (server.shut_out, server.users_untold) = users_of::shut_out(admin, ask, acls, access.open).await;
+        (server.beneath, server.beneath_untold) = beneath::look(admin, ask, acls).await;
     }
     if let Some(known) = &ask.unmanaged {
         let listed = unmanaged::list(admin, &endpoint, redpanda, known, signed_in).await?;
