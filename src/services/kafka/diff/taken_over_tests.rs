@@ -201,3 +201,20 @@ fn topics_of_nobody_under_a_new_prefix_are_told_with_what_may_be_done_to_them() 
     let (_, notes) = told(serde_json::json!({ "beneath_untold": "too long" }));
     assert_eq!(notes, ["which topics lie under the prefix already is not known: too long"]);
 }
+
+#[test]
+fn what_is_in_a_topic_that_is_adopted_is_told() {
+    let wanted = desired(&specs(vec![("shop", events("shop", &["orders"]))]), &config("SCRAM-SHA-512"));
+    let told = |messages: u64, applied: &Resources| {
+        let steps = plan(&wanted, applied, true, |observation| {
+            let topic = wanted[&topic_address("orders")].model.clone();
+            let facts = BTreeMap::from([("messages".to_owned(), messages.into())]);
+            observation.resources.insert(topic_address("orders"), Observed { facts, ..Observed::plain(topic) });
+        });
+        let topic = steps.into_iter().find(|step| step.address == topic_address("orders"));
+        topic.map(|step| step.notes)
+    };
+    assert_eq!(told(3, &BTreeMap::new()).unwrap(), ["it holds at most 3 messages already"]);
+    assert_eq!(told(0, &BTreeMap::new()).unwrap(), Vec::<String>::new());
+    assert_eq!(told(3, &wanted), None);
+}
