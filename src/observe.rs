@@ -4,7 +4,7 @@ use crate::core::address::Address;
 use crate::core::reconcile::{Applied, Wanted};
 use crate::error::{Diagnostic, Kind, Result};
 use crate::secrets::Vault;
-use crate::services::{Ask, Model, Observation, Proof, Service, ServiceId};
+use crate::services::{Ask, Model, Observation, Proof, Service, ServiceId, is_login};
 use crate::side_by_side;
 use crate::state::Document;
 use futures_util::future::join_all;
@@ -54,7 +54,7 @@ pub fn asks(
     }
     for (id, ask) in &mut asks {
         let ours = document.resources.keys().filter(|address| ServiceId::of(address) == Some(*id));
-        ask.known = ours.map(|address| address.name.clone()).collect();
+        ask.known = ours.filter(|address| is_login(address)).map(|address| address.name.clone()).collect();
         ask.unsaved = document.unsaved.contains(id.as_str());
         remind(ask, *id, document);
         ask.shallow = depth.shallow;

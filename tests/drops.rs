@@ -223,9 +223,10 @@ fn a_drop_that_is_held_or_refused_takes_nothing_from_the_app() {
 
     // Seen when it is planned: all of it is held, and nothing is left to do.
     let held = workspace.run(&[&["apply", "--auto-approve"][..], &drops].concat()).exits(0);
+    let database = format!("postgres.database.{}a", workspace.prefix);
     held.says(&format!("({}a_user)", workspace.prefix))
         .says("stop the app first")
-        .says("1 held: --allow-interrupt postgres.database.")
+        .says(&format!("1 held: --allow-destroy {database} --allow-interrupt {database}"))
         .says("5 held: waiting for what is held")
         .says("0 to destroy");
     everything_works(&workspace);

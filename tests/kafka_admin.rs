@@ -20,7 +20,7 @@ use nornplan::config::PasswordSource;
 use nornplan::core::secret::Secret;
 use nornplan::services::kafka::Kafka;
 use nornplan::services::kafka::admin::PATIENCE;
-use nornplan::services::kafka::client::connect::{Connection, signs_in};
+use nornplan::services::kafka::client::connect::{Connection, sign_in};
 use nornplan::services::kafka::client::native::{
     Alteration, Change, ConfigSource, NewTopic, Offset, OwnedBinding, Resource,
 };
@@ -246,7 +246,7 @@ async fn who_may_only_describe_can_plan_and_is_told_what_an_apply_needs() {
     let mut config = world.config.kafka.clone();
     (config.user, config.password) = (user.clone(), PasswordSource::Given(secret.clone()));
     let start = Instant::now();
-    while !matches!(signs_in(&config, &user, "SCRAM-SHA-512", &secret).await, Ok(true)) {
+    while !matches!(sign_in(&config, &user, "SCRAM-SHA-512", &secret).await, Ok(Some(_))) {
         assert!(start.elapsed() < Duration::from_secs(10));
     }
     // Nothing of the app is there yet: no ACLs is the truth, and no refusal.

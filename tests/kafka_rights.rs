@@ -19,7 +19,7 @@ use nornplan::services::kafka::admin::Admin;
 use nornplan::services::kafka::client::native::{Alteration, Change, OwnedBinding};
 use nornplan::services::kafka::model::Binding;
 use std::process::{Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 const LOOKER: &str = "the-password-of-who-looks";
 
@@ -124,6 +124,10 @@ fn acls_and_users_may_not_be_seen_without_describe_on_the_cluster() {
         format!("kafka-acls.sh --add --allow-principal 'User:{}' --operation Describe --cluster", looker.name);
     let plan = workspace.run(&["plan"]).flat().exits(1).says("INCOMPLETE").hides("kafka.acl").hides("no authorizer");
     plan.complains("allow it Describe on Cluster").complains(&command);
+    // A broker never answers a question for all users to who may not ask it: it is not asked.
+    let since = Instant::now();
+    workspace.run(&["drift", "--unmanaged"]).flat().exits(1).complains("allow it Describe on Cluster");
+    assert!(since.elapsed() < Duration::from_secs(10), "{:?}", since.elapsed());
     workspace
         .run(&["doctor"])
         .flat()

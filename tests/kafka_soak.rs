@@ -17,7 +17,7 @@ use kafka::{new, remove, until_visible};
 use nornplan::core::secret::Secret;
 use nornplan::services::ServiceId;
 use nornplan::services::kafka::admin::Admin;
-use nornplan::services::kafka::client::connect::signs_in;
+use nornplan::services::kafka::client::connect::sign_in;
 use nornplan::services::kafka::client::native::{Alteration, Change, ConfigEdit, Offset, OwnedBinding, Resource};
 use nornplan::services::kafka::client::trouble::Cause;
 use nornplan::services::kafka::model::Binding;
@@ -179,7 +179,11 @@ async fn stacks() {
     }
     let world = World::new(ServiceId::Kafka, "stacks");
     let config = &world.config.kafka;
-    assert!(signs_in(config, "nobody", "SCRAM-SHA-512", &Secret::new("wrong".to_owned())).await.is_ok_and(|is| !is));
+    assert!(
+        sign_in(config, "nobody", "SCRAM-SHA-512", &Secret::new("wrong".to_owned()))
+            .await
+            .is_ok_and(|seen| seen.is_none())
+    );
     let admin = world.by_hand().await;
     admin.describe_cluster().await.unwrap();
     let threads = std::fs::read_dir("/proc/self/task").unwrap();

@@ -18,7 +18,10 @@ use nornplan::core::step::{Action, Hold, Part};
 use nornplan::planner::{self, Inputs};
 use nornplan::scope::Scope;
 use nornplan::services::{self, CredentialStatus, Model, Observation, Observed, Plan, ServiceId};
-use nornplan::spec::{self, model::Specs};
+use nornplan::spec::{
+    self,
+    model::{Events, Specs},
+};
 use nornplan::state::{Document, Entry, Event, Origin};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -280,6 +283,47 @@ fn prevent_destroy_outlives_its_infraspec_until_one_without_it_was_applied() {
     let destroy = plan(&without(&app), &world, &Scope::default(), &everything());
     assert!(destroy.runnable().any(|step| step.app == app));
     assert!(destroy.steps.iter().all(|step| step.runs()), "{:#?}", destroy.steps);
+}
+
+#[test]
+fn what_prevent_destroy_keeps_passes_to_nobody_who_does_not_say_it() {
+    let mut fixture = demo();
+    let app = |name| AppName::new(name).expect("a name");
+    let (norn, former, taker) = (app("norn"), app("notifications"), app("mail-agent"));
+    let protects = fixture.specs.apps[&norn].prevent_destroy.clone();
+    let says = |fixture: &mut Fixture, app: &AppName, says: bool| {
+        let place = protects.clone().filter(|_| says);
+        fixture.specs.apps.get_mut(app).expect("an infraspec").prevent_destroy = place;
+    };
+    says(&mut fixture, &former, true);
+    let world = applied(&fixture);
+    // A topic goes from the one to the other.
+    let events = fixture.specs.apps.get_mut(&former).and_then(|app| app.events.as_mut()).expect("events");
+    let topic = events.topics.remove(0);
+    let address = Address::new(nornplan::services::kafka::model::TOPIC, &topic.name);
+    let events = Events { topics: vec![topic], user: taker.to_string(), ..events.clone() };
+    fixture.specs.apps.get_mut(&taker).expect("an infraspec").events = Some(events);
+    let held = |fixture: &Fixture| {
+        let plan = plan(fixture, &world, &Scope::default(), &everything());
+        let step = plan.steps.iter().find(|step| step.address == address && step.app == taker).expect("a step").clone();
+        assert!(step.moves(), "{step:#?}");
+        step.hold
+    };
+    let Some(Hold::Blocked { reason }) = held(&fixture) else { panic!("it passes to {taker}") };
+    let told =
+        format!("the infraspec of {former} says prevent_destroy, and has it until now; that of {taker} does not");
+    assert!(reason.starts_with(&told), "{reason}");
+    // With the former infraspec gone it is the same.
+    let mut alone = Fixture { config: demo().config, specs: fixture.specs.clone() };
+    alone.specs.apps.remove(&former);
+    let Some(Hold::Blocked { reason }) = held(&alone) else { panic!("it passes to {taker}") };
+    assert!(reason.starts_with(&format!("the last infraspec of {former} said prevent_destroy")), "{reason}");
+    // Whoever says it too may have it with consent, and so may anybody of an app that does not say it any more.
+    says(&mut fixture, &taker, true);
+    assert_eq!(held(&fixture), None);
+    says(&mut fixture, &taker, false);
+    says(&mut fixture, &former, false);
+    assert_eq!(held(&fixture), None);
 }
 
 #[test]

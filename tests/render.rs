@@ -10,6 +10,7 @@
 
 mod render_support;
 
+use nornplan::core::step::Risk;
 use nornplan::render::{self, Style, graph, json, markdown, text};
 use nornplan::services::Plan;
 use render_support::{crowded, plans, schema, valkey};
@@ -143,6 +144,29 @@ fn markdown_cuts_by_risk_and_keeps_to_its_budget() {
             assert!(shown.contains("- destroy `postgres.database.zz_ledger`"), "{max}");
         }
         assert_eq!(shown.matches("<details>").count(), shown.matches("</details>").count());
+    }
+}
+
+#[test]
+fn no_note_is_so_long_that_it_hides_what_is_done() {
+    let mut plan = plans::held();
+    let lost = plan.steps.iter().position(|step| step.risks.contains(&Risk::LosesData)).expect("a destroy");
+    let address = plan.steps[lost].address.to_string();
+    plan.steps[lost].notes = vec![format!("consumer groups: {}", "`<ü>_".repeat(30_000))];
+    let shown = markdown::plan(&plan, markdown::GITHUB_BYTES);
+    let line = shown.lines().find(|line| line.starts_with(&format!("- destroy `{address}`: **loses data**")));
+    let line = line.unwrap_or_else(|| panic!("it is hidden: {}", &shown[..2_000]));
+    assert!(line.contains("(consumer groups: ") && line.ends_with("…)"), "{}", &line[line.len() - 200..]);
+    assert!(shown.contains("1 line of the risks is shortened") && shown.len() <= markdown::GITHUB_BYTES);
+    // The others are as whole as ever.
+    plan.steps[lost].notes.clear();
+    let whole = markdown::plan(&plan, markdown::GITHUB_BYTES);
+    let risks = |text: &str| text.lines().filter(|line| line.starts_with("- ")).map(str::to_owned).collect::<Vec<_>>();
+    let without = |lines: Vec<String>| lines.into_iter().filter(|line| !line.contains(&address)).collect::<Vec<_>>();
+    assert_eq!(without(risks(&shown)).len(), without(risks(&whole)).len());
+    for max in [5_000, 20_000] {
+        plan.steps[lost].notes = vec!["x".repeat(100_000)];
+        assert!(markdown::plan(&plan, max).contains(&format!("- destroy `{address}`: **loses data**")), "{max}");
     }
 }
 

@@ -81,12 +81,14 @@ pub async fn run(global: &Global, args: &Args) -> Outcome {
             observe::remind(&mut ask, *id, store.document());
             if *id == ServiceId::Kafka {
                 ask.proofs = proofs_of_some(&ask, store.document(), &workspace.vault);
+                ask.probe_credentials = true;
             }
         }
         if specs.is_some() {
             ask.wanted.extend(services::desired_of_workspace(&workspace.config, &ask.wanted, &ask.applied));
         }
-        ask.known = ask.addresses().into_iter().map(|address| address.name.clone()).collect();
+        let logins = ask.addresses().into_iter().filter(|address| services::is_login(address));
+        ask.known = logins.map(|address| address.name.clone()).collect();
         ask.known.extend(workspace.config.internal.iter().cloned());
         let shares = *id == ServiceId::Valkey && sharing.is_some();
         let is_used = specs.is_none() || !ask.addresses().is_empty() || shares;
@@ -140,9 +142,9 @@ fn check(verdict: Verdict, what: String, hint: Option<String>) -> Check {
     Check { verdict, what, hint, may_pass: false }
 }
 
-/// Passwords of a few logins that are known to sign in: one of them tells what everybody may do.
+/// Passwords of logins that are known to sign in: one of them tells what everybody may do, and each whether it may more.
 fn proofs_of_some(ask: &Ask, document: &Document, vault: &Vault) -> BTreeMap<Address, Proof> {
-    const FEW: usize = 3;
+    const MANY: usize = 100;
     let logins = ask.wanted.iter().filter(|(_, one)| one.model.generates_password());
     let proved = logins.filter_map(|(address, one)| {
         let fingerprint = document.resources.get(address)?.fingerprint.clone()?;
@@ -152,5 +154,5 @@ fn proofs_of_some(ask: &Ask, document: &Document, vault: &Vault) -> BTreeMap<Add
         let proof = vault.proof_of(&one.app, id, &address.name).ok()?;
         Some((address.clone(), Proof { fingerprint: Some(fingerprint), ..proof }))
     };
-    proved.take(FEW).filter_map(proof).collect()
+    proved.take(MANY).filter_map(proof).collect()
 }

@@ -102,9 +102,8 @@ fn needs_consent<M, O>(
 ) -> Option<Hold> {
     if step.action == Action::Destroy {
         let asks = step.is_serious() || !circumstances.declared.contains(&step.app);
-        let remembered = circumstances.remembered.contains(&step.app);
-        if asks && (remembered || circumstances.prevented.contains(&step.app)) {
-            return Some(Hold::Prevented { remembered });
+        if asks && let Some(hold) = prevented(step, circumstances) {
+            return Some(hold);
         }
         if asks && !consent.to_destroy_by(step, many) {
             return Some(if many { Hold::DestroyAll } else { Hold::Destroy });
@@ -113,6 +112,7 @@ fn needs_consent<M, O>(
     }
     if step.risks.contains(&Risk::LosesData) {
         let destroys = (!consent.to_destroy_by(step, false)).then_some(Hold::Destroy);
+        let destroys = prevented(step, circumstances).or(destroys);
         if let Some(hold) = destroys.or_else(|| in_use(step, consent)) {
             return Some(hold);
         }
@@ -132,12 +132,15 @@ fn needs_consent<M, O>(
     None
 }
 
+/// What no consent releases: the app's infraspec says `prevent_destroy`, or its last one did.
+fn prevented<M, O>(step: &Step<M, O>, circumstances: &Circumstances) -> Option<Hold> {
+    let remembered = circumstances.remembered.contains(&step.app);
+    (remembered || circumstances.prevented.contains(&step.app)).then_some(Hold::Prevented { remembered })
+}
+
 /// What would go under somebody's feet takes consent to both. What is a part of something more goes with that.
 fn in_use<M, O>(step: &Step<M, O>, consent: &Consent) -> Option<Hold> {
-    let login = step.risks.contains(&Risk::RemovesLogin) && step.part_of.is_none();
-    let in_use = step.risks.contains(&Risk::Interrupts);
-    let under_feet = in_use && (login || step.risks.contains(&Risk::LosesData));
-    (under_feet && !consent.to_interrupt(&step.address)).then_some(Hold::Interrupt)
+    (step.goes_under_feet() && !consent.to_interrupt(&step.address)).then_some(Hold::Interrupt)
 }
 
 /// Lets steps of a saved plan go that were held when it was made and are consented to now.
@@ -147,14 +150,52 @@ pub fn release<M, O>(steps: &mut [Step<M, O>], consent: &Consent) {
             Some(Hold::Destroy) => consent.to_destroy_by(step, false),
             Some(Hold::DestroyAll) => consent.to_destroy_by(step, true),
             Some(Hold::Interrupt) => consent.to_interrupt(&step.address),
-            Some(Hold::Waits { .. }) => true,
-            Some(Hold::Prevented { .. } | Hold::Blocked { .. }) | None => false,
+            Some(Hold::Waits { .. } | Hold::Prevented { .. } | Hold::Blocked { .. }) | None => false,
         };
         if freed {
             step.hold = too_late(step).or_else(|| in_use(step, consent));
         }
     }
+    release_what_waits(steps, consent);
     hold_dependents(steps, |_| true);
+}
+
+/// Lets what waits go with what it waits for: that may come before it, or after it, where neither is done without the
+/// other.
+fn release_what_waits<M, O>(steps: &mut [Step<M, O>], consent: &Consent) {
+    loop {
+        let stuck = stuck(steps);
+        let is_free = |step: &Step<M, O>| matches!(step.hold, Some(Hold::Waits { .. })) && !stuck.contains(&step.id());
+        let mut asks = false;
+        for step in steps.iter_mut().filter(|step| is_free(step)) {
+            if let Some(hold) = in_use(step, consent) {
+                (step.hold, asks) = (Some(hold), true);
+            }
+        }
+        if !asks {
+            steps.iter_mut().filter(|step| is_free(step)).for_each(|step| step.hold = None);
+            return;
+        }
+    }
+}
+
+/// What is held for a reason of its own, and what waits for that, however far away.
+fn stuck<M, O>(steps: &[Step<M, O>]) -> BTreeSet<StepId> {
+    let mut stuck: BTreeSet<StepId> = BTreeSet::new();
+    loop {
+        let is_stuck = |step: &&Step<M, O>| match &step.hold {
+            None => false,
+            Some(Hold::Waits { on }) => stuck.contains(on),
+            Some(
+                Hold::Destroy | Hold::DestroyAll | Hold::Interrupt | Hold::Prevented { .. } | Hold::Blocked { .. },
+            ) => true,
+        };
+        let all: BTreeSet<StepId> = steps.iter().filter(is_stuck).map(Step::id).collect();
+        if all.len() == stuck.len() {
+            return stuck;
+        }
+        stuck = all;
+    }
 }
 
 /// With consent a new password would have been staged and published, which a plan made without it does not do.
@@ -325,12 +366,46 @@ mod tests {
     }
 
     #[test]
+    fn what_comes_before_a_held_step_and_waits_for_it_is_released_with_it_alone() {
+        let topic = "kafka.topic.t";
+        let steps = || {
+            let mut removal = step("kafka.acl.a", "a", Action::Update, &[]);
+            removal.hold = Some(Hold::Waits { on: StepId::main(topic.parse().unwrap()) });
+            let mut drop = destroy(topic, &[Risk::LosesData, Risk::Interrupts]);
+            drop.needs.insert(removal.id());
+            vec![removal, drop]
+        };
+        let case = |destroy: &[&str], interrupt: &[&str]| {
+            let mut saved = steps();
+            hold(&mut saved, &consent(&[], &[]), &circumstances(&["a"], 100));
+            release(&mut saved, &consent(destroy, interrupt));
+            saved.iter().map(Step::runs).collect::<Vec<_>>()
+        };
+        assert_eq!(case(&[], &[]), [false, false]);
+        assert_eq!(case(&[topic], &[]), [false, false]);
+        assert_eq!(case(&["all"], &["all"]), [true, true]);
+    }
+
+    #[test]
     fn prevent_destroy_beats_consent() {
         let mut circumstances = circumstances(&["a"], 100);
         circumstances.prevented.insert(AppName::new("a").unwrap());
         let steps = vec![destroy("postgres.database.a", &[Risk::LosesData])];
         let prevented = Some(Hold::Prevented { remembered: false });
         assert_eq!(held(steps, &consent(&["all"], &[]), &circumstances), prevented);
+        // What keeps its name and loses its data is no better off.
+        let update = |risk| {
+            let mut step = step("kafka.topic.t", "a", Action::Update, &[]);
+            step.risks.insert(risk);
+            vec![step]
+        };
+        let all = || consent(&["all"], &["all"]);
+        assert_eq!(held(update(Risk::LosesData), &all(), &circumstances), prevented);
+        assert_eq!(held(update(Risk::Interrupts), &all(), &circumstances), None);
+        let mut saved = update(Risk::LosesData);
+        hold(&mut saved, &all(), &circumstances);
+        release(&mut saved, &all());
+        assert!(!saved[0].runs(), "a saved plan is not released either");
     }
 
     #[test]

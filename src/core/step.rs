@@ -292,6 +292,13 @@ impl<M, O> Step<M, O> {
         self.risks.contains(&Risk::LosesData) || self.risks.contains(&Risk::RemovesLogin)
     }
 
+    /// Whether it takes away what somebody is using right now, so that it takes consent to both. A part of something more
+    /// goes with that.
+    pub fn goes_under_feet(&self) -> bool {
+        let login = self.risks.contains(&Risk::RemovesLogin) && self.part_of.is_none();
+        self.risks.contains(&Risk::Interrupts) && (login || self.risks.contains(&Risk::LosesData))
+    }
+
     /// Whether an apply would carry it out.
     pub fn runs(&self) -> bool {
         self.hold.is_none()

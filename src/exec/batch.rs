@@ -93,7 +93,12 @@ async fn attempt_once(
     let mut outcomes = Vec::new();
     let mut write = Vec::new();
     for (index, step) in left {
-        match recheck(step, now.get(&step.address)) {
+        let there = now.get(&step.address);
+        match recheck(step, there) {
+            // An answer was lost, or half of it failed.
+            Some(Outcome::Stale { .. }) if written.contains(index) && service.is_halfway(step, there) => {
+                write.push((*index, *step));
+            }
             Some(Outcome::Stale { now: Some(now), .. }) => {
                 let differs = match step.before.as_ref().or(step.after.as_ref()) {
                     Some(expected) => service.differences(expected, &now).await,

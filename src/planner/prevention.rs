@@ -1,8 +1,10 @@
 //! `prevent_destroy` outlives its infraspec: an apply notes in the state which infraspecs say it. Pure.
 
 use super::Inputs;
+use crate::core::consent::Circumstances;
 use crate::core::name::AppName;
 use crate::core::plan::{Level, Notice};
+use crate::core::step::Hold;
 use crate::services::Step;
 use crate::spec::model::Specs;
 use crate::state::Document;
@@ -16,6 +18,26 @@ pub fn prevented(full: &Specs) -> BTreeSet<AppName> {
 /// Apps that have no infraspec, and whose last one said so.
 pub fn remembered(full: &Specs, document: &Document) -> BTreeSet<AppName> {
     document.prevent_destroy.iter().filter(|app| !full.apps.contains_key(*app)).cloned().collect()
+}
+
+/// What an app is protected from would be no more than consent away with an app that does not say it: nothing passes from
+/// the one to the other.
+pub fn block_what_would_lose_it(steps: &mut [Step], circumstances: &Circumstances, document: &Document) {
+    let taken = |step: &&mut Step| step.moves() && !circumstances.prevented.contains(&step.app);
+    for step in steps.iter_mut().filter(taken) {
+        let Some(former) = document.resources.get(&step.address).map(|entry| &entry.app) else { continue };
+        let says = match (circumstances.prevented.contains(former), circumstances.remembered.contains(former)) {
+            (true, _) => format!("the infraspec of {former} says prevent_destroy"),
+            (false, true) => format!("the last infraspec of {former} said prevent_destroy"),
+            (false, false) => continue,
+        };
+        let reason = format!(
+            "{says}, and has it until now; that of {} does not, so that consent would be enough to destroy it: say \
+             prevent_destroy there too, or apply that of {former} once without it",
+            step.app
+        );
+        step.hold = Some(Hold::Blocked { reason });
+    }
 }
 
 /// What is to be noted: where the infraspec of an app in scope says otherwise than the state. Of an app that has nothing to

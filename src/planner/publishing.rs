@@ -10,6 +10,8 @@ use crate::core::step::{Action, Hold, Part, Reason, StepId};
 use crate::secrets::model::{Published, SECRET, secret_address};
 use crate::secrets::password::{carriers, placeholder};
 use crate::secrets::usable::{lacking, logins, makes_usable, needs, sign_in_as};
+use crate::services::kafka::diff::opened;
+use crate::services::kafka::model::{ACL, TOPIC, topic_address};
 use crate::services::{CredentialStatus, Model, ServiceId, Step};
 use crate::spec::model::App;
 use crate::state::Document;
@@ -118,12 +120,34 @@ fn takers<'a>(document: &'a Document, steps: &'a [Step]) -> BTreeMap<&'a AppName
 /// helped.
 fn all_lacking(inputs: &Inputs<'_>, steps: &[Step]) -> BTreeMap<Address, Blame> {
     let mut all = BTreeMap::new();
+    let topics = topics_by_app(inputs);
     for step in steps {
-        let Some(address) = lacking(step).or_else(|| without_password(inputs, step)) else { continue };
-        let blame = (matches!(step.hold, Some(Hold::Waits { .. })), step.id());
-        all.entry(address).and_modify(|known: &mut Blame| *known = blame.clone().min(known.clone())).or_insert(blame);
+        let one = lacking(step).or_else(|| without_password(inputs, step));
+        let closed = Some(step).filter(|step| !step.runs() && !matches!(step.hold, Some(Hold::Blocked { .. })));
+        let closed = closed.map(|step| opened_topics(step, &topics)).unwrap_or_default();
+        for address in one.into_iter().chain(closed) {
+            let blame = (matches!(step.hold, Some(Hold::Waits { .. })), step.id());
+            all.entry(address)
+                .and_modify(|known: &mut Blame| *known = blame.clone().min(known.clone()))
+                .or_insert(blame);
+        }
     }
     all
+}
+
+/// The names of each app's own topics.
+fn topics_by_app(inputs: &Inputs<'_>) -> BTreeMap<AppName, BTreeSet<String>> {
+    let mut topics: BTreeMap<AppName, BTreeSet<String>> = BTreeMap::new();
+    for (address, one) in inputs.wanted.iter().filter(|(address, _)| address.kind == TOPIC) {
+        topics.entry(one.app.clone()).or_default().insert(address.name.clone());
+    }
+    topics
+}
+
+/// Which of its own topics an app may not use before a change of its ACLs is made. Without any ACLs it may not sign in.
+fn opened_topics(step: &Step, topics: &BTreeMap<AppName, BTreeSet<String>>) -> Vec<Address> {
+    let own = topics.get(&step.app).filter(|_| step.action == Action::Update && step.address.kind == ACL);
+    own.map(|own| opened(step, own).into_iter().map(|name| topic_address(name)).collect()).unwrap_or_default()
 }
 
 /// A login that gets no password for now, while what is published is not its own.
@@ -188,8 +212,9 @@ fn last_values(applied: &BTreeMap<Address, Applied<Model>>, secret: &Address) ->
 /// And what an app was told to use goes only after it is told otherwise.
 pub fn wait_for_what_is_published(inputs: &Inputs<'_>, steps: &mut [Step]) {
     let mut made: BTreeMap<Address, BTreeSet<StepId>> = BTreeMap::new();
+    let topics = topics_by_app(inputs);
     for step in steps.iter().filter(|step| step.part == Part::Main && step.runs() && step.address.kind != SECRET) {
-        if let Some(address) = makes_usable(step) {
+        for address in makes_usable(step).into_iter().chain(opened_topics(step, &topics)) {
             made.entry(address).or_default().insert(step.id());
         }
     }

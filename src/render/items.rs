@@ -3,7 +3,7 @@
 use crate::core::address::Address;
 use crate::core::change::FieldChange;
 use crate::core::name::AppName;
-use crate::core::step::{Action, Hold, Part, Reason, Risk};
+use crate::core::step::{Action, Hold, Part, Reason, Risk, StepId};
 use crate::services::{Model, Plan, Step};
 use serde_json::{Map, Value};
 use std::collections::{BTreeMap, BTreeSet};
@@ -25,6 +25,8 @@ pub(super) struct Item<'a> {
     pub blocked_with: usize,
     /// What to consent to where it is held: itself, or what it is a part of.
     pub consent: &'a Address,
+    /// Whether somebody is using what would go, so that it takes both consents.
+    pub under_feet: bool,
     /// Position of its last step in the plan, from 0.
     pub order: usize,
 }
@@ -33,6 +35,19 @@ impl Item<'_> {
     /// Whether the service has moved away from what was last applied.
     pub fn drifted(&self) -> bool {
         self.reasons.contains(&Reason::Drifted) || self.reasons.contains(&Reason::Vanished)
+    }
+
+    /// The flags that release it, each with what it takes; none where no flag does. All that one apply needs.
+    pub fn flags(&self) -> Vec<(&'static str, String)> {
+        let destroy = || (ALLOW_DESTROY, self.consent.to_string());
+        let interrupt = || (ALLOW_INTERRUPT, self.address.to_string());
+        let also = |flag: &dyn Fn() -> (&'static str, String)| self.under_feet.then(flag);
+        match self.hold {
+            Some(Hold::Destroy) => [destroy()].into_iter().chain(also(&interrupt)).collect(),
+            Some(Hold::DestroyAll) => [(ALLOW_DESTROY, "all".to_owned())].into_iter().chain(also(&interrupt)).collect(),
+            Some(Hold::Interrupt) => [interrupt()].into_iter().chain(also(&destroy)).collect(),
+            Some(Hold::Prevented { .. } | Hold::Waits { .. } | Hold::Blocked { .. }) | None => Vec::new(),
+        }
     }
 
     /// How much a reviewer must see it: the higher, the later it may be left out.
@@ -70,21 +85,33 @@ impl Item<'_> {
     }
 }
 
+const ALLOW_DESTROY: &str = "--allow-destroy";
+const ALLOW_INTERRUPT: &str = "--allow-interrupt";
+
+/// Closing steps that are held while another step of the same action runs: readers see them apart, as what comes later.
+pub(super) fn later(plan: &Plan) -> BTreeSet<StepId> {
+    let running: BTreeSet<(&Address, Action)> = plan.runnable().map(|step| (&step.address, step.action)).collect();
+    let is_later = |step: &&Step| step.part == Part::Close && running.contains(&(&step.address, step.action));
+    plan.held().filter(is_later).map(Step::id).collect()
+}
+
 /// All items, in the order in which their last steps are carried out. Staging is a part of what is published later.
 pub(super) fn items<'a>(plan: &'a Plan) -> Vec<Item<'a>> {
     let mut main_action: BTreeMap<&Address, Action> = BTreeMap::new();
     for step in plan.steps.iter().filter(|step| step.part != Part::Stage) {
         main_action.insert(&step.address, step.action);
     }
-    let mut groups: BTreeMap<(&Address, Action), Vec<(usize, &Step)>> = BTreeMap::new();
+    let later = later(plan);
+    let mut groups: BTreeMap<(&Address, Action, bool), Vec<(usize, &Step)>> = BTreeMap::new();
     for (order, step) in plan.steps.iter().enumerate() {
         let action = match step.part {
             Part::Stage => main_action.get(&step.address).copied().unwrap_or(step.action),
             Part::Main | Part::Credential | Part::Publish | Part::Close | Part::Save => step.action,
         };
-        groups.entry((&step.address, action)).or_default().push((order, step));
+        groups.entry((&step.address, action, later.contains(&step.id()))).or_default().push((order, step));
     }
-    let mut items: Vec<Item<'_>> = groups.into_iter().filter_map(|((_, action), steps)| item(action, &steps)).collect();
+    let mut items: Vec<Item<'_>> =
+        groups.into_iter().filter_map(|((_, action, _), steps)| item(action, &steps)).collect();
     items.sort_by_key(|item| item.order);
     // One flag is enough where what it is a part of is held for the same reason.
     let asked = |item: &Item<'a>| (item.hold == Some(&Hold::Destroy)).then_some(item.address);
@@ -162,6 +189,7 @@ fn item<'a>(action: Action, steps: &[(usize, &'a Step)]) -> Option<Item<'a>> {
         after: steps.iter().rev().find_map(|(_, step)| step.after.as_ref()),
         hold: steps.iter().filter_map(|(_, step)| step.hold.as_ref()).min_by_key(|hold| hold_rank(hold)),
         blocked_with: 0,
+        under_feet: steps.iter().any(|(_, step)| step.hold.is_some() && step.goes_under_feet()),
         consent: steps.iter().find_map(|(_, step)| step.part_of.as_ref()).unwrap_or(&last.address),
         order,
     })

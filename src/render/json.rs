@@ -3,7 +3,6 @@
 use super::items::{Item, items};
 use super::telling::telling;
 use super::words;
-use crate::core::address::Address;
 use crate::core::change::FieldChange;
 use crate::core::plan::{Level, Notice, ServiceHead};
 use crate::core::step::{Hold, Reason, Risk, StepId};
@@ -166,15 +165,16 @@ fn resource<'a>(item: &'a Item<'_>) -> ResourceView<'a> {
 
 fn held(item: &Item<'_>) -> Option<HeldView> {
     let address = item.address.to_string();
-    let glob = |address: &Address| globset::escape(&address.to_string());
-    let (why, needs, because) = match item.hold? {
-        Hold::Destroy => ("destroy", Some(format!("--allow-destroy={}", glob(item.consent))), None),
-        Hold::DestroyAll => ("destroy", Some("--allow-destroy=all".to_owned()), None),
-        Hold::Interrupt => ("interrupt", Some(format!("--allow-interrupt={}", glob(item.address))), None),
-        Hold::Prevented { remembered } => ("prevented", None, remembered.then(|| words::last_said(item.app))),
-        Hold::Waits { on } => ("waits", None, Some(on.to_string())),
-        Hold::Blocked { reason } => ("blocked", None, Some(reason.clone())),
+    let (why, because) = match item.hold? {
+        Hold::Destroy | Hold::DestroyAll => ("destroy", None),
+        Hold::Interrupt => ("interrupt", None),
+        Hold::Prevented { remembered } => ("prevented", remembered.then(|| words::last_said(item.app))),
+        Hold::Waits { on } => ("waits", Some(on.to_string())),
+        Hold::Blocked { reason } => ("blocked", Some(reason.clone())),
     };
+    let flags = item.flags();
+    let flags = flags.iter().map(|(flag, address)| format!("{flag}={}", globset::escape(address)));
+    let needs = Some(flags.collect::<Vec<_>>().join(" ")).filter(|flags| !flags.is_empty());
     Some(HeldView { address, action: item.action.as_str(), why, needs, because })
 }
 

@@ -48,6 +48,7 @@ fn least(plan: &Plan) -> String {
 #[derive(Default)]
 struct Cut {
     risks: usize,
+    shortened: usize,
     resources: usize,
     details: usize,
     notes: usize,
@@ -59,6 +60,7 @@ impl Cut {
             (self.resources, "resource is not shown", "resources are not shown"),
             (self.details, "resource is shown without its details", "resources are shown without their details"),
             (self.risks, "line is missing from the risks", "lines are missing from the risks"),
+            (self.shortened, "line of the risks is shortened", "lines of the risks are shortened"),
             (self.notes, "note is not shown", "notes are not shown"),
         ];
         let parts: Vec<String> = parts
@@ -157,17 +159,27 @@ fn risks(items: &[Item<'_>], budget: &mut usize, cut: &mut Cut) -> String {
     *budget -= fixed;
     let mut text = title.to_owned() + &shared.concat();
     // What is in the blocks below is named with all its details; half of the room is theirs.
-    let mut room = *budget / 2;
+    let half = *budget / 2;
+    let mut room = half;
+    // Each is named before any is told in full: nobody hides another by a long note.
+    let mut lines: Vec<(&Item<'_>, String)> = Vec::new();
     for item in risky {
-        let line = risk_line(item);
+        let line = risk_line(item, 0);
         if line.len() > room {
             cut.risks += 1;
             continue;
         }
         room -= line.len();
-        *budget -= line.len();
-        text.push_str(&line);
+        lines.push((item, line));
     }
+    for (item, line) in lines {
+        let most = line.len() + room;
+        let told = risk_line(item, most);
+        cut.shortened += usize::from(told.len() < risk_line(item, usize::MAX).len());
+        room = most.saturating_sub(told.len());
+        text.push_str(&told);
+    }
+    *budget -= half - room;
     text + &flags.concat()
 }
 
@@ -209,12 +221,42 @@ fn in_one_line(reason: &str) -> String {
     prose(&text)
 }
 
-fn risk_line(item: &Item<'_>) -> String {
+/// A line of so many bytes at most, if that is enough for what is done, to what, and why it is a risk; the rest is cut.
+fn risk_line(item: &Item<'_>, most: usize) -> String {
+    let (full, short, rest) = risk_texts(item);
+    if full.len() <= most {
+        return full;
+    }
+    let (open, close) = (" (", "…)\n");
+    let room = most.saturating_sub(short.len() + open.len() + close.len());
+    let mut characters = rest.chars().count().min(room);
+    loop {
+        let told = prose(&rest.chars().take(characters).collect::<String>());
+        match characters {
+            0 if rest.is_empty() => return format!("{short}\n"),
+            0 => return format!("{short} …\n"),
+            _ if told.len() <= room => return format!("{short}{open}{told}{close}"),
+            // Some characters are written as several.
+            more => characters = (more * 3 / 4).min(more - 1),
+        }
+    }
+}
+
+/// The whole line; what is never left out of it; and the rest as it was before it was escaped.
+fn risk_texts(item: &Item<'_>) -> (String, String, String) {
     let mut why: Vec<String> = item.risks.iter().rev().map(|risk| format!("**{risk}**")).collect();
     why.extend(item.reasons.iter().map(ToString::to_string));
+    let (mut briefly, mut rest) = (why.clone(), Vec::new());
+    if let Some(hold) = item.hold {
+        let is_blocked = matches!(hold, Hold::Blocked { .. });
+        briefly.push(if is_blocked { "**blocked**" } else { "held" }.to_owned());
+    }
     match item.hold {
         Some(Hold::Blocked { .. }) if item.blocked_with > 0 => why.push("**blocked** as above".to_owned()),
-        Some(Hold::Blocked { reason }) => why.push(format!("**blocked**: {}", in_one_line(reason))),
+        Some(Hold::Blocked { reason }) => {
+            why.push(format!("**blocked**: {}", in_one_line(reason)));
+            rest.extend(clean_lines(reason));
+        }
         Some(Hold::Destroy | Hold::DestroyAll | Hold::Interrupt | Hold::Prevented { .. } | Hold::Waits { .. }) => {
             why.push("held".to_owned())
         }
@@ -223,14 +265,17 @@ fn risk_line(item: &Item<'_>) -> String {
     // What else is updated is no matter of risks.
     let is_updated_user = item.address.kind == USER && item.action == Action::Update;
     let changes = is_updated_user.then(|| rules::shown(&item.changes, !item.notes.is_empty(), Style::PLAIN));
-    let notes: Vec<String> = fields::phrases(&changes.unwrap_or_default())
+    let said: Vec<String> = fields::phrases(&changes.unwrap_or_default())
         .iter()
         .map(String::as_str)
         .chain(item.notes.iter().copied())
-        .map(|note| prose(&clean_lines(note).join(" ")))
+        .map(|note| clean_lines(note).join(" "))
         .collect();
+    let notes: Vec<String> = said.iter().map(|note| prose(note)).collect();
     let notes = if notes.is_empty() { String::new() } else { format!(" ({})", notes.join("; ")) };
-    format!("- {} {}: {}{notes}\n", item.action, code(&item.address.to_string()), why.join(", "))
+    rest.extend(said);
+    let line = |why: &[String]| format!("- {} {}: {}", item.action, code(&item.address.to_string()), why.join(", "));
+    (format!("{}{notes}\n", line(&why)), line(&briefly), rest.join("; "))
 }
 
 /// A folded block for each app: first a line for each resource, then their details, both the riskiest first as long as

@@ -3,7 +3,7 @@
 use super::absent::not_everywhere;
 use super::layout::{columns, pad, table, wrap_lines};
 use super::refused::Refused;
-use super::{Ink, Style, clean, clean_lines, same_reason, symbol, words};
+use super::{Ink, Style, clean, clean_lines, items, same_reason, symbol, words};
 use crate::core::address::Address;
 use crate::core::name::AppName;
 use crate::core::step::{Action, Hold, StepId};
@@ -40,7 +40,8 @@ enum Fate {
     AlreadySo,
     /// Another step of the same plan has done it.
     DoneWith(Address),
-    Held(Hold),
+    /// And whether it takes both consents.
+    Held(Hold, bool),
     /// It cannot be done as things are: why.
     Blocked(String),
     /// The run was stopped before its turn.
@@ -68,7 +69,7 @@ impl Fate {
         match self {
             Self::AlreadySo => Rank::AlreadySo,
             Self::Done(..) | Self::DoneWith(_) => Rank::Done,
-            Self::Held(_) => Rank::Held,
+            Self::Held(..) => Rank::Held,
             Self::Blocked(_) => Rank::Blocked,
             Self::NotStarted => Rank::NotStarted,
             Self::Skipped(_) => Rank::Skipped,
@@ -86,7 +87,7 @@ impl Entry {
             Fate::Done(..)
             | Fate::AlreadySo
             | Fate::DoneWith(_)
-            | Fate::Held(_)
+            | Fate::Held(..)
             | Fate::NotStarted
             | Fate::Skipped(_)
             | Fate::Stale(_) => format!("{} {}", self.address, self.action),
@@ -99,7 +100,8 @@ impl Report {
     pub fn new(plan: &Plan, outcomes: impl IntoIterator<Item = (StepId, Outcome)>, elapsed: Duration) -> Self {
         let mut outcomes: BTreeMap<StepId, Outcome> = outcomes.into_iter().collect();
         let mut entries: Vec<Entry> = Vec::new();
-        let mut places: BTreeMap<(&Address, Action), usize> = BTreeMap::new();
+        let later = items::later(plan);
+        let mut places: BTreeMap<(&Address, Action, bool), usize> = BTreeMap::new();
         let is_done = |step: &&Step| matches!(outcomes.get(&step.id()), Some(Outcome::Done { .. }));
         let givers: Vec<&Step> = plan.steps.iter().filter(|step| may_give(step)).filter(is_done).collect();
         for step in &plan.steps {
@@ -107,7 +109,8 @@ impl Report {
             if let (Fate::AlreadySo, Some(with)) = (&fate, givers.iter().find(|other| gives_along(other, step))) {
                 fate = Fate::DoneWith(with.address.clone());
             }
-            let place = *places.entry((&step.address, step.action)).or_insert(entries.len());
+            let place =
+                *places.entry((&step.address, step.action, later.contains(&step.id()))).or_insert(entries.len());
             match entries.get_mut(place) {
                 Some(entry) if entry.fate.rank() > fate.rank() => {}
                 Some(entry) if entry.fate.rank() == fate.rank() && !matches!(fate, Fate::Done(Some(_), _)) => {}
@@ -183,7 +186,7 @@ fn fate(step: &Step, outcome: Option<Outcome>) -> Fate {
         Some(Outcome::Stale { now, differs }) => Fate::Stale(Refused::new(step, now.is_some(), differs)),
         None => match step.hold.clone() {
             Some(Hold::Blocked { reason }) => Fate::Blocked(reason),
-            Some(hold) => Fate::Held(hold),
+            Some(hold) => Fate::Held(hold, step.goes_under_feet()),
             None => Fate::NotStarted,
         },
     }
@@ -297,7 +300,7 @@ fn entry_lines(entry: &Entry, widest: usize, style: Style) -> Vec<String> {
         Fate::AlreadySo if entry.action == Action::Destroy => vec![line("already gone")],
         Fate::AlreadySo => vec![line("already so")],
         Fate::NotStarted => vec![line(entry.action.as_str())],
-        Fate::Held(hold) => vec![line(&held_because(hold))],
+        Fate::Held(hold, under_feet) => vec![line(&held_because(hold, *under_feet))],
         // Why is told once for all that have the same reason.
         Fate::Blocked(_) | Fate::Failed(_) => vec![line(entry.action.as_str())],
         Fate::Skipped(because) => vec![line(&format!("because of {}", clean(&because.to_string())))],
@@ -322,8 +325,10 @@ fn group_lines(group: &[&Entry], widest: usize, style: Style) -> Vec<String> {
     lines
 }
 
-fn held_because(hold: &Hold) -> String {
+fn held_because(hold: &Hold, under_feet: bool) -> String {
     match hold {
+        Hold::Destroy | Hold::Interrupt if under_feet => "needs --allow-destroy and --allow-interrupt".to_owned(),
+        Hold::DestroyAll if under_feet => "needs --allow-destroy all and --allow-interrupt".to_owned(),
         Hold::Destroy => "needs --allow-destroy".to_owned(),
         Hold::DestroyAll => "needs --allow-destroy all".to_owned(),
         Hold::Interrupt => "needs --allow-interrupt".to_owned(),

@@ -312,9 +312,11 @@ fn tags(item: &Item<'_>) -> Vec<(Ink, String)> {
 
 fn hold_lines(hold: &Hold, item: &Item<'_>, indent: usize, style: Style) -> Vec<String> {
     let line = match hold {
-        Hold::Destroy => format!("held: needs --allow-destroy {}", what(&item.consent.to_string())),
-        Hold::DestroyAll => "held: needs --allow-destroy all".to_owned(),
-        Hold::Interrupt => format!("held: needs --allow-interrupt {}", what(&item.address.to_string())),
+        Hold::Destroy | Hold::DestroyAll | Hold::Interrupt => {
+            let lead = |index| if index == 0 { "held: needs" } else { "        and" };
+            let flags = item.flags().into_iter().enumerate();
+            return flags.map(|(at, (flag, address))| format!("{} {flag} {}", lead(at), what(&address))).collect();
+        }
         Hold::Prevented { remembered: false } => format!("held: the infraspec of {} says prevent_destroy", item.app),
         Hold::Prevented { remembered: true } => {
             return wrapped("held: ", &words::last_said(item.app), indent, style);
@@ -370,13 +372,13 @@ pub(super) fn held(items: &[Item<'_>], style: Style) -> Vec<String> {
         return Vec::new();
     }
     let mut flags: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
-    let mut flag = |name, address: &dyn ToString| _ = flags.entry(name).or_default().insert(address.to_string());
     let (mut prevented, mut remembered, mut waiting, mut blocked, mut blocked_alone) = (0, 0, 0, 0, 0);
     for (item, hold) in &held {
+        for (flag, address) in item.flags() {
+            flags.entry(flag).or_default().insert(address);
+        }
         match hold {
-            Hold::Destroy => flag("--allow-destroy", item.consent),
-            Hold::DestroyAll => flag("--allow-destroy", &"all"),
-            Hold::Interrupt => flag("--allow-interrupt", item.address),
+            Hold::Destroy | Hold::DestroyAll | Hold::Interrupt => {}
             Hold::Prevented { remembered: false } => prevented += 1,
             Hold::Prevented { remembered: true } => remembered += 1,
             Hold::Waits { .. } => waiting += 1,

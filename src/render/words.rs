@@ -383,7 +383,7 @@ fn kafka_user_words(user: &KafkaUser) -> Vec<String> {
 }
 
 fn topic_words(topic: &Topic) -> Vec<String> {
-    let Topic { name: _, partitions, replication, config, exact, inherited: _ } = topic;
+    let Topic { name: _, partitions, replication, config, exact, inherited: _, id: _, empty: _ } = topic;
     let mut words = Vec::new();
     let whole = |number: i32| usize::try_from(number).unwrap_or_default();
     words.extend(partitions.map(|number| super::count(whole(number), "partition", "partitions")));

@@ -13,7 +13,7 @@ pub mod valkey;
 
 pub use observation::{Ask, CredentialStatus, DiffInput, Facts, Fingerprint, Observation, Observed, Proof, rotation};
 pub use progress::Progress;
-pub use registry::{connect, desired, desired_of_workspace, diff};
+pub use registry::{connect, desired, desired_of_workspace, diff, is_login};
 pub use service::{ApplyContext, Check, Durability, Failure, Limits, Outcome, Service, Verdict};
 
 use crate::core::address::Address;

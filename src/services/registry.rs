@@ -1,11 +1,15 @@
 //! The one place that knows which services there are.
 
 use super::{DiffInput, Model, Service, ServiceId, Step, kafka, postgres, valkey};
-use crate::core::address::Address;
+use crate::core::address::{Address, Kind};
 use crate::core::reconcile::{Applied, Wanted};
 use crate::error::Result;
 use crate::secrets;
 use std::collections::{BTreeMap, BTreeSet};
+
+/// Those who sign in, and what they may do by their names.
+const LOGINS: [Kind; 5] =
+    [postgres::model::ROLE, valkey::model::USER, valkey::model::DEFAULT_USER, kafka::model::USER, kafka::model::ACL];
 
 /// Connects lazily: no service is contacted before it is asked something.
 pub fn connect(
@@ -19,6 +23,11 @@ pub fn connect(
         ServiceId::Kafka => Box::new(kafka::Kafka::new(&config.kafka)),
         ServiceId::Secrets => Box::new(secrets::Secrets::new(vault.clone())),
     })
+}
+
+/// Whether the name of something is a login's.
+pub fn is_login(address: &Address) -> bool {
+    LOGINS.contains(&address.kind)
 }
 
 /// Everything that the infraspecs declare on one service.

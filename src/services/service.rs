@@ -182,6 +182,12 @@ pub trait Service: Send + Sync {
     /// Carries out steps of one kind and action; one outcome for each, in their order.
     async fn apply(&self, steps: &[&Step], context: &ApplyContext) -> Vec<Outcome>;
 
+    /// Whether what is there now is what a step has left that this run began and that failed on the way, so that carrying
+    /// it out again ends it. Asked only where the step was written already and what is there is neither end of it.
+    fn is_halfway(&self, _step: &Step, _now: Option<&Model>) -> bool {
+        false
+    }
+
     fn limits(&self, kind: &Kind) -> Limits;
 
     /// In which fields an object is not as it was expected, beside them in words where their values are hard to read.

@@ -7,6 +7,7 @@ pub mod held;
 pub mod http;
 pub mod kafka_client;
 pub mod kafka_hand;
+pub mod lossy;
 pub mod own_kafka;
 pub mod own_postgres;
 pub mod own_valkey;

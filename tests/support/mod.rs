@@ -139,6 +139,8 @@ impl World {
             "which no infraspec says",
             // Wherever sessions have no end.
             "new users (",
+            "until the first app has signed in",
+            "of a kind that is not known here",
         ];
         let unexpected = |notice: &&Notice| !lasting.iter().any(|words| notice.text.contains(words));
         assert_eq!(observation.notices.iter().find(unexpected), None);

@@ -1,6 +1,7 @@
 //! Whether the published password of a user is the one that the broker has.
 
-use super::client::connect::signs_in;
+use super::client::connect::sign_in;
+use super::client::native::Cluster;
 use super::client::trouble::Trouble;
 use super::model::User;
 use crate::config::KafkaConfig;
@@ -21,7 +22,8 @@ pub fn fingerprint(stored: Option<String>, password: &Secret) -> Fingerprint {
     Fingerprint { password: password.sha256(), stored }
 }
 
-/// Compares fingerprints where they exist, and signs in where they do not, or where that is asked for (`probe`).
+/// Compares fingerprints where they exist, and signs in where they do not, or where that is asked for (`probe`): what the
+/// user then sees of the cluster comes along.
 ///
 /// # Errors
 /// A sign-in that was neither let in nor refused.
@@ -31,17 +33,17 @@ pub async fn status(
     stored: Option<String>,
     proof: &Proof,
     probe: bool,
-) -> Result<CredentialStatus, Trouble> {
+) -> Result<(CredentialStatus, Option<Cluster>), Trouble> {
     let published = match proof.to_try() {
         Ok(published) => published,
-        Err(status) => return Ok(status),
+        Err(status) => return Ok((status, None)),
     };
     if !probe && proof.fingerprint.as_ref() == Some(&fingerprint(stored, published)) {
-        return Ok(CredentialStatus::Verified);
+        return Ok((CredentialStatus::Verified, None));
     }
     let mechanism = user.mechanism.as_deref().unwrap_or_else(|| config.mechanism_of_users());
-    let works = signs_in(config, &user.name, mechanism, published).await?;
-    Ok(if works { CredentialStatus::Verified } else { CredentialStatus::Wrong })
+    let seen = sign_in(config, &user.name, mechanism, published).await?;
+    Ok((if seen.is_some() { CredentialStatus::Verified } else { CredentialStatus::Wrong }, seen))
 }
 
 #[cfg(test)]

@@ -17,7 +17,7 @@ mod server;
 use super::{ApplyContext, Ask, Check, Limits, Model, Observation, Outcome, Service, ServiceId, Step};
 use crate::config::KafkaConfig;
 use crate::core::address::{Address, Kind};
-use crate::error::Result;
+use crate::error::{Diagnostic, Result};
 use async_trait::async_trait;
 use client::connect::first_look;
 use model::{ACL, TOPIC, USER, acl_address, topic_address, user_address};
@@ -31,7 +31,7 @@ pub struct Kafka {
     /// Redpanda's Admin API, where one is named.
     redpanda: Option<redpanda::AdminApi>,
     /// Which program the brokers are, once that was found out.
-    flavor: OnceCell<server::Flavor>,
+    flavor: OnceCell<Flavor>,
 }
 
 impl Kafka {
@@ -40,18 +40,16 @@ impl Kafka {
         Self { connection: client::connect::Connection::new(config.clone()), redpanda, flavor: OnceCell::new() }
     }
 
-    /// The Admin API, if one is named and the brokers are Redpanda's.
-    async fn redpanda(&self, admin: &admin::Admin) -> Option<&redpanda::AdminApi> {
-        let api = self.redpanda.as_ref()?;
+    /// The Admin API, if one is named and the brokers are Redpanda's. It fails if the brokers cannot be asked.
+    async fn redpanda(&self, admin: &admin::Admin) -> Result<Option<&redpanda::AdminApi>> {
+        let Some(api) = self.redpanda.as_ref() else { return Ok(None) };
         let find_out = || async {
-            let cluster = admin.describe_cluster().await?;
+            let cluster = first_look(&self.connection.config, admin).await?;
             api.meet(cluster.brokers.iter().map(|broker| &broker.host)).await;
-            let flavor = server::Flavor::told(self.connection.config.flavor, cluster.id.as_deref());
-            Ok::<_, client::trouble::Trouble>(flavor)
+            Ok::<_, Diagnostic>(Flavor::told(self.connection.config.flavor, cluster.id.as_deref()))
         };
-        // A broker that cannot be asked fails whatever comes next, with its reason.
-        let flavor = self.flavor.get_or_try_init(find_out).await.ok()?;
-        (*flavor == server::Flavor::Redpanda).then_some(api)
+        let flavor = self.flavor.get_or_try_init(find_out).await?;
+        Ok((*flavor == Flavor::Redpanda).then_some(api))
     }
 }
 
@@ -67,14 +65,14 @@ impl Service for Kafka {
 
     async fn observe(&self, ask: &Ask) -> Result<Observation> {
         let admin = self.connection.admin().await?;
-        observe::observe(&self.connection.config, &admin, self.redpanda(&admin).await, ask).await
+        observe::observe(&self.connection.config, &admin, self.redpanda(&admin).await?, ask).await
     }
 
     async fn read(&self, addresses: &BTreeSet<Address>, steps: &[&Step]) -> Result<BTreeMap<Address, Model>> {
         let admin = self.connection.admin().await?;
         let endpoint = self.connection.config.endpoint();
         let reader =
-            observe::reader::Reader { admin: &admin, endpoint: &endpoint, redpanda: self.redpanda(&admin).await };
+            observe::reader::Reader { admin: &admin, endpoint: &endpoint, redpanda: self.redpanda(&admin).await? };
         let names = |kind: Kind| -> BTreeSet<&str> {
             addresses.iter().filter(|address| address.kind == kind).map(|address| address.name.as_str()).collect()
         };
@@ -121,13 +119,21 @@ impl Service for Kafka {
             Ok(admin) => admin,
             Err(error) => return apply::all_failed(steps, error),
         };
+        let redpanda = match self.redpanda(&admin).await {
+            Ok(redpanda) => redpanda,
+            Err(error) => return apply::all_failed(steps, error),
+        };
         let work = apply::Work {
             config: &self.connection.config,
             admin: &admin,
             endpoint: self.connection.config.endpoint(),
-            redpanda: self.redpanda(&admin).await,
+            redpanda,
         };
         work.apply(steps, context).await
+    }
+
+    fn is_halfway(&self, step: &Step, now: Option<&Model>) -> bool {
+        diff::is_halfway(step.before.as_ref(), now, step.after.as_ref())
     }
 
     fn limits(&self, kind: &Kind) -> Limits {
@@ -136,12 +142,11 @@ impl Service for Kafka {
     }
 
     async fn examine(&self, ask: &Ask) -> Vec<Check> {
-        match self.connection.admin().await {
-            Ok(admin) => {
-                let config = &self.connection.config;
-                examine::examine(config, &admin, self.redpanda(&admin).await, ask).await
-            }
-            Err(error) => vec![Check::failed(&error)],
-        }
+        let look = async {
+            let admin = self.connection.admin().await?;
+            let api = self.redpanda(&admin).await?;
+            Ok(examine::examine(&self.connection.config, &admin, api, ask).await)
+        };
+        look.await.unwrap_or_else(|error: Diagnostic| vec![Check::failed(&error)])
     }
 }

@@ -2,7 +2,7 @@
 //! `allow.everyone.if.no.acl.found` is set. Pure.
 
 use super::authorizer::{Deed, EVERYBODY, Verdict, decide, is_about};
-use crate::core::listing::some;
+use crate::core::listing::{shortened, some};
 use crate::services::kafka::model::Binding;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -51,8 +51,9 @@ impl ShutOut {
                     many => (format!("{many} members"), "reads"),
                 };
                 format!(
-                    "these are the first ACLs there: group {name} ({how_many}) {reads} {topics}, and no ACL lets it; it is shut \
-                     out unless it signs in as a super user"
+                    "these are the first ACLs there: group {} ({how_many}) {reads} {topics}, and no ACL lets it; it is shut \
+                     out unless it signs in as a super user",
+                    shortened(name)
                 )
             }
             Self::Writer { topic, seconds_ago, users, .. } => {

@@ -3,4 +3,5 @@
 pub mod authorizer;
 pub mod lockout;
 pub mod places;
+pub mod standing;
 pub mod strangers;

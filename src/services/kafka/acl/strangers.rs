@@ -29,8 +29,15 @@ const DANGERS: [&str; 11] = [
     "describe_configs",
     "describe",
 ];
-/// With one of these on the cluster, all ACLs are as good as given.
-const OVER_THE_CLUSTER: [&str; 3] = ["all", "alter", "cluster_action"];
+/// With one of these on the cluster, what apps have is reached by whatever ACLs: operations, and how so.
+const OVER_THE_CLUSTER: [(&str, &str); 5] = [
+    ("all", SETS_ACLS),
+    ("alter", SETS_ACLS),
+    ("cluster_action", SETS_ACLS),
+    ("alter_configs", "who may set the brokers' configs may have every message deleted"),
+    ("create", "who may make any topic may take names that apps are to have"),
+];
+const SETS_ACLS: &str = "who may set ACLs may do everything";
 
 /// An ACL and whose it is (`User:legacy`).
 pub type Owned<'a> = (&'a str, &'a Binding);
@@ -61,8 +68,8 @@ impl Strangers {
         let mut all: BTreeMap<(&str, &str), Rights<'_>> = BTreeMap::new();
         for (principal, acl) in acls.iter().filter(|owned| owned.1.allow && !is_void(owned)) {
             let reached = places.reached(acl);
-            let rules = acl.resource == "cluster" && OVER_THE_CLUSTER.contains(&acl.operation.as_str());
-            if reached.is_empty() && !rules {
+            let rules = OVER_THE_CLUSTER.iter().any(|(operation, _)| acl.operation == *operation);
+            if reached.is_empty() && !(acl.resource == "cluster" && rules) {
                 continue;
             }
             let rights = all.entry((principal, acl.host.as_str())).or_default();
@@ -123,7 +130,8 @@ impl Sort {
             let what = if reached.len() == 1 && reached.first() == Some(pattern) {
                 String::new()
             } else if reached.is_empty() {
-                " (who may set ACLs may do everything)".to_owned()
+                let how = OVER_THE_CLUSTER.iter().find(|(operation, _)| operations.contains(operation));
+                how.map(|(_, how)| format!(" ({how})")).unwrap_or_default()
             } else {
                 format!(" (of apps: {})", some(reached, SHOWN))
             };
@@ -209,13 +217,13 @@ mod tests {
     #[test]
     fn who_reaches_what_apps_have_is_told_with_what_it_reaches() {
         type Case<'a> = (&'a [&'a str], &'a [(Level, &'a str)]);
-        let cases: [Case<'_>; 13] = [
+        let cases: [Case<'_>; 16] = [
             (&["User:x allow read topic other"], &[]),
             (
                 &[
                     "User:x allow read topic mailbox",
                     "User:x allow read topic mail.",
-                    "User:x allow create cluster kafka-cluster",
+                    "User:x allow describe cluster kafka-cluster",
                 ],
                 &[(Level::Warning, "User:x may read topic mail.")],
             ),
@@ -228,6 +236,29 @@ mod tests {
             (
                 &["User:x allow read topic ma (prefix)"],
                 &[(Level::Warning, "User:x may read topic ma* (of apps: mail.*)")],
+            ),
+            (
+                &["User:x allow alter_configs cluster kafka-cluster", "User:x allow create cluster kafka-cluster"],
+                &[(
+                    Level::Warning,
+                    "User:x may alter configs, create cluster kafka-cluster (who may set the brokers' configs may have every \
+                     message deleted)",
+                )],
+            ),
+            (
+                &["User:x allow create cluster kafka-cluster"],
+                &[(
+                    Level::Warning,
+                    "User:x may create cluster kafka-cluster (who may make any topic may take names that apps are to have)",
+                )],
+            ),
+            (
+                &["User:* allow create cluster kafka-cluster"],
+                &[(
+                    Level::Alarm,
+                    "everybody (User:*) may create cluster kafka-cluster (who may make any topic may take names that apps are \
+                     to have)",
+                )],
             ),
             (&["User:x allow read group mail.y"], &[(Level::Warning, "User:x may read group mail.y")]),
             (&["User:x allow read topic *", "User:x deny read topic *"], &[]),

@@ -28,7 +28,7 @@ impl Admin {
             let there = metadata.topics().iter().filter(|topic| !topic.partitions().is_empty());
             let found = there.map(|topic| {
                 let replication = topic.partitions().first().map_or(0, |partition| partition.replicas().len());
-                (topic.name().to_owned(), TopicFound { partitions: topic.partitions().len(), replication })
+                (topic.name().to_owned(), TopicFound { partitions: topic.partitions().len(), replication, id: None })
             });
             Ok(found.collect())
         });
@@ -154,9 +154,21 @@ fn read_topic(topic: &sys::rd_kafka_TopicDescription_t) -> (String, Reply<TopicF
     let found = told(part(topic, sys::rd_kafka_TopicDescription_error)).map(|()| {
         let all = || items(topic, sys::rd_kafka_TopicDescription_partitions);
         let replicas = |one| items(one, sys::rd_kafka_TopicPartitionInfo_replicas).count();
-        TopicFound { replication: all().flatten().map(replicas).max().unwrap_or_default(), partitions: all().count() }
+        TopicFound {
+            replication: all().flatten().map(replicas).max().unwrap_or_default(),
+            partitions: all().count(),
+            id: part(topic, sys::rd_kafka_TopicDescription_topic_id).and_then(read_id),
+        }
     });
     (string(topic, sys::rd_kafka_TopicDescription_name), found)
+}
+
+/// Zero stands for none.
+fn read_id(id: &sys::rd_kafka_Uuid_t) -> Option<u128> {
+    let halves =
+        [get(id, sys::rd_kafka_Uuid_most_significant_bits), get(id, sys::rd_kafka_Uuid_least_significant_bits)];
+    let [most, least] = halves.map(|half| u128::from(half.cast_unsigned()));
+    Some(most << 64 | least).filter(|id| *id != 0)
 }
 
 fn read_configs(of: &sys::rd_kafka_ConfigResource_t) -> Reply<Vec<ConfigEntry>> {

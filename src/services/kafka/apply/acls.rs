@@ -4,7 +4,6 @@ use super::work::{NEEDS_ALTER, PAUSE, SETTLING, Work};
 use crate::services::kafka::client::native::OwnedBinding;
 use crate::services::kafka::client::trouble::{Cause, Trouble};
 use crate::services::kafka::model::Binding;
-use crate::services::kafka::observe::acls::sort;
 use crate::services::{Model, Outcome, Step};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -14,8 +13,6 @@ use tokio::time::Instant;
 const MADE: usize = 5_000;
 /// ACLs deleted in one call. The controller compares each with all that there are, and does nothing else meanwhile.
 const DELETED: usize = 500;
-/// Tries of what an election or a moving controller refuses.
-const TRIES: u32 = 4;
 /// The longest pause between two looks whether what was written has arrived.
 const LONGEST_PAUSE: Duration = Duration::from_millis(400);
 
@@ -74,33 +71,18 @@ impl Work<'_> {
         steps.iter().enumerate().map(outcome).collect()
     }
 
-    /// One call, repeated for the items that may do better a moment later; the others that failed.
-    async fn carry_out_acls(&self, call: Call, mut items: Vec<Item>) -> Vec<(usize, Trouble)> {
-        let mut failed = Vec::new();
-        for attempt in 1..=TRIES {
-            if items.is_empty() {
-                break;
-            }
-            let acls: Vec<OwnedBinding> = items.iter().map(|(_, acl)| acl.clone()).collect();
-            let results = match call {
-                Call::Create => self.admin.create_acls(&acls).await,
-                Call::Delete => self.admin.delete_acls(&acls).await,
-            };
-            let results = results.unwrap_or_else(|trouble| vec![Err(trouble); acls.len()]);
-            let mut again = Vec::new();
-            for (item, result) in items.into_iter().zip(results) {
-                match result {
-                    Ok(()) => {}
-                    Err(trouble) if trouble.cause == Cause::Transient && attempt < TRIES => again.push(item),
-                    Err(trouble) => failed.push((item.0, trouble)),
-                }
-            }
-            items = again;
-            if !items.is_empty() {
-                tokio::time::sleep(PAUSE * 2_u32.pow(attempt)).await;
-            }
+    /// One call; the items that failed.
+    async fn carry_out_acls(&self, call: Call, items: Vec<Item>) -> Vec<(usize, Trouble)> {
+        if items.is_empty() {
+            return Vec::new();
         }
-        failed
+        let (places, acls): (Vec<usize>, Vec<OwnedBinding>) = items.into_iter().unzip();
+        let results = match call {
+            Call::Create => self.admin.create_acls(&acls).await,
+            Call::Delete => self.admin.delete_acls(&acls).await,
+        };
+        let results = results.unwrap_or_else(|trouble| vec![Err(trouble); acls.len()]);
+        places.into_iter().zip(results).filter_map(|(place, result)| Some((place, result.err()?))).collect()
     }
 
     /// Waits until what was written can be read back, and says of which steps it cannot. Somebody else's ACLs that come
@@ -114,14 +96,15 @@ impl Work<'_> {
             if principals.is_empty() {
                 return BTreeMap::new();
             }
-            let read = self.reader().bindings_of(&principals).await.map(|all| sort(all, &principals).0);
+            let read = self.reader().acls_now(&principals).await;
             if let Ok(seen) = &read {
                 waiting.retain(|(_, step)| {
                     let there = seen.by_principal.get(&step.address.name).map(|acl| acl.bindings.clone());
                     !has_arrived(step, &there.unwrap_or_default())
                 });
             }
-            if start.elapsed() > SETTLING {
+            // Another client may find out what this one cannot any more.
+            if start.elapsed() > SETTLING || self.admin.is_broken() {
                 let late = Trouble::new(Cause::Transient, "the ACLs were taken, and are not seen after 30 s");
                 let why = read.err().unwrap_or(late);
                 return waiting.into_iter().map(|(index, _)| (index, why.clone())).collect();

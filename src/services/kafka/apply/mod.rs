@@ -1,6 +1,12 @@
 //! Carries out steps in few calls, looks at the result of every item, and waits until what was done can be seen.
+//!
+//! Nothing is retried here: what may pass fails as that, and the executor reads again and carries it out again, with a new
+//! client if the connection broke. So every step may be carried out twice, or go on with what an earlier call of it did
+//! that was never answered.
 
 mod acls;
+mod beyond;
+mod meanwhile;
 mod redpanda;
 mod topics;
 mod users;

@@ -2,7 +2,7 @@
 
 use super::work::{Work, all_failed, no_model};
 use crate::core::secret::Secret;
-use crate::error::Diagnostic;
+use crate::error::{Diagnostic, Result};
 use crate::services::kafka::client::trouble::Cause;
 use crate::services::kafka::credential::stored;
 use crate::services::kafka::model::User;
@@ -17,10 +17,19 @@ const AT_ONCE: usize = 4;
 
 impl Work<'_> {
     /// The Admin API, if the broker cannot make users by the Kafka API. librdkafka knows that without asking twice.
-    pub(super) async fn keeper_of_users(&self) -> Option<&AdminApi> {
-        let api = self.redpanda?;
-        let asked = self.admin.describe_users(&[self.config.user.as_str()]).await;
-        asked.is_err_and(|trouble| trouble.cause == Cause::Unsupported).then_some(api)
+    ///
+    /// # Errors
+    /// The broker does not tell.
+    pub(super) async fn keeper_of_users(&self) -> Result<Option<&AdminApi>> {
+        let Some(api) = self.redpanda else { return Ok(None) };
+        match self.admin.describe_users(&[self.config.user.as_str()]).await {
+            Ok(_) => Ok(None),
+            Err(trouble) if trouble.cause == Cause::Unsupported => Ok(Some(api)),
+            Err(trouble) => {
+                let trouble = trouble.of(self.admin.principal());
+                Err(trouble.tell(&self.endpoint, "", "DescribeUserScramCredentials", "Describe on Cluster"))
+            }
+        }
     }
 
     pub(super) async fn set_users_there(
@@ -41,7 +50,7 @@ impl Work<'_> {
             .map(|(step, set)| {
                 async move {
                     match set {
-                        Ok((user, password)) => self.prove(step, user, &password, there(user, None)).await,
+                        Ok((user, password)) => self.prove(step, user, &password, there(user, None)).await.0,
                         Err(outcome) => outcome,
                     }
                 }

@@ -1,7 +1,6 @@
 //! Creates, alters and deletes topics in batches, and looks whether what was done can be seen.
-//!
-//! The executor reads a step's topic again before it tries a transient failure again, so nothing is retried here.
 
+use super::meanwhile::refused;
 use super::work::{PAUSE, SETTLING, Work, no_model};
 use crate::error::Diagnostic;
 use crate::services::kafka::client::batches::{RECORDS, batches};
@@ -37,7 +36,7 @@ pub async fn create(work: &Work<'_>, steps: &[&Step]) -> Vec<Outcome> {
     let new = wanted.iter().map(|topic| NewTopic::of(topic)).collect();
     let answers = work.admin.create_many_topics(new, false).await;
     note(&mut verdicts, wanted.iter().map(|topic| topic.name.as_str()), Ok(answers));
-    let made = with(&verdicts, |verdict| is_done(verdict) || may_be_done(verdict));
+    let made = with(&verdicts, is_done);
     let seen = until(|| async {
         let there = work.reader().shapes(&borrowed(&made)).await?;
         Ok((there.len() == made.len(), there.into_iter().map(|(name, _)| name).collect::<BTreeSet<_>>()))
@@ -57,22 +56,28 @@ pub async fn create(work: &Work<'_>, steps: &[&Step]) -> Vec<Outcome> {
                         }
                     }
                     // One of this name is about to go, or about to come.
-                    Some(Verdict::Failed(trouble)) if trouble.cause == Cause::Exists => {
+                    Some(Verdict::Failed(trouble)) if [Cause::Exists, Cause::Unanswered].contains(&trouble.cause) => {
                         trouble.cause = Cause::Transient;
                     }
                     Some(_) | None => {}
                 }
             }
         }
-        Err(error) => unread(&mut verdicts, unsure, &error),
+        Err(error) => {
+            let exist =
+                with(&verdicts, |verdict| fails_by(verdict, Cause::Exists) || fails_by(verdict, Cause::Unanswered));
+            unread(&mut verdicts, exist, &error);
+        }
     }
     outcomes(work, steps, &verdicts, "CreateTopics", "Create on Cluster")
 }
 
 /// Adds partitions, and sets and resets single configs.
 pub async fn alter(work: &Work<'_>, steps: &[&Step]) -> Vec<Outcome> {
+    let refused = refused(work, steps).await;
     let pairs: Vec<(&Topic, &Topic)> = steps
         .iter()
+        .filter(|step| !refused.contains_key(&step.address.name))
         .filter_map(|step| Some((step.before.as_ref()?.as_kafka_topic()?, step.after.as_ref()?.as_kafka_topic()?)))
         .collect();
     let mut verdicts: Verdicts = pairs.iter().map(|(_, after)| (after.name.clone(), Verdict::Done)).collect();
@@ -80,11 +85,13 @@ pub async fn alter(work: &Work<'_>, steps: &[&Step]) -> Vec<Outcome> {
         let (had, has) = (count(before.partitions).unwrap_or_default(), count(after.partitions)?);
         (has > had).then_some((after.name.as_str(), has, has - had))
     });
-    for batch in batches(grown.collect(), RECORDS, |(_, _, more)| *more) {
+    let grown: Vec<(&str, usize, usize)> = grown.collect();
+    for batch in batches(grown.clone(), RECORDS, |(_, _, more)| *more) {
         let asked: Vec<(&str, usize)> = batch.iter().map(|(name, total, _)| (*name, *total)).collect();
         let answer = work.admin.create_partitions(&asked, false).await;
         note(&mut verdicts, asked.iter().map(|(name, _)| *name), answer);
     }
+    take_for_grown(work, &grown, &mut verdicts).await;
     let replicas = |(before, after): &(&Topic, &Topic)| before.replication.zip(after.replication);
     let moves = |pair: &&(&Topic, &Topic)| replicas(pair).is_some_and(|(there, wanted)| there != wanted);
     let number = |pair: &(&Topic, &Topic)| replicas(pair).map(|(_, wanted)| wanted.to_string()).unwrap_or_default();
@@ -101,9 +108,7 @@ pub async fn alter(work: &Work<'_>, steps: &[&Step]) -> Vec<Outcome> {
         });
         note(&mut verdicts, names, answer);
     }
-    // Kafka refuses a growth that an earlier call of ours has made already, and does not answer some that it makes.
-    let looked_at =
-        with(&verdicts, |verdict| is_done(verdict) || may_be_done(verdict) || fails_by(verdict, Cause::Invalid));
+    let edited = with(&verdicts, |verdict| is_done(verdict) || may_be_done(verdict));
     let arrived = |there: &BTreeMap<String, Topic>, (before, after): &(&Topic, &Topic)| {
         there.get(&after.name).is_some_and(|there| {
             (after.partitions.is_none() || there.partitions == after.partitions)
@@ -111,11 +116,9 @@ pub async fn alter(work: &Work<'_>, steps: &[&Step]) -> Vec<Outcome> {
                 && edit(before, after, None).values.into_iter().all(|(key, value)| is_so(there, key, value))
         })
     };
-    let is_waited_for = |(_, after): &&(&Topic, &Topic)| {
-        verdicts.get(&after.name).is_some_and(|verdict| is_done(verdict) || may_be_done(verdict))
-    };
+    let is_waited_for = |(_, after): &&(&Topic, &Topic)| verdicts.get(&after.name).is_some_and(is_done);
     let seen = until(|| async {
-        let there = work.reader().topics(&borrowed(&looked_at)).await?;
+        let there = work.reader().topics(&borrowed(&edited)).await?;
         let so = pairs.iter().filter(|pair| arrived(&there, pair)).map(|(_, after)| after.name.clone());
         let so: BTreeSet<String> = so.collect();
         Ok((pairs.iter().filter(is_waited_for).all(|(_, after)| so.contains(&after.name)), so))
@@ -131,22 +134,44 @@ pub async fn alter(work: &Work<'_>, steps: &[&Step]) -> Vec<Outcome> {
     for verdict in verdicts.values_mut().filter(|verdict| matches!(verdict, Verdict::Late)) {
         *verdict = Verdict::Noted;
     }
+    verdicts.extend(refused.into_iter().map(|(name, trouble)| (name, Verdict::Failed(trouble))));
     outcomes(work, steps, &verdicts, "CreatePartitions, IncrementalAlterConfigs", "Alter and AlterConfigs on Topic *")
+}
+
+/// Kafka refuses a growth that an earlier call of ours has made already, and does not answer some that it makes. What is as
+/// large as it shall be goes on; what is not may be tried again, if it was not refused.
+async fn take_for_grown(work: &Work<'_>, grown: &[(&str, usize, usize)], verdicts: &mut Verdicts) {
+    let unsure = with(verdicts, |verdict| may_be_done(verdict) || fails_by(verdict, Cause::Invalid));
+    // What cannot be read stays as it is.
+    let there: BTreeMap<String, usize> = match work.reader().shapes(&borrowed(&unsure)).await {
+        Ok(there) => there.into_iter().map(|(name, shape)| (name, shape.partitions)).collect(),
+        Err(_) => BTreeMap::new(),
+    };
+    for (name, total, _) in grown.iter().filter(|(name, ..)| unsure.contains(*name)) {
+        match verdicts.get_mut(*name) {
+            Some(verdict) if there.get(*name) == Some(total) => *verdict = Verdict::Done,
+            Some(Verdict::Failed(trouble)) if trouble.cause == Cause::Unanswered => trouble.cause = Cause::Transient,
+            Some(_) | None => {}
+        }
+    }
 }
 
 /// Deletes topics, and waits until they are gone.
 pub async fn delete(work: &Work<'_>, steps: &[&Step]) -> Vec<Outcome> {
-    let names: Vec<&str> = steps.iter().map(|step| step.address.name.as_str()).collect();
+    let refused = refused(work, steps).await;
+    let names =
+        steps.iter().map(|step| step.address.name.as_str()).filter(|name| !refused.contains_key(*name)).collect();
     let mut verdicts = Verdicts::new();
     for batch in batches(names, RECORDS, |_| 1) {
         let answer = work.admin.delete_topics(&batch).await;
         note(&mut verdicts, batch.into_iter(), answer);
     }
+    let done = with(&verdicts, is_done);
     let deleted = with(&verdicts, |verdict| is_done(verdict) || may_be_done(verdict));
     let left = until(|| async {
         let there: BTreeSet<String> =
             work.reader().shapes(&borrowed(&deleted)).await?.into_iter().map(|(name, _)| name).collect();
-        Ok((there.is_empty(), there))
+        Ok((there.is_disjoint(&done), there))
     });
     let left = left.await;
     late(&mut verdicts, &left, |left, name| !left.contains(name));
@@ -163,6 +188,7 @@ pub async fn delete(work: &Work<'_>, steps: &[&Step]) -> Vec<Outcome> {
             Verdict::Failed(_) | Verdict::Done | Verdict::AlreadySo | Verdict::Late | Verdict::Noted => {}
         }
     }
+    verdicts.extend(refused.into_iter().map(|(name, trouble)| (name, Verdict::Failed(trouble))));
     outcomes(work, steps, &verdicts, "DeleteTopics", "Delete on Topic *")
 }
 
@@ -246,7 +272,7 @@ fn fails_by(verdict: &Verdict, cause: Cause) -> bool {
 
 /// Whether it may have been done although the broker did not say so.
 fn may_be_done(verdict: &Verdict) -> bool {
-    fails_by(verdict, Cause::TimedOut) || fails_by(verdict, Cause::Unanswered)
+    [Cause::TimedOut, Cause::Unreachable, Cause::Unanswered].into_iter().any(|cause| fails_by(verdict, cause))
 }
 
 fn with(verdicts: &Verdicts, is: impl Fn(&Verdict) -> bool) -> BTreeSet<String> {

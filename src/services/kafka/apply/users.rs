@@ -1,10 +1,11 @@
 //! Sets and removes SCRAM credentials, and proves what was set by signing in.
 
+use super::beyond::Proved;
 use super::work::{NEEDS_ALTER, PAUSE, SETTLING, Work, all_failed, no_model, unanswered};
 use crate::core::secret::Secret;
 use crate::error::{Diagnostic, Kind};
-use crate::services::kafka::client::connect::signs_in;
-use crate::services::kafka::client::native::{Alteration, Change};
+use crate::services::kafka::client::connect::sign_in;
+use crate::services::kafka::client::native::{Alteration, Change, Cluster};
 use crate::services::kafka::client::trouble::{Cause, Trouble};
 use crate::services::kafka::credential::{fingerprint, stored};
 use crate::services::kafka::model::User;
@@ -22,8 +23,10 @@ const CALL: &str = "AlterUserScramCredentials";
 impl Work<'_> {
     /// Upserts users in few calls, and proves every password by signing in.
     pub(super) async fn set_users(&self, steps: &[&Step], passwords: Vec<Result<Secret, Diagnostic>>) -> Vec<Outcome> {
-        if let Some(api) = self.keeper_of_users().await {
-            return self.set_users_there(api, steps, passwords).await;
+        match self.keeper_of_users().await {
+            Ok(None) => {}
+            Ok(Some(api)) => return self.set_users_there(api, steps, passwords).await,
+            Err(error) => return all_failed(steps, error),
         }
         let mut outcomes: BTreeMap<usize, Outcome> = BTreeMap::new();
         let mut ready = Vec::new();
@@ -54,34 +57,47 @@ impl Work<'_> {
             .into_iter()
             .map(|(index, step, user, password)| {
                 let stored = stored(user, None, None);
-                async move { (index, self.prove(step, user, &password, stored).await) }.boxed()
+                async move {
+                    let (outcome, seen) = self.prove(step, user, &password, stored).await;
+                    Proved { index, step, user, password, outcome, seen }
+                }
+                .boxed()
             })
             .collect();
-        let proved: Vec<(usize, Outcome)> = stream::iter(proofs).buffer_unordered(SIGN_INS).collect().await;
-        outcomes.extend(proved);
+        let mut proved: Vec<Proved<'_>> = stream::iter(proofs).buffer_unordered(SIGN_INS).collect().await;
+        self.judge(&mut proved).await;
+        outcomes.extend(proved.into_iter().map(|one| (one.index, one.outcome)));
         self.note_times(steps, &mut outcomes).await;
         outcomes.into_values().collect()
     }
 
-    /// A new credential takes a moment to reach every broker: until then it is refused.
-    pub(super) async fn prove(&self, step: &Step, user: &User, password: &Secret, stored: Option<String>) -> Outcome {
+    /// A new credential takes a moment to reach every broker: until then it is refused. What the user sees of the cluster
+    /// comes along.
+    pub(super) async fn prove(
+        &self,
+        step: &Step,
+        user: &User,
+        password: &Secret,
+        stored: Option<String>,
+    ) -> (Outcome, Option<Cluster>) {
         let start = Instant::now();
         let mechanism = user.mechanism.as_deref().unwrap_or_else(|| self.config.mechanism_of_users());
         loop {
-            match signs_in(self.config, &user.name, mechanism, password).await {
-                Ok(true) => {
+            match sign_in(self.config, &user.name, mechanism, password).await {
+                Ok(Some(cluster)) => {
                     let fingerprint = Some(fingerprint(stored, password));
-                    return Outcome::Done { fingerprint, dump: None, note: None };
+                    return (Outcome::Done { fingerprint, dump: None, note: None }, Some(cluster));
                 }
-                Ok(false) | Err(_) if start.elapsed() < SETTLING => tokio::time::sleep(PAUSE * 4).await,
-                Ok(false) => {
+                Ok(None) | Err(_) if start.elapsed() < SETTLING => tokio::time::sleep(PAUSE * 4).await,
+                Ok(None) => {
                     let refused = format!("{} took the new password of {} and refuses it", self.endpoint, user.name);
                     let told = Diagnostic::new(Kind::Service, refused).on("kafka", &step.address, "sign-in");
-                    return Outcome::failed(told.hint(format!(
+                    let told = told.hint(format!(
                         "is {mechanism} among sasl.enabled.mechanisms of this listener? kafka.user_mechanism names another one"
-                    )));
+                    ));
+                    return (Outcome::failed(told), None);
                 }
-                Err(trouble) => return self.failed(&trouble, step, "sign-in", ""),
+                Err(trouble) => return (self.failed(&trouble, step, "sign-in", ""), None),
             }
         }
     }
@@ -89,8 +105,10 @@ impl Work<'_> {
     /// Removes the credentials that a user has beside the one that it keeps. One that is gone already is done: a broker
     /// with one credential a user replaced it when the other was set.
     pub(super) async fn remove_credentials(&self, steps: &[&Step]) -> Vec<Outcome> {
-        if self.keeper_of_users().await.is_some() {
-            return steps.iter().map(|_| Outcome::AlreadySo).collect();
+        match self.keeper_of_users().await {
+            Ok(None) => {}
+            Ok(Some(_)) => return steps.iter().map(|_| Outcome::AlreadySo).collect(),
+            Err(error) => return all_failed(steps, error),
         }
         let mut removals = Vec::new();
         for step in steps {
@@ -111,8 +129,10 @@ impl Work<'_> {
     }
 
     pub(super) async fn delete_users(&self, steps: &[&Step]) -> Vec<Outcome> {
-        if let Some(api) = self.keeper_of_users().await {
-            return self.delete_users_there(api, steps).await;
+        match self.keeper_of_users().await {
+            Ok(None) => {}
+            Ok(Some(api)) => return self.delete_users_there(api, steps).await,
+            Err(error) => return all_failed(steps, error),
         }
         let names: BTreeSet<&str> = steps.iter().map(|step| step.address.name.as_str()).collect();
         let there = match self.reader().users(&names).await {

@@ -3,7 +3,7 @@
 use crate::config::KafkaConfig;
 use crate::error::{Diagnostic, Kind};
 use crate::services::kafka::admin::Admin;
-use crate::services::kafka::client::trouble::Trouble;
+use crate::services::kafka::client::trouble::{Cause, Trouble};
 use crate::services::kafka::client::words;
 use crate::services::kafka::observe::reader::Reader;
 use crate::services::kafka::redpanda::AdminApi;
@@ -38,9 +38,9 @@ impl Work<'_> {
 
 pub const NEEDS_ALTER: &str = "Alter on Cluster";
 
-/// The result of an item that the broker said nothing of.
+/// The result of a user that the broker said nothing of: what was asked for may be done.
 pub fn unanswered() -> Result<(), Trouble> {
-    Err(words::unanswered())
+    Err(Trouble { cause: Cause::Transient, ..words::unanswered() })
 }
 
 /// The same failure for every step, which may pass for each if it may pass at all.

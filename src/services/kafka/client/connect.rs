@@ -115,7 +115,7 @@ async fn look_closer(config: &KafkaConfig, trouble: Trouble) -> Trouble {
     settings.set("security.protocol", "SSL").set("ssl.endpoint.identification.algorithm", "none");
     let Ok(client) = Admin::new(&settings) else { return trouble };
     let answer = tokio::time::timeout(SIGN_IN, client.describe_cluster()).await;
-    drop(tokio::task::spawn_blocking(move || drop(client)));
+    close(client);
     match answer {
         Ok(Err(again)) if again.message.contains(NOT_TRUSTED) => trouble,
         Ok(Ok(_) | Err(_)) => other_host(&trouble),
@@ -123,21 +123,30 @@ async fn look_closer(config: &KafkaConfig, trouble: Trouble) -> Trouble {
     }
 }
 
-/// Whether a password signs in.
+/// Signs in with a password: what its user then sees of the cluster; `None` if it is refused.
 ///
 /// # Errors
 /// It could not be found out.
-pub async fn signs_in(config: &KafkaConfig, user: &str, mechanism: &str, password: &Secret) -> Result<bool, Trouble> {
+pub async fn sign_in(
+    config: &KafkaConfig,
+    user: &str,
+    mechanism: &str,
+    password: &Secret,
+) -> Result<Option<Cluster>, Trouble> {
     let client = client_as(config, user, mechanism, password)?;
     let answer = tokio::time::timeout(SIGN_IN, client.describe_cluster()).await;
-    // Closing a client waits for its threads.
-    drop(tokio::task::spawn_blocking(move || drop(client)));
+    close(client);
     match answer {
-        Ok(Ok(_)) => Ok(true),
-        Ok(Err(trouble)) if trouble.cause == Cause::Authentication => Ok(false),
+        Ok(Ok(cluster)) => Ok(Some(cluster)),
+        Ok(Err(trouble)) if trouble.cause == Cause::Authentication => Ok(None),
         Ok(Err(trouble)) => Err(trouble),
         Err(_) => Err(Trouble::new(Cause::TimedOut, format!("the sign-in as {user} took too long"))),
     }
+}
+
+/// Closing a client waits for its threads, which nobody here does.
+pub fn close(client: Admin) {
+    drop(tokio::task::spawn_blocking(move || drop(client)));
 }
 
 /// A client of another user than the workspace's.

@@ -8,11 +8,15 @@ use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use std::collections::BTreeMap;
 use std::sync::Mutex;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
 /// After "all brokers are down" another address of the same host may still answer ("localhost" is two).
 const GRACE: Duration = Duration::from_millis(900);
+
+/// How long a failed connection explains what comes after it. librdkafka says the same of a connection every 30 seconds
+/// only, and never that one is well again.
+const RECENT: Duration = Duration::from_secs(40);
 
 /// Reasons that are told at most: of clusters with many brokers the first ones say enough.
 const REASONS: usize = 3;
@@ -20,8 +24,8 @@ const REASONS: usize = 3;
 /// Hears of errors on connections. Nothing is printed: it would come in the middle of a plan.
 pub struct Link {
     way: Way,
-    /// Why the last connection to each address failed, which is the reason of the next "all brokers are down".
-    failed: Mutex<BTreeMap<String, Trouble>>,
+    /// When and why the last connection to each address failed, which is the reason of the next "all brokers are down".
+    failed: Mutex<BTreeMap<String, (Instant, Trouble)>>,
     broken: watch::Sender<Option<Trouble>>,
 }
 
@@ -55,20 +59,20 @@ impl Link {
         self.broken.borrow().is_some()
     }
 
-    /// Gives a time-out the failed connections as its reason.
+    /// Gives a time-out the failed connections of the last moments as its reason.
     pub fn explain(&self, mut trouble: Trouble) -> Trouble {
-        if let (Cause::TimedOut, Some(reason)) = (trouble.cause, self.reason()) {
+        if let (Cause::TimedOut, Some(reason)) = (trouble.cause, self.reason(Instant::now())) {
             trouble.message = format!("{} ({})", trouble.message, reason.message);
             trouble.next = reason.next;
         }
         trouble
     }
 
-    /// Why connections failed, if any did.
-    fn reason(&self) -> Option<Trouble> {
+    /// Why connections failed, if any did lately.
+    fn reason(&self, now: Instant) -> Option<Trouble> {
         let failed = self.failed.lock().ok()?;
         let mut reasons: Vec<&Trouble> = Vec::new();
-        for trouble in failed.values() {
+        for (_, trouble) in failed.values().filter(|(at, _)| now.saturating_duration_since(*at) < RECENT) {
             if !reasons.iter().any(|known| known.message == trouble.message) {
                 reasons.push(trouble);
             }
@@ -80,7 +84,7 @@ impl Link {
 
     fn note(&self, address: String, trouble: Trouble) {
         if let Ok(mut failed) = self.failed.lock() {
-            failed.insert(address, trouble);
+            failed.insert(address, (Instant::now(), trouble));
         }
     }
 }
@@ -100,12 +104,56 @@ impl ClientContext for Link {
         let code = error.rdkafka_error_code();
         let (address, trouble) = explain(&self.way, reason, Trouble::from(error).cause);
         if code == Some(RDKafkaErrorCode::AllBrokersDown) {
-            self.broken.send_replace(Some(self.reason().unwrap_or(trouble)));
+            self.broken.send_replace(Some(self.reason(Instant::now()).unwrap_or(trouble)));
             return;
         }
         self.note(address, trouble.clone());
-        if !trouble.passes() || code == Some(RDKafkaErrorCode::SSL) {
+        // Of other errors it recovers, or other brokers serve.
+        let is_final = matches!(trouble.cause, Cause::Authentication | Cause::Invalid);
+        if is_final || code == Some(RDKafkaErrorCode::SSL) {
             self.broken.send_replace(Some(trouble));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn failed(link: &Link) {
+        let line = "[thrd:127.0.0.1:9092/1]: 127.0.0.1:9092/1: Disconnected (after 5ms in state UP)";
+        link.log(RDKafkaLogLevel::Info, "FAIL", line);
+    }
+
+    #[test]
+    fn what_failed_long_ago_explains_nothing() {
+        let link = Link::of(&ClientConfig::new());
+        let late = || link.explain(Trouble::new(Cause::TimedOut, "it took too long")).message;
+        assert_eq!(late(), "it took too long");
+        failed(&link);
+        assert!(late().contains("Disconnected") || late().contains("127.0.0.1:9092"), "{}", late());
+        assert!(link.reason(Instant::now()).is_some());
+        assert!(link.reason(Instant::now() + RECENT).is_none());
+    }
+
+    #[test]
+    fn what_a_connection_recovers_from_breaks_no_client() {
+        let breaks = |code: RDKafkaErrorCode| {
+            let link = Link::of(&ClientConfig::new());
+            link.error(KafkaError::Global(code), "127.0.0.1:9092/1: something (after 5ms in state UP)");
+            link.is_broken()
+        };
+        for code in [
+            RDKafkaErrorCode::BrokerTransportFailure,
+            RDKafkaErrorCode::OperationTimedOut,
+            RDKafkaErrorCode::Resolve,
+            RDKafkaErrorCode::UnsupportedFeature,
+            RDKafkaErrorCode::Unknown,
+        ] {
+            assert!(!breaks(code), "{code:?}");
+        }
+        for code in [RDKafkaErrorCode::Authentication, RDKafkaErrorCode::SSL, RDKafkaErrorCode::AllBrokersDown] {
+            assert!(breaks(code), "{code:?}");
         }
     }
 }

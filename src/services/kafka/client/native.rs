@@ -28,6 +28,8 @@ pub struct Broker {
 pub struct TopicFound {
     pub partitions: usize,
     pub replication: usize,
+    /// Of Kafka from 2.8, where the broker was asked by name.
+    pub id: Option<u128>,
 }
 
 /// An ACL and whose it is (`User:mail-agent`).
@@ -87,7 +89,7 @@ pub struct NewTopic<'a> {
 impl<'a> NewTopic<'a> {
     /// As a model says it.
     pub fn of(topic: &'a Topic) -> Self {
-        let Topic { name, partitions, replication, config, exact: _, inherited: _ } = topic;
+        let Topic { name, partitions, replication, config, exact: _, inherited: _, id: _, empty: _ } = topic;
         Self { name, partitions: *partitions, replication: *replication, config }
     }
 

@@ -1,11 +1,12 @@
 //! What a topic gets that says nothing itself, from the configs of a broker.
 
-use super::{CLEANUP_POLICY, MAX_MESSAGE_BYTES, REMOTE_DELETE, REMOTE_STORAGE, RETENTION_BYTES, RETENTION_MS};
+use super::{CLEANUP_POLICY, MAX_MESSAGE_BYTES, MIN_COMPACTION_LAG};
+use super::{REMOTE_DELETE, REMOTE_STORAGE, RETENTION_BYTES, RETENTION_MS};
 use std::collections::BTreeMap;
 
 /// Configs of a broker that say it, the first that has a value counts; and in what they count. Kafka's are from
 /// `ServerTopicConfigSynonyms`, Redpanda's have underscores.
-const SOURCES: [(&str, &[(&str, i64)]); 4] = [
+const SOURCES: [(&str, &[(&str, i64)]); 5] = [
     (
         RETENTION_MS,
         &[
@@ -17,6 +18,7 @@ const SOURCES: [(&str, &[(&str, i64)]); 4] = [
     ),
     (RETENTION_BYTES, &[("log.retention.bytes", 1), ("retention_bytes", 1)]),
     (CLEANUP_POLICY, &[("log.cleanup.policy", 1), ("log_cleanup_policy", 1)]),
+    (MIN_COMPACTION_LAG, &[("log.cleaner.min.compaction.lag.ms", 1), ("min_compaction_lag_ms", 1)]),
     (MAX_MESSAGE_BYTES, &[("message.max.bytes", 1), ("kafka_batch_max_bytes", 1)]),
 ];
 

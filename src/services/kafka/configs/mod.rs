@@ -74,12 +74,25 @@ pub const CLEANUP_POLICY: &str = "cleanup.policy";
 pub const MAX_MESSAGE_BYTES: &str = "max.message.bytes";
 pub const MIN_INSYNC_REPLICAS: &str = "min.insync.replicas";
 pub const SEGMENT_MS: &str = "segment.ms";
+pub const MIN_COMPACTION_LAG: &str = "min.compaction.lag.ms";
+pub const MAX_COMPACTION_LAG: &str = "max.compaction.lag.ms";
+pub const DELETE_RETENTION: &str = "delete.retention.ms";
 pub const REMOTE_STORAGE: &str = "remote.storage.enable";
 pub const REMOTE_DELETE: &str = "remote.log.delete.on.disable";
 
 /// Where a lower or another value loses messages or refuses producers, so that what is there must be known.
-pub const WEIGHTY: [&str; 6] =
-    [RETENTION_MS, RETENTION_BYTES, CLEANUP_POLICY, MAX_MESSAGE_BYTES, REMOTE_STORAGE, REMOTE_DELETE];
+pub const WEIGHTY: [&str; 7] = [
+    RETENTION_MS,
+    RETENTION_BYTES,
+    CLEANUP_POLICY,
+    MIN_COMPACTION_LAG,
+    MAX_MESSAGE_BYTES,
+    REMOTE_STORAGE,
+    REMOTE_DELETE,
+];
+
+/// Where another value may lose messages. `remote.log.delete.on.disable` counts only beside another of them.
+pub const KEEPING: [&str; 5] = [CLEANUP_POLICY, RETENTION_MS, RETENTION_BYTES, MIN_COMPACTION_LAG, REMOTE_STORAGE];
 
 /// Set and removed by `kafka-reassign-partitions` while partitions move: never declared, never reset.
 pub const TRANSIENT: [&str; 2] = ["follower.replication.throttled.replicas", "leader.replication.throttled.replicas"];

@@ -29,6 +29,8 @@ pub fn desired(specs: &Specs, config: &KafkaConfig) -> BTreeMap<Address, Wanted<
                     config: topic.config.clone(),
                     exact: topic.exact.then_some(true),
                     inherited: BTreeMap::new(),
+                    id: None,
+                    empty: false,
                 }),
             );
         }

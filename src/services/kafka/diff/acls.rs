@@ -3,9 +3,9 @@
 use crate::core::listing::some;
 use crate::core::step::{Action, Hold, Reason, Risk};
 use crate::services::kafka::acl::authorizer::gives_already;
-use crate::services::kafka::model::{Binding, Op as KafkaOp};
+use crate::services::kafka::model::{Binding, Op as KafkaOp, user_address};
 use crate::services::kafka::server::Server;
-use crate::services::{Model, Op, Step};
+use crate::services::{DiffInput, Model, Op, Step};
 use std::collections::BTreeSet;
 
 /// ACLs that are spelled out in one note; more are counted.
@@ -48,6 +48,13 @@ pub fn judge(step: &mut Step, server: &Server) {
         let reason = "the broker has no authorizer, so it keeps no ACLs; set authorizer.class.name on it";
         step.hold = Some(Hold::Blocked { reason: reason.to_owned() });
     }
+}
+
+/// Whoever signs in as a user without any ACL can do nothing any more: that is one thing with the removal of the user.
+pub fn judge_deleted(step: &mut Step, input: &DiffInput<'_>) {
+    step.risks = BTreeSet::from([Risk::RemovesLogin]);
+    let user = user_address(&step.address.name);
+    step.part_of = Some(user).filter(|user| input.applied.contains_key(user) && !input.wanted.contains_key(user));
 }
 
 /// The ACLs that a step adds and that give something which no other one of the same user gives already.

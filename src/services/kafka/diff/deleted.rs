@@ -1,10 +1,10 @@
 //! What deleting a topic would lose, and whom that would meet, in words. Pure.
 
 use crate::core::address::Address;
-use crate::core::listing::some;
+use crate::core::listing::{shortened, some};
 use crate::core::step::Risk;
-use crate::services::kafka::model::{Holdings, Reading};
-use crate::services::{DiffInput, Step};
+use crate::services::kafka::model::Holdings;
+use crate::services::{DiffInput, Model, Step};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Groups and principals that a sentence names at most.
@@ -14,11 +14,21 @@ const NAMED: usize = 5;
 pub fn judge_deleted(step: &mut Step, input: &DiffInput<'_>) {
     step.risks.insert(Risk::LosesData);
     let holdings = holdings_of(&step.address, input);
-    if holdings.members() > 0 {
+    if holdings.may_be_read() {
         step.risks.insert(Risk::Interrupts);
     }
     step.notes.extend(notes(&step.address, &holdings));
+    if holdings.messages == Some(0) {
+        plans_on_nothing(step);
+    }
     step.notes.push("all its messages are lost; Kafka has no way back".to_owned());
+}
+
+/// Notes for whoever carries out the step that it was shown as one that loses no messages.
+pub fn plans_on_nothing(step: &mut Step) {
+    if let Some(Model::KafkaTopic(before)) = &mut step.before {
+        before.empty = true;
+    }
 }
 
 /// What was found of a topic.
@@ -28,9 +38,15 @@ pub fn holdings_of(address: &Address, input: &DiffInput<'_>) -> Holdings {
 
 fn notes(address: &Address, holdings: &Holdings) -> Vec<String> {
     let mut notes: Vec<String> = what_is_in(holdings).map(|told| format!("holds {told}")).into_iter().collect();
-    notes.extend(holdings.groups.as_ref().map(who_reads));
+    notes.extend(who_reads(holdings));
     if holdings.members() > 0 {
         notes.push(format!("stop these consumers first, or have them cut off by --allow-interrupt {address}"));
+    } else if let Some(why) = &holdings.consumers_unseen {
+        notes.push(format!(
+            "who reads it now is not known ({why}): whoever does is cut off by --allow-interrupt {address}"
+        ));
+    } else if holdings.may_be_read() {
+        notes.push(format!("who reads it now is not known: whoever does is cut off by --allow-interrupt {address}"));
     }
     notes.extend(holdings.acls_of_others.as_ref().filter(|acls| !acls.is_empty()).map(|acls| {
         format!(
@@ -62,12 +78,15 @@ pub fn what_is_in(holdings: &Holdings) -> Option<String> {
     Some(format!("at most {} {noun}{}{}", grouped(messages), size.unwrap_or_default(), last.unwrap_or_default()))
 }
 
-fn who_reads(groups: &BTreeMap<String, Reading>) -> String {
+/// That nobody does is only said where everybody was asked.
+fn who_reads(holdings: &Holdings) -> Option<String> {
+    let groups = holdings.groups.as_ref()?;
     if groups.is_empty() {
-        return "no consumer group has read it".to_owned();
+        return holdings.knows_all_groups().then(|| "no consumer group has read it".to_owned());
     }
     let each = groups.iter().map(|(name, reading)| {
         let far = match reading.behind {
+            _ if reading.unsure => "how far behind is not known".to_owned(),
             Some(0) => "read to the end".to_owned(),
             Some(behind) => format!("at most {} behind", grouped(behind)),
             None => "nothing committed".to_owned(),
@@ -77,14 +96,14 @@ fn who_reads(groups: &BTreeMap<String, Reading>) -> String {
             1 => "1 consumer now".to_owned(),
             more => format!("{more} consumers now"),
         };
-        format!("{name} ({far}, {members})")
+        format!("{} ({far}, {members})", shortened(name))
     });
-    format!("consumer groups: {}", some(each, NAMED))
+    Some(format!("consumer groups: {}", some(each, NAMED)))
 }
 
 fn principals(acls: &BTreeMap<String, BTreeSet<String>>) -> String {
     let words = |operations: &BTreeSet<String>| operations.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
-    some(acls.iter().map(|(principal, operations)| format!("{principal} ({})", words(operations))), NAMED)
+    some(acls.iter().map(|(principal, operations)| format!("{} ({})", shortened(principal), words(operations))), NAMED)
 }
 
 /// `12,345`.
@@ -112,16 +131,18 @@ fn size(bytes: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::services::kafka::model::{GROUPS, Reading};
 
     #[test]
     fn what_is_lost_is_told_with_what_is_not_known() {
         let topic: Address = "kafka.topic.orders".parse().unwrap();
-        let reading = |behind, members| Reading { behind, members };
+        let reading = |behind, members| Reading { behind, members, ..Reading::default() };
         let operations = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<BTreeSet<_>>();
         let holdings = Holdings {
             messages: Some(12_345),
             size_bytes: Some(3 << 20),
             last_message: Some("2026-11-22 05:10 UTC".to_owned()),
+            consumers_unseen: None,
             groups: Some(BTreeMap::from([
                 ("mail".to_owned(), reading(Some(1_000), 2)),
                 ("report".to_owned(), reading(Some(0), 0)),
@@ -143,8 +164,29 @@ mod tests {
             "not known: its size (no right to read it)",
         ];
         assert_eq!(told, expected);
-        assert_eq!(notes(&topic, &Holdings::default()), Vec::<String>::new());
+        let cut_off = "whoever does is cut off by --allow-interrupt kafka.topic.orders";
+        assert_eq!(notes(&topic, &Holdings::default()), [format!("who reads it now is not known: {cut_off}")]);
         let none = Holdings { messages: Some(0), groups: Some(BTreeMap::new()), ..Holdings::default() };
         assert_eq!(notes(&topic, &none), ["holds no messages", "no consumer group has read it"]);
+        // Where not everybody was asked, nobody is not said.
+        let asked = BTreeMap::from([(GROUPS.to_owned(), "1000 of 1025 were asked".to_owned())]);
+        let some_asked = Holdings { unread: Some(asked), ..none.clone() };
+        let told = ["holds no messages", "not known: how far all consumer groups are (1000 of 1025 were asked)"];
+        assert_eq!(notes(&topic, &some_asked), told);
+        let unseen = Holdings { consumers_unseen: Some("no right".to_owned()), ..none };
+        let told = notes(&topic, &unseen);
+        assert_eq!(
+            told,
+            ["holds no messages".to_owned(), format!("who reads it now is not known (no right): {cut_off}")]
+        );
+    }
+
+    #[test]
+    fn names_that_others_choose_are_cut() {
+        let groups = (0..10).map(|number| (format!("{number}{}", "ü\n".repeat(15_000)), Reading::default()));
+        let holdings = Holdings { groups: Some(groups.collect()), ..Holdings::default() };
+        let told = notes(&"kafka.topic.orders".parse().unwrap(), &holdings).concat();
+        assert!(told.len() < 1_500 && told.contains("… (nothing committed, no consumers now)"), "{told}");
+        assert!(told.contains("and 5 more"), "{told}");
     }
 }

@@ -1,7 +1,8 @@
 //! Which messages a change of configs takes away for good.
 
 use crate::services::kafka::configs::{
-    CLEANUP_POLICY, REMOTE_DELETE, REMOTE_STORAGE, RETENTION_BYTES, RETENTION_MS, compacts, deletes, told,
+    CLEANUP_POLICY, DELETE_RETENTION, MAX_COMPACTION_LAG, MIN_COMPACTION_LAG, REMOTE_DELETE, REMOTE_STORAGE,
+    RETENTION_BYTES, RETENTION_MS, compacts, deletes, told,
 };
 
 /// The value that counts of each config, before a change or after it; `None` is unknown.
@@ -30,7 +31,9 @@ pub fn losses(before: &dyn Values, after: &dyn Values) -> Vec<String> {
     } else if policy(after, deletes, true) {
         lost.extend([RETENTION_MS, RETENTION_BYTES].into_iter().filter_map(|name| lowered(name, before, after)));
     }
-    if policy(after, compacts, false) && !policy(before, compacts, false) {
+    let compacts_on = policy(after, compacts, false) && policy(before, compacts, false);
+    lost.extend(compacts_on.then(|| history_lost(before, after)).flatten());
+    if policy(after, compacts, false) && !compacts_on {
         lost.push(
             "the topic is compacted from now on: of each key all messages but the last are lost, and all without a key"
                 .to_owned(),
@@ -41,6 +44,50 @@ pub fn losses(before: &dyn Values, after: &dyn Values) -> Vec<String> {
         lost.push("what is stored remotely is deleted".to_owned());
     }
     lost
+}
+
+/// What a change makes of compacted topics that loses nothing which was promised to be kept: compaction was free to do it
+/// all along, only later.
+pub fn sooner(before: &dyn Values, after: &dyn Values) -> Vec<String> {
+    if !after.of(CLEANUP_POLICY).is_some_and(|policy| compacts(&policy)) {
+        return Vec::new();
+    }
+    let lowered = |name: &str| {
+        let (had, has) = (number(before.of(name).as_ref())?, number(after.of(name).as_ref())?);
+        (has < had).then(|| told(name, &has.to_string()))
+    };
+    let overwritten = lowered(MAX_COMPACTION_LAG)
+        .map(|most| format!("of each key older messages than the last are gone after {most} at the latest"));
+    let deleted = lowered(DELETE_RETENTION)
+        .map(|kept| format!("that a key was deleted is told for {kept} only: readers further behind keep it"));
+    overwritten.into_iter().chain(deleted).collect()
+}
+
+/// What was said to be kept of each key beside its last message. A broker that shows no such config promises nothing.
+fn history_lost(before: &dyn Values, after: &dyn Values) -> Option<String> {
+    let had = number(before.of(MIN_COMPACTION_LAG).as_ref()).filter(|had| *had > 0)?;
+    let has = number(after.of(MIN_COMPACTION_LAG).as_ref());
+    let until_now = told(MIN_COMPACTION_LAG, &had.to_string());
+    match has {
+        Some(has) if has >= had => None,
+        Some(0) => Some(format!(
+            "of each key older messages than the last are lost at any time (kept for {until_now} at least until now)"
+        )),
+        Some(has) => Some(format!(
+            "of each key messages older than {} are lost but for the last one (kept for {until_now} at least until now)",
+            told(MIN_COMPACTION_LAG, &has.to_string())
+        )),
+        None => Some(format!(
+            "{MIN_COMPACTION_LAG} becomes the broker's default, which is not known here: of each key older messages than \
+             the last are lost if that is less"
+        )),
+    }
+}
+
+/// The number that a value is; what is below zero stands for no limit.
+fn number(value: Option<&String>) -> Option<i64> {
+    let number = value?.parse::<i64>().ok()?;
+    Some(if number < 0 { i64::MAX } else { number })
 }
 
 fn endless(values: &dyn Values, name: &str) -> bool {
@@ -62,11 +109,7 @@ fn lowered(name: &str, before: &dyn Values, after: &dyn Values) -> Option<String
     if had == has {
         return None;
     }
-    let number = |value: &Option<String>| {
-        let number = value.as_ref()?.parse::<i64>().ok()?;
-        Some(if number < 0 { i64::MAX } else { number })
-    };
-    match (number(&had), number(&has)) {
+    match (number(had.as_ref()), number(has.as_ref())) {
         (Some(had), Some(has)) if has >= had => None,
         (_, Some(i64::MAX)) => None,
         (had, Some(_)) => {
@@ -133,6 +176,56 @@ mod tests {
             case(&[(RETENTION_MS, "1"), (RETENTION_BYTES, "-1")], &[(RETENTION_MS, "-1"), (RETENTION_BYTES, "-1")]),
             Vec::<String>::new()
         );
+    }
+
+    #[test]
+    fn the_history_of_compacted_keys_is_kept_as_long_as_was_said() {
+        let kept = |policy, lag| [(CLEANUP_POLICY, policy), (MIN_COMPACTION_LAG, lag), (RETENTION_MS, "-1")];
+        let (month, day) = ("2592000000", "86400000");
+        let lost = case(&kept("compact", month), &kept("compact", "0"));
+        assert_eq!(
+            lost,
+            ["of each key older messages than the last are lost at any time (kept for 30d at least until now)"]
+        );
+        let lost = case(&kept("compact,delete", month), &kept("compact", day));
+        assert!(
+            lost.len() == 1 && lost[0].contains("messages older than 1d are lost but for the last one"),
+            "{lost:?}"
+        );
+        for (before, after) in [
+            (kept("compact", day), kept("compact", month)),
+            (kept("compact", "0"), kept("compact", day)),
+            (kept("compact", month), kept("compact", month)),
+            // Nothing is compacted there.
+            (kept("delete", month), kept("delete", "0")),
+        ] {
+            assert_eq!(case(&before, &after), Vec::<String>::new(), "{before:?} {after:?}");
+        }
+        assert!(
+            case(&kept("compact", month), &[(CLEANUP_POLICY, "compact")])[0].contains("default, which is not known")
+        );
+        assert_eq!(case(&[(CLEANUP_POLICY, "compact")], &kept("compact", "0")), Vec::<String>::new(), "no such config");
+    }
+
+    #[test]
+    fn what_compaction_may_do_sooner_is_told_and_is_no_loss() {
+        let values = |lag: &str, deleted: &str| {
+            let pairs = [(CLEANUP_POLICY, "compact"), (MAX_COMPACTION_LAG, lag), (DELETE_RETENTION, deleted)];
+            let pairs = pairs.map(|(name, value)| (name.to_owned(), value.to_owned()));
+            move |name: &str| pairs.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone())
+        };
+        let (never, day) = ("9223372036854775807", "86400000");
+        let told = sooner(&values(never, day), &values("3600000", "1000"));
+        assert_eq!(
+            told,
+            [
+                "of each key older messages than the last are gone after 1h at the latest",
+                "that a key was deleted is told for 1s only: readers further behind keep it"
+            ]
+        );
+        assert_eq!(losses(&values(never, day), &values("3600000", "1000")), Vec::<String>::new());
+        assert_eq!(sooner(&values("1000", "1000"), &values(never, day)), Vec::<String>::new());
+        assert_eq!(sooner(&values(never, day), &|_: &str| None), Vec::<String>::new());
     }
 
     #[test]

@@ -3,18 +3,20 @@
 mod acls;
 mod deleted;
 mod edges;
+mod halfway;
 mod losses;
 mod managed;
 mod redpanda;
+mod staying;
 mod takes_over;
 #[cfg(test)]
 mod tests;
 mod topics;
 mod users;
-mod vanished;
 
+pub use halfway::is_halfway;
+pub use staying::{keep_open_what_stays, keep_users_of_what_is_in_use};
 pub use takes_over::{Declared, ask_about_takeovers};
-pub use vanished::keep_open_what_stays;
 
 use super::model::{ACL, Op as KafkaOp, TOPIC, USER};
 use super::server::{Flavor, Server};
@@ -22,6 +24,7 @@ use crate::core::address::Address;
 use crate::core::reconcile::{Applied, Wanted, reconcile};
 use crate::core::step::Action;
 use crate::services::{Decision, DiffInput, Model, Op, Step, rotation};
+pub use edges::opened;
 pub use managed::managed as managed_topic;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -43,7 +46,7 @@ pub fn diff(input: DiffInput<'_>) -> Vec<Step> {
     let rotations = rotations(&input, &steps, &server);
     steps.extend(rotations);
     users::tell_known_passwords(&mut steps, &input);
-    users::put_removals_last(&mut steps);
+    users::put_removals_last(&mut steps, &input);
     edges::add(&mut steps, &input);
     steps
 }
@@ -119,7 +122,11 @@ fn judge(step: &mut Step, input: &DiffInput<'_>, server: &Server) {
         }
         KafkaOp::CreateTopic => topics::judge_created(step, server),
         KafkaOp::AlterTopic => topics::judge_altered(step, input, server),
-        KafkaOp::SetAcls | KafkaOp::DeleteAcls => acls::judge(step, server),
+        KafkaOp::SetAcls => acls::judge(step, server),
+        KafkaOp::DeleteAcls => {
+            acls::judge(step, server);
+            acls::judge_deleted(step, input);
+        }
     }
 }
 

@@ -1,5 +1,7 @@
 //! What infraspecs come to, and what is decided about it: no broker is needed.
 
+#[path = "holding_tests.rs"]
+mod holding;
 #[path = "taken_over_tests.rs"]
 mod taken_over;
 
@@ -296,36 +298,4 @@ fn acls_go_before_the_topics_that_they_reach_by_name_or_prefix() {
         let needs: Vec<String> = step.needs.iter().map(ToString::to_string).collect();
         assert_eq!(needs, ["kafka.acl.report", "kafka.acl.shop"], "{topic}");
     }
-}
-
-#[test]
-fn what_a_vanished_app_opened_to_others_is_held_with_its_topics() {
-    let report = |extra: &[&str]| ("report", events("report", extra));
-    let mut shop = events("shop", &["orders"]);
-    shop.topics[0].readers.insert(AppName::new("report").unwrap());
-    let applied = desired(&specs(vec![("shop", shop), report(&[])]), &config("SCRAM-SHA-512"));
-    let case = |declared: &str, extra: &[&str]| {
-        let wanted = desired(&specs(vec![report(extra)]), &config("SCRAM-SHA-512"));
-        let mut steps = plan(&wanted, &applied, true, |_| {});
-        for step in steps.iter_mut().filter(|step| step.action == Action::Destroy) {
-            step.hold = Some(Hold::Destroy);
-        }
-        super::keep_open_what_stays(&mut steps, &BTreeSet::from([AppName::new(declared).unwrap()]));
-        let of_report = steps.iter().filter(|step| step.address == acl_address("report"));
-        let held: Vec<(Part, bool)> = of_report.map(|step| (step.part, step.runs())).collect();
-        (held, sort(steps).unwrap())
-    };
-    assert_eq!(case("shop", &[]).0, [(Part::Main, true)], "its own infraspec takes it away");
-    assert_eq!(case("report", &[]).0, [(Part::Main, false)]);
-    let (held, steps) = case("report", &["new"]);
-    assert_eq!(held, [(Part::Main, true), (Part::Close, false)], "{steps:#?}");
-    let of = |part: Part| steps.iter().find(|step| step.address == acl_address("report") && step.part == part).unwrap();
-    let reads = |model: &Option<Model>| {
-        let acl = model.as_ref().unwrap().as_kafka_acl().unwrap();
-        (acl.bindings.iter().any(|one| one.name == "orders"), acl.bindings.iter().any(|one| one.name == "new"))
-    };
-    assert_eq!((reads(&of(Part::Main).before), reads(&of(Part::Main).after)), ((true, false), (true, true)));
-    assert_eq!((reads(&of(Part::Close).before), reads(&of(Part::Close).after)), ((true, true), (false, true)));
-    let topic = steps.iter().find(|step| step.address == topic_address("orders")).unwrap();
-    assert!(topic.needs.contains(&of(Part::Close).id()) && topic.needs.contains(&of(Part::Main).id()));
 }

@@ -1,13 +1,13 @@
 //! What becomes of topics.
 
-use super::deleted::{holdings_of, what_is_in};
-use super::losses::losses;
+use super::deleted::{holdings_of, plans_on_nothing, what_is_in};
+use super::losses::{losses, sooner};
 use super::managed::first_resets;
 use crate::core::listing::some;
 use crate::core::step::{Hold, Reason, Risk};
 use crate::services::kafka::configs::broker::{Fate, fate};
 use crate::services::kafka::configs::{CLEANUP_POLICY, MAX_MESSAGE_BYTES, compacts, told};
-use crate::services::kafka::model::{TOPIC, Topic};
+use crate::services::kafka::model::{CONTENT, TOPIC, Topic};
 use crate::services::kafka::server::{Flavor, Server};
 use crate::services::{DiffInput, Model, Step};
 
@@ -41,8 +41,10 @@ pub fn judge_altered(step: &mut Step, input: &DiffInput<'_>, server: &Server) {
     let change = Change { before: &before, after: &after, there, server };
     change.weigh(step, is_empty(input, step));
     if step.risks.contains(&Risk::LosesData) {
-        let holds = what_is_in(&holdings_of(&step.address, input));
-        step.notes.extend(holds.map(|told| format!("it holds {told}")));
+        let holdings = holdings_of(&step.address, input);
+        step.notes.extend(what_is_in(&holdings).map(|told| format!("it holds {told}")));
+        let unread = holdings.unread.as_ref().and_then(|unread| unread.get(CONTENT));
+        step.notes.extend(unread.map(|why| format!("not known: {CONTENT} ({why})")));
     }
     let last = input.applied.get(&step.address).and_then(|last| last.model.as_kafka_topic());
     let resets: Vec<&str> = first_resets(&before, &after, last).collect();
@@ -119,10 +121,13 @@ impl Change<'_> {
 
     fn weigh(&self, step: &mut Step, empty: bool) {
         let lost = losses(&|name: &str| self.is(name), &|name: &str| self.becomes(name));
-        if !lost.is_empty() && !empty {
+        if !lost.is_empty() && empty {
+            plans_on_nothing(step);
+        } else if !lost.is_empty() {
             step.risks.insert(Risk::LosesData);
             step.notes.extend(lost);
         }
+        step.notes.extend(sooner(&|name: &str| self.is(name), &|name: &str| self.becomes(name)));
         let compacted = |policy: Option<String>| policy.is_some_and(|policy| compacts(&policy));
         let (was, will_be) = (compacted(self.is(CLEANUP_POLICY)), compacted(self.becomes(CLEANUP_POLICY)));
         if will_be && !was {

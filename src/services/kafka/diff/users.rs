@@ -2,7 +2,7 @@
 
 use crate::core::address::Address;
 use crate::core::listing::some;
-use crate::core::step::{Action, Part, Reason, Risk, StepId};
+use crate::core::step::{Action, Hold, Part, Reason, Risk, StepId};
 use crate::services::kafka::model::{Op as KafkaOp, User};
 use crate::services::kafka::server::Server;
 use crate::services::{Decision, DiffInput, Model, Op, Step};
@@ -79,8 +79,20 @@ pub fn tell_known_passwords(steps: &mut [Step], input: &DiffInput<'_>) {
     }
 }
 
-/// Makes the removal of credentials of other mechanisms a step of its own, after the new one works and is published.
-pub fn put_removals_last(steps: &mut Vec<Step>) {
+/// Makes the removal of credentials of other mechanisms a step of its own, after the new one works and is published. What
+/// the app itself was told to sign in by may be in use still, so that its removal asks.
+pub fn put_removals_last(steps: &mut Vec<Step>, input: &DiffInput<'_>) {
+    for step in steps.iter_mut().filter(|step| step.op == Op::Kafka(KafkaOp::RemoveCredentials)) {
+        let last = input.applied.get(&step.address).and_then(|last| last.model.as_kafka_user());
+        let (Some(before), Some(after)) = (user(&step.before), user(&step.after)) else { continue };
+        let given = last.map(all_mechanisms).unwrap_or_default();
+        let former: BTreeSet<String> = &mechanisms_beside(before, after) & &given;
+        if !former.is_empty() {
+            // A new password that somebody asks for does not wait for it.
+            step.part = Part::Close;
+            ask_about_former(step, &former);
+        }
+    }
     let removals: Vec<Step> = steps.iter_mut().filter_map(removal).collect();
     steps.extend(removals);
 }
@@ -94,15 +106,12 @@ fn removal(step: &mut Step) -> Option<Step> {
     if others.is_empty() {
         return None;
     }
-    if let (Some(had), Some(has)) = (&before.mechanism, &after.mechanism)
-        && had != has
-    {
-        step.notes.push(format!(
-            "{had} goes when {has} works and is published: clients that still sign in by it are refused from then on"
-        ));
-    }
-    let both = Some(Model::KafkaUser(User { other_mechanisms: Some(others), ..after.clone() }));
-    let removal = Step {
+    let former: BTreeSet<String> = match (&before.mechanism, &after.mechanism) {
+        (Some(had), Some(has)) if had != has => BTreeSet::from([had.clone()]),
+        (_, _) => BTreeSet::new(),
+    };
+    let both = Some(Model::KafkaUser(User { other_mechanisms: Some(others.clone()), ..after.clone() }));
+    let mut removal = Step {
         part: Part::Close,
         notes: Vec::new(),
         before: both.clone(),
@@ -112,7 +121,28 @@ fn removal(step: &mut Step) -> Option<Step> {
         ..step.clone()
     };
     step.after = both;
+    if !former.is_empty() {
+        ask_about_former(&mut removal, &former);
+        // A credential beside those that there are takes nothing away.
+        if !step.reasons.contains(&Reason::NotOursYet) && others == former {
+            step.risks.remove(&Risk::Interrupts);
+        }
+    }
     Some(removal)
+}
+
+/// Lets the removal of what the app was told to sign in by wait for consent.
+fn ask_about_former(step: &mut Step, former: &BTreeSet<String>) {
+    step.hold = Some(Hold::Interrupt);
+    step.notes = vec![format!(
+        "clients that still sign in by {}, with the former password, are refused from then on",
+        some(former, NAMED)
+    )];
+}
+
+/// The mechanisms of all credentials that a user has.
+fn all_mechanisms(user: &User) -> BTreeSet<String> {
+    user.other_mechanisms.iter().flatten().chain(&user.mechanism).cloned().collect()
 }
 
 fn user(model: &Option<Model>) -> Option<&User> {
@@ -121,8 +151,7 @@ fn user(model: &Option<Model>) -> Option<&User> {
 
 /// The mechanisms of all credentials that a user has, but the one that it shall keep.
 fn mechanisms_beside(has: &User, keeps: &User) -> BTreeSet<String> {
-    let all = has.other_mechanisms.iter().flatten().chain(&has.mechanism);
-    all.filter(|mechanism| Some(*mechanism) != keeps.mechanism.as_ref()).cloned().collect()
+    all_mechanisms(has).into_iter().filter(|mechanism| Some(mechanism) != keeps.mechanism.as_ref()).collect()
 }
 
 /// What a new password, or none, is to those who are signed in.

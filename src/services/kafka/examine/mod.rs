@@ -42,11 +42,12 @@ pub async fn examine(config: &KafkaConfig, admin: &Admin, api: Option<&AdminApi>
     if config.has_principals() {
         match reader.every_acl(&ask.names(&ACL)).await {
             Ok(Some(acls)) => {
+                let found = Access::look(config, &settings, flavor, ask, &acls, &[]).await;
                 // Redpanda answers the same whether it checks ACLs or not.
                 if flavor == Flavor::Kafka {
-                    checks.push(Check::good("an authorizer is on: ACLs isolate apps"));
+                    checks.push(found.isolation());
                 }
-                access = Access::look(config, &settings, flavor, ask, &acls).await.checks();
+                access = found.checks();
             }
             Ok(None) => checks.push(Check::bad(
                 "there is no authorizer: every user may do everything",

@@ -9,7 +9,7 @@ use crate::core::address::{Address, Kind};
 use serde::{Deserialize, Serialize};
 
 pub use acl::{Acl, Binding};
-pub use holdings::{Holdings, Reading};
+pub use holdings::{CONTENT, GROUPS, Holdings, Reading};
 pub use topic::Topic;
 pub use user::User;
 

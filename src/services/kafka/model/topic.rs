@@ -22,6 +22,18 @@ pub struct Topic {
     /// What counts for it without being its own: the brokers' defaults. Of what was read only; never compared.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub inherited: BTreeMap<String, String>,
+    /// The broker's id of it, another one for each topic that is made. Of what was read only; never compared, but a step
+    /// is not carried out on another topic than it was planned for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+    /// `true` if it was planned on that it holds no messages, so that nothing is lost. Of what is before a step only.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub empty: bool,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_false(flag: &bool) -> bool {
+    !*flag
 }
 
 impl Topic {
@@ -37,7 +49,7 @@ impl Topic {
 
 impl Resource for Topic {
     fn fields(&self) -> Vec<Field> {
-        let Self { name: _, partitions, replication, config, exact, inherited: _ } = self;
+        let Self { name: _, partitions, replication, config, exact, inherited: _, id: _, empty: _ } = self;
         let mode = exact.map(|exact| if exact { "exact" } else { "declared" });
         vec![
             Field::maybe("partitions", partitions.as_ref()),

@@ -9,16 +9,20 @@ use crate::services::kafka::credential;
 use crate::services::kafka::model::{User, user_address};
 use crate::services::{Ask, CredentialStatus};
 use futures_util::{StreamExt, TryStreamExt, stream};
+use std::collections::BTreeSet;
 
 /// Sign-ins at once.
 pub const SIGN_INS: usize = 8;
 
+/// A user with what is known of its password, and what it may do to the cluster if it has just signed in.
+pub struct Checked {
+    pub user: User,
+    pub status: Option<CredentialStatus>,
+    pub allowed: Option<BTreeSet<&'static str>>,
+}
+
 /// Users with what is known of their passwords.
-pub async fn check(
-    config: &KafkaConfig,
-    ask: &Ask,
-    users: &[FoundUser],
-) -> Result<Vec<(User, Option<CredentialStatus>)>> {
+pub async fn check(config: &KafkaConfig, ask: &Ask, users: &[FoundUser]) -> Result<Vec<Checked>> {
     let models: Vec<(User, Option<String>)> = users
         .iter()
         .map(|user| {
@@ -38,9 +42,9 @@ pub async fn check(
                 None => None,
             };
             let told = |trouble: Trouble| trouble.tell(&config.endpoint(), &user.name, "sign-in", "");
-            let status = status.transpose().map_err(told)?;
+            let (status, seen) = status.transpose().map_err(told)?.unzip();
             ask.progress.advance();
-            Ok((user, status))
+            Ok(Checked { user, status, allowed: seen.flatten().and_then(|cluster| cluster.allowed) })
         })
         .buffer_unordered(SIGN_INS)
         .try_collect()

@@ -5,8 +5,8 @@ pub mod acls;
 mod beneath;
 pub mod credentials;
 mod external;
-mod losses;
-mod openness;
+pub mod losses;
+pub mod openness;
 pub mod reader;
 mod redpanda;
 mod remembered;
@@ -19,6 +19,7 @@ mod unmanaged;
 mod unseen;
 mod users;
 mod users_of;
+mod ways_in;
 
 use super::admin::Admin;
 use super::client::connect::first_look;
@@ -33,6 +34,7 @@ use crate::error::Result;
 use crate::services::{Ask, Model, Observation, Observed};
 use access::Access;
 use acls::EveryAcl;
+use credentials::Checked;
 use reader::{Acls, Reader};
 use settings::Settings;
 use std::collections::{BTreeMap, BTreeSet};
@@ -97,20 +99,21 @@ pub async fn observe(
     seen.notices.extend(found.acls.iter().flat_map(|acls| strange(&acls.managed)));
     seen.notices.extend(topics::notices(ask, &found.topics, &server));
     seen.notices.extend(external::missing(&reader, ask).await);
-    let users: BTreeSet<&str> = found.users.iter().map(|user| user.name.as_str()).collect();
-    seen.notices.extend(remembered::notice(ask, &users, &server).filter(|_| signed_in));
+    let names: BTreeSet<&str> = found.users.iter().map(|user| user.name.as_str()).collect();
+    seen.notices.extend(remembered::notice(ask, &names, &server).filter(|_| signed_in));
+    let users = credentials::check(config, ask, &found.users).await?;
     if let Some(acls) = found.acls.as_ref().filter(|_| !principals.is_empty()) {
-        let access = Access::look(config, &found.settings, flavor, ask, acls).await;
+        let access = Access::look(config, &found.settings, flavor, ask, acls, &users).await;
         seen.notices.extend(access.notices());
-        (server.shut_out, server.users_untold) = users_of::shut_out(admin, ask, acls, access.open).await;
+        (server.shut_out, server.users_untold) = users_of::shut_out(admin, ask, acls, access.open()).await;
         (server.beneath, server.beneath_untold) = beneath::look(admin, ask, acls).await;
     }
     if let Some(known) = &ask.unmanaged {
-        let listed = unmanaged::list(admin, &endpoint, redpanda, known, signed_in).await?;
+        let listed = unmanaged::list(admin, &endpoint, redpanda, known, signed_in.then_some(&found.cluster)).await?;
         seen.unmanaged = listed.found;
         seen.notices.extend(listed.notices);
     }
-    seen.resources = resources(config, admin, ask, found).await?;
+    seen.resources = resources(config, admin, ask, found, users).await;
     seen.server = server.to_json();
     seen.endpoint = endpoint;
     Ok(seen)
@@ -141,13 +144,14 @@ async fn read(
     Ok(Found { cluster, settings, topics, users, acls })
 }
 
-/// Each of them as a plan needs it, with what would be lost with it, and whose password is the published one.
+/// Each of them as a plan needs it, with what would be lost with it, and whether its password is the published one.
 async fn resources(
     config: &KafkaConfig,
     admin: &Arc<Admin>,
     ask: &Ask,
     found: Found,
-) -> Result<BTreeMap<Address, Observed>> {
+    users: Vec<Checked>,
+) -> BTreeMap<Address, Observed> {
     let mut resources = BTreeMap::new();
     for (name, topic) in found.topics {
         let topic = topics::without_the_rest(ask, topic);
@@ -157,11 +161,11 @@ async fn resources(
     for (name, acl) in found.acls.map(|acls| acls.managed.by_principal).unwrap_or_default() {
         resources.insert(acl_address(&name), Observed::plain(Model::KafkaAcl(acl)));
     }
-    for (user, credential) in credentials::check(config, ask, &found.users).await? {
+    for Checked { user, status, .. } in users {
         let address = user_address(&user.name);
-        resources.insert(address, Observed { credential, ..Observed::plain(Model::KafkaUser(user)) });
+        resources.insert(address, Observed { credential: status, ..Observed::plain(Model::KafkaUser(user)) });
     }
-    Ok(resources)
+    resources
 }
 
 fn strange(acls: &Acls) -> impl Iterator<Item = Notice> {

@@ -8,16 +8,10 @@ use crate::services::kafka::client::words::unanswered;
 use crate::services::kafka::configs::as_stored;
 use crate::services::kafka::model::{Acl, Binding, Topic};
 use crate::services::kafka::redpanda::AdminApi;
-use futures_util::{FutureExt, StreamExt, TryStreamExt, stream};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Topics in one DescribeConfigs: 5,000 of them answer with 22 MB.
 const CONFIG_BATCH: usize = 1000;
-/// Principals that are asked for one by one; for more, all ACLs are read at once.
-const FEW: usize = 4;
-/// Questions under way at once.
-const AT_ONCE: usize = 8;
-
 /// A topic and a principal that nobody has.
 const NOBODY: &str = "nornplan-asks-for-an-authorizer";
 
@@ -38,7 +32,7 @@ pub struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    fn failed(&self, object: &str, call: &str, needs: &str) -> impl Fn(Trouble) -> Diagnostic {
+    pub(super) fn failed(&self, object: &str, call: &str, needs: &str) -> impl Fn(Trouble) -> Diagnostic {
         move |trouble| trouble.of(self.admin.principal()).tell(self.endpoint, object, call, needs)
     }
 
@@ -48,7 +42,8 @@ impl Reader<'_> {
         for (name, found) in self.shapes(names).await? {
             let partitions = i32::try_from(found.partitions).ok();
             let replication = i32::try_from(found.replication).ok();
-            topics.insert(name.clone(), Topic { name, partitions, replication, ..Topic::default() });
+            let id = found.id.map(topic_id);
+            topics.insert(name.clone(), Topic { name, partitions, replication, id, ..Topic::default() });
         }
         let existing: Vec<String> = topics.keys().cloned().collect();
         for batch in existing.chunks(CONFIG_BATCH) {
@@ -90,33 +85,6 @@ impl Reader<'_> {
         Ok(found)
     }
 
-    /// The ACLs of named principals; `None` if the broker has no authorizer.
-    pub async fn acls(&self, principals: &BTreeSet<&str>) -> Result<Option<Acls>> {
-        let all = self.owned_by(principals).await;
-        let all = all.map_err(self.failed("", "DescribeAcls", "Describe on Cluster"))?;
-        if all.is_empty() && !self.has_authorizer().await? {
-            return Ok(None);
-        }
-        Ok(Some(super::acls::sort(all, principals).0))
-    }
-
-    /// The ACLs of few principals are asked for one by one. Of more all ACLs of the cluster are read, unless librdkafka
-    /// cannot take so many (100,000 patterns, or an answer of 100 MB).
-    async fn owned_by(&self, principals: &BTreeSet<&str>) -> std::result::Result<Vec<OwnedBinding>, Trouble> {
-        if principals.len() > FEW {
-            match self.admin.describe_acls(None).await {
-                Err(trouble) if trouble.is_too_much() => {}
-                answer => return answer,
-            }
-        }
-        let asked: Vec<_> = principals.iter().map(|name| self.owned_by_one(name).boxed()).collect();
-        Ok(stream::iter(asked).buffer_unordered(AT_ONCE).try_collect::<Vec<_>>().await?.into_iter().flatten().collect())
-    }
-
-    async fn owned_by_one(&self, name: &str) -> std::result::Result<Vec<OwnedBinding>, Trouble> {
-        self.admin.describe_acls(Some(&format!("User:{name}"))).await
-    }
-
     /// Whether no ACLs means no ACLs: an empty list may also be a refusal, or a broker that keeps none.
     pub async fn has_authorizer(&self) -> Result<bool> {
         let needs = "Describe on Cluster";
@@ -140,6 +108,11 @@ impl Reader<'_> {
             Err(trouble) => Err(self.failed("", "DeleteAcls", "Describe and Alter on Cluster")(trouble)),
         }
     }
+}
+
+/// A topic's id as a model has it.
+pub fn topic_id(id: u128) -> String {
+    format!("{id:032x}")
 }
 
 /// A topic's own configs, and the others that count for it, in canonical form.

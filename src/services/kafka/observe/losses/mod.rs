@@ -1,6 +1,7 @@
 //! What topics hold and who uses them: read at plan time, of those alone that may lose something, within bounds of number
 //! and time. What cannot be read is told as that; a plan does not fail for it.
 
+pub mod count;
 mod groups;
 mod sample;
 
@@ -10,9 +11,10 @@ use crate::core::address::Address;
 use crate::services::kafka::admin::Admin;
 use crate::services::kafka::client::native::{Offset, OwnedBinding};
 use crate::services::kafka::client::trouble::Trouble;
-use crate::services::kafka::configs::{CLEANUP_POLICY, REMOTE_STORAGE, RETENTION_BYTES, RETENTION_MS};
-use crate::services::kafka::model::{Holdings, TOPIC, topic_address};
+use crate::services::kafka::configs::KEEPING;
+use crate::services::kafka::model::{CONTENT, GROUPS, Holdings, TOPIC, topic_address};
 use crate::services::{Ask, Model, Observed};
+use count::{Counted, Offsets};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 use time::OffsetDateTime;
@@ -22,9 +24,6 @@ use tokio::time::{Instant, timeout_at};
 const TOPICS: usize = 200;
 /// So long it may all take.
 const LONGEST: Duration = Duration::from_secs(5);
-
-/// First and next offset of each partition that could be asked.
-type Offsets = BTreeMap<(String, i32), (i64, i64)>;
 
 /// Adds what they hold to the facts of topics that are ours and go, of those that are to keep less, and of those that
 /// somebody else made and filled.
@@ -49,7 +48,7 @@ pub async fn add(
     }
     let names: BTreeSet<String> = names.into_iter().map(str::to_owned).collect();
     let names: BTreeSet<&str> = names.iter().map(String::as_str).collect();
-    let mut held = of_topics(config, admin, &names).await;
+    let mut held = of_topics(config, admin, &names, &ask.known).await;
     match acls.map(|acls| &acls.others) {
         Some(Some(others)) => tell_acls(&mut held, others, ask),
         Some(None) => tell_unread(held.values_mut(), "whose ACLs name it", &Trouble::other("there are too many")),
@@ -71,7 +70,7 @@ fn tell_acls(held: &mut BTreeMap<String, Holdings>, others: &[OwnedBinding], ask
             continue;
         }
         let Some(holdings) = held.get_mut(&binding.name) else { continue };
-        let is_ours = principal.strip_prefix("User:").is_some_and(|user| ask.known.contains(user));
+        let is_ours = principal.strip_prefix("User:").is_some_and(|user| ask.knows(user));
         let of = if is_ours { &mut holdings.acls_left_out } else { &mut holdings.acls_of_others };
         let verb = if binding.allow { "" } else { "deny " };
         let operation = format!("{verb}{}", binding.operation);
@@ -85,7 +84,7 @@ fn may_keep_less(ask: &Ask, address: &Address, there: &Observed) -> bool {
     let wanted = topic(ask.wanted.get(address).map(|one| &one.model));
     let last = topic(ask.applied.get(address).map(|one| &one.model));
     let (Some(wanted), Some(there)) = (wanted, topic(Some(&there.model))) else { return false };
-    [CLEANUP_POLICY, RETENTION_MS, RETENTION_BYTES, REMOTE_STORAGE].into_iter().any(|name| {
+    KEEPING.into_iter().any(|name| {
         let was_declared = last.as_ref().is_some_and(|last| last.config.contains_key(name));
         match wanted.config.get(name) {
             Some(value) => there.effective(name) != Some(value.as_str()),
@@ -95,7 +94,12 @@ fn may_keep_less(ask: &Ask, address: &Address, there: &Observed) -> bool {
 }
 
 /// What topics hold: how many messages, about how much, since when nothing came, and who reads them.
-pub async fn of_topics(config: &KafkaConfig, admin: &Admin, names: &BTreeSet<&str>) -> BTreeMap<String, Holdings> {
+pub async fn of_topics(
+    config: &KafkaConfig,
+    admin: &Admin,
+    names: &BTreeSet<&str>,
+    logins: &BTreeSet<String>,
+) -> BTreeMap<String, Holdings> {
     let until = Instant::now() + LONGEST;
     let looked_at: BTreeSet<&str> = names.iter().copied().take(TOPICS).collect();
     let mut held: BTreeMap<String, Holdings> =
@@ -103,44 +107,35 @@ pub async fn of_topics(config: &KafkaConfig, admin: &Admin, names: &BTreeSet<&st
     let beyond = Trouble::other(format!("only {TOPICS} topics are looked into"));
     tell_unread(
         held.iter_mut().filter(|(name, _)| !looked_at.contains(name.as_str())).map(|(_, holdings)| holdings),
-        "what it holds",
+        CONTENT,
         &beyond,
     );
-    let offsets = match timeout_at(until, offsets(admin, &looked_at)).await.unwrap_or_else(|_| Err(too_long())) {
-        Ok(offsets) => offsets,
-        Err(trouble) => {
-            tell_unread(of(&mut held, &looked_at), "what it holds", &trouble);
-            return held;
-        }
-    };
-    for ((topic, _), (first, next)) in &offsets {
-        if let Some(holdings) = held.get_mut(topic) {
-            *holdings.messages.get_or_insert_default() += difference(*first, *next);
+    let (counted, groups) =
+        tokio::join!(timeout_at(until, count::count(admin, &looked_at)), groups::look(admin, names, logins, until));
+    let counted =
+        counted.unwrap_or_else(|_| Err(too_long())).unwrap_or_else(|trouble| Counted::nothing(names, &trouble));
+    let offsets = &counted.offsets;
+    for (name, holdings) in held.iter_mut().filter(|(name, _)| looked_at.contains(name.as_str())) {
+        match counted.messages(name) {
+            Ok(messages) => holdings.messages = Some(messages),
+            Err(trouble) => tell_unread(std::iter::once(holdings), CONTENT, &trouble),
         }
     }
-    let unasked = looked_at.iter().filter(|name| !offsets.keys().any(|(topic, _)| topic == *name)).copied().collect();
-    tell_unread(of(&mut held, &unasked), "what it holds", &Trouble::other("its partitions did not answer"));
-    let (last, groups, sizes) = tokio::join!(
-        timeout_at(until, last_times(admin, &offsets)),
-        timeout_at(until, groups::reading(admin, &offsets)),
-        sample::sizes(config, admin, &offsets, until),
-    );
+    let mut reading = groups.reading(names, offsets);
+    for (name, holdings) in &mut held {
+        holdings.groups = Some(reading.remove(name).unwrap_or_default());
+        holdings.consumers_unseen = groups.unseen.as_ref().map(|trouble| trouble.message.clone());
+    }
+    if let Some(trouble) = &groups.unread {
+        tell_unread(held.values_mut(), GROUPS, trouble);
+    }
+    let (last, sizes) =
+        tokio::join!(timeout_at(until, last_times(admin, offsets)), sample::sizes(config, admin, offsets, until),);
     // Redpanda does not tell it, and nobody misses it there.
     if let Ok(Ok(last)) = last {
         for (topic, time) in last {
             held.entry(topic).and_modify(|holdings| holdings.last_message = in_words(time));
         }
-    }
-    match groups.unwrap_or_else(|_| Err(too_long())) {
-        Ok(mut groups) => {
-            for (name, holdings) in held.iter_mut().filter(|(name, _)| looked_at.contains(name.as_str())) {
-                holdings.groups = Some(groups.by_topic.remove(name).unwrap_or_default());
-            }
-            if let Some(trouble) = groups.unread {
-                tell_unread(of(&mut held, &looked_at), "all consumer groups", &trouble);
-            }
-        }
-        Err(trouble) => tell_unread(of(&mut held, &looked_at), "who reads it", &trouble),
     }
     match sizes {
         Ok(sizes) => {
@@ -159,27 +154,6 @@ pub async fn of_topics(config: &KafkaConfig, admin: &Admin, names: &BTreeSet<&st
     held
 }
 
-/// First and next offsets of all partitions of topics that exist.
-async fn offsets(admin: &Admin, topics: &BTreeSet<&str>) -> Result<Offsets, Trouble> {
-    let names: Vec<&str> = topics.iter().copied().collect();
-    let mut partitions: Vec<(String, i32)> = Vec::new();
-    for (name, found) in admin.describe_topics(&names).await? {
-        let count = found.map(|found| i32::try_from(found.partitions).unwrap_or(i32::MAX)).unwrap_or_default();
-        partitions.extend((0..count).map(|partition| (name.clone(), partition)));
-    }
-    let asked: Vec<(&str, i32)> = partitions.iter().map(|(name, partition)| (name.as_str(), *partition)).collect();
-    let (first, next) =
-        tokio::try_join!(admin.list_offsets(&asked, Offset::Earliest), admin.list_offsets(&asked, Offset::Latest))?;
-    let next: BTreeMap<(String, i32), i64> =
-        next.into_iter().filter_map(|(topic, partition, offset)| Some(((topic, partition), offset.ok()?))).collect();
-    let both = |(topic, partition, offset): (String, i32, Result<i64, Trouble>)| {
-        let place = (topic, partition);
-        let next = *next.get(&place)?;
-        Some((place, (offset.ok()?, next)))
-    };
-    Ok(first.into_iter().filter_map(both).collect())
-}
-
 /// The greatest timestamp in each topic that has messages, in milliseconds since 1970.
 async fn last_times(admin: &Admin, offsets: &Offsets) -> Result<BTreeMap<String, i64>, Trouble> {
     let filled = offsets.iter().filter(|(_, (first, next))| next > first);
@@ -190,10 +164,6 @@ async fn last_times(admin: &Admin, offsets: &Offsets) -> Result<BTreeMap<String,
         last.entry(topic).and_modify(|known| *known = time.max(*known)).or_insert(time);
     }
     Ok(last)
-}
-
-fn of<'a>(held: &'a mut BTreeMap<String, Holdings>, names: &BTreeSet<&str>) -> impl Iterator<Item = &'a mut Holdings> {
-    held.iter_mut().filter(|(name, _)| names.contains(name.as_str())).map(|(_, holdings)| holdings)
 }
 
 fn tell_unread<'a>(all: impl Iterator<Item = &'a mut Holdings>, what: &str, trouble: &Trouble) {

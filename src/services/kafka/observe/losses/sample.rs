@@ -5,7 +5,8 @@
 //! a consumer with the name of a group, and looks for that group's coordinator all the same: brokers make the topic of
 //! groups for that if they have none. So where there is none nobody is asked.
 
-use super::{Offsets, difference};
+use super::count::Offsets;
+use super::difference;
 use crate::config::KafkaConfig;
 use crate::services::kafka::admin::Admin;
 use crate::services::kafka::client::connect::settings;
