@@ -86,3 +86,25 @@ fn consent_to_the_database_alone_is_enough_for_its_former_owner_to_read_on() {
     workspace.converge();
     end(workspace);
 }
+
+#[test]
+fn a_role_that_somebody_made_beforehand_does_not_get_into_the_apps_new_database() {
+    let workspace = Workspace::new();
+    let prefix = &workspace.prefix;
+    postgres("postgres", &format!("CREATE ROLE {prefix}pay_user LOGIN PASSWORD 'old'"));
+    let (host, port) = (service("NORNPLAN_POSTGRES_HOST"), service("NORNPLAN_POSTGRES_PORT"));
+    let enters = || {
+        postgres_at(&format!("postgres://{prefix}pay_user:old@{host}:{port}/{prefix}pay"), "SELECT 1")
+            .map_err(|error| error.to_string())
+    };
+    workspace.spec("pay", "app = \"@pay\"\n[services.postgres]\ndatabase = \"@pay\"\nuser = \"@pay_user\"\n");
+    workspace.run(&["apply", "--auto-approve"]).exits(0).says(&format!("postgres.database.{prefix}pay"));
+    let refused = enters().expect_err("whoever made the role has no right there");
+    assert!(refused.contains("permission denied for database"), "{refused}");
+    let consent = "postgres.role.@pay_user";
+    workspace.run(&["apply", "--auto-approve", "--allow-interrupt", consent]).exits(0);
+    let refused = enters().expect_err("there is a new password");
+    assert!(refused.contains("password authentication failed"), "{refused}");
+    postgres_at(&workspace.published("@pay", "DATABASE_URL"), "SELECT 1").expect("the app gets in");
+    workspace.run(&["plan", "--detailed-exitcode"]).exits(0).says("No changes.");
+}

@@ -13,6 +13,7 @@ mod common;
 use common::Workspace;
 use common::kafka_hand::{admin_of, produce, reads, set_credential, signs_in};
 use common::servers::{block_on, kafka_admin, kafka_as};
+use nornplan::services::kafka::client::native::NewTopic;
 
 const PAY: &str = "app = \"@pay\"\n[services.events]\ntopics = [\"@pay.in\"]\n";
 const ATTACKER: &str = "a-password-of-somebody";
@@ -103,4 +104,29 @@ fn what_a_vanished_app_left_behind_goes_to_another_one_by_consent_alone() {
     reads(&evil, &secret, 0, 1).unwrap();
     // Consent was given: what is taken away by hand is put back.
     workspace.run(&["plan"]).exits(0).flat().hides("it reaches what is");
+}
+
+#[test]
+fn topics_of_nobody_under_a_prefix_and_what_goes_on_under_a_users_name_are_told() {
+    let workspace = Workspace::new();
+    let payroll = format!("{}corp.payroll", workspace.prefix);
+    let admin = admin_of(&kafka_admin());
+    let config = std::collections::BTreeMap::new();
+    let new = NewTopic { name: &payroll, partitions: Some(1), replication: Some(1), config: &config };
+    assert!(block_on(admin.create_topics(&[new], false)).unwrap().iter().all(Result::is_ok));
+    produce(&kafka_admin(), &payroll, 3, 10);
+    workspace.spec("corp", "app = \"@corp\"\n[services.events]\ninternal_topics = true\nprefix = \"@corp.\"\n");
+    let plan = workspace.run(&["plan"]).exits(0).flat();
+    let told = format!("that no infraspec declares, and its user may read, write, delete there, too: {payroll}");
+    let plan = plan.says("1 topic lies under").says(&told).says("widens access");
+    let plan = plan.says(&format!("new users ({}corp): where one of that name was deleted before", workspace.prefix));
+    plan.says("its open sessions (connections.max.reauth.ms is 0)");
+    workspace.converge();
+    workspace.run(&["plan"]).exits(0).flat().hides("new users (");
+    // Declared by its name it is the app's, with what is in it.
+    let corp = "app = \"@corp\"\n[services.events]\ninternal_topics = true\nprefix = \"@corp.\"\ntopics = [\"@corp.payroll\"]\n";
+    workspace.spec("corp", corp);
+    let plan = workspace.run(&["plan"]).exits(0).flat().says("it holds at most 3 messages, about");
+    plan.says("already as declared");
+    assert!(block_on(admin.delete_topics(&[&payroll])).unwrap().iter().all(Result::is_ok));
 }

@@ -81,6 +81,46 @@ pub struct Server {
     /// Why that is not known, if it is not.
     #[serde(default)]
     pub cut_off_untold: Option<String>,
+    /// Topics of nobody that lie under prefixes which ACLs give anew, by prefix; those with none are left out.
+    #[serde(default)]
+    pub beneath: BTreeMap<String, Beneath>,
+    /// Why that is not known, if it is not.
+    #[serde(default)]
+    pub beneath_untold: Option<String>,
+}
+
+/// Topics under a prefix.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Beneath {
+    /// The first of them.
+    pub names: Vec<String>,
+    /// How many there are.
+    pub count: usize,
+}
+
+impl Beneath {
+    /// Topics that are named; the others are counted.
+    const NAMED: usize = 3;
+
+    pub fn of<'a>(topics: impl Iterator<Item = &'a String>) -> Self {
+        let mut beneath = Self::default();
+        for name in topics {
+            if beneath.names.len() < Self::NAMED {
+                beneath.names.push(name.clone());
+            }
+            beneath.count += 1;
+        }
+        beneath
+    }
+}
+
+impl std::fmt::Display for Beneath {
+    /// `corp.a, corp.b, corp.c and 7 more`.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.names.join(", "))?;
+        let more = self.count.saturating_sub(self.names.len());
+        if more > 0 { write!(f, " and {more} more") } else { Ok(()) }
+    }
 }
 
 impl Server {

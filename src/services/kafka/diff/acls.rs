@@ -42,6 +42,7 @@ pub fn judge(step: &mut Step, server: &Server) {
             prefix.trim_end_matches('.')
         ));
     }
+    tell_beneath(step, server, &come);
     tell_shut_out(step, server, &come);
     tell_cut_off(step, server, !gone.is_empty());
     if !server.keeps_acls() {
@@ -77,6 +78,29 @@ fn tell_cut_off(step: &mut Step, server: &Server, takes: bool) {
     }
     if let Some(why) = server.cut_off_untold.as_ref().filter(|_| takes) {
         step.notes.push(format!("which groups at work would be cut off is not known: {why}"));
+    }
+}
+
+/// Says which topics of nobody lie under prefixes that are given, and what may be done to them.
+fn tell_beneath(step: &mut Step, server: &Server, come: &BTreeSet<&Binding>) {
+    let given = || come.iter().filter(|acl| acl.allow && acl.prefixed && acl.resource == "topic");
+    for (prefix, beneath) in &server.beneath {
+        let may: Vec<&str> = ["read", "write", "delete"]
+            .into_iter()
+            .filter(|operation| given().any(|acl| acl.name == *prefix && acl.operation == *operation))
+            .collect();
+        if !may.is_empty() {
+            let noun = if beneath.count == 1 { "topic lies" } else { "topics lie" };
+            step.risks.insert(Risk::WidensAccess);
+            step.notes.push(format!(
+                "{} {noun} under {prefix}* that no infraspec declares, and its user may {} there, too: {beneath}",
+                beneath.count,
+                may.join(", ")
+            ));
+        }
+    }
+    if let Some(why) = server.beneath_untold.as_ref().filter(|_| given().next().is_some()) {
+        step.notes.push(format!("which topics lie under the prefix already is not known: {why}"));
     }
 }
 

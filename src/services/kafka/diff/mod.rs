@@ -100,6 +100,7 @@ fn main_step(mut decision: Decision, input: &DiffInput<'_>, server: &Server) -> 
     let sets_credential = op == Op::Kafka(KafkaOp::SetUser);
     let mut step = Step { sets_credential, ..decision.step(op) };
     judge(&mut step, input, server);
+    topics::tell_adopted(&mut step, input);
     step
 }
 

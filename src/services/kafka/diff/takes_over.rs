@@ -27,8 +27,9 @@ pub fn ask_about_takeovers<'a>(
     if !steps.iter().any(sets_acls) {
         return;
     }
+    let still = still_given(declared);
     let things: Vec<Thing<'a>> =
-        ours.clone().flat_map(|(address, app, model)| things(address, app, model, declared)).collect();
+        ours.clone().flat_map(|(address, app, model)| things(address, app, model, declared, &still)).collect();
     if things.is_empty() {
         return;
     }
@@ -75,24 +76,44 @@ impl Thing<'_> {
     }
 }
 
+/// What infraspecs in this run give each app beside its topics by name. Whom it lets in gets there by its own word.
+type Given<'a> = BTreeMap<&'a AppName, BTreeSet<Binding>>;
+
+fn still_given<'a>(declared: &Declared<'a>) -> Given<'a> {
+    let mut given = Given::new();
+    for (app, seen) in declared.values() {
+        let acl = seen.and_then(Model::as_kafka_acl);
+        given.entry(*app).or_default().extend(acl.into_iter().flat_map(places));
+    }
+    given
+}
+
 /// What an entry of the state gives its app and infraspecs do not.
-fn things<'a>(address: &Address, app: &'a AppName, model: &Model, declared: &Declared<'_>) -> Vec<Thing<'a>> {
+fn things<'a>(
+    address: &Address,
+    app: &'a AppName,
+    model: &Model,
+    declared: &Declared<'_>,
+    still: &Given<'_>,
+) -> Vec<Thing<'a>> {
     let now = declared.get(address);
-    if let Some(topic) = model.as_kafka_topic() {
+    let all = if let Some(topic) = model.as_kafka_topic() {
         // A topic that another app in this run declares has a step of its own, which ACLs on it wait for.
         let is_seen_to = now.is_some_and(|(owner, seen)| *owner == app || seen.is_some());
         let place = Binding::allow("topic", &topic.name, false, "describe");
-        return if is_seen_to { Vec::new() } else { vec![Thing { app, place }] };
-    }
-    let Some(acl) = model.as_kafka_acl() else { return Vec::new() };
-    // Of an app outside of this run nothing more is known than that it has ACLs: the checks of infraspecs saw them.
-    if now.is_some_and(|(owner, seen)| *owner == app && seen.is_none()) {
-        return Vec::new();
-    }
-    let given = now.and_then(|(_, seen)| seen.as_ref()?.as_kafka_acl()).map(|acl| &acl.bindings);
-    let places: BTreeSet<Binding> = acl.bindings.iter().filter_map(|one| own(one, acl)).collect();
-    let is_lost = |place: &Binding| !given.is_some_and(|given| gives_already(given, place));
-    places.into_iter().filter(is_lost).map(|place| Thing { app, place }).collect()
+        if is_seen_to { BTreeSet::new() } else { BTreeSet::from([place]) }
+    } else {
+        // Of an app outside of this run no more is known than that it has ACLs: the checks of infraspecs saw them.
+        let is_outside = now.is_some_and(|(owner, seen)| *owner == app && seen.is_none());
+        let acl = model.as_kafka_acl().filter(|_| !is_outside);
+        acl.into_iter().flat_map(places).collect()
+    };
+    let is_lost = |place: &Binding| !still.get(app).is_some_and(|given| gives_already(given, place));
+    all.into_iter().filter(is_lost).map(|place| Thing { app, place }).collect()
+}
+
+fn places(acl: &Acl) -> impl Iterator<Item = Binding> {
+    acl.bindings.iter().filter_map(|one| own(one, acl))
 }
 
 /// The names that an app has by an ACL. It may have prefixes of topics from another app too; of its own ones it may read the

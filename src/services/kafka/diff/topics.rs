@@ -4,10 +4,10 @@ use super::deleted::{holdings_of, plans_on_nothing, what_is_in};
 use super::losses::{losses, sooner};
 use super::managed::first_resets;
 use crate::core::listing::some;
-use crate::core::step::{Hold, Risk};
+use crate::core::step::{Hold, Reason, Risk};
 use crate::services::kafka::configs::broker::{Fate, fate};
 use crate::services::kafka::configs::{CLEANUP_POLICY, MAX_MESSAGE_BYTES, compacts, told};
-use crate::services::kafka::model::{CONTENT, Topic};
+use crate::services::kafka::model::{CONTENT, TOPIC, Topic};
 use crate::services::kafka::server::{Flavor, Server};
 use crate::services::{DiffInput, Model, Step};
 
@@ -63,6 +63,17 @@ pub fn judge_altered(step: &mut Step, input: &DiffInput<'_>, server: &Server) {
     if let Some(reason) = reason {
         step.hold = Some(Hold::Blocked { reason });
     }
+}
+
+/// Says what is in a topic that somebody else made: whoever reads it from its beginning gets that.
+pub fn tell_adopted(step: &mut Step, input: &DiffInput<'_>) {
+    let is_taken_over = step.address.kind == TOPIC && step.reasons.contains(&Reason::NotOursYet);
+    if !is_taken_over || step.risks.contains(&Risk::LosesData) {
+        return;
+    }
+    let holdings = holdings_of(&step.address, input);
+    let filled = what_is_in(&holdings).filter(|_| holdings.messages != Some(0));
+    step.notes.extend(filled.map(|told| format!("it holds {told} already")));
 }
 
 /// Whether it was counted that no message is in the topic.

@@ -26,7 +26,9 @@ pub fn judge(step: &mut Step, op: KafkaOp, server: &Server) {
     match op {
         KafkaOp::DeleteUser => {
             step.risks.insert(Risk::RemovesLogin);
-            step.notes.push(format!("{}; without its ACLs they may do nothing any more", sessions(server)));
+            let ends = server.reauthenticates_ms.is_some_and(|ms| ms > 0);
+            let until = if ends { "" } else { ", until a user of this name is given some again" };
+            step.notes.push(format!("{}; without its ACLs they may do nothing any more{until}", sessions(server)));
             step.notes.push(
                 "what its consumer groups committed on topics that stay is kept until Kafka expires it \
                  (offsets.retention.minutes)"

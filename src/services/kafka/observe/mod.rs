@@ -2,12 +2,14 @@
 
 pub mod access;
 pub mod acls;
+mod beneath;
 pub mod credentials;
 mod external;
 pub mod losses;
 pub mod openness;
 pub mod reader;
 mod redpanda;
+mod remembered;
 mod rights;
 pub mod settings;
 mod sign_ins;
@@ -97,12 +99,15 @@ pub async fn observe(
     seen.notices.extend(found.acls.iter().flat_map(|acls| strange(&acls.managed)));
     seen.notices.extend(topics::notices(ask, &found.topics, &server));
     seen.notices.extend(external::missing(&reader, ask).await);
+    let names: BTreeSet<&str> = found.users.iter().map(|user| user.name.as_str()).collect();
+    seen.notices.extend(remembered::notice(ask, &names, &server).filter(|_| signed_in));
     let users = credentials::check(config, ask, &found.users).await?;
     if let Some(acls) = found.acls.as_ref().filter(|_| !principals.is_empty()) {
         let access = Access::look(config, &found.settings, flavor, ask, acls, &users).await;
         seen.notices.extend(access.notices());
         (server.shut_out, server.users_untold) = users_of::shut_out(admin, ask, acls, access.open()).await;
         (server.cut_off, server.cut_off_untold) = users_of::cut_off(admin, ask, acls).await;
+        (server.beneath, server.beneath_untold) = beneath::look(admin, ask, acls).await;
     }
     if let Some(known) = &ask.unmanaged {
         let listed = unmanaged::list(admin, &endpoint, redpanda, known, signed_in.then_some(&found.cluster)).await?;

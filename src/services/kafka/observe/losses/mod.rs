@@ -25,7 +25,8 @@ const TOPICS: usize = 200;
 /// So long it may all take.
 const LONGEST: Duration = Duration::from_secs(5);
 
-/// Adds what they hold to the facts of topics that are ours and go, and of those that are to keep less.
+/// Adds what they hold to the facts of topics that are ours and go, of those that are to keep less, and of those that
+/// somebody else made and filled.
 pub async fn add(
     config: &KafkaConfig,
     admin: &Admin,
@@ -34,12 +35,14 @@ pub async fn add(
     resources: &mut BTreeMap<Address, Observed>,
 ) {
     let goes = |address: &&Address| !ask.wanted.contains_key(*address) && ask.applied.contains_key(*address);
-    let names: BTreeSet<&str> = resources
-        .iter()
-        .filter(|(address, _)| address.kind == TOPIC)
+    let topics = || resources.iter().filter(|(address, _)| address.kind == TOPIC);
+    let mut names: BTreeSet<&str> = topics()
         .filter(|(address, observed)| goes(address) || may_keep_less(ask, address, observed))
         .map(|(address, _)| address.name.as_str())
         .collect();
+    // Of what is taken over nothing is lost: it is looked into as far as there is room.
+    let adopted = topics().filter(|(address, _)| !ask.applied.contains_key(*address));
+    names.extend(adopted.map(|(address, _)| address.name.as_str()).take(TOPICS.saturating_sub(names.len())));
     if names.is_empty() {
         return;
     }

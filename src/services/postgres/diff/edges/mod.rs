@@ -4,6 +4,7 @@
 //! - A new database comes before the app's user, as people read it, and before the grants on it.
 //! - Rights are given before others are taken: a grant comes before its database is closed to PUBLIC. But a role that
 //!   loses what it had by owning something gets its grant anew, afterwards.
+//! - A role whose password somebody else knows gets a new one before it gets into a new database.
 //! - What the app's former user owns goes to the new one after that has its grant, and before anything else is granted or
 //!   revoked there, or a new password set.
 //! - A database that lets nobody in opens before anything is granted or revoked in it; closing it comes after all else.
@@ -60,7 +61,7 @@ impl Plan {
             Do::CreateDatabase | Do::AlterDatabase { .. } => {
                 &self.roles(own) | &self.all(|_, other| other.gives_before(own))
             }
-            Do::SetGrant => &self.roles(own) | &self.database_before_its_grant(own),
+            Do::SetGrant => &(&self.roles(own) | &self.database_before_its_grant(own)) | &self.passwords_of_others(own),
             Do::RevokeGrant => {
                 let changes_hands =
                     own.takes_from.iter().any(|role| self.main(role_address(role), |role| role.moves).next().is_some());
@@ -89,6 +90,15 @@ impl Plan {
             id.address.kind == ROLE && own.roles.contains(role) && (other.creates() || comes)
         };
         self.all(matters)
+    }
+
+    /// The new password of a role that somebody else may sign in as, before it gets into a new database.
+    fn passwords_of_others(&self, own: &Summary) -> BTreeSet<StepId> {
+        let is_new = own.creates() && !self.database_of(own, Summary::creates).is_empty();
+        self.all(|id, other| {
+            let of_role = id.address.kind == ROLE && own.grants_to.as_ref() == Some(&id.address.name);
+            is_new && of_role && other.replaces_anothers_password
+        })
     }
 
     /// The new databases of an app, before its user; not before who owns one of them.

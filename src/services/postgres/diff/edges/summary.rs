@@ -1,7 +1,7 @@
 //! What other steps must know of a step. Pure.
 
 use crate::core::name::AppName;
-use crate::core::step::{Action, Reason};
+use crate::core::step::{Action, Part, Reason};
 use crate::services::postgres::model::{Access, Database, Op as Do, owner_of_public};
 use crate::services::{Model, Op, Step};
 use std::collections::BTreeSet;
@@ -17,6 +17,8 @@ pub struct Summary {
     pub roles: BTreeSet<String>,
     /// Whether it gives an app what belongs to another one until now.
     pub moves: bool,
+    /// Whether it sets a password where the present one is not known to be nornplan's.
+    pub replaces_anothers_password: bool,
     /// Who loses privileges by it, or the database.
     pub takes_from: Option<String>,
     /// Whether it takes from the app's user what it may do in its own database.
@@ -42,6 +44,10 @@ impl Summary {
             database: None,
             roles: BTreeSet::new(),
             moves: step.moves(),
+            replaces_anothers_password: step.part == Part::Credential
+                && [Reason::CredentialUnknown, Reason::CredentialWrong, Reason::UnfinishedRun]
+                    .iter()
+                    .any(|reason| step.reasons.contains(reason)),
             takes_from: None,
             takes_from_user: false,
             grants_to: None,

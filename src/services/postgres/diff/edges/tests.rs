@@ -249,3 +249,19 @@ fn roles_whose_objects_a_former_owner_keeps_the_use_of_are_made_before_it_gives_
     let maker = role(Do::CreateRole, Action::Create, "shop_maker");
     assert_eq!(needs([given_away, maker]), ["postgres.role.shop_maker"]);
 }
+
+#[test]
+fn a_role_whose_password_somebody_else_knows_gets_a_new_one_before_it_gets_into_a_new_database() {
+    let created = || database(Do::CreateDatabase, Action::Create, |_, _| {});
+    let rotated = |reason| {
+        let reasons = BTreeSet::from([reason]);
+        Step { part: Part::Credential, reasons, ..role(Do::SetPassword, Action::Rotate, "shop_user") }
+    };
+    let unknown = || rotated(Reason::CredentialUnknown);
+    let both = ["postgres.database.shop", "postgres.role.shop_user (credential)"];
+    assert_eq!(needs([granted("shop_user"), created(), unknown()]), both);
+    assert_eq!(needs([granted("shop_user"), created(), rotated(Reason::AskedFor)]), ["postgres.database.shop"]);
+    assert_eq!(needs([granted("reader"), created(), unknown()]), ["postgres.database.shop"]);
+    // Where it may know its way about already, the app goes on as it is.
+    assert_eq!(needs([granted("shop_user"), unknown()]), Vec::<String>::new());
+}
