@@ -264,3 +264,59 @@ fn is_spread(cluster: &Cluster, workspace: &Workspace) {
     }
     assert!(copies[1..].iter().all(|count| *count > partitions.len() / 6), "preferred leaders by broker: {copies:?}");
 }
+
+/// Most of these take a second on a quiet machine: what takes so long waits for a broker that is dead.
+const SOON: Duration = Duration::from_secs(15);
+/// A write that nobody takes: one call of 20 s, and half a minute in which it may be seen to have come through.
+const GIVEN_UP: Duration = Duration::from_secs(120);
+
+fn within(limit: Duration, what: &str, run: impl FnOnce() -> Ran) -> Ran {
+    let since = Instant::now();
+    let ran = run();
+    let took = since.elapsed();
+    assert!(took < limit, "{what} took {took:?}\n{}\n{}", ran.stdout, ran.stderr);
+    ran
+}
+
+#[test]
+fn a_broker_that_has_just_died_costs_no_wait_and_two_of_three_cost_no_data() {
+    const SHAPE: &str = "partitions = 3\nreplication = 3";
+    const APPS: usize = 4;
+    let plan = ["plan", "--detailed-exitcode"];
+    let cluster = Cluster { kafka: OwnKafka::of(3), apps: APPS };
+    let mut workspace = Workspace::new();
+    cluster.kafka.serve(&mut workspace);
+    declare(&workspace, APPS, TOPICS, SHAPE);
+    workspace.run(&APPLY).exits(0);
+
+    // The first of the list dies in the middle of a plan, and is still taken for alive.
+    let child = beside(workspace.command(&plan));
+    std::thread::sleep(Duration::from_millis(100));
+    cluster.kafka.kill(0);
+    let read = |child: Child| Ran::of(child.wait_with_output().expect("it ends"));
+    within(SOON, "a plan in whose middle a broker dies", || read(child)).exits(0).says("No changes.");
+    within(SOON, "a plan after that", || workspace.run(&plan)).exits(0).says("No changes.");
+    declare(&workspace, APPS, TOPICS, &format!("{SHAPE}\nconfig.\"retention.ms\" = \"1h\""));
+    within(2 * SOON, "an apply", || workspace.run(&APPLY)).exits(0);
+
+    // Two of three are dead: nothing can be written. The last one still tells all that it knew.
+    cluster.kafka.kill(1);
+    let ran = within(4 * SOON, "a plan without a quorum", || workspace.run(&plan));
+    assert!(ran.stdout.contains("No changes.") || ran.code == 1, "{}\n{}", ran.stdout, ran.stderr);
+    declare(&workspace, APPS, TOPICS, &format!("{SHAPE}\nconfig.\"retention.ms\" = \"2h\""));
+    let ran = within(GIVEN_UP, "an apply without a quorum", || workspace.run(&APPLY)).exits(1);
+    let said = format!("{}\n{}", ran.stdout, ran.stderr);
+    ["kafka: ", &cluster.address(2), "help: start the broker"].iter().for_each(|part| {
+        assert!(said.contains(part), "no {part:?} in {said}");
+    });
+    let planned = within(4 * SOON, "a plan after that", || workspace.run(&plan));
+    assert!(!planned.stdout.contains(" will be created"), "{}", planned.stdout);
+
+    // One more is enough.
+    cluster.kafka.start_again(0);
+    workspace.run(&APPLY).exits(0);
+    workspace.run(&plan).exits(0).says("No changes.");
+    cluster.is_whole(&workspace, &[0, 2], APPS);
+    let (_, there) = cluster.client(&workspace);
+    assert!(there.topics.values().all(|topic| topic.config["retention.ms"] == "7200000"), "{:?}", there.topics);
+}
