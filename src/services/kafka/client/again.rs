@@ -37,10 +37,8 @@ where
 {
     let mut late = false;
     let mut pauses = pauses.into_iter();
-    let passes = |trouble: &Trouble| match trouble.cause {
-        Cause::Unreachable => !is_broken(),
-        cause => cause == Cause::Transient,
-    };
+    let passes =
+        |trouble: &Trouble| trouble.cause == Cause::Transient || trouble.cause == Cause::Unreachable && !is_broken();
     loop {
         match ask().await {
             Err(trouble) if passes(&trouble) => match pauses.next() {
