@@ -12,8 +12,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-/// A service that answers more slowly than this cannot be read.
+/// A service that answers more slowly than this cannot be read; where passwords are tried, it may take longer.
 pub const DEADLINE: Duration = Duration::from_secs(60);
+/// So much longer for each password: Kafka lets in 130 a second that come eight at once, and on a busy machine 14.
+const PER_PASSWORD: Duration = Duration::from_millis(50);
+
+/// Any of the passwords may have to be tried.
+fn deadline(ask: &Ask) -> Duration {
+    DEADLINE + PER_PASSWORD.saturating_mul(u32::try_from(ask.proofs.len()).unwrap_or(u32::MAX))
+}
 
 /// How deep to look.
 #[derive(Clone, Copy, Debug, Default)]
@@ -99,7 +106,8 @@ pub async fn observe(
 async fn patiently(service: &dyn Service, ask: &Ask, wait: Duration, hopeless: &AtomicBool) -> Result<Observation> {
     let since = Instant::now();
     loop {
-        let read = tokio::time::timeout(DEADLINE, service.observe(ask)).await;
+        let deadline = deadline(ask);
+        let read = tokio::time::timeout(deadline, service.observe(ask)).await;
         let read = read.map(|read| read.map(|observation| judge(observation, ask))).unwrap_or_else(|_| {
             Err(Diagnostic::new(
                 Kind::Service,
@@ -107,7 +115,7 @@ async fn patiently(service: &dyn Service, ask: &Ask, wait: Duration, hopeless: &
                     "{} at {} did not answer within {} s",
                     service.id().title(),
                     service.endpoint(),
-                    DEADLINE.as_secs()
+                    deadline.as_secs()
                 ),
             )
             .hint("check that it is up and reachable; `nornplan doctor` says more")

@@ -62,10 +62,17 @@ fn published(workspace: &Workspace, client: &Client, broker: &str, apps: usize) 
 }
 
 /// Tries again for a while: another broker hears of things a moment later.
-fn soon(what: &str, mut is_so: impl FnMut() -> Result<(), String>) {
+fn soon(what: &str, is_so: impl FnMut() -> Result<(), String>) {
+    soon_or(what, is_so, String::new);
+}
+
+/// The same; what is not so in the end is told together with what `look` finds then.
+fn soon_or(what: &str, mut is_so: impl FnMut() -> Result<(), String>, look: impl FnOnce() -> String) {
     let since = Instant::now();
     while let Err(why) = is_so() {
-        assert!(since.elapsed() < PATIENCE, "{what}: {why}");
+        if since.elapsed() >= PATIENCE {
+            panic!("{what}: {why}\n{}", look());
+        }
         std::thread::sleep(Duration::from_millis(50));
     }
 }
@@ -129,17 +136,37 @@ impl Cluster {
         Ran::of(child.wait_with_output().expect("it ends"))
     }
 
+    fn address(&self, broker: usize) -> String {
+        format!("127.0.0.1:{}", self.kafka.port(broker))
+    }
+
+    /// Whom each broker lets in, and which credentials it says that there are.
+    fn who_is_let_in(&self, workspace: &Workspace, client: &Client, up: &[usize]) -> String {
+        let at = |broker: &usize| {
+            let address = self.address(*broker);
+            let admin = client.knocks(&address, Some(own_kafka::ADMIN), own_kafka::PASSWORD, "SCRAM-SHA-512");
+            let apps = published(workspace, client, &address, self.apps);
+            let there = client.ask(json!({
+                "do": "send", "as": ADMIN, "api": "DescribeUserScramCredentials", "body": { "users": null },
+                "node": broker + 1,
+            }));
+            format!("{address}: the admin gets {admin:?}; apps {apps:?}\n  {there}")
+        };
+        up.iter().map(at).collect::<Vec<_>>().join("\n")
+    }
+
     /// Demands that what was published works at every broker that is up, and that each has all topics and ACLs.
     fn is_whole(&self, workspace: &Workspace, up: &[usize], apps: usize) {
         let (client, there) = self.client(workspace);
         assert_eq!((there.topics.len(), there.users.len()), (apps * TOPICS, apps));
         for broker in up {
-            let address = format!("127.0.0.1:{}", self.kafka.port(*broker));
-            soon("credentials", || {
+            let address = self.address(*broker);
+            let all_work = || {
                 let found = published(workspace, &client, &address, self.apps);
                 let wrong: Vec<_> = found.iter().filter(|(_, works)| !works).collect();
                 if wrong.is_empty() && found.len() == apps { Ok(()) } else { Err(format!("{address}: {wrong:?}")) }
-            });
+            };
+            soon_or("credentials", all_work, || self.who_is_let_in(workspace, &client, up));
             let filter = json!({ "resource_type_filter": 1, "resource_name_filter": null, "pattern_type_filter": 1,
                 "principal_filter": null, "host_filter": null, "operation": 1, "permission_type": 1 });
             soon("ACLs", || {
@@ -160,7 +187,6 @@ impl Cluster {
 const TOPICS: usize = 6;
 
 #[test]
-#[ignore = "takes minutes: make test-deep"]
 fn a_broker_that_dies_on_the_way_leaves_nothing_that_does_not_come_right() {
     const SHAPE: &str = "partitions = 3\nreplication = 3";
     let cluster = Cluster { kafka: OwnKafka::of(3), apps: 8 };
@@ -177,7 +203,7 @@ fn a_broker_that_dies_on_the_way_leaves_nothing_that_does_not_come_right() {
     {
         let (client, _) = cluster.client(&workspace);
         for broker in [1, 2] {
-            let address = format!("127.0.0.1:{}", cluster.kafka.port(broker));
+            let address = cluster.address(broker);
             soon("what was published", || {
                 let wrong = published(&workspace, &client, &address, 8).into_iter().filter(|(_, works)| !works);
                 let wrong: Vec<_> = wrong.collect();
@@ -237,4 +263,60 @@ fn is_spread(cluster: &Cluster, workspace: &Workspace) {
         copies[first.expect("a node")] += 1;
     }
     assert!(copies[1..].iter().all(|count| *count > partitions.len() / 6), "preferred leaders by broker: {copies:?}");
+}
+
+/// Most of these take a second on a quiet machine: what takes so long waits for a broker that is dead.
+const SOON: Duration = Duration::from_secs(15);
+/// A write that nobody takes: one call of 20 s, and half a minute in which it may be seen to have come through.
+const GIVEN_UP: Duration = Duration::from_secs(120);
+
+fn within(limit: Duration, what: &str, run: impl FnOnce() -> Ran) -> Ran {
+    let since = Instant::now();
+    let ran = run();
+    let took = since.elapsed();
+    assert!(took < limit, "{what} took {took:?}\n{}\n{}", ran.stdout, ran.stderr);
+    ran
+}
+
+#[test]
+fn a_broker_that_has_just_died_costs_no_wait_and_two_of_three_cost_no_data() {
+    const SHAPE: &str = "partitions = 3\nreplication = 3";
+    const APPS: usize = 4;
+    let plan = ["plan", "--detailed-exitcode"];
+    let cluster = Cluster { kafka: OwnKafka::of(3), apps: APPS };
+    let mut workspace = Workspace::new();
+    cluster.kafka.serve(&mut workspace);
+    declare(&workspace, APPS, TOPICS, SHAPE);
+    workspace.run(&APPLY).exits(0);
+
+    // The first of the list dies in the middle of a plan, and is still taken for alive.
+    let child = beside(workspace.command(&plan));
+    std::thread::sleep(Duration::from_millis(100));
+    cluster.kafka.kill(0);
+    let read = |child: Child| Ran::of(child.wait_with_output().expect("it ends"));
+    within(SOON, "a plan in whose middle a broker dies", || read(child)).exits(0).says("No changes.");
+    within(SOON, "a plan after that", || workspace.run(&plan)).exits(0).says("No changes.");
+    declare(&workspace, APPS, TOPICS, &format!("{SHAPE}\nconfig.\"retention.ms\" = \"1h\""));
+    within(2 * SOON, "an apply", || workspace.run(&APPLY)).exits(0);
+
+    // Two of three are dead: nothing can be written. The last one still tells all that it knew.
+    cluster.kafka.kill(1);
+    let ran = within(4 * SOON, "a plan without a quorum", || workspace.run(&plan));
+    assert!(ran.stdout.contains("No changes.") || ran.code == 1, "{}\n{}", ran.stdout, ran.stderr);
+    declare(&workspace, APPS, TOPICS, &format!("{SHAPE}\nconfig.\"retention.ms\" = \"2h\""));
+    let ran = within(GIVEN_UP, "an apply without a quorum", || workspace.run(&APPLY)).exits(1);
+    let said = format!("{}\n{}", ran.stdout, ran.stderr);
+    ["kafka: ", &cluster.address(2), "help: start the broker"].iter().for_each(|part| {
+        assert!(said.contains(part), "no {part:?} in {said}");
+    });
+    let planned = within(4 * SOON, "a plan after that", || workspace.run(&plan));
+    assert!(!planned.stdout.contains(" will be created"), "{}", planned.stdout);
+
+    // One more is enough.
+    cluster.kafka.start_again(0);
+    workspace.run(&APPLY).exits(0);
+    workspace.run(&plan).exits(0).says("No changes.");
+    cluster.is_whole(&workspace, &[0, 2], APPS);
+    let (_, there) = cluster.client(&workspace);
+    assert!(there.topics.values().all(|topic| topic.config["retention.ms"] == "7200000"), "{:?}", there.topics);
 }

@@ -7,11 +7,13 @@ use crate::core::step::Part;
 use crate::error::{Diagnostic, Kind};
 use crate::services::{Model, Op, Outcome, Service, ServiceId, Step};
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Transient failures are tried again so often, each time after twice the pause.
 const TRIES: u32 = 5;
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
+/// None begins later than that after the first: what failed by waiting has waited long enough.
+const LAST_TRY: Duration = Duration::from_secs(45);
 
 /// Carries out steps of one kind, action and part; one outcome for each, in their order.
 pub async fn run(job: &Job<'_>, steps: &[&Step]) -> Vec<Outcome> {
@@ -25,6 +27,7 @@ pub async fn run(job: &Job<'_>, steps: &[&Step]) -> Vec<Outcome> {
     let mut outcomes: BTreeMap<usize, Outcome> = BTreeMap::new();
     let mut written = BTreeSet::new();
     let mut pause = FIRST_PAUSE;
+    let since = Instant::now();
     for attempt in 1..=TRIES {
         let left: Vec<(usize, &Step)> = steps
             .iter()
@@ -32,7 +35,8 @@ pub async fn run(job: &Job<'_>, steps: &[&Step]) -> Vec<Outcome> {
             .filter(|(index, _)| !settled(outcomes.get(index)))
             .map(|(index, step)| (index, *step))
             .collect();
-        if left.is_empty() || job.stop.is_cancelled() && attempt > 1 {
+        let is_over = job.stop.is_cancelled() || since.elapsed() > LAST_TRY;
+        if left.is_empty() || is_over && attempt > 1 {
             break;
         }
         if attempt > 1 {

@@ -8,9 +8,11 @@
 #![allow(unsafe_code, reason = "calls into librdkafka that no safe binding offers; every other file is safe")]
 
 mod access;
+mod asking;
 mod groups;
 mod topics;
 
+use super::client::again::again;
 use super::client::link::Link;
 use super::client::native::{Alteration, Change, Cluster, ConfigEdit, NewTopic, OwnedBinding, Resource};
 use super::client::poller::{Notice, Poller};
@@ -70,7 +72,7 @@ struct To {
 pub struct Admin {
     poller: Poller<Event>,
     queue: Arc<Queue>,
-    client: Client,
+    client: Arc<Client>,
     config: ClientConfig,
     groups: OnceLock<Box<Admin>>,
 }
@@ -89,7 +91,7 @@ impl Admin {
     fn of_kind(config: ClientConfig, kind: RDKafkaType) -> Reply<Self> {
         #[cfg(all(target_os = "linux", target_env = "gnu"))]
         raise_stack();
-        let client = Client::new(&config, config.create_native_config()?, kind, Link::of(&config))?;
+        let client = Arc::new(Client::new(&config, config.create_native_config()?, kind, Link::of(&config))?);
         let native = client.native_ptr();
         // SAFETY: the client lives; a queue of its own is made, which `Queue` destroys before the client goes.
         let queue = Queue(NonNull::new(unsafe { sys::rd_kafka_queue_new(native) }).ok_or_else(no_memory)?);
@@ -107,65 +109,30 @@ impl Admin {
 
     /// Who the cluster is and what the principal may do to it.
     pub async fn describe_cluster(&self) -> Reply<Cluster> {
-        self.ask(
-            // SAFETY: all three live. An error of the option is freed and otherwise of no matter.
-            |to| unsafe {
-                let refused = sys::rd_kafka_AdminOptions_set_include_authorized_operations(to.options, 1);
-                sys::rd_kafka_error_destroy(refused);
-                sys::rd_kafka_DescribeCluster(to.client, to.options, to.queue);
-            },
-            |event| {
-                let result = event.answer(sys::rd_kafka_event_DescribeCluster_result)?;
-                let id = string(result, sys::rd_kafka_DescribeCluster_result_cluster_id);
-                let nodes = items(result, sys::rd_kafka_DescribeCluster_result_nodes).flatten();
-                let brokers = nodes.map(groups::read_broker).collect();
-                let mut count = 0;
-                // SAFETY: librdkafka gives null, or a pointer to as many constants of its own as it says.
-                let allowed = unsafe {
-                    let first = sys::rd_kafka_DescribeCluster_result_authorized_operations(result, &raw mut count);
-                    (!first.is_null()).then(|| operations(std::slice::from_raw_parts(first, count)))
-                };
-                Ok(Cluster { id: Some(id).filter(|id| !id.is_empty()), brokers, allowed })
-            },
-        )
+        again(self.link(), || {
+            self.ask(
+                // SAFETY: all three live. An error of the option is freed and otherwise of no matter.
+                |to| unsafe {
+                    let refused = sys::rd_kafka_AdminOptions_set_include_authorized_operations(to.options, 1);
+                    sys::rd_kafka_error_destroy(refused);
+                    sys::rd_kafka_DescribeCluster(to.client, to.options, to.queue);
+                },
+                |event| {
+                    let result = event.answer(sys::rd_kafka_event_DescribeCluster_result)?;
+                    let id = string(result, sys::rd_kafka_DescribeCluster_result_cluster_id);
+                    let nodes = items(result, sys::rd_kafka_DescribeCluster_result_nodes).flatten();
+                    let brokers = nodes.map(groups::read_broker).collect();
+                    let mut count = 0;
+                    // SAFETY: librdkafka gives null, or a pointer to as many constants of its own as it says.
+                    let allowed = unsafe {
+                        let first = sys::rd_kafka_DescribeCluster_result_authorized_operations(result, &raw mut count);
+                        (!first.is_null()).then(|| operations(std::slice::from_raw_parts(first, count)))
+                    };
+                    Ok(Cluster { id: Some(id).filter(|id| !id.is_empty()), brokers, allowed })
+                },
+            )
+        })
         .await
-    }
-
-    /// Asks, and reads every item of the answer.
-    fn ask_list<W, X, R>(
-        &self,
-        call: impl FnOnce(To),
-        parts: Parts<W, X>,
-        read: impl Fn(&X) -> R,
-    ) -> impl Future<Output = Reply<Vec<R>>> {
-        let items = self.ask_items(call, parts, read);
-        async { Ok(items.await?.into_iter().flatten().collect()) }
-    }
-
-    /// The same for an answer that has an item for each thing that was asked for, in that order.
-    fn ask_each<W, X, R>(
-        &self,
-        count: usize,
-        call: impl FnOnce(To),
-        parts: Parts<W, X>,
-        read: impl Fn(&X) -> Reply<R>,
-    ) -> impl Future<Output = Reply<Vec<Reply<R>>>> {
-        let items = self.ask_items(call, parts, read);
-        async move {
-            let mut items = items.await?;
-            items.resize_with(count, || None);
-            Ok(items.into_iter().map(|item| item.unwrap_or_else(|| Err(unanswered()))).collect())
-        }
-    }
-
-    /// The same, with `None` for what the broker left out: librdkafka leaves a hole in its place.
-    fn ask_items<W, X, R>(
-        &self,
-        call: impl FnOnce(To),
-        (whole, all): Parts<W, X>,
-        read: impl Fn(&X) -> R,
-    ) -> impl Future<Output = Reply<Vec<Option<R>>>> {
-        self.ask(call, move |event| Ok(items(event.answer(whole)?, all).map(|one| one.map(&read)).collect()))
     }
 
     /// Hands a request to librdkafka, which answers it in any case, if only by a time-out, and reads the answer.
@@ -184,10 +151,13 @@ impl Admin {
             call(To { client, options, queue: self.queue.ptr() });
             sys::rd_kafka_AdminOptions_destroy(options);
         }
-        let link = self.client.context().clone();
+        let client = Arc::clone(&self.client);
         async move {
-            let event = ticket.wait(&link).await?;
-            event.check(&link)?;
+            let event = tokio::select! {
+                event = ticket.wait(client.context()) => event?,
+                never = asking::who_is_up(&client) => match never {},
+            };
+            event.check(client.context())?;
             read(&event)
         }
     }

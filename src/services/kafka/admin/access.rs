@@ -16,7 +16,7 @@ impl Admin {
     /// 2.12 drops the error of this call: an empty list may be a refusal, or a broker with no authorizer.
     pub async fn describe_acls(&self, principal: Option<&str>) -> Reply<Vec<OwnedBinding>> {
         let parts = (sys::rd_kafka_event_DescribeAcls_result as _, sys::rd_kafka_DescribeAcls_result_acls as _);
-        again(|| async {
+        again(self.link(), || async {
             let call = any_acl_of(principal)?.only_given_to(sys::rd_kafka_DescribeAcls);
             self.ask_list(call, parts, read_binding).await
         })
@@ -46,7 +46,7 @@ impl Admin {
             sys::rd_kafka_event_DescribeUserScramCredentials_result as _,
             sys::rd_kafka_DescribeUserScramCredentials_result_descriptions as _,
         );
-        again(|| async {
+        again(self.link(), || async {
             let call = given_names(names, sys::rd_kafka_DescribeUserScramCredentials)?;
             self.ask_list(call, parts, read_user).await?.into_iter().filter_map(Result::transpose).collect()
         })

@@ -29,7 +29,7 @@ impl Admin {
             // A group that just moved is told by two brokers.
             Ok(names.collect::<BTreeSet<String>>().into_iter().collect())
         };
-        again(|| self.ask(given_nothing(sys::rd_kafka_ListConsumerGroups), read)).await
+        again(self.link(), || self.ask(given_nothing(sys::rd_kafka_ListConsumerGroups), read)).await
     }
 
     /// State and members of groups, in the order of their names, none of them twice.
@@ -41,7 +41,7 @@ impl Admin {
             sys::rd_kafka_event_DescribeConsumerGroups_result as _,
             sys::rd_kafka_DescribeConsumerGroups_result_groups as _,
         );
-        again(|| async {
+        again(self.link(), || async {
             let call = given_names(names, sys::rd_kafka_DescribeConsumerGroups)?;
             self.ask_each(names.len(), call, parts, read_group).await
         })
@@ -55,7 +55,7 @@ impl Admin {
             sys::rd_kafka_ListConsumerGroupOffsets_result_groups as _,
         );
         let admin = self.for_groups()?;
-        let committed = again(|| async {
+        let committed = again(self.link(), || async {
             let natives = Natives::new(&[group], sys::rd_kafka_ListConsumerGroupOffsets_destroy, offsets_of_group)?;
             let call = natives.given_to(sys::rd_kafka_ListConsumerGroupOffsets);
             admin.ask_each(1, call, parts, read_offsets).await?.pop().unwrap_or_else(|| Err(unanswered()))

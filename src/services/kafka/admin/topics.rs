@@ -42,14 +42,14 @@ impl Admin {
     /// Partitions and replicas of named topics, or why one of them cannot be read. Creates none of them.
     pub async fn describe_topics(&self, names: &[&str]) -> Reply<Vec<(String, Reply<TopicFound>)>> {
         let parts = (sys::rd_kafka_event_DescribeTopics_result as _, sys::rd_kafka_DescribeTopics_result_topics as _);
-        again(|| async { self.ask_list(given_topics(names)?, parts, read_topic).await }).await
+        again(self.link(), || async { self.ask_list(given_topics(names)?, parts, read_topic).await }).await
     }
 
     /// All configs of each resource, in order, or why they cannot be read. At most one of them is a broker.
     pub async fn describe_configs(&self, resources: &[Resource<'_>]) -> Reply<Vec<Reply<Vec<ConfigEntry>>>> {
         let parts =
             (sys::rd_kafka_event_DescribeConfigs_result as _, sys::rd_kafka_DescribeConfigs_result_resources as _);
-        again(|| async {
+        again(self.link(), || async {
             let natives = Natives::new(resources, sys::rd_kafka_ConfigResource_destroy, new_resource)?;
             let call = natives.given_to(sys::rd_kafka_DescribeConfigs);
             self.ask_each(resources.len(), call, parts, read_configs).await
@@ -129,7 +129,7 @@ impl Admin {
             let time = get(one, sys::rd_kafka_ListOffsetsResultInfo_timestamp);
             (topic, partition, offset.map(|offset| if at == Offset::LastTimestamp { time } else { offset }))
         };
-        again(|| async {
+        again(self.link(), || async {
             let call = partition_list(partitions, offset_spec(at))?.only_given_to(sys::rd_kafka_ListOffsets);
             self.ask_list(call, parts, read).await
         })

@@ -59,6 +59,11 @@ impl Link {
         self.broken.borrow().is_some()
     }
 
+    /// Whether a connection has failed at some time: some broker may be dead.
+    pub fn has_failed(&self) -> bool {
+        self.failed.lock().is_ok_and(|failed| !failed.is_empty())
+    }
+
     /// Gives a time-out the failed connections of the last moments as its reason.
     pub fn explain(&self, mut trouble: Trouble) -> Trouble {
         if let (Cause::TimedOut, Some(reason)) = (trouble.cause, self.reason(Instant::now())) {

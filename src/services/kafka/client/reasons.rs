@@ -106,6 +106,14 @@ fn known(way: &Way, line: &Line<'_>) -> Option<Trouble> {
              and ACLs",
         );
     }
+    // What was under way when the connection broke; librdkafka takes it for a refusal.
+    if has("SASL authentication error") && has("Broker transport failure") {
+        return told(
+            Cause::Unreachable,
+            format!("{address} hung up during the sign-in"),
+            "it may have stopped just then: try again, and look into its log if it always does so",
+        );
+    }
     if has("SASL authentication error") || has("Authentication failed") {
         let mechanism = way.mechanism.as_deref().unwrap_or("SASL");
         return told(
@@ -292,5 +300,17 @@ mod tests {
             "the cluster sends clients on to c:1 for broker 3, and the host name in c:1 is not known"
         );
         assert_eq!(said("a:1/1: something new"), "something new");
+    }
+
+    #[test]
+    fn a_broker_that_stops_during_a_sign_in_refused_nobody() {
+        let way = Way::of(&ClientConfig::new());
+        let cause = |said: &str| {
+            let line =
+                format!("sasl_plaintext://a:1/1: SASL authentication error: {said} (after 2ms in state AUTH_REQ)");
+            explain(&way, &line, Cause::Authentication).1.cause
+        };
+        assert_eq!(cause("Broker transport failure"), Cause::Unreachable);
+        assert_eq!(cause("Authentication failed due to invalid credentials"), Cause::Authentication);
     }
 }

@@ -2,18 +2,35 @@
 
 use crate::services::kafka::admin::Admin;
 use crate::services::kafka::client::native::{Cluster, ConfigEntry};
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
 use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// How long a broker alone is waited for.
+const PATIENCE_WITH_ONE: Duration = Duration::from_millis(400);
 
 /// The configuration of one broker; unknown where we may not see it.
 #[derive(Debug, Default)]
 pub struct Settings(Option<Vec<ConfigEntry>>);
 
 impl Settings {
-    /// Asks the first broker of a cluster.
+    /// Asks the first broker of a cluster, and while it does not answer, one more after the other: a broker that died is
+    /// still among them for a while.
     pub async fn read(admin: &Admin, cluster: &Cluster) -> Self {
-        match cluster.brokers.first() {
-            Some(broker) => Self(admin.broker_configs(broker.id).await.ok()),
-            None => Self::default(),
+        let mut others = cluster.brokers.iter();
+        let mut asked = FuturesUnordered::new();
+        loop {
+            let next = others.next();
+            asked.extend(next.map(|broker| admin.broker_configs(broker.id)));
+            let patience = if others.len() > 0 { PATIENCE_WITH_ONE } else { Duration::MAX };
+            match tokio::time::timeout(patience, asked.next()).await {
+                Ok(Some(Ok(entries))) => return Self(Some(entries)),
+                // Who is refused by one is refused by all.
+                Ok(Some(Err(trouble))) if !trouble.passes() => return Self::default(),
+                Ok(None) if next.is_none() => return Self::default(),
+                Ok(Some(Err(_)) | None) | Err(_) => {}
+            }
         }
     }
 
