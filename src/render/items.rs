@@ -88,6 +88,9 @@ impl Item<'_> {
 const ALLOW_DESTROY: &str = "--allow-destroy";
 const ALLOW_INTERRUPT: &str = "--allow-interrupt";
 
+/// Steps with their positions in the plan.
+type Numbered<'a> = Vec<(usize, &'a Step)>;
+
 /// Closing steps that are held while another step of the same action runs: readers see them apart, as what comes later.
 pub(super) fn later(plan: &Plan) -> BTreeSet<StepId> {
     let running: BTreeSet<(&Address, Action)> = plan.runnable().map(|step| (&step.address, step.action)).collect();
@@ -102,7 +105,7 @@ pub(super) fn items<'a>(plan: &'a Plan) -> Vec<Item<'a>> {
         main_action.insert(&step.address, step.action);
     }
     let later = later(plan);
-    let mut groups: BTreeMap<(&Address, Action, bool), Vec<(usize, &Step)>> = BTreeMap::new();
+    let mut groups: BTreeMap<(&Address, Action, bool), Numbered<'_>> = BTreeMap::new();
     for (order, step) in plan.steps.iter().enumerate() {
         let action = match step.part {
             Part::Stage => main_action.get(&step.address).copied().unwrap_or(step.action),
