@@ -40,8 +40,18 @@ impl Admin {
         self.ask_each(acls.len(), natives.given_to(sys::rd_kafka_DeleteAcls), parts, read).await
     }
 
-    /// The SCRAM credentials of named users, or of all if none is named. Users that do not exist are left out.
+    /// The SCRAM credentials of named users. Users that do not exist are left out.
     pub async fn describe_users(&self, names: &[&str]) -> Reply<Vec<ScramUser>> {
+        // To the broker no name stands for everybody.
+        if names.is_empty() { Ok(Vec::new()) } else { self.users(names).await }
+    }
+
+    /// The SCRAM credentials of all users.
+    pub async fn all_users(&self) -> Reply<Vec<ScramUser>> {
+        self.users(&[]).await
+    }
+
+    async fn users(&self, names: &[&str]) -> Reply<Vec<ScramUser>> {
         let parts = (
             sys::rd_kafka_event_DescribeUserScramCredentials_result as _,
             sys::rd_kafka_DescribeUserScramCredentials_result_descriptions as _,

@@ -88,7 +88,8 @@ impl Work<'_> {
                     let fingerprint = Some(fingerprint(stored, password));
                     return (Outcome::Done { fingerprint, dump: None, note: None }, Some(cluster));
                 }
-                Ok(None) | Err(_) if start.elapsed() < SETTLING => tokio::time::sleep(PAUSE * 4).await,
+                Ok(None) if start.elapsed() < SETTLING => tokio::time::sleep(PAUSE * 4).await,
+                Err(trouble) if trouble.passes() && start.elapsed() < SETTLING => tokio::time::sleep(PAUSE * 4).await,
                 Ok(None) => {
                     let refused = format!("{} took the new password of {} and refuses it", self.endpoint, user.name);
                     let told = Diagnostic::new(Kind::Service, refused).on("kafka", &step.address, "sign-in");

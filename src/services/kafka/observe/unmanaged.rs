@@ -63,7 +63,7 @@ pub async fn list(
         principals.entry(principal).or_default().push(owned);
     }
     let call = "DescribeUserScramCredentials";
-    let users = match admin.describe_users(&[]).await {
+    let users = match admin.all_users().await {
         // More than librdkafka takes, or a broker that does not tell of all of them at once.
         Err(trouble) if trouble.cause == Cause::Other => {
             listed.notices.push(only_some(&trouble));
