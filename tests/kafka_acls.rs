@@ -14,6 +14,7 @@ mod common;
 use common::Workspace;
 use common::own_kafka::{Access, OwnKafka, Setup};
 use common::servers::{block_on, kafka_admin, kafka_as};
+use common::settled::settled;
 use nornplan::core::secret::Secret;
 use nornplan::services::kafka::acl::authorizer::{Deed, Verdict, decide};
 use nornplan::services::kafka::admin::Admin;
@@ -41,26 +42,13 @@ fn owned(texts: &[String]) -> Vec<OwnedBinding> {
 fn set(admin: &Admin, acls: &[OwnedBinding]) {
     let results = block_on(admin.create_acls(acls)).unwrap();
     assert!(results.iter().all(Result::is_ok), "{results:?}");
-    until_shown(admin, acls, true);
+    block_on(settled(admin));
 }
 
 fn remove(admin: &Admin, acls: &[OwnedBinding]) {
     let results = block_on(admin.delete_acls(acls)).unwrap();
     assert!(results.iter().all(Result::is_ok), "{results:?}");
-    until_shown(admin, acls, false);
-}
-
-/// A controller answers before the broker has heard of it.
-fn until_shown(admin: &Admin, acls: &[OwnedBinding], there: bool) {
-    let since = Instant::now();
-    loop {
-        let shown = block_on(admin.describe_acls(None)).unwrap();
-        if acls.iter().all(|acl| shown.contains(acl) == there) {
-            return;
-        }
-        assert!(since.elapsed() < Duration::from_secs(20), "{acls:?}");
-        std::thread::sleep(Duration::from_millis(10));
-    }
+    block_on(settled(admin));
 }
 
 fn texts(workspace: &Workspace, texts: &[&str]) -> Vec<OwnedBinding> {
@@ -249,7 +237,7 @@ fn lock_out(kafka: &OwnKafka, admin: &Admin) {
             let new = NewTopic::new(topic, 2, TopicReplication::Fixed(1));
             client.create_topics(&[new], &AdminOptions::new()).await.unwrap().remove(0).unwrap();
         }
-        tokio::time::sleep(Duration::from_millis(300)).await;
+        settled(admin).await;
         // Nobody has ACLs: everybody may write.
         produce(&analytics, "orders").await.unwrap();
     });

@@ -14,6 +14,7 @@ mod kafka;
 mod support;
 
 use common::own_kafka::{self, Access, Setup};
+use common::settled::settled;
 use futures_util::FutureExt;
 use kafka::{new, remove, until_visible};
 use nornplan::config::PasswordSource;
@@ -302,11 +303,8 @@ async fn a_cluster_that_never_had_a_group_and_one_with_many_acls() {
     for batch in all.chunks(1_000) {
         assert!(admin.create_acls(batch).await.unwrap().iter().all(Result::is_ok));
     }
-    // A controller answers before the broker has heard of it.
-    let start = Instant::now();
-    while admin.describe_acls(None).await.unwrap().len() != count {
-        assert!(start.elapsed() < Duration::from_secs(30), "the broker never shows all");
-    }
+    settled(&admin).await;
+    assert_eq!(admin.describe_acls(None).await.unwrap().len(), count);
     let own = (0..9).map(|at| acl_address(&format!("app-{at}"))).collect();
     let found = Kafka::new(&config).read(&own, &[]).await.unwrap();
     let bindings = |model: &Model| model.as_kafka_acl().map_or(0, |acl| acl.bindings.len());

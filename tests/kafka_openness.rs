@@ -14,13 +14,13 @@ mod common;
 use common::own_kafka::{ADMIN, Access, OwnKafka, PASSWORD, Setup, jars};
 use common::own_postgres::free_port;
 use common::servers::block_on;
+use common::settled::settled;
 use common::{Ran, Workspace};
 use nornplan::services::kafka::admin::Admin;
 use nornplan::services::kafka::client::native::OwnedBinding;
 use nornplan::services::kafka::client::trouble::Trouble;
 use nornplan::services::kafka::model::Binding;
 use std::process::{Command, Stdio};
-use std::time::Duration;
 
 const OPEN: &str = "(allow.everyone.if.no.acl.found is true)";
 const UNKNOWN: &str = "whether who signs in may use what has no ACL (allow.everyone.if.no.acl.found) is not known";
@@ -45,7 +45,7 @@ fn with(kafka: &OwnKafka, acls: &[&str], work: impl FnOnce()) {
     let all_well = |results: Vec<Result<(), Trouble>>| assert!(results.iter().all(Result::is_ok), "{results:?}");
     if !acls.is_empty() {
         all_well(block_on(admin.create_acls(&acls)).unwrap());
-        std::thread::sleep(Duration::from_millis(300));
+        block_on(settled(&admin));
     }
     work();
     if !acls.is_empty() {
@@ -186,5 +186,5 @@ fn acls_by_hand(kafka: &OwnKafka, workspace: &Workspace, what: &str) {
     command.args(["--operation", "CreateTokens", "--user-principal", "User:mail"]).stdin(Stdio::null());
     let ran = Ran::of(command.output().expect("java runs"));
     assert_eq!(ran.code, 0, "{}{}", ran.stdout, ran.stderr);
-    std::thread::sleep(Duration::from_millis(300));
+    block_on(settled(&Admin::new(&kafka.client()).unwrap()));
 }

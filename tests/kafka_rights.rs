@@ -13,6 +13,7 @@ mod common;
 
 use common::own_kafka::jars;
 use common::servers::{block_on, kafka_admin};
+use common::settled::settled;
 use common::{Workspace, service};
 use nornplan::core::secret::Secret;
 use nornplan::services::kafka::admin::Admin;
@@ -48,7 +49,7 @@ impl Looker {
         let binding = Binding::allow(resource, name, false, operation);
         let owned = OwnedBinding { principal: format!("User:{}", self.name), binding };
         assert!(block_on(self.admin.create_acls(&[owned])).unwrap().iter().all(Result::is_ok));
-        std::thread::sleep(Duration::from_millis(300));
+        block_on(settled(&self.admin));
     }
 }
 
@@ -147,7 +148,7 @@ fn acls_of_kinds_that_are_not_known_are_never_deleted() {
     let user = format!("{}a", workspace.prefix);
     // Kafka's own tool makes what librdkafka has no word for: who may see tokens of a user.
     acls_by_hand(&workspace, &user, "--add");
-    std::thread::sleep(Duration::from_millis(300));
+    block_on(settled(&Admin::new(&kafka_admin()).unwrap()));
     let plan = workspace.run(&["plan", "--detailed-exitcode"]).flat().exits(0).says("No changes.");
     plan.says(&format!("1 ACLs of {user} are of a kind that this version does not know; they are left alone"));
     workspace.remove("specs/a.toml");

@@ -10,6 +10,8 @@
 
 #[path = "support/kafka.rs"]
 mod kafka;
+#[path = "common/settled.rs"]
+mod settled;
 mod support;
 
 use nornplan::config::PasswordSource;
@@ -19,8 +21,8 @@ use nornplan::services::kafka::Kafka;
 use nornplan::services::kafka::client::native::{Alteration, Change, ConfigEdit, OwnedBinding};
 use nornplan::services::kafka::model::{Binding, acl_address, topic_address, user_address};
 use nornplan::services::{CredentialStatus, Model, Service, ServiceId, Verdict};
+use settled::settled;
 use std::collections::BTreeMap;
-use std::time::Duration;
 use support::World;
 
 #[tokio::test]
@@ -75,7 +77,7 @@ async fn what_is_changed_by_hand_is_found_and_repaired() {
     let values = BTreeMap::from([("retention.ms", Some("5")), ("max.message.bytes", Some("2000"))]);
     let edited = admin.alter_topic_configs(&[ConfigEdit { topic: &topic, values }]).await.unwrap();
     assert!(edited.values().all(Result::is_ok), "{edited:?}");
-    tokio::time::sleep(Duration::from_millis(300)).await;
+    settled(&admin).await;
 
     let plan = world.plan().await;
     let found: Vec<String> = plan.iter().map(|step| format!("{} {}", step.action, step.address)).collect();
@@ -94,7 +96,7 @@ async fn what_is_changed_by_hand_is_found_and_repaired() {
     let published = world.seen_by("shop");
     let gone = Alteration { user: &user, mechanism: "SCRAM-SHA-512", change: Change::Remove };
     assert!(admin.alter_users(&[gone]).await.unwrap().values().all(Result::is_ok));
-    tokio::time::sleep(Duration::from_millis(300)).await;
+    settled(&admin).await;
     let plan = world.plan().await;
     assert_eq!(plan.len(), 1, "{plan:#?}");
     assert!(plan[0].reasons.contains(&Reason::Vanished));
@@ -159,7 +161,7 @@ async fn credentials_are_proved_and_rotated() {
     let set = Alteration { user: &user, mechanism: "SCRAM-SHA-512", change };
     let admin = world.by_hand().await;
     assert!(admin.alter_users(&[set]).await.unwrap().values().all(Result::is_ok));
-    tokio::time::sleep(Duration::from_millis(300)).await;
+    settled(&admin).await;
     assert_eq!(world.status(&user_address(world.name("shop").as_str())).await, Some(CredentialStatus::Verified));
     let mut probing = world.ask();
     probing.probe_credentials = true;
@@ -179,7 +181,7 @@ async fn credentials_are_proved_and_rotated() {
     let change = Change::Set { iterations: 8192, password: &other };
     let set = Alteration { user: &user, mechanism: "SCRAM-SHA-512", change };
     assert!(admin.alter_users(&[set]).await.unwrap().values().all(Result::is_ok));
-    tokio::time::sleep(Duration::from_millis(300)).await;
+    settled(&admin).await;
     let plan = world.plan().await;
     assert_eq!(plan.len(), 1, "{plan:#?}");
     assert_eq!((plan[0].action, plan[0].sets_credential), (Action::Update, true));

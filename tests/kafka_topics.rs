@@ -16,6 +16,7 @@ mod support;
 use common::kafka_hand::produce;
 use common::own_kafka::jars;
 use common::servers::kafka_admin;
+use common::settled::settled;
 use nornplan::core::consent::{Allowance, Circumstances, Consent, hold};
 use nornplan::core::step::{Action, Hold, Reason, Risk};
 use nornplan::services::kafka::admin::Admin;
@@ -25,16 +26,10 @@ use nornplan::services::kafka::model::topic_address;
 use nornplan::services::{Model, ServiceId, Step};
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
-use std::time::Duration;
 use support::World;
 
 fn config(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
     pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
-}
-
-/// Time for what was done by hand to reach the broker's own view.
-async fn settle() {
-    tokio::time::sleep(Duration::from_millis(300)).await;
 }
 
 async fn make(admin: &Admin, name: &str, partitions: i32, own: &[(&str, &str)]) {
@@ -43,14 +38,14 @@ async fn make(admin: &Admin, name: &str, partitions: i32, own: &[(&str, &str)]) 
     for made in admin.create_topics(&[topic], false).await.expect("an answer") {
         made.unwrap_or_else(|trouble| panic!("{}", trouble.message));
     }
-    settle().await;
+    settled(admin).await;
 }
 
 async fn edit(admin: &Admin, topic: &str, values: &[(&str, Option<&str>)]) {
     let values = values.iter().copied().collect();
     let edited = admin.alter_topic_configs(&[ConfigEdit { topic, values }]).await.expect("an answer");
     assert!(edited.values().all(Result::is_ok), "{edited:?}");
-    settle().await;
+    settled(admin).await;
 }
 
 async fn shown(admin: &Admin, topic: &str) -> Vec<ConfigEntry> {
@@ -216,7 +211,7 @@ async fn what_a_hand_changes_is_repaired_and_what_would_lose_messages_asks() {
     // Partitions that a hand has added stay: that is a matter of the infraspec.
     let grown = admin.create_partitions(&[(name.as_str(), 4)], false).await.expect("an answer");
     assert!(grown.iter().all(Result::is_ok), "{grown:?}");
-    settle().await;
+    settled(&admin).await;
     let step = only(world.plan().await, &Consent::default());
     assert!(step.reasons.contains(&Reason::Drifted) && blocked(&step).contains("declare 4"), "{step:#?}");
     shop.topics[0].partitions = Some(4);

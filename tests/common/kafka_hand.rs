@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
 use super::servers::{block_on, kafka_admin};
+use super::settled::settled;
 use nornplan::core::secret::Secret;
 use nornplan::services::kafka::admin::Admin;
 use nornplan::services::kafka::client::native::{Alteration, Change, OwnedBinding};
@@ -45,13 +46,17 @@ pub fn signs_in(config: &ClientConfig) -> bool {
 }
 
 pub fn create_acls(acls: &[OwnedBinding]) {
-    let made = block_on(admin_of(&kafka_admin()).create_acls(acls)).expect("an answer");
+    let admin = admin_of(&kafka_admin());
+    let made = block_on(admin.create_acls(acls)).expect("an answer");
     assert!(made.iter().all(Result::is_ok), "{made:?}");
+    block_on(settled(&admin));
 }
 
 pub fn delete_acls(acls: &[OwnedBinding]) {
-    let gone = block_on(admin_of(&kafka_admin()).delete_acls(acls)).expect("an answer");
+    let admin = admin_of(&kafka_admin());
+    let gone = block_on(admin.delete_acls(acls)).expect("an answer");
     assert!(gone.iter().all(Result::is_ok), "{gone:?}");
+    block_on(settled(&admin));
 }
 
 /// Who may do something to a topic by its name.

@@ -14,6 +14,7 @@ pub mod own_valkey;
 pub mod redpanda;
 pub mod resp;
 pub mod servers;
+pub mod settled;
 pub mod standby;
 pub mod valkey_groups;
 
