@@ -92,9 +92,10 @@ fn a_primary_that_became_a_replica_is_left_between_two_steps() {
     let apply = beside(workspace.command(&["apply", "--auto-approve"]));
     watch.until(WAITING);
     watch.until(CAUGHT_UP);
-    // Switched over: the old one comes back on its port as somebody who can only be read.
-    drop((other, watch));
+    // Switched over: the old one comes back on its port as somebody who can only be read. The lock goes with it: what it let
+    // through before would be lost with the old one, which nobody could know of.
     kill(&first);
+    drop((other, watch));
     std::fs::write(first.data().join("standby.signal"), "").unwrap();
     std::thread::scope(|scope| {
         scope.spawn(|| first.start_again());
