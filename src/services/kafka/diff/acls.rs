@@ -64,7 +64,8 @@ pub fn added(step: &Step) -> Vec<Binding> {
     has.difference(&had).filter(|acl| !acl.allow || !gives_already(&had, acl)).cloned().collect()
 }
 
-fn bindings(model: Option<&Model>) -> BTreeSet<Binding> {
+/// The ACLs of a model; none if there is none.
+pub fn bindings(model: Option<&Model>) -> BTreeSet<Binding> {
     model.and_then(Model::as_kafka_acl).map(|acl| acl.bindings.clone()).unwrap_or_default()
 }
 

@@ -1,5 +1,6 @@
 //! In which order steps are carried out.
 
+use super::acls::bindings;
 use crate::core::address::Address;
 use crate::core::step::{Action, Part, Risk, StepId};
 use crate::services::kafka::acl::authorizer::is_about;
@@ -78,17 +79,13 @@ fn gives(step: &Step) -> bool {
 
 /// What a step takes away from a principal.
 pub fn taken(step: &Step) -> BTreeSet<Binding> {
-    &bindings(&step.before) - &bindings(&step.after)
-}
-
-fn bindings(model: &Option<Model>) -> BTreeSet<Binding> {
-    model.as_ref().and_then(Model::as_kafka_acl).map(|acl| acl.bindings.clone()).unwrap_or_default()
+    &bindings(step.before.as_ref()) - &bindings(step.after.as_ref())
 }
 
 /// Which of the topics a user may do something to when a step is done, and nothing before.
 pub fn opened<'a>(step: &Step, topics: &'a BTreeSet<String>) -> BTreeSet<&'a String> {
     let may_use = |model: &Option<Model>| -> BTreeSet<&'a String> {
-        let all = bindings(model);
+        let all = bindings(model.as_ref());
         all.iter().filter(|binding| binding.allow).flat_map(|binding| reached(binding, topics)).collect()
     };
     &may_use(&step.after) - &may_use(&step.before)

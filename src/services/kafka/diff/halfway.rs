@@ -1,7 +1,8 @@
 //! What a call leaves behind whose answer did not come: a step that was begun, and not ended. Pure.
 
+use super::acls::bindings;
 use crate::services::Model;
-use crate::services::kafka::model::{Binding, Topic};
+use crate::services::kafka::model::Topic;
 use std::collections::BTreeSet;
 
 /// Whether all that is there now is as it was before a step or as the step makes it, so that carrying the step out again
@@ -31,10 +32,6 @@ fn topic(model: Option<&Model>) -> Option<&Topic> {
     model.and_then(Model::as_kafka_topic)
 }
 
-fn bindings(acl: Option<&Model>) -> BTreeSet<Binding> {
-    acl.and_then(Model::as_kafka_acl).map(|acl| acl.bindings.clone()).unwrap_or_default()
-}
-
 /// The mechanisms of all credentials that are known.
 fn credentials(user: Option<&Model>) -> BTreeSet<&String> {
     let user = user.and_then(Model::as_kafka_user);
@@ -55,7 +52,7 @@ fn is_one_or_other(before: &Topic, now: &Topic, after: &Topic) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::services::kafka::model::{Acl, User};
+    use crate::services::kafka::model::{Acl, Binding, User};
 
     fn acl(bindings: &[&str]) -> Model {
         let bindings = bindings.iter().map(|text| Binding::try_from((*text).to_owned()).unwrap()).collect();
