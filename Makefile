@@ -64,6 +64,10 @@ test: ## format, lints, documentation, and all tests against services of their o
 test-deep: ## the same, with the long tests
 	@NORNPLAN_DEEP=1 infra/test.sh --include-ignored
 
+.PHONY: failpoints
+failpoints: ## strike an apply at every boundary between two effects, every time that it gets there (an hour; make infra first)
+	@. "$${INFRA_DIR:-infra/run}/env" && NORNPLAN_EVERY_HIT=1 cargo test --features failpoints --test failpoints
+
 .PHONY: fmt
 fmt: ## format the code
 	cargo fmt

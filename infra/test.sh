@@ -8,6 +8,8 @@ export INFRA_DIR=${INFRA_DIR:-$PWD/infra/run-test}
 export INFRA=native INFRA_FAST=1 YES=1
 # Everything is compiled once here; what is kept for the next time is large, and rustc 1.95 has stumbled over it.
 export CARGO_INCREMENTAL=0
+# A test mostly waits: for a process, for a server, for a disk.
+export RUST_TEST_THREADS=${RUST_TEST_THREADS:-4}
 
 # And a second pair beside: the newest PostgreSQL, from the wheel, and the system's Redis, which is the oldest that
 # nornplan takes. Everything is tested against both.
@@ -51,6 +53,7 @@ cargo fmt --check
 
 step 'cargo clippy --all-targets -- -D warnings'
 cargo clippy --all-targets -- -D warnings
+cargo clippy --features failpoints --lib --test failpoints -- -D warnings
 
 step 'cargo doc --no-deps, without a warning'
 RUSTDOCFLAGS='-D warnings' cargo doc --no-deps
@@ -69,8 +72,21 @@ other up 8>&-
 # shellcheck source=/dev/null
 . "$INFRA_DIR/env"
 
-step "cargo test${1:+ -- $*}"
-cargo test -- "$@"
+# With what strikes the library at every boundary between two effects; nothing of it does anything unless it is asked to.
+step "cargo test --features failpoints${1:+ -- $*}"
+cargo test --features failpoints -- "$@"
+
+# The tests for which it matters which PostgreSQL or Valkey it is.
+again() {
+  local file name
+  for file in tests/*.rs; do
+    name=$(basename "$file" .rs)
+    case $name in
+      postgres_* | valkey_* | adopting | changes | drift | drops | former_owners | hostile* | isolation | lock_down | \
+        lost_state | main_job | rename* | restoring | snapshots | state_p* | unmanaged) echo "--test=$name" ;;
+    esac
+  done
+}
 
 step "the same against $(other status | grep -oE '(PostgreSQL|Valkey|Redis) [0-9.]+$' | paste -sd, | sed 's/,/ and /')"
 (
@@ -78,5 +94,6 @@ step "the same against $(other status | grep -oE '(PostgreSQL|Valkey|Redis) [0-9
   # shellcheck source=/dev/null
   . "$INFRA_DIR/env"
   export PG_FROM=wheel VALKEY_FROM=system
-  cargo test --test '*' -- "$@"
+  mapfile -t tests < <(again)
+  cargo test --features failpoints "${tests[@]}" -- "$@"
 )

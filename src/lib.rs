@@ -29,6 +29,7 @@
 //!
 //! A new service is a folder in [`services`], a variant of each of its enums, and a line in its registry.
 
+pub mod boundary;
 pub mod cli;
 pub mod config;
 pub mod core;
@@ -40,6 +41,7 @@ pub mod render;
 pub mod scope;
 pub mod secrets;
 pub mod services;
+pub mod sharing;
 pub mod side_by_side;
 pub mod spec;
 pub mod state;

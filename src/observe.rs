@@ -101,6 +101,24 @@ pub async fn observe(
     join_all(readings).await.into_iter().collect()
 }
 
+/// What of this there is by name; `None` if nobody could look, which reading the service then tells.
+pub async fn named(
+    service: &dyn Service,
+    addresses: &BTreeSet<Address>,
+    wait: Duration,
+) -> Option<BTreeMap<Address, Vec<String>>> {
+    let since = Instant::now();
+    loop {
+        match tokio::time::timeout(DEADLINE, service.named(addresses)).await {
+            Ok(Ok(named)) => return Some(named),
+            Ok(Err(error)) if error.may_pass && since.elapsed() < wait => {
+                tokio::time::sleep(Duration::from_millis(500)).await;
+            }
+            Ok(Err(_)) | Err(_) => return None,
+        }
+    }
+}
+
 /// Tries again for as long as the user is ready to wait for services that cannot be reached or are still starting. No
 /// time helps against a wrong password, and then no other service is waited for either.
 async fn patiently(service: &dyn Service, ask: &Ask, wait: Duration, hopeless: &AtomicBool) -> Result<Observation> {

@@ -161,6 +161,23 @@ fn what_decides_and_what_words_statements_has_no_effect() {
     }
 }
 
+#[test]
+fn what_decides_about_states_has_no_effect() {
+    for file in [
+        "src/sharing.rs",
+        "src/scope.rs",
+        "src/spec/neighbour.rs",
+        "src/state/document.rs",
+        "src/state/format.rs",
+        "src/state/leftover.rs",
+    ] {
+        let (_, text) = sources(file).pop().unwrap();
+        for effect in EFFECTS {
+            assert_eq!(names(&text, effect).next(), None, "{file} has an effect");
+        }
+    }
+}
+
 /// Data flow one way: what each folder of PostgreSQL must not know.
 const LATER: [(&str, &[&str]); 6] = [
     ("model", &["catalog", "observe", "shape", "diff", "apply", "sql", "connect", "scope", "server"]),
@@ -216,6 +233,43 @@ fn flow_one_way(service: &str, all: &[(&str, &[&str])]) {
             }
         }
     }
+}
+
+/// What changes something durably. Files of people's own (`init`, `--out`) are none of it.
+const CHANGES: [&str; 12] = [
+    "raw_sql(",
+    "try_all::",
+    "fs::rename",
+    "fs::remove_file",
+    ".persist(",
+    ".sync_all(",
+    ".sync_data(",
+    "given_to(sys::rd_kafka_Create",
+    "given_to(sys::rd_kafka_Delete",
+    "given_to(sys::rd_kafka_Alter",
+    "given_to(sys::rd_kafka_IncrementalAlter",
+    ".follow(&leader",
+];
+
+/// A question in a form in which changes are written, too.
+const ASKS: &str = "src/services/postgres/connect/plain.rs";
+
+#[test]
+fn what_changes_something_stands_between_boundaries() {
+    let mut found = 0;
+    let writes = |file: &str| !file.ends_with("tests.rs") && file != ASKS;
+    for (file, text) in sources("src").into_iter().filter(|(file, _)| writes(file)) {
+        let changes = CHANGES.iter().map(|change| names(&text, change).count()).sum::<usize>();
+        let boundaries = names(&text, "boundary").chain(names(&text, "writes::around")).count();
+        assert!(changes == 0 || boundaries > 1 || text.contains("writes::around"), "{file} has no boundary");
+        found += changes;
+        if file.starts_with("src/services/kafka/admin") {
+            let around = names(&text, "boundary::around").count();
+            let calls = CHANGES.iter().filter(|change| change.starts_with("given_to"));
+            assert_eq!(calls.map(|change| names(&text, change).count()).sum::<usize>(), around, "{file}");
+        }
+    }
+    assert!(found > 10, "what changes something has other names now");
 }
 
 #[test]

@@ -115,7 +115,8 @@ fn every_help_shows_an_example() {
         .filter(|name| *name != "help")
         .collect();
     assert!(names.len() >= 12, "{names:?}");
-    let state = ["list", "show", "forget"].map(|name| vec!["state", name, "--help"]);
+    let state = ["list", "show", "forget", "forget-node", "pull", "push", "migrate", "unlock"]
+        .map(|name| vec!["state", name, "--help"]);
     for arguments in names.iter().map(|name| vec![*name, "--help"]).chain(state) {
         let help = run(here, &arguments);
         assert_eq!(help.code, Some(0));

@@ -68,6 +68,7 @@ fn plan(fixture: &Fixture, world: &World, scope: &Scope, consent: &Consent) -> P
         .map(|(address, entry)| (address.clone(), Applied { app: entry.app.clone(), model: entry.applied.clone() }))
         .collect();
     let plan = planner::plan(Inputs {
+        kept_apart: BTreeSet::new(),
         environment: "default",
         specs: &specs,
         scope,
@@ -78,6 +79,7 @@ fn plan(fixture: &Fixture, world: &World, scope: &Scope, consent: &Consent) -> P
         applied: scope.narrow(&applied, |one| &one.app),
         document: &world.document,
         observed: &world.observed,
+        moves: &nornplan::planner::moves::Moves::default(),
         unreadable: &BTreeMap::new(),
         endpoints: &BTreeMap::new(),
     })

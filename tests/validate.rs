@@ -12,7 +12,7 @@
 )]
 
 use nornplan::config::{
-    Config, KafkaConfig, PasswordSource, PostgresConfig, SecretsConfig, Source, StateConfig, Tls, ValkeyConfig,
+    Config, KafkaConfig, PasswordSource, PostgresConfig, SecretsConfig, Source, Tls, ValkeyConfig, load,
 };
 use nornplan::error::{Diagnostic, Place};
 use nornplan::spec;
@@ -32,6 +32,7 @@ fn config(root: &Path) -> Config {
         exclude: Vec::new(),
         strip: Vec::new(),
         internal: Default::default(),
+        moved: Vec::new(),
         postgres: PostgresConfig {
             lock_down: false,
             hosts: vec![("127.0.0.1".to_owned(), 5432)],
@@ -81,7 +82,7 @@ fn config(root: &Path) -> Config {
             flavor: nornplan::config::BrokerKind::Auto,
             admin: None,
         },
-        state: StateConfig { path: root.join("state") },
+        state: load(&Source { working_directory: "/".into(), ..Source::default() }).unwrap().state,
         secrets: SecretsConfig { dir: root.join("secrets") },
     }
 }

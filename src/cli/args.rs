@@ -107,9 +107,16 @@ pub struct WriteArgs {
     /// How long to wait for another run that holds the lock (60s, 2m)
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     pub lock_timeout: Option<Duration>,
+    /// How long what is in flight may take to finish after an interrupt [default: 25s]
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    pub grace: Option<Duration>,
 }
 
 impl WriteArgs {
+    pub fn grace(&self) -> Duration {
+        self.grace.unwrap_or(super::signals::GRACE)
+    }
+
     /// No terminal and no flag is an error at once, not after planning.
     pub fn check(&self) -> Result<(), Errors> {
         if self.auto_approve || super::output::can_ask() {

@@ -7,7 +7,8 @@ use super::{Errors, Global, Outcome, output};
 use crate::core::listing::some;
 use crate::core::name::AppName;
 use crate::scope::Scope;
-use crate::state::Store;
+use crate::spec::model::Specs;
+use crate::state::{Document, Store};
 use std::collections::BTreeSet;
 
 /// Remove what some apps have, as if their infraspecs declared nothing
@@ -19,6 +20,7 @@ use std::collections::BTreeSet;
   nornplan destroy --app cafe-backend
   nornplan destroy --app cafe-backend --allow-destroy 'postgres.*.cafe*'
   nornplan destroy --all --allow-destroy all
+  nornplan plan --destroy --app cafe-backend      only show it, or save it with --out
 
 Exit: 0 done, 1 something failed, 130 or 143 interrupted")]
 pub struct Args {
@@ -34,23 +36,31 @@ pub struct Args {
 
 pub async fn run(global: &Global, args: &Args) -> Outcome {
     let workspace = Workspace::open(global)?;
-    let specs = workspace::specs(global, &workspace.config)?;
-    let owners = || -> Result<BTreeSet<AppName>, Errors> {
-        let store = Store::open(&workspace.config)?;
-        Ok(store.document().resources.values().map(|entry| entry.app.clone()).collect())
+    let named = Scope { apps: args.apps.iter().cloned().collect(), ..Scope::default() };
+    let specs = workspace::specs_in(global, &workspace.config, &named).await?;
+    let document =
+        async || -> Result<Document, Errors> { Ok(Store::open(&workspace.config).await?.document().clone()) };
+    let owners = |document: &Document| -> BTreeSet<AppName> {
+        document.resources.values().map(|entry| entry.app.clone()).collect()
     };
-    let before = owners()?;
-    let mut scope = Scope { destroy: args.apps.iter().cloned().collect(), ..Scope::default() };
-    if args.all {
-        scope.destroy.extend(specs.apps.keys().chain(&before).cloned());
-    } else {
-        scope.apps = scope.destroy.clone();
-    }
+    let before = document().await?;
+    let scope = scope(&args.apps, args.all, &specs, &before);
+    let before = owners(&before);
     let exit = converge(&workspace, &Run { specs: &specs, scope, flags: &args.apply }).await?;
-    let after = owners()?;
+    let after = owners(&document().await?);
     let gone = before.difference(&after).filter(|app| specs.apps.contains_key(*app));
     tell_declared(&gone.map(AppName::as_str).collect::<Vec<_>>());
     Ok(exit)
+}
+
+/// What a run is about that destroys what the named apps have, or all of them.
+pub fn scope(apps: &[AppName], all: bool, specs: &Specs, document: &Document) -> Scope {
+    let named: BTreeSet<AppName> = apps.iter().cloned().collect();
+    if !all {
+        return Scope { apps: named.clone(), destroy: named, ..Scope::default() };
+    }
+    let owners = document.resources.values().map(|entry| &entry.app);
+    Scope { destroy: specs.apps.keys().chain(owners).cloned().collect(), ..Scope::default() }
 }
 
 /// How many apps are listed by name.

@@ -5,13 +5,13 @@ use super::workspace::{self, Workspace};
 use super::{Global, Outcome, output};
 use crate::core::address::Address;
 use crate::core::reconcile::Wanted;
-use crate::error::Exit;
+use crate::error::{Diagnostic, Exit};
 use crate::observe;
 use crate::render::{Style, count};
 use crate::secrets::{Vault, no_common_password};
 use crate::services::valkey::SharedPassword;
 use crate::services::{self, Ask, Check, Model, Proof, Service, ServiceId, Verdict};
-use crate::state::{Document, Store};
+use crate::state::{self, Document, Store};
 use futures_util::future::join_all;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -56,19 +56,14 @@ pub async fn run(global: &Global, args: &Args) -> Outcome {
     if let Some((specs, app)) = sharing.filter(|_| !shared_password) {
         first.push(Check::failed(&no_common_password().at(specs.place_of_sharing(app))));
     }
-    let state = Store::open(&workspace.config);
-    first.push(match &state {
-        Ok(store) => {
-            let owned = count(store.document().resources.len(), "resource is ours", "resources are ours");
-            check(Verdict::Good, format!("the state can be read: {owned}"), None)
-        }
-        Err(error) => Check::failed(error),
-    });
+    let state = Store::open(&workspace.config).await;
+    let kept = state_checks(&workspace, &state).await;
     let mut sections = vec![(
         "Workspace",
         format!("{} (environment {})", workspace.config.root.display(), workspace.config.environment),
         first,
     )];
+    sections.push(kept);
     let mut used = Vec::new();
     for (id, service) in &workspace.services {
         let mut ask = Ask::default();
@@ -119,6 +114,26 @@ pub async fn run(global: &Global, args: &Args) -> Outcome {
     output::result(&crate::render::doctor::text(&sections, &Style::of_stdout()));
     let bad = sections.iter().any(|(_, _, checks)| checks.iter().any(|check| check.verdict == Verdict::Bad));
     Ok(if bad { Exit::Failed } else { Exit::Done })
+}
+
+/// Where the state is, whether it can be read and written, and who holds its lock.
+async fn state_checks(workspace: &Workspace, read: &Result<Store, Diagnostic>) -> (&'static str, String, Vec<Check>) {
+    let backend = state::backend(&workspace.config);
+    let checks = match read {
+        Ok(store) => {
+            let owned = count(store.document().resources.len(), "resource is ours", "resources are ours");
+            let mut checks = vec![Check::good(format!("the state can be read: {owned}"))];
+            checks.extend(backend.examine().await);
+            checks.push(match backend.holding().await {
+                Ok(None) => Check::good("its lock is free"),
+                Ok(Some(holding)) => Check::good(format!("its lock is held by {holding}")),
+                Err(error) => Check::failed(&error),
+            });
+            checks
+        }
+        Err(error) => vec![Check::failed(error)],
+    };
+    ("State", backend.place(), checks)
 }
 
 /// Looks a service over, again and again for as long as it cannot be reached or is starting and the user is ready to wait.

@@ -60,7 +60,7 @@ enum Format {
 
 pub async fn run(global: &Global, args: &Args) -> Outcome {
     let workspace = Workspace::open(global)?;
-    let store = Store::open(&workspace.config)?;
+    let store = Store::open(&workspace.config).await?;
     let document = store.document();
     let no_state = match document.resources.is_empty().then(no_state) {
         Some(error) if !args.unmanaged => return Err(error.into()),
@@ -75,7 +75,7 @@ pub async fn run(global: &Global, args: &Args) -> Outcome {
         .iter()
         .map(|(address, one)| (address.clone(), Wanted { app: one.app.clone(), model: one.model.clone() }))
         .collect();
-    workspace.vault.check_lineage(&document.lineage, document.has_published())?;
+    workspace.vault.check_lineage(&document.lineage, document.has_published_of(|app| scope.has_app(app)))?;
     let depth = Depth { probe_credentials: true, ..args.look.depth() };
     let mut asks = observe::asks(&wanted, &applied, document, &workspace.vault, depth)?;
     if let Some(specs) = &specs {

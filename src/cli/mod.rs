@@ -1,6 +1,7 @@
 //! The command line: one thin file per command, each ending in an [`Exit`].
 
 mod apply;
+mod apply_saved;
 mod args;
 mod completions;
 mod destroy;
@@ -10,6 +11,7 @@ mod init;
 mod nodes;
 mod output;
 mod plan;
+mod preflight;
 mod restore;
 mod rotate;
 mod saved;
@@ -18,6 +20,7 @@ mod show;
 mod signals;
 mod snapshot;
 mod state;
+mod state_moves;
 mod unmanaged;
 mod validate;
 mod workspace;
@@ -25,6 +28,7 @@ mod workspace;
 use crate::error::{Diagnostic, Exit, Kind};
 use clap::error::{ContextKind, ContextValue};
 use clap::{CommandFactory, Parser, Subcommand};
+use signals::Interrupts;
 use std::path::PathBuf;
 
 /// Plan and apply for the shared services of a small platform: PostgreSQL, Valkey and Kafka.
@@ -131,7 +135,10 @@ pub fn run() -> u8 {
             return Exit::Failed.code();
         }
     };
-    let outcome = runtime.block_on(dispatch(cli));
+    let outcome = runtime.block_on(async {
+        signals::outlive_large_files();
+        dispatch(cli).await
+    });
     // A connection that does not answer must not keep the program from ending.
     runtime.shutdown_timeout(std::time::Duration::from_millis(200));
     let exit = match outcome {
@@ -166,17 +173,26 @@ fn advise(error: &mut clap::Error, mut arguments: impl Iterator<Item = String>) 
     }
 }
 
+/// What writes to no service is broken off by an interrupt.
+async fn looking(command: impl Future<Output = Outcome>) -> Outcome {
+    let interrupts = Interrupts::listen_looking()?;
+    interrupts.unless_heard(command).await.unwrap_or_else(|| {
+        output::message("Interrupted; nothing was changed.");
+        Ok(Exit::Interrupted(interrupts.number()))
+    })
+}
+
 async fn dispatch(cli: Cli) -> Outcome {
     let global = &cli.global;
     match cli.command {
         Command::Init(args) => init::run(global, &args),
         Command::Validate(args) => validate::run(global, &args),
-        Command::Plan(args) => plan::run(global, &args).await,
+        Command::Plan(args) => looking(plan::run(global, &args)).await,
         Command::Apply(args) => apply::run(global, &args).await,
-        Command::Show(args) => show::run(global, &args),
-        Command::Drift(args) => drift::run(global, &args).await,
-        Command::Doctor(args) => doctor::run(global, &args).await,
-        Command::State(args) => state::run(global, &args),
+        Command::Show(args) => show::run(global, &args).await,
+        Command::Drift(args) => looking(drift::run(global, &args)).await,
+        Command::Doctor(args) => looking(doctor::run(global, &args)).await,
+        Command::State(args) => state::run(global, &args).await,
         Command::Destroy(args) => destroy::run(global, &args).await,
         Command::Rotate(args) => rotate::run(global, &args).await,
         Command::Snapshot(args) => snapshot::run(global, &args).await,

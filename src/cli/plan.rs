@@ -2,10 +2,12 @@
 
 use super::args::{ConsentArgs, LookArgs, ScopeArgs};
 use super::workspace::{self, Request, Workspace};
-use super::{Global, Outcome, output, saved};
+use super::{Errors, Global, Outcome, destroy, output, rotate, saved};
 use crate::error::{Diagnostic, Exit, Kind};
 use crate::render::{self, Style};
-use crate::state::Store;
+use crate::scope::Scope;
+use crate::spec::model::Specs;
+use crate::state::{Document, Store};
 use std::path::PathBuf;
 
 /// Show what would change, and change nothing
@@ -15,6 +17,7 @@ use std::path::PathBuf;
   nornplan plan --out plan.json && nornplan apply plan.json
   nornplan plan --format markdown > comment.md
   nornplan plan --detailed-exitcode --app cafe-backend
+  nornplan plan --destroy --app cafe-backend --out plan.json
 
 Exit: 0 planned, 1 an error or an incomplete plan; with --detailed-exitcode 2 if there are changes
 or a node of a service could not be asked")]
@@ -27,6 +30,12 @@ pub struct Args {
     format: Format,
     #[command(flatten)]
     scope: ScopeArgs,
+    /// Plan what `nornplan destroy` would do, to the apps that --app names or to all of them
+    #[arg(long, conflicts_with_all = ["rotate", "services"])]
+    destroy: bool,
+    /// Plan what `nornplan rotate` would do, to the apps that --app names
+    #[arg(long, requires = "apps")]
+    rotate: bool,
     #[command(flatten)]
     consent: ConsentArgs,
     #[command(flatten)]
@@ -71,11 +80,24 @@ pub fn render(
     })
 }
 
+/// What the plan is about: as apply would do it, or destroy, or rotate.
+fn scope(args: &Args, workspace: &Workspace, specs: &Specs, document: &Document) -> Result<Scope, Errors> {
+    let ScopeArgs { apps, services } = &args.scope;
+    if args.destroy {
+        return Ok(destroy::scope(apps, apps.is_empty(), specs, document));
+    }
+    if args.rotate {
+        return rotate::scope(apps, services, workspace, specs, document);
+    }
+    Ok(args.scope.scope())
+}
+
 pub async fn run(global: &Global, args: &Args) -> Outcome {
     let workspace = Workspace::open(global)?;
-    let specs = workspace::specs(global, &workspace.config)?;
-    let store = Store::open(&workspace.config)?;
-    let (scope, consent) = (args.scope.scope(), args.consent.consent());
+    let specs = workspace::specs_in(global, &workspace.config, &args.scope.scope()).await?;
+    let store = Store::open(&workspace.config).await?;
+    let scope = scope(args, &workspace, &specs, store.document())?;
+    let consent = args.consent.consent();
     let planned = workspace
         .plan(&Request {
             specs: &specs,

@@ -1,6 +1,7 @@
 //! `nornplan restore`
 
-use super::signals::Interrupts;
+use super::apply::lock;
+use super::signals::{GRACE, Interrupts};
 use super::snapshot::{about, shown, teller};
 use super::workspace;
 use super::{Errors, Global, Outcome, output};
@@ -11,14 +12,15 @@ use crate::core::suggest::closest;
 use crate::error::{Diagnostic, Exit, Kind, Place};
 use crate::render::working::{self, Working};
 use crate::render::{clean, count};
+use crate::scope::Scope;
 use crate::services::Progress;
 use crate::services::postgres::Postgres;
 use crate::services::postgres::model::database_address;
 use crate::services::postgres::snapshot::{Archive, Job, Move, PRE_RESTORE, Selection, Target, whose};
 use crate::spec::model::{self, Specs};
-use crate::state::Store;
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 /// Restore a snapshot into an app's database, all of it or nothing
@@ -65,7 +67,8 @@ pub struct Args {
 
 pub async fn run(global: &Global, args: &Args) -> Outcome {
     let config = workspace::config(global)?;
-    let specs = workspace::specs(global, &config)?;
+    let scope = Scope { apps: [args.app.clone()].into(), ..Scope::default() };
+    let specs = workspace::specs_in(global, &config, &scope).await?;
     let (app, prevented) = declared(&specs, &args.app)?;
     let file = find(&config, &args.file)?;
     let postgres = Postgres::telling(&config.postgres, teller(global));
@@ -83,10 +86,16 @@ pub async fn run(global: &Global, args: &Args) -> Outcome {
     if !selection.is_everything() {
         postgres.selects(&file, &selection).await?;
     }
-    let interrupts = Interrupts::listen()?;
+    let interrupts = Interrupts::listen(GRACE)?;
+    let interrupted = |said: &str| {
+        output::message(said);
+        Ok(Exit::Interrupted(interrupts.number()))
+    };
     // An apply must not change what is being restored.
-    let command: Vec<String> = std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect();
-    let _lock = Store::lock(&config, args.lock_timeout.unwrap_or_default(), &command.join(" "))?;
+    let Some(_lock) = lock(&config, args.lock_timeout, &interrupts).await? else {
+        return interrupted("Interrupted; nothing was restored.");
+    };
+    let is_begun = AtomicBool::new(false);
     let restored = async {
         let target = postgres.restore_target(database, &app.user).await?;
         let job = Job { file: &file, database, role: &app.user, clean: target.objects > 0, selection: &selection };
@@ -111,6 +120,7 @@ pub async fn run(global: &Global, args: &Args) -> Outcome {
         }
         let progress = Progress::default();
         let text = |done, all| working::restoring(database, done, all);
+        is_begun.store(true, Ordering::Relaxed);
         let entries = working.shown(&progress, text, postgres.restore(&job, &progress)).await?;
         output::result(&format!("Restored {} into {database}.", count(entries, "entry", "entries")));
         if let Some(migrator) = &app.migrator {
@@ -122,14 +132,18 @@ pub async fn run(global: &Global, args: &Args) -> Outcome {
         }
         Ok(Exit::Done)
     };
-    tokio::select! {
-        restored = restored => restored,
-        () = interrupts.stop.cancelled() => {
-            output::message("Nothing was restored.");
-            postgres.restore_broken_off(&app.user).await?;
-            Ok(Exit::Interrupted(interrupts.heard().unwrap_or(libc::SIGINT)))
+    let Some(restored) = interrupts.unless_heard(restored).await else {
+        if !is_begun.load(Ordering::Relaxed) {
+            return interrupted("Interrupted; nothing was restored.");
         }
-    }
+        let left = "The server does not answer: the next restore removes the role that this one ran as.";
+        tokio::select! {
+            ended = postgres.restore_broken_off(&app.user) => ended?,
+            () = interrupts.abort.cancelled() => output::message(left),
+        }
+        return interrupted("Interrupted: the restore was broken off, and the database is as it was.");
+    };
+    restored
 }
 
 /// What the app declares on PostgreSQL, and where it says `prevent_destroy`.

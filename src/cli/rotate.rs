@@ -10,7 +10,7 @@ use crate::error::{Diagnostic, Kind};
 use crate::scope::Scope;
 use crate::services::{self, ServiceId};
 use crate::spec::model::{App, Specs};
-use crate::state::{Entry, Store};
+use crate::state::{Document, Entry, Store};
 use std::collections::BTreeSet;
 
 /// Set new passwords for some apps, and publish them
@@ -18,6 +18,7 @@ use std::collections::BTreeSet;
 #[command(after_help = "Example:
   nornplan rotate cafe-backend
   nornplan rotate cafe-backend --service valkey
+  nornplan plan --rotate --app cafe-backend       only show it, or save it with --out
 
 Running apps must read the new passwords. Exit: 0 done, 1 something failed, 130 or 143 interrupted")]
 pub struct Args {
@@ -33,23 +34,35 @@ pub struct Args {
 
 pub async fn run(global: &Global, args: &Args) -> Outcome {
     let workspace = Workspace::open(global)?;
-    let specs = workspace::specs(global, &workspace.config)?;
-    let apps: BTreeSet<AppName> = args.apps.iter().cloned().collect();
-    let scope = Scope {
-        apps: apps.clone(),
-        services: args.services.iter().copied().collect(),
-        rotate: apps,
-        ..Scope::default()
-    };
-    check(&workspace, &specs, &scope)?;
+    let named = Scope { apps: args.apps.iter().cloned().collect(), ..Scope::default() };
+    let specs = workspace::specs_in(global, &workspace.config, &named).await?;
+    let store = Store::open(&workspace.config).await?;
+    let scope = scope(&args.apps, &args.services, &workspace, &specs, store.document())?;
     converge(&workspace, &Run { specs: &specs, scope, flags: &args.apply }).await
 }
 
+/// What a run is about that sets new passwords for the named apps.
+///
+/// # Errors
+/// Apps that have no password to renew.
+pub fn scope(
+    apps: &[AppName],
+    services: &[ServiceId],
+    workspace: &Workspace,
+    specs: &Specs,
+    document: &Document,
+) -> Result<Scope, Errors> {
+    let apps: BTreeSet<AppName> = apps.iter().cloned().collect();
+    let services = services.iter().copied().collect();
+    let scope = Scope { apps: apps.clone(), services, rotate: apps, ..Scope::default() };
+    check(workspace, specs, &scope, document)?;
+    Ok(scope)
+}
+
 /// A rotation that would set nothing, or make an app first, is not what was asked for.
-fn check(workspace: &Workspace, specs: &Specs, scope: &Scope) -> Result<(), Errors> {
-    let store = Store::open(&workspace.config)?;
-    let owned = &store.document().resources;
-    workspace::check_apps(specs, store.document(), &scope.rotate)?;
+fn check(workspace: &Workspace, specs: &Specs, scope: &Scope, document: &Document) -> Result<(), Errors> {
+    let owned = &document.resources;
+    workspace::check_apps(specs, document, &scope.rotate)?;
     let mut errors = Vec::new();
     for name in &scope.rotate {
         let Some(app) = specs.apps.get(name) else {

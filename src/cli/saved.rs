@@ -1,14 +1,22 @@
 //! Saved plans: a file that says exactly what will be done, checked before it is believed.
 
 use crate::core::digest::sha256;
+use crate::core::plan::FORMAT_VERSION;
 use crate::error::{Diagnostic, Kind, Result};
 use crate::services::Plan;
 use crate::state::durable;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::fs::File;
+use std::io::{ErrorKind, Read};
 use std::path::Path;
+
+/// No plan is that long (bytes): what is longer is not read.
+const LONGEST: u64 = 1 << 29;
 
 /// The file's form: the plan as a text of its own, so that the checksum is over its bytes.
 #[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Envelope {
     nornplan_plan: u32,
     /// sha256 (hex) of `plan`.
@@ -16,7 +24,23 @@ struct Envelope {
     plan: String,
 }
 
-/// Writes a plan, whole or not at all, readable only by its owner.
+/// A plan as it came back from its file.
+pub struct Saved {
+    pub plan: Plan,
+    /// sha256 (hex) of the plan as it was saved: no other has it.
+    pub digest: String,
+}
+
+impl Saved {
+    /// The lineage of the state that it founds if there is none yet. It follows from the plan, so that a state tells by it
+    /// whether it was founded by this very plan.
+    pub fn lineage(&self) -> String {
+        let hex = |from: usize, to: usize| self.digest.get(from..to).unwrap_or_default();
+        [hex(0, 8), hex(8, 12), hex(12, 16), hex(16, 20), hex(20, 32)].join("-")
+    }
+}
+
+/// Writes a plan, whole or not at all, readable only by its owner. The same plan makes the same bytes.
 ///
 /// # Errors
 /// The file cannot be written.
@@ -33,21 +57,75 @@ pub fn write(file: &Path, plan: &Plan) -> Result<()> {
 /// Reads a saved plan.
 ///
 /// # Errors
-/// A file that is no plan, was cut or changed, or comes from a newer nornplan.
-pub fn read(file: &Path) -> Result<Plan> {
-    let wrong = |what: &str| {
-        Diagnostic::new(Kind::Plan, what.to_owned())
-            .in_file(file)
-            .hint("make a new one with `nornplan plan --out FILE`")
+/// A file that is no plan, was cut or changed, or comes from another version of nornplan.
+pub fn read(file: &Path) -> Result<Saved> {
+    const NEW_ONE: &str = "make a new one with `nornplan plan --out FILE`";
+    let wrong = |what: &str| Diagnostic::new(Kind::Plan, what.to_owned()).in_file(file).hint(NEW_ONE);
+    let bytes = bytes(file)?;
+    let any: Value = match serde_json::from_slice(&bytes) {
+        Ok(any) => any,
+        Err(_) if bytes.trim_ascii().is_empty() => return Err(wrong("this is no saved plan: there is nothing in it")),
+        Err(error) if error.is_eof() => return Err(wrong("this is no whole saved plan: it ends too early")),
+        Err(error) => return Err(wrong("this is no saved plan").because(error)),
     };
-    let bytes = std::fs::read(file).map_err(|error| wrong("the saved plan cannot be read").because(error))?;
-    let envelope: Envelope =
-        serde_json::from_slice(&bytes).map_err(|error| wrong("this is no whole saved plan").because(error))?;
-    if envelope.nornplan_plan != crate::core::plan::FORMAT_VERSION {
-        return Err(wrong("the saved plan has the form of another version of nornplan"));
+    let version = match any.get("nornplan_plan").map(Value::as_u64) {
+        Some(Some(version)) => version,
+        Some(None) => return Err(wrong("this is no saved plan: it does not say in which form it is")),
+        None if any.get("resources").is_some() && any.get("format_version").is_some() => {
+            return Err(wrong(
+                "this is a plan as --format json shows it, for other programs to read; it cannot be carried out",
+            ));
+        }
+        None => return Err(wrong("this is no saved plan")),
+    };
+    if version != u64::from(FORMAT_VERSION) {
+        let which = if version > u64::from(FORMAT_VERSION) { "a newer" } else { "an older" };
+        let message =
+            format!("the plan was saved by {which} nornplan, in form {version}; this one knows form {FORMAT_VERSION}");
+        return Err(
+            wrong(&message).hint("make a new one with this nornplan, or carry it out with the one that made it")
+        );
     }
+    let envelope: Envelope = serde_json::from_value(any)
+        .map_err(|error| wrong("the saved plan was changed after it was saved").because(error))?;
     if sha256(&envelope.plan) != envelope.checksum {
         return Err(wrong("the saved plan was changed after it was saved"));
     }
-    serde_json::from_str(&envelope.plan).map_err(|error| wrong("the saved plan cannot be understood").because(error))
+    let strange = |by: &Value| {
+        let by = by.get("tool_version").and_then(Value::as_str).unwrap_or("another version");
+        format!("the saved plan has something in it that this nornplan does not know: it was made by nornplan {by}")
+    };
+    let inside: Value = serde_json::from_str(&envelope.plan)
+        .map_err(|error| wrong("the saved plan cannot be understood").because(error))?;
+    let plan: Plan = serde_json::from_value(inside.clone()).map_err(|error| wrong(&strange(&inside)).because(error))?;
+    // What is not understood is not left out: it might be what the reviewer saw.
+    if serde_json::to_value(&plan).ok().as_ref() != Some(&inside) {
+        return Err(wrong(&strange(&inside)));
+    }
+    Ok(Saved { plan, digest: envelope.checksum })
+}
+
+fn bytes(file: &Path) -> Result<Vec<u8>> {
+    let wrong = |what: &str| Diagnostic::new(Kind::Plan, what.to_owned()).in_file(file);
+    let failed = |error: std::io::Error| {
+        let hint = if error.kind() == ErrorKind::NotFound {
+            "name the file that `nornplan plan --out FILE` wrote"
+        } else if error.kind() == ErrorKind::IsADirectory {
+            "name the file in it"
+        } else {
+            "it must be readable for whoever runs this"
+        };
+        wrong("the saved plan cannot be read").hint(hint).because(error)
+    };
+    let opened = File::open(file).map_err(failed)?;
+    let mut bytes = Vec::new();
+    let long = opened.metadata().map_err(failed)?.len();
+    if long <= LONGEST {
+        opened.take(LONGEST + 1).read_to_end(&mut bytes).map_err(failed)?;
+    }
+    if long > LONGEST || bytes.len() as u64 > LONGEST {
+        return Err(wrong("this is no saved plan: it is far too long")
+            .hint("name the file that `nornplan plan --out FILE` wrote"));
+    }
+    Ok(bytes)
 }

@@ -1,7 +1,8 @@
 //! `nornplan show`
 
 use super::plan::{Format, render};
-use super::{Global, Outcome, output, saved, workspace};
+use super::saved::{self, Saved};
+use super::{Global, Outcome, output, workspace};
 use crate::error::Exit;
 use crate::render::{self, markdown::GITHUB_BYTES};
 use crate::state::Store;
@@ -24,13 +25,28 @@ pub struct Args {
     max_bytes: usize,
 }
 
-pub fn run(global: &Global, args: &Args) -> Outcome {
+pub async fn run(global: &Global, args: &Args) -> Outcome {
     match &args.file {
-        Some(file) => output::result(&render(&saved::read(file)?, args.format, false, args.max_bytes, global.style())?),
+        Some(file) => {
+            let saved = saved::read(file)?;
+            output::result(&render(&saved.plan, args.format, false, args.max_bytes, global.style())?);
+            output::message(&origin(&saved));
+        }
         None => {
-            let store = Store::open(&workspace::config(global)?)?;
+            let store = Store::open(&workspace::config(global)?).await?;
             output::result(&render::state::text(store.document(), &global.style()));
         }
     }
     Ok(Exit::Done)
+}
+
+/// What a saved plan was made by, and from. The same for whoever looks at it, whenever.
+fn origin(saved: &Saved) -> String {
+    let Saved { plan, digest } = saved;
+    let from = match &plan.lineage {
+        Some(lineage) => format!("from state {} at serial {}", render::clean(lineage), plan.serial),
+        None => "before there was a state".to_owned(),
+    };
+    let digest = digest.get(..12).unwrap_or(digest);
+    format!("Saved plan {digest}, made by nornplan {} {from}.", render::clean(&plan.tool_version))
 }

@@ -8,7 +8,9 @@ use crate::core::address::Address;
 use crate::core::name::AppName;
 use crate::error::{Diagnostic, Exit, Kind};
 use crate::render;
+use crate::render::count;
 use crate::render::working::{self, Working};
+use crate::scope::Scope;
 use crate::services::postgres::Postgres;
 use crate::services::postgres::model::DATABASE;
 use crate::services::postgres::snapshot::{MANUAL, Snapshot};
@@ -18,6 +20,7 @@ use crate::state::{Document, Store};
 use futures_util::{StreamExt, stream};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::IsTerminal;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 /// Dumps that are made at once: more would only keep the server from its apps.
@@ -57,27 +60,28 @@ fn commit(text: &str) -> Result<String, String> {
 
 pub async fn run(global: &Global, args: &Args) -> Outcome {
     let config = workspace::config(global)?;
-    let specs = workspace::specs(global, &config)?;
-    let store = Store::open(&config)?;
+    let scope = Scope { apps: args.apps.iter().cloned().collect(), ..Scope::default() };
+    let specs = workspace::specs_in(global, &config, &scope).await?;
+    let store = Store::open(&config).await?;
     check_apps(&specs, store.document(), &args.apps)?;
     let databases = databases(&config, &specs, store.document(), args)?;
     if databases.is_empty() {
         let error = Diagnostic::new(Kind::Usage, "there is no database to dump: none of the apps has one");
         return Err(error.hint("[services.postgres] in an infraspec declares one").into());
     }
-    let interrupts = Interrupts::listen()?;
+    let interrupts = Interrupts::listen_looking()?;
     let postgres = Postgres::telling(&config.postgres, teller(global));
     let label = args.commit.as_deref().unwrap_or(MANUAL);
     let working = Working::new(std::io::stderr().is_terminal());
     let dumps = stream::iter(&databases)
         .map(|database| async { (database.as_str(), dump(&postgres, &working, database, label).await) })
         .buffer_unordered(AT_ONCE);
-    let results: Vec<_> = tokio::select! {
-        results = dumps.collect() => results,
-        () = interrupts.stop.cancelled() => {
-            output::message("What was not finished is removed.");
-            return Ok(Exit::Interrupted(interrupts.heard().unwrap_or(libc::SIGINT)));
-        }
+    let made = AtomicUsize::new(0);
+    let dumps = dumps.inspect(|(_, result)| _ = made.fetch_add(usize::from(result.is_ok()), Ordering::Relaxed));
+    let Some(results) = interrupts.unless_heard(dumps.collect::<Vec<_>>()).await else {
+        let (made, all) = (made.into_inner(), count(databases.len(), "database", "databases"));
+        output::message(&format!("Interrupted: {made} of {all} dumped; what was not finished is removed."));
+        return Ok(Exit::Interrupted(interrupts.number()));
     };
     let failed = results.into_iter().filter_map(|(database, result)| Some((database, result.err()?)));
     let errors = each_once(failed);
@@ -131,7 +135,7 @@ fn databases(config: &Config, specs: &Specs, document: &Document, args: &Args) -
 async fn dump(postgres: &Postgres, working: &Working, database: &str, label: &str) -> Result<(), Diagnostic> {
     let since = Instant::now();
     let made = shown(postgres, working, database, label).await?;
-    let pruned = postgres.prune(database);
+    let pruned = postgres.prune(database, &made.file);
     working.between(|| {
         output::result(&made.file.display().to_string());
         let (size, took) = (render::bytes(made.bytes), since.elapsed().as_secs_f64());

@@ -1,5 +1,7 @@
 //! `nornplan state`
 
+use super::args::duration;
+use super::state_moves as moves;
 use super::{Errors, Global, Outcome, output, workspace};
 use crate::config::Config;
 use crate::core::address::Address;
@@ -15,7 +17,7 @@ use std::time::Duration;
 /// Look after the state: what is ours, and what was last applied
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Example:\n  nornplan state list\n  nornplan state show postgres.database.cafe\n  nornplan state forget 'secret.*'\n  nornplan state forget-node valkey 10.0.0.7:6379"
+    after_help = "Example:\n  nornplan state list\n  nornplan state show postgres.database.cafe\n  nornplan state forget 'secret.*'\n  nornplan state forget-node valkey 10.0.0.7:6379\n  nornplan state migrate --from local"
 )]
 pub struct Args {
     #[command(subcommand)]
@@ -44,14 +46,48 @@ What is still declared is adopted by the next apply, if it is as declared.")]
         /// What to forget: addresses, globs, or all
         #[arg(value_name = "WHAT", required = true)]
         what: Vec<String>,
+        #[command(flatten)]
+        wait: WaitArgs,
     },
+    /// Print the state as JSON, or write it to a file
+    #[command(after_help = "Example:
+  nornplan state pull --out state.json
+  nornplan state pull --backup
+
+It takes no lock and changes nothing.")]
+    Pull(moves::PullArgs),
+    /// Put a document in the place of the state
+    #[command(after_help = "Example:
+  nornplan state pull --out state.json
+  nornplan state push state.json
+
+Another state's document, and one that is not newer than what is there, are refused.
+What is there is kept as the backup.")]
+    Push(moves::PushArgs),
+    /// Move the state to the backend that [state] names, from the one where it was
+    #[command(after_help = "Example:
+  nornplan state migrate --from local       after backend = \"postgres\" was set under [state]
+  nornplan state migrate --from postgres    back into files
+
+Both are locked. The old state stays where it is, marked as moved, so that nobody goes on from it
+unawares. Killed half-way, run it again.")]
+    Migrate(moves::MigrateArgs),
+    /// End the session that holds the lock of the state
+    #[command(after_help = "Example:
+  nornplan state unlock
+
+A lock ends with its process by itself. This is for a run that hangs, or whose machine is gone and
+the server has not noticed yet. A run whose lock was taken writes nothing more. A lock on files
+cannot be taken: the process to end is named.")]
+    Unlock(moves::UnlockArgs),
     /// Forget a node of a service that is gone for good
     #[command(after_help = "Example:
   nornplan state forget-node valkey 10.0.0.7:6379
 
-Users of Valkey are set on every node. A primary says nothing of a replica that is down, so nornplan remembers its nodes
-and asks for those that are away. Forget one when it will never be back with what it had: if it is started again, users
-that were destroyed meanwhile can still sign in there. A node that the others know is met again by the next apply.")]
+Users of Valkey are set on every node. A primary says nothing of a replica that is down, so nornplan
+remembers its nodes and asks for those that are away. Forget one when it will never be back with
+what it had: if it is started again, users that were destroyed meanwhile can still sign in there.
+A node that the others know is met again by the next apply.")]
     ForgetNode {
         /// The service
         #[arg(value_name = "SERVICE")]
@@ -59,41 +95,67 @@ that were destroyed meanwhile can still sign in there. A node that the others kn
         /// The node, as plans name it
         #[arg(value_name = "HOST:PORT")]
         node: String,
+        #[command(flatten)]
+        wait: WaitArgs,
     },
 }
 
-pub fn run(global: &Global, args: &Args) -> Outcome {
+/// How long to wait.
+#[derive(Clone, Debug, clap::Args)]
+pub struct WaitArgs {
+    /// How long to wait for another run that holds the lock (60s, 2m)
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    lock_timeout: Option<Duration>,
+}
+
+impl WaitArgs {
+    pub fn timeout(&self) -> Duration {
+        self.lock_timeout.unwrap_or_default()
+    }
+}
+
+/// How this run names itself in the lock.
+pub fn command_line() -> String {
+    let words: Vec<String> = std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect();
+    words.join(" ")
+}
+
+pub async fn run(global: &Global, args: &Args) -> Outcome {
     let config = workspace::config(global)?;
     match &args.command {
         Command::List => {
-            let store = Store::open(&config)?;
+            let store = Store::open(&config).await?;
             output::result(&render::state::list(store.document()));
             if store.document().resources.is_empty() {
                 output::message(&format!("Nothing is ours in environment {:?}.", config.environment));
             }
         }
         Command::Show { address } => {
-            let store = Store::open(&config)?;
+            let store = Store::open(&config).await?;
             let entry = store.document().resources.get(address).ok_or_else(|| unknown(address))?;
             output::result(&render::state::entry_text(address, entry, &Style::of_stdout()));
         }
-        Command::Forget { what } => {
-            let mut store = Store::lock(&config, Duration::ZERO, "nornplan state forget")?;
+        Command::Forget { what, wait } => {
+            let mut store = Store::lock(&config, wait.timeout(), &command_line()).await?;
             let addresses = matching(what, store.document())?;
             let events: Vec<Event> = addresses.iter().map(|address| Event::Gone { address: address.clone() }).collect();
-            store.append(&events)?;
-            store.finish()?;
+            store.append(&events).await?;
+            store.finish().await?;
             for address in addresses {
                 output::result(&format!("Forgot {address}. It exists as before, and is not ours any more."));
             }
         }
-        Command::ForgetNode { service, node } => forget_node(&config, *service, node)?,
+        Command::ForgetNode { service, node, wait } => forget_node(&config, *service, node, wait).await?,
+        Command::Pull(args) => moves::pull(&config, args).await?,
+        Command::Push(args) => return moves::push(&config, args).await,
+        Command::Migrate(args) => moves::migrate(&config, args).await?,
+        Command::Unlock(args) => return moves::unlock(&config, args).await,
     }
     Ok(Exit::Done)
 }
 
-fn forget_node(config: &Config, service: ServiceId, node: &str) -> Result<(), Errors> {
-    let mut store = Store::lock(config, Duration::ZERO, "nornplan state forget-node")?;
+async fn forget_node(config: &Config, service: ServiceId, node: &str, wait: &WaitArgs) -> Result<(), Errors> {
+    let mut store = Store::lock(config, wait.timeout(), &command_line()).await?;
     let of = |sets: &BTreeMap<String, BTreeSet<String>>| sets.get(service.as_str()).cloned().unwrap_or_default();
     let (mut nodes, mut away) = (of(&store.document().nodes), of(&store.document().away));
     if !nodes.remove(node) {
@@ -108,8 +170,8 @@ fn forget_node(config: &Config, service: ServiceId, node: &str) -> Result<(), Er
     }
     away.remove(node);
     let service = service.as_str().to_owned();
-    store.append(&[Event::Nodes { service: service.clone(), nodes }, Event::Away { service, nodes: away }])?;
-    store.finish()?;
+    store.append(&[Event::Nodes { service: service.clone(), nodes }, Event::Away { service, nodes: away }]).await?;
+    store.finish().await?;
     output::result(&format!(
         "Forgot {node}. If it is started again with what it had, users that were destroyed meanwhile can sign in there. If it \
          is still there, or the others tell of it, the next apply meets it again: take it out first (REPLICAOF NO ONE, \

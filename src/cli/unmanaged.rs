@@ -54,9 +54,14 @@ pub fn worth_telling(found: BTreeMap<Address, Facts>, config: &Config) -> BTreeM
     let mut found = found;
     found.retain(|address, _| {
         let is_left_to_others = address.kind == ROLE && config.postgres.ignores(&address.name);
-        !is_left_to_others && named(address).is_none_or(|named| !is_kept_apart(named, &address.name, config))
+        !is_left_to_others && !is_nobodys(address, config)
     });
     found
+}
+
+/// Whether a name is one that nothing of ours may have.
+pub fn is_nobodys(address: &Address, config: &Config) -> bool {
+    named(address).is_some_and(|named| is_kept_apart(named, &address.name, config))
 }
 
 fn named(address: &Address) -> Option<Named> {

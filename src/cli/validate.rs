@@ -37,6 +37,9 @@ pub fn run(global: &Global, args: &Args) -> Outcome {
     let specs = workspace::specs(global, &config)?;
     // Templates are filled in when secrets are desired: an error in one belongs here too.
     services::desired(ServiceId::Secrets, &specs, &config)?;
+    if args.paths.is_empty() {
+        workspace::check_moves(&config, &specs)?;
+    }
     for warning in &specs.warnings {
         output::message(&format!("warning: {}: {}", warning.app, warning.text));
     }

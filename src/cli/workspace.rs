@@ -1,24 +1,28 @@
 //! What most commands begin with: the workspace, its infraspecs, its state, its services, and the plan from all these.
 
-use super::{Errors, Global, output};
-use crate::config::{self, Config, Source};
-use crate::core::address::Address;
+use super::{Errors, Global, output, unmanaged};
+use crate::config::{self, Config, Move, Source};
+use crate::core::address::{APP, Address};
 use crate::core::consent::Consent;
+use crate::core::listing::some;
 use crate::core::name::AppName;
 use crate::core::reconcile::{Applied, Wanted};
 use crate::core::suggest::closest;
 use crate::error::{Diagnostic, Kind, Place};
 use crate::observe::{self, Depth, Reading};
 use crate::planner;
+use crate::planner::moved_apps;
+use crate::planner::moves::{self, Moves};
 use crate::render::{Style, count, reading};
 use crate::scope::{Scope, keep_other_values, take_from_others, take_grants_along};
-use crate::secrets::model::Known;
+use crate::secrets::model::{Known, secret_address};
 use crate::secrets::{Vault, no_common_password};
 use crate::services::postgres::Postgres;
 use crate::services::valkey::{SharedPassword, no_such_database};
 use crate::services::{self, Ask, Model, Observation, Plan, Service, ServiceId};
-use crate::spec::{self, model::App, model::Specs};
-use crate::state::Document;
+use crate::sharing;
+use crate::spec::{self, model::App, model::Specs, overlap::Loaded};
+use crate::state::{Document, Store};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::IsTerminal;
 use std::sync::Arc;
@@ -77,10 +81,36 @@ fn variables() -> Result<BTreeMap<String, String>, Errors> {
 
 /// Loads the infraspecs and says what they name that is not managed.
 pub fn specs(global: &Global, config: &Config) -> Result<Specs, Errors> {
+    specs_beside(global, config, Vec::new())
+}
+
+/// The same for a run that may be narrowed to some apps: it knows those that another checkout declares from the state.
+pub async fn specs_in(global: &Global, config: &Config, scope: &Scope) -> Result<Specs, Errors> {
+    if scope.apps.is_empty() {
+        return specs(global, config);
+    }
+    let store = Store::open(config).await?;
+    specs_beside(global, config, neighbours(scope, store.document()))
+}
+
+/// The infraspecs again, beside what the state knows by now; `None` where it would be the same.
+pub fn specs_again(config: &Config, scope: &Scope, document: &Document) -> Result<Option<Specs>, Errors> {
+    let neighbours = neighbours(scope, document);
+    Ok(if neighbours.is_empty() { None } else { Some(spec::load_beside(config, neighbours)?) })
+}
+
+/// Apps that the run leaves out. None, unless it is narrowed to some: then what nobody declares is to be destroyed.
+fn neighbours(scope: &Scope, document: &Document) -> Vec<Loaded> {
+    let mut applied = document.applied();
+    applied.retain(|_, one| !scope.apps.is_empty() && !scope.apps.contains(&one.app));
+    spec::neighbour::apps(&applied)
+}
+
+fn specs_beside(global: &Global, config: &Config, neighbours: Vec<Loaded>) -> Result<Specs, Errors> {
     let since = Instant::now();
-    let specs = spec::load(config)?;
+    let specs = spec::load_beside(config, neighbours)?;
     if global.verbose > 0 {
-        let apps = count(specs.apps.len(), "infraspec", "infraspecs");
+        let apps = count(specs.apps.len() - specs.only_in_state.len(), "infraspec", "infraspecs");
         let from: Vec<String> = config.specs.iter().map(|path| path.display().to_string()).collect();
         output::detail(&format!("{apps} in {}, in {} ms", from.join(", "), since.elapsed().as_millis()));
     }
@@ -159,8 +189,8 @@ impl Workspace {
     pub fn tell_state(&self, document: &Document) {
         if self.verbose > 0 {
             let owned = count(document.resources.len(), "resource", "resources");
-            let file = self.config.state.path.join(format!("{}.json", self.config.environment));
-            output::detail(&format!("state {}: serial {}, {owned}", file.display(), document.serial));
+            let place = crate::state::backend(&self.config).place();
+            output::detail(&format!("state {place}: serial {}, {owned}", document.serial));
         }
     }
 
@@ -169,10 +199,23 @@ impl Workspace {
         let Request { specs: full, scope, consent, document, depth, wait } = *request;
         check_scope(full, scope, document)?;
         self.tell_state(document);
+        tell_undeclared(full, scope, document);
         let specs = scope.specs(full);
+        let moves = self.moves(full, &specs, scope, document, wait).await?;
+        // What servers have is told by the old names until it is read, and by the new ones from then on.
+        let (pending, then) = (moves.pending(), document.renamed(&moves.unnoted()));
+        let now = then.renamed(&pending.back());
+        let document = &then;
         let Ends { wanted, applied, elsewhere } = self.ends(full, &specs, scope, document)?;
-        self.vault.check_lineage(&document.lineage, document.has_published())?;
-        let mut asks = observe::asks(&wanted, &applied, document, &self.vault, depth)?;
+        let published = document.has_published_of(|app| scope.has_app(app));
+        self.vault.check_lineage(&document.lineage, published)?;
+        let mut asks = observe::asks(
+            &pending.back().all(wanted.clone(), |one| (Some(&mut one.app), &mut one.model)),
+            &pending.back().all(applied.clone(), |one| (Some(&mut one.app), &mut one.model)),
+            &now,
+            &self.vault,
+            depth,
+        )?;
         let shared: Vec<&App> =
             specs.apps.values().filter(|app| scope.has_app(&app.name) && app.shares_valkey()).collect();
         if let Some(app) = shared.first() {
@@ -188,7 +231,8 @@ impl Workspace {
         let mut errors = Vec::new();
         for (id, read) in self.observe(&asks, wait).await {
             match read {
-                Ok(observation) => {
+                Ok(mut observation) => {
+                    pending.observation(id, &mut observation);
                     observed.insert(id, observation);
                 }
                 Err(error) => {
@@ -212,7 +256,10 @@ impl Workspace {
             }
         }
         let endpoints = self.endpoints(&asks);
-        let plan = planner::plan(planner::Inputs {
+        let ours = document.resources.keys();
+        let kept_apart = ours.filter(|address| unmanaged::is_nobodys(address, &self.config)).cloned().collect();
+        let mut plan = planner::plan(planner::Inputs {
+            kept_apart,
             environment: &self.config.environment,
             specs: &specs,
             scope,
@@ -223,10 +270,52 @@ impl Workspace {
             applied,
             document,
             observed: &observed,
+            moves: &moves,
             unreadable: &unreadable,
             endpoints: &endpoints,
         })?;
+        plan.workspace = self.config.settings();
         Ok(Planned { plan, errors })
+    }
+
+    /// What of `moved` is to be done in this run.
+    async fn moves(
+        &self,
+        full: &Specs,
+        specs: &Specs,
+        scope: &Scope,
+        document: &Document,
+        wait: Duration,
+    ) -> Result<Moves, Errors> {
+        if self.config.moved.is_empty() {
+            return Ok(Moves::default());
+        }
+        check_moves(&self.config, full)?;
+        let mut wanted = BTreeMap::new();
+        for id in ServiceId::ALL.into_iter().filter(|id| scope.has_service(*id)) {
+            wanted.extend(services::desired(id, specs, &self.config)?);
+        }
+        let mut open = moves::open(&self.config.moved, &wanted, document, scope);
+        let derived = moved_apps::derived(&open, &wanted, document);
+        open.extend(&derived);
+        let ends = open.iter().flat_map(|one| [one.from.clone(), one.to.clone()]);
+        let asked: BTreeSet<Address> =
+            ends.filter(|address| address.service() == ServiceId::Postgres.as_str()).collect();
+        let postgres = self.services.get(&ServiceId::Postgres).filter(|_| !asked.is_empty());
+        let named = match postgres {
+            Some(service) => observe::named(service.as_ref(), &asked, wait).await,
+            None => None,
+        };
+        let mut taken_over = BTreeSet::new();
+        for Move { to, .. } in open.iter().filter(|one| one.from.kind == APP) {
+            let published = wanted.get(&secret_address(&to.name)).and_then(|wanted| wanted.model.as_secret());
+            if let (Some(published), Ok(app)) = (published, AppName::new(to.name.as_str()))
+                && self.vault.observe(&app, &[published])?.is_some()
+            {
+                taken_over.insert(to.name.clone());
+            }
+        }
+        Ok(Moves::judge(&open, document, named.as_ref(), &taken_over))
     }
 
     /// Adds the names of logins that no run may take for strangers, whatever its scope.
@@ -252,6 +341,7 @@ impl Workspace {
         let mut wanted = scope.narrow(&all_wanted, |one: &Wanted<Model>| &one.app);
         let all_applied = document.applied();
         let mut applied = scope.narrow(&all_applied, |one| &one.app);
+        sharing::settle(scope, specs, &all_wanted, &all_applied, &mut wanted, &mut applied);
         let elsewhere = all_wanted.iter().filter(|(address, _)| !wanted.contains_key(*address));
         let elsewhere = elsewhere.map(|(address, one)| (address.clone(), one.app.clone())).collect();
         take_from_others(&all_applied, &wanted, &mut applied);
@@ -267,6 +357,27 @@ impl Workspace {
         }
         Ok(Ends { wanted, applied, elsewhere })
     }
+}
+
+/// What is wrong with `moved`, as infraspecs are.
+///
+/// # Errors
+/// All of it, each with its place.
+pub fn check_moves(config: &Config, specs: &Specs) -> Result<(), Errors> {
+    let mut declared = BTreeSet::new();
+    for id in
+        [ServiceId::Postgres, ServiceId::Valkey, ServiceId::Kafka].into_iter().filter(|_| !config.moved.is_empty())
+    {
+        declared.extend(services::desired(id, specs, config)?.into_keys());
+    }
+    declared.extend(specs.apps.keys().map(|app| Address::new(APP, app.as_str())));
+    let mut wrong = moves::check(&config.moved, &declared);
+    let reserved = config.moved.iter().filter(|one| unmanaged::is_nobodys(&one.from, config));
+    wrong.extend(reserved.map(|Move { from, place, .. }| {
+        let error = Diagnostic::new(Kind::Config, format!("moved: {from} bears a reserved name, and is never renamed"));
+        error.at(place.clone()).hint("take the move out")
+    }));
+    if wrong.is_empty() { Ok(()) } else { Err(wrong.into()) }
 }
 
 struct Ends {
@@ -291,6 +402,23 @@ pub struct Request<'a> {
 pub struct Planned {
     pub plan: Plan,
     pub errors: Vec<Diagnostic>,
+}
+
+/// Apps that have no infraspec here may have one in another checkout.
+fn tell_undeclared(specs: &Specs, scope: &Scope, document: &Document) {
+    const NAMED: usize = 5;
+    if !scope.apps.is_empty() || !scope.destroy.is_empty() {
+        return;
+    }
+    let apps = document.keepers().into_iter().filter(|app| !app.is_workspace() && !specs.apps.contains_key(*app));
+    let apps: Vec<&str> = apps.map(AppName::as_str).collect();
+    if !apps.is_empty() {
+        output::message(&format!(
+            "note: no infraspec here declares {}, of which the state has something: if another checkout does, narrow this \
+             run to its own apps with --app",
+            some(apps, NAMED)
+        ));
+    }
 }
 
 /// Names on the command line that nothing declares and nothing owns are mistakes.

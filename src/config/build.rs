@@ -4,8 +4,8 @@ use super::layer::{Layer, Origin};
 use super::password::{PasswordSource, Search};
 use super::url::host_and_port;
 use super::{
-    AdminApiConfig, BrokerKind, Config, DefaultUser, KafkaConfig, PostgresConfig, SecretsConfig, Source, StateConfig,
-    Tls, ValkeyConfig,
+    AdminApiConfig, BrokerKind, Config, DefaultUser, KafkaConfig, PostgresConfig, SecretsConfig, Source, Tls,
+    ValkeyConfig,
 };
 use crate::error::{Diagnostic, Kind};
 use std::path::{Path, PathBuf};
@@ -29,23 +29,24 @@ fn per_environment(directory: PathBuf, environment: &str) -> PathBuf {
 impl Builder<'_> {
     pub fn build(mut self, root: &Path) -> Result<Config, Vec<Diagnostic>> {
         let environment = self.source.environment.clone().unwrap_or_else(|| DEFAULT.to_owned());
-        self.only("state", "backend", "local", "keeps the state in files");
         self.only("secrets", "sink", "dotenv", "publishes as dotenv files");
         let specs = self.settings.paths("", "specs").unwrap_or_else(|| vec![root.join("specs")]);
         if specs.is_empty() {
             self.complain("", "specs", "specs names no directory", "name at least one directory of infraspecs");
         }
         let secrets = self.settings.path("secrets", "dir").unwrap_or_else(|| root.join("secrets"));
+        let postgres = self.postgres(root, &environment);
         let config = Config {
             root: root.to_owned(),
             specs,
             exclude: self.settings.list("", "exclude").unwrap_or_default(),
             strip: self.settings.list("naming", "strip").unwrap_or_default(),
             internal: self.settings.list("", "internal").unwrap_or_default().into_iter().collect(),
-            postgres: self.postgres(root, &environment),
+            moved: Vec::new(),
+            state: self.state(root, &postgres),
+            postgres,
             valkey: self.valkey(),
             kafka: self.kafka(),
-            state: StateConfig { path: self.settings.path("state", "path").unwrap_or_else(|| root.join("state")) },
             secrets: SecretsConfig { dir: per_environment(secrets, &environment) },
             environment,
         };
@@ -210,7 +211,7 @@ impl Builder<'_> {
         asked
     }
 
-    fn text(&self, table: &'static str, name: &'static str, default: &str) -> String {
+    pub(super) fn text(&self, table: &'static str, name: &'static str, default: &str) -> String {
         self.settings.text(table, name).unwrap_or_else(|| default.to_owned())
     }
 
@@ -219,7 +220,7 @@ impl Builder<'_> {
         self.or_complain(found)
     }
 
-    fn or_complain(&mut self, found: Result<PasswordSource, Diagnostic>) -> PasswordSource {
+    pub(super) fn or_complain(&mut self, found: Result<PasswordSource, Diagnostic>) -> PasswordSource {
         found.unwrap_or_else(|error| {
             self.wrong.push(error);
             PasswordSource::None
@@ -238,7 +239,7 @@ impl Builder<'_> {
         self.or_complain(found)
     }
 
-    fn tls(&mut self, table: &'static str) -> Tls {
+    pub(super) fn tls(&mut self, table: &'static str) -> Tls {
         let file = |name| self.settings.path(table, name);
         let tls = Tls { ca_file: file("ca_file"), cert_file: file("cert_file"), key_file: file("key_file") };
         match (&tls.cert_file, &tls.key_file) {
@@ -249,7 +250,7 @@ impl Builder<'_> {
         tls
     }
 
-    fn addresses(
+    pub(super) fn addresses(
         &mut self,
         table: &'static str,
         name: &'static str,
@@ -282,7 +283,7 @@ impl Builder<'_> {
         }
     }
 
-    fn complain(&mut self, table: &'static str, name: &'static str, message: &str, hint: &str) {
+    pub(super) fn complain(&mut self, table: &'static str, name: &'static str, message: &str, hint: &str) {
         let origin: Option<&Origin> = self.settings.origin(table, name);
         let wrong = origin.map_or_else(|| Diagnostic::new(Kind::Config, message), |origin| origin.wrong(message));
         self.wrong.push(wrong.hint(hint));

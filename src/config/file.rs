@@ -2,7 +2,9 @@
 
 use super::keys::{self, TABLES};
 use super::layer::{Base, Layer, Located, Origin, Raw, shape};
+use super::moved::Move;
 use super::url;
+use crate::core::address::Address;
 use crate::core::suggest::closest;
 use crate::error::{Diagnostic, Kind, Place};
 use std::collections::BTreeMap;
@@ -18,6 +20,7 @@ pub const NAME: &str = "nornplan.toml";
 pub struct File {
     pub base: Layer,
     pub environments: BTreeMap<String, Layer>,
+    pub moved: Vec<Move>,
 }
 
 /// Finds the workspace file, from a directory upwards. A link that leads nowhere is one: passing by it in silence would
@@ -83,12 +86,47 @@ impl Reader<'_> {
         for (name, value) in table.get_ref() {
             if name.get_ref() == "env" {
                 self.environments(value, &mut file);
+            } else if name.get_ref() == "moved" {
+                self.moved(value, &mut file.moved);
             } else {
                 self.top(name, value, &mut file.base, true);
             }
         }
         url::spread(&mut file.base, self.wrong);
         file
+    }
+
+    /// `moved = [{ from = "...", to = "..." }]`, or as tables `[[moved]]`.
+    fn moved(&mut self, value: &Spanned<DeValue<'_>>, moved: &mut Vec<Move>) {
+        const FORM: &str = "write moved = [{ from = \"postgres.database.OLD\", to = \"postgres.database.NEW\" }]";
+        let mut wrong = Vec::new();
+        let mut push = |place: Place, message: &str| {
+            wrong.push(Diagnostic::new(Kind::Config, format!("moved: {message}")).at(place).hint(FORM));
+        };
+        for one in value.get_ref().as_array().into_iter().flatten() {
+            let mut ends: BTreeMap<&str, Address> = BTreeMap::new();
+            let Some(table) = one.get_ref().as_table() else {
+                push(self.place(one.span()), "expected a table with from and to");
+                continue;
+            };
+            for (name, value) in table {
+                match (name.get_ref().as_ref(), value.get_ref().as_str().map(str::parse::<Address>)) {
+                    (end @ ("from" | "to"), Some(Ok(address))) => drop(ends.insert(end, address)),
+                    ("from" | "to", Some(Err(error))) => push(self.place(value.span()), &error),
+                    ("from" | "to", None) => push(self.place(value.span()), "expected an address in quotes"),
+                    (other, _) => push(self.place(name.span()), &format!("unknown key {other:?}")),
+                }
+            }
+            match (ends.remove("from"), ends.remove("to")) {
+                (Some(from), Some(to)) => moved.push(Move { from, to, place: self.place(one.span()) }),
+                (_, _) if table.len() < 2 => push(self.place(one.span()), "expected both from and to"),
+                (_, _) => {}
+            }
+        }
+        if value.get_ref().as_array().is_none() {
+            push(self.place(value.span()), "expected a list");
+        }
+        self.wrong.extend(wrong);
     }
 
     fn environments(&mut self, value: &Spanned<DeValue<'_>>, file: &mut File) {
@@ -135,7 +173,7 @@ impl Reader<'_> {
             self.key("", name, value, layer);
             return;
         }
-        let more = if with_environments { &["env"][..] } else { &[] };
+        let more = if with_environments { &["env", "moved"][..] } else { &[] };
         let candidates: Vec<&str> = keys::names("").chain(TABLES.iter().copied()).chain(more.iter().copied()).collect();
         self.unknown(name, "the workspace file", &candidates);
     }

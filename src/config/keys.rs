@@ -65,6 +65,9 @@ const MECHANISMS: &[&str] = &["SCRAM-SHA-512", "SCRAM-SHA-256", "PLAIN", "none"]
 const FLAVORS: &[&str] = &["auto", "kafka", "redpanda"];
 const USER_MECHANISMS: &[&str] = &["SCRAM-SHA-512", "SCRAM-SHA-256", "none"];
 
+/// As [`super::StateBackend`] reads them.
+const STATE_BACKENDS: &[&str] = &["local", "postgres"];
+
 pub const KEYS: &[Key] = &[
     key("", "specs", Shape::Paths),
     key("", "exclude", Shape::List),
@@ -130,8 +133,20 @@ pub const KEYS: &[Key] = &[
     key("kafka", "admin_ca_file", Shape::Path),
     key("kafka", "admin_cert_file", Shape::Path),
     key("kafka", "admin_key_file", Shape::Path),
-    key("state", "backend", Shape::Text),
+    key("state", "backend", Shape::Choice(STATE_BACKENDS)),
     key("state", "path", Shape::Path),
+    key("state", "name", Shape::Text),
+    key("state", "url", Shape::Text),
+    key("state", "host", Shape::List),
+    key("state", "port", Shape::Port),
+    key("state", "user", Shape::Text),
+    key("state", "database", Shape::Text),
+    key("state", "sslmode", Shape::Choice(SSLMODES)),
+    key("state", "ca_file", Shape::Path),
+    key("state", "cert_file", Shape::Path),
+    key("state", "key_file", Shape::Path),
+    key("state", "password_file", Shape::Path),
+    key("state", "password_command", Shape::Words),
     key("secrets", "sink", Shape::Text),
     key("secrets", "dir", Shape::Path),
     key("snapshots", "dir", Shape::Path),
@@ -141,8 +156,8 @@ pub const KEYS: &[Key] = &[
 /// The tables that hold keys.
 pub const TABLES: &[&str] = &["naming", "postgres", "valkey", "kafka", "state", "secrets", "snapshots"];
 
-/// The services that one signs in to.
-pub const SERVICES: &[&str] = &["postgres", "valkey", "kafka"];
+/// The tables of what a URL may name.
+pub const WITH_URL: &[&str] = &["postgres", "valkey", "kafka", "state"];
 
 /// What has a password of nornplan's own: its table and name. It never stands in the file, only in a variable.
 const PASSWORDS: &[(&str, &str)] = &[
@@ -152,6 +167,7 @@ const PASSWORDS: &[(&str, &str)] = &[
     ("valkey", "shared_password"),
     ("kafka", "password"),
     ("kafka", "admin_password"),
+    ("state", "password"),
 ];
 
 /// The names of a table's passwords.

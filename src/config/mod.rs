@@ -8,12 +8,16 @@ mod build;
 mod file;
 pub mod keys;
 mod layer;
+mod moved;
 mod password;
+mod settings;
+mod state;
 #[cfg(test)]
 mod tests;
 mod url;
 mod variables;
 
+pub use moved::Move;
 pub use password::PasswordSource;
 
 use crate::core::name::stands_for;
@@ -35,6 +39,8 @@ pub struct Config {
     pub strip: Vec<String>,
     /// More names that are never touched. One that ends in `*` stands for every name that starts so.
     pub internal: BTreeSet<String>,
+    /// What was called otherwise once, of all environments; chains are resolved.
+    pub moved: Vec<Move>,
     pub postgres: PostgresConfig,
     pub valkey: ValkeyConfig,
     pub kafka: KafkaConfig,
@@ -217,8 +223,38 @@ impl KafkaConfig {
 
 #[derive(Clone, Debug)]
 pub struct StateConfig {
+    pub backend: StateBackend,
     /// The directory of the local state.
     pub path: PathBuf,
+    /// Tells workspaces apart that keep their states in one database.
+    pub name: String,
+    /// Where the database of states is, which one it is, and who signs in there: where nothing else is said, the server
+    /// that is managed, as its administrator.
+    pub postgres: PostgresConfig,
+    /// The database to ask for that one, and to make it from.
+    pub maintenance: String,
+    /// Whether another server, or another user, is said than those of `[postgres]`.
+    pub is_apart: bool,
+}
+
+/// What keeps the state.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum StateBackend {
+    /// Files in a directory.
+    #[default]
+    Local,
+    /// A database of its own on a PostgreSQL.
+    Postgres,
+}
+
+/// The database of states, where no other is said.
+pub const STATE_DATABASE: &str = "nornplan";
+
+impl StateConfig {
+    /// Whether a database holds states, so that it is for no app.
+    pub fn keeps_in(&self, database: &str) -> bool {
+        database == STATE_DATABASE || self.backend == StateBackend::Postgres && database == self.postgres.database
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -262,7 +298,9 @@ pub fn load(source: &Source) -> Result<Config, Vec<Diagnostic>> {
     }
     let base = layer::Base { directory: &here, variables: &source.variables };
     settings.overlay(variables::read(&base, &mut wrong));
-    build::Builder { settings, source, wrong }.build(&root).map_err(in_order)
+    let moved = moved::resolve(file.moved, &mut wrong);
+    let config = build::Builder { settings, source, wrong }.build(&root).map_err(in_order)?;
+    Ok(Config { moved, ..config })
 }
 
 /// The workspace file: the one that `--config` names, else the nearest from the working directory upwards.

@@ -208,6 +208,22 @@ impl Search<'_> {
             None => Ok((user, self.indirect("postgres")?.unwrap_or_default())),
         }
     }
+
+    /// That of the database of states: own, else indirect, else as the password file of PostgreSQL's programs has it.
+    ///
+    /// # Errors
+    /// As [`Self::postgres`].
+    pub fn state(&self, hosts: &[(String, u16)], database: &str, user: &str) -> Result<Option<PasswordSource>> {
+        if let Some(own) = self.own("state") {
+            return Ok(Some(own));
+        }
+        if let Some(indirect) = self.indirect("state")? {
+            return Ok(Some(indirect));
+        }
+        let file = self.variable("PGPASSFILE").map(Path::new);
+        let found = file.map(|file| look_up(file, hosts, database, user)).transpose()?.flatten();
+        Ok(found.map(PasswordSource::Given))
+    }
 }
 
 /// The first line of a PGPASSFILE that fits one of the hosts. A file that is not there has no line that fits.

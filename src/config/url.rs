@@ -1,6 +1,6 @@
 //! URLs of services, spread over the keys that they stand for.
 
-use super::keys::{self, SERVICES};
+use super::keys::{self, WITH_URL};
 use super::layer::{Layer, Located, Origin, Value, split};
 use crate::core::secret::Secret;
 use crate::error::{Diagnostic, Kind};
@@ -18,7 +18,7 @@ pub fn password_in_file(table: &str, name: &str) -> Diagnostic {
 
 /// Replaces each `url` by what it says, and takes a port out of a single host.
 pub fn spread(layer: &mut Layer, wrong: &mut Vec<Diagnostic>) {
-    for table in SERVICES.iter().copied() {
+    for table in WITH_URL.iter().copied() {
         let Some(located) = layer.values.remove(&(table, "url")) else { continue };
         let Value::Text(text) = &located.value else { continue };
         if let Err(error) = spread_one(layer, table, text, &located.origin) {
@@ -26,6 +26,7 @@ pub fn spread(layer: &mut Layer, wrong: &mut Vec<Diagnostic>) {
         }
     }
     split_port(layer, "postgres");
+    split_port(layer, "state");
     split_port(layer, "valkey");
 }
 
@@ -85,7 +86,9 @@ fn decode(text: &str) -> Option<String> {
 }
 
 fn spread_one(layer: &mut Layer, table: &'static str, text: &str, origin: &Origin) -> Result<(), Diagnostic> {
-    let form = match table {
+    let names_postgres = table == "postgres" || table == "state";
+    let service = if names_postgres { "postgres" } else { table };
+    let form = match service {
         "postgres" => "postgres://user@host:5432/database?sslmode=require",
         "valkey" => "redis://user@host:6379, or rediss:// with TLS",
         _ => return Err(origin.wrong("a url has no place here")),
@@ -93,7 +96,7 @@ fn spread_one(layer: &mut Layer, table: &'static str, text: &str, origin: &Origi
     let no_url = || origin.wrong("this is no url that is understood").hint(format!("one looks like {form}"));
     let Parts { scheme, user, mut password, mut hosts, path, parameters } = parse(text).ok_or_else(no_url)?;
     let mut said: Vec<(&'static str, Value)> = Vec::new();
-    match (table, scheme.as_str()) {
+    match (service, scheme.as_str()) {
         ("postgres", "postgres" | "postgresql") => {
             if !path.is_empty() {
                 said.push(("database", Value::Text(path)));
@@ -116,7 +119,7 @@ fn spread_one(layer: &mut Layer, table: &'static str, text: &str, origin: &Origi
     }
     for (name, value) in parameters {
         let path = || Value::Paths(vec![PathBuf::from(&value)]);
-        match (table, name.as_str()) {
+        match (service, name.as_str()) {
             ("postgres", "sslmode") => match keys::find(table, "sslmode").map(|key| key.shape) {
                 Some(keys::Shape::Choice(modes)) if modes.contains(&value.as_str()) => {
                     said.push(("sslmode", Value::Text(value)));
@@ -156,13 +159,13 @@ fn spread_one(layer: &mut Layer, table: &'static str, text: &str, origin: &Origi
         return Err(origin.wrong("several hosts").hint("name sentinels = [...], or one node and cluster = true"));
     }
     if !hosts.is_empty() {
-        let default = if table == "postgres" { 5432 } else { 6379 };
+        let default = if names_postgres { 5432 } else { 6379 };
         let port = || Located { value: Value::Port(default), origin: origin.clone() };
         if !said.iter().any(|(name, _)| *name == "port") {
             layer.values.entry((table, "port")).or_insert_with(port);
         }
         let host = hosts.first().cloned().unwrap_or_default();
-        said.push(("host", if table == "postgres" { Value::List(hosts) } else { Value::Text(host) }));
+        said.push(("host", if names_postgres { Value::List(hosts) } else { Value::Text(host) }));
     }
     for (name, value) in said {
         if layer.values.contains_key(&(table, name)) && name != "tls" {
@@ -182,7 +185,7 @@ fn split_port(layer: &mut Layer, table: &'static str) {
         Value::List(_) | Value::Port(_) | Value::Flag(_) | Value::Paths(_) => None,
     };
     let Some((host, Some(port))) = only.and_then(|only| host_and_port(&only)) else { return };
-    let value = if table == "postgres" { Value::List(vec![host]) } else { Value::Text(host) };
+    let value = if table == "valkey" { Value::Text(host) } else { Value::List(vec![host]) };
     let origin = located.origin.clone();
     layer.values.insert((table, "host"), Located { value, origin: origin.clone() });
     layer.values.insert((table, "port"), Located { value: Value::Port(port), origin });

@@ -30,6 +30,9 @@ impl fmt::Display for Kind {
     }
 }
 
+/// An app itself: `app.cafe` stands for all that it has, where it gets another name.
+pub const APP: Kind = Kind::new("app");
+
 /// Names one resource, the same in specs, plans, state and on the command line.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -58,9 +61,9 @@ impl fmt::Display for Address {
 impl FromStr for Address {
     type Err = String;
 
-    /// `secret.NAME` has one part in front of the name, all others have two; the name may have dots of its own.
+    /// `secret.NAME` and `app.NAME` have one part in front of the name, all others have two; the name may have dots of its own.
     fn from_str(text: &str) -> Result<Self, String> {
-        let parts = if text.starts_with("secret.") { 2 } else { 3 };
+        let parts = if text.starts_with("secret.") || text.starts_with("app.") { 2 } else { 3 };
         let mut split = text.splitn(parts, '.');
         let mut front = Vec::new();
         for _ in 1..parts {

@@ -117,19 +117,20 @@ fn needs_consent<M, O>(
             return Some(hold);
         }
     }
+    // A differ that knows that somebody would be shut out asks by itself.
+    let asks = step.hold == Some(Hold::Interrupt) || asks_to_interrupt(step);
+    (asks && !consent.to_interrupt(&step.address)).then_some(Hold::Interrupt)
+}
+
+/// Whether a step that destroys nothing takes consent to interrupt.
+fn asks_to_interrupt<M, O>(step: &Step<M, O>) -> bool {
     let unasked_rotation = step.action == Action::Rotate
         && !step.reasons.contains(&Reason::AskedFor)
         && !step.reasons.contains(&Reason::UnfinishedRun);
     let adopting_takes_away = step.reasons.contains(&Reason::NotOursYet) && step.risks.contains(&Risk::Interrupts);
     let redirects = step.redirects() && step.risks.contains(&Risk::Interrupts);
     let takes = step.moves() || step.reasons.contains(&Reason::TakesOver);
-    // A differ that knows that somebody would be shut out asks by itself.
-    let asked_already = step.hold == Some(Hold::Interrupt);
-    let asks = unasked_rotation || adopting_takes_away || redirects || takes || asked_already;
-    if asks && !consent.to_interrupt(&step.address) {
-        return Some(Hold::Interrupt);
-    }
-    None
+    unasked_rotation || adopting_takes_away || redirects || takes
 }
 
 /// What no consent releases: the app's infraspec says `prevent_destroy`, or its last one did.
@@ -153,7 +154,9 @@ pub fn release<M, O>(steps: &mut [Step<M, O>], consent: &Consent) {
             Some(Hold::Waits { .. } | Hold::Prevented { .. } | Hold::Blocked { .. }) | None => false,
         };
         if freed {
-            step.hold = too_late(step).or_else(|| in_use(step, consent));
+            let asks = step.action != Action::Destroy && asks_to_interrupt(step);
+            let interrupts = (asks && !consent.to_interrupt(&step.address)).then_some(Hold::Interrupt);
+            step.hold = interrupts.or_else(|| too_late(step)).or_else(|| in_use(step, consent));
         }
     }
     release_what_waits(steps, consent);
@@ -200,12 +203,16 @@ fn stuck<M, O>(steps: &[Step<M, O>]) -> BTreeSet<StepId> {
 
 /// With consent a new password would have been staged and published, which a plan made without it does not do.
 fn too_late<M, O>(step: &Step<M, O>) -> Option<Hold> {
-    let publishes = step.action == Action::Rotate || step.redirects() || step.moves();
-    let interrupts = matches!(step.hold, Some(Hold::Interrupt));
-    (publishes && interrupts).then(|| Hold::Blocked {
+    let publishes = matches!(step.action, Action::Rotate | Action::Rename) || step.redirects() || step.moves();
+    let flag = match &step.hold {
+        Some(Hold::Interrupt) => "--allow-interrupt",
+        Some(Hold::Destroy) if step.action != Action::Destroy => "--allow-destroy",
+        Some(Hold::Destroy | Hold::DestroyAll | Hold::Prevented { .. } | Hold::Waits { .. } | Hold::Blocked { .. })
+        | None => return None,
+    };
+    publishes.then(|| Hold::Blocked {
         reason: format!(
-            "this plan was saved without that consent, so it publishes nothing for it: make it anew, with \
-             --allow-interrupt {}",
+            "this plan was saved without that consent, so it publishes nothing for it: make it anew, with {flag} {}",
             step.address
         ),
     })
@@ -234,6 +241,9 @@ fn hold_dependents<M, O>(steps: &mut [Step<M, O>], is_held: impl Fn(&Hold) -> bo
     }
 }
 
+#[cfg(test)]
+#[path = "consent_table.rs"]
+mod table;
 #[cfg(test)]
 #[path = "consent_tests.rs"]
 mod tests;

@@ -1,4 +1,4 @@
-//! Which steps wait for whose consent.
+//! What of consent is between several steps, or in a saved plan; `consent_table.rs` has all that is of one step.
 
 use super::*;
 use crate::core::testing::step;
@@ -26,19 +26,6 @@ fn held(mut steps: Vec<Step<(), ()>>, consent: &Consent, circumstances: &Circums
 }
 
 #[test]
-fn what_loses_data_or_a_login_waits_for_consent() {
-    for risk in [Risk::LosesData, Risk::RemovesLogin] {
-        let steps = || vec![destroy("postgres.database.old", &[risk])];
-        let case = |allowed: &[&str]| held(steps(), &consent(allowed, &[]), &circumstances(&["a"], 100));
-        assert_eq!(case(&[]), Some(Hold::Destroy));
-        assert_eq!(case(&["postgres.database.new"]), Some(Hold::Destroy));
-        assert_eq!(case(&["postgres.database.old"]), None);
-        assert_eq!(case(&["postgres.*"]), None);
-        assert_eq!(case(&["all"]), None);
-    }
-}
-
-#[test]
 fn what_is_in_use_takes_consent_to_both() {
     for risk in [Risk::LosesData, Risk::RemovesLogin] {
         let steps = || vec![destroy("valkey.user.old", &[risk, Risk::Interrupts])];
@@ -49,39 +36,6 @@ fn what_is_in_use_takes_consent_to_both() {
     let mut grant = destroy("postgres.grant.d/r", &[Risk::RemovesLogin, Risk::Interrupts]);
     grant.part_of = Some("postgres.role.r".parse().unwrap());
     assert_eq!(held(vec![grant], &consent(&["postgres.role.r"], &[]), &circumstances(&["a"], 100)), None);
-}
-
-#[test]
-fn a_change_that_loses_data_waits_for_consent_as_a_destroy_does() {
-    let case = |risks: &[Risk], destroy: &[&str], interrupt: &[&str]| {
-        let mut step = step("kafka.topic.t", "a", Action::Update, &[]);
-        step.risks.extend(risks);
-        held(vec![step], &consent(destroy, interrupt), &circumstances(&["a"], 100))
-    };
-    let own = ["kafka.topic.t"];
-    assert_eq!(case(&[Risk::Interrupts], &[], &[]), None);
-    assert_eq!(case(&[Risk::LosesData], &[], &[]), Some(Hold::Destroy));
-    assert_eq!(case(&[Risk::LosesData], &[], &own), Some(Hold::Destroy));
-    assert_eq!(case(&[Risk::LosesData], &own, &[]), None);
-    assert_eq!(case(&[Risk::LosesData, Risk::Interrupts], &own, &[]), Some(Hold::Interrupt));
-    assert_eq!(case(&[Risk::LosesData, Risk::Interrupts], &own, &own), None);
-}
-
-#[test]
-fn rights_of_a_declared_app_are_revoked_without_asking_and_those_of_a_vanished_one_are_not() {
-    let steps = || vec![destroy("postgres.grant.d/r", &[])];
-    assert_eq!(held(steps(), &consent(&[], &[]), &circumstances(&["a"], 100)), None);
-    assert_eq!(held(steps(), &consent(&[], &[]), &circumstances(&["b"], 100)), Some(Hold::Destroy));
-}
-
-#[test]
-fn more_than_a_third_takes_the_word_all() {
-    let steps =
-        || vec![destroy("postgres.database.a", &[Risk::LosesData]), destroy("postgres.database.b", &[Risk::LosesData])];
-    let case = |allowed: &str, owned| held(steps(), &consent(&[allowed], &[]), &circumstances(&["a"], owned));
-    assert_eq!(case("postgres.*", 6), None);
-    assert_eq!(case("postgres.*", 5), Some(Hold::DestroyAll));
-    assert_eq!(case("all", 5), None);
 }
 
 #[test]
@@ -147,102 +101,6 @@ fn what_comes_before_a_held_step_and_waits_for_it_is_released_with_it_alone() {
     assert_eq!(case(&[], &[]), [false, false]);
     assert_eq!(case(&[topic], &[]), [false, false]);
     assert_eq!(case(&["all"], &["all"]), [true, true]);
-}
-
-#[test]
-fn prevent_destroy_beats_consent() {
-    let mut circumstances = circumstances(&["a"], 100);
-    circumstances.prevented.insert(AppName::new("a").unwrap());
-    let steps = vec![destroy("postgres.database.a", &[Risk::LosesData])];
-    let prevented = Some(Hold::Prevented { remembered: false });
-    assert_eq!(held(steps, &consent(&["all"], &[]), &circumstances), prevented);
-    // What keeps its name and loses its data is no better off.
-    let update = |risk| {
-        let mut step = step("kafka.topic.t", "a", Action::Update, &[]);
-        step.risks.insert(risk);
-        vec![step]
-    };
-    let all = || consent(&["all"], &["all"]);
-    assert_eq!(held(update(Risk::LosesData), &all(), &circumstances), prevented);
-    assert_eq!(held(update(Risk::Interrupts), &all(), &circumstances), None);
-    let mut saved = update(Risk::LosesData);
-    hold(&mut saved, &all(), &circumstances);
-    release(&mut saved, &all());
-    assert!(!saved[0].runs(), "a saved plan is not released either");
-}
-
-#[test]
-fn prevent_destroy_of_an_infraspec_that_is_gone_holds_even_what_loses_nothing() {
-    let mut circumstances = circumstances(&["b"], 100);
-    circumstances.remembered.insert(AppName::new("a").unwrap());
-    let mut steps = vec![destroy("postgres.grant.d/r", &[])];
-    hold(&mut steps, &consent(&["all"], &["all"]), &circumstances);
-    assert_eq!(steps[0].hold, Some(Hold::Prevented { remembered: true }));
-    release(&mut steps, &consent(&["all"], &["all"]));
-    assert!(!steps[0].runs(), "a saved plan is not released either");
-}
-
-#[test]
-fn rotations_that_nobody_asked_for_are_held_unless_explained() {
-    let rotate = |reason| {
-        let mut step = step("valkey.user.a", "a", Action::Rotate, &[]);
-        step.reasons.insert(reason);
-        vec![step]
-    };
-    let case = |reason, allowed: &[&str]| held(rotate(reason), &consent(&[], allowed), &circumstances(&["a"], 9));
-    assert_eq!(case(Reason::CredentialWrong, &[]), Some(Hold::Interrupt));
-    assert_eq!(case(Reason::CredentialUnknown, &[]), Some(Hold::Interrupt));
-    assert_eq!(case(Reason::CredentialUnknown, &["valkey.user.a"]), None);
-    assert_eq!(case(Reason::AskedFor, &[]), None);
-    assert_eq!(case(Reason::UnfinishedRun, &[]), None);
-}
-
-#[test]
-fn what_a_differ_asks_for_is_held_until_it_may() {
-    let asking = || {
-        let mut step = step("valkey.user.a", "a", Action::Update, &[]);
-        step.reasons.insert(Reason::Drifted);
-        step.hold = Some(Hold::Interrupt);
-        vec![step]
-    };
-    let case = |allowed: &[&str]| held(asking(), &consent(&[], allowed), &circumstances(&["a"], 9));
-    assert_eq!(case(&[]), Some(Hold::Interrupt));
-    assert_eq!(case(&["valkey.user.b"]), Some(Hold::Interrupt));
-    assert_eq!(case(&["valkey.user.a"]), None);
-    // The same of a saved plan.
-    let mut saved = asking();
-    hold(&mut saved, &consent(&[], &[]), &circumstances(&["a"], 9));
-    release(&mut saved, &consent(&[], &["valkey.user.a"]));
-    assert!(saved[0].runs());
-}
-
-#[test]
-fn a_new_user_that_interrupts_is_held_until_it_may() {
-    let hands_over = |risks: &[Risk]| {
-        let mut step = step("postgres.role.b", "a", Action::Create, &[]);
-        step.reasons.insert(Reason::HandsOver);
-        step.risks.extend(risks);
-        vec![step]
-    };
-    let case = |risks, allowed: &[&str]| held(hands_over(risks), &consent(&[], allowed), &circumstances(&["a"], 9));
-    assert_eq!(case(&[Risk::Interrupts], &[]), Some(Hold::Interrupt));
-    assert_eq!(case(&[Risk::Interrupts], &["postgres.role.b"]), None);
-    assert_eq!(case(&[], &[]), None);
-}
-
-#[test]
-fn what_belongs_to_another_app_is_held_even_if_nothing_else_changes() {
-    for action in [Action::Record, Action::Update, Action::Rotate] {
-        let moves = |also: &[Reason]| {
-            let mut step = step("postgres.role.b", "a", action, &[]);
-            step.reasons.extend(also.iter().chain([&Reason::FromAnotherApp]));
-            vec![step]
-        };
-        let case = |also, allowed: &[&str]| held(moves(also), &consent(&[], allowed), &circumstances(&["a"], 9));
-        assert_eq!(case(&[], &[]), Some(Hold::Interrupt));
-        assert_eq!(case(&[Reason::ChangedInSpec], &["postgres.role.c"]), Some(Hold::Interrupt));
-        assert_eq!(case(&[Reason::ChangedInSpec], &["postgres.role.b"]), None);
-    }
 }
 
 #[test]

@@ -22,7 +22,7 @@ pub fn lint<M, O>(plan: &Plan<M, O>) -> Vec<String> {
             Action::Destroy => step.before.is_some() && step.after.is_none(),
             Action::Forget => step.before.is_none() && step.after.is_none(),
             Action::Update | Action::Replace => step.before.is_some() && step.after.is_some(),
-            Action::Adopt | Action::Record | Action::Rotate => step.after.is_some(),
+            Action::Adopt | Action::Record | Action::Rotate | Action::Rename => step.after.is_some(),
         };
         if !whole && step.part == Part::Main {
             broken.push(format!("{id}: {} with the wrong ends", step.action));

@@ -8,8 +8,8 @@ use super::step::{Action, Part, Step};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// The version of the plan's JSON. It grows when a reader of the old form could misread the new one.
-pub const FORMAT_VERSION: u32 = 1;
+/// The version of the form in which plans are saved. It grows when a reader of the old form could misread the new one.
+pub const FORMAT_VERSION: u32 = 2;
 
 /// A service as the plan's head names it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -50,6 +50,9 @@ pub struct Plan<M, O> {
     /// The version of nornplan that made it.
     pub tool_version: String,
     pub environment: String,
+    /// Settings that tell its workspace from others and are the same wherever that is checked out, by key.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub workspace: BTreeMap<String, String>,
     pub services: BTreeMap<String, ServiceHead>,
     /// Digest (sha256, hex) of each app's resolved infraspec.
     pub apps: BTreeMap<AppName, String>,
@@ -69,8 +72,12 @@ pub struct Plan<M, O> {
     pub notices: Vec<Notice>,
     /// Why the plan is incomplete: one line for each service that could not be read. Empty if it is whole.
     pub incomplete: Vec<String>,
-    /// Lineage and serial of the state that it was made from.
-    pub lineage: String,
+    /// Whose in the state each resource was that a step is about; those that were nobody's are left out.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub owners: BTreeMap<Address, AppName>,
+    /// Lineage of the state that it was made from; `None` if there was no state yet: the plan founds one.
+    pub lineage: Option<String>,
+    /// Serial of that state.
     pub serial: u64,
 }
 
@@ -142,7 +149,7 @@ impl<M, O> Plan<M, O> {
             of(Action::Update),
             of(Action::Destroy)
         );
-        for action in [Action::Adopt, Action::Replace, Action::Rotate, Action::Forget, Action::Record] {
+        for action in [Action::Adopt, Action::Rename, Action::Replace, Action::Rotate, Action::Forget, Action::Record] {
             if of(action) > 0 {
                 line.push_str(&format!(", {} to {action}", of(action)));
             }

@@ -54,6 +54,7 @@ impl<M> Decision<M> {
             needs: BTreeSet::new(),
             exclusive: None,
             part_of: None,
+            renamed_from: None,
             hold: None,
         }
     }
@@ -159,6 +160,10 @@ pub fn reasons_of(cause: Cause) -> &'static [Reason] {
 }
 
 #[cfg(test)]
+#[path = "three_way_tests.rs"]
+mod three_way_tests;
+
+#[cfg(test)]
 mod tests {
     use super::*;
     use crate::core::address::Kind;
@@ -175,43 +180,6 @@ mod tests {
 
     fn app(name: &str) -> AppName {
         AppName::new(name).unwrap()
-    }
-
-    /// Decides on one resource: what is wanted, what there is, what was last applied.
-    fn decide(wanted: Option<u8>, there: Option<u8>, last: Option<u8>) -> Option<(Action, Vec<Reason>)> {
-        let address = Address::new(Kind::new("test.thing"), "a");
-        let one = |value: Option<u8>| value.map(|value| (address.clone(), value));
-        let wanted = one(wanted).map(|(a, x)| (a, Wanted { app: app("a"), model: Thing(x) })).into_iter().collect();
-        let there = one(there).map(|(a, x)| (a, Thing(x))).into_iter().collect();
-        let last = one(last).map(|(a, x)| (a, Applied { app: app("a"), model: Thing(x) })).into_iter().collect();
-        let decisions = reconcile(&wanted, &there, &last);
-        assert!(decisions.len() <= 1);
-        decisions.into_iter().next().map(|decision| (decision.action, decision.reasons.into_iter().collect()))
-    }
-
-    #[test]
-    fn every_case_of_existence() {
-        use Action::{Adopt, Create, Destroy, Forget, Record, Update};
-        let cases = [
-            (None, None, None, None),
-            (None, Some(1), None, None),
-            (None, None, Some(1), Some((Forget, Reason::NoLongerDeclared))),
-            (None, Some(1), Some(1), Some((Destroy, Reason::NoLongerDeclared))),
-            (Some(1), None, None, Some((Create, Reason::Declared))),
-            (Some(1), None, Some(1), Some((Create, Reason::Vanished))),
-            (Some(1), Some(1), None, Some((Adopt, Reason::NotOursYet))),
-            (Some(1), Some(2), None, Some((Update, Reason::NotOursYet))),
-            (Some(1), Some(1), Some(1), None),
-            (Some(2), Some(1), Some(1), Some((Update, Reason::ChangedInSpec))),
-            (Some(1), Some(2), Some(1), Some((Update, Reason::Drifted))),
-            (Some(2), Some(2), Some(1), Some((Record, Reason::ChangedInSpec))),
-        ];
-        for (wanted, there, last, expected) in cases {
-            let expected = expected.map(|(action, reason)| (action, vec![reason]));
-            assert_eq!(decide(wanted, there, last), expected, "{wanted:?} {there:?} {last:?}");
-        }
-        let both = vec![Reason::ChangedInSpec, Reason::Drifted];
-        assert_eq!(decide(Some(3), Some(2), Some(1)), Some((Update, both)));
     }
 
     #[test]

@@ -23,14 +23,17 @@ pub enum Action {
     Rotate,
     /// Note in the state what has already become so; writes only the state.
     Record,
+    /// Give another name to what stays as it is, or make a login anew under another name with all that it had.
+    Rename,
 }
 
 impl Action {
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Create,
         Self::Update,
         Self::Destroy,
         Self::Adopt,
+        Self::Rename,
         Self::Replace,
         Self::Rotate,
         Self::Forget,
@@ -47,6 +50,7 @@ impl Action {
             Self::Forget => "forget",
             Self::Rotate => "rotate",
             Self::Record => "record",
+            Self::Rename => "rename",
         }
     }
 
@@ -54,7 +58,7 @@ impl Action {
     pub fn only_state(self) -> bool {
         match self {
             Self::Adopt | Self::Forget | Self::Record => true,
-            Self::Create | Self::Update | Self::Replace | Self::Destroy | Self::Rotate => false,
+            Self::Create | Self::Update | Self::Replace | Self::Destroy | Self::Rotate | Self::Rename => false,
         }
     }
 }
@@ -104,6 +108,8 @@ pub enum Reason {
     TakesOver,
     /// A node of the server was away when it was last applied, and is back.
     WasAway,
+    /// The workspace file says that it was called otherwise until now.
+    Moved,
 }
 
 impl Reason {
@@ -129,6 +135,7 @@ impl Reason {
             Self::SetAgain => "published values stay",
             Self::TakesOver => "reaches what is another app's until now",
             Self::WasAway => "a node was away at the last apply",
+            Self::Moved => "moved",
         }
     }
 }
@@ -187,6 +194,8 @@ pub enum Part {
     Close,
     /// Saves what is set already, so that it outlives a restart of the server. The state does not own what it is about.
     Save,
+    /// Gives the resource its name, before all else on it.
+    Rename,
 }
 
 /// Names one step of a plan.
@@ -211,6 +220,7 @@ impl fmt::Display for StepId {
             Part::Publish => write!(f, "{} (publish)", self.address),
             Part::Close => write!(f, "{} (close)", self.address),
             Part::Save => write!(f, "{}", self.address),
+            Part::Rename => write!(f, "{} (rename)", self.address),
         }
     }
 }
@@ -269,6 +279,9 @@ pub struct Step<M, O> {
     /// What is destroyed with it and is more: consent to destroy that is consent to this.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub part_of: Option<Address>,
+    /// What it is called until now, if it gets another name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub renamed_from: Option<Address>,
     pub hold: Option<Hold>,
 }
 

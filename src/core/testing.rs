@@ -22,6 +22,7 @@ pub fn step(address: &str, app: &str, action: Action, needs: &[&str]) -> Step<()
         needs: needs.iter().map(|need| StepId::main(need.parse().unwrap())).collect(),
         exclusive: None,
         part_of: None,
+        renamed_from: None,
         hold: None,
     }
 }

@@ -1,25 +1,42 @@
 //! One batch: read again, write what is as planned, try transient failures again.
 
 use super::Job;
+use crate::boundary;
 use crate::core::address::Address;
 use crate::core::change::agree;
-use crate::core::step::Part;
+use crate::core::step::{Part, StepId};
 use crate::error::{Diagnostic, Kind};
-use crate::services::{Model, Op, Outcome, Service, ServiceId, Step};
+use crate::services::{Durability, Model, Op, Outcome, Service, ServiceId, Step};
+use futures_util::stream::{self, StreamExt};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
+/// Of which only the state learns, in one look.
+pub const STATE_BATCH: usize = 500;
 /// Transient failures are tried again so often, each time after twice the pause.
 const TRIES: u32 = 5;
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
 /// None begins later than that after the first: what failed by waiting has waited long enough.
 const LAST_TRY: Duration = Duration::from_secs(45);
 
+/// Looks at what only the state is to learn, before anything is written: what other steps of the plan change meanwhile is no
+/// stranger's change.
+pub async fn look_first(job: &Job<'_>) -> BTreeMap<StepId, Outcome> {
+    let mut batches: BTreeMap<(Option<ServiceId>, &str), Vec<&Step>> = BTreeMap::new();
+    for step in job.steps.iter().filter(|step| step.runs() && step.op == Op::State) {
+        let of = (ServiceId::of(&step.address), step.address.kind.as_str());
+        batches.entry(of).or_default().push(step);
+    }
+    let all: Vec<&[&Step]> = batches.values().flat_map(|steps| steps.chunks(STATE_BATCH)).collect();
+    let looks = all.into_iter().map(|steps| async move {
+        let outcomes = run(job, steps).await;
+        steps.iter().map(|step| step.id()).zip(outcomes).collect::<Vec<_>>()
+    });
+    stream::iter(looks).buffer_unordered(job.parallelism.max(1)).concat().await.into_iter().collect()
+}
+
 /// Carries out steps of one kind, action and part; one outcome for each, in their order.
 pub async fn run(job: &Job<'_>, steps: &[&Step]) -> Vec<Outcome> {
-    if steps.iter().all(|step| step.op == Op::State) {
-        return steps.iter().map(|_| Outcome::done()).collect();
-    }
     let service = steps.first().and_then(|step| ServiceId::of(&step.address)).and_then(|id| job.services.get(&id));
     let Some(service) = service else {
         return steps.iter().map(|step| Outcome::failed(unknown_service(step))).collect();
@@ -40,8 +57,11 @@ pub async fn run(job: &Job<'_>, steps: &[&Step]) -> Vec<Outcome> {
             break;
         }
         if attempt > 1 {
-            tokio::time::sleep(pause).await;
-            pause *= 2;
+            tokio::select! {
+                () = tokio::time::sleep(pause) => pause *= 2,
+                // What failed for now has failed: the next run tries again.
+                () = job.stop.cancelled() => break,
+            }
         }
         for (index, outcome) in attempt_once(job, service.as_ref(), &left, &mut written).await {
             // What our own failed write left half-done is no stranger's change: the failure says what happened.
@@ -70,6 +90,7 @@ fn settled(outcome: Option<&Outcome>) -> bool {
             | Outcome::Remains { .. }
             | Outcome::AlreadySo
             | Outcome::Stale { .. }
+            | Outcome::Refused { .. }
             | Outcome::Failed { retry: false, .. }
             | Outcome::Skipped { .. },
         ) => true,
@@ -86,7 +107,7 @@ async fn attempt_once(
     let steps: Vec<&Step> = left.iter().map(|(_, step)| *step).collect();
     let addresses: BTreeSet<Address> = steps
         .iter()
-        .filter(|step| !matches!(step.part, Part::Stage | Part::Save))
+        .filter(|step| !matches!(step.part, Part::Stage | Part::Save | Part::Rename))
         .map(|step| step.address.clone())
         .collect();
     let now = if addresses.is_empty() { Ok(BTreeMap::new()) } else { service.read(&addresses, &steps).await };
@@ -98,9 +119,15 @@ async fn attempt_once(
     let mut write = Vec::new();
     for (index, step) in left {
         let there = now.get(&step.address);
-        match recheck(step, there) {
+        match again(job, step, there).or_else(|| recheck(step, there)) {
             // An answer was lost, or half of it failed.
-            Some(Outcome::Stale { .. }) if written.contains(index) && service.is_halfway(step, there) => {
+            Some(Outcome::Stale { .. })
+                if written.contains(index) && (is_unproven(step, there) || service.is_halfway(step, there)) =>
+            {
+                write.push((*index, *step));
+            }
+            // Its answer was lost, and what saves it comes after that.
+            Some(Outcome::AlreadySo) if written.contains(index) && service.durability() == Durability::Unsaved => {
                 write.push((*index, *step));
             }
             Some(Outcome::Stale { now: Some(now), .. }) => {
@@ -114,24 +141,60 @@ async fn attempt_once(
             None => write.push((*index, *step)),
         }
     }
+    let (noted, write): (Vec<_>, Vec<_>) = write.into_iter().partition(|(_, step)| step.op == Op::State);
+    outcomes.extend(noted.into_iter().map(|(index, _)| (index, Outcome::done())));
     let steps: Vec<&Step> = write.iter().map(|(_, step)| *step).collect();
     if !steps.is_empty() {
+        let is_first = written.is_disjoint(&write.iter().map(|(index, _)| *index).collect());
         written.extend(write.iter().map(|(index, _)| *index));
-        let results = service.apply(&steps, job.context).await;
+        boundary::pass(|| format!("before {}", name(&steps)));
+        let mut results = service.apply(&steps, job.context).await;
+        boundary::pass(|| format!("after {}", name(&steps)));
+        if boundary::twice() && is_first {
+            results = steps.iter().map(|step| Outcome::Failed { error: no_answer(step), retry: true }).collect();
+        }
         outcomes.extend(write.into_iter().map(|(index, _)| index).zip(results));
     }
     outcomes
 }
 
-/// As planned: `None`, go on and write. Otherwise what became of the step without a write.
-fn recheck(step: &Step, now: Option<&Model>) -> Option<Outcome> {
-    let is = |model: Option<&Model>| match (now, model) {
+/// What is known of a step of a saved plan before it is held against what is there now: `None`, if it is to be.
+fn again(job: &Job<'_>, step: &Step, now: Option<&Model>) -> Option<Outcome> {
+    let saved = job.saved?;
+    let is_done = saved.has_done(step);
+    // Of keys nobody can tell whose they are: once removed, they are not removed again.
+    let is_told = step.before.as_ref().is_none_or(|before| before.as_valkey_keys().is_none());
+    let is_as_wanted = is(now, step.after.as_ref()) || is_done && !is_told;
+    match (saved.refuses(step), step.part) {
+        (None, _) if !is_done => None,
+        (_, Part::Stage | Part::Save) if is_done => Some(Outcome::AlreadySo),
+        (_, Part::Main | Part::Credential | Part::Publish | Part::Close)
+            if is_as_wanted && (is_done || !step.sets_credential) =>
+        {
+            Some(Outcome::AlreadySo)
+        }
+        (Some(why), _) => Some(Outcome::Refused { why: why.to_owned() }),
+        // What it has removed once and is there again is another one.
+        (None, _) => Some(Outcome::Refused {
+            why: "this plan was carried out on it before, and it has been changed since".to_owned(),
+        }),
+    }
+}
+
+fn is(now: Option<&Model>, model: Option<&Model>) -> bool {
+    match (now, model) {
         (None, None) => true,
         (Some(now), Some(model)) => agree(model, now),
         (Some(_), None) | (None, Some(_)) => false,
-    };
+    }
+}
+
+/// As planned: `None`, go on and write. Otherwise what became of the step without a write.
+fn recheck(step: &Step, now: Option<&Model>) -> Option<Outcome> {
+    let is = |model: Option<&Model>| is(now, model);
     match step.part {
-        Part::Stage | Part::Save => None,
+        // Whether a thing still has its name is seen by the very statement that gives it another.
+        Part::Stage | Part::Save | Part::Rename => None,
         // What the step before it of the same plan has made is as good as what was planned on.
         Part::Credential | Part::Publish if is(step.before.as_ref()) || is(step.after.as_ref()) => None,
         Part::Main | Part::Close if is(step.before.as_ref()) => None,
@@ -140,6 +203,17 @@ fn recheck(step: &Step, now: Option<&Model>) -> Option<Outcome> {
             Some(Outcome::Stale { now: now.cloned().map(Box::new), differs: Vec::new() })
         }
     }
+}
+
+/// A batch as a boundary is called: `batch create postgres.database main`.
+fn name(steps: &[&Step]) -> String {
+    let words = steps.first().map(|step| format!("{:?} {} {:?}", step.action, step.address.kind, step.part));
+    format!("batch {}", words.unwrap_or_default().to_lowercase())
+}
+
+/// All is as wanted but for a password of which nobody can read whether it is the one that was to be set.
+fn is_unproven(step: &Step, now: Option<&Model>) -> bool {
+    step.sets_credential && now.zip(step.after.as_ref()).is_some_and(|(now, after)| agree(after, now))
 }
 
 fn fail_all(left: &[(usize, &Step)], error: &Diagnostic) -> Vec<(usize, Outcome)> {

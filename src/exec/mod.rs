@@ -3,18 +3,21 @@
 //! All concurrency is here. Services only say how large a batch may be and how many calls of a kind may be in flight.
 
 mod batch;
+pub mod carried;
 mod queue;
 mod saving;
 pub mod stage;
 
 use crate::core::step::{Action, Part, StepId};
 use crate::error::Diagnostic;
+use crate::secrets::model::SECRET;
 use crate::services::{ApplyContext, Outcome, Service, ServiceId, Step};
-use crate::state::{Event, LockedStore, Origin};
+use crate::state::{Entry, Event, LockedStore, Origin};
+use carried::SavedPlan;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use queue::Queue;
 use saving::Marks;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use tokio_util::sync::CancellationToken;
 
 /// What is carried out, and with what.
@@ -22,6 +25,8 @@ pub struct Job<'a> {
     pub steps: &'a [Step],
     pub services: &'a BTreeMap<ServiceId, Box<dyn Service>>,
     pub context: &'a ApplyContext,
+    /// Where a saved plan is carried out: what is known of it.
+    pub saved: Option<&'a SavedPlan>,
     /// Calls in flight at most.
     pub parallelism: usize,
     /// Ends the run after what is in flight.
@@ -42,6 +47,8 @@ pub type Outcomes = BTreeMap<StepId, Outcome>;
 /// What a run came to.
 pub struct Executed {
     pub outcomes: Outcomes,
+    /// Steps that were in flight when the run was ended at once: nobody knows what became of them.
+    pub given_up: BTreeSet<StepId>,
     /// Why the journal could not be written. Nothing more was started from then on, as it would be forgotten; what was
     /// in flight was waited for.
     pub unrecorded: Option<Diagnostic>,
@@ -57,17 +64,33 @@ pub async fn execute(job: &Job<'_>, store: &mut LockedStore, listener: &dyn List
     let mut in_flight = FuturesUnordered::new();
     let mut unrecorded = None;
     let mut marks = Marks::default();
+    let mut given_up = BTreeSet::new();
+    let mut noted = tokio::select! {
+        biased;
+        () = job.abort.cancelled() => BTreeMap::new(),
+        noted = batch::look_first(job) => noted,
+    };
     loop {
         while !job.stop.is_cancelled() && unrecorded.is_none() {
             let Some(batch) = queue.next_batch() else { break };
             let steps = queue.steps(&batch);
-            if let Err(error) = marks.begin(job, &steps, store) {
+            // Another run may have the lock by now: then nothing more is begun.
+            let begun = match store.check().await {
+                Ok(()) => marks.begin(job, &steps, store).await,
+                Err(error) => Err(error),
+            };
+            if let Err(error) = begun {
                 unrecorded = Some(error);
                 break;
             }
             listener.started(&steps);
+            given_up.extend(steps.iter().map(|step| step.id()));
+            let looked_at: Option<Vec<Outcome>> = steps.iter().map(|step| noted.remove(&step.id())).collect();
             in_flight.push(async move {
-                let results = batch::run(job, &steps).await;
+                let results = match looked_at {
+                    Some(results) => results,
+                    None => batch::run(job, &steps).await,
+                };
                 (batch, results)
             });
         }
@@ -79,18 +102,20 @@ pub async fn execute(job: &Job<'_>, store: &mut LockedStore, listener: &dyn List
         let Some((batch, results)) = finished else { break };
         let mut events = Vec::new();
         let steps = queue.steps(&batch);
+        steps.iter().for_each(|step| _ = given_up.remove(&step.id()));
         let done = queue.finish(&batch, results);
         for (step, outcome) in &done {
             listener.finished(step, outcome);
             events.extend(event(step, outcome, store));
+            events.extend(job.saved.and_then(|saved| saved.event(step, outcome)));
         }
         events.extend(marks.end(job, &steps));
         outcomes.extend(done.into_iter().map(|(step, outcome)| (step.id(), outcome)));
-        if let Err(error) = store.append(&events) {
+        if let Err(error) = store.append(&events).await {
             unrecorded.get_or_insert(error);
         }
     }
-    Executed { outcomes, unrecorded }
+    Executed { outcomes, given_up, unrecorded }
 }
 
 /// What the state learns from a completed step.
@@ -98,18 +123,31 @@ fn event(step: &Step, outcome: &Outcome, store: &LockedStore) -> Option<Event> {
     let fingerprint = match outcome {
         Outcome::Done { fingerprint, .. } => fingerprint.clone(),
         Outcome::AlreadySo => None,
-        Outcome::Remains { .. } | Outcome::Stale { .. } | Outcome::Failed { .. } | Outcome::Skipped { .. } => {
-            return None;
-        }
+        Outcome::Remains { .. }
+        | Outcome::Stale { .. }
+        | Outcome::Refused { .. }
+        | Outcome::Failed { .. }
+        | Outcome::Skipped { .. } => return None,
     };
     let address = step.address.clone();
     match (step.part, &step.after) {
         (Part::Stage | Part::Save, _) => None,
+        // An app has its former name until the last of it is done.
+        (Part::Rename, _) if address.kind == SECRET => None,
+        (Part::Rename, _) | (Part::Close, _) if step.renamed_from.is_some() => {
+            step.renamed_from.clone().map(|from| Event::Renamed { from, to: address })
+        }
+        (Part::Rename, _) => None,
         (Part::Credential, _) => fingerprint.map(|fingerprint| Event::Credential { address, fingerprint }),
         (Part::Main | Part::Publish | Part::Close, None) => Some(Event::Gone { address }),
         (Part::Main | Part::Publish | Part::Close, Some(after)) => {
             let known = store.document().resources.get(&address).map(|entry| entry.origin);
-            let origin = if step.action == Action::Create { Origin::Created } else { known.unwrap_or(Origin::Adopted) };
+            let is_made = matches!(step.action, Action::Create | Action::Rename);
+            let origin = if is_made { Origin::Created } else { known.unwrap_or(Origin::Adopted) };
+            let is_known = |entry: &Entry| entry.app == step.app && entry.applied == *after;
+            if matches!(outcome, Outcome::AlreadySo) && store.document().resources.get(&address).is_some_and(is_known) {
+                return None;
+            }
             Some(Event::Applied { address, app: step.app.clone(), origin, model: Box::new(after.clone()), fingerprint })
         }
     }

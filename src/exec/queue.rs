@@ -1,5 +1,6 @@
 //! Which steps are ready, and which of them go together.
 
+use super::batch::STATE_BATCH;
 use crate::core::step::{Action, Part, StepId};
 use crate::services::{Limits, Outcome, Step};
 use std::collections::{BTreeMap, BTreeSet};
@@ -87,6 +88,8 @@ impl<'a> Queue<'a> {
             return None;
         }
         let ready = self.ready.get_mut(group)?;
+        // Where nothing is written, one line of the journal each is all.
+        let batch = if group.1.only_state() { limits.batch.max(STATE_BATCH) } else { limits.batch };
         let mut ids = Vec::new();
         for id in ready.iter() {
             let Some(step) = self.all.get(id) else { continue };
@@ -94,7 +97,7 @@ impl<'a> Queue<'a> {
             if free {
                 ids.push(id.clone());
             }
-            if ids.len() >= limits.batch {
+            if ids.len() >= batch {
                 break;
             }
         }
@@ -188,6 +191,7 @@ mod tests {
             needs: needs.iter().map(|need| StepId::main(need.parse::<Address>().unwrap())).collect(),
             exclusive: None,
             part_of: None,
+            renamed_from: None,
             hold: None,
         }
     }

@@ -19,14 +19,14 @@ impl Marks {
     ///
     /// # Errors
     /// The journal cannot be written; the batch must not start.
-    pub fn begin(&mut self, job: &Job<'_>, steps: &[&Step], store: &mut LockedStore) -> Result<()> {
+    pub async fn begin(&mut self, job: &Job<'_>, steps: &[&Step], store: &mut LockedStore) -> Result<()> {
         let Some((id, _)) = saves_apart(job, steps) else { return Ok(()) };
         *self.batches.entry(id).or_default() += 1;
         if store.document().unsaved.contains(id.as_str()) {
             return Ok(());
         }
         self.set.insert(id);
-        store.append(&[Event::Unsaved { service: id.to_string() }])
+        store.append(&[Event::Unsaved { service: id.to_string() }]).await
     }
 
     /// After a batch: what takes the mark away, if all is saved. A mark of an earlier run stays until something is.

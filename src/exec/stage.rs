@@ -55,7 +55,7 @@ impl Before {
 /// A step without an outcome may have been under way when the run was ended.
 fn is_unsent(outcome: Option<&Outcome>) -> bool {
     match outcome {
-        Some(Outcome::Stale { .. } | Outcome::Skipped { .. }) => true,
+        Some(Outcome::Stale { .. } | Outcome::Refused { .. } | Outcome::Skipped { .. }) => true,
         Some(Outcome::Done { .. } | Outcome::Remains { .. } | Outcome::AlreadySo | Outcome::Failed { .. }) | None => {
             false
         }

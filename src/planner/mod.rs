@@ -1,5 +1,8 @@
 //! Puts the plan together: every service's steps, the edges between services, consent, order. Pure.
 
+mod did_you_mean;
+pub mod moved_apps;
+pub mod moves;
 mod prevention;
 mod publishing;
 
@@ -41,8 +44,13 @@ pub struct Inputs<'a> {
     /// In scope, of all services.
     pub applied: BTreeMap<Address, Applied<Model>>,
     pub document: &'a Document,
+    /// What the state says is ours and bears a name that nothing of ours may have: the service's own, or what nornplan
+    /// signs in with.
+    pub kept_apart: BTreeSet<Address>,
     /// What could be read.
     pub observed: &'a BTreeMap<ServiceId, Observation>,
+    /// What is called otherwise from now on; all else here is told in the new names.
+    pub moves: &'a moves::Moves,
     /// One line for each service that could not be read.
     pub unreadable: &'a BTreeMap<ServiceId, String>,
     /// host:port of each service that was not read.
@@ -71,6 +79,7 @@ pub fn plan(mut inputs: Inputs<'_>) -> Result<Plan> {
     }
     let ours = inputs.document.resources.iter().map(|(address, entry)| (address, &entry.app, &entry.applied));
     kafka::ask_about_takeovers(&mut steps, ours, &inputs.declared());
+    inputs.moves.add(&mut steps, &inputs.wanted, inputs.observed);
     tell_drifted_passwords(&mut steps, inputs.document);
     // Held rotations set no password, so nothing is staged or published for them: consent comes before secrets. Secrets
     // that go count all the same, where the number of what goes asks for more consent.
@@ -79,7 +88,10 @@ pub fn plan(mut inputs: Inputs<'_>) -> Result<Plan> {
     let going = secrets.map(|secrets| services::diff(ServiceId::Secrets, inputs.diff_input(secrets, &nothing)));
     steps.extend(going.into_iter().flatten().filter(|step| step.action == Action::Destroy));
     block_half_moves(&mut steps, &inputs);
+    never_destroy(&mut steps, &inputs.kept_apart);
     prevention::block_what_would_lose_it(&mut steps, &circumstances, inputs.document);
+    consent::hold(&mut steps, inputs.consent, &circumstances);
+    moves::hold_together(&mut steps);
     consent::hold(&mut steps, inputs.consent, &circumstances);
     steps.retain(|step| step.address.kind != SECRET);
     keep_users_of_what_is_in_use(&mut steps);
@@ -91,12 +103,14 @@ pub fn plan(mut inputs: Inputs<'_>) -> Result<Plan> {
     if let Some(observation) = inputs.observed.get(&ServiceId::Secrets) {
         steps.extend(services::diff(ServiceId::Secrets, inputs.diff_input(observation, &credentials)));
     }
+    inputs.moves.add_apps(&mut steps, &inputs.wanted);
     name_what_was_asked_for(&mut steps, &inputs.scope.destroy);
     connect(&mut steps, &inputs);
     publishing::wait_for_what_is_published(&inputs, &mut steps);
     consent::hold(&mut steps, inputs.consent, &circumstances);
     keep_open_what_stays(&mut steps, &inputs.applied);
     consent::hold(&mut steps, inputs.consent, &circumstances);
+    did_you_mean::ask(&mut steps, inputs.document, &circumstances.declared);
     let steps = graph::sort(steps).map_err(|cycle| Diagnostic::new(Kind::Plan, cycle.to_string()))?;
     let plan = inputs.assemble(steps);
     match lint::lint(&plan).as_slice() {
@@ -133,12 +147,19 @@ impl Inputs<'_> {
         (known != now && owns).then(|| Notice { level: Level::Warning, about: id.as_str().to_owned(), text })
     }
 
+    /// Whose in the state the resources are that steps are about.
+    fn owners(&self, steps: &[Step]) -> BTreeMap<Address, AppName> {
+        let owner = |step: &Step| Some((step.address.clone(), self.document.resources.get(&step.address)?.app.clone()));
+        steps.iter().filter_map(owner).collect()
+    }
+
     fn assemble(&self, steps: Vec<Step>) -> Plan {
         let mut notices: BTreeSet<Notice> = BTreeSet::new();
         for (id, observation) in self.observed {
             notices.extend(observation.notices.iter().cloned());
             notices.extend(self.another_server(*id, observation));
         }
+        notices.extend(self.moves.notices().iter().cloned());
         let in_scope = |warning: &&Warning| {
             let app = self.specs.apps.get(&warning.app).filter(|app| self.scope.has_app(&app.name));
             app.is_some_and(|app| match warning.service {
@@ -160,6 +181,7 @@ impl Inputs<'_> {
             format_version: FORMAT_VERSION,
             tool_version: env!("CARGO_PKG_VERSION").to_owned(),
             environment: self.environment.to_owned(),
+            workspace: BTreeMap::new(),
             services: heads(self.observed, self.endpoints),
             apps: self
                 .specs
@@ -170,6 +192,7 @@ impl Inputs<'_> {
                 .collect(),
             prevent_destroy,
             narrowed_to: self.scope.describe(),
+            owners: self.owners(&steps),
             steps,
             declared: self
                 .wanted
@@ -184,7 +207,7 @@ impl Inputs<'_> {
                 .count(),
             notices: notices.into_iter().collect(),
             incomplete: self.unreadable.values().cloned().collect(),
-            lineage: self.document.lineage.clone(),
+            lineage: (!self.document.is_new()).then(|| self.document.lineage.clone()),
             serial: self.document.serial,
         }
     }
@@ -200,6 +223,18 @@ pub fn heads(
     });
     let read = observed.iter().map(|(id, observation)| (*id, observation.head()));
     unread.chain(read).map(|(id, head)| (id.as_str().to_owned(), head)).collect()
+}
+
+/// No infraspec may declare such a name, so a state that has one is wrong: of an earlier version, or mended by hand.
+fn never_destroy(steps: &mut [Step], kept_apart: &BTreeSet<Address>) {
+    for step in steps.iter_mut().filter(|step| step.action == Action::Destroy && kept_apart.contains(&step.address)) {
+        let reason = format!(
+            "the name is reserved for what is not an app's, so it is never destroyed: `nornplan state forget {}` strikes it \
+             from the state",
+            step.address
+        );
+        step.hold = Some(Hold::Blocked { reason });
+    }
 }
 
 /// What passes from one app to another is planned for both at once: each alone would be left with half of it.

@@ -220,7 +220,8 @@ fn last_values(applied: &BTreeMap<Address, Applied<Model>>, secret: &Address) ->
 pub fn wait_for_what_is_published(inputs: &Inputs<'_>, steps: &mut [Step]) {
     let mut made: BTreeMap<Address, BTreeSet<StepId>> = BTreeMap::new();
     let topics = topics_by_app(inputs);
-    for step in steps.iter().filter(|step| step.part == Part::Main && step.runs() && step.address.kind != SECRET) {
+    let makes = |step: &&Step| matches!(step.part, Part::Main | Part::Rename) && step.runs();
+    for step in steps.iter().filter(makes).filter(|step| step.address.kind != SECRET) {
         for address in makes_usable(step).into_iter().chain(opened_topics(step, &topics)) {
             made.entry(address).or_default().insert(step.id());
         }

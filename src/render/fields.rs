@@ -70,7 +70,7 @@ pub(super) fn paint_cause(cause: Cause, style: Style) -> String {
     let (ink, text) = match cause {
         Cause::ChangedInSpec => (Ink::Plain, "changed in spec"),
         Cause::Drifted => (Ink::Drift, "drifted"),
-        Cause::ChangedAndDrifted => (Ink::Drift, "changed in spec and drifted"),
+        Cause::ChangedAndDrifted => (Ink::Drift, "drifted, and changed in spec"),
         Cause::RulesChanged => (Ink::Faint, "rules changed with version"),
         Cause::NotOursYet => (Ink::Plain, "not ours yet"),
         Cause::WasAway => (Ink::Plain, "was away"),

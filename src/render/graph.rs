@@ -56,7 +56,7 @@ fn class(step: &Step) -> &'static str {
     }
     match step.action {
         Action::Create => "create",
-        Action::Update | Action::Rotate => "change",
+        Action::Update | Action::Rotate | Action::Rename => "change",
         Action::Destroy | Action::Replace => "destroy",
         Action::Adopt | Action::Forget | Action::Record => "state",
     }

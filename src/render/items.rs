@@ -12,6 +12,8 @@ use std::collections::{BTreeMap, BTreeSet};
 #[derive(Clone, Debug)]
 pub(super) struct Item<'a> {
     pub address: &'a Address,
+    /// What it is called until now, if it gets another name.
+    pub renamed_from: Option<&'a Address>,
     pub app: &'a AppName,
     pub action: Action,
     pub reasons: BTreeSet<Reason>,
@@ -62,6 +64,7 @@ impl Item<'_> {
             Action::Destroy => 85,
             Action::Replace => 84,
             Action::Rotate => 70,
+            Action::Rename => 45,
             Action::Update if self.drifted() => 50,
             Action::Update => 40,
             Action::Create => 20,
@@ -109,7 +112,7 @@ pub(super) fn items<'a>(plan: &'a Plan) -> Vec<Item<'a>> {
     for (order, step) in plan.steps.iter().enumerate() {
         let action = match step.part {
             Part::Stage => main_action.get(&step.address).copied().unwrap_or(step.action),
-            Part::Main | Part::Credential | Part::Publish | Part::Close | Part::Save => step.action,
+            Part::Main | Part::Credential | Part::Publish | Part::Close | Part::Save | Part::Rename => step.action,
         };
         groups.entry((&step.address, action, later.contains(&step.id()))).or_default().push((order, step));
     }
@@ -182,6 +185,7 @@ fn item<'a>(action: Action, steps: &[(usize, &'a Step)]) -> Option<Item<'a>> {
     }
     Some(Item {
         address: &last.address,
+        renamed_from: steps.iter().find_map(|(_, step)| step.renamed_from.as_ref()),
         app: &last.app,
         action,
         reasons: steps.iter().flat_map(|(_, step)| step.reasons.iter().copied()).collect(),

@@ -55,6 +55,8 @@ pub(super) struct NoticeView<'a> {
 #[derive(Serialize)]
 struct ResourceView<'a> {
     address: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    renamed_from: Option<String>,
     service: &'a str,
     kind: &'a str,
     name: &'a str,
@@ -148,6 +150,7 @@ fn summary(plan: &Plan, items: &[Item<'_>]) -> Summary {
 fn resource<'a>(item: &'a Item<'_>) -> ResourceView<'a> {
     ResourceView {
         address: item.address.to_string(),
+        renamed_from: item.renamed_from.map(ToString::to_string),
         service: item.address.service(),
         kind: item.address.kind.as_str(),
         name: &item.address.name,

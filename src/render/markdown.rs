@@ -363,7 +363,7 @@ fn sign_first(line: &str, action: Action) -> String {
     let sign = match action {
         Action::Create => "+",
         Action::Destroy => "-",
-        Action::Replace | Action::Update | Action::Rotate => "!",
+        Action::Replace | Action::Update | Action::Rotate | Action::Rename => "!",
         Action::Adopt | Action::Forget | Action::Record => " ",
     };
     let body = line.trim_start();

@@ -102,7 +102,7 @@ impl Ink {
     pub(crate) fn of(action: Action) -> Self {
         match action {
             Action::Create => Self::Good,
-            Action::Update | Action::Rotate => Self::Change,
+            Action::Update | Action::Rotate | Action::Rename => Self::Change,
             Action::Replace | Action::Destroy => Self::Danger,
             Action::Adopt | Action::Forget | Action::Record => Self::Faint,
         }
@@ -126,6 +126,7 @@ pub(crate) fn symbol(action: Action) -> &'static str {
         Action::Adopt | Action::Record => "=",
         Action::Forget => "x",
         Action::Rotate => "↻",
+        Action::Rename => "→",
     }
 }
 

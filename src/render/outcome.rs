@@ -1,7 +1,7 @@
 //! The end of an apply: what was done, and above all what was not.
 
 use super::absent::not_everywhere;
-use super::layout::{columns, pad, table, wrap_lines};
+use super::layout::{columns, pad, table, wrap_lines, wrap_words};
 use super::refused::Refused;
 use super::{Ink, Style, clean, clean_lines, items, same_reason, symbol, words};
 use crate::core::address::Address;
@@ -46,6 +46,8 @@ enum Fate {
     Blocked(String),
     /// The run was stopped before its turn.
     NotStarted,
+    /// It was in flight when the run was ended at once.
+    GivenUp,
     Skipped(StepId),
     Stale(Refused),
     Failed(String),
@@ -59,6 +61,7 @@ enum Rank {
     Held,
     Blocked,
     NotStarted,
+    GivenUp,
     Skipped,
     Refused,
     Failed,
@@ -72,6 +75,7 @@ impl Fate {
             Self::Held(..) => Rank::Held,
             Self::Blocked(_) => Rank::Blocked,
             Self::NotStarted => Rank::NotStarted,
+            Self::GivenUp => Rank::GivenUp,
             Self::Skipped(_) => Rank::Skipped,
             Self::Stale(..) => Rank::Refused,
             Self::Failed(_) => Rank::Failed,
@@ -89,6 +93,7 @@ impl Entry {
             | Fate::DoneWith(_)
             | Fate::Held(..)
             | Fate::NotStarted
+            | Fate::GivenUp
             | Fate::Skipped(_)
             | Fate::Stale(_) => format!("{} {}", self.address, self.action),
         }
@@ -127,6 +132,15 @@ impl Report {
         Self { entries, elapsed, recorded: true, absent }
     }
 
+    /// These steps were in flight when the run was ended at once.
+    #[must_use]
+    pub fn given_up(mut self, steps: &BTreeSet<StepId>) -> Self {
+        let addresses: BTreeSet<&Address> = steps.iter().map(|step| &step.address).collect();
+        let known = |entry: &&mut Entry| addresses.contains(&entry.address) && entry.fate.rank() < Rank::GivenUp;
+        self.entries.iter_mut().filter(known).for_each(|entry| entry.fate = Fate::GivenUp);
+        self
+    }
+
     /// The state could not be written.
     #[must_use]
     pub fn unrecorded(self) -> Self {
@@ -160,6 +174,7 @@ impl Report {
             (Rank::Failed, "failed"),
             (Rank::Refused, "refused"),
             (Rank::Skipped, "skipped"),
+            (Rank::GivenUp, "given up"),
             (Rank::NotStarted, "not started"),
             (Rank::Blocked, "blocked"),
             (Rank::Held, "held"),
@@ -183,6 +198,7 @@ fn fate(step: &Step, outcome: Option<Outcome>) -> Fate {
         Some(Outcome::AlreadySo) => Fate::AlreadySo,
         Some(Outcome::Skipped { because_of }) => Fate::Skipped(because_of),
         Some(Outcome::Failed { error, .. }) => Fate::Failed(error.to_string()),
+        Some(Outcome::Refused { why }) => Fate::Stale(Refused::because(why)),
         Some(Outcome::Stale { now, differs }) => Fate::Stale(Refused::new(step, now.is_some(), differs)),
         None => match step.hold.clone() {
             Some(Hold::Blocked { reason }) => Fate::Blocked(reason),
@@ -216,6 +232,7 @@ pub fn text(report: &Report, style: &Style) -> String {
         (Rank::Held, "Held: shown, not carried out"),
         (Rank::Blocked, "Blocked: cannot be done as things are"),
         (Rank::NotStarted, "Not started: the run was stopped before their turn"),
+        (Rank::GivenUp, "Given up: in flight when the run was ended; the next apply finds out what became of them"),
         (Rank::Skipped, "Skipped: what they need was not done"),
         (Rank::Refused, "Refused: not as planned any more; nothing was written to them"),
         (Rank::Failed, "Failed"),
@@ -241,14 +258,16 @@ pub fn text(report: &Report, style: &Style) -> String {
     let mut end = vec![format!("Took {}.", words::elapsed(report.elapsed))];
     end.extend(not_everywhere(&report.absent, report.users()));
     if has(Rank::Refused) {
-        end.push("Plan again to see what the refused resources have become.".to_owned());
+        end.extend(wrap_words(&refused(report), style.width.max(40)));
+    } else if !report.entries.is_empty() && !report.entries.iter().any(|entry| entry.fate.rank() > Rank::AlreadySo) {
+        end.push("Everything was so already: nothing was written.".to_owned());
     }
     if !report.recorded {
         end.push(
             "The state could not be written: the next apply takes what was done from the journal, or finds it."
                 .to_owned(),
         );
-    } else if has(Rank::Failed) || has(Rank::NotStarted) {
+    } else if has(Rank::Failed) || has(Rank::NotStarted) || has(Rank::GivenUp) {
         end.push("Everything done is recorded; the next apply goes on from here.".to_owned());
     }
     end.push(style.paint(Ink::Bold, &report.verdict()));
@@ -256,6 +275,17 @@ pub fn text(report: &Report, style: &Style) -> String {
     blocks.retain(|block| !block.is_empty());
     let blocks: Vec<String> = blocks.iter().map(|block| block.join("\n")).collect();
     blocks.join("\n\n") + "\n"
+}
+
+/// How many were refused, whether all else is done, and what to do.
+fn refused(report: &Report) -> String {
+    let count_of = |is: fn(Rank) -> bool| report.entries.iter().filter(|entry| is(entry.fate.rank())).count();
+    let number = count_of(|rank| rank == Rank::Refused);
+    let (what, has) = if number == 1 { ("resource was", "it has") } else { ("resources were", "they have") };
+    let is_rest_done = count_of(|rank| rank > Rank::Held && rank != Rank::Refused) == 0;
+    let rest =
+        if is_rest_done && count_of(|rank| rank <= Rank::Done) > 0 { ", and everything else was done" } else { "" };
+    format!("{number} {what} refused{rest}. Run `nornplan plan` to see what {has} become, then apply that.")
 }
 
 fn widest(entries: &[&Entry]) -> usize {
@@ -299,7 +329,7 @@ fn entry_lines(entry: &Entry, widest: usize, style: Style) -> Vec<String> {
         }
         Fate::AlreadySo if entry.action == Action::Destroy => vec![line("already gone")],
         Fate::AlreadySo => vec![line("already so")],
-        Fate::NotStarted => vec![line(entry.action.as_str())],
+        Fate::NotStarted | Fate::GivenUp => vec![line(entry.action.as_str())],
         Fate::Held(hold, under_feet) => vec![line(&held_because(hold, *under_feet))],
         // Why is told once for all that have the same reason.
         Fate::Blocked(_) | Fate::Failed(_) => vec![line(entry.action.as_str())],

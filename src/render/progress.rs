@@ -77,7 +77,7 @@ impl Progress {
         let (action, took) = self.take(step);
         if let Some(bars) = &self.bars {
             bars.overall.inc(1);
-            if let Outcome::Failed { .. } | Outcome::Stale { .. } = outcome {
+            if let Outcome::Failed { .. } | Outcome::Stale { .. } | Outcome::Refused { .. } = outcome {
                 self.say(&finished_line(step, action, took, outcome));
             }
         } else {
@@ -160,11 +160,12 @@ fn finished_line(step: &StepId, action: Option<Action>, took: Duration, outcome:
         Part::Stage => "passwords staged",
         Part::Credential => "password set",
         Part::Close if action == Some(Action::Rotate) => "former password removed",
+        Part::Close if action == Some(Action::Rename) => "removed under its former name",
         Part::Close if step.address.kind == USER => "former mechanism removed",
         Part::Close => "closed",
         Part::Save => "saved",
         Part::Publish if action != Some(Action::Destroy) => "published",
-        Part::Main | Part::Publish => action.map_or("done", words::past),
+        Part::Main | Part::Publish | Part::Rename => action.map_or("done", words::past),
     };
     let address = words::address(&step.address);
     let step = clean(&step.to_string());
@@ -178,7 +179,9 @@ fn finished_line(step: &StepId, action: Option<Action>, took: Duration, outcome:
             format!("{address}: {done}{} ({})", words::and_that(note), words::elapsed(took))
         }
         Outcome::AlreadySo => format!("{step}: already so"),
-        Outcome::Stale { .. } => format!("{step}: refused, it is not as planned any more"),
+        Outcome::Stale { .. } | Outcome::Refused { .. } => {
+            format!("{step}: refused, it is not as planned any more")
+        }
         Outcome::Failed { error, .. } => {
             format!("{step}: failed: {}", clean_lines(&error.message).join(" "))
         }

@@ -10,9 +10,13 @@ pub(super) fn telling(item: &Item<'_>) -> Vec<FieldChange> {
     let changes = item.changes.iter().cloned();
     match item.action {
         Action::Create | Action::Destroy => changes.filter(says_something).collect(),
-        Action::Update | Action::Replace | Action::Adopt | Action::Forget | Action::Rotate | Action::Record => {
-            changes.collect()
-        }
+        Action::Update
+        | Action::Replace
+        | Action::Adopt
+        | Action::Forget
+        | Action::Rotate
+        | Action::Record
+        | Action::Rename => changes.collect(),
     }
 }
 

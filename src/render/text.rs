@@ -3,6 +3,7 @@
 use super::items::{Item, items};
 use super::layout::{columns, wrap_lines, wrap_words};
 use super::{Ink, Style, clean, clean_lines, count, fields, head, rules, same_reason, symbol, words};
+use crate::core::change::Cause;
 use crate::core::name::AppName;
 use crate::core::plan::{Level, Notice};
 use crate::core::step::{Action, Hold, Reason};
@@ -115,6 +116,10 @@ fn summary(plan: &Plan, items: &[Item<'_>], style: Style) -> Vec<String> {
         rows.push(("Changes", runs.join("   ")));
     }
     rows.extend(causes(items, style).map(|line| ("Drift", line)));
+    let both = items.iter().filter(|item| item.drifted() && item.reasons.contains(&Reason::ChangedInSpec)).count();
+    if both > 0 {
+        rows.push(("Both", style.paint(Ink::Drift, &format!("{both} of them changed in spec as well"))));
+    }
     let risks: BTreeMap<_, (usize, usize)> =
         items.iter().fold(BTreeMap::new(), |mut risks: BTreeMap<_, (usize, usize)>, item| {
             for risk in &item.risks {
@@ -200,9 +205,13 @@ pub(super) fn show(item: &Item<'_>, widest: usize, style: Style) -> Shown {
     let described = match item.action {
         Action::Create => item.after.map(words::describe).unwrap_or_default(),
         Action::Destroy => item.before.map(words::describe).unwrap_or_default(),
-        Action::Update | Action::Replace | Action::Adopt | Action::Forget | Action::Rotate | Action::Record => {
-            Vec::new()
-        }
+        Action::Update
+        | Action::Replace
+        | Action::Adopt
+        | Action::Forget
+        | Action::Rotate
+        | Action::Record
+        | Action::Rename => Vec::new(),
     };
     let beside = described.join(" · ");
     let each_its_line = item.address.kind == crate::services::kafka::model::ACL;
@@ -221,9 +230,11 @@ pub(super) fn show(item: &Item<'_>, widest: usize, style: Style) -> Shown {
         Action::Update | Action::Replace | Action::Rotate => {
             let changes = rules::shown(&item.changes, !item.notes.is_empty(), style);
             let causes: BTreeSet<_> = changes.iter().map(|change| change.cause).collect();
-            lines.extend(fields::lines(&changes, INDENT, causes.len() > 1, style));
+            // Where both are at work, each field says which of them it is.
+            let says_why = causes.len() > 1 || causes.contains(&Cause::ChangedAndDrifted);
+            lines.extend(fields::lines(&changes, INDENT, says_why, style));
         }
-        Action::Create | Action::Destroy | Action::Adopt | Action::Forget | Action::Record => {}
+        Action::Create | Action::Destroy | Action::Adopt | Action::Forget | Action::Record | Action::Rename => {}
     }
     for note in &item.notes {
         let text = clean_lines(note).join(" ");
@@ -278,6 +289,10 @@ fn tags(item: &Item<'_>) -> Vec<(Ink, String)> {
         // What is there and is forgotten says why.
         Action::Forget if item.notes.is_empty() => tags.push((Ink::Faint, "forget · already gone".to_owned())),
         Action::Forget => tags.push((Ink::Faint, "forget · stays as it is".to_owned())),
+        Action::Rename => {
+            let from = item.renamed_from.map(|from| format!("rename from {}", clean(&from.name)));
+            tags.push((Ink::of(item.action), from.unwrap_or_else(|| item.action.to_string())));
+        }
         Action::Update | Action::Replace | Action::Destroy | Action::Rotate => {
             tags.push((Ink::of(item.action), item.action.to_string()));
         }
@@ -287,6 +302,7 @@ fn tags(item: &Item<'_>) -> Vec<(Ink, String)> {
         Action::Adopt | Action::Record => &[Reason::NotOursYet, Reason::ChangedInSpec],
         // Its values stand below.
         Action::Update if !item.changes.is_empty() => &[Reason::Publishes],
+        Action::Rename => &[Reason::Moved, Reason::Declared],
         Action::Update | Action::Replace | Action::Destroy | Action::Forget | Action::Rotate => &[],
     };
     for reason in item.reasons.iter().filter(|reason| !obvious.contains(reason)) {

@@ -157,6 +157,7 @@ pub(super) fn past(action: Action) -> &'static str {
         Action::Forget => "forgotten",
         Action::Rotate => "rotated",
         Action::Record => "recorded",
+        Action::Rename => "renamed",
     }
 }
 
@@ -171,6 +172,7 @@ pub(super) fn present(action: Action) -> &'static str {
         Action::Forget => "forgetting",
         Action::Rotate => "rotating",
         Action::Record => "recording",
+        Action::Rename => "renaming",
     }
 }
 

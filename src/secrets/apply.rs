@@ -75,6 +75,8 @@ fn carry_out(vault: &Vault, step: &Step) -> Result<()> {
             vault.publish(&step.app, before, after, &proved.iter().filter_map(|name| service(name)).collect())
         }
         (Op::Secrets(model::Op::Remove), Some(before), _) => vault.remove(&step.app, before),
+        (Op::Secrets(model::Op::TakeOver { from }), _, _) => vault.take_over(from, &step.app),
+        (Op::Secrets(model::Op::RemoveFormer { from }), Some(before), _) => vault.remove(from, before),
         (Op::Secrets(_) | Op::State | Op::Postgres(_) | Op::Valkey(_) | Op::Kafka(_), _, _) => {
             let error = Diagnostic::new(Kind::Plan, format!("{} is no step on secrets", step.id()));
             Err(error.hint("this plan was not made by nornplan; make a new one"))

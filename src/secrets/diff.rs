@@ -71,9 +71,13 @@ fn steps(decision: Decision, credentials: &BTreeSet<StepId>) -> Vec<Step> {
         }
         Action::Forget => vec![step(decision, Part::Main, Op::State)],
         Action::Adopt | Action::Record if credentials.is_empty() => vec![step(decision, Part::Main, Op::State)],
-        Action::Create | Action::Update | Action::Replace | Action::Rotate | Action::Adopt | Action::Record => {
-            publish(decision, credentials)
-        }
+        Action::Create
+        | Action::Update
+        | Action::Replace
+        | Action::Rotate
+        | Action::Adopt
+        | Action::Record
+        | Action::Rename => publish(decision, credentials),
     }
 }
 

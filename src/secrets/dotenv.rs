@@ -6,7 +6,7 @@ use crate::core::name::AppName;
 use crate::core::secret::Secret;
 use crate::error::{Diagnostic, Kind, Result};
 use crate::services::Check;
-use crate::state::durable;
+use crate::state::{durable, room};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, DirBuilder, Permissions};
 use std::io;
@@ -41,6 +41,7 @@ impl Dotenv {
 
     /// Makes the directory, and closes it to others unless it is the workspace itself.
     fn prepare(&self) -> Result<()> {
+        not_behind_a_broken_link(&self.directory)?;
         let prepared = DirBuilder::new().recursive(true).mode(DIRECTORY_MODE).create(&self.directory).and_then(|()| {
             let open = mode(&self.directory)? & 0o077 != 0;
             if open && !self.root.starts_with(&self.directory) {
@@ -106,6 +107,15 @@ impl Sink for Dotenv {
         }
     }
 
+    fn prove(&self, apps: usize) -> Result<()> {
+        /// The stage, the old file and the new one, each of a few blocks.
+        const PER_APP: u64 = 16 << 10;
+        self.prepare()?;
+        let bytes = PER_APP.saturating_mul(u64::try_from(apps).unwrap_or(u64::MAX));
+        let failed = |error| cannot("write the directory of secrets", &self.directory, error);
+        room::prove(&self.directory, bytes).map_err(failed)
+    }
+
     fn settle(&self) -> Result<()> {
         // Where nothing was ever written, there may be no directory.
         match durable::sync_directory(&self.directory) {
@@ -133,8 +143,8 @@ impl Sink for Dotenv {
         if !self.directory.exists() {
             return vec![Check::good(format!("{here} is not there yet; the first apply makes it"))];
         }
-        let mut checks = vec![match tempfile::tempfile_in(&self.directory) {
-            Ok(_) => Check::good(format!("{here} can be written")),
+        let mut checks = vec![match room::prove(&self.directory, 0) {
+            Ok(()) => Check::good(format!("{here} can be written")),
             Err(error) => Check::bad(
                 format!("{here} cannot be written: {error}"),
                 "give your user the right to write it, or name another directory by secrets.dir",
@@ -196,7 +206,7 @@ fn mode(path: &Path) -> io::Result<u32> {
 fn text_of(path: &Path) -> Result<Option<Zeroizing<String>>> {
     let meta = match fs::symlink_metadata(path) {
         Ok(meta) => meta,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return not_behind_a_broken_link(path).map(|()| None),
         Err(error) => return Err(cannot("read", path, error)),
     };
     let refuse = |what: &str| {
@@ -218,6 +228,14 @@ fn text_of(path: &Path) -> Result<Option<Zeroizing<String>>> {
         Ok(text) => Ok(Some(Zeroizing::new(text.to_owned()))),
         Err(_) => Err(refuse("it is not text in UTF-8")),
     }
+}
+
+/// What cannot be seen, as on a disk that is not mounted, is not taken for secrets that are not there.
+fn not_behind_a_broken_link(path: &Path) -> Result<()> {
+    let Some(link) = room::broken_link(path).map_err(|error| cannot("find", path, error))? else { return Ok(()) };
+    Err(Diagnostic::new(Kind::Secrets, "it is a symbolic link that leads to nothing")
+        .in_file(link)
+        .hint("mount or make what it leads to, or name another directory by secrets.dir. Nothing was written"))
 }
 
 fn values_of(path: &Path, text: &str) -> Result<Values> {

@@ -2,6 +2,7 @@
 
 use crate::core::address::{Address, Kind};
 use crate::core::change::{Field, Resource};
+use crate::core::name::AppName;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -39,6 +40,10 @@ pub enum Op {
     Publish { proved: BTreeSet<String> },
     /// Removes all that is published for the app.
     Remove,
+    /// Publishes for the app, and stages, all that is there for another: it is the same app under its former name.
+    TakeOver { from: AppName },
+    /// Removes what is published for an app under its former name.
+    RemoveFormer { from: AppName },
 }
 
 /// What the differ must know beside what is published; it travels as what an observation says of the sink.

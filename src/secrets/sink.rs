@@ -45,6 +45,12 @@ pub trait Sink: Send + Sync {
     /// It cannot be written; then nothing has changed.
     fn promote(&self, app: &AppName, set: &Values, remove: &BTreeSet<String>) -> Result<()>;
 
+    /// Proves that the values of so many apps can be staged and promoted, before a server is told any of them.
+    ///
+    /// # Errors
+    /// They cannot.
+    fn prove(&self, apps: usize) -> Result<()>;
+
     /// Makes all that was written durable.
     ///
     /// # Errors

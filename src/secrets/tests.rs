@@ -136,6 +136,7 @@ impl World {
             vault: self.vault.clone(),
             consent: crate::core::consent::Consent::default(),
             removed: crate::services::Progress::default(),
+            stop: tokio_util::sync::CancellationToken::new(),
         };
         let secrets = Secrets::new(self.vault.clone());
         for step in steps {

@@ -90,7 +90,8 @@ pub fn makes_usable(step: &Step) -> Option<Address> {
 fn gives_access(step: &Step) -> bool {
     let opens = |before: &Model| matches!(before, Model::PostgresGrant(before) if !before.database_privileges.contains("CONNECT"));
     let updates = step.action == Action::Update;
-    step.action == Action::Create || updates && (step.before.as_ref().is_some_and(opens) || changes_mechanism(step))
+    matches!(step.action, Action::Create | Action::Rename)
+        || updates && (step.before.as_ref().is_some_and(opens) || changes_mechanism(step))
 }
 
 /// Whether a user of Kafka signs in otherwise from then on: a published mechanism works with its own credential alone.

@@ -106,6 +106,14 @@ impl Vault {
         self.sink.stage(app, &stage)
     }
 
+    /// Proves that passwords and values of so many apps can be staged and published, before a server is told any of them.
+    ///
+    /// # Errors
+    /// They cannot.
+    pub fn prove(&self, apps: usize) -> Result<()> {
+        self.sink.prove(apps)
+    }
+
     /// Makes all that was staged, published and removed durable.
     ///
     /// # Errors
@@ -185,6 +193,21 @@ impl Vault {
         let names_before = before.map(|before| before.values.keys()).into_iter().flatten();
         let gone = names_before.filter(|name| !after.values.contains_key(*name)).cloned().collect();
         self.sink.promote(app, &set, &gone)
+    }
+
+    /// Publishes and stages for an app all that is there for it under its former name; that stays.
+    ///
+    /// # Errors
+    /// The sink cannot be read or written.
+    pub fn take_over(&self, from: &AppName, app: &AppName) -> Result<()> {
+        let staged = self.sink.staged(from)?;
+        if !staged.is_empty() {
+            self.sink.stage(app, &staged)?;
+        }
+        match self.sink.read(from)? {
+            Some(values) => self.sink.promote(app, &values, &BTreeSet::new()),
+            None => Ok(()),
+        }
     }
 
     /// Removes all that is published and staged for an app. Foreign names stay.

@@ -7,6 +7,7 @@ mod observation;
 pub mod postgres;
 mod progress;
 mod registry;
+mod renaming;
 mod service;
 mod tls;
 pub mod valkey;
@@ -14,6 +15,7 @@ pub mod valkey;
 pub use observation::{Ask, CredentialStatus, DiffInput, Facts, Fingerprint, Observation, Observed, Proof, rotation};
 pub use progress::Progress;
 pub use registry::{connect, desired, desired_of_workspace, diff, is_login};
+pub use renaming::Renaming;
 pub use service::{ApplyContext, Check, Durability, Failure, Limits, Outcome, Service, Verdict};
 
 use crate::core::address::Address;

@@ -10,6 +10,7 @@ use crate::secrets;
 use async_trait::async_trait;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
+use tokio_util::sync::CancellationToken;
 
 /// What became of a step.
 #[derive(Debug)]
@@ -32,6 +33,10 @@ pub enum Outcome {
         now: Option<Box<Model>>,
         /// From what was expected to what is there now; empty where there is nothing to compare.
         differs: Vec<FieldChange>,
+    },
+    /// It was not carried out, whatever the object is.
+    Refused {
+        why: String,
     },
     Failed {
         error: Diagnostic,
@@ -56,7 +61,7 @@ impl Outcome {
     pub fn succeeded(&self) -> bool {
         match self {
             Self::Done { .. } | Self::Remains { .. } | Self::AlreadySo => true,
-            Self::Stale { .. } | Self::Failed { .. } | Self::Skipped { .. } => false,
+            Self::Stale { .. } | Self::Refused { .. } | Self::Failed { .. } | Self::Skipped { .. } => false,
         }
     }
 }
@@ -71,6 +76,20 @@ pub struct Failure {
 impl From<Diagnostic> for Failure {
     fn from(error: Diagnostic) -> Self {
         Self { error, retry: false }
+    }
+}
+
+#[cfg(feature = "failpoints")]
+impl From<crate::boundary::Broken> for Diagnostic {
+    fn from(broken: crate::boundary::Broken) -> Self {
+        Self::new(crate::error::Kind::Service, broken.words()).hint("run it again").may_pass(broken.passes)
+    }
+}
+
+#[cfg(feature = "failpoints")]
+impl From<crate::boundary::Broken> for Failure {
+    fn from(broken: crate::boundary::Broken) -> Self {
+        Self { retry: broken.passes, error: broken.into() }
     }
 }
 
@@ -104,6 +123,8 @@ pub struct ApplyContext {
     pub consent: Consent,
     /// Where a service counts what it removes one by one.
     pub removed: Progress,
+    /// Says that the run is to end: what takes long and changes nothing yet is broken off.
+    pub stop: CancellationToken,
 }
 
 /// How safe from a restart of the server is what this process has written there.
@@ -178,6 +199,11 @@ pub trait Service: Send + Sync {
 
     /// Reads the managed fields of some objects again, right before they are written. Absent ones are left out.
     async fn read(&self, addresses: &BTreeSet<Address>, steps: &[&Step]) -> Result<BTreeMap<Address, Model>>;
+
+    /// Which of these there are, by name alone, each with the names of who is using it: for things that may be renamed.
+    async fn named(&self, _addresses: &BTreeSet<Address>) -> Result<BTreeMap<Address, Vec<String>>> {
+        Ok(BTreeMap::new())
+    }
 
     /// Carries out steps of one kind and action; one outcome for each, in their order.
     async fn apply(&self, steps: &[&Step], context: &ApplyContext) -> Vec<Outcome>;

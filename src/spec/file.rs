@@ -77,7 +77,7 @@ fn check(layers: &Layers, environment: &str, start: &Spot, config: &Config, erro
 
 fn finish(draft: &Draft, config: &Config, errors: &mut Vec<Diagnostic>) -> Loaded {
     let (app, claims) = resolve(draft, config, errors);
-    Loaded { app, claims, name: draft.name.clone() }
+    Loaded { app, claims, name: draft.name.clone(), only_in_state: false }
 }
 
 fn is_yaml(path: &Path) -> bool {

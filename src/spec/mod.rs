@@ -14,6 +14,7 @@ pub mod kv;
 pub mod lint;
 pub mod model;
 pub mod names;
+pub mod neighbour;
 pub mod node;
 pub mod norn;
 pub mod overlap;
@@ -39,6 +40,14 @@ use std::collections::{BTreeMap, BTreeSet};
 /// # Errors
 /// All errors of all files at once, in the order of their places, none twice.
 pub fn load(config: &Config) -> Result<model::Specs, Vec<Diagnostic>> {
+    load_beside(config, Vec::new())
+}
+
+/// The same beside apps that only the state knows; those that infraspecs declare are passed by.
+///
+/// # Errors
+/// As [`load`].
+pub fn load_beside(config: &Config, known: Vec<overlap::Loaded>) -> Result<model::Specs, Vec<Diagnostic>> {
     let mut errors = Vec::new();
     let mut loaded = Vec::new();
     let mut broken = overlap::Broken::default();
@@ -59,8 +68,14 @@ pub fn load(config: &Config) -> Result<model::Specs, Vec<Diagnostic>> {
         loaded.extend(file.loaded);
         errors.extend(file.errors);
     }
+    let declared: BTreeSet<AppName> = loaded.iter().map(|one: &overlap::Loaded| one.app.name.clone()).collect();
+    let is_neighbour = |name: &AppName| !declared.contains(name) && !broken.names.contains(name) && !broken.nameless;
+    loaded.extend(known.into_iter().filter(|one| is_neighbour(&one.app.name)));
+    let only_in_state: BTreeSet<AppName> =
+        loaded.iter().filter(|one| one.only_in_state).map(|one| one.app.name.clone()).collect();
     errors.extend(overlap::check(&loaded, &broken));
-    let lints = kv::lint::lint(&loaded);
+    let mut lints = kv::lint::lint(&loaded);
+    lints.retain(|lint| !only_in_state.contains(&lint.app));
     let mut warnings = match config.valkey.strict {
         true => {
             errors.extend(lints.into_iter().map(lint::Lint::into_error));
@@ -80,5 +95,5 @@ pub fn load(config: &Config) -> Result<model::Specs, Vec<Diagnostic>> {
     let notes = discovery.notes.into_iter().chain(notes).collect();
     let kv_places = loaded.iter().filter_map(|one| Some((one.app.name.clone(), one.claims.kv.clone()?))).collect();
     let apps = loaded.into_iter().map(|one| (one.app.name.clone(), one.app)).collect();
-    Ok(model::Specs { apps, notes, warnings, kv_places })
+    Ok(model::Specs { apps, notes, warnings, kv_places, only_in_state })
 }

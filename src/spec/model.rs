@@ -22,6 +22,8 @@ pub struct Specs {
     pub warnings: Vec<Warning>,
     /// Where apps say what they ask for on Valkey.
     pub kv_places: BTreeMap<AppName, KvPlaces>,
+    /// Those of the apps that no infraspec here declares: the state knows them from another checkout.
+    pub only_in_state: BTreeSet<AppName>,
 }
 
 impl Specs {

@@ -24,6 +24,14 @@ pub enum Named {
 }
 
 impl Named {
+    /// Whether a resource has this name for its address.
+    pub fn is_addressed(self) -> bool {
+        match self {
+            Self::Database | Self::Role | Self::KvUser | Self::KafkaUser | Self::Topic => true,
+            Self::Namespace | Self::Prefix | Self::Group | Self::TransactionalId => false,
+        }
+    }
+
     /// As an error names it.
     pub fn title(self) -> &'static str {
         match self {
@@ -178,6 +186,8 @@ fn reserved(named: Named, name: &str, config: &Config) -> Option<String> {
     };
     if signs_in {
         Some(ours)
+    } else if named == Named::Database && config.state.keeps_in(name) {
+        Some("is where nornplan keeps its state".to_owned())
     } else if service {
         Some("is reserved".to_owned())
     } else if config.is_internal(name) {

@@ -16,6 +16,8 @@ pub struct Loaded {
     pub app: App,
     pub claims: Claims,
     pub name: Located<AppName>,
+    /// Whether no infraspec here declares it (`crate::spec::neighbour`).
+    pub only_in_state: bool,
 }
 
 /// Apps whose infraspecs have errors of their own: what they seem to lack may be there.
@@ -42,7 +44,7 @@ pub fn check(loaded: &[Loaded], broken: &Broken) -> Vec<Diagnostic> {
         }
     }
     let names = Names::gather(&apps);
-    same_names(&names, &mut errors);
+    same_names(&names, &apps, &mut errors);
     similar_topics(&names, &mut errors);
     crate::spec::kv::database::check(loaded, &mut errors);
     prefixes(&names, &mut errors);
@@ -105,7 +107,8 @@ impl<'a> Names<'a> {
 }
 
 /// Two apps (or one, twice) with one name.
-fn same_names(names: &Names<'_>, errors: &mut Vec<Diagnostic>) {
+fn same_names(names: &Names<'_>, apps: &BTreeMap<&AppName, &Loaded>, errors: &mut Vec<Diagnostic>) {
+    let only_in_state = |app: &AppName| apps.get(app).is_some_and(|one| one.only_in_state);
     let mut told = BTreeSet::new();
     for named in names.0.keys().copied() {
         for (name, owned) in names.of(named) {
@@ -115,6 +118,10 @@ fn same_names(names: &Names<'_>, errors: &mut Vec<Diagnostic>) {
                 return;
             }
             for (claim, app) in owned.take(MOST_ERRORS) {
+                // What has an address passes from one to the other, or is blocked: the plan says which.
+                if named.is_addressed() && (only_in_state(owner) || only_in_state(app)) {
+                    continue;
+                }
                 // Roles are derived from databases: those that collide for that reason are told once.
                 let derived = named == Named::Role && claim.derived.is_some() && first.derived.is_some();
                 if derived && told.contains(&(*owner, *app)) {
@@ -227,7 +234,9 @@ fn check_guest(
     let Some(other) = apps.get(name) else {
         if !broken.names.contains(name) && !broken.nameless {
             let near = suggest::closest(name.as_str(), apps.keys().map(|name| name.as_str()));
-            let hint = near.map_or("readers and writers are names of apps with infraspecs".to_owned(), |near| {
+            let hint = near.map_or("readers and writers are names of apps with infraspecs; one that another checkout declares, and the state \
+                 knows, is known here with --app"
+                    .to_owned(), |near| {
                 format!("did you mean {near:?}?")
             });
             errors.push(spot.error(format!("there is no app {name}")).hint(hint));

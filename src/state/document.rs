@@ -4,7 +4,7 @@ use crate::core::address::Address;
 use crate::core::name::AppName;
 use crate::core::reconcile::Applied;
 use crate::secrets::model::SECRET;
-use crate::services::{Fingerprint, Model, ServiceId};
+use crate::services::{Fingerprint, Model, Renaming, ServiceId};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -56,8 +56,27 @@ pub struct Document {
     /// Nodes that were absent when something was last written to the others, and have it not yet.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub away: BTreeMap<String, BTreeSet<String>>,
+    /// The last saved plans that were carried out, the newest last.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub carried: Vec<Carried>,
     pub resources: BTreeMap<Address, Entry>,
 }
+
+/// How far a saved plan was carried out, so that carrying it out again does nothing twice.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Carried {
+    /// sha256 (hex) of the plan as it was saved.
+    pub plan: String,
+    /// Whether all of its steps are done; they are then not listed.
+    #[serde(default)]
+    pub whole: bool,
+    /// The steps that are done.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub steps: BTreeSet<String>,
+}
+
+/// So many saved plans are remembered.
+const CARRIED: usize = 16;
 
 /// One completed step, as a line of the journal.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -67,6 +86,8 @@ pub enum Event {
     Applied { address: Address, app: AppName, origin: Origin, model: Box<Model>, fingerprint: Option<Fingerprint> },
     /// A password was set and proved.
     Credential { address: Address, fingerprint: Fingerprint },
+    /// It has another name from now on, and so has it wherever else it is named.
+    Renamed { from: Address, to: Address },
     /// The resource is not ours any more.
     Gone { address: Address },
     /// A server was met.
@@ -81,6 +102,10 @@ pub enum Event {
     Nodes { service: String, nodes: BTreeSet<String> },
     /// These nodes of a service miss what was written, and no others.
     Away { service: String, nodes: BTreeSet<String> },
+    /// A step of a saved plan was carried out.
+    Carried { plan: String, step: String },
+    /// Every step of a saved plan was carried out.
+    CarriedOut { plan: String },
 }
 
 impl Document {
@@ -96,6 +121,7 @@ impl Document {
             unsaved: BTreeSet::new(),
             nodes: BTreeMap::new(),
             away: BTreeMap::new(),
+            carried: Vec::new(),
             resources: BTreeMap::new(),
         }
     }
@@ -116,6 +142,7 @@ impl Document {
                     entry.former = if is_kept { before } else { entry.former.take() };
                 }
             }
+            Event::Renamed { from, to } => self.rename(&Renaming::of([(&from, &to)])),
             Event::Gone { address } => {
                 self.resources.remove(&address);
             }
@@ -136,7 +163,52 @@ impl Document {
             }
             Event::Nodes { service, nodes } => replace(&mut self.nodes, service, nodes),
             Event::Away { service, nodes } => replace(&mut self.away, service, nodes),
+            // Once it was whole, all of them were done.
+            Event::Carried { plan, step } => {
+                self.carry(plan, |carried| carried.steps.extend(Some(step).filter(|_| !carried.whole)));
+            }
+            Event::CarriedOut { plan } => {
+                self.carry(plan, |carried| {
+                    *carried = Carried { whole: true, steps: BTreeSet::new(), ..carried.clone() }
+                });
+            }
         }
+    }
+
+    /// Notes how far a plan was carried out, which is the newest of them from then on.
+    fn carry(&mut self, plan: String, note: impl FnOnce(&mut Carried)) {
+        let at = self.carried.iter().position(|carried| carried.plan == plan);
+        let carried = at.map(|at| self.carried.remove(at));
+        let mut carried = carried.unwrap_or(Carried { plan, whole: false, steps: BTreeSet::new() });
+        note(&mut carried);
+        self.carried.push(carried);
+        self.carried.drain(..self.carried.len().saturating_sub(CARRIED));
+    }
+
+    /// Whether it was never written and has nothing in it.
+    pub fn is_new(&self) -> bool {
+        *self == Self::new(&self.environment, &self.lineage)
+    }
+
+    /// Calls things by other names.
+    pub fn rename(&mut self, renaming: &Renaming) {
+        self.resources =
+            renaming.all(std::mem::take(&mut self.resources), |entry| (Some(&mut entry.app), &mut entry.applied));
+        let prevents = std::mem::take(&mut self.prevent_destroy).into_iter();
+        self.prevent_destroy = prevents
+            .map(|mut app| {
+                renaming.app(&mut app);
+                app
+            })
+            .collect();
+    }
+
+    /// The same, with other names.
+    #[must_use]
+    pub fn renamed(&self, renaming: &Renaming) -> Self {
+        let mut renamed = self.clone();
+        renamed.rename(renaming);
+        renamed
     }
 
     /// Apps of which there is something to keep: a login's password alone, published for an app whose all else is gone or
@@ -156,6 +228,13 @@ impl Document {
     /// Whether secrets were published from this state.
     pub fn has_published(&self) -> bool {
         self.resources.keys().any(|address| address.service() == ServiceId::Secrets.as_str())
+    }
+
+    /// Whether secrets of some apps were published from this state: two checkouts that share it may have a sink each.
+    pub fn has_published_of(&self, has: impl Fn(&AppName) -> bool) -> bool {
+        let published =
+            |(address, entry): (&Address, &Entry)| address.service() == ServiceId::Secrets.as_str() && has(&entry.app);
+        self.resources.iter().any(published)
     }
 
     /// What is ours, as it was last applied.
@@ -215,6 +294,9 @@ mod tests {
             Event::Nodes { service: "valkey".to_owned(), nodes: names(&["b", "c"]) },
             Event::Away { service: "valkey".to_owned(), nodes: names(&["c"]) },
             Event::Away { service: "valkey".to_owned(), nodes: names(&[]) },
+            Event::Carried { plan: "p".to_owned(), step: "one".to_owned() },
+            Event::Carried { plan: "q".to_owned(), step: "one".to_owned() },
+            Event::CarriedOut { plan: "q".to_owned() },
         ];
         let mut once = Document::new("default", "l");
         events.iter().cloned().for_each(|event| once.fold(event));

@@ -1,5 +1,7 @@
 //! Files that are whole or not there, whatever happens in between.
 
+use super::room;
+use crate::boundary::file as boundary;
 use std::fs::{self, File, Permissions};
 use std::io::{self, Write};
 use std::os::unix::fs::PermissionsExt;
@@ -26,14 +28,19 @@ pub fn replace(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
 /// # Errors
 /// Whatever the file system refuses; the old file is then still there.
 pub fn replace_unsynced(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
+    room::replaceable(path)?;
+    boundary(|| format!("before write {}", kind(path)))?;
     let mut file = tempfile::Builder::new()
         .prefix(PREFIX)
         .suffix(SUFFIX)
         .permissions(Permissions::from_mode(mode))
         .tempfile_in(directory_of(path))?;
     file.write_all(content)?;
+    boundary(|| format!("between write and fsync {}", kind(path)))?;
     file.as_file().sync_all()?;
-    file.persist(path).map(drop).map_err(|error| error.error)
+    boundary(|| format!("before rename {}", kind(path)))?;
+    file.persist(path).map_err(|error| error.error)?;
+    boundary(|| format!("after rename {}", kind(path)))
 }
 
 /// Removes a file durably; one that is not there is no error.
@@ -50,8 +57,9 @@ pub fn remove(path: &Path) -> io::Result<()> {
 /// # Errors
 /// Whatever the file system refuses.
 pub fn remove_unsynced(path: &Path) -> io::Result<bool> {
+    boundary(|| format!("before remove {}", kind(path)))?;
     match fs::remove_file(path) {
-        Ok(()) => Ok(true),
+        Ok(()) => boundary(|| format!("after remove {}", kind(path))).map(|()| true),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
         Err(error) => Err(error),
     }
@@ -77,12 +85,29 @@ pub fn tidy(directory: &Path) -> io::Result<()> {
     Ok(())
 }
 
+/// Makes a directory and those above it, as far as they are missing, durably.
+///
+/// # Errors
+/// Whatever the file system refuses.
+pub fn create_directories(directory: &Path) -> io::Result<()> {
+    let missing: Vec<&Path> =
+        directory.ancestors().take_while(|path| !path.as_os_str().is_empty() && !path.exists()).collect();
+    fs::create_dir_all(directory)?;
+    missing.into_iter().try_for_each(|made| {
+        boundary(|| format!("before fsync above {}", kind(made)))?;
+        File::open(directory_of(made))?.sync_all()?;
+        boundary(|| format!("after fsync above {}", kind(made)))
+    })
+}
+
 /// Makes the names in a directory durable.
 ///
 /// # Errors
 /// Whatever the file system refuses.
 pub fn sync_directory(directory: &Path) -> io::Result<()> {
-    File::open(directory)?.sync_all()
+    boundary(|| format!("before fsync {}", kind(directory)))?;
+    File::open(directory)?.sync_all()?;
+    boundary(|| format!("after fsync {}", kind(directory)))
 }
 
 /// Reads a regular file; `None` if there is nothing. What is no regular file (a pipe would block) is an error.
@@ -93,9 +118,20 @@ pub fn read(path: &Path) -> io::Result<Option<Vec<u8>>> {
     match fs::metadata(path) {
         Ok(meta) if meta.is_file() => fs::read(path).map(Some),
         Ok(_) => Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file")),
+        // A link that leads nowhere says that there is something, somewhere.
+        Err(error) if error.kind() == io::ErrorKind::NotFound && path.symlink_metadata().is_ok() => {
+            Err(io::Error::new(io::ErrorKind::InvalidInput, "it is a link that leads nowhere"))
+        }
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error),
     }
+}
+
+/// What kind of file it is, for names of boundaries: `.env.staged`, `.json`; of a directory, its name.
+fn kind(path: &Path) -> String {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let shown = name.trim_start_matches('.');
+    shown.find('.').map_or(shown, |dot| shown.get(dot..).unwrap_or_default()).to_owned()
 }
 
 fn directory_of(path: &Path) -> &Path {

@@ -33,6 +33,12 @@ impl Session {
         done.unwrap_or_else(|error| panic!("{statements}: {error}"));
     }
 
+    /// Runs one that may well fail, as somebody else was faster; whether it was done.
+    pub fn tries(&mut self, statement: &str) -> bool {
+        let connection = self.connection.as_mut().expect("an open session");
+        self.runtime.block_on(sqlx::raw_sql(AssertSqlSafe(statement.to_owned())).execute(connection)).is_ok()
+    }
+
     /// One number.
     #[track_caller]
     pub fn count(&mut self, query: &str) -> i64 {

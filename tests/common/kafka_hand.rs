@@ -5,7 +5,7 @@ use super::servers::{block_on, kafka_admin};
 use super::settled::settled;
 use nornplan::core::secret::Secret;
 use nornplan::services::kafka::admin::Admin;
-use nornplan::services::kafka::client::native::{Alteration, Change, OwnedBinding};
+use nornplan::services::kafka::client::native::{Alteration, Change, ConfigEdit, NewTopic, OwnedBinding};
 use rdkafka::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
@@ -151,4 +151,28 @@ pub fn reads(config: &ClientConfig, topic: &str, partition: i32, messages: usize
         }
     }
     Ok(())
+}
+
+/// Gives a topic another value of a config, and demands that it is seen.
+pub fn set_config(topic: &str, name: &str, value: &str) {
+    let admin = admin_of(&kafka_admin());
+    let edit = ConfigEdit { topic, values: BTreeMap::from([(name, Some(value))]) };
+    let edited = block_on(admin.alter_topic_configs(&[edit])).expect("an answer");
+    assert!(edited.values().all(Result::is_ok), "{edited:?}");
+    while super::servers::topic_config(topic, name).as_deref() != Some(value) {}
+}
+
+/// Makes a topic of one partition.
+pub fn create_topic(topic: &str) {
+    let (admin, config) = (admin_of(&kafka_admin()), BTreeMap::new());
+    let new = NewTopic { name: topic, partitions: Some(1), replication: Some(1), config: &config };
+    assert!(block_on(admin.create_topics(&[new], false)).expect("an answer").iter().all(Result::is_ok));
+    while super::servers::partitions(topic) == 0 {}
+}
+
+/// Deletes a topic.
+pub fn delete_topic(topic: &str) {
+    let admin = admin_of(&kafka_admin());
+    assert!(block_on(admin.delete_topics(&[topic])).expect("an answer").iter().all(Result::is_ok));
+    while super::servers::partitions(topic) > 0 {}
 }

@@ -11,12 +11,16 @@ pub mod lossy;
 pub mod own_kafka;
 pub mod own_postgres;
 pub mod own_valkey;
+pub mod pooler;
 pub mod redpanda;
 pub mod resp;
 pub mod servers;
 pub mod settled;
+pub mod signals;
 pub mod standby;
+pub mod state_database;
 pub mod valkey_groups;
+pub mod witness;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};

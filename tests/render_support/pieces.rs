@@ -25,6 +25,7 @@ pub fn plan(steps: Vec<Step>) -> Plan {
         format_version: FORMAT_VERSION,
         tool_version: "0.1.0".into(),
         environment: "prod".into(),
+        workspace: BTreeMap::new(),
         services: BTreeMap::from([
             ("postgres".into(), service("db.internal:5432", "7301231231231231231", "PostgreSQL 18.6")),
             ("valkey".into(), service("kv.internal:6379", "kv.internal:6379", "Valkey 9.1.2")),
@@ -38,7 +39,8 @@ pub fn plan(steps: Vec<Step>) -> Plan {
         unread: 0,
         notices: vec![],
         incomplete: vec![],
-        lineage: "5f0d7c1e-0000-4000-8000-000000000000".into(),
+        owners: BTreeMap::new(),
+        lineage: Some("5f0d7c1e-0000-4000-8000-000000000000".into()),
         serial: 7,
     }
 }
@@ -62,6 +64,7 @@ pub fn step(app: &str, action: Action, address: Address, before: Option<Model>, 
         Action::Create => Reason::Declared,
         Action::Update | Action::Replace | Action::Record => Reason::ChangedInSpec,
         Action::Destroy | Action::Forget => Reason::NoLongerDeclared,
+        Action::Rename => Reason::Moved,
         Action::Adopt => Reason::NotOursYet,
         Action::Rotate => Reason::CredentialWrong,
     };
@@ -81,6 +84,7 @@ pub fn step(app: &str, action: Action, address: Address, before: Option<Model>, 
         needs: BTreeSet::new(),
         exclusive: None,
         part_of: None,
+        renamed_from: None,
         hold: None,
     }
 }

@@ -3,6 +3,7 @@
 use super::crowded;
 use super::pieces::*;
 use super::valkey;
+use nornplan::core::address::Address;
 use nornplan::core::change::{Cause, FieldChange};
 use nornplan::core::name::AppName;
 use nornplan::core::plan::{Level, Notice};
@@ -33,6 +34,7 @@ pub fn all() -> Vec<(&'static str, Plan)> {
         ("long-values", long_values()),
         ("hostile", hostile()),
         ("adopt", adopt()),
+        ("rename", rename()),
         ("lock-down", lock_down()),
         ("many-held", crowded::many_held()),
         ("nothing-read", crowded::nothing_read()),
@@ -384,6 +386,31 @@ pub fn adopt() -> Plan {
     let limit = role("cafe_user", true, Some(5));
     steps.push(step("cafe-backend", Action::Record, role_address("cafe_user"), Some(limit.clone()), Some(limit)));
     plan(steps)
+}
+
+/// A database and its user with other names; the one asks, and the other waits for it.
+pub fn rename() -> Plan {
+    let renamed = |address: Address, from: &str, model: Model| {
+        let mut step = step("cafe-backend", Action::Rename, address, Some(model.clone()), Some(model));
+        (step.part, step.reasons) = (Part::Rename, BTreeSet::from([Reason::Moved]));
+        step.renamed_from = from.parse().ok();
+        step
+    };
+    let mut database =
+        renamed(database_address("bistro"), "postgres.database.cafe", database("bistro", "cafe_owner", &[]));
+    database.op = Op::Postgres(PgOp::RenameDatabase { from: "cafe".to_owned() });
+    database.risks.insert(Risk::Interrupts);
+    database.notes.push("2 sessions are in it now (cafe_user): stop the app first".to_owned());
+    database.hold = Some(Hold::Interrupt);
+    let mut user = needing(
+        renamed(role_address("bistro_user"), "postgres.role.cafe_user", role("bistro_user", true, None)),
+        &[&database],
+    );
+    user.op = Op::Postgres(PgOp::RenameRole { from: "cafe_user".to_owned() });
+    user.hold = Some(Hold::Waits { on: database.id() });
+    let mut free = renamed(role_address("norn_owner"), "postgres.role.old_owner", role("norn_owner", false, None));
+    free.op = Op::Postgres(PgOp::RenameRole { from: "old_owner".to_owned() });
+    plan(vec![database, user, free])
 }
 
 /// What no app but the workspace file asks for: one held, one that cannot be done, one that is no longer asked for.

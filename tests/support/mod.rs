@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "each test file uses a part of it")]
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test that cannot go on says so")]
 
+use futures_util::FutureExt;
 use nornplan::config::{self, Config, Source};
 use nornplan::core::address::Address;
 use nornplan::core::consent::Consent;
@@ -19,9 +20,9 @@ use nornplan::services::{
     ServiceId, Step,
 };
 use nornplan::spec::model::{App, Specs};
-use nornplan::state::local::{self, Files};
 use nornplan::state::{Document, Store};
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -179,7 +180,7 @@ impl World {
             let renew = step.part == Part::Credential;
             self.vault.stage(&step.app, &BTreeMap::from([(self.id, renew)])).unwrap();
         }
-        let mut store = Store::lock(&self.config, Duration::ZERO, "a test").unwrap();
+        let mut store = Store::lock(&self.config, Duration::ZERO, "a test").await.unwrap();
         let job = Job {
             steps: &steps,
             services: &self.services,
@@ -187,14 +188,16 @@ impl World {
                 vault: self.vault.clone(),
                 consent: self.consent.clone(),
                 removed: Progress::default(),
+                stop: CancellationToken::new(),
             },
+            saved: None,
             parallelism: 8,
             stop: CancellationToken::new(),
             abort: CancellationToken::new(),
         };
-        let Executed { mut outcomes, unrecorded } = execute(&job, &mut store, &Publisher(self)).await;
+        let Executed { mut outcomes, unrecorded, .. } = execute(&job, &mut store, &Publisher(self)).await;
         assert!(unrecorded.is_none(), "{unrecorded:?}");
-        store.finish().unwrap();
+        store.finish().await.unwrap();
         let mut failed = None;
         for step in &steps {
             match outcomes.remove(&step.id()) {
@@ -213,8 +216,8 @@ impl World {
 
     /// Has the service carry out steps as they are: nothing is read before, tried again or recorded.
     pub async fn carry_out(&self, steps: &[&Step]) -> Vec<Outcome> {
-        let (vault, consent) = (self.vault.clone(), self.consent.clone());
-        self.service().apply(steps, &ApplyContext { vault, consent, removed: Progress::default() }).await
+        let (vault, consent, stop) = (self.vault.clone(), self.consent.clone(), CancellationToken::new());
+        self.service().apply(steps, &ApplyContext { vault, consent, removed: Progress::default(), stop }).await
     }
 
     fn publish(&self, app: &AppName) {
@@ -235,7 +238,7 @@ impl World {
     }
 
     pub fn document(&self) -> Document {
-        Store::open(&self.config).unwrap().document().clone()
+        Store::open(&self.config).now_or_never().unwrap().unwrap().document().clone()
     }
 
     pub fn fingerprints(&self) -> BTreeMap<Address, Fingerprint> {
@@ -254,8 +257,8 @@ impl World {
     fn rewrite(&self, change: impl FnOnce(&mut Document)) {
         let mut document = self.document();
         change(&mut document);
-        let files = Files { directory: self.config.state.path.clone(), environment: self.config.environment.clone() };
-        local::write(&files, &document).unwrap();
+        let file = self.config.state.path.join(format!("{}.json", self.config.environment));
+        fs::write(file, serde_json::to_vec(&document).unwrap()).unwrap();
     }
 
     /// Removes all that is declared, by nornplan itself.

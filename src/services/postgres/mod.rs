@@ -28,7 +28,7 @@
 
 mod apply;
 mod catalog;
-mod connect;
+pub(crate) mod connect;
 mod credential;
 pub mod desired;
 pub mod diff;
@@ -42,13 +42,15 @@ mod shape;
 pub mod snapshot;
 mod sql;
 
+pub use server::rename as rename_server;
+
 use super::{ApplyContext, Ask, Check, Limits, Model, Observation, Outcome, Service, ServiceId, Step};
 use crate::config::PostgresConfig;
 use crate::core::address::{Address, Kind};
 use crate::error::Result;
 use async_trait::async_trait;
-use connect::Connector;
-use model::ROLE;
+use connect::{Connector, Purpose};
+use model::{DATABASE, ROLE, database_address, role_address};
 use scope::Scope;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -92,16 +94,22 @@ impl Service for Postgres {
         let scope = Scope::of_steps(steps.clone());
         let mut now = observe::now(&self.connector, &scope).await?;
         for step in steps {
-            let Some(model) = now.get_mut(&step.address) else {
-                now.extend(shape::bereft(step).map(|left| (step.address.clone(), left)));
-                continue;
-            };
-            shape::as_planned(model, step);
-            if shape::is_begun(model, step) {
-                now.remove(&step.address);
-            }
+            let there = now.remove(&step.address);
+            now.extend(shape::seen_by(step, there).map(|there| (step.address.clone(), there)));
         }
         Ok(now)
+    }
+
+    async fn named(&self, addresses: &BTreeSet<Address>) -> Result<BTreeMap<Address, Vec<String>>> {
+        let of = |kind: Kind| -> Vec<String> {
+            addresses.iter().filter(|address| address.kind == kind).map(|address| address.name.clone()).collect()
+        };
+        let mut connection = self.connector.administration(Purpose::Observe).await?;
+        let databases = catalog::named::databases(&mut connection, &of(DATABASE)).await?;
+        let roles = catalog::named::roles(&mut connection, &of(ROLE)).await?;
+        self.connector.keep(Purpose::Observe, connection).await;
+        let databases = databases.into_iter().map(|(name, users)| (database_address(&name), users));
+        Ok(databases.chain(roles.into_iter().map(|(name, places)| (role_address(&name), places))).collect())
     }
 
     async fn apply(&self, steps: &[&Step], context: &ApplyContext) -> Vec<Outcome> {

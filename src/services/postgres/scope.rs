@@ -159,14 +159,19 @@ impl Scope {
         let steps = steps.into_iter();
         let ends = |step: &'a Step| step.before.iter().chain(&step.after).map(move |model| (&step.address, model));
         let mut scope = Self::of(steps.clone().flat_map(ends));
+        let granted = scope.grants.iter().filter(|(_, pairs)| pairs.iter().any(|pair| pair.access == Access::App));
+        let mut told: BTreeSet<String> = granted.map(|(database, _)| database.clone()).collect();
         for step in steps {
             scope.known.extend(step.before.as_ref().map(|_| step.address.clone()));
             if let (Op::Postgres(Do::AlterDatabase { user, .. }), Some(Model::PostgresDatabase(database))) =
                 (&step.op, &step.after)
             {
                 scope.set_user(&database.name, user);
+                told.insert(database.name.clone());
             }
         }
+        // Where nobody tells who the app's user is, nobody knows which objects are others'.
+        scope.adopting.retain(|database| told.contains(database));
         scope
     }
 

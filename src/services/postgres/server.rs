@@ -1,5 +1,6 @@
 //! What the server is and what nornplan may do on it, as far as a plan depends on it. Pure.
 
+use super::model::{Names, rekey};
 use crate::services::Observation;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -150,4 +151,14 @@ impl Server {
         self.admin.createrole = true;
         self.admin.createdb = true;
     }
+}
+
+/// Tells the facts of an observation in other names.
+pub fn rename(observation: &mut Observation, names: &Names) {
+    let mut server = Server::of(observation);
+    rekey(&names.roles, &mut server.roles);
+    rekey(&names.databases, &mut server.owners);
+    server.owners.values_mut().for_each(|owner| names.role(owner));
+    rekey(&names.databases, &mut server.closed_to_us);
+    observation.server = serde_json::to_value(server).unwrap_or_default();
 }

@@ -3,6 +3,7 @@
 use super::connect::Nodes;
 use super::errors::{explain, is_transient};
 use super::node::Node;
+use super::{wire, writes};
 use crate::error::{Diagnostic, Kind};
 use crate::services::Failure;
 use fred::error::Error;
@@ -69,6 +70,12 @@ impl Walk {
 
     /// Many calls in the database in one round trip, an answer for each.
     pub async fn many(&self, calls: Vec<Call>) -> Vec<Result<Value, Error>> {
+        let names: Vec<&'static str> = calls.iter().map(|(name, _)| *name).collect();
+        writes::around(|| names.iter().map(|name| vec![(*name).to_owned()]).collect(), self.send(calls)).await
+    }
+
+    async fn send(&self, calls: Vec<Call>) -> Vec<Result<Value, Error>> {
+        let expected = calls.len() + 1;
         let pipeline = self.node.client.pipeline();
         let choose = ("SELECT", vec![Value::from(self.db.to_string())]);
         for (name, arguments) in std::iter::once(choose).chain(calls) {
@@ -79,8 +86,7 @@ impl Walk {
                 return vec![Err(error)];
             }
         }
-        let mut answers = pipeline.try_all::<Value>().await;
-        if answers.is_empty() { answers } else { answers.split_off(1) }
+        wire::one_each(pipeline.try_all::<Value>().await, expected).split_off(1)
     }
 
     /// A failed call in words.

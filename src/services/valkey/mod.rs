@@ -10,6 +10,7 @@ pub mod diff;
 mod errors;
 mod everybody;
 mod examine;
+mod exchange;
 mod keyspace;
 pub mod model;
 mod node;
@@ -24,6 +25,7 @@ mod shared_password;
 mod strangers;
 mod unsaved;
 mod wire;
+mod writes;
 
 use super::{ApplyContext, Ask, Check, Durability, Limits, Model, Observation, Outcome, Service, ServiceId, Step};
 use crate::config::ValkeyConfig;
@@ -100,7 +102,9 @@ impl Service for Valkey {
     async fn read(&self, addresses: &BTreeSet<Address>, steps: &[&Step]) -> Result<BTreeMap<Address, Model>> {
         let found = self.nodes.all().await?;
         let users = || addresses.iter().filter(|address| address.kind == USER);
-        let default_user = addresses.iter().find(|address| address.kind == DEFAULT_USER);
+        // One that is only not to be kept off any more stays as it is, whatever that is.
+        let is_kept = |address: &Address| steps.iter().any(|step| step.address == *address && step.after.is_some());
+        let default_user = addresses.iter().find(|address| address.kind == DEFAULT_USER && is_kept(address));
         let names = users().chain(default_user).map(|address| address.name.clone()).collect();
         let seen = observe::look_again(found.with_users(), &names, steps).await?;
         let declared = steps.iter().rev().filter_map(|step| Some((&step.address, step.after.as_ref()?)));

@@ -1,13 +1,16 @@
 //! One node, and how calls are made to it.
 
+use super::acl::Account;
 use super::errors::explain_to;
 use super::presets::Server;
+use super::{wire, writes};
 use crate::error::{Diagnostic, Kind, Result};
 use fred::clients::Client;
 use fred::error::ErrorKind;
 use fred::interfaces::ClientLike;
 use fred::types::{ClusterHash, ConnectHandle, CustomCommand, Value};
-use tokio::sync::OnceCell;
+use std::collections::BTreeMap;
+use tokio::sync::{Mutex, OnceCell};
 
 /// What a node is to the others.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -31,11 +34,13 @@ pub struct Node {
     pub part: Part,
     /// What it is; asked for once in the life of the connection.
     pub server: OnceCell<Server>,
+    /// Users as they were read right before they are written; `None` is one that did not exist.
+    pub read: Mutex<BTreeMap<String, Option<Account>>>,
 }
 
 impl Node {
     pub fn new(name: String, (client, task): (Client, ConnectHandle), admin: &str, part: Part) -> Self {
-        Self { name, client, task, admin: admin.to_owned(), part, server: OnceCell::new() }
+        Self { name, client, task, admin: admin.to_owned(), part, server: OnceCell::new(), read: Mutex::default() }
     }
 
     /// One call. `words` after the first must hold no secret that an error could show; `said` stands for the call.
@@ -70,6 +75,10 @@ impl Node {
 
     /// Many calls in one round trip, an answer for each.
     pub async fn try_calls(&self, calls: &[Vec<String>]) -> Vec<Result<Value, fred::error::Error>> {
+        writes::around(|| calls.to_vec(), self.send(calls)).await
+    }
+
+    async fn send(&self, calls: &[Vec<String>]) -> Vec<Result<Value, fred::error::Error>> {
         if !self.is_connected() {
             let lost = || fred::error::Error::new(ErrorKind::IO, "the connection was lost");
             return calls.iter().map(|_| Err(lost())).collect();
@@ -84,6 +93,6 @@ impl Node {
                 return vec![Err(error)];
             }
         }
-        pipeline.try_all::<Value>().await
+        wire::one_each(pipeline.try_all::<Value>().await, calls.len())
     }
 }

@@ -13,12 +13,12 @@ const DELETES: [&str; 1] = ["acl|deluser"];
 /// What keys are removed with.
 const PURGES: [&str; 4] = ["role", "select", "scan", "unlink"];
 const SAVES: [&str; 2] = ["acl|save", "config|rewrite"];
-/// What is told less of without these.
-const TELLS: [&str; 4] = ["config|get", "client|id", "client|list", "memory|usage"];
+/// What is told less of without these; without the last two, what somebody sets on a user while it is replaced is lost unseen.
+const TELLS: [&str; 6] = ["config|get", "client|id", "client|list", "memory|usage", "multi", "exec"];
 
 /// Everything that nornplan may call on a server, as rules.
-pub const ALL: &str = "+info +command +acl +config|get +config|rewrite +client|id +client|list +cluster|nodes +role \
-    +select +scan +unlink +memory|usage";
+pub const ALL: &str = "+info +command +acl +config|get +config|rewrite +client|id +client|list +cluster|nodes +multi \
+    +exec +role +select +scan +unlink +memory|usage";
 
 /// What of it a user may not run on a server that has it. What nothing can be read without is left out: the server has
 /// refused it already then.

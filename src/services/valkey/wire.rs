@@ -5,14 +5,28 @@ use super::errors::{is_refusal, is_unknown};
 use super::node::{Node, Part};
 use super::presets::Server;
 use crate::error::{Diagnostic, Kind, Result};
+use fred::error::{Error, ErrorKind};
 use fred::types::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The oldest version whose rules can say what isolates: key permissions and selectors came with it.
 const OLDEST_MAJOR: u32 = 7;
 
+/// An answer or an error for each call.
+type Answers = Vec<std::result::Result<Value, Error>>;
+
 fn calls(all: &[&[&str]]) -> Vec<Vec<String>> {
     all.iter().map(|words| words.iter().map(|word| (*word).to_owned()).collect()).collect()
+}
+
+/// As many answers as there were calls: a connection that is lost answers all of them with one error.
+pub fn one_each(mut answers: Answers, calls: usize) -> Answers {
+    if answers.len() < calls {
+        let lost = answers.iter().find_map(|answer| answer.as_ref().err().cloned());
+        let lost = lost.unwrap_or_else(|| Error::new(ErrorKind::IO, "no answer"));
+        answers.resize_with(calls, || Err(lost.clone()));
+    }
+    answers
 }
 
 /// Runs calls in one round trip; the first that fails is the error.
@@ -217,13 +231,20 @@ pub async fn accounts(node: &Node, server: &Server, names: &BTreeSet<String>) ->
     let calls: Vec<Vec<String>> =
         names.iter().map(|name| vec!["ACL".to_owned(), "GETUSER".to_owned(), name.clone()]).collect();
     let answers = ask(node, &calls).await?;
-    let there = names.iter().zip(answers).filter(|(_, answer)| !answer.is_null());
+    let there = names.iter().zip(answers);
     there
-        .map(|(name, answer)| {
-            let account = parse_line(&line(name, answer), server.database_rules);
-            Ok((name.clone(), account.map_err(|message| strange(node, "ACL GETUSER", message))?))
-        })
+        .filter_map(|(name, answer)| Some((name.clone(), account(node, server, name, answer).transpose()?)))
+        .map(|(name, account)| Ok((name, account?)))
         .collect()
+}
+
+/// What `ACL GETUSER` answers; nothing if there is no such user.
+pub fn account(node: &Node, server: &Server, name: &str, answer: Value) -> Result<Option<Account>> {
+    if answer.is_null() {
+        return Ok(None);
+    }
+    let account = parse_line(&line(name, answer), server.database_rules);
+    account.map(Some).map_err(|message| strange(node, "ACL GETUSER", message))
 }
 
 /// An answer of `ACL GETUSER` as the line that `ACL LIST` has for the user.
@@ -262,4 +283,18 @@ pub(super) fn pairs(value: Value) -> BTreeMap<String, Value> {
         pairs.extend(name.into_string().map(|name| (name, value)));
     }
     pairs
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_call_of_a_lost_connection_passes_for_answered() {
+        let lost = || Err(Error::new(ErrorKind::IO, "lost"));
+        assert!(one_each(vec![lost()], 3).iter().all(Result::is_err));
+        assert_eq!(one_each(Vec::new(), 2).iter().filter(|answer| answer.is_err()).count(), 2);
+        let told = one_each(vec![Ok(Value::Null), lost()], 3);
+        assert_eq!(told.iter().map(Result::is_ok).collect::<Vec<_>>(), [true, false, false]);
+    }
 }

@@ -4,6 +4,7 @@ use super::{
     Admin, Natives, Reply, any_acl_of, get, given_names, new_alteration, new_binding, nth, part,
     rd_kafka_ScramCredentialInfo_mechanism, string, told,
 };
+use crate::boundary;
 use crate::services::kafka::client::again::again;
 use crate::services::kafka::client::native::{Alteration, OwnedBinding, ScramUser};
 use crate::services::kafka::client::trouble::Cause;
@@ -25,19 +26,25 @@ impl Admin {
 
     /// Creates ACLs; one result for each, in order. One that exists already succeeds.
     pub async fn create_acls(&self, acls: &[OwnedBinding]) -> Reply<Vec<Reply<()>>> {
-        let natives = Natives::new(acls, sys::rd_kafka_AclBinding_destroy, new_binding)?;
-        let parts = (sys::rd_kafka_event_CreateAcls_result as _, sys::rd_kafka_CreateAcls_result_acls as _);
-        let read = |one: &_| told(part(one, sys::rd_kafka_acl_result_error));
-        self.ask_each(acls.len(), natives.given_to(sys::rd_kafka_CreateAcls), parts, read).await
+        let written = async {
+            let natives = Natives::new(acls, sys::rd_kafka_AclBinding_destroy, new_binding)?;
+            let parts = (sys::rd_kafka_event_CreateAcls_result as _, sys::rd_kafka_CreateAcls_result_acls as _);
+            let read = |one: &_| told(part(one, sys::rd_kafka_acl_result_error));
+            self.ask_each(acls.len(), natives.given_to(sys::rd_kafka_CreateAcls), parts, read).await
+        };
+        boundary::around(|| "kafka CreateAcls".to_owned(), written).await
     }
 
     /// Deletes exactly these ACLs; one result for each, in order. One that does not exist succeeds.
     pub async fn delete_acls(&self, acls: &[OwnedBinding]) -> Reply<Vec<Reply<()>>> {
-        // A binding is a filter that matches only itself.
-        let natives = Natives::new(acls, sys::rd_kafka_AclBinding_destroy, new_binding)?;
-        let parts = (sys::rd_kafka_event_DeleteAcls_result as _, sys::rd_kafka_DeleteAcls_result_responses as _);
-        let read = |one: &_| told(part(one, sys::rd_kafka_DeleteAcls_result_response_error));
-        self.ask_each(acls.len(), natives.given_to(sys::rd_kafka_DeleteAcls), parts, read).await
+        let written = async {
+            // A binding is a filter that matches only itself.
+            let natives = Natives::new(acls, sys::rd_kafka_AclBinding_destroy, new_binding)?;
+            let parts = (sys::rd_kafka_event_DeleteAcls_result as _, sys::rd_kafka_DeleteAcls_result_responses as _);
+            let read = |one: &_| told(part(one, sys::rd_kafka_DeleteAcls_result_response_error));
+            self.ask_each(acls.len(), natives.given_to(sys::rd_kafka_DeleteAcls), parts, read).await
+        };
+        boundary::around(|| "kafka DeleteAcls".to_owned(), written).await
     }
 
     /// The SCRAM credentials of named users. Users that do not exist are left out.
@@ -65,17 +72,21 @@ impl Admin {
 
     /// Sets and removes SCRAM credentials; the result of each user.
     pub async fn alter_users(&self, alterations: &[Alteration<'_>]) -> Reply<HashMap<String, Reply<()>>> {
-        let natives = Natives::new(alterations, sys::rd_kafka_UserScramCredentialAlteration_destroy, new_alteration)?;
-        let parts = (
-            sys::rd_kafka_event_AlterUserScramCredentials_result as _,
-            sys::rd_kafka_AlterUserScramCredentials_result_responses as _,
-        );
-        let read = |one: &_| {
-            let user = string(one, sys::rd_kafka_AlterUserScramCredentials_result_response_user);
-            (user, told(part(one, sys::rd_kafka_AlterUserScramCredentials_result_response_error)))
+        let written = async {
+            let natives =
+                Natives::new(alterations, sys::rd_kafka_UserScramCredentialAlteration_destroy, new_alteration)?;
+            let parts = (
+                sys::rd_kafka_event_AlterUserScramCredentials_result as _,
+                sys::rd_kafka_AlterUserScramCredentials_result_responses as _,
+            );
+            let read = |one: &_| {
+                let user = string(one, sys::rd_kafka_AlterUserScramCredentials_result_response_user);
+                (user, told(part(one, sys::rd_kafka_AlterUserScramCredentials_result_response_error)))
+            };
+            let call = natives.given_to(sys::rd_kafka_AlterUserScramCredentials);
+            Ok(self.ask_list(call, parts, read).await?.into_iter().collect())
         };
-        let call = natives.given_to(sys::rd_kafka_AlterUserScramCredentials);
-        Ok(self.ask_list(call, parts, read).await?.into_iter().collect())
+        boundary::around(|| "kafka AlterUserScramCredentials".to_owned(), written).await
     }
 }
 

@@ -5,6 +5,7 @@ use super::{
 };
 use super::{doomed_topic, given_topics, new_edit, new_partitions, new_resource, new_topic, partition_list};
 use super::{rd_kafka_ConfigEntry_source, rd_kafka_ConfigResource_error, rd_kafka_topic_result_error};
+use crate::boundary;
 use crate::services::kafka::client::again::again;
 use crate::services::kafka::client::batches::{RECORDS, batches};
 use crate::services::kafka::client::native::{
@@ -65,10 +66,16 @@ impl Admin {
 
     /// Creates topics, or only lets the broker judge them; one result for each, in order, in the broker's own words.
     pub async fn create_topics(&self, topics: &[NewTopic<'_>], validate_only: bool) -> Reply<Vec<Reply<()>>> {
-        let natives = Natives::new(topics, sys::rd_kafka_NewTopic_destroy, new_topic)?;
-        let call = trial(validate_only, natives.given_to(sys::rd_kafka_CreateTopics));
-        let parts = (sys::rd_kafka_event_CreateTopics_result as _, sys::rd_kafka_CreateTopics_result_topics as _);
-        self.ask_each(topics.len(), call, parts, topic_result).await
+        let written = async {
+            let natives = Natives::new(topics, sys::rd_kafka_NewTopic_destroy, new_topic)?;
+            let call = trial(validate_only, natives.given_to(sys::rd_kafka_CreateTopics));
+            let parts = (sys::rd_kafka_event_CreateTopics_result as _, sys::rd_kafka_CreateTopics_result_topics as _);
+            self.ask_each(topics.len(), call, parts, topic_result).await
+        };
+        if validate_only {
+            return written.await;
+        }
+        boundary::around(|| "kafka CreateTopics".to_owned(), written).await
     }
 
     /// The same in as many calls as it takes, also where the broker's own default of partitions is greater than we think.
@@ -91,30 +98,42 @@ impl Admin {
 
     /// Gives topics more partitions (this many in all), or only lets the broker judge it; results as of a creation.
     pub async fn create_partitions(&self, grown: &[(&str, usize)], validate_only: bool) -> Reply<Vec<Reply<()>>> {
-        let natives = Natives::new(grown, sys::rd_kafka_NewPartitions_destroy, new_partitions)?;
-        let call = trial(validate_only, natives.given_to(sys::rd_kafka_CreatePartitions));
-        let parts =
-            (sys::rd_kafka_event_CreatePartitions_result as _, sys::rd_kafka_CreatePartitions_result_topics as _);
-        self.ask_each(grown.len(), call, parts, topic_result).await
+        let written = async {
+            let natives = Natives::new(grown, sys::rd_kafka_NewPartitions_destroy, new_partitions)?;
+            let call = trial(validate_only, natives.given_to(sys::rd_kafka_CreatePartitions));
+            let parts =
+                (sys::rd_kafka_event_CreatePartitions_result as _, sys::rd_kafka_CreatePartitions_result_topics as _);
+            self.ask_each(grown.len(), call, parts, topic_result).await
+        };
+        if validate_only {
+            return written.await;
+        }
+        boundary::around(|| "kafka CreatePartitions".to_owned(), written).await
     }
 
     /// Deletes topics; one result for each, in order.
     pub async fn delete_topics(&self, names: &[&str]) -> Reply<Vec<Reply<()>>> {
-        let natives = Natives::new(names, sys::rd_kafka_DeleteTopic_destroy, doomed_topic)?;
-        let parts = (sys::rd_kafka_event_DeleteTopics_result as _, sys::rd_kafka_DeleteTopics_result_topics as _);
-        self.ask_each(names.len(), natives.given_to(sys::rd_kafka_DeleteTopics), parts, topic_result).await
+        let written = async {
+            let natives = Natives::new(names, sys::rd_kafka_DeleteTopic_destroy, doomed_topic)?;
+            let parts = (sys::rd_kafka_event_DeleteTopics_result as _, sys::rd_kafka_DeleteTopics_result_topics as _);
+            self.ask_each(names.len(), natives.given_to(sys::rd_kafka_DeleteTopics), parts, topic_result).await
+        };
+        boundary::around(|| "kafka DeleteTopics".to_owned(), written).await
     }
 
     /// Sets (`Some`) and resets (`None`) single configs of topics and leaves all others; the result of each topic.
     pub async fn alter_topic_configs(&self, edits: &[ConfigEdit<'_>]) -> Reply<HashMap<String, Reply<()>>> {
-        let natives = Natives::new(edits, sys::rd_kafka_ConfigResource_destroy, new_edit)?;
-        let parts = (
-            sys::rd_kafka_event_IncrementalAlterConfigs_result as _,
-            sys::rd_kafka_IncrementalAlterConfigs_result_resources as _,
-        );
-        let read = |one: &_| (string(one, sys::rd_kafka_ConfigResource_name), resource_result(one));
-        let call = natives.given_to(sys::rd_kafka_IncrementalAlterConfigs);
-        Ok(self.ask_list(call, parts, read).await?.into_iter().collect())
+        let written = async {
+            let natives = Natives::new(edits, sys::rd_kafka_ConfigResource_destroy, new_edit)?;
+            let parts = (
+                sys::rd_kafka_event_IncrementalAlterConfigs_result as _,
+                sys::rd_kafka_IncrementalAlterConfigs_result_resources as _,
+            );
+            let read = |one: &_| (string(one, sys::rd_kafka_ConfigResource_name), resource_result(one));
+            let call = natives.given_to(sys::rd_kafka_IncrementalAlterConfigs);
+            Ok(self.ask_list(call, parts, read).await?.into_iter().collect())
+        };
+        boundary::around(|| "kafka IncrementalAlterConfigs".to_owned(), written).await
     }
 
     /// An offset of each partition, and for [`Offset::LastTimestamp`] a time: milliseconds since 1970, -1 if there is

@@ -43,6 +43,13 @@ pub struct Trouble {
     pub principal: Option<String>,
 }
 
+#[cfg(feature = "failpoints")]
+impl From<crate::boundary::Broken> for Trouble {
+    fn from(broken: crate::boundary::Broken) -> Self {
+        Self::new(if broken.passes { Cause::Transient } else { Cause::Policy }, broken.words())
+    }
+}
+
 impl Trouble {
     pub fn new(cause: Cause, message: impl Into<String>) -> Self {
         Self { cause, message: message.into(), next: None, principal: None }

@@ -95,7 +95,9 @@ fn main_step(mut decision: Decision, input: &DiffInput<'_>, server: &Server) -> 
         (_, kind) if *kind == USER => Op::Kafka(users::op(&decision)),
         (Action::Create, kind) if *kind == TOPIC => Op::Kafka(KafkaOp::CreateTopic),
         (_, kind) if *kind == TOPIC => Op::Kafka(KafkaOp::AlterTopic),
-        (Action::Create | Action::Update | Action::Replace | Action::Rotate, _) => Op::Kafka(KafkaOp::SetAcls),
+        (Action::Create | Action::Update | Action::Replace | Action::Rotate | Action::Rename, _) => {
+            Op::Kafka(KafkaOp::SetAcls)
+        }
     };
     let sets_credential = op == Op::Kafka(KafkaOp::SetUser);
     let mut step = Step { sets_credential, ..decision.step(op) };

@@ -78,7 +78,7 @@ pub fn tell_known_passwords(steps: &mut [Step], input: &DiffInput<'_>) {
             Part::Main if step.reasons.contains(&Reason::NotOursYet) => {
                 step.notes.push("whoever made it knows its password, and signs in as it until it gets a new one".to_owned());
             }
-            Part::Stage | Part::Main | Part::Publish | Part::Close | Part::Save => {}
+            Part::Stage | Part::Main | Part::Publish | Part::Close | Part::Save | Part::Rename => {}
         }
     }
 }

@@ -3,6 +3,7 @@
 
 use super::wire::{Answer, Question};
 use super::{AdminApi, PAUSE, TRIES, pause, refusal};
+use crate::boundary;
 use crate::error::{Diagnostic, Kind, Result};
 use futures_util::future::join_all;
 use serde_json::Value;
@@ -21,7 +22,8 @@ impl AdminApi {
                 pause(&last).await;
             }
             let leader = self.leader_url(attempt > 0).await?;
-            match self.follow(&leader, question).await {
+            let name = || format!("redpanda {}", question.method);
+            match boundary::around(name, self.follow(&leader, question)).await {
                 Ok(answer) if refusal::passes(answer.1.status) => last = Some(Ok(answer)),
                 Err(error) if error.may_pass && self.config.urls.len() > 1 => last = Some(Err(error)),
                 other => return other,

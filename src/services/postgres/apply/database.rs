@@ -1,26 +1,30 @@
 //! Makes, changes, closes and drops databases.
 
+use super::guard::{self, Halt};
 use super::{compare, drop, extension, grant, objects, strays, verify, write};
 use crate::services::postgres::connect::join;
 use crate::services::postgres::connect::{Connector, Purpose, close, run};
 use crate::services::postgres::model::{Access, Database, Grant, database_address};
 use crate::services::postgres::scope::Scope;
 use crate::services::postgres::{observe, sql};
-use crate::services::{Failure, Fingerprint, Model};
+use crate::services::{Failure, Fingerprint, Model, Step};
 use postgres_protocol::escape::escape_identifier;
 use sqlx::PgConnection;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
+use tokio_util::sync::CancellationToken;
 
-/// Drops a database after it was dumped: into which file. `may_end` is the consent to end the sessions in it.
+/// Drops a database after it was dumped: into which file. `may_end` is the consent to end the sessions in it; `stop` breaks
+/// it off for as long as nothing is dropped.
 pub async fn drop_database(
     connector: &Connector,
     database: &Database,
     may_end: bool,
+    stop: &CancellationToken,
 ) -> Result<Option<PathBuf>, Failure> {
     let mut connection = connector.administration(Purpose::Write).await?;
     join(connector, &mut connection, &database.owner).await?;
-    let dump = drop::database(connector, &mut connection, &database.name, may_end).await?;
+    let dump = drop::database(connector, &mut connection, &database.name, may_end, stop).await?;
     connector.keep(Purpose::Write, connection).await;
     Ok(dump)
 }
@@ -57,13 +61,14 @@ pub struct Kept<'a> {
     pub grants: &'a [Grant],
 }
 
-/// Changes what differs, and reads it again.
+/// Changes what differs, if all is as planned, and reads it again.
 pub async fn alter_database(
     connector: &Connector,
+    step: &Step,
     before: &Database,
     after: &Database,
     kept: Kept<'_>,
-) -> Result<Option<Fingerprint>, Failure> {
+) -> Result<Option<Fingerprint>, Halt> {
     let mut statements = sql::database::alter_database(before, after);
     let is_shut = !before.allow_connections || before.connection_limit == Some(0);
     if !is_shut {
@@ -75,34 +80,64 @@ pub async fn alter_database(
                 after.objects_of_others = None;
             }
         }
-        return alter_inside(connector, before, &after, kept, statements).await;
+        return alter_inside(connector, Some(step), before, &after, kept, statements).await;
     }
     // Nobody, or no administrator but a superuser, gets in before.
     let mut connection = connector.administration(Purpose::Write).await?;
     join(connector, &mut connection, &before.owner).await?;
+    hold(connector, &mut connection, before, after).await?;
+    let mut now = observe::now_outside(connector, &mut connection, &Scope::of_steps([step])).await?;
+    guard::as_planned(step, now.remove(&step.address))?;
     if after.allow_connections {
         change(&mut connection, after, &statements).await?;
+        run(&mut connection, &after.name, "COMMIT").await?;
         connector.keep(Purpose::Write, connection).await;
-        return alter_inside(connector, before, after, kept, Vec::new()).await;
+        return alter_inside(connector, None, before, after, kept, Vec::new()).await;
     }
     statements.extend(change_owner(connector, &mut connection, before, after, kept.user, false).await?);
     statements.extend(kept.grants.iter().flat_map(|grant| sql::grant::own_access(grant, false)));
     statements.extend(strays::revoke_outside(&mut connection, before).await?);
     change(&mut connection, after, &statements).await?;
+    run(&mut connection, &after.name, "COMMIT").await?;
     connector.keep(Purpose::Write, connection).await;
-    verify_outside(connector, after).await
+    Ok(verify_outside(connector, after).await?)
 }
 
-/// Changes the owner, what `others` say, and what lies in the database, with a session in it.
+/// Begins a transaction in which nobody else changes the database. What fails then leaves by an error, and the connection
+/// with it: nothing is committed.
+async fn hold(
+    connector: &Connector,
+    connection: &mut PgConnection,
+    before: &Database,
+    after: &Database,
+) -> Result<(), Halt> {
+    run(connection, &after.name, "BEGIN").await?;
+    guard::hold_database(connection, &after.name).await?;
+    if before.settings == after.settings {
+        return Ok(());
+    }
+    Ok(guard::hold_settings(connector, connection, &after.name).await?)
+}
+
+/// Changes the owner, what `others` say, and what lies in the database, with a session in it; if all is as the `step`
+/// planned on, where that is not known yet.
 async fn alter_inside(
     connector: &Connector,
+    step: Option<&Step>,
     before: &Database,
     after: &Database,
     kept: Kept<'_>,
     others: Vec<String>,
-) -> Result<Option<Fingerprint>, Failure> {
+) -> Result<Option<Fingerprint>, Halt> {
     let mut connection = connector.admin(&after.name, Purpose::Write).await?;
     join(connector, &mut connection, &before.owner).await?;
+    let held = hold(connector, &mut connection, before, after).await;
+    held.map_err(|halt| if step.is_some() { halt } else { halt.after_a_write() })?;
+    if let Some(step) = step {
+        let scope = Scope::of_steps([step]);
+        let mut now = observe::now_inside(&mut connection, &after.name, &scope).await?;
+        guard::as_planned(step, now.remove(&step.address))?;
+    }
     let mut statements = change_owner(connector, &mut connection, before, after, kept.user, true).await?;
     statements.extend(others);
     statements.extend(strays::revoke(connector, &mut connection, before).await?);
@@ -111,11 +146,6 @@ async fn alter_inside(
     let mut scope = Scope::of([(&address, &there), (&address, &wanted)]);
     scope.set_user(&after.name, kept.user);
     let adopts = before.objects_of_others != after.objects_of_others && after.objects_of_others.is_some();
-    let at_once = adopts || !kept.grants.is_empty();
-    if at_once {
-        run(&mut connection, &after.name, "BEGIN").await?;
-    }
-    // What fails leaves by an error, and the connection with it: nothing is committed.
     change(&mut connection, after, &statements).await?;
     if adopts {
         objects::adopt(connector, &mut connection, &after.name, &scope).await?;
@@ -123,21 +153,20 @@ async fn alter_inside(
     for grant in kept.grants {
         grant::give(connector, &mut connection, grant).await?;
     }
-    if at_once {
-        run(&mut connection, &after.name, "COMMIT").await?;
-    }
+    run(&mut connection, &after.name, "COMMIT").await?;
     // What is in a database that lets nobody in was unknown.
     if before.extensions != after.extensions && after.extensions.is_some() {
         extension::bring(&mut connection, after).await?;
     }
     let verified = verify(&mut connection, &after.name, &scope, &wanted).await;
     close(connection).await;
-    verified.map_err(|mut failure| {
+    let verified = verified.map_err(|mut failure| {
         if adopts && failure.error.message.contains("objects_of_others") {
             failure.error.hint = Some("another role made objects meanwhile: run it again".to_owned());
         }
         failure
-    })
+    });
+    Ok(verified?)
 }
 
 /// Runs what changes a database, if anything does.

@@ -3,7 +3,8 @@
 //!
 //! The database is closed first to all but the dump, even if it lets nobody in: whoever signs in later is refused, and
 //! who is in it is refused to (or ended, with consent). Then it is dumped, and dropped only if nobody but the dump was in
-//! it since. On any failure it lets in again whom it did.
+//! it since. On any failure it lets in again whom it did, and so it does if the run is stopped while it is dumped, which
+//! may take hours.
 
 use crate::error::{Diagnostic, Kind};
 use crate::services::postgres::catalog;
@@ -16,6 +17,7 @@ use postgres_protocol::escape::escape_identifier;
 use sqlx::PgConnection;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
+use tokio_util::sync::CancellationToken;
 
 /// How long sessions that end may take to be gone, and readers of ours to be done.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -33,12 +35,13 @@ const ANYBODY: &str = "SELECT \
 const COUNTED: &str = "SELECT sessions FROM pg_catalog.pg_stat_database WHERE datname = $1";
 
 /// Dumps a database, then drops it: the file of the dump, if there was anything to dump. Sessions in it are ended only if
-/// they `may_end`.
+/// they `may_end`. `stop` breaks it off for as long as nothing is dropped.
 pub async fn database(
     connector: &Connector,
     connection: &mut PgConnection,
     name: &str,
     may_end: bool,
+    stop: &CancellationToken,
 ) -> Result<Option<PathBuf>, Failure> {
     let Some(there) = catalog::database(connection, name).await? else { return Ok(None) };
     // A cancelled DROP left it behind: then only DROP works.
@@ -56,7 +59,7 @@ pub async fn database(
     if !was_shut {
         snapshot::prepare(connector, connection, name).await?;
     }
-    let closed = Closed { connector, name, program, may_end, was_shut };
+    let closed = Closed { connector, name, program, may_end, was_shut, stop };
     let mut failure = match closed.dump_and_drop(connection).await {
         Ok(dump) => return Ok(Some(dump)),
         Err(failure) => nothing_dropped(failure),
@@ -78,6 +81,7 @@ struct Closed<'a> {
     may_end: bool,
     /// Whether we could not get in before.
     was_shut: bool,
+    stop: &'a CancellationToken,
 }
 
 impl Closed<'_> {
@@ -91,7 +95,11 @@ impl Closed<'_> {
             self.empty(connection).await?;
         }
         let before: i64 = value(connection, self.name, COUNTED, &[self.name]).await?;
-        let dump = snapshot::dump(self.connector, &self.program, self.name, MANUAL, &Progress::default()).await?;
+        let progress = Progress::default();
+        let dump = tokio::select! {
+            dump = snapshot::dump(self.connector, &self.program, self.name, MANUAL, &progress) => dump?,
+            () = self.stop.cancelled() => return Err(stopped(self.name)),
+        };
         if room > 0 {
             self.limit(connection, 0).await?;
         }
@@ -156,6 +164,13 @@ fn busy(name: &str, users: &[String]) -> Failure {
     Diagnostic::new(Kind::Service, format!("{} {sessions} connected ({})", users.len(), users.join(", ")))
         .on("postgres", name, format!("DROP DATABASE {}", escape_identifier(name)))
         .hint(format!("stop the app first, or let its sessions be ended: --allow-interrupt {}", database_address(name)))
+        .into()
+}
+
+fn stopped(name: &str) -> Failure {
+    Diagnostic::new(Kind::Service, "the run was stopped while it was dumped")
+        .on("postgres", name, "")
+        .hint("run it again; what was dumped by then is removed")
         .into()
 }
 

@@ -1,25 +1,34 @@
 //! Closes the databases that every role may enter.
 
+use super::guard::{self, Halt};
 use super::other_grantor;
 use crate::core::change::agree;
 use crate::services::postgres::catalog::lock_downs;
 use crate::services::postgres::connect::{Connector, Purpose, close, run};
 use crate::services::postgres::model::{LockDown, lock_down_address};
 use crate::services::postgres::sql::lock_down;
-use crate::services::{Failure, Fingerprint, Model};
+use crate::services::{Failure, Fingerprint, Model, Step};
 use sqlx::PgConnection;
 use std::collections::BTreeSet;
 
 /// Closes a database to PUBLIC in one transaction, and proves that we ourselves still get in. If not, PUBLIC gets back
 /// what it had.
-pub async fn shut(connector: &Connector, before: &LockDown, after: &LockDown) -> Result<Option<Fingerprint>, Failure> {
+pub async fn shut(
+    connector: &Connector,
+    step: &Step,
+    before: &LockDown,
+    after: &LockDown,
+) -> Result<Option<Fingerprint>, Halt> {
     let name = &after.database;
     let mut connection = connector.administration(Purpose::Write).await?;
-    run(&mut connection, name, &format!("BEGIN; {}", lock_down::close(name))).await?;
+    run(&mut connection, name, "BEGIN").await?;
+    guard::hold_database(&mut connection, name).await?;
+    guard::as_planned(step, now(&mut connection, name).await?)?;
+    run(&mut connection, name, &lock_down::close(name)).await?;
     // A REVOKE of what another role granted does nothing, and says nothing.
     if !is_so(&mut connection, after).await? {
         run(&mut connection, name, "ROLLBACK").await?;
-        return Err(other_grantor(name, "PUBLIC has privileges that its owner did not grant"));
+        return Err(other_grantor(name, "PUBLIC has privileges that its owner did not grant").into());
     }
     run(&mut connection, name, "COMMIT").await?;
     if let Err(mut failure) = prove(connector).await {
@@ -28,7 +37,7 @@ pub async fn shut(connector: &Connector, before: &LockDown, after: &LockDown) ->
         }
         failure.error.message =
             format!("closed, but then we could not sign in, so it was opened again: {}", failure.error.message);
-        return Err(failure);
+        return Err(failure.into());
     }
     connector.keep(Purpose::Write, connection).await;
     Ok(None)
@@ -36,9 +45,13 @@ pub async fn shut(connector: &Connector, before: &LockDown, after: &LockDown) ->
 
 /// Whether it is as wanted, for this transaction.
 async fn is_so(connection: &mut PgConnection, wanted: &LockDown) -> Result<bool, Failure> {
-    let now = lock_downs(connection, &BTreeSet::from([wanted.database.clone()])).await?;
-    let now = now.get(&lock_down_address(&wanted.database)).map(|observed| &observed.model);
-    Ok(now.is_some_and(|now| agree(now, &Model::PostgresLockDown(wanted.clone()))))
+    let now = now(connection, &wanted.database).await?;
+    Ok(now.is_some_and(|now| agree(&now, &Model::PostgresLockDown(wanted.clone()))))
+}
+
+async fn now(connection: &mut PgConnection, database: &str) -> Result<Option<Model>, Failure> {
+    let mut now = lock_downs(connection, &BTreeSet::from([database.to_owned()])).await?;
+    Ok(now.remove(&lock_down_address(database)).map(|observed| observed.model))
 }
 
 /// Signs in anew, to where every run begins.

@@ -4,9 +4,11 @@ mod database;
 mod drop;
 mod extension;
 mod grant;
+mod guard;
 mod lock_down;
 mod membership;
 mod objects;
+mod rename;
 mod role;
 mod strays;
 
@@ -20,60 +22,81 @@ use crate::core::change::{Resource, three_way};
 use crate::core::step::Risk;
 use crate::error::{Diagnostic, Kind};
 use crate::services::{ApplyContext, Failure, Fingerprint, Model, Op, Outcome, ServiceId, Step};
+use guard::Halt;
 use sqlx::PgConnection;
 use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// How often somebody may be faster in a row, and the pause after each time.
+const OVERTAKEN: usize = 5;
+const PAUSE: Duration = Duration::from_millis(50);
 
 /// Carries out one step.
 pub async fn apply(connector: &Connector, step: &Step, context: &ApplyContext) -> Outcome {
-    match carry_out(connector, step, context).await {
+    let mut done = carry_out(connector, step, context).await;
+    for _ in 0..OVERTAKEN {
+        if !matches!(done, Err(Halt::Overtaken(_))) {
+            break;
+        }
+        tokio::time::sleep(PAUSE).await;
+        done = carry_out(connector, step, context).await;
+    }
+    match done {
         Ok(done) => done,
-        Err(failure) => failure.into(),
+        Err(halt) => halt.into(),
     }
 }
 
-async fn carry_out(connector: &Connector, step: &Step, context: &ApplyContext) -> Result<Outcome, Failure> {
+async fn carry_out(connector: &Connector, step: &Step, context: &ApplyContext) -> Result<Outcome, Halt> {
     let Op::Postgres(operation) = &step.op else { return Ok(Outcome::done()) };
     let password = || context.vault.password(&step.app, ServiceId::Postgres);
     let fingerprint = match (operation, &step.before, &step.after) {
         (Do::CreateRole, _, Some(Model::PostgresRole(role))) => {
             let password = if step.sets_credential { Some(password()?) } else { None };
-            role::create_role(connector, role, password).await
+            role::create_role(connector, role, password).await?
         }
         (Do::SetPassword, _, Some(Model::PostgresRole(role))) => {
-            role::set_password(connector, &role.name, &password()?).await.map(Some)
+            Some(role::set_password(connector, &role.name, &password()?).await?)
         }
         (Do::AlterRole, Some(Model::PostgresRole(before)), Some(Model::PostgresRole(after))) => {
-            role::alter_role(connector, before, after).await
+            role::alter_role(connector, step, before, after).await?
         }
-        (Do::DropRole, Some(Model::PostgresRole(role)), _) => role::drop_role(connector, &role.name).await,
+        (Do::DropRole, Some(Model::PostgresRole(role)), _) => role::drop_role(connector, step, &role.name).await?,
         (Do::CreateDatabase, _, Some(Model::PostgresDatabase(database))) => {
-            database::create_database(connector, database).await
+            database::create_database(connector, database).await?
         }
         (
             Do::AlterDatabase { user, keeps },
             Some(Model::PostgresDatabase(before)),
             Some(Model::PostgresDatabase(after)),
-        ) => database::alter_database(connector, before, after, database::Kept { user, grants: keeps }).await,
+        ) => database::alter_database(connector, step, before, after, database::Kept { user, grants: keeps }).await?,
         (Do::CloseDatabase, _, Some(Model::PostgresDatabase(database))) => {
-            database::close_database(connector, database).await
+            database::close_database(connector, database).await?
         }
         (Do::DropDatabase, Some(Model::PostgresDatabase(database)), _) => {
             // With sessions in it when it was planned, it runs only with consent to end them.
             let may_end = step.risks.contains(&Risk::Interrupts) || context.consent.may_interrupt(&step.address);
-            let dump = database::drop_database(connector, database, may_end).await?;
+            let dump = database::drop_database(connector, database, may_end, &context.stop).await?;
             return Ok(Outcome::Done { fingerprint: None, dump, note: None });
         }
-        (Do::SetGrant, _, Some(Model::PostgresGrant(grant))) => grant::set_grant(connector, grant).await,
-        (Do::RevokeGrant, Some(Model::PostgresGrant(grant)), _) => grant::revoke(connector, grant).await,
-        (Do::LockDown, Some(Model::PostgresLockDown(before)), Some(Model::PostgresLockDown(after))) => {
-            lock_down::shut(connector, before, after).await
+        (Do::RenameDatabase { from }, _, Some(Model::PostgresDatabase(database))) => {
+            let may_end = step.risks.contains(&Risk::Interrupts) || context.consent.may_interrupt(&step.address);
+            return Ok(rename::database(connector, from, database, may_end).await?);
         }
-        _ => Err(Diagnostic::new(Kind::Plan, "the step does not say what it changes")
-            .on("postgres", &step.address, "")
-            .hint("make the plan anew")
-            .into()),
+        (Do::RenameRole { from }, _, Some(Model::PostgresRole(role))) => {
+            return Ok(rename::role(connector, from, &role.name).await?);
+        }
+        (Do::SetGrant, _, Some(Model::PostgresGrant(grant))) => grant::set_grant(connector, step, grant).await?,
+        (Do::RevokeGrant, Some(Model::PostgresGrant(grant)), _) => grant::revoke(connector, grant).await?,
+        (Do::LockDown, Some(Model::PostgresLockDown(before)), Some(Model::PostgresLockDown(after))) => {
+            lock_down::shut(connector, step, before, after).await?
+        }
+        _ => {
+            let error = Diagnostic::new(Kind::Plan, "the step does not say what it changes");
+            return Err(error.on("postgres", &step.address, "").hint("make the plan anew").into());
+        }
     };
-    Ok(Outcome::Done { fingerprint: fingerprint?, dump: None, note: None })
+    Ok(Outcome::Done { fingerprint, dump: None, note: None })
 }
 
 /// Runs statements in the administration database.

@@ -1,5 +1,6 @@
 //! Makes objects of others the app's, inside the transaction that is open.
 
+use crate::boundary;
 use crate::error::{Diagnostic, Kind};
 use crate::services::Failure;
 use crate::services::postgres::catalog::{self, Move};
@@ -35,15 +36,18 @@ pub async fn adopt(
     run(connection, database, patience).await?;
     // One message for all: a round trip for each would hold the locks for longer.
     let all: Vec<&str> = moves.iter().map(|one| one.statement.as_str()).collect();
-    let mut done = 0;
-    let mut answers = sqlx::raw_sql(AssertSqlSafe(all.join("; "))).execute_many(connection);
-    loop {
-        match answers.try_next().await {
-            Ok(Some(_)) => done += 1,
-            Ok(None) => return Ok(()),
-            Err(error) => return Err(explain(error, database, moves.get(done))),
+    let moved = async {
+        let mut done = 0;
+        let mut answers = sqlx::raw_sql(AssertSqlSafe(all.join("; "))).execute_many(connection);
+        loop {
+            match answers.try_next().await {
+                Ok(Some(_)) => done += 1,
+                Ok(None) => return Ok(()),
+                Err(error) => return Err(explain(error, database, moves.get(done))),
+            }
         }
-    }
+    };
+    boundary::around(|| "postgres OWNER TO".to_owned(), moved).await
 }
 
 fn explain(error: sqlx::Error, database: &str, at: Option<&Move>) -> Failure {

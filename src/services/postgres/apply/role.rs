@@ -1,14 +1,16 @@
 //! Makes, changes and drops roles.
 
+use super::guard::{self, Halt};
 use super::{membership, write};
 use crate::core::secret::Secret;
 use crate::error::{Diagnostic, Kind};
 use crate::services::postgres::catalog;
-use crate::services::postgres::connect::{Connector, Purpose, close, run, values};
-use crate::services::postgres::credential::{Setting, prove, set_quietly, verifier};
+use crate::services::postgres::connect::{Connector, Purpose, SignIn, close, run, values};
+use crate::services::postgres::credential::{Setting, accepts_anything, prove, set_quietly, verifier};
 use crate::services::postgres::model::{Credential, Dependent, Place, Role, solutions};
-use crate::services::postgres::sql;
-use crate::services::{Failure, Fingerprint};
+use crate::services::postgres::scope::Scope;
+use crate::services::postgres::{observe, sql};
+use crate::services::{Failure, Fingerprint, Step};
 use postgres_protocol::escape::escape_identifier;
 use sqlx::PgConnection;
 use std::collections::{BTreeMap, BTreeSet};
@@ -24,7 +26,12 @@ pub async fn create_role(
 ) -> Result<Option<Fingerprint>, Failure> {
     let create = sql::role::create_role(role);
     match password.filter(|_| role.credential == Some(Credential::Generate)) {
-        Some(password) => set(connector, &role.name, &create, &password).await.map(Some),
+        Some(password) => match set(connector, &role.name, &create, &password).await {
+            Err(failure) if !failure.retry && is_our_own(connector, &role.name, &password).await => {
+                set_password(connector, &role.name, &password).await.map(Some)
+            }
+            set => set.map(Some),
+        },
         None => write(connector, &role.name, &create).await,
     }
 }
@@ -32,6 +39,13 @@ pub async fn create_role(
 /// Sets a password on a role that exists, and proves it: one that has expired proves nothing.
 pub async fn set_password(connector: &Connector, role: &str, password: &Secret) -> Result<Fingerprint, Failure> {
     set(connector, role, &sql::role::never_expire(role), password).await
+}
+
+/// Whether a role that could not be created is the work of an earlier call of ours, whose answer was lost: nobody else can
+/// have given it a password that only we know.
+async fn is_our_own(connector: &Connector, role: &str, password: &Secret) -> bool {
+    matches!(connector.sign_in(role, password).await, Ok(SignIn::Right))
+        && matches!(accepts_anything(connector).await, Ok(false))
 }
 
 async fn set(connector: &Connector, role: &str, before: &str, password: &Secret) -> Result<Fingerprint, Failure> {
@@ -44,19 +58,38 @@ async fn set(connector: &Connector, role: &str, before: &str, password: &Secret)
 }
 
 /// Changes what differs.
-pub async fn alter_role(connector: &Connector, before: &Role, after: &Role) -> Result<Option<Fingerprint>, Failure> {
+pub async fn alter_role(
+    connector: &Connector,
+    step: &Step,
+    before: &Role,
+    after: &Role,
+) -> Result<Option<Fingerprint>, Halt> {
     let mut connection = connector.administration(Purpose::Write).await?;
+    let sets = before.settings != after.settings || before.settings_in_databases != after.settings_in_databases;
+    begin(connector, &mut connection, step, sets).await?;
     let mut statements = vec![sql::role::alter_role(before, after)];
     if before.settings_in_databases != after.settings_in_databases && after.settings_in_databases.is_some() {
         statements.extend(resets(&mut connection, &after.name).await?);
     }
     statements.retain(|statement| !statement.is_empty());
-    if !statements.is_empty() {
-        run(&mut connection, &after.name, &statements.join("; ")).await?;
-    }
+    statements.push("COMMIT".to_owned());
+    run(&mut connection, &after.name, &statements.join("; ")).await?;
     membership::revoke(&mut connection, before, after).await?;
     connector.keep(Purpose::Write, connection).await;
     Ok(None)
+}
+
+/// Begins a transaction in which a role stays as it was planned on, and what is set for it, if that is to change. What fails leaves by an error, and the connection with
+/// it: nothing is committed.
+async fn begin(connector: &Connector, connection: &mut PgConnection, step: &Step, sets: bool) -> Result<(), Halt> {
+    let role = &step.address.name;
+    run(connection, role, "BEGIN").await?;
+    guard::hold_role(connection, role).await?;
+    if sets {
+        guard::hold_settings(connector, connection, role).await?;
+    }
+    let mut now = observe::now_outside(connector, connection, &Scope::of_steps([step])).await?;
+    guard::as_planned(step, now.remove(&step.address))
 }
 
 /// What takes back all that is set for a role in the databases that still exist.
@@ -73,12 +106,17 @@ async fn resets(connection: &mut PgConnection, role: &str) -> Result<Vec<String>
 }
 
 /// Drops a role on which nothing depends.
-pub async fn drop_role(connector: &Connector, role: &str) -> Result<Option<Fingerprint>, Failure> {
+pub async fn drop_role(connector: &Connector, step: &Step, role: &str) -> Result<Option<Fingerprint>, Halt> {
     let mut connection = connector.administration(Purpose::Write).await?;
     let dependents = catalog::dependents(&mut connection, &BTreeSet::from([role.to_owned()])).await?;
-    connector.keep(Purpose::Write, connection).await;
     let statement = format!("DROP ROLE {}", escape_identifier(role));
-    let Some(dependents) = dependents.get(role) else { return write(connector, role, &statement).await };
+    let Some(dependents) = dependents.get(role) else {
+        begin(connector, &mut connection, step, false).await?;
+        run(&mut connection, role, &format!("{statement}; COMMIT")).await?;
+        connector.keep(Purpose::Write, connection).await;
+        return Ok(None);
+    };
+    connector.keep(Purpose::Write, connection).await;
     let mut named = BTreeMap::new();
     for dependent in dependents {
         if let Place::Inside { database, .. } = &dependent.place {

@@ -4,6 +4,7 @@ mod dependents;
 mod deviations;
 mod inside;
 mod lock_down;
+pub mod named;
 mod objects;
 mod offered;
 mod parameters;

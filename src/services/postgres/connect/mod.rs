@@ -2,6 +2,7 @@
 
 mod causes;
 mod join;
+mod plain;
 mod problem;
 mod session;
 mod statements;

@@ -81,14 +81,19 @@ impl Purpose {
 /// lag behind, so that nobody knows who was in a database while it was dumped.
 const OLDEST: u32 = 150_000;
 
-/// Whether the server can only be read, and what is known from now on.
+/// Whether the server can only be read, and what is known from now on. From then on the server looks now and then whether
+/// we are still there: a statement that waits for a lock must not be carried out when the run is long over. It can do so on
+/// these systems; on others the setting is an error.
 ///
 /// # Errors
 /// The session did not begin as we asked, so that a pooler is in between; or the server is too old.
 pub async fn is_replica(connection: &mut PgConnection, target: &Target) -> Result<(bool, Known), Failure> {
     let statement = "SELECT pg_catalog.pg_is_in_recovery(), current_setting('nornplan.session', true) = 'begun', \
-                     current_setting('role')";
-    let (replica, begun, role): (bool, Option<bool>, String) = sqlx::query_as(statement)
+                     current_setting('role'), \
+                     CASE WHEN current_setting('nornplan.session', true) = 'begun' \
+                       AND pg_catalog.version() ~* 'linux|darwin|freebsd' \
+                     THEN set_config('client_connection_check_interval', '2s', false) END";
+    let (replica, begun, role, _): (bool, Option<bool>, String, Option<String>) = sqlx::query_as(statement)
         .persistent(false)
         .fetch_one(&mut *connection)
         .await

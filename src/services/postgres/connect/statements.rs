@@ -2,11 +2,16 @@
 
 use super::problem::{code, stating};
 use super::session::who_is_in;
+use crate::boundary;
 use crate::services::Failure;
 use sqlx::{AssertSqlSafe, Decode, PgConnection, Postgres, Type};
 
 /// Runs statements that have no secret in them; several in one text are one transaction.
 pub async fn run(connection: &mut PgConnection, object: &str, statements: &str) -> Result<(), Failure> {
+    boundary::around(|| format!("postgres {}", verbs(statements)), send(connection, object, statements)).await
+}
+
+async fn send(connection: &mut PgConnection, object: &str, statements: &str) -> Result<(), Failure> {
     let done = sqlx::raw_sql(AssertSqlSafe(statements.to_owned())).execute(&mut *connection).await;
     let Err(error) = done else { return Ok(()) };
     let in_use = code(&error) == Some("55006");
@@ -15,6 +20,20 @@ pub async fn run(connection: &mut PgConnection, object: &str, statements: &str) 
         failure.error.hint = Some(format!("connected to it: {who}; end these sessions and run it again"));
     }
     Err(failure)
+}
+
+/// What statements do, each kind once: `BEGIN, CREATE ROLE`. No name and no value is written in capitals alone.
+fn verbs(statements: &str) -> String {
+    let is_keyword = |word: &&str| !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_uppercase());
+    let mut verbs: Vec<String> = Vec::new();
+    for statement in statements.split("; ") {
+        let verb: Vec<&str> = statement.split_ascii_whitespace().take_while(is_keyword).take(2).collect();
+        let verb = verb.join(" ");
+        if !verb.is_empty() && !verbs.contains(&verb) {
+            verbs.push(verb);
+        }
+    }
+    verbs.join(", ")
 }
 
 /// The beginning of statements that may name thousands of objects.

@@ -5,6 +5,7 @@ pub mod server_log;
 use super::catalog::Shared;
 use super::connect::{Connector, SignIn, run, stating};
 use super::sql;
+use crate::boundary;
 use crate::core::address::Address;
 use crate::core::plan::{Level, Notice};
 use crate::core::secret::Secret;
@@ -142,10 +143,11 @@ pub async fn set_quietly(connection: &mut PgConnection, setting: &Setting<'_>) -
         failure
     })?;
     let statement = Secret::new(sql::role::set_password(role, verifier.expose()));
-    sqlx::raw_sql(AssertSqlSafe(statement.expose().to_owned()))
-        .execute(&mut *connection)
-        .await
-        .map_err(|error| stating(error, role, &sql::role::set_password(role, "…")))?;
+    let set = async {
+        let set = sqlx::raw_sql(AssertSqlSafe(statement.expose().to_owned())).execute(&mut *connection).await;
+        set.map(drop).map_err(|error| stating(error, role, &sql::role::set_password(role, "…")))
+    };
+    boundary::around(|| "postgres PASSWORD".to_owned(), set).await?;
     run(connection, role, "COMMIT").await?;
     server_log::speak(connection, role, &hushed).await
 }

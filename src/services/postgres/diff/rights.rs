@@ -39,6 +39,10 @@ pub fn missing(step: &Step, server: &Server) -> Option<String> {
                 .or_else(|| rights.act_for(owner_of_public(before.strays_inside.as_ref()?)?, name))
                 .or_else(|| rights.adopt(before, after, user))
         }
+        (Do::RenameDatabase { .. }, Some(Model::PostgresDatabase(database)), _) => {
+            rights.create_databases().or_else(|| rights.act_for(&database.owner, &database.name))
+        }
+        (Do::RenameRole { .. }, Some(Model::PostgresRole(role)), _) => rights.change_role(&role.name),
         (Do::DropDatabase, Some(Model::PostgresDatabase(database)), _) => {
             rights.act_for(&database.owner, &database.name)
         }

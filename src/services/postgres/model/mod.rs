@@ -7,6 +7,7 @@ mod grant;
 mod holdings;
 mod lacking;
 mod lock_down;
+mod names;
 mod passed_on;
 mod role;
 pub mod settings;
@@ -17,6 +18,7 @@ pub use grant::{Access, Grant};
 pub use holdings::Holdings;
 pub use lacking::Lacking;
 pub use lock_down::{LockDown, OPEN_BY_DEFAULT};
+pub use names::{Names, rekey};
 pub use passed_on::PassedOn;
 pub use role::{Credential, Expiry, Role};
 pub use settings::canonical_settings;
@@ -55,6 +57,14 @@ pub enum Op {
     RevokeGrant,
     /// Closes a database of the server's own to PUBLIC.
     LockDown,
+    /// Gives a database another name; what is in it, and who may do what in it, stay.
+    RenameDatabase {
+        from: String,
+    },
+    /// The same for a role; its password stays good.
+    RenameRole {
+        from: String,
+    },
 }
 
 pub fn role_address(name: &str) -> Address {

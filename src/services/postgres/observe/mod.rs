@@ -97,6 +97,18 @@ pub async fn now(connector: &Connector, scope: &Scope) -> Result<BTreeMap<Addres
     Ok(models(resources))
 }
 
+/// The same on one connection to the administration database, without what lies inside of databases.
+pub async fn now_outside(
+    connector: &Connector,
+    connection: &mut PgConnection,
+    scope: &Scope,
+) -> Result<BTreeMap<Address, Model>, Failure> {
+    let shared = catalog::shared(connection, &scope.all_roles(), &scope.databases, &BTreeSet::new()).await?;
+    let mut resources = assemble(scope, &shared, &BTreeMap::new(), None);
+    resources.extend(roles::observed(scope, &shared, |role| connector.config.ignores(role)));
+    Ok(models(resources))
+}
+
 /// The same on one connection, into the one database of the scope; without roles.
 pub async fn now_inside(
     connection: &mut PgConnection,
@@ -106,7 +118,12 @@ pub async fn now_inside(
     let shared = catalog::shared(connection, &scope.all_roles(), &scope.databases, &BTreeSet::new()).await?;
     let inside = read_inside(connection, scope, database).await?;
     let insides = BTreeMap::from([(database.to_owned(), inside)]);
-    Ok(models(assemble(scope, &shared, &insides, None)))
+    Ok(read_in(scope, &shared, &insides))
+}
+
+/// What was read by other means, as models; without roles.
+pub fn read_in(scope: &Scope, shared: &Shared, insides: &BTreeMap<String, Inside>) -> BTreeMap<Address, Model> {
+    models(assemble(scope, shared, insides, None))
 }
 
 fn models(resources: BTreeMap<Address, Observed>) -> BTreeMap<Address, Model> {

@@ -5,9 +5,10 @@
 
 mod spelling;
 
-use super::model::{Access, Credential, Grant, Role};
+use super::model::{Access, Credential, Grant, Role, database_address};
 use crate::core::change::agree;
-use crate::services::{Model, Step};
+use crate::core::step::StepId;
+use crate::services::{Model, Op, Step};
 use std::collections::BTreeSet;
 
 /// What is wanted, what is there and what was last applied of one resource, made comparable before they are compared.
@@ -72,8 +73,16 @@ fn settle_role(wanted: &mut Role, observed: &mut Role, mut applied: Option<&mut 
     }
 }
 
+/// What there is of what a step is about, as far as that concerns the step: nothing, if another step of the same plan has
+/// begun what this one is to make.
+pub fn seen_by(step: &Step, now: Option<Model>) -> Option<Model> {
+    let Some(mut now) = now else { return bereft(step) };
+    as_planned(&mut now, step);
+    (!is_begun(&now, step)).then_some(now)
+}
+
 /// What is there now, as the step that is about to change it sees it: what the step leaves alone does not count.
-pub fn as_planned(now: &mut Model, step: &Step) {
+fn as_planned(now: &mut Model, step: &Step) {
     match (now, &step.before, &step.after) {
         (Model::PostgresRole(now), Some(Model::PostgresRole(before)), Some(Model::PostgresRole(after)))
             if after.credential == Some(Credential::Keep) =>
@@ -102,11 +111,13 @@ pub fn as_planned(now: &mut Model, step: &Step) {
             spelling::as_declared(declared, now);
         }
         (Model::PostgresGrant(now), Some(Model::PostgresGrant(before)), Some(Model::PostgresGrant(after)))
-            if !agree(after, now) =>
+            if !agree(after, now) && step.op != Op::State =>
         {
             // Who owned the database, or schema public, and does no longer, has lost what an owner has.
-            still_to_go(Some(&mut now.database_privileges), Some(&before.database_privileges));
-            still_to_go(now.schema_privileges.as_mut(), before.schema_privileges.as_ref());
+            if step.needs.contains(&StepId::main(database_address(&now.database))) {
+                still_to_go(Some(&mut now.database_privileges), Some(&before.database_privileges));
+                still_to_go(now.schema_privileges.as_mut(), before.schema_privileges.as_ref());
+            }
             still_to_go(now.beyond.as_mut(), before.beyond.as_ref());
             given_already(now, before, after);
             of_a_new_maker(now, before, after);
@@ -119,7 +130,7 @@ pub fn as_planned(now: &mut Model, step: &Step) {
 
 /// What is left of a grant that is there no longer: of who owned the database and does no longer, nothing is. That is as
 /// planned, where the plan did not give it anew together with the change of the owner.
-pub fn bereft(step: &Step) -> Option<Model> {
+fn bereft(step: &Step) -> Option<Model> {
     let (Some(Model::PostgresGrant(before)), Some(Model::PostgresGrant(_))) = (&step.before, &step.after) else {
         return None;
     };
@@ -138,7 +149,7 @@ pub fn bereft(step: &Step) -> Option<Model> {
 
 /// A change of a database's owner gives the app its own privileges at once, so that it is never without: what another
 /// step of the same plan has given already of what this one is about to give does not make this one stale.
-pub fn is_begun(now: &Model, step: &Step) -> bool {
+fn is_begun(now: &Model, step: &Step) -> bool {
     let (Model::PostgresGrant(now), None, Some(Model::PostgresGrant(after))) = (now, &step.before, &step.after) else {
         return false;
     };

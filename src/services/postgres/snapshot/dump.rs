@@ -2,6 +2,7 @@
 
 use super::file::Partial;
 use super::programs::{self, Program};
+use crate::boundary;
 use crate::error::Place;
 use crate::services::Failure;
 use crate::services::Progress;
@@ -81,8 +82,9 @@ pub async fn dump(
     // It needs a connection of its own, and nobody waits for one on its behalf.
     connector.end_kept().await;
     let grow = watch(&partial.path, progress);
+    let run = boundary::around(|| "postgres pg_dump".to_owned(), program.run(connector, &mut command));
     let dumped = tokio::select! {
-        dumped = program.run(connector, &mut command) => dumped,
+        dumped = run => dumped,
         never = grow => match never {},
     };
     dumped.map_err(|failure| failed(failure, connector, database))?;
@@ -113,7 +115,7 @@ pub async fn size(connection: &mut PgConnection, database: &str) -> usize {
 
 fn failed(mut failure: Failure, connector: &Connector, database: &str) -> Failure {
     let error = &mut failure.error;
-    let full = ["No space left on device", "File too large", "Disk quota exceeded"];
+    let full = ["No space left on device", "File too large", "Disk quota exceeded", "SIGXFSZ"];
     let is_full = full.iter().any(|words| error.message.contains(words));
     error.message = format!("the snapshot failed: {}", error.message);
     error.place.get_or_insert_with(|| Place::Server {

@@ -1,10 +1,12 @@
 //! Files of snapshots: their names, and how they come to be whole or not at all.
 
+use crate::boundary;
 use crate::error::{Diagnostic, Kind};
 use crate::state::durable::sync_directory;
+use crate::state::room;
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use time::OffsetDateTime;
@@ -13,6 +15,9 @@ use time::OffsetDateTime;
 pub const MANUAL: &str = "manual";
 /// In the commit's place of what is made before a restore.
 pub const PRE_RESTORE: &str = "pre-restore";
+
+/// Bytes that a snapshot needs at the least.
+const BEGINNING: u64 = 64 << 10;
 
 /// What a snapshot's name says: `<database>_<label>_<YYYYMMDDTHHMMSS>.dump`, the form that Norn lists.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,11 +54,32 @@ fn safe(database: &str) -> String {
     database.replace('/', "_")
 }
 
+/// Proves that a snapshot can be begun in a directory: how large one becomes is not known before.
+///
+/// # Errors
+/// The directory cannot be made or written.
+pub fn prove(directory: &Path) -> Result<(), Diagnostic> {
+    make(directory).and_then(|()| room::prove(directory, BEGINNING)).map_err(|error| cannot_write(directory, error))
+}
+
+fn make(directory: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(directory)
+}
+
+fn cannot_write(directory: &Path, error: io::Error) -> Diagnostic {
+    Diagnostic::new(Kind::Service, "the snapshot cannot be written")
+        .in_file(directory)
+        .hint("make the directory writable and free some space there, or set dir under [snapshots]")
+        .because(error)
+}
+
 /// A snapshot that is being written, readable by us alone. It is removed unless it is finished.
 #[derive(Debug)]
 pub struct Partial {
     pub path: PathBuf,
     file: PathBuf,
+    /// Locked for as long as somebody lives who writes it.
+    _lock: File,
 }
 
 impl Partial {
@@ -62,20 +88,17 @@ impl Partial {
     /// # Errors
     /// The directory cannot be made or written.
     pub async fn begin(directory: &Path, database: &str, label: &str) -> Result<Self, Diagnostic> {
-        let failed = |error: io::Error| {
-            Diagnostic::new(Kind::Service, "the snapshot cannot be written")
-                .in_file(directory)
-                .hint("make the directory writable, or set dir under [snapshots]")
-                .because(error)
-        };
-        DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(failed)?;
+        let failed = |error: io::Error| cannot_write(directory, error);
+        make(directory).map_err(failed)?;
         loop {
             let name = Name { database: database.to_owned(), label: label.to_owned(), stamp: stamp() };
             let file = directory.join(name.file());
             let path = directory.join(format!("{}.partial", name.file()));
             match OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path) {
-                Ok(_) => {
-                    let partial = Self { path, file };
+                // Somebody who tidies took it for one that nobody writes.
+                Ok(lock) if lock.try_lock().is_err() || !is_at(&lock, &path) => {}
+                Ok(lock) => {
+                    let partial = Self { path, file, _lock: lock };
                     // Only who holds the partial file may make the whole one, so this cannot change any more.
                     if !partial.file.exists() {
                         return Ok(partial);
@@ -100,9 +123,12 @@ impl Partial {
 
     fn keep(&self) -> io::Result<(PathBuf, u64)> {
         let written = File::open(&self.path)?;
+        boundary::file(|| "before fsync .dump.partial".to_owned())?;
         written.sync_all()?;
+        boundary::file(|| "before rename .dump".to_owned())?;
         let bytes = written.metadata()?.len();
         std::fs::rename(&self.path, &self.file)?;
+        boundary::file(|| "after rename .dump".to_owned())?;
         self.file.parent().map_or(Ok(()), sync_directory)?;
         Ok((self.file.clone(), bytes))
     }
@@ -112,6 +138,24 @@ impl Drop for Partial {
     fn drop(&mut self) {
         // After `finish` it has another name, and there is nothing to remove.
         drop(std::fs::remove_file(&self.path));
+    }
+}
+
+fn is_at(file: &File, path: &Path) -> bool {
+    let identity = |metadata: io::Result<std::fs::Metadata>| metadata.map(|one| (one.dev(), one.ino())).ok();
+    identity(file.metadata()) == identity(std::fs::metadata(path))
+}
+
+/// Removes snapshots that killed runs did not finish. No directory is no error; what cannot be removed stays.
+pub fn tidy(directory: &Path) {
+    for entry in std::fs::read_dir(directory).into_iter().flatten().flatten() {
+        let path = entry.path();
+        let is_partial = entry.file_name().to_str().is_some_and(|name| name.ends_with(".dump.partial"));
+        let Some(file) = is_partial.then(|| File::open(&path).ok()).flatten() else { continue };
+        // Held until it is removed, so that nobody begins to write it meanwhile.
+        if file.try_lock().is_ok() && is_at(&file, &path) {
+            drop(std::fs::remove_file(&path));
+        }
     }
 }
 
@@ -139,13 +183,15 @@ pub fn newest(directory: &Path, database: &str) -> Option<String> {
     Some(path.file_name()?.to_str()?.to_owned())
 }
 
-/// Removes all but the newest snapshots of a database, and never one that was made before a restore: those removed.
+/// Removes all but the newest snapshots of a database, and never one that was made before a restore: those removed. The one
+/// that was `made` just now is the newest, whatever its name says: the clock may have been put back.
 ///
 /// # Errors
 /// One cannot be removed.
-pub fn prune(directory: &Path, database: &str, keep: u16) -> Result<Vec<PathBuf>, Diagnostic> {
-    let ours = of_database(directory, database).into_iter().filter(|(name, _)| name.label != PRE_RESTORE);
-    let old: Vec<PathBuf> = ours.skip(usize::from(keep.max(1))).map(|(_, path)| path).collect();
+pub fn prune(directory: &Path, database: &str, keep: u16, made: &Path) -> Result<Vec<PathBuf>, Diagnostic> {
+    let is_older = |(name, path): &(Name, PathBuf)| name.label != PRE_RESTORE && path.file_name() != made.file_name();
+    let ours = of_database(directory, database).into_iter().filter(is_older);
+    let old: Vec<PathBuf> = ours.skip(usize::from(keep.max(1)) - 1).map(|(_, path)| path).collect();
     for path in &old {
         std::fs::remove_file(path).map_err(|error| {
             Diagnostic::new(Kind::Service, "an old snapshot cannot be removed").in_file(path).because(error)
@@ -184,9 +230,23 @@ mod tests {
         }
         assert_eq!(newest(directory.path(), "a").as_deref(), Some(names[3]));
         assert_eq!(newest(directory.path(), "c"), None);
-        let removed = prune(directory.path(), "a", 2).unwrap();
+        let made = directory.path().join(names[3]);
+        let removed = prune(directory.path(), "a", 2, &made).unwrap();
         assert_eq!(removed, [directory.path().join(names[0])]);
-        assert_eq!(prune(directory.path(), "a", 2).unwrap(), Vec::<PathBuf>::new());
+        assert_eq!(prune(directory.path(), "a", 2, &made).unwrap(), Vec::<PathBuf>::new());
+    }
+
+    #[test]
+    fn what_was_made_just_now_is_kept_though_the_clock_was_put_back() {
+        let directory = tempfile::tempdir().unwrap();
+        let names = ["a_manual_20260101T000000.dump", "a_manual_20270101T000000.dump", "a_manual_20270102T000000.dump"];
+        for name in names {
+            std::fs::write(directory.path().join(name), "x").unwrap();
+        }
+        let made = directory.path().join(names[0]);
+        assert_eq!(prune(directory.path(), "a", 2, &made).unwrap(), [directory.path().join(names[1])]);
+        assert_eq!(prune(directory.path(), "a", 1, &made).unwrap(), [directory.path().join(names[2])]);
+        assert!(made.exists());
     }
 
     #[tokio::test]
@@ -196,6 +256,9 @@ mod tests {
         let first = Partial::begin(&inside, "a", MANUAL).await.unwrap();
         let second = Partial::begin(&inside, "a", MANUAL).await.unwrap();
         assert_ne!(first.path, second.path);
+        std::fs::write(inside.join("a_manual_20260101T000000.dump.partial"), "of a run that was killed").unwrap();
+        tidy(&inside);
+        assert_eq!(std::fs::read_dir(&inside).unwrap().count(), 2, "what is being written stays");
         drop(first);
         let (file, bytes) = second.finish().unwrap();
         assert_eq!((bytes, std::fs::read_dir(&inside).unwrap().count()), (0, 1));

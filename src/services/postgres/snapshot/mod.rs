@@ -10,7 +10,7 @@ mod target;
 
 pub use archive::{Archive, Entry, Selection};
 pub use dump::{Snapshot, dump, prepare, program};
-pub use file::{MANUAL, PRE_RESTORE, newest};
+pub use file::{MANUAL, PRE_RESTORE, newest, prove, tidy};
 pub use programs::Program;
 pub use restore::Job;
 pub use target::{Target, whose};
@@ -40,13 +40,13 @@ impl Postgres {
         Ok(dump::dump(connector, &program, database, label, progress).await?)
     }
 
-    /// Removes old snapshots of a database, as the configuration says.
+    /// Removes old snapshots of a database, as the configuration says, and never the one that was `made` just now.
     ///
     /// # Errors
     /// One cannot be removed.
-    pub fn prune(&self, database: &str) -> Result<Vec<PathBuf>> {
+    pub fn prune(&self, database: &str, made: &Path) -> Result<Vec<PathBuf>> {
         let config = &self.connector.config;
-        config.keep.map_or_else(|| Ok(Vec::new()), |keep| file::prune(&config.snapshots, database, keep))
+        config.keep.map_or_else(|| Ok(Vec::new()), |keep| file::prune(&config.snapshots, database, keep, made))
     }
 
     /// What a snapshot holds; no server is asked.

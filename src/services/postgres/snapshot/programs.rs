@@ -36,7 +36,8 @@ impl Program {
                 command.env_remove(name);
             }
         }
-        command.env("LC_ALL", "C").stdin(Stdio::null()).kill_on_drop(true);
+        // Ctrl-C at a terminal goes to all of a process group: this process says when the program ends.
+        command.env("LC_ALL", "C").stdin(Stdio::null()).kill_on_drop(true).process_group(0);
         command
     }
 

@@ -5,7 +5,7 @@ use crate::error::{Diagnostic, Kind};
 use crate::services::valkey::connect::Nodes;
 use crate::services::valkey::keyspace::{Call, Walk, primaries};
 use crate::services::valkey::model::{Holdings, Keys};
-use crate::services::{ApplyContext, Failure, Model, Outcome, Progress, Step};
+use crate::services::{ApplyContext, Failure, Model, Outcome, Step};
 use fred::types::Value;
 use std::time::{Duration, Instant};
 
@@ -19,7 +19,7 @@ pub async fn apply(nodes: &Nodes, steps: &[&Step], context: &ApplyContext) -> Ve
     let mut outcomes = Vec::new();
     for step in steps {
         outcomes.push(match step.before.as_ref().and_then(Model::as_valkey_keys) {
-            Some(keys) => purge(nodes, keys, &context.removed).await.map_or_else(Outcome::from, done),
+            Some(keys) => purge(nodes, keys, context).await.map_or_else(Outcome::from, done),
             None => {
                 let error = Diagnostic::new(Kind::Plan, "this step does not say which keys it removes");
                 Outcome::failed(error.on("valkey", &step.address, "").hint("plan again"))
@@ -35,7 +35,7 @@ fn done(removed: u64) -> Outcome {
 }
 
 /// Removes the keys from every primary; replicas follow. Returns their number.
-async fn purge(nodes: &Nodes, keys: &Keys, progress: &Progress) -> Result<u64, Failure> {
+async fn purge(nodes: &Nodes, keys: &Keys, context: &ApplyContext) -> Result<u64, Failure> {
     let there = nodes.all().await.map_err(|error| Failure { error, retry: true })?;
     let mut removed = 0;
     for node in primaries(&there.nodes).await? {
@@ -46,13 +46,24 @@ async fn purge(nodes: &Nodes, keys: &Keys, progress: &Progress) -> Result<u64, F
                 walk.next().await?.into_iter().filter(|key| is_mine(keys, key, node.is_of_cluster())).collect();
             removed += unlink(&walk, mine).await?;
             let so_far = usize::try_from(removed).unwrap_or(usize::MAX);
-            progress.reach(so_far);
+            context.removed.reach(so_far);
+            if context.stop.is_cancelled() && !walk.ended() {
+                walk.end().await;
+                return Err(stopped(keys, removed));
+            }
             // The server is ours for half of the time at most.
             tokio::time::sleep(began.elapsed().min(LONGEST_PAUSE)).await;
         }
         walk.end().await;
     }
     Ok(removed)
+}
+
+/// There may be hundreds of millions: an interrupt need not wait for them.
+fn stopped(keys: &Keys, removed: u64) -> Failure {
+    let said = format!("the run was stopped when {} removed", Holdings::count(removed));
+    let error = Diagnostic::new(Kind::Service, said).on("valkey", keys.pattern(false), "UNLINK ...");
+    error.hint("run it again: it goes on with those that are left").into()
 }
 
 fn is_mine(keys: &Keys, key: &Value, cluster: bool) -> bool {

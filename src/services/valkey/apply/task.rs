@@ -55,11 +55,13 @@ pub struct Task<'a> {
     /// Whether any other password goes.
     pub only_ours: bool,
     pub outcome: Result<(), Failure>,
+    /// Whether somebody set the user while it was written, so that it was put back.
+    pub overtaken: bool,
 }
 
 impl Task<'_> {
     pub fn sound(&self) -> bool {
-        self.outcome.is_ok()
+        self.outcome.is_ok() && !self.overtaken
     }
 
     pub fn fail(&mut self, failure: Failure) {
@@ -109,6 +111,7 @@ pub fn task<'a>(step: &'a Step, context: &ApplyContext) -> Task<'a> {
         ours: BTreeSet::new(),
         only_ours: false,
         outcome: Ok(()),
+        overtaken: false,
     };
     if op.is_none() || (task.op != Does::DelUser && after.is_none()) {
         let error = Diagnostic::new(Kind::Plan, "this step cannot be carried out on Valkey");

@@ -6,12 +6,14 @@ use super::task::{Does, Task, fail, outcome, task};
 use crate::error::{Diagnostic, Result};
 use crate::services::valkey::acl::setuser;
 use crate::services::valkey::connect::{Found, Nodes};
+use crate::services::valkey::diff::Teller;
 use crate::services::valkey::errors::{explain, is_transient};
+use crate::services::valkey::exchange::{Exchange, Replacing, exchange, put_back};
 use crate::services::valkey::node::Node;
-use crate::services::valkey::observe::absent;
+use crate::services::valkey::observe::{self, absent};
 use crate::services::valkey::presets::Expansion;
 use crate::services::valkey::wire;
-use crate::services::{ApplyContext, Failure, Outcome, Step};
+use crate::services::{ApplyContext, Failure, Model, Outcome, Step};
 use futures_util::future::{join_all, try_join_all};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -25,7 +27,32 @@ pub async fn apply(nodes: &Nodes, steps: &[&Step], context: &ApplyContext) -> Ve
             task.fail(Failure { error: error.again(), retry });
         }
     }
-    tasks.into_iter().map(|task| outcome(task, absent.as_deref())).collect()
+    let mut outcomes = Vec::new();
+    for (task, step) in tasks.into_iter().zip(steps) {
+        let overtaken = task.overtaken && task.outcome.is_ok();
+        outcomes.push(if overtaken { stale(nodes, step).await } else { outcome(task, absent.as_deref()) });
+    }
+    outcomes
+}
+
+/// What is told of a user that somebody set while it was written: it is as they set it.
+async fn stale(nodes: &Nodes, step: &Step) -> Outcome {
+    let names = BTreeSet::from([step.address.name.clone()]);
+    let read = async {
+        let found = nodes.all().await?;
+        let seen = observe::look_again(found.with_users(), &names, &[step]).await?;
+        let declared = step.after.as_ref().and_then(Model::as_valkey_user);
+        let now = observe::users(&seen, [(&step.address, declared)]).pop().map(|(_, user)| user);
+        let expected = step.before.as_ref().or(step.after.as_ref()).and_then(Model::as_valkey_user);
+        let catalogue = seen.first().map(|seen| &seen.server.catalogue);
+        let differs =
+            now.as_ref().zip(expected).map(|(now, expected)| Teller::new(catalogue).differences(expected, now));
+        Ok::<_, Diagnostic>((now, differs.unwrap_or_default()))
+    };
+    match read.await {
+        Ok((now, differs)) => Outcome::Stale { now: now.map(|user| Box::new(Model::ValkeyUser(user))), differs },
+        Err(error) => Outcome::from(Failure::from(error)),
+    }
 }
 
 /// Returns which nodes are absent, if any are. An error here is one of the whole batch; those of single tasks stand in the
@@ -92,28 +119,71 @@ async fn set(nodes: &[Node], tasks: &mut [Task<'_>], kept: &BTreeMap<String, BTr
     for node in nodes {
         wire::server(node).await?;
     }
-    let all: Vec<(usize, Failure)> = join_all(nodes.iter().map(async |node| {
-        let mut failures = Vec::new();
-        let Ok(server) = wire::server(node).await else { return failures };
+    let (failures, exchanges): (Vec<_>, Vec<_>) = join_all(nodes.iter().map(async |node| {
+        let (mut failures, mut exchanges) = (Vec::new(), Vec::new());
+        let Ok(server) = wire::server(node).await else { return (failures, exchanges) };
         let expansion = Expansion::on(server);
         let sound = tasks.iter().enumerate().filter(|(_, task)| task.sound());
-        let (places, calls): (Vec<usize>, Vec<Vec<String>>) =
-            sound.filter_map(|(place, task)| Some((place, call(task, &expansion, kept)?))).unzip();
+        let calls = sound.filter_map(|(place, task)| {
+            Some((place, Replacing { name: task.name.to_owned(), words: call(task, &expansion, kept)? }))
+        });
+        let (places, calls): (Vec<usize>, Vec<Replacing>) = calls.unzip();
         let said = |place: &usize| tasks.get(*place).map(|task| said(task)).unwrap_or_default();
-        for (place, answer) in places.iter().zip(node.try_calls(&calls).await) {
-            if let Err(error) = answer {
-                let failure = Failure { retry: is_transient(&error), error: explain(&error, &node.name, &said(place)) };
-                failures.push((*place, failure));
+        let read = node.read.lock().await.clone();
+        for ((place, call), answer) in places.iter().zip(&calls).zip(exchange(node, &calls).await) {
+            match answer {
+                Ok(Some(done)) => {
+                    let unseen = read.get(&call.name).is_some_and(|read| *read != done.was);
+                    exchanges.push(Exchanged { place: *place, node, name: call.name.clone(), done, unseen });
+                }
+                Ok(None) => {}
+                Err(error) => {
+                    let error_said = explain(&error, &node.name, &said(place));
+                    failures.push((*place, Failure { retry: is_transient(&error), error: error_said }));
+                }
             }
         }
-        failures
+        (failures, exchanges)
     }))
     .await
     .into_iter()
-    .flatten()
-    .collect();
-    fail(tasks, all);
+    .unzip();
+    fail(tasks, failures.into_iter().flatten().collect());
+    put_back_unseen(tasks, exchanges.into_iter().flatten().collect()).await;
     Ok(())
+}
+
+/// What was replaced on one node.
+struct Exchanged<'a> {
+    /// Of the task.
+    place: usize,
+    node: &'a Node,
+    name: String,
+    done: Exchange,
+    /// Whether it was not what had been read.
+    unseen: bool,
+}
+
+/// Where somebody set a user since it was read, on any node, it is put back on all.
+async fn put_back_unseen(tasks: &mut [Task<'_>], all: Vec<Exchanged<'_>>) {
+    let unseen = all.iter().filter(|one| one.unseen && tasks.get(one.place).is_some_and(replaces));
+    let unseen: BTreeSet<usize> = unseen.map(|one| one.place).collect();
+    for one in all.into_iter().filter(|one| unseen.contains(&one.place)) {
+        let back = put_back(one.node, &one.name, one.done).await;
+        let Some(task) = tasks.get_mut(one.place) else { continue };
+        match back {
+            Ok(()) => task.overtaken = true,
+            Err(error) => task.fail(error.into()),
+        }
+    }
+}
+
+/// Whether all that a user may do is replaced, and not its passwords alone.
+fn replaces(task: &Task<'_>) -> bool {
+    match task.op {
+        Does::SetUser | Does::DelUser => true,
+        Does::SetPassword | Does::AddPassword | Does::RemoveFormerPasswords => false,
+    }
 }
 
 /// The call without its rules, for errors.

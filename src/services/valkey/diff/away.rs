@@ -33,7 +33,13 @@ pub fn keep_for_absent(step: &mut Step, unread: &BTreeMap<Address, String>) {
                 step.notes.push(note);
             }
         }
-        Action::Create | Action::Update | Action::Replace | Action::Adopt | Action::Forget | Action::Record => {}
+        Action::Create
+        | Action::Update
+        | Action::Replace
+        | Action::Adopt
+        | Action::Forget
+        | Action::Record
+        | Action::Rename => {}
     }
 }
 

@@ -95,7 +95,7 @@ fn step(decision: Decision, last: Option<&User>, server: Option<&Server>, teller
     let mut sets_credential = false;
     let mut asks = None;
     let op = match action {
-        Action::Create => {
+        Action::Create | Action::Rename => {
             sets_credential = ours;
             if !ours {
                 notes.push("nornplan sets no password for it: nobody can sign in as it until somebody does".to_owned());

@@ -47,7 +47,7 @@ pub fn mark(steps: &mut [Step], input: DiffInput<'_>, server: Option<&Server>) {
 /// Whether a step may send an app elsewhere.
 pub fn may_move(step: &Step) -> bool {
     let changes = match step.action {
-        Action::Create | Action::Update | Action::Replace | Action::Adopt | Action::Record => true,
+        Action::Create | Action::Update | Action::Replace | Action::Adopt | Action::Record | Action::Rename => true,
         Action::Destroy | Action::Forget | Action::Rotate => false,
     };
     changes && step.address.kind == USER && step.part == Part::Main

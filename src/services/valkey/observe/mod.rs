@@ -81,6 +81,8 @@ pub async fn look_again<'a>(
     try_join_all(nodes.into_iter().map(async |node| {
         let server = wire::server(node).await?;
         let accounts = wire::accounts(node, server, names).await?;
+        let read = names.iter().map(|name| (name.clone(), accounts.get(name).cloned()));
+        *node.read.lock().await = read.collect();
         seen(node, accounts, &meant).await
     }))
     .await

@@ -78,7 +78,12 @@ impl Plan {
             Do::DropRole => self.all(|_, other| {
                 other.database.is_some() && (other.app == own.app || other.roles.contains(&step.address.name))
             }),
-            Do::AlterRole | Do::SetPassword | Do::LockDown | Do::DropDatabase => BTreeSet::new(),
+            Do::AlterRole
+            | Do::SetPassword
+            | Do::LockDown
+            | Do::DropDatabase
+            | Do::RenameDatabase { .. }
+            | Do::RenameRole { .. } => BTreeSet::new(),
         }
     }
 

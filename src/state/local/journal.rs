@@ -1,10 +1,12 @@
 //! The journal: completed steps as JSON lines, durable at once, folded into the document at the end of a run or by the
 //! next one. Its first line says which document it goes on from.
 
-use super::document::{Document, Event};
-use super::durable;
-use super::local::{Files, cannot};
+use super::files::{Files, cannot};
+use crate::boundary;
 use crate::error::{Diagnostic, Kind, Result};
+use crate::state::document::{Document, Event};
+use crate::state::durable;
+use crate::state::leftover::Leftover;
 use serde::{Deserialize, Serialize};
 use std::fs::{File, OpenOptions};
 use std::io::Write;
@@ -20,13 +22,6 @@ struct Head {
     environment: String,
     /// The serial of the document that the events come on top of.
     serial: u64,
-}
-
-/// What an unfinished run left behind.
-#[derive(Debug)]
-pub struct Leftover {
-    head: Head,
-    events: Vec<Event>,
 }
 
 /// Reads what is left of an unfinished run. A torn last line was never promised to anyone and is passed by.
@@ -59,52 +54,8 @@ pub fn read(files: &Files) -> Result<Option<Leftover>> {
             Err(error) => return Err(damaged(&path, number + 1, error)),
         }
     }
-    Ok(Some(Leftover { head, events }))
-}
-
-impl Leftover {
-    /// Folds what is left into the document that it goes on from. With no document yet (a first run that did not
-    /// finish), the journal founds it.
-    ///
-    /// # Errors
-    /// It belongs to another state, or to a later version of this one.
-    pub fn fold_into(
-        self,
-        document: Option<Document>,
-        files: &Files,
-        lineage: impl Fn() -> String,
-    ) -> Result<Document> {
-        let Self { head, events } = self;
-        let refuse = |message: String, hint: &str| {
-            Diagnostic::new(Kind::State, message)
-                .in_file(files.journal())
-                .hint(format!("{hint}; or move the journal away, if you know where it comes from. Nothing was written"))
-        };
-        let founds = document.is_none() && head.serial == 0 && head.environment == files.environment;
-        let mut document = match document {
-            Some(document) => document,
-            None if founds => Document::new(&files.environment, head.lineage.clone()),
-            None => Document::new(&files.environment, lineage()),
-        };
-        if head.lineage != document.lineage || head.environment != document.environment {
-            let message = format!(
-                "this journal belongs to another state ({} of {}; this one is {} of {})",
-                head.lineage, head.environment, document.lineage, document.environment
-            );
-            return Err(refuse(message, "bring back the state that it belongs to"));
-        }
-        if head.serial > document.serial {
-            let message =
-                format!("the state (serial {}) is older than its journal (serial {})", document.serial, head.serial);
-            return Err(refuse(message, "bring back the newest state"));
-        }
-        // A document of a later serial has these events already: the run was killed between writing it and removing
-        // the journal.
-        if head.serial == document.serial {
-            events.into_iter().for_each(|event| document.fold(event));
-        }
-        Ok(document)
-    }
+    let Head { journal: _, lineage, environment, serial } = head;
+    Ok(Some(Leftover { lineage, environment, serial, events }))
 }
 
 /// A journal that is being written.
@@ -123,6 +74,7 @@ impl Journal {
     /// It cannot be written.
     pub fn begin(files: &Files, document: &Document) -> Result<Self> {
         let path = files.journal();
+        boundary::pass(|| "before journal begin".to_owned());
         let file = OpenOptions::new()
             .write(true)
             .create(true)
@@ -157,7 +109,10 @@ impl Journal {
             })?;
             text.push(b'\n');
         }
-        let written = self.file.write_all(&text).and_then(|()| self.file.sync_data());
+        let written = boundary::file(|| "before append journal".to_owned())
+            .and_then(|()| self.file.write_all(&text))
+            .and_then(|()| boundary::file(|| "between append and fsync journal".to_owned()))
+            .and_then(|()| self.file.sync_data());
         if let Err(error) = written {
             // A torn line must not stand in the middle of the journal.
             let _ = self.file.set_len(self.good);
@@ -165,6 +120,7 @@ impl Journal {
             return Err(cannot("write the journal", &self.path, error));
         }
         self.good += u64::try_from(text.len()).unwrap_or(u64::MAX);
+        boundary::pass(|| "after append journal".to_owned());
         Ok(())
     }
 }

@@ -1,14 +1,16 @@
 use super::*;
-use crate::config::{Source, load};
+use crate::config::{Config, Source, load};
 use crate::core::address::Address;
 use crate::core::name::AppName;
 use crate::secrets::model::{Published, secret_address};
 use crate::services::Model;
 use crate::services::postgres::model::{Database, database_address};
+use crate::state::{LockedStore, Origin, Store};
 use std::collections::BTreeMap;
 use std::fs::OpenOptions;
 use std::io::Write;
 use std::path::PathBuf;
+use std::time::Duration;
 
 struct Workspace {
     _directory: tempfile::TempDir,
@@ -20,16 +22,25 @@ fn workspace() -> Workspace {
     let directory = tempfile::tempdir().unwrap();
     let source = Source { working_directory: directory.path().to_owned(), ..Source::default() };
     let config = load(&source).unwrap();
-    Workspace { files: files(&config), config, _directory: directory }
+    Workspace { files: Files::of(&config), config, _directory: directory }
+}
+
+/// Runs a future to its end on this thread.
+fn now<T>(future: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
 }
 
 impl Workspace {
+    fn try_lock(&self, timeout: Duration) -> Result<LockedStore> {
+        now(Store::lock(&self.config, timeout, "nornplan apply"))
+    }
+
     fn lock(&self) -> LockedStore {
-        Store::lock(&self.config, Duration::ZERO, "nornplan apply").unwrap()
+        self.try_lock(Duration::ZERO).unwrap()
     }
 
     fn document(&self) -> Document {
-        Store::open(&self.config).unwrap().document().clone()
+        now(Store::open(&self.config)).unwrap().document().clone()
     }
 
     fn apps(&self) -> Vec<String> {
@@ -40,7 +51,7 @@ impl Workspace {
     fn killed_after(&self, apps: &[&str]) {
         let mut store = self.lock();
         for app in apps {
-            store.append(&[applied(app)]).unwrap();
+            now(store.append(&[applied(app)])).unwrap();
         }
     }
 
@@ -91,12 +102,12 @@ fn a_run_is_written_once_at_its_end() {
     let workspace = workspace();
     let mut store = workspace.lock();
     let lineage = store.document().lineage.clone();
-    store.append(&[applied("a"), applied("b")]).unwrap();
+    now(store.append(&[applied("a"), applied("b")])).unwrap();
     assert!(!workspace.files.document().exists());
     assert_eq!(workspace.apps(), ["a", "b"], "somebody who looks meanwhile sees what is done");
-    store.append(&[Event::Gone { address: secret_address("a") }]).unwrap();
-    store.finish().unwrap();
-    store.finish().unwrap();
+    now(store.append(&[Event::Gone { address: secret_address("a") }])).unwrap();
+    now(store.finish()).unwrap();
+    now(store.finish()).unwrap();
     drop(store);
     let document = workspace.document();
     assert_eq!((document.lineage, document.serial), (lineage, 1));
@@ -108,8 +119,8 @@ fn a_run_is_written_once_at_its_end() {
 fn nothing_done_is_nothing_written() {
     let workspace = workspace();
     let mut store = workspace.lock();
-    store.append(&[]).unwrap();
-    store.finish().unwrap();
+    now(store.append(&[])).unwrap();
+    now(store.finish()).unwrap();
     assert!(!workspace.files.document().exists());
 }
 
@@ -118,8 +129,8 @@ fn the_serial_grows_and_the_one_before_is_kept() {
     let workspace = workspace();
     for (app, serial) in [("a", 1), ("b", 2), ("c", 3)] {
         let mut store = workspace.lock();
-        store.append(&[applied(app)]).unwrap();
-        store.finish().unwrap();
+        now(store.append(&[applied(app)])).unwrap();
+        now(store.finish()).unwrap();
         assert_eq!(store.document().serial, serial);
     }
     let backup: Document = serde_json::from_slice(&fs::read(workspace.files.backup()).unwrap()).unwrap();
@@ -131,17 +142,18 @@ fn what_prevents_destroy_survives_a_kill_for_as_long_as_anything_is_ours() {
     let workspace = workspace();
     let says = |app: &str| Event::PreventDestroy { app: AppName::new(app).unwrap(), says: true };
     // Noted before the first step; b never got as far as having anything but published values.
-    workspace.lock().append(&[says("a"), says("b"), database("a"), applied("a"), applied("b")]).unwrap();
+    let events = [says("a"), says("b"), database("a"), applied("a"), applied("b")];
+    now(workspace.lock().append(&events)).unwrap();
     let next = workspace.lock();
     assert_eq!(next.document().prevent_destroy.iter().map(AppName::as_str).collect::<Vec<_>>(), ["a"]);
     drop(next);
     let gone = Event::Gone { address: database_address("a") };
     let mut store = workspace.lock();
-    store.append(&[gone.clone(), database("a")]).unwrap();
-    store.finish().unwrap();
+    now(store.append(&[gone.clone(), database("a")])).unwrap();
+    now(store.finish()).unwrap();
     assert_eq!(workspace.document().prevent_destroy.len(), 1, "it was gone for a moment only");
-    store.append(&[gone]).unwrap();
-    store.finish().unwrap();
+    now(store.append(&[gone])).unwrap();
+    now(store.finish()).unwrap();
     assert!(!fs::read_to_string(workspace.files.document()).unwrap().contains("prevent_destroy"));
 }
 
@@ -167,8 +179,8 @@ fn a_run_killed_between_document_and_journal_is_not_folded_in_twice() {
     let stale = fs::read(workspace.files.journal()).unwrap();
     drop(workspace.lock());
     let mut store = workspace.lock();
-    store.append(&[Event::Gone { address: secret_address("a") }]).unwrap();
-    store.finish().unwrap();
+    now(store.append(&[Event::Gone { address: secret_address("a") }])).unwrap();
+    now(store.finish()).unwrap();
     drop(store);
     fs::write(workspace.files.journal(), stale).unwrap();
     assert!(workspace.apps().is_empty());
@@ -191,12 +203,12 @@ fn a_journal_torn_in_its_first_line_holds_nothing() {
 fn a_foreign_or_damaged_journal_is_refused_and_left_alone() {
     let workspace = workspace();
     let mut store = workspace.lock();
-    store.append(&[applied("a")]).unwrap();
-    store.finish().unwrap();
+    now(store.append(&[applied("a")])).unwrap();
+    now(store.finish()).unwrap();
     drop(store);
     let refused = |journal: &str, expected: &str| {
         fs::write(workspace.files.journal(), journal).unwrap();
-        let error = Store::lock(&workspace.config, Duration::ZERO, "x").unwrap_err().to_string();
+        let error = workspace.try_lock(Duration::ZERO).unwrap_err().to_string();
         assert!(error.contains(expected) && error.contains("Nothing was written"), "{error}");
         assert_eq!(fs::read_to_string(workspace.files.journal()).unwrap(), journal);
     };
@@ -236,8 +248,8 @@ fn a_corrupt_newer_or_misplaced_state_is_refused_and_left_alone() {
     ] {
         fs::write(workspace.files.document(), text).unwrap();
         for error in [
-            Store::open(&workspace.config).unwrap_err().to_string(),
-            Store::lock(&workspace.config, Duration::ZERO, "x").unwrap_err().to_string(),
+            now(Store::open(&workspace.config)).unwrap_err().to_string(),
+            workspace.try_lock(Duration::ZERO).unwrap_err().to_string(),
         ] {
             assert!(error.contains(expected) && error.contains("Nothing was written"), "{error}");
         }
@@ -245,22 +257,22 @@ fn a_corrupt_newer_or_misplaced_state_is_refused_and_left_alone() {
     }
     fs::write(workspace.files.backup(), "{}").unwrap();
     fs::write(workspace.files.document(), "").unwrap();
-    assert!(Store::open(&workspace.config).unwrap_err().to_string().contains("help: cp "));
+    assert!(now(Store::open(&workspace.config)).unwrap_err().to_string().contains("help: cp "));
 }
 
 #[test]
 fn the_lock_names_its_holder_and_dies_with_it() {
     let workspace = workspace();
     let store = workspace.lock();
-    let error = Store::lock(&workspace.config, Duration::ZERO, "x").unwrap_err().to_string();
+    let error = workspace.try_lock(Duration::ZERO).unwrap_err().to_string();
     assert!(error.contains("the state is locked by ") && error.contains(": nornplan apply"), "{error}");
     assert!(error.contains(&format!("process {}", std::process::id())) && error.contains("--lock-timeout"), "{error}");
     let start = std::time::Instant::now();
-    assert!(Store::lock(&workspace.config, Duration::from_millis(250), "x").is_err());
+    assert!(workspace.try_lock(Duration::from_millis(250)).is_err());
     assert!(start.elapsed() >= Duration::from_millis(250));
     assert_eq!(workspace.document().serial, 0, "looking needs no lock");
     std::thread::scope(|scope| {
-        let waits = scope.spawn(|| Store::lock(&workspace.config, Duration::from_secs(20), "x").is_ok());
+        let waits = scope.spawn(|| workspace.try_lock(Duration::from_secs(20)).is_ok());
         std::thread::sleep(Duration::from_millis(150));
         drop(store);
         assert!(waits.join().unwrap());
@@ -272,21 +284,21 @@ fn the_lock_names_its_holder_and_dies_with_it() {
 fn what_cannot_be_written_is_said_before_anything_else() {
     let workspace = workspace();
     fs::write(&workspace.config.state.path, "a file where the directory should be").unwrap();
-    let error = Store::lock(&workspace.config, Duration::ZERO, "x").unwrap_err().to_string();
-    assert!(error.contains("cannot write the directory of the state") && error.contains("state.path"), "{error}");
+    let error = workspace.try_lock(Duration::ZERO).unwrap_err().to_string();
+    assert!(error.contains("it is not a directory") && error.contains("state.path"), "{error}");
     fs::remove_file(&workspace.config.state.path).unwrap();
     fs::create_dir_all(workspace.files.document()).unwrap();
-    let error = Store::lock(&workspace.config, Duration::ZERO, "x").unwrap_err().to_string();
-    assert!(error.contains("not a regular file"), "{error}");
+    let error = workspace.try_lock(Duration::ZERO).unwrap_err().to_string();
+    assert!(error.contains("it is a directory"), "{error}");
 }
 
 #[test]
 fn the_document_is_readable_and_sorted() {
     let workspace = workspace();
     let mut store = workspace.lock();
-    store.append(&[applied("b"), applied("a")]).unwrap();
-    store.append(&[Event::Server { service: "postgres".to_owned(), identity: "7".to_owned() }]).unwrap();
-    store.finish().unwrap();
+    now(store.append(&[applied("b"), applied("a")])).unwrap();
+    now(store.append(&[Event::Server { service: "postgres".to_owned(), identity: "7".to_owned() }])).unwrap();
+    now(store.finish()).unwrap();
     let text = fs::read_to_string(workspace.files.document()).unwrap();
     assert!(text.starts_with("{\n  \"format_version\": 1,\n  \"lineage\": "), "{text}");
     assert!(text.find("secret.a").unwrap() < text.find("secret.b").unwrap());

@@ -1,9 +1,11 @@
 //! The document as a file: `state/<env>.json`, with the one before it as `<env>.json.backup`.
 
-use super::document::{Document, FORMAT_VERSION};
-use super::durable;
+use crate::config::Config;
 use crate::error::{Diagnostic, Kind, Place, Result};
-use serde::Deserialize;
+use crate::state::document::Document;
+use crate::state::durable;
+use crate::state::format::{self, Unreadable, newer};
+use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -18,6 +20,11 @@ pub struct Files {
 }
 
 impl Files {
+    /// Where the workspace keeps its state.
+    pub fn of(config: &Config) -> Self {
+        Self { directory: config.state.path.clone(), environment: config.environment.clone() }
+    }
+
     pub fn document(&self) -> PathBuf {
         self.file("json")
     }
@@ -34,6 +41,12 @@ impl Files {
         self.file("lock")
     }
 
+    /// What the document was when the state was moved to another backend. As long as it is there and no document is, the
+    /// state is not taken for empty.
+    pub fn moved(&self) -> PathBuf {
+        self.file("json.moved")
+    }
+
     fn file(&self, extension: &str) -> PathBuf {
         self.directory.join(format!("{}.{extension}", self.environment))
     }
@@ -43,34 +56,24 @@ impl Files {
 ///
 /// # Errors
 /// It cannot be read, is corrupt, of a newer form, or of another environment. Nothing is written then.
-pub fn read(files: &Files) -> Result<Option<Document>> {
-    let path = files.document();
-    let Some(bytes) = durable::read(&path).map_err(|error| cannot("read the state", &path, error))? else {
+pub fn read(files: &Files, path: &Path) -> Result<Option<Document>> {
+    let Some(bytes) = durable::read(path).map_err(|error| cannot("read the state", path, error))? else {
         return Ok(None);
     };
     let text = String::from_utf8(bytes).map_err(|_| corrupt(files, "it is not text in UTF-8", None))?;
-    #[derive(Deserialize)]
-    struct Version {
-        format_version: u32,
-    }
-    let wrong = |error: serde_json::Error| {
-        let line = text.lines().nth(error.line().saturating_sub(1)).unwrap_or_default().to_owned();
-        let place = Place::Text { file: path.clone(), line: error.line(), column: error.column(), text: line };
-        corrupt(files, &error.to_string(), Some(place))
-    };
-    let Version { format_version } = serde_json::from_str(&text).map_err(wrong)?;
-    if format_version > FORMAT_VERSION {
-        let message = format!("the state has format {format_version}, and this nornplan knows {FORMAT_VERSION}");
-        return Err(Diagnostic::new(Kind::State, message)
-            .in_file(&path)
-            .hint("a newer nornplan wrote it: use that one. Nothing was written"));
-    }
-    let document: Document = serde_json::from_str(&text).map_err(wrong)?;
+    let document = format::parse(&text).map_err(|unreadable| match unreadable {
+        Unreadable::Newer(version) => newer(version).in_file(path),
+        Unreadable::Corrupt { what, line: 0, .. } => corrupt(files, &what, None),
+        Unreadable::Corrupt { what, line, column } => {
+            let wrong = text.lines().nth(line.saturating_sub(1)).unwrap_or_default().to_owned();
+            corrupt(files, &what, Some(Place::Text { file: path.to_owned(), line, column, text: wrong }))
+        }
+    })?;
     if document.environment != files.environment {
         let message =
             format!("this is the state of environment {}, not of {}", document.environment, files.environment);
         return Err(Diagnostic::new(Kind::State, message)
-            .in_file(&path)
+            .in_file(path)
             .hint("put each environment's own file back in its place. Nothing was written"));
     }
     Ok(Some(document))
@@ -82,15 +85,15 @@ pub fn read(files: &Files) -> Result<Option<Document>> {
 /// The file system refuses; the old document is then still there.
 pub fn write(files: &Files, document: &Document) -> Result<()> {
     let path = files.document();
-    let mut text = serde_json::to_vec_pretty(document).map_err(|error| {
+    let text = format::text(document).map_err(|error| {
         Diagnostic::new(Kind::State, "the state cannot be written as JSON").in_file(&path).because(error)
     })?;
-    text.push(b'\n');
     let write = || {
         if let Some(old) = durable::read(&path)? {
             durable::replace(&files.backup(), &old, FILE_MODE)?;
         }
-        durable::replace(&path, &text, FILE_MODE)
+        // Where it is a link, what that leads to is replaced, and the link stays.
+        durable::replace(&fs::canonicalize(&path).unwrap_or_else(|_| path.clone()), text.as_bytes(), FILE_MODE)
     };
     write().map_err(|error| cannot("write the state", &path, error))
 }

@@ -1,0 +1,104 @@
+//! Replaces users, and learns in the same moment what was replaced.
+//!
+//! No call of the server's sets a user only if it is as it was. A transaction tells at least what it was right before:
+//! if that is not what was read, somebody has set it meanwhile, and what that one had set is put back.
+
+use super::acl::{Account, setuser};
+use super::node::{Node, Part};
+use super::wire;
+use crate::error::{Diagnostic, Kind};
+use fred::error::Error;
+use fred::types::Value;
+
+/// A user right before a call that replaced it, and right after it. `None` is one that does not exist.
+#[derive(Clone, PartialEq)]
+pub struct Exchange {
+    pub was: Option<Account>,
+    pub is: Option<Account>,
+}
+
+/// A call that replaces a user, and the user's name.
+pub struct Replacing {
+    pub name: String,
+    pub words: Vec<String>,
+}
+
+impl Replacing {
+    fn by(name: &str, account: Option<&Account>) -> Self {
+        let mut words = vec!["ACL".to_owned()];
+        match account {
+            Some(account) => words.extend(setuser(&account.user, &account.hashes)),
+            None => words.extend(["DELUSER".to_owned(), name.to_owned()]),
+        }
+        Self { name: name.to_owned(), words }
+    }
+}
+
+/// Calls of one transaction.
+const CALLS: usize = 5;
+/// Where the call itself stands among them.
+const PLACE: usize = 2;
+/// How often somebody may be faster in a row.
+const TRIES: usize = 5;
+
+/// Makes calls in one round trip, each in a transaction of its own. What was replaced is unknown where the server has no
+/// transactions (a sentinel), or keeps them from us.
+pub async fn exchange(node: &Node, calls: &[Replacing]) -> Vec<Result<Option<Exchange>, Error>> {
+    if node.part == Part::Sentinel {
+        let calls: Vec<Vec<String>> = calls.iter().map(|call| call.words.clone()).collect();
+        return node.try_calls(&calls).await.into_iter().map(|answer| answer.map(|_| None)).collect();
+    }
+    let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
+    let transaction = |call: &Replacing| {
+        let look = words(&["ACL", "GETUSER", &call.name]);
+        [words(&["MULTI"]), look.clone(), call.words.clone(), look, words(&["EXEC"])]
+    };
+    let all: Vec<Vec<String>> = calls.iter().flat_map(transaction).collect();
+    let mut answers = node.try_calls(&all).await.into_iter();
+    let mut results = Vec::new();
+    for call in calls {
+        let answers: Vec<Result<Value, Error>> = answers.by_ref().take(CALLS).collect();
+        results.push(match &answers[..] {
+            [Ok(_), _, Ok(_), _, Ok(executed)] => Ok(read(node, &call.name, executed.clone()).await),
+            [Ok(_), _, Ok(_), _, Err(error)] => Err(error.clone()),
+            _ => match answers.into_iter().nth(PLACE) {
+                Some(answer) => answer.map(|_| None),
+                None => Err(Error::new(fred::error::ErrorKind::IO, "no answer")),
+            },
+        });
+    }
+    results
+}
+
+async fn read(node: &Node, name: &str, executed: Value) -> Option<Exchange> {
+    let server = wire::server(node).await.ok()?;
+    let mut parts = executed.into_array().into_iter();
+    let (was, is) = (parts.next()?, parts.nth(1)?);
+    let account = |answer: Value| wire::account(node, server, name, answer);
+    Some(Exchange { was: account(was).ok()?, is: account(is).ok()? })
+}
+
+/// Puts back what a call has replaced unseen, or what somebody has set since then.
+///
+/// # Errors
+/// It could not be put back: the user is as the call made it, or as somebody made it afterwards.
+pub async fn put_back(node: &Node, name: &str, done: Exchange) -> Result<(), Diagnostic> {
+    let mut done = done;
+    for _ in 0..TRIES {
+        let call = Replacing::by(name, done.was.as_ref());
+        match exchange(node, &[call]).await.pop() {
+            Some(Ok(Some(next))) if next.was != done.is => done = next,
+            Some(Ok(_)) => return Ok(()),
+            Some(Err(error)) => return Err(not_put_back(node, name).because(error.details().to_owned())),
+            None => break,
+        }
+    }
+    Err(not_put_back(node, name))
+}
+
+fn not_put_back(node: &Node, name: &str) -> Diagnostic {
+    let message = format!("somebody set {name} while it was written, and what they set could not be put back");
+    Diagnostic::new(Kind::Service, message)
+        .on("valkey", &node.name, format!("ACL SETUSER {name} ..."))
+        .hint("look at `ACL LIST` whether the user is as it should be, then plan again")
+}

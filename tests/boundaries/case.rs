@@ -1,0 +1,114 @@
+//! What strikes a run, and where.
+
+use super::scenario::Scenario;
+use std::collections::BTreeMap;
+
+/// What happens at a boundary (`src/boundary/failpoints.rs`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Mode {
+    /// The process dies.
+    Abort,
+    /// The call fails for good.
+    Error,
+    /// The call fails with an error that may pass.
+    Transient,
+    /// All connections to the service are cut.
+    Cut,
+    /// The request gets through, and the connection is cut in the place of the answer.
+    Lose,
+    /// The process is killed while the server does what it was asked for.
+    Kill,
+}
+
+impl Mode {
+    pub const ALL: [Self; 6] = [Self::Abort, Self::Error, Self::Transient, Self::Cut, Self::Lose, Self::Kill];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Abort => "abort",
+            Self::Error => "error",
+            Self::Transient => "transient",
+            Self::Cut => "cut",
+            Self::Lose => "lose",
+            Self::Kill => "kill",
+        }
+    }
+
+    /// Whether it makes a difference at a boundary.
+    fn fits(self, boundary: &str) -> bool {
+        let words: Vec<&str> = boundary.split(' ').collect();
+        let of_service = matches!(words[1], "postgres" | "valkey" | "kafka");
+        let of_file =
+            ["write", "fsync", "rename", "remove", "append", "between"].iter().any(|word| words.contains(word));
+        match self {
+            Self::Abort => true,
+            // Nothing is tried again that is done to a file.
+            Self::Error => of_service || of_file && boundary != "after append journal",
+            Self::Transient | Self::Cut => of_service,
+            Self::Lose | Self::Kill => of_service && words[0] == "before",
+        }
+    }
+}
+
+/// One strike.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Case {
+    pub mode: Mode,
+    pub boundary: String,
+    /// Which time that the boundary is reached, from 1.
+    pub hit: usize,
+}
+
+impl Case {
+    /// As the variable says it.
+    pub fn said(&self) -> String {
+        format!("{}:{}:{}", self.mode.name(), self.hit, self.boundary)
+    }
+}
+
+/// How often each boundary was passed in a run.
+pub type Passed = BTreeMap<String, usize>;
+
+/// What is to be done, by scenario.
+pub type Cases = BTreeMap<Scenario, Vec<Case>>;
+
+/// Every hit of every boundary in every scenario, by every mode that makes a difference there.
+pub fn every_hit(recorded: &[(Scenario, Passed)]) -> Cases {
+    let mut cases = Cases::new();
+    for (scenario, passed) in recorded {
+        for (boundary, hits) in passed {
+            for mode in Mode::ALL.into_iter().filter(|mode| mode.fits(boundary)) {
+                let all = (1..=*hits).map(|hit| Case { mode, boundary: boundary.clone(), hit });
+                cases.entry(*scenario).or_default().extend(all);
+            }
+        }
+    }
+    cases
+}
+
+/// Every boundary twice: a run dies there, and in another way that makes a difference there, in turn. Each in one of the
+/// scenarios that pass it, in turn too, and by turns at the first and at the last time that it is reached.
+pub fn each_twice(recorded: &[(Scenario, Passed)]) -> Cases {
+    let mut places: BTreeMap<&String, Vec<(Scenario, usize)>> = BTreeMap::new();
+    for (scenario, passed) in recorded {
+        for (boundary, hits) in passed {
+            places.entry(boundary).or_default().push((*scenario, *hits));
+        }
+    }
+    let mut cases = Cases::new();
+    // Turns of those boundaries alone at which the same modes make a difference, so that each mode gets its turn.
+    let mut turns: BTreeMap<Vec<Mode>, usize> = BTreeMap::new();
+    for (number, (boundary, places)) in places.into_iter().enumerate() {
+        let others: Vec<Mode> =
+            Mode::ALL.into_iter().filter(|mode| *mode != Mode::Abort && mode.fits(boundary)).collect();
+        let turn = turns.entry(others.clone()).or_default();
+        let other = others.get(*turn % others.len().max(1)).copied();
+        *turn += 1;
+        for (at, mode) in [Some(Mode::Abort), other].into_iter().flatten().enumerate() {
+            let (scenario, hits) = places[(number + at) % places.len()];
+            let hit = if (number + at) % 2 == 0 { 1 } else { hits };
+            cases.entry(scenario).or_default().push(Case { mode, boundary: boundary.clone(), hit });
+        }
+    }
+    cases
+}

@@ -1,0 +1,78 @@
+//! What the runs do that are struck: together they have every kind of effect.
+
+use crate::common::Workspace;
+
+/// In the order in which a workspace goes through them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Scenario {
+    /// The first apply of an app.
+    Create,
+    /// Nearly everything changes.
+    Change,
+    /// New passwords.
+    Rotate,
+    /// The state is lost, and everything is there.
+    Adopt,
+    /// Everything goes, with a dump, as was consented to.
+    Destroy,
+}
+
+const FIRST: &str = r#"
+app = "@a"
+[services.postgres]
+databases = ["@a_one", "@a_two"]
+extensions = ["pgcrypto"]
+settings = { statement_timeout = "30s" }
+connection_limit = 20
+readers = ["@r"]
+[services.kv]
+on_destroy = "purge-keys"
+[services.events]
+topics = ["@a.in", { name = "@a.out", partitions = 2, config = { "retention.ms" = "7d" } }]
+"#;
+
+/// The user of Kafka has another name, so that one login comes and one goes.
+const SECOND: &str = r#"
+app = "@a"
+[services.postgres]
+databases = ["@a_one", "@a_two"]
+extensions = ["pgcrypto", "citext"]
+settings = { statement_timeout = "40s" }
+connection_limit = 21
+writers = ["@r"]
+[services.kv]
+access = "queue"
+on_destroy = "purge-keys"
+[services.events]
+user = "@a-events"
+topics = ["@a.in", "@a.more", { name = "@a.out", partitions = 3, config = { "retention.ms" = "8d" } }]
+"#;
+
+/// An app that is there all the time: it reads the other one's databases, and loses nothing.
+pub const NEIGHBOUR: &str = "app = \"@r\"\n[services.postgres]\n[services.kv]\n";
+
+pub const APPLY: &[&str] =
+    &["apply", "--auto-approve", "--allow-destroy", "all", "--allow-interrupt", "all", "--lock-timeout", "20s"];
+
+impl Scenario {
+    pub const ALL: [Self; 5] = [Self::Create, Self::Change, Self::Rotate, Self::Adopt, Self::Destroy];
+
+    /// Makes the workspace ready for the run.
+    pub fn prepare(self, workspace: &Workspace) {
+        match self {
+            Self::Create => workspace.spec("a", FIRST),
+            Self::Change => workspace.spec("a", SECOND),
+            Self::Rotate => {}
+            Self::Adopt => std::fs::remove_dir_all(workspace.path("state")).expect("the state is lost"),
+            Self::Destroy => workspace.remove("specs/a.toml"),
+        }
+    }
+
+    /// The run that is struck. Whatever became of it, [`APPLY`] goes on.
+    pub fn command(self) -> &'static [&'static str] {
+        match self {
+            Self::Rotate => &["rotate", "@a", "--auto-approve", "--allow-interrupt", "all"],
+            Self::Create | Self::Change | Self::Adopt | Self::Destroy => APPLY,
+        }
+    }
+}

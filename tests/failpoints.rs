@@ -1,0 +1,156 @@
+//! Every boundary between two effects, struck in every way: whatever happens there, the next runs put everything right.
+//!
+//! Nobody lists boundaries: a run of each scenario without a strike records which it passes, and how often.
+
+#![allow(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
+
+mod boundaries;
+mod common;
+
+use boundaries::case::{Case, Mode, Passed, each_twice, every_hit};
+use boundaries::lane::Lane;
+use boundaries::scenario::Scenario;
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Mutex;
+use std::time::Instant;
+
+/// Workspaces side by side.
+const LANES: usize = 6;
+
+/// Past the test program's capture of output: whoever runs the suite sees it.
+fn tell(line: &str) {
+    let mut stderr = std::io::stderr();
+    stderr.write_all(format!("{line}\n").as_bytes()).expect("standard error");
+}
+
+/// A case, and how many further runs it took, or what went wrong.
+type Done = (Scenario, Case, Result<usize, String>);
+
+/// Cases that wait, and what came of the others.
+struct Work {
+    waiting: Mutex<BTreeMap<Scenario, Vec<Case>>>,
+    done: Mutex<Vec<Done>>,
+}
+
+impl Work {
+    fn next(&self, scenario: Scenario) -> Option<Case> {
+        self.waiting.lock().unwrap().get_mut(&scenario).and_then(Vec::pop)
+    }
+
+    fn is_left(&self) -> bool {
+        self.waiting.lock().unwrap().values().any(|cases| !cases.is_empty())
+    }
+
+    /// One workspace after another, until nothing is left: one in which something went wrong is given up.
+    fn go(&self) {
+        while self.is_left() {
+            let lane = Lane::start();
+            while self.is_left() && self.cycle(&lane) {}
+            // What a failed case left may not be possible to clean up.
+            drop(catch_unwind(AssertUnwindSafe(|| drop(lane))));
+        }
+    }
+
+    /// Whether the workspace is good for another time.
+    fn cycle(&self, lane: &Lane) -> bool {
+        for scenario in Scenario::ALL {
+            // What leaves everything as it is can be struck as often as one likes; these end with the last case.
+            let repeats = matches!(scenario, Scenario::Rotate | Scenario::Adopt);
+            let rounds = if repeats { 4 } else { 1 };
+            for _ in 0..rounds {
+                let Some(case) = self.next(scenario) else {
+                    let needed = matches!(scenario, Scenario::Create | Scenario::Destroy);
+                    if needed && lane.record(scenario).is_err() {
+                        return false;
+                    }
+                    break;
+                };
+                let came = catch_unwind(AssertUnwindSafe(|| lane.strike(scenario, &case)));
+                let came = came.unwrap_or_else(|_| Err("a proof panicked: see above".to_owned()));
+                let good = came.is_ok();
+                if let Err(wrong) = &came {
+                    tell(&format!("NOT CONVERGED: {scenario:?} {}\n{wrong}\n", case.said()));
+                }
+                let mut done = self.done.lock().unwrap();
+                done.push((scenario, case, came));
+                if done.len().is_multiple_of(100) {
+                    tell(&format!("failpoints: {} cases so far", done.len()));
+                }
+                if !good {
+                    return false;
+                }
+            }
+        }
+        true
+    }
+}
+
+fn record() -> Vec<(Scenario, Passed)> {
+    let lane = Lane::start();
+    Scenario::ALL
+        .map(|scenario| {
+            (scenario, lane.record(scenario).unwrap_or_else(|wrong| panic!("{scenario:?} without a strike: {wrong}")))
+        })
+        .into()
+}
+
+#[test]
+fn every_boundary_struck_in_every_way_converges() {
+    let since = Instant::now();
+    let recorded = record();
+    let all = std::env::var_os("NORNPLAN_EVERY_HIT").is_some();
+    let mut cases = if all { every_hit(&recorded) } else { each_twice(&recorded) };
+    if let Ok(only) = std::env::var("NORNPLAN_ONLY") {
+        cases.iter_mut().for_each(|(scenario, cases)| {
+            cases.retain(|case| format!("{scenario:?} {}", case.said()).contains(&only));
+        });
+    }
+    let planned: usize = cases.values().map(Vec::len).sum();
+    tell(&format!("failpoints: {planned} cases, recorded in {:.0?}", since.elapsed()));
+    let work = Work { waiting: Mutex::new(cases), done: Mutex::default() };
+    std::thread::scope(|scope| {
+        for _ in 0..LANES {
+            scope.spawn(|| work.go());
+        }
+    });
+    let done = work.done.into_inner().unwrap();
+    let count = |is: &dyn Fn(&Case) -> bool| done.iter().filter(|(_, case, _)| is(case)).count();
+    let counts = Mode::ALL.map(|mode| format!("{} {}", mode.name(), count(&|case| case.mode == mode))).join(", ");
+    let took = |runs: usize| done.iter().filter(|(_, _, came)| came.as_ref() == Ok(&runs)).count();
+    let failed: Vec<String> = done
+        .iter()
+        .filter(|(_, _, came)| came.is_err())
+        .map(|(scenario, case, _)| format!("{scenario:?} {}", case.said()))
+        .collect();
+    tell(&format!(
+        "failpoints: {} cases in {:.0?}: {counts}; {} ended well at once, {} in the next run, {} in the one after",
+        done.len(),
+        since.elapsed(),
+        took(0),
+        took(1),
+        took(2)
+    ));
+    assert!(failed.is_empty(), "{} did not converge:\n{}", failed.len(), failed.join("\n"));
+    assert_eq!(done.len(), planned);
+    // Of a part that somebody asked for, nobody knows how large it is.
+    if std::env::var_os("NORNPLAN_ONLY").is_none() {
+        let few = |mode: &Mode| count(&|case| case.mode == *mode) < 5;
+        assert!(done.len() > 200 && !Mode::ALL.iter().any(few), "these are too few: {counts}");
+    }
+}
+
+#[test]
+fn every_step_carried_out_twice_ends_well() {
+    let lane = Lane::start();
+    for scenario in Scenario::ALL {
+        lane.twice(scenario).unwrap_or_else(|wrong| panic!("{scenario:?}: {wrong}"));
+    }
+}
