@@ -15,6 +15,7 @@ use common::servers;
 use common::{Ran, Workspace, kafka_hand};
 use nornplan::services::kafka::client::native::NewTopic;
 use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader};
 use std::time::{Duration, Instant};
 
 const ALL: &str =
@@ -184,8 +185,9 @@ fn what_a_killed_run_is_still_writing_is_waited_for() {
     let mut killed = Session::of_admin();
     killed.run("SET application_name = 'nornplan'");
     killed.run(&format!("BEGIN; ALTER ROLE {}a_user CONNECTION LIMIT 7", workspace.prefix));
-    let plan = beside(workspace.command(&["plan", "--detailed-exitcode"]));
-    std::thread::sleep(Duration::from_secs(2));
+    let mut plan = beside(workspace.command(&["plan", "--detailed-exitcode"]));
+    let mut told = BufReader::new(plan.stderr.take().expect("its messages")).lines().map_while(Result::ok);
+    assert!(told.any(|line| line == "PostgreSQL: waiting for what another nornplan writes"));
     killed.run("COMMIT");
     Ran::of(plan.wait_with_output().expect("it ends")).exits(2).says("7 -> 5");
 }

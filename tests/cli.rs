@@ -286,13 +286,19 @@ fn forgetting_takes_globs_and_forgets_nothing_when_one_is_wrong() {
     write(directory.path(), "state/default.json", state);
     let slip = run(directory.path(), &["state", "forget", "secret.*", "kafka.*"]);
     assert_eq!((slip.code, slip.out.as_str()), (Some(1), ""), "{}", slip.err);
-    let forgot = run(directory.path(), &["state", "forget", "secret.*"]);
+    let asked = run(directory.path(), &["state", "forget", "secret.*"]);
+    assert_eq!((asked.code, asked.out.as_str()), (Some(1), ""), "{}", asked.err);
+    assert!(asked.err.contains("no terminal to ask"), "{}", asked.err);
+    let forgot = run(directory.path(), &["state", "forget", "secret.*", "--auto-approve"]);
     assert_eq!(forgot.code, Some(0), "{}", forgot.err);
     assert!(forgot.out.contains("Forgot secret.a.") && forgot.out.contains("Forgot secret.b."), "{}", forgot.out);
     let none = run(directory.path(), &["state", "list"]);
     assert_eq!((none.code, none.out.as_str()), (Some(0), ""));
     assert!(none.err.contains("Nothing is ours in environment \"default\"."), "{}", none.err);
     assert!(run(directory.path(), &["show"]).out.contains("0 resources are ours."));
+    let json = run(directory.path(), &["show", "--format", "json"]);
+    assert_eq!(json.code, Some(1));
+    assert!(json.err.contains("`nornplan state pull` prints it as JSON"), "{}", json.err);
 }
 
 #[test]

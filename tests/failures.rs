@@ -258,7 +258,7 @@ fn a_rotation_that_would_set_nothing_is_an_error_and_makes_nothing() {
     workspace.spec("a", "app = \"@a\"\n[services.postgres]\n[services.kv]\ncredential = \"keep\"\n");
     workspace.spec("b", "app = \"@b\"\n[services.kv]\ncredential = \"keep\"\n");
     let rotate = |arguments: &[&str]| workspace.run(&[&["rotate", "--auto-approve"], arguments].concat());
-    rotate(&["@a"]).exits(1).complains("was not applied yet").complains("help: nornplan apply --app");
+    rotate(&["@a"]).exits(1).complains("was not applied yet").complains("help: `nornplan apply --app");
     assert!(!workspace.path("secrets").exists());
     rotate(&["@c"]).exits(1).complains("there is no app").complains("did you mean");
     workspace.converge();

@@ -153,7 +153,7 @@ fn what_is_in_flight_finishes_and_nothing_more_is_begun() {
     run.signal(SIGTERM);
     run.until_it_says("Interrupted: finishing what is in flight, for 25 s at most.");
     other.run("ROLLBACK");
-    let ran = run.ends_within(SOON).exits(143).complains("Interrupted. Run `nornplan apply` again to go on from here.");
+    let ran = run.ends_within(SOON).exits(143).complains("Interrupted. Run the same command again to go on from here.");
     let user = format!("valkey.user.{}a", workspace.prefix);
     let (_, not_begun) = ran.stdout.split_once("Not started: the run was stopped").expect("what was not begun");
     assert!(not_begun.contains(&user), "{}", ran.stdout);

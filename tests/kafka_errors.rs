@@ -312,7 +312,7 @@ fn what_the_broker_refuses_is_told_in_its_words() {
     workspace.run(&["apply", "--auto-approve"]).exits(0);
     declares("").exits(0);
     let refused = workspace.run(&["apply", "--auto-approve", "--allow-destroy", "all"]).flat().exits(1);
-    refused.says("delete.topic.enable = false").says("nornplan state forget").says("while: DeleteTopics");
+    refused.says("delete.topic.enable = false").says("`nornplan state forget`").says("while: DeleteTopics");
 
     let doctor = workspace.run(&["doctor"]).flat().exits(1);
     let doctor =

@@ -221,6 +221,9 @@ fn an_apply_ends_with_what_was_not_done() {
     );
     assert!(!done.incomplete());
     golden("apply-held.txt", &render::outcome::text(&done, &Style::PLAIN));
+    // What is not in the state is not complete.
+    let unrecorded = done.unrecorded();
+    assert!(unrecorded.incomplete() && unrecorded.verdict().starts_with("Apply incomplete: "));
 }
 
 #[test]

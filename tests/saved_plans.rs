@@ -10,7 +10,7 @@
 
 mod common;
 
-use common::{Workspace, servers};
+use common::{Ran, Workspace, servers};
 use nornplan::core::digest::sha256;
 use serde_json::{Value, json};
 
@@ -168,4 +168,112 @@ fn what_is_held_in_a_saved_plan_is_released_by_consent_when_it_is_carried_out() 
     let again = workspace.run(&["apply", "plan.json", flags[0], flags[1]]).exits(0);
     again.says("nothing was written");
     workspace.run(&["plan", "--detailed-exitcode"]).exits(0);
+}
+
+const KV: &str = "app = \"@a\"\n[services.kv]\n";
+
+#[test]
+fn nothing_but_what_the_same_command_wrote_is_overwritten() {
+    let workspace = Workspace::new();
+    workspace.spec("a", KV);
+    workspace.converge();
+    workspace.write("cut.json", "{\n  \"nornplan_plan\": 2,\n  \"checksum\": \"12");
+    workspace.write("empty.json", " \n");
+    workspace.run(&["state", "pull", "--out", "pulled.json"]).exits(0);
+    for file in ["state/default.json", "nornplan.toml", "specs/a.toml", "pulled.json"] {
+        let before = workspace.read(file);
+        let refused = workspace.run(&["plan", "--out", file]).exits(1).complains("is not overwritten");
+        assert!(refused.stdout.is_empty(), "it is found out before anything is planned");
+        assert_eq!(workspace.read(file), before, "{file}");
+    }
+    for file in ["cut.json", "empty.json", "new.json", "new.json"] {
+        workspace.run(&["plan", "--out", file]).exits(0).complains("Saved to");
+        workspace.run(&["show", file]).exits(0);
+    }
+    for (file, why) in [
+        ("state/default.json", "where states are kept"),
+        ("state/other.json", "where states are kept"),
+        ("specs/a.toml", "is not overwritten"),
+        ("new.json", "is not overwritten"),
+    ] {
+        let before = std::fs::read(workspace.path(file)).ok();
+        workspace.run(&["state", "pull", "--out", file]).exits(1).complains(why);
+        assert_eq!(std::fs::read(workspace.path(file)).ok(), before, "{file}");
+    }
+    workspace.run(&["state", "pull", "--out", "pulled.json"]).exits(0);
+
+    for file in ["state/default.json", "pulled.json"] {
+        for command in ["show", "apply"] {
+            let refused = workspace.run(&[command, file]).exits(1).complains("this is a state, and no saved plan");
+            refused.complains("`nornplan show`");
+        }
+    }
+}
+
+/// Types a command that stands between backticks behind some words of a run's messages.
+fn typed(workspace: &Workspace, ran: &Ran, behind: &str) -> Ran {
+    let rest = ran.stderr.split(behind).nth(1).unwrap_or_else(|| panic!("no {behind:?} in {}", ran.stderr));
+    let command = rest.split('`').nth(1).expect("a command").strip_prefix("nornplan").expect("of ours");
+    let here = workspace.command(&[]);
+    let mut shell = std::process::Command::new("sh");
+    shell.current_dir(workspace.path("")).env_clear();
+    shell.envs(here.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    Ran::of(shell.args(["-c", &format!("{}{command}", env!("CARGO_BIN_EXE_nornplan"))]).output().expect("sh runs"))
+}
+
+#[test]
+fn a_command_that_is_told_does_what_is_said_when_it_is_typed() {
+    let workspace = Workspace::new();
+    workspace.spec("a", KV);
+    workspace.write("my conf.toml", "specs = \"specs\"\n[env.prod]\n");
+    let prod = ["--env", "prod", "--config", "my conf.toml"];
+    let run = |arguments: &[&str]| workspace.run(&[&prod[..], arguments].concat());
+    let saved = run(&["plan", "--out", "my plan.json"]).exits(0);
+    workspace.run(&["apply", "my plan.json", "--config", "my conf.toml"]).exits(1).complains("give --env prod to");
+    typed(&workspace, &saved, "Carry out exactly this with: ").exits(0).says("2 created");
+    run(&["show", "nowhere.json"]).exits(1).complains("`nornplan --config 'my conf.toml' --env prod plan --out FILE`");
+
+    // Nothing of what is saved runs as it is.
+    let saved = run(&["plan", "--destroy", "--app", "@a", "--out", "gone.json"]).exits(0).complains("2 held");
+    typed(&workspace, &saved, "Let go what is held with: ").exits(0).says("2 destroyed");
+    // Again, and nothing of it is told for done.
+    let again = run(&["apply", "gone.json", "--allow-destroy", "all"]).exits(0).says("nothing was written");
+    again.says("0 destroyed; 2 already so.");
+}
+
+#[test]
+fn what_is_refused_of_a_saved_destroy_is_planned_anew_as_a_destroy() {
+    let workspace = Workspace::new();
+    workspace.spec("a", "app = \"@a\"\n[services.kv]\nnamespace = \"@a\"\n");
+    workspace.among_others(1);
+    workspace.converge();
+    workspace.run(&["plan", "--destroy", "--app", "@a", "--out", "gone.json", "--allow-destroy", "all"]).exits(0);
+    workspace.run(&["state", "forget", "valkey.user.@a"]).exits(0);
+    let refused = workspace.run(&["apply", "gone.json"]).exits(1).flat();
+    let app = format!("--app {}a", workspace.prefix);
+    refused.says(&format!(
+        "Run `nornplan plan --destroy {app}` to see what it has become, then `nornplan destroy {app}`."
+    ));
+    workspace.converge();
+}
+
+#[test]
+fn an_infraspec_that_stays_as_it_is_has_not_changed_for_a_plan_of_one_service() {
+    let workspace = workspace();
+    workspace.run(&["plan", "--service", "valkey", "--out", "valkey.json"]).exits(0);
+    workspace.run(&["apply", "valkey.json"]).exits(0).hides("has changed");
+    workspace.spec("a", &ALL.replace("= 5", "= 6"));
+    workspace.run(&["apply", "valkey.json"]).exits(0).complains("has changed");
+}
+
+#[test]
+fn a_plan_of_a_state_that_is_not_here_says_that_there_is_none() {
+    let workspace = Workspace::new();
+    workspace.spec("a", KV);
+    workspace.converge();
+    workspace.run(&["plan", "--out", "plan.json"]).exits(0);
+    std::fs::rename(workspace.path("state"), workspace.path("elsewhere")).expect("moved");
+    workspace.run(&["apply", "plan.json"]).exits(1).complains("at serial 1, and there is none here");
+    std::fs::remove_dir_all(workspace.path("state")).expect("removed");
+    std::fs::rename(workspace.path("elsewhere"), workspace.path("state")).expect("moved back");
 }

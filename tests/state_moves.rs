@@ -32,7 +32,12 @@ fn a_state_moves_into_the_database_and_back_and_its_old_place_says_so() {
     assert!(!state.exists(), "nothing was made");
     workspace.run(&["state", "migrate", "--from", "postgres"]).exits(1).complains("keeps its state already");
     let before = workspace.read("state/default.json");
-    workspace.run(&["state", "migrate", "--from", "local"]).exits(0).complains("Moved the state to database");
+    workspace
+        .run(&["state", "migrate", "--from", "local"])
+        .exits(0)
+        .complains("Moved the state to database")
+        .complains("stays at ")
+        .complains("state/default.json.moved.");
     assert_eq!(workspace.run(&["state", "pull"]).exits(0).stdout, before);
     assert!(!workspace.path("state/default.json").exists());
     assert_eq!(workspace.read("state/default.json.moved"), before);

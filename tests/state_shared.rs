@@ -75,9 +75,18 @@ fn share(first: &Workspace, second: &Workspace) {
 
     // What the state says is another's is not to be had.
     for (claims, refused) in [
-        ("[services.kv]\nnamespace = \"@a\"\n", "the namespace \"@a\" of @c is also that of @a (state:1)"),
-        ("[services.events]\nprefix = \"@a.\"\ntopics = [\"@a.n\"]\n", "reaches the topic \"@a.x\" of @a (state:1)"),
-        ("[services.events]\ngroups = [\"@a-group\"]\n", "the group \"@a-group\" of @c is also that of @a (state:1)"),
+        (
+            "[services.kv]\nnamespace = \"@a\"\n",
+            "the namespace \"@a\" of @c is also that of @a (in the state, of another checkout)",
+        ),
+        (
+            "[services.events]\nprefix = \"@a.\"\ntopics = [\"@a.n\"]\n",
+            "reaches the topic \"@a.x\" of @a (in the state, of another checkout)",
+        ),
+        (
+            "[services.events]\ngroups = [\"@a-group\"]\n",
+            "the group \"@a-group\" of @c is also that of @a (in the state, of another checkout)",
+        ),
     ] {
         second.spec("c", &format!("app = \"@c\"\n{claims}"));
         let refused = refused.replace('@', prefix);

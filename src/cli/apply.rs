@@ -8,10 +8,11 @@ use crate::boundary;
 use crate::config::Config;
 use crate::core::consent::{Allowance, Consent};
 use crate::core::step::{Hold, StepId};
-use crate::error::{Diagnostic, Exit, Kind};
+use crate::error::{Diagnostic, Exit, Kind, in_order};
 use crate::exec::carried::SavedPlan;
 use crate::exec::{self, Job, Listener};
 use crate::render;
+use crate::render::again::Again;
 use crate::scope::Scope;
 use crate::services::postgres::snapshot;
 use crate::services::{ApplyContext, Outcome, Plan, Progress, ServiceId, Step};
@@ -88,7 +89,7 @@ pub async fn converge(workspace: &Workspace, run: &Run<'_>) -> super::Outcome {
     boundary::pass(|| "after plan".to_owned());
     workspace.vault.tidy_stage(&store.document().lineage);
     snapshot::tidy(&workspace.config.postgres.snapshots);
-    output::result(&render::text::plan(&planned.plan, &workspace.style()));
+    output::report(&render::text::plan(&planned.plan, &workspace.style()));
     if !planned.errors.is_empty() {
         output::message("The plan is incomplete, so nothing was applied.");
         return Err(planned.errors.into());
@@ -109,20 +110,7 @@ pub async fn converge(workspace: &Workspace, run: &Run<'_>) -> super::Outcome {
             return Ok(Exit::Failed);
         }
     }
-    carry_out(workspace, &planned.plan, None, &mut store, run.flags, &interrupts, go_on(&run.scope)).await
-}
-
-const GO_ON: &str = "Run `nornplan apply` again to go on from here.";
-
-/// How to go on after an interrupt.
-fn go_on(scope: &Scope) -> &'static str {
-    if !scope.rotate.is_empty() {
-        "`nornplan apply` finishes the passwords that were begun; those that were not are as before: rotate them again."
-    } else if !scope.destroy.is_empty() {
-        "Run the same command again to go on from here; `nornplan apply` makes what is declared again."
-    } else {
-        GO_ON
-    }
+    carry_out(workspace, &planned.plan, None, &mut store, run.flags, &interrupts).await
 }
 
 /// Notes all that there is to note of a plan of which no step runs.
@@ -155,19 +143,25 @@ pub fn tell_idle(consent: &Consent, plan: &Plan) {
 /// Says so, if there is anything to do at all. What is held waits for somebody's word; what is blocked was declared and
 /// cannot be done.
 pub fn nothing_runs(plan: &Plan) -> Exit {
-    let is_blocked = |step: &&Step| matches!(step.hold, Some(Hold::Blocked { .. }));
-    let count = |steps: &mut dyn Iterator<Item = &Step>| steps.map(|step| &step.address).collect::<BTreeSet<_>>().len();
-    let blocked = count(&mut plan.held().filter(is_blocked));
-    let held = count(&mut plan.held().filter(|step| !is_blocked(step)));
-    let told: Vec<String> = [(blocked, "blocked"), (held, "held")]
-        .into_iter()
-        .filter(|(number, _)| *number > 0)
-        .map(|(number, word)| format!("{number} {word}"))
-        .collect();
+    let told = told_held(plan);
     if !told.is_empty() {
-        output::message(&format!("Nothing was applied: {}.", told.join(", ")));
+        output::message(&format!("Nothing was applied: {told}."));
     }
-    if blocked > 0 { Exit::Failed } else { Exit::Done }
+    if plan.held().any(is_blocked) { Exit::Failed } else { Exit::Done }
+}
+
+fn is_blocked(step: &Step) -> bool {
+    matches!(step.hold, Some(Hold::Blocked { .. }))
+}
+
+/// How many resources do not run, in words.
+pub fn told_held(plan: &Plan) -> String {
+    let count = |blocked: bool| {
+        let steps = plan.held().filter(|step| is_blocked(step) == blocked);
+        steps.map(|step| &step.address).collect::<BTreeSet<_>>().len()
+    };
+    let counts = [(count(true), "blocked"), (count(false), "held")].into_iter().filter(|(number, _)| *number > 0);
+    counts.map(|(number, word)| format!("{number} {word}")).collect::<Vec<_>>().join(", ")
 }
 
 /// Waits for the lock, unless an interrupt is heard meanwhile: `None`.
@@ -207,7 +201,6 @@ pub async fn carry_out(
     store: &mut LockedStore,
     flags: &ApplyArgs,
     interrupts: &Interrupts,
-    go_on: &str,
 ) -> super::Outcome {
     preflight::check(workspace, plan, store).await?;
     if plan.runnable().any(|step| ServiceId::of(&step.address) == Some(ServiceId::Secrets)) {
@@ -257,14 +250,18 @@ pub async fn carry_out(
     if finished.is_err() {
         report = report.unrecorded();
     }
-    output::result(&format!("\n{}", render::outcome::text(&report, &workspace.style())));
+    output::report(&format!("\n{}", render::outcome::text(&report, &workspace.style())));
     let errors: Vec<Diagnostic> =
         executed.unrecorded.into_iter().chain(finished.err()).chain(discarded.err()).collect();
     if !errors.is_empty() {
-        return Err(errors.into());
+        return Err(in_order(errors).into());
     }
     if let Some(signal) = interrupts.heard() {
-        let next = if report.incomplete() { go_on } else { "All of it was done already." };
+        let next = match saved {
+            _ if !report.incomplete() => "All of it was done already.",
+            Some(_) => "Apply the same plan again to go on from here.",
+            None => Again::of(plan).interrupted(),
+        };
         output::message(&format!("Interrupted. {next}"));
         return Ok(Exit::Interrupted(signal));
     }

@@ -14,15 +14,12 @@ use crate::core::step::{Action, Reason};
 use crate::error::{Diagnostic, Kind};
 use crate::exec::carried::SavedPlan;
 use crate::observe;
-use crate::render;
+use crate::render::{self, typed::shell_word};
 use crate::services::{Ask, Plan, ServiceId, Step};
 use crate::spec;
 use crate::state::Document;
 use std::collections::BTreeMap;
 use std::path::Path;
-
-/// How to go on after an interrupt.
-const GO_ON: &str = "Apply the same plan again to go on from here.";
 
 pub async fn run(global: &Global, file: &Path, flags: &ApplyArgs) -> super::Outcome {
     let saved = saved::read(file)?;
@@ -34,6 +31,13 @@ pub async fn run(global: &Global, file: &Path, flags: &ApplyArgs) -> super::Outc
             Diagnostic::new(Kind::Plan, message).in_file(file).hint("make a new one with `nornplan plan --out FILE`"),
         )
     };
+    if plan.environment != workspace.config.environment {
+        let (planned, here) = (&plan.environment, &workspace.config.environment);
+        let message = format!("the plan is for environment {planned:?}, this is {here:?}");
+        let hint =
+            format!("give --env {} to carry it out there, or make a new one for this environment", shell_word(planned));
+        return Err(Diagnostic::new(Kind::Plan, message).in_file(file).hint(hint).into());
+    }
     if let Some(other) = another_workspace(&plan, &workspace.config) {
         return Err(refuse(other));
     }
@@ -72,21 +76,18 @@ pub async fn run(global: &Global, file: &Path, flags: &ApplyArgs) -> super::Outc
             step.address, step.app
         )));
     }
-    output::result(&render::text::plan(&plan, &workspace.style()));
+    output::report(&render::text::plan(&plan, &workspace.style()));
     tell_changed_specs(&plan, &workspace.config);
     tell_idle(&flags.consent.consent(), &plan);
     if plan.runnable().next().is_none() {
         note_all(&plan, &mut store).await?;
         return Ok(nothing_runs(&plan));
     }
-    carry_out(&workspace, &plan, Some(&known), &mut store, flags, &interrupts, GO_ON).await
+    carry_out(&workspace, &plan, Some(&known), &mut store, flags, &interrupts).await
 }
 
-/// Whether the plan was made for another environment, or in another workspace, in words.
+/// Whether the plan was made in another workspace, in words.
 fn another_workspace(plan: &Plan, config: &Config) -> Option<String> {
-    if plan.environment != config.environment {
-        return Some(format!("the plan is for environment {:?}, this is {:?}", plan.environment, config.environment));
-    }
     let here = config.settings();
     let said = |settings: &BTreeMap<String, String>, key: &str| match settings.get(key).map(String::as_str) {
         None | Some("") => "not set".to_owned(),
@@ -100,7 +101,10 @@ fn another_workspace(plan: &Plan, config: &Config) -> Option<String> {
 
 /// Whether the plan was made from another state than this one, in words.
 fn another_state(plan: &Plan, founded: &str, document: &Document) -> Option<String> {
-    let here = format!("this is state {} at serial {}", document.lineage, document.serial);
+    let here = match document.is_new() {
+        true => "there is none here".to_owned(),
+        false => format!("this is state {} at serial {}", document.lineage, document.serial),
+    };
     match &plan.lineage {
         Some(lineage) if *lineage != document.lineage => {
             Some(format!("the plan was made from another state: from {lineage} at serial {}, and {here}", plan.serial))

@@ -111,7 +111,7 @@ pub async fn run(global: &Global, args: &Args) -> Outcome {
         (service.id().title(), service.endpoint(), checks)
     });
     sections.extend(join_all(looked).await);
-    output::result(&crate::render::doctor::text(&sections, &Style::of_stdout()));
+    output::report(&crate::render::doctor::text(&sections, &Style::of_stdout()));
     let bad = sections.iter().any(|(_, _, checks)| checks.iter().any(|check| check.verdict == Verdict::Bad));
     Ok(if bad { Exit::Failed } else { Exit::Done })
 }

@@ -13,6 +13,7 @@ use crate::error::{Diagnostic, Exit, Kind};
 use crate::observe::{self, Depth};
 use crate::planner;
 use crate::render::drift::{DriftItem, DriftReport};
+use crate::render::typed::typed;
 use crate::services::{self, DiffInput, Model, ServiceId, Step};
 use crate::state::{Document, Store};
 use serde_json::Value;
@@ -148,7 +149,7 @@ pub async fn run(global: &Global, args: &Args) -> Outcome {
     };
     errors.extend(no_state);
     output::result(&match args.format {
-        Format::Text => crate::render::drift::text(&report, &global.style()),
+        Format::Text => typed(&crate::render::drift::text(&report, &global.style())),
         Format::Json => crate::render::drift::json(&report)
             .map_err(|error| Diagnostic::new(Kind::Plan, "the report cannot be written as JSON").because(error))?,
     });

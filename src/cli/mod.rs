@@ -10,6 +10,7 @@ mod drift;
 mod init;
 mod nodes;
 mod output;
+mod overwrite;
 mod plan;
 mod preflight;
 mod restore;
@@ -26,6 +27,7 @@ mod validate;
 mod workspace;
 
 use crate::error::{Diagnostic, Exit, Kind};
+use crate::render::typed;
 use clap::error::{ContextKind, ContextValue};
 use clap::{CommandFactory, Parser, Subcommand};
 use signals::Interrupts;
@@ -72,6 +74,12 @@ pub struct Global {
 }
 
 impl Global {
+    /// What of it changes what a command is about, as it was said.
+    fn said(&self) -> Vec<(&'static str, String)> {
+        let config = self.config.as_ref().map(|file| ("--config", file.display().to_string()));
+        config.into_iter().chain(self.env.clone().map(|name| ("--env", name))).collect()
+    }
+
     /// How results are shown.
     fn style(&self) -> crate::render::Style {
         crate::render::Style::of_stdout().detailed(self.verbose > 0)
@@ -128,6 +136,7 @@ pub fn run() -> u8 {
         }
     };
     cli.global.color.apply();
+    typed::take_along(&cli.global.said());
     let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {

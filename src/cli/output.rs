@@ -18,6 +18,11 @@ pub fn result(text: &str) {
     }
 }
 
+/// Prints a result for people: commands in it are as they are to be typed.
+pub fn report(text: &str) {
+    result(&render::typed::typed(text));
+}
+
 /// Whether all results were written.
 pub fn complete() -> bool {
     !LOST.load(Ordering::Relaxed)

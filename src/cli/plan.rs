@@ -1,14 +1,19 @@
 //! `nornplan plan`
 
+use super::apply::told_held;
 use super::args::{ConsentArgs, LookArgs, ScopeArgs};
+use super::overwrite::{self, Written};
 use super::workspace::{self, Request, Workspace};
 use super::{Errors, Global, Outcome, destroy, output, rotate, saved};
+use crate::core::step::Action;
 use crate::error::{Diagnostic, Exit, Kind};
+use crate::render::typed::{shell_word, typed};
 use crate::render::{self, Style};
 use crate::scope::Scope;
+use crate::services::Plan;
 use crate::spec::model::Specs;
 use crate::state::{Document, Store};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Show what would change, and change nothing
 #[derive(Debug, clap::Args)]
@@ -63,15 +68,15 @@ pub enum Format {
 
 /// Renders a plan; `max_bytes` bounds the markdown.
 pub fn render(
-    plan: &crate::services::Plan,
+    plan: &Plan,
     format: Format,
     summary: bool,
     max_bytes: usize,
     style: Style,
 ) -> Result<String, Diagnostic> {
     Ok(match format {
-        Format::Text if summary => render::text::brief(plan, &style),
-        Format::Text => render::text::plan(plan, &style),
+        Format::Text if summary => typed(&render::text::brief(plan, &style)),
+        Format::Text => typed(&render::text::plan(plan, &style)),
         Format::Json => render::json::plan(plan)
             .map_err(|error| Diagnostic::new(Kind::Plan, "the plan cannot be written as JSON").because(error))?,
         Format::Markdown => render::markdown::plan(plan, max_bytes),
@@ -93,6 +98,9 @@ fn scope(args: &Args, workspace: &Workspace, specs: &Specs, document: &Document)
 }
 
 pub async fn run(global: &Global, args: &Args) -> Outcome {
+    if let Some(file) = &args.out {
+        overwrite::check(file, Written::Plan)?;
+    }
     let workspace = Workspace::open(global)?;
     let specs = workspace::specs_in(global, &workspace.config, &args.scope.scope()).await?;
     let store = Store::open(&workspace.config).await?;
@@ -118,9 +126,28 @@ pub async fn run(global: &Global, args: &Args) -> Outcome {
     }
     if let Some(file) = &args.out {
         saved::write(file, &planned.plan)?;
-        output::message(&format!("Saved to {}. Carry out exactly this with: nornplan apply {0}", file.display()));
+        output::message(&saved_to(file, &planned.plan));
     }
     // Nobody knows whether a node that could not be asked is as it should be.
     let differs = args.detailed_exitcode && (!planned.plan.is_empty() || !planned.plan.is_whole());
     Ok(if differs { Exit::Differs } else { Exit::Done })
+}
+
+/// How to carry out what was saved.
+fn saved_to(file: &Path, plan: &Plan) -> String {
+    let apply = format!("nornplan apply {}", shell_word(&file.display().to_string()));
+    let file = file.display();
+    if plan.is_empty() || plan.runnable().next().is_some() || !plan.prevent_destroy.is_empty() {
+        return format!("Saved to {file}. Carry out exactly this with: `{apply}`");
+    }
+    let held = told_held(plan);
+    match render::text::released_by(plan) {
+        None => format!("Saved to {file}. Nothing of it can be carried out: {held}."),
+        Some(flags) if plan.held().all(|step| step.action == Action::Destroy) => {
+            format!("Saved to {file}. As it is it does nothing: {held}. Let go what is held with: `{apply} {flags}`")
+        }
+        Some(flags) => {
+            format!("Saved to {file}. As it is it does nothing: {held}. To let go what is held, make it with {flags}")
+        }
+    }
 }

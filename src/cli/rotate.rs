@@ -67,7 +67,7 @@ fn check(workspace: &Workspace, specs: &Specs, scope: &Scope, document: &Documen
     for name in &scope.rotate {
         let Some(app) = specs.apps.get(name) else {
             let error = Diagnostic::new(Kind::Usage, format!("no infraspec declares {name} any more"));
-            errors.push(error.hint(format!("nornplan destroy --app {name} removes what it has")));
+            errors.push(error.hint(format!("`nornplan destroy --app {name}` removes what it has")));
             continue;
         };
         let mut generates = false;
@@ -91,7 +91,7 @@ fn check(workspace: &Workspace, specs: &Specs, scope: &Scope, document: &Documen
         if generates && !owned.iter().any(is_login) {
             let error =
                 Diagnostic::new(Kind::Usage, format!("{name} was not applied yet: it has no password to renew"));
-            errors.push(error.hint(format!("nornplan apply --app {name} makes it, with a password")));
+            errors.push(error.hint(format!("`nornplan apply --app {name}` makes it, with a password")));
         }
     }
     if errors.is_empty() { Ok(()) } else { Err(errors.into()) }

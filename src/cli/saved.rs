@@ -1,5 +1,6 @@
 //! Saved plans: a file that says exactly what will be done, checked before it is believed.
 
+use super::overwrite::{self, Written};
 use crate::core::digest::sha256;
 use crate::core::plan::FORMAT_VERSION;
 use crate::error::{Diagnostic, Kind, Result};
@@ -43,8 +44,9 @@ impl Saved {
 /// Writes a plan, whole or not at all, readable only by its owner. The same plan makes the same bytes.
 ///
 /// # Errors
-/// The file cannot be written.
+/// The file cannot be written, or is there already and is something else.
 pub fn write(file: &Path, plan: &Plan) -> Result<()> {
+    overwrite::check(file, Written::Plan)?;
     let failed = |error: Box<dyn std::error::Error + Send + Sync>| {
         Diagnostic::new(Kind::Plan, "the plan cannot be saved").in_file(file).because(error)
     };
@@ -71,6 +73,10 @@ pub fn read(file: &Path) -> Result<Saved> {
     let version = match any.get("nornplan_plan").map(Value::as_u64) {
         Some(Some(version)) => version,
         Some(None) => return Err(wrong("this is no saved plan: it does not say in which form it is")),
+        None if any.get("resources").is_some() && any.get("lineage").is_some() => {
+            return Err(wrong("this is a state, and no saved plan")
+                .hint("`nornplan show` shows the state; name the file that `nornplan plan --out FILE` wrote"));
+        }
         None if any.get("resources").is_some() && any.get("format_version").is_some() => {
             return Err(wrong(
                 "this is a plan as --format json shows it, for other programs to read; it cannot be carried out",

@@ -3,7 +3,7 @@
 use super::plan::{Format, render};
 use super::saved::{self, Saved};
 use super::{Global, Outcome, output, workspace};
-use crate::error::Exit;
+use crate::error::{Diagnostic, Exit, Kind};
 use crate::render::{self, markdown::GITHUB_BYTES};
 use crate::state::Store;
 use std::path::PathBuf;
@@ -17,9 +17,9 @@ pub struct Args {
     /// A plan that `nornplan plan --out FILE` saved; without it, the state is shown
     #[arg(value_name = "FILE")]
     file: Option<PathBuf>,
-    /// How to show it
-    #[arg(long, value_name = "FORMAT", default_value = "text", requires = "file")]
-    format: Format,
+    /// How to show it [default: text]
+    #[arg(long, value_name = "FORMAT")]
+    format: Option<Format>,
     /// Cut the markdown to so many bytes
     #[arg(long, value_name = "N", default_value_t = GITHUB_BYTES, requires = "file")]
     max_bytes: usize,
@@ -29,10 +29,21 @@ pub async fn run(global: &Global, args: &Args) -> Outcome {
     match &args.file {
         Some(file) => {
             let saved = saved::read(file)?;
-            output::result(&render(&saved.plan, args.format, false, args.max_bytes, global.style())?);
+            output::result(&render(
+                &saved.plan,
+                args.format.unwrap_or(Format::Text),
+                false,
+                args.max_bytes,
+                global.style(),
+            )?);
             output::message(&origin(&saved));
         }
         None => {
+            if args.format.is_some_and(|format| format != Format::Text) {
+                return Err(Diagnostic::new(Kind::Usage, "the state is shown as text alone")
+                    .hint("`nornplan state pull` prints it as JSON; to show a saved plan, name its file")
+                    .into());
+            }
             let store = Store::open(&workspace::config(global)?).await?;
             output::result(&render::state::text(store.document(), &global.style()));
         }

@@ -46,6 +46,9 @@ What is still declared is adopted by the next apply, if it is as declared.")]
         /// What to forget: addresses, globs, or all
         #[arg(value_name = "WHAT", required = true)]
         what: Vec<String>,
+        /// Forget everything without asking
+        #[arg(long)]
+        auto_approve: bool,
         #[command(flatten)]
         wait: WaitArgs,
     },
@@ -61,7 +64,8 @@ It takes no lock and changes nothing.")]
   nornplan state pull --out state.json
   nornplan state push state.json
 
-Another state's document, and one that is not newer than what is there, are refused.
+Another state's document, and one whose serial is not higher than that of what is there, are
+refused: raise the serial of one that you have edited. --force puts there what is refused.
 What is there is kept as the backup.")]
     Push(moves::PushArgs),
     /// Move the state to the backend that [state] names, from the one where it was
@@ -135,21 +139,42 @@ pub async fn run(global: &Global, args: &Args) -> Outcome {
             let entry = store.document().resources.get(address).ok_or_else(|| unknown(address))?;
             output::result(&render::state::entry_text(address, entry, &Style::of_stdout()));
         }
-        Command::Forget { what, wait } => {
-            let mut store = Store::lock(&config, wait.timeout(), &command_line()).await?;
-            let addresses = matching(what, store.document())?;
-            let events: Vec<Event> = addresses.iter().map(|address| Event::Gone { address: address.clone() }).collect();
-            store.append(&events).await?;
-            store.finish().await?;
-            for address in addresses {
-                output::result(&format!("Forgot {address}. It exists as before, and is not ours any more."));
-            }
-        }
+        Command::Forget { what, auto_approve, wait } => return forget(&config, what, *auto_approve, wait).await,
         Command::ForgetNode { service, node, wait } => forget_node(&config, *service, node, wait).await?,
         Command::Pull(args) => moves::pull(&config, args).await?,
         Command::Push(args) => return moves::push(&config, args).await,
         Command::Migrate(args) => moves::migrate(&config, args).await?,
         Command::Unlock(args) => return moves::unlock(&config, args).await,
+    }
+    Ok(Exit::Done)
+}
+
+async fn forget(config: &Config, what: &[String], auto_approve: bool, wait: &WaitArgs) -> Outcome {
+    /// More are counted.
+    const NAMED: usize = 10;
+    let mut store = Store::lock(config, wait.timeout(), &command_line()).await?;
+    let addresses = matching(what, store.document())?;
+    let number = addresses.len();
+    if number > 1 && number == store.document().resources.len() {
+        let question = format!(
+            "These {number} resources are all that is ours in environment {:?}. They stay as they are, and nothing of them is \
+             ours any more.\nForget all of them?",
+            config.environment
+        );
+        if !moves::approved(auto_approve, &question)? {
+            output::message("Nothing was forgotten.");
+            return Ok(Exit::Failed);
+        }
+    }
+    let events: Vec<Event> = addresses.iter().map(|address| Event::Gone { address: address.clone() }).collect();
+    store.append(&events).await?;
+    store.finish().await?;
+    if number > NAMED {
+        output::result(&format!("Forgot {number} resources. They exist as before, and are not ours any more."));
+        return Ok(Exit::Done);
+    }
+    for address in addresses {
+        output::result(&format!("Forgot {address}. It exists as before, and is not ours any more."));
     }
     Ok(Exit::Done)
 }

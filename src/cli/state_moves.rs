@@ -1,5 +1,6 @@
 //! `nornplan state pull`, `push`, `migrate` and `unlock`: the state as a whole.
 
+use super::overwrite::{self, Written};
 use super::state::{WaitArgs, command_line};
 use super::{Errors, Outcome, output};
 use crate::config::{Config, StateBackend};
@@ -56,6 +57,10 @@ pub struct UnlockArgs {
 }
 
 pub async fn pull(config: &Config, args: &PullArgs) -> Result<(), Errors> {
+    if let Some(file) = &args.out {
+        overwrite::check(file, Written::State)?;
+        refuse_own(config, file)?;
+    }
     let text = if args.backup {
         let backend = state::backend(config);
         let no_backup = || Diagnostic::new(Kind::State, "there is no backup").on("state", backend.place(), "");
@@ -76,6 +81,18 @@ pub async fn pull(config: &Config, args: &PullArgs) -> Result<(), Errors> {
     })?;
     output::message(&format!("Written to {}.", file.display()));
     Ok(())
+}
+
+/// The state itself is replaced by `push` alone, which compares and takes the lock.
+fn refuse_own(config: &Config, file: &Path) -> Result<(), Diagnostic> {
+    let real = |path: &Path| std::fs::canonicalize(path).ok();
+    let directory = file.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    if real(directory).is_none_or(|directory| real(&config.state.path) != Some(directory)) {
+        return Ok(());
+    }
+    Err(Diagnostic::new(Kind::Usage, "this is where states are kept: nothing is pulled to there")
+        .in_file(file)
+        .hint("name a file elsewhere by --out; `nornplan state push FILE` puts a document in the place of the state"))
 }
 
 pub async fn push(config: &Config, args: &PushArgs) -> Outcome {
@@ -123,10 +140,10 @@ pub async fn migrate(config: &Config, args: &MigrateArgs) -> Result<(), Errors> 
     };
     let moved = moving::migrate(config, from, args.wait.timeout(), &command_line()).await?;
     output::message(&format!(
-        "Moved the state to {}: {}.\nWhat it was stays at {}, marked as moved.",
+        "Moved the state to {}: {}.\nWhat it was stays at {}.",
         moved.to,
         tell(&moved.document),
-        moved.from
+        moved.kept
     ));
     Ok(())
 }
@@ -153,7 +170,8 @@ pub async fn unlock(config: &Config, args: &UnlockArgs) -> Outcome {
     Ok(Exit::Done)
 }
 
-fn approved(auto: bool, question: &str) -> Result<bool, Errors> {
+/// Whether the user says yes to it.
+pub fn approved(auto: bool, question: &str) -> Result<bool, Errors> {
     if auto {
         return Ok(true);
     }

@@ -83,12 +83,20 @@ pub struct Circumstances {
 /// Holds each step that nobody has consented to, and each that waits for a held one. A step that asks already
 /// ([`Hold::Interrupt`]) is let go where there is consent.
 pub fn hold<M, O>(steps: &mut [Step<M, O>], consent: &Consent, circumstances: &Circumstances) {
-    let destroyed: BTreeSet<&Address> =
-        steps.iter().filter(|step| step.action == Action::Destroy).map(|step| &step.address).collect();
-    let many = destroyed.len() > 1 && destroyed.len() * 3 > circumstances.owned;
+    let is_open = |step: &&mut Step<M, O>| matches!(step.hold, None | Some(Hold::Interrupt));
+    for step in steps.iter_mut().filter(is_open) {
+        if let Some(prevented) = prevented(step, circumstances) {
+            step.hold = Some(prevented);
+        }
+    }
     // No consent helps what waits for something that none releases.
-    hold_dependents(steps, |hold| matches!(hold, Hold::Blocked { .. } | Hold::Prevented { .. }));
-    for step in steps.iter_mut().filter(|step| matches!(step.hold, None | Some(Hold::Interrupt))) {
+    let no_flag_releases = |hold: &Hold| matches!(hold, Hold::Blocked { .. } | Hold::Prevented { .. });
+    hold_dependents(steps, no_flag_releases);
+    let stays = stuck(steps, no_flag_releases);
+    let goes = |step: &&Step<M, O>| step.action == Action::Destroy && !stays.contains(&step.id());
+    let going: BTreeSet<&Address> = steps.iter().filter(goes).map(|step| &step.address).collect();
+    let many = going.len() > 1 && going.len() * 3 > circumstances.owned;
+    for step in steps.iter_mut().filter(is_open) {
         step.hold = needs_consent(step, consent, circumstances, many);
     }
     hold_dependents(steps, |_| true);
@@ -101,18 +109,13 @@ fn needs_consent<M, O>(
     many: bool,
 ) -> Option<Hold> {
     if step.action == Action::Destroy {
-        let asks = step.is_serious() || !circumstances.declared.contains(&step.app);
-        if asks && let Some(hold) = prevented(step, circumstances) {
-            return Some(hold);
-        }
-        if asks && !consent.to_destroy_by(step, many) {
+        if is_grave(step, circumstances) && !consent.to_destroy_by(step, many) {
             return Some(if many { Hold::DestroyAll } else { Hold::Destroy });
         }
         return in_use(step, consent);
     }
     if step.risks.contains(&Risk::LosesData) {
         let destroys = (!consent.to_destroy_by(step, false)).then_some(Hold::Destroy);
-        let destroys = prevented(step, circumstances).or(destroys);
         if let Some(hold) = destroys.or_else(|| in_use(step, consent)) {
             return Some(hold);
         }
@@ -133,10 +136,20 @@ fn asks_to_interrupt<M, O>(step: &Step<M, O>) -> bool {
     unasked_rotation || adopting_takes_away || redirects || takes
 }
 
+/// Whether it takes consent to destroy. Of an app that vanished, everything does.
+fn is_grave<M, O>(step: &Step<M, O>, circumstances: &Circumstances) -> bool {
+    if step.action == Action::Destroy {
+        step.is_serious() || !circumstances.declared.contains(&step.app)
+    } else {
+        step.risks.contains(&Risk::LosesData)
+    }
+}
+
 /// What no consent releases: the app's infraspec says `prevent_destroy`, or its last one did.
 fn prevented<M, O>(step: &Step<M, O>, circumstances: &Circumstances) -> Option<Hold> {
     let remembered = circumstances.remembered.contains(&step.app);
-    (remembered || circumstances.prevented.contains(&step.app)).then_some(Hold::Prevented { remembered })
+    let is_kept = remembered || circumstances.prevented.contains(&step.app);
+    (is_kept && is_grave(step, circumstances)).then_some(Hold::Prevented { remembered })
 }
 
 /// What would go under somebody's feet takes consent to both. What is a part of something more goes with that.
@@ -167,7 +180,7 @@ pub fn release<M, O>(steps: &mut [Step<M, O>], consent: &Consent) {
 /// other.
 fn release_what_waits<M, O>(steps: &mut [Step<M, O>], consent: &Consent) {
     loop {
-        let stuck = stuck(steps);
+        let stuck = stuck(steps, |hold| !matches!(hold, Hold::Waits { .. }));
         let is_free = |step: &Step<M, O>| matches!(step.hold, Some(Hold::Waits { .. })) && !stuck.contains(&step.id());
         let mut asks = false;
         for step in steps.iter_mut().filter(|step| is_free(step)) {
@@ -182,16 +195,14 @@ fn release_what_waits<M, O>(steps: &mut [Step<M, O>], consent: &Consent) {
     }
 }
 
-/// What is held for a reason of its own, and what waits for that, however far away.
-fn stuck<M, O>(steps: &[Step<M, O>]) -> BTreeSet<StepId> {
+/// What is held for such a reason of its own, and what waits for that, however far away.
+fn stuck<M, O>(steps: &[Step<M, O>], of_its_own: impl Fn(&Hold) -> bool) -> BTreeSet<StepId> {
     let mut stuck: BTreeSet<StepId> = BTreeSet::new();
     loop {
         let is_stuck = |step: &&Step<M, O>| match &step.hold {
             None => false,
             Some(Hold::Waits { on }) => stuck.contains(on),
-            Some(
-                Hold::Destroy | Hold::DestroyAll | Hold::Interrupt | Hold::Prevented { .. } | Hold::Blocked { .. },
-            ) => true,
+            Some(hold) => of_its_own(hold),
         };
         let all: BTreeSet<StepId> = steps.iter().filter(is_stuck).map(Step::id).collect();
         if all.len() == stuck.len() {

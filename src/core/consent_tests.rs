@@ -66,6 +66,26 @@ fn consent_to_more_is_consent_to_what_is_a_part_of_it() {
 }
 
 #[test]
+fn what_no_flag_releases_does_not_make_much_of_what_goes() {
+    let kept = |address: &str| {
+        let mut step = destroy(address, &[Risk::LosesData]);
+        step.app = AppName::new("kept").unwrap();
+        step
+    };
+    let grant = || destroy("postgres.grant.d/r", &[Risk::RemovesLogin]);
+    let mut waits = destroy("postgres.role.w", &[Risk::RemovesLogin]);
+    waits.needs.insert(kept("postgres.database.x").id());
+    let remembered = [AppName::new("kept").unwrap()].into();
+    let circumstances = Circumstances { remembered, ..circumstances(&["a"], 9) };
+    let nobody = consent(&[], &[]);
+    let steps = vec![grant(), kept("postgres.database.x"), kept("postgres.database.y"), kept("valkey.keys.z"), waits];
+    assert_eq!(held(steps, &nobody, &circumstances), Some(Hold::Destroy));
+    let others = (0..3).map(|number| destroy(&format!("valkey.user.u{number}"), &[Risk::RemovesLogin]));
+    let steps = [grant()].into_iter().chain(others).collect();
+    assert_eq!(held(steps, &nobody, &circumstances), Some(Hold::DestroyAll));
+}
+
+#[test]
 fn what_goes_under_somebodys_feet_takes_both_consents() {
     let steps = || vec![destroy("postgres.database.a", &[Risk::LosesData, Risk::Interrupts])];
     let both = || consent(&["all"], &["postgres.database.a"]);

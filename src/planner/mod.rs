@@ -183,11 +183,12 @@ impl Inputs<'_> {
             environment: self.environment.to_owned(),
             workspace: BTreeMap::new(),
             services: heads(self.observed, self.endpoints),
+            // Of the whole infraspecs, which a later run has to hold against them.
             apps: self
-                .specs
+                .full
                 .apps
                 .values()
-                .filter(|app| self.scope.has_app(&app.name))
+                .filter(|app| self.specs.apps.contains_key(&app.name) && self.scope.has_app(&app.name))
                 .map(|app| (app.name.clone(), app.digest()))
                 .collect(),
             prevent_destroy,

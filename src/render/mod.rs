@@ -1,11 +1,12 @@
 //! What people and programs read: plans, drift, state, the doctor's findings, progress and the end of an apply.
 //!
-//! Everything here is pure but for [`progress`], [`Style::of_stdout`], [`print()`] and [`tell`]. Whatever comes from
+//! Everything here is pure but for [`progress`], [`typed`], [`Style::of_stdout`], [`print()`] and [`tell`]. Whatever comes from
 //! outside (names, values, errors) goes through `clean` before a person sees it, so that no value can move the cursor or
 //! turn text around.
 
 mod absent;
 mod acls;
+pub mod again;
 pub mod doctor;
 pub mod drift;
 mod fields;
@@ -24,6 +25,7 @@ mod same_reason;
 pub mod state;
 mod telling;
 pub mod text;
+pub mod typed;
 mod unmanaged;
 mod words;
 pub mod working;
@@ -194,5 +196,5 @@ pub fn print(text: &str) -> std::io::Result<()> {
 /// Writes a message to stderr. A reader that went away is no error.
 pub fn tell(text: &str) {
     let mut out = anstream::stderr().lock();
-    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    let _ = out.write_all(typed::typed(text).as_bytes()).and_then(|()| out.flush());
 }

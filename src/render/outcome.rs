@@ -1,6 +1,7 @@
 //! The end of an apply: what was done, and above all what was not.
 
 use super::absent::not_everywhere;
+use super::again::Again;
 use super::layout::{columns, pad, table, wrap_lines, wrap_words};
 use super::refused::Refused;
 use super::{Ink, Style, clean, clean_lines, items, same_reason, symbol, words};
@@ -23,6 +24,7 @@ pub struct Report {
     recorded: bool,
     /// Nodes that could not be asked.
     absent: BTreeSet<String>,
+    again: Again,
 }
 
 #[derive(Debug)]
@@ -40,6 +42,8 @@ enum Fate {
     AlreadySo,
     /// Another step of the same plan has done it.
     DoneWith(Address),
+    /// It went with something else that this run destroyed.
+    GoneAlong,
     /// And whether it takes both consents.
     Held(Hold, bool),
     /// It cannot be done as things are: why.
@@ -71,7 +75,7 @@ impl Fate {
     fn rank(&self) -> Rank {
         match self {
             Self::AlreadySo => Rank::AlreadySo,
-            Self::Done(..) | Self::DoneWith(_) => Rank::Done,
+            Self::Done(..) | Self::DoneWith(_) | Self::GoneAlong => Rank::Done,
             Self::Held(..) => Rank::Held,
             Self::Blocked(_) => Rank::Blocked,
             Self::NotStarted => Rank::NotStarted,
@@ -91,6 +95,7 @@ impl Entry {
             Fate::Done(..)
             | Fate::AlreadySo
             | Fate::DoneWith(_)
+            | Fate::GoneAlong
             | Fate::Held(..)
             | Fate::NotStarted
             | Fate::GivenUp
@@ -109,8 +114,15 @@ impl Report {
         let mut places: BTreeMap<(&Address, Action, bool), usize> = BTreeMap::new();
         let is_done = |step: &&Step| matches!(outcomes.get(&step.id()), Some(Outcome::Done { .. }));
         let givers: Vec<&Step> = plan.steps.iter().filter(|step| may_give(step)).filter(is_done).collect();
+        let mut gone: BTreeSet<StepId> = BTreeSet::new();
         for step in &plan.steps {
             let mut fate = fate(step, outcomes.remove(&step.id()));
+            if step.action == Action::Destroy {
+                if matches!(fate, Fate::AlreadySo) && !gone.is_disjoint(&step.needs) {
+                    fate = Fate::GoneAlong;
+                }
+                gone.extend((fate.rank() == Rank::Done).then(|| step.id()));
+            }
             if let (Fate::AlreadySo, Some(with)) = (&fate, givers.iter().find(|other| gives_along(other, step))) {
                 fate = Fate::DoneWith(with.address.clone());
             }
@@ -129,7 +141,7 @@ impl Report {
             }
         }
         let absent = plan.services.values().flat_map(|service| &service.nodes.absent).cloned().collect();
-        Self { entries, elapsed, recorded: true, absent }
+        Self { entries, elapsed, recorded: true, absent, again: Again::of(plan) }
     }
 
     /// These steps were in flight when the run was ended at once.
@@ -147,9 +159,9 @@ impl Report {
         Self { recorded: false, ..self }
     }
 
-    /// Whether anything that should have been done was not; what is held should not.
+    /// Whether anything that should have been done or noted was not; what is held should not.
     pub fn incomplete(&self) -> bool {
-        self.entries.iter().any(|entry| entry.fate.rank() >= Rank::Blocked)
+        !self.recorded || self.entries.iter().any(|entry| entry.fate.rank() >= Rank::Blocked)
     }
 
     /// How many users were set or removed on the nodes that were there.
@@ -161,10 +173,9 @@ impl Report {
 
     /// The last line of the text.
     pub fn verdict(&self) -> String {
-        // What went along with something else that this run destroyed is destroyed as well.
-        let already_so = |entry: &&Entry| entry.fate.rank() == Rank::AlreadySo && entry.action != Action::Destroy;
-        let is_done = |entry: &&Entry| entry.fate.rank() <= Rank::Done && !already_so(entry);
-        let done = |action| self.entries.iter().filter(|entry| entry.action == action && is_done(entry)).count();
+        let count = |rank| self.entries.iter().filter(|entry| entry.fate.rank() == rank).count();
+        let is_done = |entry: &&Entry| entry.fate.rank() == Rank::Done;
+        let done = |action| self.entries.iter().filter(is_done).filter(|entry| entry.action == action).count();
         let counted: Vec<String> = Action::ALL
             .into_iter()
             .filter(|action| matches!(action, Action::Create | Action::Update | Action::Destroy) || done(*action) > 0)
@@ -178,10 +189,10 @@ impl Report {
             (Rank::NotStarted, "not started"),
             (Rank::Blocked, "blocked"),
             (Rank::Held, "held"),
+            (Rank::AlreadySo, "already so"),
         ]
         .into_iter()
-        .map(|(rank, word)| (self.entries.iter().filter(|entry| entry.fate.rank() == rank).count(), word))
-        .chain([(self.entries.iter().filter(already_so).count(), "already so")])
+        .map(|(rank, word)| (count(rank), word))
         .filter(|(number, _)| *number > 0)
         .map(|(number, word)| format!("{number} {word}"))
         .collect();
@@ -268,7 +279,7 @@ pub fn text(report: &Report, style: &Style) -> String {
                 .to_owned(),
         );
     } else if has(Rank::Failed) || has(Rank::NotStarted) || has(Rank::GivenUp) {
-        end.push("Everything done is recorded; the next apply goes on from here.".to_owned());
+        end.push(report.again.recorded().to_owned());
     }
     end.push(style.paint(Ink::Bold, &report.verdict()));
     blocks.push(end);
@@ -285,7 +296,7 @@ fn refused(report: &Report) -> String {
     let is_rest_done = count_of(|rank| rank > Rank::Held && rank != Rank::Refused) == 0;
     let rest =
         if is_rest_done && count_of(|rank| rank <= Rank::Done) > 0 { ", and everything else was done" } else { "" };
-    format!("{number} {what} refused{rest}. Run `nornplan plan` to see what {has} become, then apply that.")
+    format!("{number} {what} refused{rest}. {}", report.again.refused(has))
 }
 
 fn widest(entries: &[&Entry]) -> usize {
@@ -327,6 +338,7 @@ fn entry_lines(entry: &Entry, widest: usize, style: Style) -> Vec<String> {
             let note = note.as_deref().map(words::and_that).unwrap_or_default();
             vec![line(&format!("{}{dump}{note}", words::past(entry.action)))]
         }
+        Fate::GoneAlong => vec![line("already gone")],
         Fate::AlreadySo if entry.action == Action::Destroy => vec![line("already gone")],
         Fate::AlreadySo => vec![line("already so")],
         Fate::NotStarted | Fate::GivenUp => vec![line(entry.action.as_str())],

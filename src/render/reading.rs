@@ -1,7 +1,9 @@
-//! How far reading has come: one line on a terminal's stderr while it lasts, and nothing elsewhere.
+//! How far reading has come: one line on a terminal's stderr while it lasts, and elsewhere only what it waits for.
 
+use super::tell;
 use crate::services::{Progress, ServiceId};
 use indicatif::{ProgressBar, ProgressDrawTarget};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 /// How often the line is brought up to date.
@@ -9,17 +11,21 @@ const TICK: Duration = Duration::from_millis(80);
 
 /// Does some work, and shows meanwhile how far each service (by its title) has come.
 pub async fn shown<T>(services: &[(&'static str, Progress)], terminal: bool, work: impl Future<Output = T>) -> T {
-    if !terminal {
-        return work.await;
-    }
-    let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
+    let target = if terminal { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
+    let bar = ProgressBar::with_draw_target(None, target);
     bar.set_style(super::progress::template("{spinner:.green} {msg}  {elapsed}"));
     let mut clock = tokio::time::interval(TICK);
+    let mut told = BTreeSet::new();
     tokio::pin!(work);
     let result = loop {
         tokio::select! {
             result = &mut work => break result,
             _ = clock.tick() => {
+                for (title, _) in services.iter().filter(|(_, progress)| progress.has_waited()) {
+                    if told.insert(*title) {
+                        bar.suspend(|| tell(&format!("{title}: waiting for what another nornplan writes\n")));
+                    }
+                }
                 if let Some(line) = line(services) {
                     bar.set_message(line);
                     bar.tick();

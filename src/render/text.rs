@@ -2,6 +2,7 @@
 
 use super::items::{Item, items};
 use super::layout::{columns, wrap_lines, wrap_words};
+use super::typed::shell_word;
 use super::{Ink, Style, clean, clean_lines, count, fields, head, rules, same_reason, symbol, words};
 use crate::core::change::Cause;
 use crate::core::name::AppName;
@@ -361,9 +362,7 @@ fn wrapped(lead: &str, sentence: &str, indent: usize, style: Style) -> Vec<Strin
 
 /// An address as it can be pasted behind a flag: a glob that means itself, quoted where a shell would read it.
 pub(super) fn what(address: &str) -> String {
-    let glob = globset::escape(address);
-    let harmless = |c: char| c.is_ascii_alphanumeric() || "._/-:@+,".contains(c);
-    if glob.chars().all(harmless) { glob } else { format!("'{}'", clean(&glob).replace('\'', "'\\''")) }
+    shell_word(&globset::escape(address))
 }
 
 /// What comes behind the word all where it stands for many.
@@ -379,6 +378,16 @@ fn releasing(flags: &BTreeMap<&str, BTreeSet<String>>) -> String {
     let shown = shown.collect::<Vec<_>>().join(" ");
     let or = if flags.values().any(many) { OR_EACH } else { "" };
     format!("{shown}{or}")
+}
+
+/// The flags that let go what is held, to be typed behind a command; none where no flag does.
+pub fn released_by(plan: &Plan) -> Option<String> {
+    let mut flags: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
+    for (flag, address) in items(plan).iter().flat_map(Item::flags) {
+        flags.entry(flag).or_default().insert(address);
+    }
+    let shown = releasing(&flags);
+    (!flags.is_empty()).then(|| shown.strip_suffix(OR_EACH).unwrap_or(&shown).to_owned())
 }
 
 /// How to release what is held, in one line to paste; then what no flag releases.

@@ -159,7 +159,7 @@ impl Sink for Dotenv {
         let staged = staged_apps(&self.directory);
         if !staged.is_empty() {
             let what = format!("passwords are staged for {}: a run did not finish, or is under way", staged.join(", "));
-            checks.push(Check::warning(what, "the next nornplan apply sets and publishes them"));
+            checks.push(Check::warning(what, "the next `nornplan apply` sets and publishes them"));
         }
         match self.marker() {
             Ok(Some(lineage)) => {

@@ -186,7 +186,7 @@ impl Vault {
                     Kind::Secrets,
                     format!("{name} of {app} needs a password on {service} that is not there"),
                 )
-                .hint(format!("nornplan rotate {app} --service {service} makes a new one"))
+                .hint(format!("`nornplan rotate {app} --service {service}` makes a new one"))
             })?;
             set.insert(name.clone(), value);
         }

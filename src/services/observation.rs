@@ -124,7 +124,7 @@ impl Proof {
                 crate::error::Kind::Secrets,
                 format!("no password is staged or published for {app} on {service}"),
             )
-            .hint("run nornplan plan again: it stages one before it is set")
+            .hint("run `nornplan plan` again: it stages one before it is set")
         })
     }
 

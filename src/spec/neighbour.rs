@@ -14,7 +14,6 @@ use crate::spec::node::Located;
 use crate::spec::overlap::Loaded;
 use crate::spec::source::{Source, Spot};
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
 
 /// Makes an app of what was last applied for it: its names, and nothing of how they are set up.
 pub fn apps(applied: &BTreeMap<Address, Applied<Model>>) -> Vec<Loaded> {
@@ -26,7 +25,7 @@ pub fn apps(applied: &BTreeMap<Address, Applied<Model>>) -> Vec<Loaded> {
 }
 
 fn app(name: &AppName, models: &[&Model]) -> Loaded {
-    let source = Source::new(PathBuf::from("state"), format!("app = \"{name}\""));
+    let source = Source::elsewhere("in the state, of another checkout");
     let spot = Spot::new(&source, 0);
     let app = App {
         name: name.clone(),

@@ -18,7 +18,7 @@ pub struct Source {
     /// As it is shown: relative to the workspace where it lies in it.
     shown: PathBuf,
     text: String,
-    /// Where each line starts.
+    /// Where each line starts; of what is no text, nowhere.
     starts: Vec<usize>,
 }
 
@@ -89,6 +89,11 @@ impl Source {
         Arc::new(Self { shown, text, starts })
     }
 
+    /// What is no file: errors name it, and no line of it.
+    pub fn elsewhere(shown: &str) -> Arc<Self> {
+        Arc::new(Self { shown: PathBuf::from(shown), text: String::new(), starts: Vec::new() })
+    }
+
     pub fn text(&self) -> &str {
         &self.text
     }
@@ -107,6 +112,9 @@ impl Source {
     }
 
     fn place(&self, offset: usize) -> Place {
+        if self.starts.is_empty() {
+            return Place::File(self.shown.clone());
+        }
         let (line, start) = self.line_of(offset);
         let end = self.starts.get(line + 1).copied().unwrap_or(self.text.len());
         let whole = self.text.get(start..end).unwrap_or_default().trim_end_matches(['\n', '\r']);
@@ -142,6 +150,9 @@ impl Spot {
 impl std::fmt::Display for Spot {
     /// `file:line`, to name it in an error that points elsewhere.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if self.source.starts.is_empty() {
+            return write!(f, "{}", self.source.shown.display());
+        }
         let (line, _) = self.source.line_of(self.offset);
         write!(f, "{}:{}", self.source.shown.display(), line + 1)
     }

@@ -22,7 +22,7 @@ pub fn refuse_empty(config: &Config, view: &View) -> Result<()> {
     let document = Files::of(config).document();
     let message = "there is a local state, and none in the database that [state] names";
     Err(Diagnostic::new(Kind::State, message).in_file(&document).hint(format!(
-        "nornplan state migrate --from local moves it there; if it is not this workspace's, move {} away. Nothing was written",
+        "`nornplan state migrate --from local` moves it there; if it is not this workspace's, move {} away. Nothing was written",
         document.display()
     )))
 }

@@ -25,7 +25,7 @@ impl Holder {
     /// This process, from now on.
     pub fn this(command: &str) -> Self {
         Self {
-            user: variable(&["USER", "LOGNAME"]).unwrap_or_else(user_number),
+            user: variable(&["USER", "LOGNAME"]).unwrap_or_else(user),
             host: host(),
             pid: std::process::id(),
             command: match command.char_indices().nth(COMMAND_TOLD) {
@@ -83,8 +83,16 @@ fn variable(names: &[&str]) -> Option<String> {
     names.iter().find_map(|name| std::env::var(name).ok()).filter(|value| !value.is_empty())
 }
 
-fn user_number() -> String {
-    std::fs::metadata("/proc/self").map_or_else(|_| "somebody".to_owned(), |meta| format!("user {}", meta.uid()))
+/// The name of whom this process runs as, or the number where the machine's own list of users does not have it.
+fn user() -> String {
+    let Ok(process) = std::fs::metadata("/proc/self") else { return "somebody".to_owned() };
+    let number = process.uid().to_string();
+    let users = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
+    let named = users.lines().find_map(|line| {
+        let (name, rest) = line.split_once(':')?;
+        (rest.split(':').nth(1)? == number && !name.is_empty()).then(|| name.to_owned())
+    });
+    named.unwrap_or_else(|| format!("uid {number}"))
 }
 
 fn host() -> String {

@@ -6,6 +6,7 @@
 use super::backend::{Backend, Locked, View};
 use super::document::Document;
 use super::holder::{Holder, Patience};
+use super::local::Files;
 use super::{LockedStore, backend_of};
 use crate::config::{Config, StateBackend};
 use crate::error::{Diagnostic, Kind, Result};
@@ -15,7 +16,8 @@ use std::time::Duration;
 /// What was done.
 #[derive(Debug)]
 pub struct Moved {
-    pub from: String,
+    /// Where the old state is kept.
+    pub kept: String,
     pub to: String,
     pub document: Document,
 }
@@ -59,7 +61,11 @@ pub async fn migrate(config: &Config, from: StateBackend, timeout: Duration, com
     }
     let this = Holder::this(command);
     here.retire(&format!("{} (by {} on {}, {})", target.place(), this.user, this.host, this.since)).await?;
-    Ok(Moved { from: source.place(), to: target.place(), document })
+    let kept = match from {
+        StateBackend::Local => Files::of(config).moved().display().to_string(),
+        StateBackend::Postgres => format!("{}, marked as moved", source.place()),
+    };
+    Ok(Moved { kept, to: target.place(), document })
 }
 
 /// The state as one document, with what an unfinished run left folded in.

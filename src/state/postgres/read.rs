@@ -60,8 +60,8 @@ fn document(server: &Server, key: &Key, lineage: &str, serial: i64, content: &st
 
 fn corrupt(server: &Server, what: &str) -> Diagnostic {
     server.wrong(format!("the state is corrupt: {what}")).hint(
-        "nornplan state pull --backup --out good.json brings the state before the last write, and nornplan state push \
-         --force good.json puts it back. Nothing was written",
+        "`nornplan state pull --backup --out good.json` brings the state before the last write, and `nornplan state push \
+         --force good.json` puts it back. Nothing was written",
     )
 }
 

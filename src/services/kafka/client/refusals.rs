@@ -35,7 +35,7 @@ pub fn next(code: &str, said: &str) -> Option<String> {
 
 /// Where topics are not deleted. librdkafka asks in a version of DeleteTopics that has no words for it.
 pub const DELETION: &str =
-    "the brokers have delete.topic.enable = false: set it to true, or give the topic up with nornplan state forget";
+    "the brokers have delete.topic.enable = false: set it to true, or give the topic up with `nornplan state forget`";
 
 /// The command that gives a right: `Alter and AlterConfigs on Topic *` as `kafka-acls.sh` has it.
 pub fn acl_command(principal: &str, needs: &str) -> String {

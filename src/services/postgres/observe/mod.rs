@@ -39,7 +39,7 @@ pub async fn observe(connector: &Connector, ask: &Ask) -> Result<Observation, Fa
     let sized: BTreeSet<String> = unwanted.cloned().collect();
 
     let mut connection = connector.administration(Purpose::Observe).await?;
-    orphans::wait(&mut connection, &scope.databases).await?;
+    orphans::wait(&mut connection, &scope.databases, &ask.progress).await?;
     let shared = catalog::shared(&mut connection, &scope.all_roles(), &scope.databases, &sized).await?;
     let (insides, closed_to_us) = match ask.shallow {
         true => (BTreeMap::new(), BTreeMap::new()),

@@ -1,14 +1,16 @@
 //! Statements of a run that was killed. The server carries what it was told to its end after its client has died: a
 //! CREATE or DROP DATABASE, or a transaction that is being written to disk. What is read meanwhile is about to change.
 
-use crate::services::Failure;
 use crate::services::postgres::connect::stating;
+use crate::services::{Failure, Progress};
 use sqlx::{PgConnection, query_as};
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 /// No such statement takes longer on a server that is well; a later one is met by the re-read before each write.
 const PATIENCE: Duration = Duration::from_secs(15);
+/// After so long, whoever looks on is told why nothing happens.
+const TOLD_AFTER: Duration = Duration::from_secs(1);
 const PAUSE: Duration = Duration::from_millis(50);
 
 /// Sessions that carry one out: process, transaction if it has written already. Those of others are not even looked
@@ -25,7 +27,11 @@ type Writer = (i32, String);
 
 /// Waits until none of the databases is being made or dropped by a nornplan, and until what one was writing at the
 /// first look has ended. Another run that goes on writing is not waited for.
-pub async fn wait(connection: &mut PgConnection, databases: &BTreeSet<String>) -> Result<(), Failure> {
+pub async fn wait(
+    connection: &mut PgConnection,
+    databases: &BTreeSet<String>,
+    progress: &Progress,
+) -> Result<(), Failure> {
     let names: Vec<&str> = databases.iter().map(String::as_str).collect();
     let since = Instant::now();
     let mut first: Option<BTreeSet<Writer>> = None;
@@ -41,6 +47,9 @@ pub async fn wait(connection: &mut PgConnection, databases: &BTreeSet<String>) -
         let awaited = first.get_or_insert_with(|| writing.clone());
         if (!on_databases && awaited.is_disjoint(&writing)) || since.elapsed() > PATIENCE {
             return Ok(());
+        }
+        if since.elapsed() > TOLD_AFTER {
+            progress.wait();
         }
         tokio::time::sleep(PAUSE).await;
     }

@@ -138,7 +138,7 @@ pub fn task<'a>(step: &'a Step, context: &ApplyContext) -> Task<'a> {
     if task.sound() && task.op == Does::RemoveFormerPasswords && task.ours.is_empty() {
         let error =
             Diagnostic::new(Kind::Secrets, format!("no password of {} is published: the former ones stay", step.app));
-        task.fail(error.hint("run nornplan plan again").into());
+        task.fail(error.hint("run `nornplan plan` again").into());
     }
     task
 }

@@ -30,6 +30,6 @@ fn missed(node: &str) -> Unreached {
     let gone = format!("nornplan state forget-node valkey {node}");
     let error = Diagnostic::new(Kind::Service, "nobody tells of it: it is down, or follows none of the others")
         .on("valkey", node, "INFO replication")
-        .hint(format!("have it follow the primary again; if it is gone for good: {gone}"));
+        .hint(format!("have it follow the primary again; if it is gone for good: `{gone}`"));
     Unreached { node: node.to_owned(), sentinel: false, error, gone: Some(gone) }
 }
