@@ -172,6 +172,9 @@ fn what_is_no_file_where_a_file_should_be_is_refused() {
         std::fs::remove_dir(&path).expect("removed");
         assert!(Command::new("mkfifo").arg(&path).status().expect("mkfifo").success());
         refused("pipe").complains("it is not a regular file");
+        if place.ends_with(".lock") {
+            workspace.run(&["state", "unlock"]).exits(1).complains("it is not a regular file");
+        }
         std::fs::remove_file(&path).expect("removed");
         symlink(workspace.path("elsewhere"), &path).expect("a link to nothing");
         refused("broken link").complains("it is a symbolic link");

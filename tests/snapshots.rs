@@ -10,7 +10,8 @@
 
 mod common;
 
-use common::servers::{postgres, postgres_at, postgres_value};
+use common::held::Session;
+use common::servers::{postgres, postgres_at, postgres_value, works};
 use common::{Workspace, real_program, service};
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
@@ -125,6 +126,20 @@ fn a_database_that_cannot_be_dumped_does_not_keep_the_others_from_it() {
     workspace.run(&["snapshot", "@aa"]).exits(1).complains("there is no app").complains("did you mean");
     workspace.run(&["snapshot", "@a", "--commit", "../x"]).exits(1).complains("is no commit");
     workspace.run(&["apply", "--auto-approve"]).exits(0);
+}
+
+#[test]
+fn a_table_that_an_app_has_locked_keeps_no_other_database_from_being_dumped() {
+    let workspace = applied();
+    let url = workspace.published("@a", "DATABASE_URL");
+    works(&url, "CREATE TABLE mine (n int)");
+    let mut holder = Session::open(&url).expect("the app signs in");
+    holder.run("BEGIN; LOCK TABLE mine IN ACCESS EXCLUSIVE MODE");
+    let made = workspace.run(&["snapshot", "--all"]).exits(1).flat();
+    let made =
+        made.complains("due to statement timeout").complains("SELECT pid, usename, state, query FROM pg_stat_activity");
+    assert!(made.stdout.contains(&format!("{}b_manual_", workspace.prefix)), "{}", made.stdout);
+    drop(holder);
 }
 
 #[test]

@@ -49,6 +49,8 @@ impl Holder {
 impl std::fmt::Display for Holder {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Self { user, host, pid, command, since } = self;
+        // Whoever may write the lock says what they like in it, but in one line.
+        let [user, host, command, since] = [user, host, command, since].map(|text| text.replace(char::is_control, " "));
         write!(f, "{user} on {host} (process {pid}) since {since}: {command}")
     }
 }
@@ -101,4 +103,17 @@ fn host() -> String {
         .filter(|name| !name.is_empty())
         .or_else(|| variable(&["HOSTNAME"]))
         .unwrap_or_else(|| "this machine".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Holder;
+
+    #[test]
+    fn a_holder_is_told_in_one_line_whatever_is_written_in_the_lock() {
+        let forged = Holder { user: "bob\nerror: forged\u{1b}[2J".to_owned(), ..Holder::this("apply") };
+        let told = forged.to_string();
+        assert!(told.starts_with("bob error: forged [2J on "), "{told}");
+        assert!(!told.contains(char::is_control), "{told}");
+    }
 }

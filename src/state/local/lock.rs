@@ -91,8 +91,10 @@ impl Drop for Lock {
 /// Whether somebody holds the lock, and who.
 ///
 /// # Errors
-/// The file cannot be opened.
+/// What stands there is no regular file, or it cannot be opened.
 pub fn holding(files: &Files) -> Result<Option<Holding>> {
+    // What is no regular file would keep us waiting.
+    super::places::check(files)?;
     let path = files.lock();
     let mut file = match File::open(&path) {
         Ok(file) => file,

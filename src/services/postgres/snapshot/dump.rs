@@ -16,6 +16,9 @@ use std::time::Duration;
 /// How often the growing file is looked at.
 const LOOK: Duration = Duration::from_millis(200);
 
+/// Any app may lock its tables for as long as it likes: that must not keep all other databases from being dumped.
+const LOCK_WAIT: &str = "--lock-wait-timeout=20s";
+
 /// A snapshot that was made.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Snapshot {
@@ -77,7 +80,7 @@ pub async fn dump(
 ) -> Result<Snapshot, Failure> {
     let partial = Partial::begin(&connector.config.snapshots, database, label).await?;
     let mut command = program.command();
-    command.args(["--format=custom", "--no-password", "--file"]).arg(&partial.path);
+    command.args(["--format=custom", "--no-password", LOCK_WAIT, "--file"]).arg(&partial.path);
     programs::sign_in(connector, &mut command, database).await?;
     // It needs a connection of its own, and nobody waits for one on its behalf.
     connector.end_kept().await;
@@ -117,6 +120,8 @@ fn failed(mut failure: Failure, connector: &Connector, database: &str) -> Failur
     let error = &mut failure.error;
     let full = ["No space left on device", "File too large", "Disk quota exceeded", "SIGXFSZ"];
     let is_full = full.iter().any(|words| error.message.contains(words));
+    // That is how pg_dump waits for locks; nothing else of it has a time limit.
+    let is_locked = error.message.contains("due to statement timeout");
     error.message = format!("the snapshot failed: {}", error.message);
     error.place.get_or_insert_with(|| Place::Server {
         service: "postgres".to_owned(),
@@ -126,6 +131,11 @@ fn failed(mut failure: Failure, connector: &Connector, database: &str) -> Failur
     let directory = connector.config.snapshots.display();
     error.hint = Some(if is_full {
         format!("free some space in {directory}, or set dir under [snapshots]")
+    } else if is_locked {
+        "a session of the app has locked a table for more than 20 s. See which, in that database: SELECT pid, usename, \
+         state, query FROM pg_stat_activity WHERE pid IN (SELECT pid FROM pg_locks WHERE mode = 'AccessExclusiveLock'); \
+         nothing was changed"
+            .to_owned()
     } else {
         "nothing was changed; put right what pg_dump says, and run it again".to_owned()
     });
