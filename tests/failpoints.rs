@@ -157,7 +157,10 @@ fn every_boundary_struck_in_every_way_converges() {
     // Of a part that somebody asked for, nobody knows how large it is.
     if only.is_empty() {
         let few = |mode: &Mode| count(&|case| case.mode == *mode) < 5;
-        assert!(in_database.iter().any(|(_, passed)| passed.contains_key("before state write")), "none of the database's");
+        assert!(
+            in_database.iter().any(|(_, passed)| passed.contains_key("before state write")),
+            "none of the database's"
+        );
         assert!(done.len() > 200 && !Mode::ALL.iter().any(few), "these are too few: {counts}");
     }
 }

@@ -4,10 +4,10 @@
 
 mod common;
 
-use common::{Ran, Workspace};
 use common::own_postgres::free_port;
 use common::servers;
 use common::state_database::StateDatabase;
+use common::{Ran, Workspace};
 
 const KV: &str = "app = \"@a\"\n[services.kv]\n";
 
@@ -82,7 +82,10 @@ fn what_doctor_says_to_somebody_without_rights_helps_as_it_is_typed() {
     workspace.spec("a", KV);
     workspace.converge();
     let user = format!("{}-Ops", workspace.prefix);
-    state.run(&format!("CREATE ROLE \"{user}\" LOGIN PASSWORD 'x'; GRANT CONNECT ON DATABASE \"{}\" TO \"{user}\"", state.name));
+    state.run(&format!(
+        "CREATE ROLE \"{user}\" LOGIN PASSWORD 'x'; GRANT CONNECT ON DATABASE \"{}\" TO \"{user}\"",
+        state.name
+    ));
     let by = |arguments: &[&str]| {
         let mut command = workspace.command(arguments);
         command.env("NORNPLAN_STATE_USER", &user).env("NORNPLAN_STATE_PASSWORD", "x");

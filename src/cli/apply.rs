@@ -247,7 +247,8 @@ pub async fn carry_out(
     progress.done();
     boundary::pass(|| "after steps".to_owned());
     let unsent = staged.unsent(&plan.steps, &executed.outcomes);
-    let mut report = render::outcome::Report::new(plan, executed.outcomes, began.elapsed()).given_up(&executed.given_up);
+    let mut report =
+        render::outcome::Report::new(plan, executed.outcomes, began.elapsed()).given_up(&executed.given_up);
     let end = async {
         // Without the lock, what is staged may be what another run has sent by now.
         let discarded = match &executed.unrecorded {

@@ -193,7 +193,8 @@ impl Document {
     pub fn next_serial(&self) -> Result<u64> {
         let next = self.serial.checked_add(1).filter(|next| i64::try_from(*next).is_ok());
         next.ok_or_else(|| {
-            let message = format!("the serial of the state, {}, is as large as none that was ever counted up to", self.serial);
+            let message =
+                format!("the serial of the state, {}, is as large as none that was ever counted up to", self.serial);
             Diagnostic::new(Kind::State, message)
                 .hint("give the document a smaller one, not below that of its backup. Nothing was written")
         })

@@ -122,7 +122,8 @@ impl Lane {
             return Err(told(format!("the plan is not empty:\n{}\n{}\nafter", plan.stdout, plan.stderr)));
         }
         proof::no_leftovers(&self.workspace).map_err(told)?;
-        let journal = self.database.as_ref().map(|database| database.value("SELECT count(*)::text FROM nornplan.journal"));
+        let journal =
+            self.database.as_ref().map(|database| database.value("SELECT count(*)::text FROM nornplan.journal"));
         if let Some(left) = journal.filter(|left| left != "0") {
             return Err(told(format!("{left} rows are left in the journal")));
         }
