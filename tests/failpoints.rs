@@ -14,9 +14,9 @@ mod boundaries;
 mod common;
 
 use boundaries::case::{Case, Mode, Passed, each_twice, every_hit};
-use boundaries::lane::Lane;
+use boundaries::lane::{Lane, State};
 use boundaries::scenario::Scenario;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Mutex;
@@ -36,6 +36,7 @@ type Done = (Scenario, Case, Result<usize, String>);
 
 /// Cases that wait, and what came of the others.
 struct Work {
+    state: State,
     waiting: Mutex<BTreeMap<Scenario, Vec<Case>>>,
     done: Mutex<Vec<Done>>,
 }
@@ -52,7 +53,7 @@ impl Work {
     /// One workspace after another, until nothing is left: one in which something went wrong is given up.
     fn go(&self) {
         while self.is_left() {
-            let lane = Lane::start();
+            let lane = Lane::start(self.state);
             while self.is_left() && self.cycle(&lane) {}
             // What a failed case left may not be possible to clean up.
             drop(catch_unwind(AssertUnwindSafe(|| drop(lane))));
@@ -93,8 +94,8 @@ impl Work {
     }
 }
 
-fn record() -> Vec<(Scenario, Passed)> {
-    let lane = Lane::start();
+fn record(state: State) -> Vec<(Scenario, Passed)> {
+    let lane = Lane::start(state);
     Scenario::ALL
         .map(|scenario| {
             (scenario, lane.record(scenario).unwrap_or_else(|wrong| panic!("{scenario:?} without a strike: {wrong}")))
@@ -105,23 +106,36 @@ fn record() -> Vec<(Scenario, Passed)> {
 #[test]
 fn every_boundary_struck_in_every_way_converges() {
     let since = Instant::now();
-    let recorded = record();
+    let (on_files, mut in_database) = std::thread::scope(|scope| {
+        let in_database = scope.spawn(|| record(State::Database));
+        (record(State::Files), in_database.join().unwrap())
+    });
+    // What is the same wherever the state is need not be struck twice.
+    let shared: BTreeSet<&String> = on_files.iter().flat_map(|(_, passed)| passed.keys()).collect();
+    in_database.iter_mut().for_each(|(_, passed)| passed.retain(|boundary, _| !shared.contains(boundary)));
     let all = std::env::var_os("NORNPLAN_EVERY_HIT").is_some();
-    let mut cases = if all { every_hit(&recorded) } else { each_twice(&recorded) };
-    if let Ok(only) = std::env::var("NORNPLAN_ONLY") {
+    let only = std::env::var("NORNPLAN_ONLY").unwrap_or_default();
+    let works = [(State::Files, &on_files), (State::Database, &in_database)].map(|(state, recorded)| {
+        let mut cases = if all { every_hit(recorded) } else { each_twice(recorded) };
         cases.iter_mut().for_each(|(scenario, cases)| {
             cases.retain(|case| format!("{scenario:?} {}", case.said()).contains(&only));
         });
-    }
-    let planned: usize = cases.values().map(Vec::len).sum();
-    tell(&format!("failpoints: {planned} cases, recorded in {:.0?}", since.elapsed()));
-    let work = Work { waiting: Mutex::new(cases), done: Mutex::default() };
+        Work { state, waiting: Mutex::new(cases), done: Mutex::default() }
+    });
+    let planned = works.each_ref().map(|work| work.waiting.lock().unwrap().values().map(Vec::len).sum::<usize>());
+    tell(&format!(
+        "failpoints: {} cases, and {} of a state in a database, recorded in {:.0?}",
+        planned[0],
+        planned[1],
+        since.elapsed()
+    ));
+    let planned: usize = planned.iter().sum();
     std::thread::scope(|scope| {
         for _ in 0..LANES {
-            scope.spawn(|| work.go());
+            scope.spawn(|| works.iter().for_each(Work::go));
         }
     });
-    let done = work.done.into_inner().unwrap();
+    let done: Vec<Done> = works.into_iter().flat_map(|work| work.done.into_inner().unwrap()).collect();
     let count = |is: &dyn Fn(&Case) -> bool| done.iter().filter(|(_, case, _)| is(case)).count();
     let counts = Mode::ALL.map(|mode| format!("{} {}", mode.name(), count(&|case| case.mode == mode))).join(", ");
     let took = |runs: usize| done.iter().filter(|(_, _, came)| came.as_ref() == Ok(&runs)).count();
@@ -141,15 +155,19 @@ fn every_boundary_struck_in_every_way_converges() {
     assert!(failed.is_empty(), "{} did not converge:\n{}", failed.len(), failed.join("\n"));
     assert_eq!(done.len(), planned);
     // Of a part that somebody asked for, nobody knows how large it is.
-    if std::env::var_os("NORNPLAN_ONLY").is_none() {
+    if only.is_empty() {
         let few = |mode: &Mode| count(&|case| case.mode == *mode) < 5;
+        assert!(
+            in_database.iter().any(|(_, passed)| passed.contains_key("before state write")),
+            "none of the database's"
+        );
         assert!(done.len() > 200 && !Mode::ALL.iter().any(few), "these are too few: {counts}");
     }
 }
 
 #[test]
 fn every_step_carried_out_twice_ends_well() {
-    let lane = Lane::start();
+    let lane = Lane::start(State::Files);
     for scenario in Scenario::ALL {
         lane.twice(scenario).unwrap_or_else(|wrong| panic!("{scenario:?}: {wrong}"));
     }

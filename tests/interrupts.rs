@@ -8,8 +8,9 @@ use common::Workspace;
 use common::held::Session;
 use common::own_postgres::OwnPostgres;
 use common::own_valkey::OwnValkey;
-use common::servers::{postgres, postgres_at, postgres_value};
+use common::servers::{admin_url, postgres, postgres_at, postgres_value};
 use common::signals::{Running, is_ignored, runs, send, waiting_programs};
+use common::state_database::StateDatabase;
 use libc::{SIGCONT, SIGHUP, SIGINT, SIGSTOP, SIGTERM};
 use std::net::TcpListener;
 use std::process::Command;
@@ -119,25 +120,13 @@ fn whichever_service_it_is_that_does_not_answer() {
     }
 }
 
-/// A run at a terminal where nobody has typed anything yet.
-fn at_a_terminal(workspace: &Workspace, arguments: &[&str]) -> Running {
-    let command = workspace.command(arguments);
-    let words = std::iter::once(command.get_program()).chain(command.get_args());
-    let line: Vec<String> = words.map(|word| format!("'{}'", word.to_str().expect("UTF-8"))).collect();
-    let mut terminal = Command::new("script");
-    terminal.args(["-qec", &line.join(" "), "/dev/null"]).current_dir(workspace.path("")).env_clear();
-    terminal.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?)))).env("TERM", "xterm");
-    terminal.stdin(std::process::Stdio::piped());
-    Running::start(terminal)
-}
-
 #[test]
 fn while_it_asks() {
     let workspace = workspace();
     // Ctrl-C and the end of what is typed, as keys.
     for (key, code, said) in [(b"\x03", 130, "Interrupted; nothing was applied."), (b"\x04", 1, "Nothing was applied.")]
     {
-        let mut run = at_a_terminal(&workspace, &["apply"]);
+        let mut run = Running::at_a_terminal(&workspace, &["apply"]);
         run.until_it_says("Type yes to go on:");
         run.types(key);
         run.ends_within(SOON).exits(code).says(said);
@@ -371,4 +360,25 @@ fn who_was_told_not_to_listen_to_the_terminals_end_does_not() {
     std::thread::sleep(Duration::from_millis(200));
     other.run("ROLLBACK");
     run.ends_within(SOON).exits(0).hides("Interrupted");
+}
+
+#[test]
+fn a_database_of_states_that_hangs_keeps_nobody_from_the_report() {
+    let mut workspace = workspace();
+    let state = StateDatabase::of(&mut workspace);
+    workspace.converge();
+    workspace.spec("a", "app = \"@a\"\n[services.postgres]\nconnection_limit = 6\n");
+    let mut other = Session::open(&admin_url(&state.name)).expect("the administrator signs in");
+    // It can be read, and not be written.
+    other.run("BEGIN; LOCK TABLE nornplan.journal IN SHARE MODE");
+    let mut run = Running::of(&workspace, &APPLY);
+    run.until_it_says(&format!("postgres.role.{}a_user: updated", workspace.prefix));
+    run.signal(SIGINT);
+    run.until_it_says("Interrupted: finishing what is in flight");
+    run.signal(SIGINT);
+    let ran = run.ends_within(Duration::from_secs(9)).exits(1).says("1 updated").hides("Everything done is recorded");
+    ran.complains("the state was not written in time after the interrupt");
+    other.run("ROLLBACK");
+    assert_eq!(limit(&workspace).as_deref(), Some("6"));
+    workspace.converge();
 }

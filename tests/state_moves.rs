@@ -83,6 +83,19 @@ fn a_move_that_was_killed_half_way_is_finished_and_two_that_went_apart_are_refus
     workspace.run(&["plan", "--detailed-exitcode"]).exits(0);
 }
 
+#[test]
+fn a_first_run_that_was_killed_before_it_did_anything_leaves_nothing_to_move() {
+    let mut workspace = Workspace::new();
+    let _state = StateDatabase::of(&mut workspace);
+    workspace.spec("a", KV);
+    std::fs::create_dir(workspace.path("state")).unwrap();
+    let head = "{\"journal\":1,\"lineage\":\"l\",\"environment\":\"default\",\"serial\":0}\n";
+    write(&workspace, "state/default.journal", head);
+    workspace.run(&["plan"]).exits(1).complains("state migrate --from local");
+    workspace.run(&["state", "migrate", "--from", "local"]).exits(1).complains("there is no state to move");
+    workspace.converge();
+}
+
 /// What holds on either backend.
 fn pushes(workspace: &Workspace) {
     workspace.spec("a", KV);
@@ -109,6 +122,10 @@ fn pushes(workspace: &Workspace) {
         .exits(1)
         .complains("format 8");
     edited("torn.json", "{\"format_ver").exits(1).complains("this is no state");
+    for huge in [u64::MAX, u64::try_from(i64::MAX).unwrap()] {
+        let huge = second.replace("\"serial\": 2", &format!("\"serial\": {huge}"));
+        edited("huge.json", &huge).exits(1).complains("is as large as none that was ever counted up to");
+    }
     push("nowhere.json").exits(1).complains("no such file");
     assert_eq!(workspace.run(&["state", "pull"]).stdout, second, "nothing was written");
     write(workspace, "newer.json", &second.replace("\"serial\": 2", "\"serial\": 5"));

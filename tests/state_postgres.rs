@@ -4,10 +4,10 @@
 
 mod common;
 
-use common::Workspace;
 use common::own_postgres::free_port;
 use common::servers;
 use common::state_database::StateDatabase;
+use common::{Ran, Workspace};
 
 const KV: &str = "app = \"@a\"\n[services.kv]\n";
 
@@ -73,6 +73,35 @@ fn a_journal_is_folded_in_and_the_document_before_is_kept() {
     leave("serial + 1");
     workspace.run(&["state", "list"]).exits(1).complains("is older than its journal").complains("Nothing was written");
     state.run("DELETE FROM nornplan.journal");
+}
+
+#[test]
+fn what_doctor_says_to_somebody_without_rights_helps_as_it_is_typed() {
+    let mut workspace = Workspace::new();
+    let state = StateDatabase::of(&mut workspace);
+    workspace.spec("a", KV);
+    workspace.converge();
+    let user = format!("{}-Ops", workspace.prefix);
+    state.run(&format!(
+        "CREATE ROLE \"{user}\" LOGIN PASSWORD 'x'; GRANT CONNECT ON DATABASE \"{}\" TO \"{user}\"",
+        state.name
+    ));
+    let by = |arguments: &[&str]| {
+        let mut command = workspace.command(arguments);
+        command.env("NORNPLAN_STATE_USER", &user).env("NORNPLAN_STATE_PASSWORD", "x");
+        Ran::of(command.output().unwrap())
+    };
+    let told = by(&["doctor"]).exits(1).flat().says("the state cannot be written by");
+    let (_, hint) = told.stdout.split_once("as who made it: ").unwrap();
+    let last = format!("SCHEMA nornplan TO \"{user}\"");
+    let (statements, _) = hint.rsplit_once(&last).unwrap();
+    let (first, _) = statements.split_once(';').unwrap();
+    assert!(first.starts_with("GRANT USAGE ON SCHEMA nornplan TO"), "{hint}");
+    state.run(&format!("{statements}{last}"));
+    by(&["doctor"]).says("the state can be written");
+    workspace.spec("b", "app = \"@b\"\n[services.kv]\n");
+    by(&["apply", "--auto-approve"]).exits(0).says("2 created");
+    state.run(&format!("DROP OWNED BY \"{user}\"; DROP ROLE \"{user}\""));
 }
 
 #[test]

@@ -102,9 +102,12 @@ fn share(first: &Workspace, second: &Workspace) {
     // Without --app, the other's apps look as if nobody declared them: they wait for consent.
     let whole = second.run(&["apply", "--auto-approve"]).exits(0).says("held").hides("destroyed (");
     whole.complains("another checkout").complains("--app");
-    // Only that its secrets are not in this sink was noted: where they are, they are found again.
-    first.run(&["apply", "--auto-approve", "--app", "@a"]).exits(0).says("0 created, 0 updated, 0 destroyed");
+    // That its secrets are not in this sink says nothing: they are not forgotten, and their own sink stays guarded.
     unchanged(first, "@a");
+    first.run(&["state", "list"]).exits(0).says(&format!("secret.{prefix}a"));
+    std::fs::rename(first.path("secrets"), first.path("elsewhere")).unwrap();
+    first.run(&["plan", "--app", "@a"]).exits(1).complains("has no marker of a state");
+    std::fs::rename(first.path("elsewhere"), first.path("secrets")).unwrap();
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use super::args::{ApplyArgs, ScopeArgs};
 use super::signals::Interrupts;
+use super::state::command_line;
 use super::workspace::{self, Request, Workspace};
 use super::{Global, apply_saved, nodes, output, preflight};
 use crate::boundary;
@@ -87,6 +88,9 @@ pub async fn converge(workspace: &Workspace, run: &Run<'_>) -> super::Outcome {
     };
     let planned = planned?;
     boundary::pass(|| "after plan".to_owned());
+    // What is staged or half written may be another run's, if that has the lock by now.
+    let Some(ours) = interrupts.unless_heard(store.check()).await else { return Ok(interrupted(&interrupts)) };
+    ours?;
     workspace.vault.tidy_stage(&store.document().lineage);
     snapshot::tidy(&workspace.config.postgres.snapshots);
     output::report(&render::text::plan(&planned.plan, &workspace.style()));
@@ -170,8 +174,7 @@ pub async fn lock(
     timeout: Option<Duration>,
     interrupts: &Interrupts,
 ) -> Result<Option<LockedStore>, Diagnostic> {
-    let command: Vec<String> = std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect();
-    let command = command.join(" ");
+    let command = command_line();
     interrupts.unless_heard(Store::lock(config, timeout.unwrap_or_default(), &command)).await.transpose()
 }
 
@@ -202,11 +205,16 @@ pub async fn carry_out(
     flags: &ApplyArgs,
     interrupts: &Interrupts,
 ) -> super::Outcome {
+    // Hours may have passed at the question.
+    let Some(ours) = interrupts.unless_heard(store.check()).await else { return Ok(interrupted(interrupts)) };
+    ours?;
     preflight::check(workspace, plan, store).await?;
     if plan.runnable().any(|step| ServiceId::of(&step.address) == Some(ServiceId::Secrets)) {
         workspace.vault.claim(&store.document().lineage)?;
     }
-    note_what_was_learnt(plan, store).await?;
+    let noted = interrupts.unless_heard(note_what_was_learnt(plan, store)).await;
+    let Some(noted) = noted else { return Ok(interrupted(interrupts)) };
+    noted?;
     boundary::pass(|| "before steps".to_owned());
     let staged = exec::stage::Before::look(&plan.steps, &workspace.vault)?;
     let (vault, removed) = (workspace.vault.clone(), Progress::default());
@@ -231,22 +239,31 @@ pub async fn carry_out(
     let executed = progress.counting(&removed, exec::execute(&job, store, &progress)).await;
     progress.done();
     boundary::pass(|| "after steps".to_owned());
-    let discarded = staged.discard_unsent(&plan.steps, &executed.outcomes, &workspace.vault);
-    let report = render::outcome::Report::new(plan, executed.outcomes, began.elapsed());
-    let mut report = report.given_up(&executed.given_up);
-    let noted = if report.incomplete() {
-        Ok(())
-    } else {
-        let is_whole = plan.held().next().is_none();
-        let carried = saved.filter(|_| is_whole).and_then(SavedPlan::carried_out);
-        let events: Vec<Event> = nodes::even(plan, store.document()).into_iter().chain(carried).collect();
-        store.append(&events).await
+    let unsent = staged.unsent(&plan.steps, &executed.outcomes);
+    let mut report =
+        render::outcome::Report::new(plan, executed.outcomes, began.elapsed()).given_up(&executed.given_up);
+    let end = async {
+        // Without the lock, what is staged may be what another run has sent by now.
+        let discarded = match &executed.unrecorded {
+            None if !unsent.is_empty() => store.check().await.and_then(|()| unsent.discard(&workspace.vault)),
+            Some(_) | None => Ok(()),
+        };
+        let noted = if report.incomplete() {
+            Ok(())
+        } else {
+            let is_whole = plan.held().next().is_none();
+            let carried = saved.filter(|_| is_whole).and_then(SavedPlan::carried_out);
+            let events: Vec<Event> = nodes::even(plan, store.document()).into_iter().chain(carried).collect();
+            store.append(&events).await
+        };
+        // Whatever happened, what was done is written before anything is said.
+        let finished = match noted {
+            Ok(()) => store.finish().await,
+            Err(error) => Err(error),
+        };
+        (discarded, finished)
     };
-    // Whatever happened, what was done is written before anything is said.
-    let finished = match noted {
-        Ok(()) => store.finish().await,
-        Err(error) => Err(error),
-    };
+    let (discarded, finished) = interrupts.in_time(end).await.unwrap_or_else(|| (Ok(()), Err(not_in_time())));
     if finished.is_err() {
         report = report.unrecorded();
     }
@@ -266,6 +283,14 @@ pub async fn carry_out(
         return Ok(Exit::Interrupted(signal));
     }
     Ok(if report.incomplete() { Exit::Failed } else { Exit::Done })
+}
+
+/// A database of states may hang.
+fn not_in_time() -> Diagnostic {
+    Diagnostic::new(Kind::State, "the state was not written in time after the interrupt").hint(
+        "what is in its journal counts; of what is not, the next `nornplan apply` finds out that it is as planned. See why \
+         the place of the state does not answer (`nornplan doctor`)",
+    )
 }
 
 /// Notes which servers the state is about, and what the infraspecs say of `prevent_destroy`: before the first step, so

@@ -131,7 +131,11 @@ async fn state_checks(workspace: &Workspace, read: &Result<Store, Diagnostic>) -
             });
             checks
         }
-        Err(error) => vec![Check::failed(error)],
+        Err(error) => {
+            let failed = Check::failed(error);
+            let more = backend.examine().await.into_iter().filter(|check| check.what != failed.what).collect();
+            [vec![failed], more].concat()
+        }
     };
     ("State", backend.place(), checks)
 }

@@ -98,6 +98,20 @@ impl Interrupts {
         }
     }
 
+    /// Does what comes after all that was in flight; `None` if that was given up, and this takes long after it as well. What
+    /// was done is then still told in time.
+    pub async fn in_time<T>(&self, work: impl Future<Output = T>) -> Option<T> {
+        let late = async {
+            self.abort.cancelled().await;
+            tokio::time::sleep(LAST / 2).await;
+        };
+        tokio::select! {
+            biased;
+            done = work => Some(done),
+            () = late => None,
+        }
+    }
+
     /// The signal that was heard, if one was.
     pub fn heard(&self) -> Option<i32> {
         Some(self.number.load(Ordering::SeqCst)).filter(|number| *number != 0)

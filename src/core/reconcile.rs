@@ -160,8 +160,8 @@ pub fn reasons_of(cause: Cause) -> &'static [Reason] {
 }
 
 #[cfg(test)]
-#[path = "three_way_tests.rs"]
-mod three_way_tests;
+#[path = "reconcile_table.rs"]
+mod table;
 
 #[cfg(test)]
 mod tests {

@@ -75,13 +75,17 @@ pub async fn execute(job: &Job<'_>, store: &mut LockedStore, listener: &dyn List
             let Some(batch) = queue.next_batch() else { break };
             let steps = queue.steps(&batch);
             // Another run may have the lock by now: then nothing more is begun.
-            let begun = match store.check().await {
-                Ok(()) => marks.begin(job, &steps, store).await,
-                Err(error) => Err(error),
+            let begin = async {
+                store.check().await?;
+                marks.begin(job, &steps, store).await
             };
-            if let Err(error) = begun {
-                unrecorded = Some(error);
-                break;
+            match until_ended(job, begin).await {
+                Some(Ok(())) => {}
+                Some(Err(error)) => {
+                    unrecorded = Some(error);
+                    break;
+                }
+                None => break,
             }
             listener.started(&steps);
             given_up.extend(steps.iter().map(|step| step.id()));
@@ -111,11 +115,21 @@ pub async fn execute(job: &Job<'_>, store: &mut LockedStore, listener: &dyn List
         }
         events.extend(marks.end(job, &steps));
         outcomes.extend(done.into_iter().map(|(step, outcome)| (step.id(), outcome)));
-        if let Err(error) = store.append(&events).await {
+        // What is given up here is noted in memory all the same.
+        if let Some(Err(error)) = until_ended(job, store.append(&events)).await {
             unrecorded.get_or_insert(error);
         }
     }
     Executed { outcomes, given_up, unrecorded }
+}
+
+/// What the state is asked or told, unless the run is ended at once meanwhile: a database may hang.
+async fn until_ended<T>(job: &Job<'_>, work: impl Future<Output = T>) -> Option<T> {
+    tokio::select! {
+        biased;
+        done = work => Some(done),
+        () = job.abort.cancelled() => None,
+    }
 }
 
 /// What the state learns from a completed step.

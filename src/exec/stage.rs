@@ -23,12 +23,9 @@ impl Before {
         Ok(Self(staged.collect::<Result<_>>()?))
     }
 
-    /// Discards what this run has staged and certainly sent to no server. What an earlier run staged stays: that one may
-    /// have sent it.
-    ///
-    /// # Errors
-    /// The sink cannot be read or written.
-    pub fn discard_unsent(&self, steps: &[Step], outcomes: &Outcomes, vault: &Vault) -> Result<()> {
+    /// What this run has staged and certainly sent to no server. What an earlier run staged is not among it: that one may have
+    /// sent it.
+    pub fn unsent(&self, steps: &[Step], outcomes: &Outcomes) -> Unsent {
         let mut unsent: BTreeMap<&AppName, BTreeMap<ServiceId, bool>> = BTreeMap::new();
         for step in steps.iter().filter(|step| step.sets_credential && step.runs() && step.address.kind != SECRET) {
             if let Some(service) = ServiceId::of(&step.address) {
@@ -36,19 +33,30 @@ impl Before {
                 *of_app.entry(service).or_insert(true) &= is_unsent(outcomes.get(&step.id()));
             }
         }
-        let mut discarded = false;
-        for (app, before) in &self.0 {
-            let unsent = unsent.remove(app).into_iter().flatten();
-            let unsent: BTreeSet<ServiceId> = unsent
-                .filter(|(service, unsent)| *unsent && !before.contains(service))
-                .map(|(service, _)| service)
-                .collect();
-            if !unsent.is_empty() {
-                vault.discard(app, &unsent)?;
-                discarded = true;
-            }
-        }
-        if discarded { vault.settle() } else { Ok(()) }
+        let of_app = |(app, before): (&AppName, &BTreeSet<ServiceId>)| {
+            let unsent = unsent.get(app).into_iter().flatten();
+            let unsent = unsent.filter(|(service, unsent)| **unsent && !before.contains(service));
+            (app.clone(), unsent.map(|(service, _)| *service).collect())
+        };
+        Unsent(self.0.iter().map(of_app).filter(|(_, unsent): &(_, BTreeSet<_>)| !unsent.is_empty()).collect())
+    }
+}
+
+/// Passwords that no server was told.
+pub struct Unsent(BTreeMap<AppName, BTreeSet<ServiceId>>);
+
+impl Unsent {
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Takes them out of the stage. Only for who still has the lock: another run may have sent them.
+    ///
+    /// # Errors
+    /// The sink cannot be read or written.
+    pub fn discard(&self, vault: &Vault) -> Result<()> {
+        self.0.iter().try_for_each(|(app, services)| vault.discard(app, services))?;
+        if self.is_empty() { Ok(()) } else { vault.settle() }
     }
 }
 

@@ -265,7 +265,8 @@ fn name_what_was_asked_for(steps: &mut [Step], apps: &BTreeSet<AppName>) {
 }
 
 /// Adds the edges that no service can know: staging before setting, a change before a new password of the same login, and
-/// an app's secret last of all that is destroyed, or goes to another app.
+/// an app's secret last of all that is destroyed, or goes to another app. Also one that is only forgotten: with a state that
+/// checkouts share, it may be in another's sink, and not gone.
 fn connect(steps: &mut [Step], inputs: &Inputs<'_>) {
     let ids: BTreeSet<StepId> = steps.iter().map(Step::id).collect();
     let mut destroyed: BTreeMap<AppName, BTreeSet<StepId>> = BTreeMap::new();
@@ -289,7 +290,7 @@ fn connect(steps: &mut [Step], inputs: &Inputs<'_>) {
         if step.part == Part::Close && (step.action == Action::Rotate || removes_credentials) {
             step.needs.insert(StepId { address: secret_address(step.app.as_str()), part: Part::Publish });
         }
-        if step.action == Action::Destroy && step.address.kind == SECRET {
+        if matches!(step.action, Action::Destroy | Action::Forget) && step.address.kind == SECRET {
             step.needs.extend(destroyed.get(&step.app).into_iter().flatten().cloned());
         }
         step.needs.retain(|need| ids.contains(need));

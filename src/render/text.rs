@@ -287,6 +287,8 @@ fn tags(item: &Item<'_>) -> Vec<(Ink, String)> {
         Action::Create => {}
         Action::Adopt => tags.push((Ink::Faint, "adopt · already as declared".to_owned())),
         Action::Record => tags.push((Ink::Faint, "record · already as declared".to_owned())),
+        // It may be elsewhere.
+        Action::Forget if item.hold.is_some() => tags.push((Ink::Faint, "forget".to_owned())),
         // What is there and is forgotten says why.
         Action::Forget if item.notes.is_empty() => tags.push((Ink::Faint, "forget · already gone".to_owned())),
         Action::Forget => tags.push((Ink::Faint, "forget · stays as it is".to_owned())),

@@ -135,7 +135,7 @@ impl Sink for Dotenv {
     }
 
     fn tidy(&self) -> Result<()> {
-        durable::tidy(&self.directory).map_err(|error| cannot("tidy", &self.directory, error))
+        durable::tidy(&self.directory, |_| true).map_err(|error| cannot("tidy", &self.directory, error))
     }
 
     fn examine(&self) -> Vec<Check> {
@@ -340,9 +340,9 @@ mod tests {
         let sink = sink(&temporary);
         sink.tidy().unwrap();
         sink.mark("lineage").unwrap();
-        fs::write(sink.directory.join(".nornplan-Ab12.tmp"), "KAFKA_PASSWORD=x").unwrap();
+        fs::write(sink.directory.join(".nornplan-.a.env.staged-Ab12.tmp"), "KAFKA_PASSWORD=x").unwrap();
         sink.tidy().unwrap();
-        assert!(!sink.directory.join(".nornplan-Ab12.tmp").exists());
+        assert!(!sink.directory.join(".nornplan-.a.env.staged-Ab12.tmp").exists());
         assert_eq!(sink.marker().unwrap().as_deref(), Some("lineage"));
     }
 

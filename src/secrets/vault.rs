@@ -262,7 +262,8 @@ impl Vault {
         };
         Err(Diagnostic::new(Kind::Secrets, message).hint(
             "bring back the directory that these secrets were published to, or name it by secrets.dir; if they are \
-             lost for good, nornplan state forget 'secret.*' lets the next plan show which passwords it would renew",
+             lost for good, nornplan state forget secret.APP for each app of yours ('secret.*' where no other checkout \
+             shares the state) lets the next plan show which passwords it would renew",
         ))
     }
 

@@ -146,7 +146,7 @@ pub trait Locked: Debug + Send + Sync {
     /// events survive anything.
     ///
     /// # Errors
-    /// They cannot be written; none of them counts then.
+    /// They cannot be written, or nobody knows whether they were: as where the answer to a COMMIT was lost.
     async fn append(&mut self, base: &Document, events: &[Event]) -> Result<()>;
 
     /// Replaces the document durably and keeps the one before it. The journal is not looked at any more then.

@@ -3,6 +3,7 @@
 use crate::core::address::Address;
 use crate::core::name::AppName;
 use crate::core::reconcile::Applied;
+use crate::error::{Diagnostic, Kind, Result};
 use crate::secrets::model::SECRET;
 use crate::services::{Fingerprint, Model, Renaming, ServiceId};
 use serde::{Deserialize, Serialize};
@@ -183,6 +184,20 @@ impl Document {
         note(&mut carried);
         self.carried.push(carried);
         self.carried.drain(..self.carried.len().saturating_sub(CARRIED));
+    }
+
+    /// The serial that the next write gives it. A database takes no larger ones than this allows.
+    ///
+    /// # Errors
+    /// There is none: the document was made by hand.
+    pub fn next_serial(&self) -> Result<u64> {
+        let next = self.serial.checked_add(1).filter(|next| i64::try_from(*next).is_ok());
+        next.ok_or_else(|| {
+            let message =
+                format!("the serial of the state, {}, is as large as none that was ever counted up to", self.serial);
+            Diagnostic::new(Kind::State, message)
+                .hint("give the document a smaller one, not below that of its backup. Nothing was written")
+        })
     }
 
     /// Whether it was never written and has nothing in it.

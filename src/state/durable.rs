@@ -7,7 +7,8 @@ use std::io::{self, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-/// How the names of files begin and end that are not whole yet.
+/// How the names of files begin and end that are not whole yet; between the two is the name that they will have, and `-` and
+/// what is random.
 const PREFIX: &str = ".nornplan-";
 const SUFFIX: &str = ".tmp";
 
@@ -30,8 +31,9 @@ pub fn replace(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
 pub fn replace_unsynced(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
     room::replaceable(path)?;
     boundary(|| format!("before write {}", kind(path)))?;
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
     let mut file = tempfile::Builder::new()
-        .prefix(PREFIX)
+        .prefix(&format!("{PREFIX}{name}-"))
         .suffix(SUFFIX)
         .permissions(Permissions::from_mode(mode))
         .tempfile_in(directory_of(path))?;
@@ -65,11 +67,12 @@ pub fn remove_unsynced(path: &Path) -> io::Result<bool> {
     }
 }
 
-/// Removes the files that a killed run did not finish; no directory is no error.
+/// Removes the files that a killed run did not finish, if they were to have one of the names that are meant; no directory is
+/// no error.
 ///
 /// # Errors
 /// Whatever the file system refuses.
-pub fn tidy(directory: &Path) -> io::Result<()> {
+pub fn tidy(directory: &Path, is_meant: impl Fn(&str) -> bool) -> io::Result<()> {
     let entries = match fs::read_dir(directory) {
         Ok(entries) => entries,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
@@ -78,7 +81,8 @@ pub fn tidy(directory: &Path) -> io::Result<()> {
     for entry in entries {
         let entry = entry?;
         let name = entry.file_name();
-        if name.to_str().is_some_and(|name| name.starts_with(PREFIX) && name.ends_with(SUFFIX)) {
+        let unfinished = name.to_str().and_then(|name| name.strip_prefix(PREFIX)?.strip_suffix(SUFFIX));
+        if unfinished.and_then(|name| name.rsplit_once('-')).is_some_and(|(name, _)| is_meant(name)) {
             remove(&entry.path())?;
         }
     }

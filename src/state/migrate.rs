@@ -55,6 +55,10 @@ pub async fn migrate(config: &Config, from: StateBackend, timeout: Duration, com
         return Err(nothing(source.as_ref()));
     }
     let (document, mut here) = whole(here, view).await?;
+    // A first run that ended before it had done anything.
+    if document.is_new() {
+        return Err(nothing(source.as_ref()));
+    }
     let present = there.view().await?;
     if is_to_be_written(&document, &present).map_err(|error| error.on("state", target.place(), ""))? {
         there.write(&document).await?;

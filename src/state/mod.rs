@@ -159,7 +159,7 @@ impl LockedStore {
     pub async fn finish(&mut self) -> Result<()> {
         self.document.tidy();
         if self.document != self.saved {
-            self.document.serial = self.saved.serial + 1;
+            self.document.serial = self.saved.next_serial()?;
             if let Err(error) = self.backend.write(&self.document).await {
                 self.document.serial = self.saved.serial;
                 return Err(error);

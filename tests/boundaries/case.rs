@@ -37,7 +37,7 @@ impl Mode {
     /// Whether it makes a difference at a boundary.
     fn fits(self, boundary: &str) -> bool {
         let words: Vec<&str> = boundary.split(' ').collect();
-        let of_service = matches!(words[1], "postgres" | "valkey" | "kafka");
+        let of_service = matches!(words[1], "postgres" | "valkey" | "kafka" | "state");
         let of_file =
             ["write", "fsync", "rename", "remove", "append", "between"].iter().any(|word| words.contains(word));
         match self {

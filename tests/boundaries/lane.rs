@@ -4,6 +4,7 @@ use super::case::{Case, Mode, Passed};
 use super::proof::{self, Verdict};
 use super::proxy::Proxy;
 use super::scenario::{APPLY, NEIGHBOUR, Scenario};
+use crate::common::state_database::StateDatabase;
 use crate::common::{Ran, Workspace};
 use std::fs::File;
 use std::os::unix::process::ExitStatusExt;
@@ -21,24 +22,42 @@ fn in_order(scenario: Scenario) -> Vec<&'static str> {
     [scenario.command(), &["--parallelism", "1"]].concat()
 }
 
+/// Where a lane has its state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    Files,
+    Database,
+}
+
 pub struct Lane {
+    /// Cleans up before the workspace does.
+    database: Option<StateDatabase>,
     pub workspace: Workspace,
     proxy: Arc<Proxy>,
 }
 
 impl Lane {
-    pub fn start() -> Self {
+    pub fn start(state: State) -> Self {
         let mut workspace = Workspace::new();
         let proxy = Proxy::before(&mut workspace);
+        let database = (state == State::Database).then(|| StateDatabase::of(&mut workspace));
         workspace.spec("r", NEIGHBOUR);
         workspace.run(APPLY).exits(0);
-        Self { workspace, proxy }
+        Self { database, workspace, proxy }
+    }
+
+    /// Makes the workspace ready for the run of a scenario.
+    fn prepare(&self, scenario: Scenario) {
+        match &self.database {
+            Some(database) if scenario == Scenario::Adopt => database.lose(),
+            Some(_) | None => scenario.prepare(&self.workspace),
+        }
     }
 
     /// Runs a scenario untouched: what it passed.
     pub fn record(&self, scenario: Scenario) -> Result<Passed, String> {
         self.passed();
-        scenario.prepare(&self.workspace);
+        self.prepare(scenario);
         let ran = self.run(&in_order(scenario), &[("NORNPLAN_FAILPOINTS_RECORD", "passed")]);
         self.prove(scenario, &ran)?;
         Ok(self.passed())
@@ -46,7 +65,7 @@ impl Lane {
 
     /// Carries out every step of a scenario twice: that run ends well.
     pub fn twice(&self, scenario: Scenario) -> Verdict {
-        scenario.prepare(&self.workspace);
+        self.prepare(scenario);
         let ran = self.run(scenario.command(), &[("NORNPLAN_FAILPOINT", "twice")]);
         self.prove(scenario, &ran)
     }
@@ -55,7 +74,7 @@ impl Lane {
     /// struck one ended well all the same.
     pub fn strike(&self, scenario: Scenario, case: &Case) -> Result<usize, String> {
         self.passed();
-        scenario.prepare(&self.workspace);
+        self.prepare(scenario);
         let point = case.said();
         let variables = [("NORNPLAN_FAILPOINT", point.as_str()), ("NORNPLAN_FAILPOINTS_RECORD", "passed")];
         // Side by side, how often a boundary is reached depends on what comes first.
@@ -103,6 +122,11 @@ impl Lane {
             return Err(told(format!("the plan is not empty:\n{}\n{}\nafter", plan.stdout, plan.stderr)));
         }
         proof::no_leftovers(&self.workspace).map_err(told)?;
+        let journal =
+            self.database.as_ref().map(|database| database.value("SELECT count(*)::text FROM nornplan.journal"));
+        if let Some(left) = journal.filter(|left| left != "0") {
+            return Err(told(format!("{left} rows are left in the journal")));
+        }
         proof::nothing_lost(&self.workspace, scenario).map_err(told)?;
         proof::credentials_work(&self.workspace, scenario).map_err(told)?;
         match scenario {

@@ -139,7 +139,7 @@ impl Way {
 
 /// The ways of one workspace.
 pub struct Proxy {
-    ways: [(&'static str, Arc<Way>); 3],
+    ways: [(&'static str, Arc<Way>); 4],
     asked: AtomicUsize,
 }
 
@@ -152,10 +152,13 @@ impl Proxy {
             ("postgres", way("NORNPLAN_POSTGRES_PORT", Speaks::Bytes)),
             ("valkey", way("NORNPLAN_VALKEY_PORT", Speaks::Bytes)),
             ("kafka", way("NORNPLAN_KAFKA_BROKERS", Speaks::Kafka)),
+            // On the same server, by a way of its own.
+            ("state", way("NORNPLAN_POSTGRES_PORT", Speaks::Bytes)),
         ];
         workspace.set("NORNPLAN_POSTGRES_PORT", &ways[0].1.from.to_string());
         workspace.set("NORNPLAN_VALKEY_PORT", &ways[1].1.from.to_string());
         workspace.set("NORNPLAN_KAFKA_BROKERS", &format!("127.0.0.1:{}", ways[2].1.from));
+        workspace.set("NORNPLAN_STATE_PORT", &ways[3].1.from.to_string());
         let socket = workspace.path("proxy.sock");
         let listener = UnixListener::bind(&socket).expect("a socket");
         workspace.set("NORNPLAN_FAILPOINT_PROXY", socket.to_str().expect("UTF-8"));

@@ -46,6 +46,18 @@ impl Running {
         Self::start(workspace.command(arguments))
     }
 
+    /// At a terminal where nobody has typed anything yet.
+    pub fn at_a_terminal(workspace: &Workspace, arguments: &[&str]) -> Self {
+        let command = workspace.command(arguments);
+        let words = std::iter::once(command.get_program()).chain(command.get_args());
+        let line: Vec<String> = words.map(|word| format!("'{}'", word.to_str().expect("UTF-8"))).collect();
+        let mut terminal = Command::new("script");
+        terminal.args(["-qec", &line.join(" "), "/dev/null"]).current_dir(workspace.path("")).env_clear();
+        terminal.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?)))).env("TERM", "xterm");
+        terminal.stdin(Stdio::piped());
+        Self::start(terminal)
+    }
+
     pub fn pid(&self) -> u32 {
         self.child.id()
     }

@@ -34,6 +34,11 @@ impl StateDatabase {
         servers::postgres_value("postgres", &query).is_some()
     }
 
+    /// Loses it, with all that it says.
+    pub fn lose(&self) {
+        servers::postgres("postgres", &format!("DROP DATABASE IF EXISTS \"{}\" WITH (FORCE)", self.name));
+    }
+
     /// Runs statements in it, as somebody who does not use nornplan.
     #[track_caller]
     pub fn run(&self, statements: &str) {
@@ -53,7 +58,7 @@ fn use_it(workspace: &mut Workspace, name: &str) {
 impl Drop for StateDatabase {
     fn drop(&mut self) {
         let ended = self.clean_up.output().expect("nornplan runs");
-        servers::postgres("postgres", &format!("DROP DATABASE IF EXISTS \"{}\" WITH (FORCE)", self.name));
+        self.lose();
         let said = String::from_utf8_lossy(&ended.stderr);
         assert!(ended.status.success() || thread::panicking(), "not cleaned up: {said}");
     }

@@ -5,7 +5,6 @@ use crate::error::{Diagnostic, Kind, Place, Result};
 use crate::state::document::Document;
 use crate::state::durable;
 use crate::state::format::{self, Unreadable, newer};
-use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -92,8 +91,7 @@ pub fn write(files: &Files, document: &Document) -> Result<()> {
         if let Some(old) = durable::read(&path)? {
             durable::replace(&files.backup(), &old, FILE_MODE)?;
         }
-        // Where it is a link, what that leads to is replaced, and the link stays.
-        durable::replace(&fs::canonicalize(&path).unwrap_or_else(|_| path.clone()), text.as_bytes(), FILE_MODE)
+        durable::replace(&path, text.as_bytes(), FILE_MODE)
     };
     write().map_err(|error| cannot("write the state", &path, error))
 }

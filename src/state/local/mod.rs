@@ -35,8 +35,11 @@ impl Backend for Files {
     async fn lock(&self, patience: &Patience<'_>) -> Result<Box<dyn Locked>> {
         can_write(self)?;
         let lock = Lock::take(self, patience).await?;
-        // What a killed run left half-written.
-        durable::tidy(&self.directory).map_err(|error| cannot("tidy the directory", &self.directory, error))?;
+        // What a killed run left half-written; what is another environment's may be under way.
+        let ours = [self.document(), self.backup()];
+        let is_ours = |name: &str| ours.iter().any(|path| path.file_name().is_some_and(|ours| ours == name));
+        durable::tidy(&self.directory, is_ours)
+            .map_err(|error| cannot("tidy the directory", &self.directory, error))?;
         Ok(Box::new(LocalLocked { files: self.clone(), journal: None, lock }))
     }
 

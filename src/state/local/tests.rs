@@ -281,6 +281,19 @@ fn the_lock_names_its_holder_and_dies_with_it() {
 }
 
 #[test]
+fn what_is_half_written_is_tidied_for_its_own_environment_alone() {
+    let workspace = workspace();
+    fs::create_dir_all(&workspace.config.state.path).unwrap();
+    let ours = ["default.json", "default.json.backup"];
+    // Of runs that have the locks of other environments.
+    let others = ["prod.json", "prod.json.backup", "default-2.json", "default.json-x.json"];
+    let path = |name: &str| workspace.config.state.path.join(format!(".nornplan-{name}-Ab12Cd.tmp"));
+    ours.iter().chain(&others).for_each(|name| fs::write(path(name), "{").unwrap());
+    drop(workspace.lock());
+    assert!(!ours.iter().any(|name| path(name).exists()) && others.iter().all(|name| path(name).exists()));
+}
+
+#[test]
 fn what_cannot_be_written_is_said_before_anything_else() {
     let workspace = workspace();
     fs::write(&workspace.config.state.path, "a file where the directory should be").unwrap();

@@ -11,9 +11,14 @@ use postgres_protocol::escape::escape_identifier;
 /// # Errors
 /// The server fails.
 pub async fn database(server: &Server) -> Result<Vec<Check>> {
+    // By the catalogue: who may not use the schema may not ask by the names of its tables.
     const STATEMENT: &str = "\
         SELECT NOT pg_catalog.has_database_privilege('public', current_database(), 'CONNECT'), \
-          coalesce(pg_catalog.has_table_privilege(pg_catalog.to_regclass('nornplan.journal'), 'INSERT'), true), \
+          (SELECT bool_and(pg_catalog.has_schema_privilege(n.oid, 'USAGE') \
+             AND pg_catalog.has_table_privilege(c.oid, 'SELECT') AND pg_catalog.has_table_privilege(c.oid, 'INSERT') \
+             AND pg_catalog.has_table_privilege(c.oid, 'UPDATE') AND pg_catalog.has_table_privilege(c.oid, 'DELETE')) \
+           FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
+           WHERE n.nspname = 'nornplan' AND c.relkind = 'r'), \
           (SELECT string_agg(r.rolname, ', ' ORDER BY r.rolname) FROM pg_catalog.pg_roles r \
            WHERE r.rolcanlogin AND NOT r.rolsuper AND r.rolname <> current_user \
              AND pg_catalog.has_database_privilege(r.oid, current_database(), 'CONNECT'))";
@@ -22,18 +27,26 @@ pub async fn database(server: &Server) -> Result<Vec<Check>> {
         return Ok(vec![Check::good(format!("the database {name} is not there yet: the first apply makes it"))]);
     };
     server.begin(&mut connection, Mode::Read).await?;
-    if schema::version(server, &mut connection).await? == 0 {
-        return Ok(vec![Check::good(format!("the database {name} has no tables yet: the first apply makes them"))]);
-    }
     let row = sqlx::query_as(STATEMENT).persistent(false).fetch_one(&mut connection);
-    let (closed, writable, who): (bool, bool, Option<String>) = server.answer(STATEMENT, row).await?;
-    server.commit(&mut connection).await?;
+    let (closed, writable, who): (bool, Option<bool>, Option<String>) = server.answer(STATEMENT, row).await?;
+    let Some(writable) = writable else {
+        return Ok(vec![Check::good(format!("the database {name} has no tables yet: the first apply makes them"))]);
+    };
+    if writable {
+        // Newer tables are an error.
+        schema::version(server, &mut connection).await?;
+    }
+    server.end(&mut connection).await?;
     let mut checks = Vec::new();
     checks.push(if writable {
         Check::good("the state can be written")
     } else {
         let user = server.user();
-        let hint = format!("as who made it: GRANT INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA nornplan TO {user}");
+        let role = escape_identifier(user);
+        let hint = format!(
+            "as who made it: GRANT USAGE ON SCHEMA nornplan TO {role}; GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN \
+             SCHEMA nornplan TO {role}"
+        );
         Check::bad(format!("the state cannot be written by {user}"), hint)
     });
     checks.push(match (closed, who) {

@@ -64,19 +64,27 @@ fn number(parts: &[&[u8]]) -> i64 {
 /// Somebody holds it (and who), or the server fails.
 pub async fn take(
     server: &Server,
+    session: PgConnection,
+    other: &mut PgConnection,
+    key: &Key,
+    patience: &Patience<'_>,
+) -> Result<Lock> {
+    let lock = boundary::around(|| "state lock".to_owned(), get(server, session, other, key, patience)).await?;
+    sign(server, other, key, lock.token, &Holder::this(patience.command)).await?;
+    Ok(lock)
+}
+
+/// Waits for the lock, and locks a token beside it.
+async fn get(
+    server: &Server,
     mut session: PgConnection,
     other: &mut PgConnection,
     key: &Key,
     patience: &Patience<'_>,
 ) -> Result<Lock> {
-    const TRY: &str = "SELECT pg_catalog.pg_try_advisory_xact_lock($1)";
-    let take = async |session: &mut PgConnection, number: i64| -> Result<bool> {
-        let taken = sqlx::query_scalar(TRY).bind(number).persistent(false).fetch_one(session);
-        server.answer(TRY, taken).await
-    };
     server.begin(&mut session, Mode::Write).await?;
     let (start, mut told) = (Instant::now(), false);
-    while !take(&mut session, key.number()).await? {
+    while !try_lock(server, &mut session, key.number()).await? {
         let waited = start.elapsed();
         if waited >= patience.timeout.max(SERVER_NOTICES) {
             let who = match holding(server, other, key).await? {
@@ -93,15 +101,66 @@ pub async fn take(
         }
         tokio::time::sleep(POLL).await;
     }
+    with_token(server, session).await
+}
+
+async fn try_lock(server: &Server, session: &mut PgConnection, number: i64) -> Result<bool> {
+    const TRY: &str = "SELECT pg_catalog.pg_try_advisory_xact_lock($1)";
+    let taken = sqlx::query_scalar(TRY).bind(number).persistent(false).fetch_one(session);
+    server.answer(TRY, taken).await
+}
+
+/// Makes a session that has the state's lock tell itself from every other.
+async fn with_token(server: &Server, mut session: PgConnection) -> Result<Lock> {
     let random = uuid::Uuid::new_v4();
     let token = number(&[b"nornplan run", random.as_bytes()]);
-    if !take(&mut session, token).await? {
+    if !try_lock(server, &mut session, token).await? {
         return Err(server.wrong("the lock cannot be signed").hint("run it again"));
     }
-    boundary::pass(|| "after lock state database".to_owned());
-    sign(server, other, key, token, &Holder::this(patience.command)).await?;
-    boundary::pass(|| "after sign lock state database".to_owned());
     Ok(Lock { _session: session, token })
+}
+
+/// Takes the lock up again after its session was lost, if nobody has had it or ended it meanwhile: its row is still signed
+/// with our token then.
+///
+/// # Errors
+/// Somebody has, and who, or the server fails.
+pub async fn take_again(server: &Server, other: &mut PgConnection, key: &Key, token: i64) -> Result<Lock> {
+    const SIGN_AGAIN: &str = held!(
+        "UPDATE nornplan.lock SET token = $4 WHERE workspace = $1 AND environment = $2 AND token = $3 \
+         AND EXISTS (SELECT FROM held WHERE number = $4)"
+    );
+    let Some(mut session) = server.connect().await? else { return Err(lost(server, "its database is gone")) };
+    server.begin(&mut session, Mode::Write).await?;
+    let start = Instant::now();
+    while !try_lock(server, &mut session, key.number()).await? {
+        // Whoever ends right now, as the server has not noticed yet, may not have signed it.
+        if start.elapsed() >= SERVER_NOTICES {
+            return Err(taken(server, other, key, token).await?);
+        }
+        tokio::time::sleep(POLL).await;
+    }
+    let lock = with_token(server, session).await?;
+    server.begin(other, Mode::Write).await?;
+    let sign = sqlx::query(SIGN_AGAIN).bind(&key.workspace).bind(&key.environment).bind(token).bind(lock.token);
+    let signed = server.answer(SIGN_AGAIN, sign.persistent(false).execute(&mut *other)).await?;
+    server.commit(other, "sign lock again").await?;
+    if signed.rows_affected() == 1 { Ok(lock) } else { Err(taken(server, other, key, token).await?) }
+}
+
+/// Who has the lock, or had it, that was ours.
+async fn taken(server: &Server, connection: &mut PgConnection, key: &Key, token: i64) -> Result<Diagnostic> {
+    const SIGNED: &str = "SELECT token, holder FROM nornplan.lock WHERE workspace = $1 AND environment = $2";
+    server.begin(connection, Mode::Read).await?;
+    let row = sqlx::query_as(SIGNED).bind(&key.workspace).bind(&key.environment).persistent(false);
+    let row: Option<(i64, String)> = server.answer(SIGNED, row.fetch_optional(&mut *connection)).await?;
+    server.end(connection).await?;
+    let who = row.filter(|(now, _)| *now != token).map(|(_, holder)| serde_json::from_str::<Holder>(&holder).ok());
+    Ok(match who {
+        Some(Some(holder)) => lost(server, &format!("another run has taken it ({holder})")),
+        Some(None) => lost(server, "another run has taken it"),
+        None => lost(server, "`nornplan state unlock` has ended its session, or another run is about to take it"),
+    })
 }
 
 /// Names the holder, if the lock is still its own.
@@ -116,13 +175,13 @@ async fn sign(server: &Server, connection: &mut PgConnection, key: &Key, token: 
     server.begin(connection, Mode::Write).await?;
     let signed = sqlx::query(SIGN).bind(&key.workspace).bind(&key.environment).bind(token).bind(text);
     let signed = server.answer(SIGN, signed.persistent(false).execute(&mut *connection)).await?;
-    server.commit(connection).await?;
-    if signed.rows_affected() == 1 { Ok(()) } else { Err(lost(server)) }
+    server.commit(connection, "sign lock").await?;
+    if signed.rows_affected() == 1 { Ok(()) } else { Err(lost(server, "its session was ended")) }
 }
 
 /// The lock is not ours any more.
-pub fn lost(server: &Server) -> Diagnostic {
-    server.wrong("the lock is no longer ours: its session was ended, or another run has taken it").hint(
+pub fn lost(server: &Server, why: &str) -> Diagnostic {
+    server.wrong(format!("the lock is no longer ours: {why}")).hint(
         "nothing more was begun. See who else writes this state (`nornplan doctor` says who holds it now), then apply \
          again, which goes on from what is there",
     )
@@ -145,12 +204,12 @@ pub async fn holding(server: &Server, connection: &mut PgConnection, key: &Key) 
     );
     server.begin(connection, Mode::Read).await?;
     if schema::version(server, connection).await? == 0 {
-        server.commit(connection).await?;
+        server.end(connection).await?;
         return Ok(None);
     }
     let row = sqlx::query_as(HOLDER).bind(key.number()).bind(&key.workspace).bind(&key.environment);
     let row = server.answer(HOLDER, row.persistent(false).fetch_optional(&mut *connection)).await?;
-    server.commit(connection).await?;
+    server.end(connection).await?;
     let row: Option<Row> = row;
     Ok(row.map(|(process, began, token, holder)| Holding {
         holder: holder.and_then(|text| serde_json::from_str(&text).ok()),
@@ -176,7 +235,7 @@ pub async fn take_away(server: &Server, connection: &mut PgConnection, key: &Key
     server.answer(FORGET, forget.persistent(false).execute(&mut *connection)).await?;
     let end = sqlx::query_scalar(END).bind(key.number()).bind(session.process).bind(session.token).bind(&session.began);
     let ended: Option<bool> = server.answer(END, end.persistent(false).fetch_optional(&mut *connection)).await?;
-    server.commit(connection).await?;
+    server.commit(connection, "unlock").await?;
     if ended.is_none() {
         let error = Diagnostic::new(Kind::State, "the lock is held by another session by now, or by none");
         return Err(error.on("state", server.place(), "").hint("run it again to see by whom. Nothing was ended"));

@@ -16,7 +16,7 @@ pub async fn view(server: &Server, connection: &mut PgConnection, key: &Key) -> 
     server.begin(connection, Mode::Read).await?;
     let version = schema::version(server, connection).await?;
     if version == 0 {
-        server.commit(connection).await?;
+        server.end(connection).await?;
         return Ok(View::nothing(&key.environment));
     }
     const DOCUMENT: &str = "SELECT lineage, serial, content, moved_to FROM nornplan.document \
@@ -29,7 +29,7 @@ pub async fn view(server: &Server, connection: &mut PgConnection, key: &Key) -> 
     let lines = sqlx::query_as(JOURNAL).bind(&key.workspace).bind(&key.environment);
     let lines = server.answer(JOURNAL, lines.persistent(false).fetch_all(&mut *connection)).await?;
     let lines: Vec<(String, i64, String)> = lines;
-    server.commit(connection).await?;
+    server.end(connection).await?;
 
     let (mut saved, mut moved) = (None, None);
     if let Some((lineage, serial, content, moved_to)) = row {
@@ -106,6 +106,6 @@ pub async fn backup(server: &Server, connection: &mut PgConnection, key: &Key) -
     const BACKUP: &str = "SELECT content FROM nornplan.backup WHERE workspace = $1 AND environment = $2";
     let row = sqlx::query_scalar(BACKUP).bind(&key.workspace).bind(&key.environment).persistent(false);
     let text = server.answer(BACKUP, row.fetch_optional(&mut *connection)).await?;
-    server.commit(connection).await?;
+    server.end(connection).await?;
     Ok(text)
 }

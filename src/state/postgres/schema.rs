@@ -86,8 +86,9 @@ pub async fn prepare(server: &Server, connection: &mut PgConnection) -> Result<(
             server.run(connection, step).await?;
         }
         server.run(connection, &format!("UPDATE nornplan.format SET version = {VERSION}")).await?;
+        return server.commit(connection, "make tables").await;
     }
-    server.commit(connection).await
+    server.end(connection).await
 }
 
 /// A database that is used for something else is nobody's place for states.

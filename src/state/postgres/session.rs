@@ -83,16 +83,16 @@ impl Server {
         let mut connection = self.connector.plain(&self.maintenance).await.map_err(wrong)?;
         // What others put into template1 is not for here.
         let statement = format!("CREATE DATABASE {} TEMPLATE template0", escape_identifier(self.database()));
-        boundary::pass(|| "before create state database".to_owned());
-        let made = sqlx::raw_sql(AssertSqlSafe(statement.clone())).execute(&mut connection).await;
-        boundary::pass(|| "after create state database".to_owned());
-        if let Err(error) = made {
-            let failure = stating(error, self.database(), &statement);
-            // Another run was quicker.
-            if !matches!(answered(&failure), Some("42P04" | "23505")) {
-                return Err(self.refused("the database of the state cannot be made", failure));
+        let name = || "state CREATE DATABASE".to_owned();
+        boundary::around(name, async {
+            let made = sqlx::raw_sql(AssertSqlSafe(statement.clone())).execute(&mut connection).await;
+            match made.map_err(|error| stating(error, self.database(), &statement)) {
+                // Another run was quicker.
+                Err(failure) if !matches!(answered(&failure), Some("42P04" | "23505")) => Err(wrong(failure)),
+                Ok(_) | Err(_) => Ok(()),
             }
-        }
+        })
+        .await?;
         let since = Instant::now();
         loop {
             match self.connector.plain(self.database()).await {
@@ -127,10 +127,20 @@ impl Server {
         self.run(connection, &statements).await
     }
 
+    /// Ends a transaction that only read.
+    ///
+    /// # Errors
+    /// The session is lost.
+    pub async fn end(&self, connection: &mut PgConnection) -> Result<()> {
+        self.run(connection, "COMMIT").await
+    }
+
+    /// Commits what a transaction has written. `what` is that, for names of boundaries.
+    ///
     /// # Errors
     /// It cannot be committed, or nobody knows whether it was.
-    pub async fn commit(&self, connection: &mut PgConnection) -> Result<()> {
-        self.run(connection, "COMMIT").await
+    pub async fn commit(&self, connection: &mut PgConnection, what: &str) -> Result<()> {
+        boundary::around(|| format!("state {what}"), self.run(connection, "COMMIT")).await
     }
 
     /// Runs statements without arguments.

@@ -5,8 +5,8 @@ use super::lock::{self, Lock, held, lost};
 use super::read;
 use super::schema;
 use super::session::{Mode, Server};
-use crate::boundary;
 use crate::error::{Diagnostic, Result};
+use crate::render;
 use crate::state::backend::{Locked, View};
 use crate::state::document::{Document, Event};
 use crate::state::format;
@@ -63,6 +63,16 @@ impl DatabaseLocked {
 
     /// Begins a transaction that is a holder's.
     async fn begin(&mut self) -> Result<PgConnection> {
+        if let Some(connection) = self.begin_as_holder().await? {
+            return Ok(connection);
+        }
+        self.take_again().await?;
+        let again = self.begin_as_holder().await?;
+        again.ok_or_else(|| lost(&self.server, "its session was ended twice"))
+    }
+
+    /// `None` if the lock is not ours.
+    async fn begin_as_holder(&mut self) -> Result<Option<PgConnection>> {
         let is_old = self.connection.is_some();
         let mut connection = self.connection().await?;
         match self.server.begin(&mut connection, Mode::Write).await {
@@ -75,11 +85,25 @@ impl DatabaseLocked {
         }
         let ours = sqlx::query_scalar(OURS).bind(&self.key.workspace).bind(&self.key.environment).bind(self.lock.token);
         let ours = self.server.answer(OURS, ours.persistent(false).fetch_one(&mut connection)).await?;
-        if ours { Ok(connection) } else { Err(lost(&self.server)) }
+        Ok(if ours { Some(connection) } else { None })
     }
 
-    async fn commit(&mut self, mut connection: PgConnection) -> Result<()> {
-        self.server.commit(&mut connection).await?;
+    /// The session that held the lock is lost. If nobody has had the lock meanwhile and the state is as we know it, we go on.
+    async fn take_again(&mut self) -> Result<()> {
+        let mut connection = self.connection().await?;
+        self.lock = lock::take_again(&self.server, &mut connection, &self.key, self.lock.token).await?;
+        if row(&self.server, &mut connection, &self.key).await? != self.row {
+            return Err(self.changed());
+        }
+        self.connection = Some(connection);
+        render::tell(
+            "The session that held the lock was lost. Nobody has had the lock meanwhile, so it was taken again.\n",
+        );
+        Ok(())
+    }
+
+    async fn commit(&mut self, mut connection: PgConnection, what: &str) -> Result<()> {
+        self.server.commit(&mut connection, what).await?;
         self.connection = Some(connection);
         Ok(())
     }
@@ -97,7 +121,7 @@ async fn row(server: &Server, connection: &mut PgConnection, key: &Key) -> Resul
     server.begin(connection, Mode::Read).await?;
     let row = sqlx::query_as(ROW).bind(&key.workspace).bind(&key.environment).persistent(false);
     let row = server.answer(ROW, row.fetch_optional(&mut *connection)).await?;
-    server.commit(connection).await?;
+    server.end(connection).await?;
     Ok(row)
 }
 
@@ -133,7 +157,7 @@ impl Locked for DatabaseLocked {
             ours => ours?,
         };
         self.connection = Some(connection);
-        if ours { Ok(()) } else { Err(lost(&self.server)) }
+        if ours { Ok(()) } else { self.take_again().await }
     }
 
     async fn append(&mut self, base: &Document, events: &[Event]) -> Result<()> {
@@ -143,14 +167,11 @@ impl Locked for DatabaseLocked {
         let texts: serde_json::Result<Vec<String>> = events.iter().map(serde_json::to_string).collect();
         let texts = texts.map_err(|error| self.server.wrong("a step cannot be written as JSON").because(error))?;
         let serial = self.serial(base)?;
-        boundary::pass(|| "before append state database".to_owned());
         let mut connection = self.begin().await?;
         let insert = sqlx::query(INSERT).bind(&self.key.workspace).bind(&self.key.environment);
         let insert = insert.bind(&base.lineage).bind(serial).bind(texts).persistent(false);
         self.server.answer(INSERT, insert.execute(&mut connection)).await?;
-        self.commit(connection).await?;
-        boundary::pass(|| "after append state database".to_owned());
-        Ok(())
+        self.commit(connection, "append").await
     }
 
     async fn write(&mut self, document: &Document) -> Result<()> {
@@ -169,7 +190,6 @@ impl Locked for DatabaseLocked {
         let text = format::text(document)
             .map_err(|error| self.server.wrong("the state cannot be written as JSON").because(error))?;
         let serial = self.serial(document)?;
-        boundary::pass(|| "before write state database".to_owned());
         let mut connection = self.begin().await?;
         let keep = sqlx::query(KEEP).bind(&self.key.workspace).bind(&self.key.environment).persistent(false);
         self.server.answer(KEEP, keep.execute(&mut connection)).await?;
@@ -184,24 +204,26 @@ impl Locked for DatabaseLocked {
             return Err(self.changed());
         }
         self.delete_journal(&mut connection).await?;
-        self.commit(connection).await?;
+        self.commit(connection, "write").await?;
         self.row = Some((document.lineage.clone(), serial));
-        boundary::pass(|| "after write state database".to_owned());
         Ok(())
     }
 
     async fn remove_journal(&mut self) -> Result<()> {
         let mut connection = self.begin().await?;
         self.delete_journal(&mut connection).await?;
-        self.commit(connection).await
+        self.commit(connection, "remove journal").await
     }
 
     async fn retire(&mut self, moved_to: &str) -> Result<()> {
         const RETIRE: &str = "UPDATE nornplan.document SET moved_to = $3 WHERE workspace = $1 AND environment = $2";
         let mut connection = self.begin().await?;
         let retire = sqlx::query(RETIRE).bind(&self.key.workspace).bind(&self.key.environment).bind(moved_to);
-        self.server.answer(RETIRE, retire.persistent(false).execute(&mut connection)).await?;
-        self.commit(connection).await
+        let retired = self.server.answer(RETIRE, retire.persistent(false).execute(&mut connection)).await?;
+        if retired.rows_affected() != 1 {
+            return Err(self.changed());
+        }
+        self.commit(connection, "retire").await
     }
 }
 
