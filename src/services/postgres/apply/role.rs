@@ -7,7 +7,7 @@ use crate::error::{Diagnostic, Kind};
 use crate::services::postgres::catalog;
 use crate::services::postgres::connect::{Connector, Purpose, SignIn, close, run, values};
 use crate::services::postgres::credential::{
-    Setting, accepts_anything, prove, set_quietly, set_quietly_at_last, verifier,
+    Setting, accepts_anything, prove, server_log, set_and_commit, set_quietly, verifier,
 };
 use crate::services::postgres::model::{Credential, Dependent, Place, Role, solutions};
 use crate::services::postgres::scope::Scope;
@@ -59,12 +59,13 @@ pub async fn set_password(connector: &Connector, step: &Step, password: &Secret)
     let role = &step.address.name;
     let (verifier, fingerprint) = verifier(password);
     let mut connection = connector.administration(Purpose::Write).await?;
+    let hushed = server_log::hush(&mut connection, role).await?;
     match begin(connector, &mut connection, step, false).await {
         Ok(()) | Err(Halt::Settled(Outcome::AlreadySo)) => {}
         Err(halt) => return Err(halt),
     }
-    let before = sql::role::never_expire(role);
-    set_quietly_at_last(&mut connection, &Setting { role, before: &before, verifier: &verifier }).await?;
+    run(&mut connection, role, &sql::role::never_expire(role)).await?;
+    set_and_commit(&mut connection, role, &verifier, &hushed).await?;
     connector.keep(Purpose::Write, connection).await;
     prove(connector, role, password).await?;
     Ok(fingerprint)

@@ -133,7 +133,7 @@ pub struct Setting<'a> {
 /// Sets a password by its verifier, after other statements and in one transaction with them. The verifier has a message
 /// of its own, in which little can fail, and is kept out of the server's log as far as the administrator may.
 pub async fn set_quietly(connection: &mut PgConnection, setting: &Setting<'_>) -> Result<(), Failure> {
-    let Setting { role, before, .. } = setting;
+    let Setting { role, before, verifier } = setting;
     let hushed = server_log::hush(connection, role).await?;
     run(connection, role, &format!("BEGIN; {before}")).await.map_err(|mut failure| {
         // BEGIN is no news to anybody.
@@ -142,19 +142,15 @@ pub async fn set_quietly(connection: &mut PgConnection, setting: &Setting<'_>) -
         }
         failure
     })?;
-    set_and_commit(connection, setting, &hushed).await
+    set_and_commit(connection, role, verifier, &hushed).await
 }
 
-/// The same in a transaction that is open already, which it ends.
-pub async fn set_quietly_at_last(connection: &mut PgConnection, setting: &Setting<'_>) -> Result<(), Failure> {
-    let hushed = server_log::hush(connection, setting.role).await?;
-    run(connection, setting.role, setting.before).await?;
-    set_and_commit(connection, setting, &hushed).await
-}
-
-async fn set_and_commit(
+/// Sets a password in a transaction that is open, and ends it. The log was hushed before that began: which transactions
+/// are logged whole is settled at their beginning.
+pub async fn set_and_commit(
     connection: &mut PgConnection,
-    Setting { role, verifier, .. }: &Setting<'_>,
+    role: &str,
+    verifier: &Secret,
     hushed: &[String],
 ) -> Result<(), Failure> {
     let statement = Secret::new(sql::role::set_password(role, verifier.expose()));
