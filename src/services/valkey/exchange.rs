@@ -89,16 +89,17 @@ pub async fn put_back(node: &Node, name: &str, done: Exchange) -> Result<(), Dia
         match exchange(node, &[call]).await.pop() {
             Some(Ok(Some(next))) if next.was != done.is => done = next,
             Some(Ok(_)) => return Ok(()),
-            Some(Err(error)) => return Err(not_put_back(node, name).because(error.details().to_owned())),
+            Some(Err(error)) => return Err(not_put_back(&node.name, name).because(error.details().to_owned())),
             None => break,
         }
     }
-    Err(not_put_back(node, name))
+    Err(not_put_back(&node.name, name))
 }
 
-fn not_put_back(node: &Node, name: &str) -> Diagnostic {
+/// A user that is as the call made it, or as somebody made it afterwards, on some nodes.
+pub fn not_put_back(nodes: &str, name: &str) -> Diagnostic {
     let message = format!("somebody set {name} while it was written, and what they set could not be put back");
     Diagnostic::new(Kind::Service, message)
-        .on("valkey", &node.name, format!("ACL SETUSER {name} ..."))
+        .on("valkey", nodes, format!("ACL SETUSER {name} ..."))
         .hint("look at `ACL LIST` whether the user is as it should be, then plan again")
 }

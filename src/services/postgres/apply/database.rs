@@ -1,7 +1,7 @@
 //! Makes, changes, closes and drops databases.
 
 use super::guard::{self, Halt};
-use super::{compare, drop, extension, grant, objects, strays, verify, write};
+use super::{compare, drop, extension, grant, objects, strays, verify};
 use crate::services::postgres::connect::join;
 use crate::services::postgres::connect::{Connector, Purpose, close, run};
 use crate::services::postgres::model::{Access, Database, Grant, database_address};
@@ -18,13 +18,14 @@ use tokio_util::sync::CancellationToken;
 /// it off for as long as nothing is dropped.
 pub async fn drop_database(
     connector: &Connector,
+    step: &Step,
     database: &Database,
     may_end: bool,
     stop: &CancellationToken,
-) -> Result<Option<PathBuf>, Failure> {
+) -> Result<Option<PathBuf>, Halt> {
     let mut connection = connector.administration(Purpose::Write).await?;
     join(connector, &mut connection, &database.owner).await?;
-    let dump = drop::database(connector, &mut connection, &database.name, may_end, stop).await?;
+    let dump = drop::database(connector, &mut connection, step, may_end, stop).await?;
     connector.keep(Purpose::Write, connection).await;
     Ok(dump)
 }
@@ -44,12 +45,19 @@ pub async fn create_database(connector: &Connector, database: &Database) -> Resu
     Ok(None)
 }
 
-/// Closes a database to everybody; those who are in it stay.
-pub async fn close_database(connector: &Connector, database: &Database) -> Result<Option<Fingerprint>, Failure> {
+/// Closes a database to everybody, if it is as planned; those who are in it stay.
+pub async fn close_database(
+    connector: &Connector,
+    step: &Step,
+    database: &Database,
+) -> Result<Option<Fingerprint>, Halt> {
     let mut connection = connector.administration(Purpose::Write).await?;
     join(connector, &mut connection, &database.owner).await?;
+    guard::begin_on_database(connector, &mut connection, step).await?;
+    let close = sql::database::allow_connections(&database.name, false);
+    run(&mut connection, &database.name, &format!("{close}; COMMIT")).await?;
     connector.keep(Purpose::Write, connection).await;
-    write(connector, &database.name, &sql::database::allow_connections(&database.name, false)).await
+    Ok(None)
 }
 
 /// Who keeps what access while the owner changes.

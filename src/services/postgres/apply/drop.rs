@@ -6,13 +6,14 @@
 //! it since. On any failure it lets in again whom it did, and so it does if the run is stopped while it is dumped, which
 //! may take hours.
 
+use super::guard::{self, Halt};
 use crate::error::{Diagnostic, Kind};
 use crate::services::postgres::catalog;
 use crate::services::postgres::connect::join;
 use crate::services::postgres::connect::{Connector, run, value};
 use crate::services::postgres::model::database_address;
 use crate::services::postgres::snapshot::{self, MANUAL};
-use crate::services::{Failure, Progress};
+use crate::services::{Failure, Progress, Step};
 use postgres_protocol::escape::escape_identifier;
 use sqlx::PgConnection;
 use std::path::PathBuf;
@@ -34,24 +35,26 @@ const ANYBODY: &str = "SELECT \
 /// How many sessions a database has had.
 const COUNTED: &str = "SELECT sessions FROM pg_catalog.pg_stat_database WHERE datname = $1";
 
-/// Dumps a database, then drops it: the file of the dump, if there was anything to dump. Sessions in it are ended only if
-/// they `may_end`. `stop` breaks it off for as long as nothing is dropped.
+/// Dumps a database that is as planned, then drops it: the file of the dump, if there was anything to dump. Sessions in it
+/// are ended only if they `may_end`. `stop` breaks it off for as long as nothing is dropped.
 pub async fn database(
     connector: &Connector,
     connection: &mut PgConnection,
-    name: &str,
+    step: &Step,
     may_end: bool,
     stop: &CancellationToken,
-) -> Result<Option<PathBuf>, Failure> {
+) -> Result<Option<PathBuf>, Halt> {
+    let name = step.address.name.as_str();
     let Some(there) = catalog::database(connection, name).await? else { return Ok(None) };
     // A cancelled DROP left it behind: then only DROP works.
     if there.is_left_behind() {
-        return drop_it(connection, name).await.map(|()| None);
+        drop_it(connection, name).await?;
+        return Ok(None);
     }
     let program = snapshot::program(connector, connection).await.map_err(nothing_dropped)?;
     let users = catalog::strangers(connection, name).await?;
     if !users.is_empty() && !may_end {
-        return Err(nothing_dropped(busy(name, &users)));
+        return Err(nothing_dropped(busy(name, &users)).into());
     }
     // Nobody, or no administrator but a superuser, gets in before it has room for the dump.
     let (open, limit) = (there.allow_connections, there.connection_limit);
@@ -60,17 +63,28 @@ pub async fn database(
         snapshot::prepare(connector, connection, name).await?;
     }
     let closed = Closed { connector, name, program, may_end, was_shut, stop };
+    closed.hold(connection, step).await.map_err(|halt| match halt {
+        Halt::Failed(failure) => Halt::Failed(nothing_dropped(failure)),
+        Halt::Overtaken(_) | Halt::Settled(_) => halt,
+    })?;
     let mut failure = match closed.dump_and_drop(connection).await {
         Ok(dump) => return Ok(Some(dump)),
         Err(failure) => nothing_dropped(failure),
     };
+    // Whoever has set its limit meanwhile has settled who may enter.
+    if catalog::database(connection, name)
+        .await
+        .is_ok_and(|now| now.is_some_and(|now| !(0..=1).contains(&now.connection_limit)))
+    {
+        return Err(failure.into());
+    }
     let statement =
         format!("ALTER DATABASE {} WITH ALLOW_CONNECTIONS {open} CONNECTION LIMIT {limit}", escape_identifier(name));
     if run(connection, name, &statement).await.is_err() {
         // What went wrong first is what must be told.
         failure.error.message = format!("{}; then it could not be given back: {statement}", failure.error.message);
     }
-    Err(failure)
+    Err(failure.into())
 }
 
 /// A database while it is being dropped.
@@ -85,10 +99,21 @@ struct Closed<'a> {
 }
 
 impl Closed<'_> {
+    /// A limit does not bind superusers. Any other administrator needs room for the one session of the dump.
+    async fn room(&self, connection: &mut PgConnection) -> Result<i32, Failure> {
+        Ok(i32::from(!self.connector.is_superuser(connection).await?))
+    }
+
+    /// Closes it in a transaction that stays open, if it is as planned.
+    async fn hold(&self, connection: &mut PgConnection, step: &Step) -> Result<(), Halt> {
+        let room = self.room(connection).await?;
+        guard::begin_on_database(self.connector, connection, step).await?;
+        Ok(self.limit(connection, room).await?)
+    }
+
     async fn dump_and_drop(&self, connection: &mut PgConnection) -> Result<PathBuf, Failure> {
-        // A limit does not bind superusers. Any other administrator needs room for the one session of the dump.
-        let room = i32::from(!self.connector.is_superuser(connection).await?);
-        self.limit(connection, room).await?;
+        run(connection, self.name, "COMMIT").await?;
+        let room = self.room(connection).await?;
         self.empty(connection).await?;
         if self.was_shut {
             snapshot::prepare(self.connector, connection, self.name).await?;

@@ -37,8 +37,8 @@ pub async fn give(connector: &Connector, connection: &mut PgConnection, grant: &
     Found::look(connection, grant, &scope).await?.set(connection, grant, &scope).await
 }
 
-/// Takes everything that a grant could have given.
-pub async fn revoke(connector: &Connector, grant: &Grant) -> Result<Option<Fingerprint>, Failure> {
+/// Takes everything that a grant could have given: whatever it is by now, all of it goes.
+pub async fn revoke(connector: &Connector, grant: &Grant) -> Result<Option<Fingerprint>, Halt> {
     let mut connection = connector.admin(&grant.database, Purpose::Write).await?;
     // What people gave to a role of theirs on objects is theirs to take.
     let access = grant.access.filter(|access| *access == Access::Migrator).or(Some(Access::Readonly));
@@ -51,16 +51,19 @@ pub async fn revoke(connector: &Connector, grant: &Grant) -> Result<Option<Finge
     };
     let scope = Scope::of([(&grant_address(&grant.database, &grant.role), &Model::PostgresGrant(nothing))]);
     join_givers(connector, &mut connection, grant).await?;
+    run(&mut connection, &grant.database, "BEGIN").await?;
+    guard::hold_database(&mut connection, &grant.database).await?;
     let found = Found::look(&mut connection, grant, &scope).await?;
     if let Some((pair, row, inside)) = found.parts(&grant.database, &scope) {
         run(&mut connection, &grant.database, &sql::grant::revoke_grant(pair, row, inside)).await?;
     }
+    run(&mut connection, &grant.database, "COMMIT").await?;
     let rest = observe::now_inside(&mut connection, &grant.database, &scope).await?;
     close(connection).await;
     if rest.is_empty() {
         return Ok(None);
     }
-    Err(other_grantor(&grant.database, &format!("{} still has privileges", grant.role)))
+    Err(other_grantor(&grant.database, &format!("{} still has privileges", grant.role)).into())
 }
 
 /// Joins whom it takes to change a grant.

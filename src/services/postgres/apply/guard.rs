@@ -11,7 +11,8 @@ use crate::core::change::{Resource, agree, three_way};
 use crate::core::step::Step as CoreStep;
 use crate::error::Diagnostic;
 use crate::services::postgres::connect::{Connector, answered, run, values};
-use crate::services::postgres::shape;
+use crate::services::postgres::scope::Scope;
+use crate::services::postgres::{observe, shape};
 use crate::services::{Failure, Model, Outcome, Step};
 use postgres_protocol::escape::escape_identifier;
 use sqlx::PgConnection;
@@ -72,6 +73,15 @@ pub async fn hold_database(connection: &mut PgConnection, database: &str) -> Res
         return Ok(());
     };
     hold(connection, database, &format!("ALTER DATABASE {} IS_TEMPLATE {template}", escape_identifier(database))).await
+}
+
+/// Begins a transaction in which a database stays as it was planned on, as far as that is seen from outside. What fails
+/// leaves by an error, and the connection with it: nothing is committed.
+pub async fn begin_on_database(connector: &Connector, connection: &mut PgConnection, step: &Step) -> Result<(), Halt> {
+    run(connection, &step.address.name, "BEGIN").await?;
+    hold_database(connection, &step.address.name).await?;
+    let mut now = observe::now_outside(connector, connection, &Scope::of_steps([step])).await?;
+    as_planned(step, now.remove(&step.address))
 }
 
 /// Locks all that is set for roles and databases: there is no row as long as nothing is set. Only superusers may, and nobody

@@ -53,10 +53,10 @@ async fn carry_out(connector: &Connector, step: &Step, context: &ApplyContext) -
     let fingerprint = match (operation, &step.before, &step.after) {
         (Do::CreateRole, _, Some(Model::PostgresRole(role))) => {
             let password = if step.sets_credential { Some(password()?) } else { None };
-            role::create_role(connector, role, password).await?
+            role::create_role(connector, step, role, password).await?
         }
-        (Do::SetPassword, _, Some(Model::PostgresRole(role))) => {
-            Some(role::set_password(connector, &role.name, &password()?).await?)
+        (Do::SetPassword, _, Some(Model::PostgresRole(_))) => {
+            Some(role::set_password(connector, step, &password()?).await?)
         }
         (Do::AlterRole, Some(Model::PostgresRole(before)), Some(Model::PostgresRole(after))) => {
             role::alter_role(connector, step, before, after).await?
@@ -71,12 +71,12 @@ async fn carry_out(connector: &Connector, step: &Step, context: &ApplyContext) -
             Some(Model::PostgresDatabase(after)),
         ) => database::alter_database(connector, step, before, after, database::Kept { user, grants: keeps }).await?,
         (Do::CloseDatabase, _, Some(Model::PostgresDatabase(database))) => {
-            database::close_database(connector, database).await?
+            database::close_database(connector, step, database).await?
         }
         (Do::DropDatabase, Some(Model::PostgresDatabase(database)), _) => {
             // With sessions in it when it was planned, it runs only with consent to end them.
             let may_end = step.risks.contains(&Risk::Interrupts) || context.consent.may_interrupt(&step.address);
-            let dump = database::drop_database(connector, database, may_end, &context.stop).await?;
+            let dump = database::drop_database(connector, step, database, may_end, &context.stop).await?;
             return Ok(Outcome::Done { fingerprint: None, dump, note: None });
         }
         (Do::RenameDatabase { from }, _, Some(Model::PostgresDatabase(database))) => {

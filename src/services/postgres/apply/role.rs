@@ -6,11 +6,13 @@ use crate::core::secret::Secret;
 use crate::error::{Diagnostic, Kind};
 use crate::services::postgres::catalog;
 use crate::services::postgres::connect::{Connector, Purpose, SignIn, close, run, values};
-use crate::services::postgres::credential::{Setting, accepts_anything, prove, set_quietly, verifier};
+use crate::services::postgres::credential::{
+    Setting, accepts_anything, prove, server_log, set_and_commit, set_quietly, verifier,
+};
 use crate::services::postgres::model::{Credential, Dependent, Place, Role, solutions};
 use crate::services::postgres::scope::Scope;
 use crate::services::postgres::{observe, sql};
-use crate::services::{Failure, Fingerprint, Step};
+use crate::services::{Failure, Fingerprint, Outcome, Step};
 use postgres_protocol::escape::escape_identifier;
 use sqlx::PgConnection;
 use std::collections::{BTreeMap, BTreeSet};
@@ -21,24 +23,52 @@ const NAMED: usize = 5;
 /// Creates a role; with a password, in the same transaction, and proves it.
 pub async fn create_role(
     connector: &Connector,
+    step: &Step,
     role: &Role,
     password: Option<Secret>,
-) -> Result<Option<Fingerprint>, Failure> {
+) -> Result<Option<Fingerprint>, Halt> {
     let create = sql::role::create_role(role);
-    match password.filter(|_| role.credential == Some(Credential::Generate)) {
-        Some(password) => match set(connector, &role.name, &create, &password).await {
-            Err(failure) if !failure.retry && is_our_own(connector, &role.name, &password).await => {
-                set_password(connector, &role.name, &password).await.map(Some)
-            }
-            set => set.map(Some),
-        },
-        None => write(connector, &role.name, &create).await,
+    let Some(password) = password.filter(|_| role.credential == Some(Credential::Generate)) else {
+        return Ok(write(connector, &role.name, &create).await?);
+    };
+    match create_with(connector, &role.name, &create, &password).await {
+        Err(failure) if !failure.retry && is_our_own(connector, &role.name, &password).await => {
+            set_password(connector, step, &password).await.map(Some)
+        }
+        created => Ok(created.map(Some)?),
     }
 }
 
-/// Sets a password on a role that exists, and proves it: one that has expired proves nothing.
-pub async fn set_password(connector: &Connector, role: &str, password: &Secret) -> Result<Fingerprint, Failure> {
-    set(connector, role, &sql::role::never_expire(role), password).await
+async fn create_with(
+    connector: &Connector,
+    role: &str,
+    create: &str,
+    password: &Secret,
+) -> Result<Fingerprint, Failure> {
+    let (verifier, fingerprint) = verifier(password);
+    let mut connection = connector.administration(Purpose::Write).await?;
+    set_quietly(&mut connection, &Setting { role, before: create, verifier: &verifier }).await?;
+    connector.keep(Purpose::Write, connection).await;
+    prove(connector, role, password).await?;
+    Ok(fingerprint)
+}
+
+/// Sets a password on a role that is as planned, or as an earlier step of the plan has made it, and proves it: one that
+/// has expired proves nothing.
+pub async fn set_password(connector: &Connector, step: &Step, password: &Secret) -> Result<Fingerprint, Halt> {
+    let role = &step.address.name;
+    let (verifier, fingerprint) = verifier(password);
+    let mut connection = connector.administration(Purpose::Write).await?;
+    let hushed = server_log::hush(&mut connection, role).await?;
+    match begin(connector, &mut connection, step, false).await {
+        Ok(()) | Err(Halt::Settled(Outcome::AlreadySo)) => {}
+        Err(halt) => return Err(halt),
+    }
+    run(&mut connection, role, &sql::role::never_expire(role)).await?;
+    set_and_commit(&mut connection, role, &verifier, &hushed).await?;
+    connector.keep(Purpose::Write, connection).await;
+    prove(connector, role, password).await?;
+    Ok(fingerprint)
 }
 
 /// Whether a role that could not be created is the work of an earlier call of ours, whose answer was lost: nobody else can
@@ -46,15 +76,6 @@ pub async fn set_password(connector: &Connector, role: &str, password: &Secret) 
 async fn is_our_own(connector: &Connector, role: &str, password: &Secret) -> bool {
     matches!(connector.sign_in(role, password).await, Ok(SignIn::Right))
         && matches!(accepts_anything(connector).await, Ok(false))
-}
-
-async fn set(connector: &Connector, role: &str, before: &str, password: &Secret) -> Result<Fingerprint, Failure> {
-    let (verifier, fingerprint) = verifier(password);
-    let mut connection = connector.administration(Purpose::Write).await?;
-    set_quietly(&mut connection, &Setting { role, before, verifier: &verifier }).await?;
-    connector.keep(Purpose::Write, connection).await;
-    prove(connector, role, password).await?;
-    Ok(fingerprint)
 }
 
 /// Changes what differs.
@@ -79,8 +100,8 @@ pub async fn alter_role(
     Ok(None)
 }
 
-/// Begins a transaction in which a role stays as it was planned on, and what is set for it, if that is to change. What fails leaves by an error, and the connection with
-/// it: nothing is committed.
+/// Begins a transaction in which a role stays as it was planned on, and what is set for it, if that is to change. What
+/// fails leaves by an error, and the connection with it: nothing is committed.
 async fn begin(connector: &Connector, connection: &mut PgConnection, step: &Step, sets: bool) -> Result<(), Halt> {
     let role = &step.address.name;
     run(connection, role, "BEGIN").await?;

@@ -142,6 +142,17 @@ pub async fn set_quietly(connection: &mut PgConnection, setting: &Setting<'_>) -
         }
         failure
     })?;
+    set_and_commit(connection, role, verifier, &hushed).await
+}
+
+/// Sets a password in a transaction that is open, and ends it. The log was hushed before that began: which transactions
+/// are logged whole is settled at their beginning.
+pub async fn set_and_commit(
+    connection: &mut PgConnection,
+    role: &str,
+    verifier: &Secret,
+    hushed: &[String],
+) -> Result<(), Failure> {
     let statement = Secret::new(sql::role::set_password(role, verifier.expose()));
     let set = async {
         let set = sqlx::raw_sql(AssertSqlSafe(statement.expose().to_owned())).execute(&mut *connection).await;
@@ -149,7 +160,7 @@ pub async fn set_quietly(connection: &mut PgConnection, setting: &Setting<'_>) -
     };
     boundary::around(|| "postgres PASSWORD".to_owned(), set).await?;
     run(connection, role, "COMMIT").await?;
-    server_log::speak(connection, role, &hushed).await
+    server_log::speak(connection, role, hushed).await
 }
 
 /// Says where the verifiers of new passwords will stand in the server's log, if some login may get one.

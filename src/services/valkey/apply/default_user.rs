@@ -1,15 +1,17 @@
-//! Sets the user `default` on every node, and proves on each that we ourselves still get in. If not, it is put back as it
-//! was on the connections that are still open.
+//! Sets the user `default` on every node, and proves on each that we ourselves still get in. If not, or if somebody set it
+//! since it was read, it is put back as it was on the connections that are still open.
 
 use super::persist::{prove_saving, save};
+use crate::core::change::{Resource, three_way};
 use crate::core::secret::Secret;
 use crate::error::{Diagnostic, Kind};
 use crate::services::valkey::acl::Account;
 use crate::services::valkey::connect::Nodes;
 use crate::services::valkey::errors::explain;
+use crate::services::valkey::exchange::{Exchange, Replacing, exchange, not_put_back, put_back};
 use crate::services::valkey::model::{DefaultUser, Mode};
 use crate::services::valkey::node::Node;
-use crate::services::valkey::wire;
+use crate::services::valkey::{observe, wire};
 use crate::services::{Failure, Model, Outcome, Step};
 use std::collections::BTreeSet;
 
@@ -23,7 +25,11 @@ pub async fn apply(nodes: &Nodes, steps: &[&Step]) -> Vec<Outcome> {
     for step in steps {
         let after = step.after.as_ref().and_then(Model::as_valkey_default_user);
         outcomes.push(match after {
-            Some(after) => set(nodes, after).await.map_or_else(Outcome::from, |()| Outcome::done()),
+            Some(after) => match set(nodes, after).await {
+                Ok(Set::Done) => Outcome::done(),
+                Ok(Set::Overtaken) => stale(nodes, step).await.unwrap_or_else(|error| Failure::from(error).into()),
+                Err(failure) => failure.into(),
+            },
             None => {
                 let error = Diagnostic::new(Kind::Plan, "this step cannot be carried out on Valkey");
                 let error = error.on("valkey", &step.address, "");
@@ -34,7 +40,13 @@ pub async fn apply(nodes: &Nodes, steps: &[&Step]) -> Vec<Outcome> {
     outcomes
 }
 
-async fn set(nodes: &Nodes, after: &DefaultUser) -> Result<(), Failure> {
+enum Set {
+    Done,
+    /// Somebody set it while it was written: it is as they set it.
+    Overtaken,
+}
+
+async fn set(nodes: &Nodes, after: &DefaultUser) -> Result<Set, Failure> {
     let there = nodes.all().await.map_err(|error| Failure { error, retry: true })?;
     let password = nodes.password().await?;
     // What does not work before cannot be proved afterwards.
@@ -43,26 +55,54 @@ async fn set(nodes: &Nodes, after: &DefaultUser) -> Result<(), Failure> {
     }
     prove_saving(nodes, &there.nodes).await?;
     nodes.saving.will_write();
-    let mut done: Vec<(&Node, Account)> = Vec::new();
+    let mut done: Vec<(&Node, Exchange)> = Vec::new();
     for node in &there.nodes {
-        let before = account(node).await?;
-        let rules = rules(after, password.as_ref());
-        let changed = match change(node, &rules).await {
-            Ok(()) => {
-                done.push((node, before));
-                prove(nodes, node).await
-            }
-            Err(error) => Err(error),
+        let read = match node.read.lock().await.remove(NAME).flatten() {
+            Some(read) => read,
+            None => account(node).await?,
         };
-        if let Err(error) = changed {
-            let error = put_back(&done, error).await;
+        let rules = rules(after, password.as_ref());
+        let (overtaken, proved) = match change(node, &rules).await {
+            Ok(exchanged) => {
+                let overtaken = exchanged.as_ref().is_some_and(|done| unseen(&read, done.was.as_ref()));
+                done.push((node, exchanged.unwrap_or(Exchange { was: Some(read), is: None })));
+                (overtaken, if overtaken { Ok(()) } else { prove(nodes, node).await })
+            }
+            Err(error) => (false, Err(error)),
+        };
+        if overtaken || proved.is_err() {
+            let stuck = put_all_back(done).await;
             // What was put back is what is saved already. A failure of this is told by the next plan.
             save(nodes, &there.nodes).await.ok();
-            return Err(error.into());
+            return match proved {
+                Err(error) => Err(told(error, &stuck).into()),
+                Ok(()) if stuck.is_empty() => Ok(Set::Overtaken),
+                Ok(()) => Err(not_put_back(&stuck.join(", "), NAME).into()),
+            };
         }
     }
     save(nodes, &there.nodes).await?;
-    Ok(())
+    Ok(Set::Done)
+}
+
+/// Whether what a call replaces was set since it was read. Rules stay as they are.
+fn unseen(read: &Account, was: Option<&Account>) -> bool {
+    let replaced = |account: &Account| (account.user.enabled, account.user.nopass, account.hashes.clone());
+    Some(replaced(read)) != was.map(replaced)
+}
+
+/// What is told of it where somebody set it meanwhile.
+async fn stale(nodes: &Nodes, step: &Step) -> Result<Outcome, Diagnostic> {
+    let found = nodes.all().await?;
+    let seen = observe::look_again(&found.nodes, &BTreeSet::from([NAME.to_owned()]), &[step]).await?;
+    let model = |end: &Option<Model>| end.as_ref().and_then(Model::as_valkey_default_user).cloned();
+    let now = observe::default_user::user(&seen, nodes.password().await?.as_ref(), model(&step.after).as_ref());
+    let differs = now
+        .as_ref()
+        .zip(model(&step.before))
+        .map(|(now, planned)| three_way(&now.fields(), &planned.fields(), None).changes);
+    let now = now.map(|now| Box::new(Model::ValkeyDefaultUser(now)));
+    Ok(Outcome::Stale { now, differs: differs.unwrap_or_default() })
 }
 
 fn rules(after: &DefaultUser, password: Option<&Secret>) -> Vec<String> {
@@ -84,11 +124,14 @@ async fn account(node: &Node) -> Result<Account, Failure> {
     })
 }
 
-async fn change(node: &Node, rules: &[String]) -> Result<(), Diagnostic> {
+/// What was replaced, where the server tells that.
+async fn change(node: &Node, rules: &[String]) -> Result<Option<Exchange>, Diagnostic> {
     let words = ["ACL", "SETUSER", NAME].into_iter().map(str::to_owned).chain(rules.iter().cloned());
-    match node.try_calls(&[words.collect()]).await.pop() {
+    let call = Replacing { name: NAME.to_owned(), words: words.collect() };
+    match exchange(node, &[call]).await.pop() {
         Some(Err(error)) => Err(explain(&error, &node.name, CALL)),
-        Some(Ok(_)) | None => Ok(()),
+        Some(Ok(exchanged)) => Ok(exchanged),
+        None => Ok(None),
     }
 }
 
@@ -100,17 +143,19 @@ async fn prove(nodes: &Nodes, node: &Node) -> Result<(), Diagnostic> {
     answered.map(drop)
 }
 
-/// Undoes it where it was done, on the connections that signed in before, and says so.
-async fn put_back(done: &[(&Node, Account)], error: Diagnostic) -> Diagnostic {
+/// Undoes it where it was done, on the connections that signed in before. Returns the nodes where that failed.
+async fn put_all_back(done: Vec<(&Node, Exchange)>) -> Vec<&str> {
     let mut stuck = Vec::new();
-    for (node, before) in done {
-        let mut rules = vec![if before.user.enabled { "on" } else { "off" }.to_owned(), "resetpass".to_owned()];
-        rules.extend(before.user.nopass.then(|| "nopass".to_owned()));
-        rules.extend(before.hashes.iter().map(|hash| format!("#{hash}")));
-        if change(node, &rules).await.is_err() {
+    for (node, exchanged) in done {
+        if put_back(node, NAME, exchanged).await.is_err() {
             stuck.push(node.name.as_str());
         }
     }
+    stuck
+}
+
+/// Why it was put back, and where it could not be.
+fn told(error: Diagnostic, stuck: &[&str]) -> Diagnostic {
     let (message, hint) = if stuck.is_empty() {
         ("it was put back as it was, since nornplan could not sign in any more", "nothing is changed; ")
     } else {

@@ -4,7 +4,7 @@ use super::persist::{persist_sentinel, prove_saving, save};
 use super::prove::{prove_passwords, prove_rules};
 use super::task::{Does, Task, fail, outcome, task};
 use crate::error::{Diagnostic, Result};
-use crate::services::valkey::acl::setuser;
+use crate::services::valkey::acl::{Account, setuser};
 use crate::services::valkey::connect::{Found, Nodes};
 use crate::services::valkey::diff::Teller;
 use crate::services::valkey::errors::{explain, is_transient};
@@ -129,11 +129,12 @@ async fn set(nodes: &[Node], tasks: &mut [Task<'_>], kept: &BTreeMap<String, BTr
         });
         let (places, calls): (Vec<usize>, Vec<Replacing>) = calls.unzip();
         let said = |place: &usize| tasks.get(*place).map(|task| said(task)).unwrap_or_default();
-        let read = node.read.lock().await.clone();
+        let read = take_read(node, &calls).await;
         for ((place, call), answer) in places.iter().zip(&calls).zip(exchange(node, &calls).await) {
             match answer {
                 Ok(Some(done)) => {
-                    let unseen = read.get(&call.name).is_some_and(|read| *read != done.was);
+                    let differs = |read| tasks.get(*place).is_some_and(|task| unseen(task, read, &done.was));
+                    let unseen = read.get(&call.name).is_some_and(differs);
                     exchanges.push(Exchanged { place: *place, node, name: call.name.clone(), done, unseen });
                 }
                 Ok(None) => {}
@@ -164,10 +165,27 @@ struct Exchanged<'a> {
     unseen: bool,
 }
 
+/// Users as they were read right before this. What is written now is read anew before the next write.
+async fn take_read(node: &Node, calls: &[Replacing]) -> BTreeMap<String, Option<Account>> {
+    let mut read = node.read.lock().await;
+    calls.iter().filter_map(|call| read.remove_entry(&call.name)).collect()
+}
+
+/// Whether a call has replaced what nobody had read: all of a user, or its passwords, if it sets no more than these.
+fn unseen(task: &Task<'_>, read: &Option<Account>, was: &Option<Account>) -> bool {
+    match task.op {
+        Does::SetUser | Does::DelUser => read != was,
+        Does::SetPassword | Does::RemoveFormerPasswords => {
+            read.as_ref().map(|read| &read.hashes) != was.as_ref().map(|was| &was.hashes)
+        }
+        // It takes nothing away.
+        Does::AddPassword => false,
+    }
+}
+
 /// Where somebody set a user since it was read, on any node, it is put back on all.
 async fn put_back_unseen(tasks: &mut [Task<'_>], all: Vec<Exchanged<'_>>) {
-    let unseen = all.iter().filter(|one| one.unseen && tasks.get(one.place).is_some_and(replaces));
-    let unseen: BTreeSet<usize> = unseen.map(|one| one.place).collect();
+    let unseen: BTreeSet<usize> = all.iter().filter(|one| one.unseen).map(|one| one.place).collect();
     for one in all.into_iter().filter(|one| unseen.contains(&one.place)) {
         let back = put_back(one.node, &one.name, one.done).await;
         let Some(task) = tasks.get_mut(one.place) else { continue };
@@ -175,14 +193,6 @@ async fn put_back_unseen(tasks: &mut [Task<'_>], all: Vec<Exchanged<'_>>) {
             Ok(()) => task.overtaken = true,
             Err(error) => task.fail(error.into()),
         }
-    }
-}
-
-/// Whether all that a user may do is replaced, and not its passwords alone.
-fn replaces(task: &Task<'_>) -> bool {
-    match task.op {
-        Does::SetUser | Does::DelUser => true,
-        Does::SetPassword | Does::AddPassword | Does::RemoveFormerPasswords => false,
     }
 }
 

@@ -82,7 +82,8 @@ pub async fn look_again<'a>(
         let server = wire::server(node).await?;
         let accounts = wire::accounts(node, server, names).await?;
         let read = names.iter().map(|name| (name.clone(), accounts.get(name).cloned()));
-        *node.read.lock().await = read.collect();
+        // Other kinds are read while users wait to be written.
+        node.read.lock().await.extend(read);
         seen(node, accounts, &meant).await
     }))
     .await
