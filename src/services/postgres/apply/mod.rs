@@ -13,7 +13,7 @@ mod role;
 mod strays;
 
 use super::connect::{Connector, Purpose, run};
-use super::model::Op as Do;
+use super::model::{Credential, Op as Do};
 use super::observe;
 use super::scope::Scope;
 use super::shape::settle;
@@ -79,12 +79,16 @@ async fn carry_out(connector: &Connector, step: &Step, context: &ApplyContext) -
             let dump = database::drop_database(connector, database, may_end, &context.stop).await?;
             return Ok(Outcome::Done { fingerprint: None, dump, note: None });
         }
-        (Do::RenameDatabase { from }, _, Some(Model::PostgresDatabase(database))) => {
+        (Do::RenameDatabase { from, oid }, _, Some(Model::PostgresDatabase(database))) => {
             let may_end = step.risks.contains(&Risk::Interrupts) || context.consent.may_interrupt(&step.address);
-            return Ok(rename::database(connector, from, database, may_end).await?);
+            let ends = rename::Ends { from, to: &database.name, oid: oid.as_deref() };
+            return Ok(rename::database(connector, &ends, may_end).await?);
         }
-        (Do::RenameRole { from }, _, Some(Model::PostgresRole(role))) => {
-            return Ok(rename::role(connector, from, &role.name).await?);
+        (Do::RenameRole { from, oid }, _, Some(Model::PostgresRole(role))) => {
+            let ends = rename::Ends { from, to: &role.name, oid: oid.as_deref() };
+            let generates = role.credential == Some(Credential::Generate);
+            let published = if generates { context.vault.published(&step.app, ServiceId::Postgres)? } else { None };
+            return rename::role(connector, &ends, published).await;
         }
         (Do::SetGrant, _, Some(Model::PostgresGrant(grant))) => grant::set_grant(connector, step, grant).await?,
         (Do::RevokeGrant, Some(Model::PostgresGrant(grant)), _) => grant::revoke(connector, grant).await?,

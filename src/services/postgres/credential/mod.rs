@@ -133,7 +133,7 @@ pub struct Setting<'a> {
 /// Sets a password by its verifier, after other statements and in one transaction with them. The verifier has a message
 /// of its own, in which little can fail, and is kept out of the server's log as far as the administrator may.
 pub async fn set_quietly(connection: &mut PgConnection, setting: &Setting<'_>) -> Result<(), Failure> {
-    let Setting { role, before, verifier } = setting;
+    let Setting { role, before, .. } = setting;
     let hushed = server_log::hush(connection, role).await?;
     run(connection, role, &format!("BEGIN; {before}")).await.map_err(|mut failure| {
         // BEGIN is no news to anybody.
@@ -142,6 +142,21 @@ pub async fn set_quietly(connection: &mut PgConnection, setting: &Setting<'_>) -
         }
         failure
     })?;
+    set_and_commit(connection, setting, &hushed).await
+}
+
+/// The same in a transaction that is open already, which it ends.
+pub async fn set_quietly_at_last(connection: &mut PgConnection, setting: &Setting<'_>) -> Result<(), Failure> {
+    let hushed = server_log::hush(connection, setting.role).await?;
+    run(connection, setting.role, setting.before).await?;
+    set_and_commit(connection, setting, &hushed).await
+}
+
+async fn set_and_commit(
+    connection: &mut PgConnection,
+    Setting { role, verifier, .. }: &Setting<'_>,
+    hushed: &[String],
+) -> Result<(), Failure> {
     let statement = Secret::new(sql::role::set_password(role, verifier.expose()));
     let set = async {
         let set = sqlx::raw_sql(AssertSqlSafe(statement.expose().to_owned())).execute(&mut *connection).await;
@@ -149,7 +164,7 @@ pub async fn set_quietly(connection: &mut PgConnection, setting: &Setting<'_>) -
     };
     boundary::around(|| "postgres PASSWORD".to_owned(), set).await?;
     run(connection, role, "COMMIT").await?;
-    server_log::speak(connection, role, &hushed).await
+    server_log::speak(connection, role, hushed).await
 }
 
 /// Says where the verifiers of new passwords will stand in the server's log, if some login may get one.
