@@ -146,7 +146,10 @@ fn a_run_that_ended_before_it_was_noted_is_gone_on_with() {
     let serial = |text: &str| serde_json::from_str::<serde_json::Value>(text).expect("JSON")["serial"].as_u64();
     let later = workspace.read("state/default.json");
     std::fs::write(workspace.path("state/default.json"), &state).expect("the state of before");
-    workspace.run(&["plan"]).exits(0).says("Plan: 0 to create, 0 to update, 0 to destroy, 5 to adopt, 5 to forget, 1 to record.");
+    workspace
+        .run(&["plan"])
+        .exits(0)
+        .says("Plan: 0 to create, 0 to update, 0 to destroy, 5 to adopt, 5 to forget, 1 to record.");
     workspace.run(&["apply", "--auto-approve"]).exits(0);
     assert!(serial(&later) > serial(&state));
     is_renamed(&workspace, &before);
@@ -226,7 +229,8 @@ fn without_a_word_of_it_a_rename_is_asked_about() {
     assert_eq!(plan.stdout.matches(asked).count(), 2, "{}", plan.stdout);
     // It stands on one line, however narrow the text is.
     let shown = workspace.run(&["plan"]).exits(0);
-    let line = shown.stdout.lines().find_map(|line| line.split('`').nth(1).filter(|code| code.starts_with("moved = [")));
+    let line =
+        shown.stdout.lines().find_map(|line| line.split('`').nth(1).filter(|code| code.starts_with("moved = [")));
     let before = url(&workspace);
     workspace.write("nornplan.toml", &format!("specs = \"specs\"\n{}\n", line.expect("a line to paste")));
     workspace.run(&["apply", "--auto-approve"]).exits(0).hides("did you mean");

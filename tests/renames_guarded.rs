@@ -93,7 +93,9 @@ fn what_was_made_anew_since_it_was_planned_is_not_renamed() {
     postgres("postgres", &format!("CREATE DATABASE {prefix}old_db OWNER {prefix}old_owner"));
     workspace.run(&["apply", "saved.json"]).exits(1).complains("old_db was dropped and made anew since it was planned");
     assert!(there(&workspace, "pg_database", "old_db").is_some());
-    assert!(there(&workspace, "pg_database", "new_db").is_none() && there(&workspace, "pg_roles", "new_user").is_none());
+    assert!(
+        there(&workspace, "pg_database", "new_db").is_none() && there(&workspace, "pg_roles", "new_user").is_none()
+    );
 
     // A role, too.
     workspace.run(&["plan", "--out", "saved.json"]).exits(0);
@@ -108,7 +110,8 @@ fn what_was_made_anew_since_it_was_planned_is_not_renamed() {
 
 /// Gives a role a password of the kind MD5.
 fn set_md5(workspace: &Workspace, role: &str, password: &str) {
-    let statement = format!("SET password_encryption = 'md5'; ALTER ROLE {}{role} PASSWORD '{password}'", workspace.prefix);
+    let statement =
+        format!("SET password_encryption = 'md5'; ALTER ROLE {}{role} PASSWORD '{password}'", workspace.prefix);
     postgres("postgres", &statement);
 }
 
@@ -125,14 +128,23 @@ fn a_password_that_would_go_with_the_name_is_set_anew_or_keeps_the_name() {
     set_md5(&workspace, "old_user", "of-people");
     cafe(&workspace, "new_db", "credential = \"keep\"\n");
     moved(&workspace, &DATABASE);
-    workspace.run(&["plan", "--out", "saved.json"]).exits(0).flat().says("which the server throws away").says("BLOCKED");
+    workspace
+        .run(&["plan", "--out", "saved.json"])
+        .exits(0)
+        .flat()
+        .says("which the server throws away")
+        .says("BLOCKED");
     workspace.run(&["apply", "--auto-approve"]);
     assert!(stored(&workspace, "old_user").is_some_and(|stored| stored.starts_with("md5")));
     postgres("postgres", &format!("ALTER ROLE {}old_user PASSWORD 'of-people'", workspace.prefix));
     workspace.run(&["plan", "--out", "saved.json"]).exits(0).hides("MD5");
     // It becomes one that would go after the plan.
     set_md5(&workspace, "old_user", "of-people");
-    workspace.run(&["apply", "saved.json"]).exits(1).complains("nornplan does not know it").complains("nothing was renamed");
+    workspace
+        .run(&["apply", "saved.json"])
+        .exits(1)
+        .complains("nornplan does not know it")
+        .complains("nothing was renamed");
     assert!(stored(&workspace, "old_user").is_some_and(|stored| stored.starts_with("md5")));
     postgres("postgres", &format!("ALTER ROLE {}old_user PASSWORD 'of-people'", workspace.prefix));
     workspace.converge();
@@ -217,8 +229,9 @@ fn a_user_of_valkey_whose_password_is_not_ours_goes_with_consent_alone() {
 fn nothing_stays_published_for_an_app_under_its_former_name() {
     let workspace = Workspace::new();
     let spec = |app: &str, publish: &str| {
-        let text =
-            format!("app = \"@{app}\"\n[services.postgres]\n[services.kv]\nnamespace = \"@shop\"\n[publish]\n{publish}");
+        let text = format!(
+            "app = \"@{app}\"\n[services.postgres]\n[services.kv]\nnamespace = \"@shop\"\n[publish]\n{publish}"
+        );
         workspace.spec("shop", &text);
     };
     spec("shop", "OLD_PASSWORD = \"{pg.password}\"\n");

@@ -112,7 +112,11 @@ pub fn add(steps: &mut Vec<Step>, moved: &MovedApp, wanted: &BTreeMap<Address, W
         before_close.insert(rename.id());
         steps.push(rename);
     }
-    let op = if is_published { Op::Secrets(SecretOp::RemoveFormer { from: from.clone(), names: names.clone() }) } else { Op::State };
+    let op = if is_published {
+        Op::Secrets(SecretOp::RemoveFormer { from: from.clone(), names: names.clone() })
+    } else {
+        Op::State
+    };
     let mut close = step(Part::Close, op);
     if is_published {
         close.notes.push(format!("what is published for {from} is removed when the app is told all its new names"));

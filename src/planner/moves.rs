@@ -274,7 +274,8 @@ fn tell_password(step: &mut Step, from: &Address, wanted: &Model, loses_password
         Some(false) => {}
         _ if !role.login => {}
         Some(true) if wanted.generates_password() => {
-            let note = format!("{} has a password of the kind MD5, which is set anew as SCRAM with the name", from.name);
+            let note =
+                format!("{} has a password of the kind MD5, which is set anew as SCRAM with the name", from.name);
             step.notes.push(note);
         }
         Some(true) => {

@@ -4,8 +4,8 @@
 use super::guard::{self, Halt};
 use crate::core::secret::Secret;
 use crate::error::{Diagnostic, Kind};
-use crate::services::postgres::catalog::named::{self, Row};
 use crate::services::postgres::catalog;
+use crate::services::postgres::catalog::named::{self, Row};
 use crate::services::postgres::connect::{Connector, Purpose, SignIn, join, run, values};
 use crate::services::postgres::credential::{Setting, set_quietly_at_last, verifier};
 use crate::services::postgres::model::database_address;
@@ -88,12 +88,10 @@ pub async fn database(connector: &Connector, ends: &Ends<'_>, may_end: bool) -> 
     }
     let helper = if may_end { Some(connector.administration(Purpose::Write).await?) } else { None };
     let begin = format!("BEGIN; {statement}");
-    end_while(connector, helper, (from, &users), run(&mut connection, from, &begin)).await.map_err(
-        |mut failure| {
-            failure.error.message = format!("{}; nothing was renamed", failure.error.message);
-            failure
-        },
-    )?;
+    end_while(connector, helper, (from, &users), run(&mut connection, from, &begin)).await.map_err(|mut failure| {
+        failure.error.message = format!("{}; nothing was renamed", failure.error.message);
+        failure
+    })?;
     // Nobody can drop it or give it another name any more until this is over.
     if !values::<String>(&mut connection, to, OID, &[to]).await?.iter().all(|oid| ends.is_planned(oid)) {
         return Err(ends.another(from, &statement));
@@ -153,7 +151,9 @@ pub async fn role(connector: &Connector, ends: &Ends<'_>, published: Option<Secr
     }
     let md5 = if reads { named::md5_digest(&mut connection, from).await? } else { None };
     let anew = match (md5, published) {
-        (Some(stored), published) => Some(published.filter(|one| is_md5(one, from, &stored)).ok_or_else(|| unknown(ends, &statement))?),
+        (Some(stored), published) => {
+            Some(published.filter(|one| is_md5(one, from, &stored)).ok_or_else(|| unknown(ends, &statement))?)
+        }
         (None, published) => published.filter(|_| signs_in),
     };
     match anew {

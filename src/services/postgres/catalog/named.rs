@@ -53,7 +53,8 @@ pub async fn md5(connection: &mut PgConnection, names: &[String]) -> Result<Opti
     if !reads_passwords(connection).await? {
         return Ok(None);
     }
-    let statement = "SELECT rolname::text FROM pg_catalog.pg_authid WHERE rolpassword LIKE 'md5%' AND rolname = ANY($1)";
+    let statement =
+        "SELECT rolname::text FROM pg_catalog.pg_authid WHERE rolpassword LIKE 'md5%' AND rolname = ANY($1)";
     let rows: Vec<(String,)> = sqlx::query_as(statement)
         .bind(names)
         .persistent(false)
