@@ -185,8 +185,8 @@ fn a_lesser_administrator_renames_what_it_made() {
     workspace.converge();
     works(&url(&workspace), "SELECT 1");
     assert_eq!(url(&workspace), before.replace("old_user", "new_user").replace("old_db", "new_db"));
-    workspace.remove("specs/cafe.toml");
-    workspace.run(&["apply", "--auto-approve", "--allow-destroy", "all", "--allow-interrupt", "all"]).exits(0);
+    let everything = ["destroy", "--all", "--auto-approve", "--allow-destroy", "all", "--allow-interrupt", "all"];
+    workspace.run(&everything).exits(0);
     postgres("postgres", &format!("DROP ROLE {admin}"));
 }
 

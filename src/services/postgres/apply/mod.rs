@@ -13,7 +13,7 @@ mod role;
 mod strays;
 
 use super::connect::{Connector, Purpose, run};
-use super::model::{Credential, Op as Do};
+use super::model::Op as Do;
 use super::observe;
 use super::scope::Scope;
 use super::shape::settle;
@@ -86,9 +86,8 @@ async fn carry_out(connector: &Connector, step: &Step, context: &ApplyContext) -
         }
         (Do::RenameRole { from, oid }, _, Some(Model::PostgresRole(role))) => {
             let ends = rename::Ends { from, to: &role.name, oid: oid.as_deref() };
-            let generates = role.credential == Some(Credential::Generate);
-            let published = if generates { context.vault.published(&step.app, ServiceId::Postgres)? } else { None };
-            return rename::role(connector, &ends, published).await;
+            let proof = context.vault.proof_of(&step.app, ServiceId::Postgres, from)?;
+            return rename::role(connector, &ends, proof.published.filter(|_| !proof.names_another)).await;
         }
         (Do::SetGrant, _, Some(Model::PostgresGrant(grant))) => grant::set_grant(connector, step, grant).await?,
         (Do::RevokeGrant, Some(Model::PostgresGrant(grant)), _) => grant::revoke(connector, grant).await?,
