@@ -337,7 +337,7 @@ fn every_row_of_what_gets_another_name() {
                 workspace.write("nornplan.toml", &format!("moved = [{one}]\n"));
             },
             flags: &["--allow-destroy", "all", "--allow-interrupt", "all"],
-            held: &["2 blocked: kafka.topic.@e.new, kafka.topic.@e.two", "1 held: waiting for what is held or blocked"],
+            held: &["1 held: waiting for what is held or blocked"],
             verdict: "Plan: 0 to create, 1 to update, 0 to destroy.",
             exit: 1,
             gone: &[Thing::Topic("@e.new")],
