@@ -4,7 +4,7 @@ use crate::core::address::Address;
 use crate::core::reconcile::{Applied, Wanted};
 use crate::error::{Diagnostic, Kind, Result};
 use crate::secrets::Vault;
-use crate::services::{Ask, Model, Observation, Proof, Service, ServiceId, is_login};
+use crate::services::{Ask, Model, Named, Observation, Proof, Service, ServiceId, is_login};
 use crate::side_by_side;
 use crate::state::Document;
 use futures_util::future::join_all;
@@ -29,7 +29,8 @@ pub struct Depth {
     pub probe_credentials: bool,
 }
 
-/// What is asked of each service: nothing of a service on which nothing is wanted and nothing is ours.
+/// What is asked of each service: nothing of a service on which nothing is wanted and nothing is ours. `followed` are logins
+/// that are made anew under another name.
 ///
 /// # Errors
 /// The sink cannot be read.
@@ -39,11 +40,16 @@ pub fn asks(
     document: &Document,
     vault: &Vault,
     depth: Depth,
+    followed: &BTreeSet<&Address>,
 ) -> Result<BTreeMap<ServiceId, Ask>> {
     let mut asks: BTreeMap<ServiceId, Ask> = BTreeMap::new();
     let logins = wanted.iter().filter(|(_, one)| one.model.generates_password());
-    let logins: Vec<_> = logins.filter_map(|(address, one)| Some((ServiceId::of(address)?, address, one))).collect();
-    let proofs = side_by_side::map(&logins, |(id, address, one)| vault.proof_of(&one.app, *id, &address.name));
+    let logins = logins.map(|(address, one)| (address, &one.app));
+    // A login that another one follows gives its password on, if that is the published one.
+    let former = applied.iter().filter(|(address, _)| followed.contains(address) && !wanted.contains_key(*address));
+    let logins = logins.chain(former.map(|(address, one)| (address, &one.app)));
+    let logins: Vec<_> = logins.filter_map(|(address, app)| Some((ServiceId::of(address)?, address, app))).collect();
+    let proofs = side_by_side::map(&logins, |(id, address, app)| vault.proof_of(app, *id, &address.name));
     for ((id, address, _), proof) in logins.into_iter().zip(proofs) {
         let entry = document.resources.get(address);
         let fingerprint = entry.and_then(|entry| entry.fingerprint.clone());
@@ -106,7 +112,7 @@ pub async fn named(
     service: &dyn Service,
     addresses: &BTreeSet<Address>,
     wait: Duration,
-) -> Option<BTreeMap<Address, Vec<String>>> {
+) -> Option<BTreeMap<Address, Named>> {
     let since = Instant::now();
     loop {
         match tokio::time::timeout(DEADLINE, service.named(addresses)).await {

@@ -63,6 +63,7 @@ const OTHERS: usize = 20;
 const NONE: &str = "Plan: 0 to create, 0 to update, 0 to destroy.";
 
 fn declare(workspace: &Workspace) {
+    workspace.write("nornplan.toml", "specs = \"specs\"\n");
     for (name, text) in [("a", A), ("b", B), ("d", D), ("e", E)] {
         workspace.spec(name, text);
     }
@@ -312,6 +313,40 @@ fn every_row_of_what_an_app_gives_up() {
 }
 
 #[test]
+fn every_row_of_what_gets_another_name() {
+    all_hold(&[
+        Row {
+            what: "a database that nobody is in, with its roles: not asked about",
+            change: |workspace| {
+                workspace.spec("d", &D.replace("\"@d\", ", "\"@dn\", "));
+                let one = "{ from = \"postgres.database.@d\", to = \"postgres.database.@dn\" }";
+                workspace.write("nornplan.toml", &format!("moved = [{one}]\n"));
+            },
+            flags: &[],
+            held: &[],
+            verdict: "Plan: 0 to create, 1 to update, 0 to destroy, 3 to rename.",
+            exit: 0,
+            gone: &[Thing::Database("@d"), Thing::Role("@d_user"), Thing::Role("@d_owner")],
+            stays: &[Thing::Database("@dn"), Thing::Role("@dn_user"), Thing::Role("@dn_owner"), Thing::Database("@d2")],
+        },
+        Row {
+            what: "a topic: no flag releases what cannot be done",
+            change: |workspace| {
+                workspace.spec("e", &E.replace("@e.two", "@e.new"));
+                let one = "{ from = \"kafka.topic.@e.two\", to = \"kafka.topic.@e.new\" }";
+                workspace.write("nornplan.toml", &format!("moved = [{one}]\n"));
+            },
+            flags: &["--allow-destroy", "all", "--allow-interrupt", "all"],
+            held: &["1 held: waiting for what is held or blocked"],
+            verdict: "Plan: 0 to create, 1 to update, 0 to destroy.",
+            exit: 1,
+            gone: &[Thing::Topic("@e.new")],
+            stays: &[Thing::Topic("@e.one"), Thing::Topic("@e.two")],
+        },
+    ]);
+}
+
+#[test]
 fn a_directory_that_is_empty_or_unreadable_and_a_spec_that_does_not_load_destroy_nothing() {
     let workspace = Workspace::new();
     workspace.spec("b", B);
@@ -347,26 +382,10 @@ fn names_that_are_not_for_apps_are_refused_when_declared_and_never_destroyed() {
     let workspace = Workspace::new();
     workspace.spec("b", B);
     workspace.converge();
-    let of_postgres = [
-        "pg_x",
-        "pg_read_all_data",
-        "postgres",
-        "template0",
-        "template1",
-        "template_x",
-        "default",
-        "streaming_replica",
-        "cnpg_x",
-        "repmgr",
-        "flypgadmin",
-        "rdsadmin",
-        "cloudsqladmin",
-        "azuresu",
-        "nornplan",
-        "_x",
-    ];
+    let of_postgres = "pg_x pg_read_all_data postgres template0 template1 template_x default streaming_replica cnpg_x \
+        repmgr flypgadmin rdsadmin cloudsqladmin azuresu nornplan _x";
     let mut declared: Vec<String> = Vec::new();
-    for name in of_postgres {
+    for name in of_postgres.split(' ') {
         declared.push(format!("[services.postgres]\ndatabase = \"{name}\"\n"));
         declared.push(format!("[services.postgres]\nuser = \"{name}\"\n"));
         declared.push(format!("[services.postgres]\nowner = \"{name}\"\n"));

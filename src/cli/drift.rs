@@ -78,7 +78,7 @@ pub async fn run(global: &Global, args: &Args) -> Outcome {
         .collect();
     workspace.vault.check_lineage(&document.lineage, document.has_published_of(|app| scope.has_app(app)))?;
     let depth = Depth { probe_credentials: true, ..args.look.depth() };
-    let mut asks = observe::asks(&wanted, &applied, document, &workspace.vault, depth)?;
+    let mut asks = observe::asks(&wanted, &applied, document, &workspace.vault, depth, &BTreeSet::new())?;
     if let Some(specs) = &specs {
         let known = unmanaged::known(specs, document, &workspace.config)?;
         unmanaged::ask(&mut asks, &known, &scope, document);

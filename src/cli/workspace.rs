@@ -11,8 +11,8 @@ use crate::core::suggest::closest;
 use crate::error::{Diagnostic, Kind, Place};
 use crate::observe::{self, Depth, Reading};
 use crate::planner;
-use crate::planner::moved_apps;
 use crate::planner::moves::{self, Moves};
+use crate::planner::{moved_apps, moved_roles};
 use crate::render::{Style, count, reading};
 use crate::scope::{Scope, keep_other_values, take_from_others, take_grants_along};
 use crate::secrets::model::{Known, secret_address};
@@ -90,19 +90,25 @@ pub async fn specs_in(global: &Global, config: &Config, scope: &Scope) -> Result
         return specs(global, config);
     }
     let store = Store::open(config).await?;
-    specs_beside(global, config, neighbours(scope, store.document()))
+    specs_beside(global, config, neighbours(config, scope, store.document()))
 }
 
 /// The infraspecs again, beside what the state knows by now; `None` where it would be the same.
 pub fn specs_again(config: &Config, scope: &Scope, document: &Document) -> Result<Option<Specs>, Errors> {
-    let neighbours = neighbours(scope, document);
+    let neighbours = neighbours(config, scope, document);
     Ok(if neighbours.is_empty() { None } else { Some(spec::load_beside(config, neighbours)?) })
 }
 
-/// Apps that the run leaves out. None, unless it is narrowed to some: then what nobody declares is to be destroyed.
-fn neighbours(scope: &Scope, document: &Document) -> Vec<Loaded> {
+/// Apps that the run leaves out. None, unless it is narrowed to some: then what nobody declares is to be destroyed. The
+/// former name of an app is the app.
+fn neighbours(config: &Config, scope: &Scope, document: &Document) -> Vec<Loaded> {
     let mut applied = document.applied();
-    applied.retain(|_, one| !scope.apps.is_empty() && !scope.apps.contains(&one.app));
+    let has = |app: &str| scope.apps.iter().any(|one| one.as_str() == app);
+    let is_former = |app: &AppName| {
+        let of_app = |one: &&Move| one.from.kind == APP && one.from.name == app.as_str();
+        config.moved.iter().filter(of_app).any(|one| has(&one.to.name))
+    };
+    applied.retain(|_, one| !scope.apps.is_empty() && !has(one.app.as_str()) && !is_former(&one.app));
     spec::neighbour::apps(&applied)
 }
 
@@ -215,6 +221,7 @@ impl Workspace {
             &now,
             &self.vault,
             depth,
+            &moves.followed(),
         )?;
         let shared: Vec<&App> =
             specs.apps.values().filter(|app| scope.has_app(&app.name) && app.shares_valkey()).collect();
@@ -296,6 +303,8 @@ impl Workspace {
             wanted.extend(services::desired(id, specs, &self.config)?);
         }
         let mut open = moves::open(&self.config.moved, &wanted, document, scope);
+        let roles = moved_roles::derived(&self.config.moved, &wanted, document, scope);
+        open.extend(&roles);
         let derived = moved_apps::derived(&open, &wanted, document);
         open.extend(&derived);
         let ends = open.iter().flat_map(|one| [one.from.clone(), one.to.clone()]);

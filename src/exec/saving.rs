@@ -1,8 +1,9 @@
 //! Notes durably that a service is about to be written to that saves apart from writing, and that all is saved: a run
-//! that is killed between the two leaves the mark, and the next one saves.
+//! that is killed between the two leaves the mark, and the next one saves. And which thing is about to get another name.
 
 use super::Job;
 use crate::error::Result;
+use crate::services::postgres::model::Op as PostgresOp;
 use crate::services::{Durability, Op, ServiceId, Step};
 use crate::state::{Event, LockedStore};
 use std::collections::{BTreeMap, BTreeSet};
@@ -20,13 +21,15 @@ impl Marks {
     /// # Errors
     /// The journal cannot be written; the batch must not start.
     pub async fn begin(&mut self, job: &Job<'_>, steps: &[&Step], store: &mut LockedStore) -> Result<()> {
-        let Some((id, _)) = saves_apart(job, steps) else { return Ok(()) };
-        *self.batches.entry(id).or_default() += 1;
-        if store.document().unsaved.contains(id.as_str()) {
-            return Ok(());
+        let mut events: Vec<Event> = steps.iter().filter_map(|step| renaming(step)).collect();
+        if let Some((id, _)) = saves_apart(job, steps) {
+            *self.batches.entry(id).or_default() += 1;
+            if !store.document().unsaved.contains(id.as_str()) {
+                self.set.insert(id);
+                events.push(Event::Unsaved { service: id.to_string() });
+            }
         }
-        self.set.insert(id);
-        store.append(&[Event::Unsaved { service: id.to_string() }]).await
+        if events.is_empty() { Ok(()) } else { store.append(&events).await }
     }
 
     /// After a batch: what takes the mark away, if all is saved. A mark of an earlier run stays until something is.
@@ -41,6 +44,17 @@ impl Marks {
         };
         (safe && *batches == 0).then(|| Event::Saved { service: id.to_string() })
     }
+}
+
+/// What tells the next run that a thing is ours under its new name, if this one gets no further.
+fn renaming(step: &Step) -> Option<Event> {
+    let (Op::Postgres(PostgresOp::RenameDatabase { oid, .. } | PostgresOp::RenameRole { oid, .. }), Some(from)) =
+        (&step.op, &step.renamed_from)
+    else {
+        return None;
+    };
+    let to = step.address.clone();
+    oid.clone().map(|identity| Event::Renaming { from: from.clone(), to, identity })
 }
 
 /// The service of a batch that writes, if that saves apart from writing.

@@ -27,15 +27,15 @@ pub fn ask(steps: &mut [Step], document: &Document, declared: &BTreeSet<AppName>
         }
         let entries: Vec<String> =
             pairs.iter().map(|(from, to)| format!("{{ from = \"{from}\", to = \"{to}\" }}")).collect();
-        let note = format!("did you mean a rename? write into nornplan.toml: moved = [{}]", entries.join(", "));
+        let note = format!("did you mean a rename? write into nornplan.toml: `moved = [{}]`", entries.join(", "));
         // Said where it hurts most, once on either side.
         let told = pairs.iter().find(|(from, _)| from.kind == DATABASE).or(pairs.first());
         notes.extend(told.into_iter().flat_map(|(from, to)| [from, to]).map(|end| ((*end).clone(), note.clone())));
     }
     if let Some((from, to)) = renamed_app(&gone, &come, document, declared) {
         let note = format!(
-            "did you mean a rename of the app? write into nornplan.toml: moved = [{{ from = \"app.{from}\", to = \
-             \"app.{to}\" }}]"
+            "did you mean a rename of the app? write into nornplan.toml: `moved = [{{ from = \"app.{from}\", to = \
+             \"app.{to}\" }}]`"
         );
         for side in [gone.get(from), come.get(to)].into_iter().flatten() {
             let all = || side.values().flatten();
@@ -51,6 +51,11 @@ pub fn ask(steps: &mut [Step], document: &Document, declared: &BTreeSet<AppName>
 fn ends(steps: &[Step], action: Action) -> Ends<'_> {
     let mut ends = Ends::new();
     for step in steps.iter().filter(|step| step.action == action && step.part == Part::Main) {
+        // A login that is made anew and gets no password is not what another one was.
+        let is_remade = [KV_USER, KAFKA_USER].contains(&step.address.kind);
+        if action == Action::Create && is_remade && !step.sets_credential {
+            continue;
+        }
         let sort = step.before.as_ref().or(step.after.as_ref()).and_then(|model| sort(&step.address, model));
         if let Some(sort) = sort {
             ends.entry(&step.app).or_default().entry(sort).or_default().push(&step.address);

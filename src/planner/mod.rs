@@ -2,6 +2,7 @@
 
 mod did_you_mean;
 pub mod moved_apps;
+pub mod moved_roles;
 pub mod moves;
 mod prevention;
 mod publishing;

@@ -13,6 +13,25 @@ use crate::services::{Decision, Model, Op, Step};
 use crate::state::Document;
 use std::collections::{BTreeMap, BTreeSet};
 
+/// An app that has another name from now on.
+#[derive(Clone, Debug)]
+pub struct MovedApp {
+    pub name: Move,
+    /// Whether its values are published under the new name already.
+    pub is_taken_over: bool,
+    /// What was published for it under the former one.
+    former: BTreeSet<String>,
+}
+
+impl MovedApp {
+    pub fn new(name: Move, is_taken_over: bool, document: &Document) -> Self {
+        let former = document.resources.get(&secret_address(&name.from.name));
+        let former = former.and_then(|entry| entry.applied.as_secret());
+        let former = former.map(|published| published.values.keys().cloned().collect()).unwrap_or_default();
+        Self { name, is_taken_over, former }
+    }
+}
+
 /// Whether there is anything left of an app under its former name. It is renamed whole, or not at all.
 pub fn is_open(one: &Move, wanted: &BTreeMap<Address, Wanted<Model>>, document: &Document, scope: &Scope) -> bool {
     let in_scope = scope.services.is_empty()
@@ -32,7 +51,9 @@ pub fn derived(open: &[&Move], wanted: &BTreeMap<Address, Wanted<Model>>, docume
         // What was made anew by a run that did not get to the end has its new name already.
         let gets = wanted.iter().filter(|(address, one)| is_its(&one.app) && !named.contains(address));
         let gets = gets.filter(|(address, one)| {
-            !document.resources.contains_key(*address) || one.model.generates_password() && !is_postgres(address)
+            let is_renamed = is_postgres(address);
+            // A login that is made anew without a password is nobody's.
+            if is_renamed { !document.resources.contains_key(*address) } else { one.model.generates_password() }
         });
         let had = by_sort(had.map(|(address, entry)| (address, &entry.applied)));
         let gets = by_sort(gets.map(|(address, one)| (address, &one.model)));
@@ -59,7 +80,8 @@ fn by_sort<'a>(all: impl Iterator<Item = (&'a Address, &'a Model)>) -> BTreeMap<
 
 /// Adds what an app needs of the sink. Everything else of it comes after its values are there under the new name, if they
 /// are not yet; under the former one they go last, when it is told all its new names.
-pub fn add(steps: &mut Vec<Step>, one: &Move, is_taken_over: bool, wanted: &BTreeMap<Address, Wanted<Model>>) {
+pub fn add(steps: &mut Vec<Step>, moved: &MovedApp, wanted: &BTreeMap<Address, Wanted<Model>>) {
+    let MovedApp { name: one, is_taken_over, former: names } = moved;
     let (Ok(from), Ok(app)) = (AppName::new(one.from.name.as_str()), AppName::new(one.to.name.as_str())) else {
         return;
     };
@@ -90,7 +112,11 @@ pub fn add(steps: &mut Vec<Step>, one: &Move, is_taken_over: bool, wanted: &BTre
         before_close.insert(rename.id());
         steps.push(rename);
     }
-    let op = if is_published { Op::Secrets(SecretOp::RemoveFormer { from: from.clone() }) } else { Op::State };
+    let op = if is_published {
+        Op::Secrets(SecretOp::RemoveFormer { from: from.clone(), names: names.clone() })
+    } else {
+        Op::State
+    };
     let mut close = step(Part::Close, op);
     if is_published {
         close.notes.push(format!("what is published for {from} is removed when the app is told all its new names"));

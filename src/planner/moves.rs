@@ -5,7 +5,7 @@
 //! A login that its server cannot rename is made anew under its new name, with the password that its app has, and the
 //! former one goes when that is published.
 
-use super::moved_apps;
+use super::moved_apps::{self, MovedApp};
 use crate::config::Move;
 use crate::core::address::{APP, Address};
 use crate::core::name::AppName;
@@ -16,26 +16,23 @@ use crate::error::{Diagnostic, Kind};
 use crate::scope::Scope;
 use crate::services::kafka::model::{ACL, TOPIC, USER as KAFKA_USER};
 use crate::services::postgres::model::{DATABASE, Op as PostgresOp, ROLE};
-use crate::services::{Decision, Model, Observation, Op, Renaming, ServiceId, Step};
+use crate::services::{CredentialStatus, Decision, Model, Named, Observation, Op, Renaming, ServiceId, Step};
 use crate::state::Document;
 use std::collections::{BTreeMap, BTreeSet};
-
-/// What is there under either name, and who is using it.
-pub type Named = BTreeMap<Address, Vec<String>>;
 
 /// What the moves come to in this run.
 #[derive(Clone, Debug, Default)]
 pub struct Moves {
-    /// To be renamed, each with the names of who is using it.
-    pending: Vec<(Move, Vec<String>)>,
+    /// To be renamed, each with what is known of it by its name.
+    pending: Vec<(Move, Named)>,
     /// Renamed already, by a run that did not get to note it.
     renamed: Vec<Move>,
     /// What cannot be done, and why.
     refused: Vec<(Move, String)>,
     /// Logins that are made anew under the new name.
     remade: Vec<Move>,
-    /// Apps that have another name from now on, and whether their values are published under it already.
-    apps: Vec<(Move, bool)>,
+    /// Apps that have another name from now on.
+    apps: Vec<MovedApp>,
     notices: Vec<Notice>,
 }
 
@@ -83,14 +80,19 @@ pub fn open<'a>(
 impl Moves {
     /// Judges open moves. `named` says what servers that can rename have; `None` is that nobody could look.
     /// `taken_over` are apps whose values are published under their new names.
-    pub fn judge(open: &[&Move], document: &Document, named: Option<&Named>, taken_over: &BTreeSet<String>) -> Self {
+    pub fn judge(
+        open: &[&Move],
+        document: &Document,
+        named: Option<&BTreeMap<Address, Named>>,
+        taken_over: &BTreeSet<String>,
+    ) -> Self {
         let mut moves = Self::default();
         let owned = |address: &Address| document.resources.contains_key(address);
         for one in open.iter().map(|one| (*one).clone()) {
             let Move { from, to, .. } = &one;
             if from.kind == APP {
                 let is_taken_over = taken_over.contains(&one.to.name);
-                moves.apps.push((one, is_taken_over));
+                moves.apps.push(MovedApp::new(one, is_taken_over, document));
                 continue;
             }
             if from.kind == TOPIC {
@@ -106,8 +108,8 @@ impl Moves {
             let there = |address: &Address| named.is_none_or(|named| named.contains_key(address));
             match (owned(from), there(from), named.is_some() && there(to)) {
                 (true, true, false) => {
-                    let users = named.and_then(|named| named.get(from)).cloned().unwrap_or_default();
-                    moves.pending.push((one, users));
+                    let named = named.and_then(|named| named.get(from)).cloned().unwrap_or_default();
+                    moves.pending.push((one, named));
                 }
                 (true, true, true) => {
                     let reason = format!(
@@ -116,7 +118,17 @@ impl Moves {
                     );
                     moves.refused.push((one, reason));
                 }
-                (true, false, true) => moves.renamed.extend((!owned(to)).then_some(one)),
+                (true, false, true) if owned(to) => {}
+                // Only what a run of ours was about to rename is taken for ours under a name that we do not know.
+                (true, false, true) => {
+                    let begun = document.renaming.get(to).filter(|begun| begun.from == *from);
+                    let there = named.and_then(|named| named.get(to)).map(|there| &there.identity);
+                    if begun.is_some_and(|begun| Some(&begun.identity) == there) {
+                        moves.renamed.push(one);
+                    } else {
+                        moves.note_another(&one);
+                    }
+                }
                 (false, true, false) => {
                     let reason = format!(
                         "{from} is there, and the state does not say that it is ours: declare it under that name and \
@@ -138,26 +150,38 @@ impl Moves {
         self.notices.push(Notice { level: Level::Note, about: "moved".to_owned(), text });
     }
 
+    fn note_another(&mut self, Move { from, to, .. }: &Move) {
+        let text = format!(
+            "there is no {from} any more, and no run of ours has renamed it: {to} is taken for what nobody has called ours yet"
+        );
+        self.notices.push(Notice { level: Level::Note, about: "moved".to_owned(), text });
+    }
+
+    /// Logins that another one follows.
+    pub fn followed(&self) -> BTreeSet<&Address> {
+        self.remade.iter().map(|one| &one.from).collect()
+    }
+
     fn names<'a>(moves: impl Iterator<Item = &'a Move>) -> Renaming {
         Renaming::of(moves.map(|one| (&one.from, &one.to)))
     }
 
     /// What servers still have under its old name.
     pub fn pending(&self) -> Renaming {
-        let apps = self.apps.iter().filter(|(_, is_taken_over)| !is_taken_over).map(|(one, _)| one);
+        let apps = self.apps.iter().filter(|app| !app.is_taken_over).map(|app| &app.name);
         Self::names(self.pending.iter().map(|(one, _)| one).chain(apps))
     }
 
     /// What the state knows by its old name.
     pub fn unnoted(&self) -> Renaming {
         Self::names(
-            self.pending.iter().map(|(one, _)| one).chain(&self.renamed).chain(self.apps.iter().map(|(one, _)| one)),
+            self.pending.iter().map(|(one, _)| one).chain(&self.renamed).chain(self.apps.iter().map(|app| &app.name)),
         )
     }
 
     /// Adds what the sink has to do.
     pub fn add_apps(&self, steps: &mut Vec<Step>, wanted: &BTreeMap<Address, Wanted<Model>>) {
-        self.apps.iter().for_each(|(one, is_taken_over)| moved_apps::add(steps, one, *is_taken_over, wanted));
+        self.apps.iter().for_each(|app| moved_apps::add(steps, app, wanted));
     }
 
     pub fn notices(&self) -> &[Notice] {
@@ -199,16 +223,16 @@ impl Moves {
         observed: &BTreeMap<ServiceId, Observation>,
     ) -> Vec<(Step, Renaming)> {
         let Some(postgres) = observed.get(&ServiceId::Postgres) else { return Vec::new() };
-        let nobody: &[String] = &[];
-        let pending = self.pending.iter().map(|(one, users)| (one, Action::Rename, users.as_slice(), None));
-        let renamed = self.renamed.iter().map(|one| (one, Action::Record, nobody, None));
+        let unknown = &Named::default();
+        let pending = self.pending.iter().map(|(one, named)| (one, Action::Rename, named, None));
+        let renamed = self.renamed.iter().map(|one| (one, Action::Record, unknown, None));
         let refused = self.refused.iter().filter(|(one, _)| one.from.kind != TOPIC);
-        let refused = refused.map(|(one, reason)| (one, Action::Rename, nobody, Some(reason)));
-        let step = |(one, action, users, refused): (&Move, Action, &[String], Option<&String>)| {
+        let refused = refused.map(|(one, reason)| (one, Action::Rename, unknown, Some(reason)));
+        let step = |(one, action, named, refused): (&Move, Action, &Named, Option<&String>)| {
             let wanted = wanted.get(&one.to)?;
             let there = postgres.resources.get(&one.to).map(|there| there.model.clone());
             let after = there.clone().unwrap_or_else(|| wanted.model.clone());
-            let op = if action == Action::Record { Op::State } else { operation(&one.from) };
+            let op = if action == Action::Record { Op::State } else { operation(&one.from, named) };
             let decision = Decision {
                 address: one.to.clone(),
                 app: wanted.app.clone(),
@@ -222,7 +246,8 @@ impl Moves {
             let mut step = decision.step(op);
             (step.part, step.renamed_from) = (Part::Rename, Some(one.from.clone()));
             if action == Action::Rename {
-                tell_users(&mut step, users);
+                tell_users(&mut step, &named.users);
+                tell_password(&mut step, &one.from, &wanted.model, named.loses_password);
             }
             step.hold = refused.map(|reason| Hold::Blocked { reason: reason.clone() }).or(step.hold);
             Some((step, Renaming::of([(&one.from, &one.to)])))
@@ -231,14 +256,42 @@ impl Moves {
     }
 }
 
-fn operation(from: &Address) -> Op {
-    let name = from.name.clone();
+fn operation(from: &Address, named: &Named) -> Op {
+    let (name, oid) = (from.name.clone(), Some(named.identity.clone()).filter(|oid| !oid.is_empty()));
     let rename = if from.kind == DATABASE {
-        PostgresOp::RenameDatabase { from: name }
+        PostgresOp::RenameDatabase { from: name, oid }
     } else {
-        PostgresOp::RenameRole { from: name }
+        PostgresOp::RenameRole { from: name, oid }
     };
     Op::Postgres(rename)
+}
+
+/// A password of the kind MD5 is gone with the name. One that nornplan knows is set anew with it.
+fn tell_password(step: &mut Step, from: &Address, wanted: &Model, loses_password: Option<bool>) {
+    let Model::PostgresRole(role) = wanted else { return };
+    let once_more = "set it once more while password_encryption is scram-sha-256";
+    match loses_password {
+        Some(false) => {}
+        _ if !role.login => {}
+        Some(true) if wanted.generates_password() => {
+            let note =
+                format!("{} has a password of the kind MD5, which is set anew as SCRAM with the name", from.name);
+            step.notes.push(note);
+        }
+        Some(true) => {
+            let reason = format!(
+                "{} has a password of the kind MD5, which the server throws away when it renames it, and nornplan does not \
+                 know it: {once_more}, then rename",
+                from.name
+            );
+            step.hold = Some(Hold::Blocked { reason });
+        }
+        None if wanted.generates_password() => {}
+        None => step.notes.push(format!(
+            "whether its password is of the kind MD5 cannot be read here: such a one is thrown away with the name; \
+             {once_more}, if it may be"
+        )),
+    }
 }
 
 /// Who is there now is asked about: sessions in a database are ended, and those of a role cannot sign in anew by its former
@@ -288,8 +341,21 @@ fn remake(steps: &mut [Step], from: &Address, to: &Address, observed: &BTreeMap<
     if apps.windows(2).any(|pair| matches!(pair, [one, other] if one != other)) {
         return;
     }
+    let is_verified = |login: &Address| {
+        let there = ServiceId::of(login).and_then(|id| observed.get(&id)?.resources.get(login));
+        there.is_some_and(|there| there.credential == Some(CredentialStatus::Verified))
+    };
     let made = steps.iter_mut().find(|step| step.address == *to && step.action == Action::Create);
+    // With any other password than that of the former login it is another login, and the former one goes with consent.
+    let gets_it = |step: &Step| step.sets_credential && is_verified(from);
     let is_ours = match made {
+        Some(step) if !gets_it(step) => {
+            step.notes.push(format!(
+                "it is not {} under another name, whose password nornplan does not know: that one is removed with consent",
+                from.name
+            ));
+            false
+        }
         Some(step) => {
             (step.action, step.renamed_from) = (Action::Rename, Some(from.clone()));
             step.reasons.insert(Reason::Moved);
@@ -297,10 +363,7 @@ fn remake(steps: &mut [Step], from: &Address, to: &Address, observed: &BTreeMap<
                 .push(format!("it gets the password and the rights of {}, which goes when its app is told", from.name));
             true
         }
-        None => {
-            let there = ServiceId::of(to).and_then(|id| observed.get(&id)?.resources.get(to));
-            there.is_some_and(|there| there.credential == Some(crate::services::CredentialStatus::Verified))
-        }
+        None => is_verified(to) && is_verified(from),
     };
     if !is_ours {
         return;

@@ -74,9 +74,13 @@ fn carry_out(vault: &Vault, step: &Step) -> Result<()> {
         (Op::Secrets(model::Op::Publish { proved }), before, Some(after)) => {
             vault.publish(&step.app, before, after, &proved.iter().filter_map(|name| service(name)).collect())
         }
-        (Op::Secrets(model::Op::Remove), Some(before), _) => vault.remove(&step.app, before),
+        (Op::Secrets(model::Op::Remove), Some(before), _) => {
+            vault.remove(&step.app, &before.values.keys().cloned().collect())
+        }
         (Op::Secrets(model::Op::TakeOver { from }), _, _) => vault.take_over(from, &step.app),
-        (Op::Secrets(model::Op::RemoveFormer { from }), Some(before), _) => vault.remove(from, before),
+        (Op::Secrets(model::Op::RemoveFormer { from, names }), Some(before), _) => {
+            vault.remove(from, &before.values.keys().chain(names).cloned().collect())
+        }
         (Op::Secrets(_) | Op::State | Op::Postgres(_) | Op::Valkey(_) | Op::Kafka(_), _, _) => {
             let error = Diagnostic::new(Kind::Plan, format!("{} is no step on secrets", step.id()));
             Err(error.hint("this plan was not made by nornplan; make a new one"))

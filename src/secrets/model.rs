@@ -42,8 +42,12 @@ pub enum Op {
     Remove,
     /// Publishes for the app, and stages, all that is there for another: it is the same app under its former name.
     TakeOver { from: AppName },
-    /// Removes what is published for an app under its former name.
-    RemoveFormer { from: AppName },
+    /// Removes what is published for an app under its former name: what it has under the new one, and these names.
+    RemoveFormer {
+        from: AppName,
+        #[serde(default)]
+        names: BTreeSet<String>,
+    },
 }
 
 /// What the differ must know beside what is published; it travels as what an observation says of the sink.

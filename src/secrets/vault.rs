@@ -210,12 +210,12 @@ impl Vault {
         }
     }
 
-    /// Removes all that is published and staged for an app. Foreign names stay.
+    /// Removes what is published for an app under these names, and all that is staged. Foreign names stay.
     ///
     /// # Errors
     /// The sink cannot be read or written.
-    pub fn remove(&self, app: &AppName, published: &Published) -> Result<()> {
-        self.sink.promote(app, &Values::new(), &published.values.keys().cloned().collect())?;
+    pub fn remove(&self, app: &AppName, names: &BTreeSet<String>) -> Result<()> {
+        self.sink.promote(app, &Values::new(), names)?;
         self.sink.stage(app, &Values::new())
     }
 

@@ -12,7 +12,9 @@ mod service;
 mod tls;
 pub mod valkey;
 
-pub use observation::{Ask, CredentialStatus, DiffInput, Facts, Fingerprint, Observation, Observed, Proof, rotation};
+pub use observation::{
+    Ask, CredentialStatus, DiffInput, Facts, Fingerprint, Named, Observation, Observed, Proof, rotation,
+};
 pub use progress::Progress;
 pub use registry::{connect, desired, desired_of_workspace, diff, is_login};
 pub use renaming::Renaming;

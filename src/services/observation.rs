@@ -47,6 +47,17 @@ impl Observed {
     }
 }
 
+/// What is known of a thing that may be renamed by its name alone.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Named {
+    /// What tells it from another that has the name at another time.
+    pub identity: String,
+    /// Who is using it.
+    pub users: Vec<String>,
+    /// Whether the server throws its password away when it renames it; `None` if that cannot be known.
+    pub loses_password: Option<bool>,
+}
+
 /// One service as it was read: whole, or not at all.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Observation {

@@ -1,6 +1,6 @@
 //! What every service can do, and what becomes of the steps that it is given.
 
-use super::{Ask, Fingerprint, Model, Observation, Progress, ServiceId, Step};
+use super::{Ask, Fingerprint, Model, Named, Observation, Progress, ServiceId, Step};
 use crate::core::address::{Address, Kind};
 use crate::core::change::{FieldChange, Resource, three_way};
 use crate::core::consent::Consent;
@@ -200,8 +200,8 @@ pub trait Service: Send + Sync {
     /// Reads the managed fields of some objects again, right before they are written. Absent ones are left out.
     async fn read(&self, addresses: &BTreeSet<Address>, steps: &[&Step]) -> Result<BTreeMap<Address, Model>>;
 
-    /// Which of these there are, by name alone, each with the names of who is using it: for things that may be renamed.
-    async fn named(&self, _addresses: &BTreeSet<Address>) -> Result<BTreeMap<Address, Vec<String>>> {
+    /// Which of these there are, by name alone: for things that may be renamed.
+    async fn named(&self, _addresses: &BTreeSet<Address>) -> Result<BTreeMap<Address, Named>> {
         Ok(BTreeMap::new())
     }
 

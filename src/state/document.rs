@@ -60,7 +60,18 @@ pub struct Document {
     /// The last saved plans that were carried out, the newest last.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub carried: Vec<Carried>,
+    /// Renames that a run was about to make, by the new name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub renaming: BTreeMap<Address, BegunRename>,
     pub resources: BTreeMap<Address, Entry>,
+}
+
+/// What a run was about to rename: where the very same is there under the new name, it has.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BegunRename {
+    pub from: Address,
+    /// What tells it from another that has the name.
+    pub identity: String,
 }
 
 /// How far a saved plan was carried out, so that carrying it out again does nothing twice.
@@ -87,6 +98,8 @@ pub enum Event {
     Applied { address: Address, app: AppName, origin: Origin, model: Box<Model>, fingerprint: Option<Fingerprint> },
     /// A password was set and proved.
     Credential { address: Address, fingerprint: Fingerprint },
+    /// It is about to get another name.
+    Renaming { from: Address, to: Address, identity: String },
     /// It has another name from now on, and so has it wherever else it is named.
     Renamed { from: Address, to: Address },
     /// The resource is not ours any more.
@@ -123,6 +136,7 @@ impl Document {
             nodes: BTreeMap::new(),
             away: BTreeMap::new(),
             carried: Vec::new(),
+            renaming: BTreeMap::new(),
             resources: BTreeMap::new(),
         }
     }
@@ -143,7 +157,13 @@ impl Document {
                     entry.former = if is_kept { before } else { entry.former.take() };
                 }
             }
-            Event::Renamed { from, to } => self.rename(&Renaming::of([(&from, &to)])),
+            Event::Renaming { from, to, identity } => {
+                self.renaming.insert(to, BegunRename { from, identity });
+            }
+            Event::Renamed { from, to } => {
+                self.renaming.remove(&to);
+                self.rename(&Renaming::of([(&from, &to)]));
+            }
             Event::Gone { address } => {
                 self.resources.remove(&address);
             }

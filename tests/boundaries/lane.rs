@@ -132,7 +132,7 @@ impl Lane {
         match scenario {
             Scenario::Create => proof::fill(&self.workspace),
             Scenario::Destroy => drop(std::fs::remove_dir_all(self.workspace.path("snapshots"))),
-            Scenario::Change | Scenario::Rotate | Scenario::Adopt => {}
+            Scenario::Change | Scenario::Rename | Scenario::Rotate | Scenario::Adopt => {}
         }
         Ok(())
     }

@@ -29,19 +29,22 @@ pub fn nothing_lost(workspace: &Workspace, scenario: Scenario) -> Verdict {
     match scenario {
         // There was nothing yet.
         Scenario::Create => Ok(()),
-        Scenario::Change | Scenario::Rotate | Scenario::Adopt => {
-            let rows = number(&format!("{prefix}a_one"), "SELECT count(*)::text FROM kept");
+        Scenario::Change | Scenario::Rename | Scenario::Rotate | Scenario::Adopt => {
+            let query = "SELECT string_agg(datname::text, ' ') FROM pg_database WHERE datname IN";
+            let there = number("postgres", &format!("{query} ('{prefix}a_one', '{prefix}a_1st')"));
+            let rows = number(&there, "SELECT count(*)::text FROM kept");
             check(rows == "2", || format!("{rows} rows are left in the database"))?;
             let key = servers::valkey(&["GET", &format!("{prefix}a:kept")]).map_err(|error| error.to_string())?;
             check(key.as_string().as_deref() == Some("1"), || "the key is gone".to_owned())
         }
         Scenario::Destroy => {
-            for database in ["one", "two"].map(|name| format!("{prefix}a_{name}")) {
-                let there =
-                    number("postgres", &format!("SELECT count(*)::text FROM pg_database WHERE datname = '{database}'"));
-                check(there == "1" || has_dump(workspace, &database), || {
-                    format!("{database} is gone, and there is no dump of it")
-                })?;
+            let is_kept = |name: &&str| {
+                let database = format!("{prefix}a_{name}");
+                let query = format!("SELECT count(*)::text FROM pg_database WHERE datname = '{database}'");
+                number("postgres", &query) == "1" || has_dump(workspace, &database)
+            };
+            for names in [&["one", "1st"][..], &["two"]] {
+                check(names.iter().any(is_kept), || format!("a_{names:?} is gone, and there is no dump of it"))?;
             }
             Ok(())
         }
@@ -85,7 +88,8 @@ pub fn credentials_work(workspace: &Workspace, scenario: Scenario) -> Verdict {
         check(left.is_empty(), || format!("a {what} is left: {left}"))?;
     }
     let users = servers::valkey(&["ACL", "USERS"]).map_err(|error| error.to_string())?;
-    let is_left = |user: fred::types::Value| user.as_string().is_some_and(|user| user == format!("{prefix}a"));
+    let is_left =
+        |user: fred::types::Value| user.as_string().is_some_and(|user| user.starts_with(&format!("{prefix}a")));
     check(!users.into_array().into_iter().any(is_left), || "a user of Valkey is left".to_owned())?;
     let key = servers::valkey(&["EXISTS", &format!("{prefix}a:kept")]).map_err(|error| error.to_string())?;
     check(key.as_u64() == Some(0), || "a key is left".to_owned())

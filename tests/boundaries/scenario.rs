@@ -9,6 +9,8 @@ pub enum Scenario {
     Create,
     /// Nearly everything changes.
     Change,
+    /// A database with its roles, and a user of Valkey, get other names.
+    Rename,
     /// New passwords.
     Rotate,
     /// The state is lost, and everything is there.
@@ -48,6 +50,20 @@ user = "@a-events"
 topics = ["@a.in", "@a.more", { name = "@a.out", partitions = 3, config = { "retention.ms" = "8d" } }]
 "#;
 
+/// What the app has from then on. The roles are called by the first database.
+const MOVED: &str = r#"
+specs = "specs"
+moved = [
+  { from = "postgres.database.@a_one", to = "postgres.database.@a_1st" },
+  { from = "valkey.user.@a", to = "valkey.user.@a-kv" },
+]
+"#;
+
+fn third() -> String {
+    let renamed = SECOND.replace("@a_one", "@a_1st");
+    renamed.replace("access = \"queue\"", "access = \"queue\"\nnamespace = \"@a\"\nuser = \"@a-kv\"")
+}
+
 /// An app that is there all the time: it reads the other one's databases, and loses nothing.
 pub const NEIGHBOUR: &str = "app = \"@r\"\n[services.postgres]\n[services.kv]\n";
 
@@ -55,16 +71,23 @@ pub const APPLY: &[&str] =
     &["apply", "--auto-approve", "--allow-destroy", "all", "--allow-interrupt", "all", "--lock-timeout", "20s"];
 
 impl Scenario {
-    pub const ALL: [Self; 5] = [Self::Create, Self::Change, Self::Rotate, Self::Adopt, Self::Destroy];
+    pub const ALL: [Self; 6] = [Self::Create, Self::Change, Self::Rename, Self::Rotate, Self::Adopt, Self::Destroy];
 
     /// Makes the workspace ready for the run.
     pub fn prepare(self, workspace: &Workspace) {
         match self {
             Self::Create => workspace.spec("a", FIRST),
             Self::Change => workspace.spec("a", SECOND),
+            Self::Rename => {
+                workspace.write("nornplan.toml", MOVED);
+                workspace.spec("a", &third());
+            }
             Self::Rotate => {}
             Self::Adopt => std::fs::remove_dir_all(workspace.path("state")).expect("the state is lost"),
-            Self::Destroy => workspace.remove("specs/a.toml"),
+            Self::Destroy => {
+                workspace.remove("specs/a.toml");
+                workspace.write("nornplan.toml", "specs = \"specs\"\n");
+            }
         }
     }
 
@@ -72,7 +95,7 @@ impl Scenario {
     pub fn command(self) -> &'static [&'static str] {
         match self {
             Self::Rotate => &["rotate", "@a", "--auto-approve", "--allow-interrupt", "all"],
-            Self::Create | Self::Change | Self::Adopt | Self::Destroy => APPLY,
+            Self::Create | Self::Change | Self::Rename | Self::Adopt | Self::Destroy => APPLY,
         }
     }
 }

@@ -398,7 +398,7 @@ pub fn rename() -> Plan {
     };
     let mut database =
         renamed(database_address("bistro"), "postgres.database.cafe", database("bistro", "cafe_owner", &[]));
-    database.op = Op::Postgres(PgOp::RenameDatabase { from: "cafe".to_owned() });
+    database.op = Op::Postgres(PgOp::RenameDatabase { from: "cafe".to_owned(), oid: None });
     database.risks.insert(Risk::Interrupts);
     database.notes.push("2 sessions are in it now (cafe_user): stop the app first".to_owned());
     database.hold = Some(Hold::Interrupt);
@@ -406,10 +406,10 @@ pub fn rename() -> Plan {
         renamed(role_address("bistro_user"), "postgres.role.cafe_user", role("bistro_user", true, None)),
         &[&database],
     );
-    user.op = Op::Postgres(PgOp::RenameRole { from: "cafe_user".to_owned() });
+    user.op = Op::Postgres(PgOp::RenameRole { from: "cafe_user".to_owned(), oid: None });
     user.hold = Some(Hold::Waits { on: database.id() });
     let mut free = renamed(role_address("norn_owner"), "postgres.role.old_owner", role("norn_owner", false, None));
-    free.op = Op::Postgres(PgOp::RenameRole { from: "old_owner".to_owned() });
+    free.op = Op::Postgres(PgOp::RenameRole { from: "old_owner".to_owned(), oid: None });
     plan(vec![database, user, free])
 }
 

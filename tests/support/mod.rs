@@ -116,7 +116,8 @@ impl World {
     pub fn ask(&self) -> Ask {
         let wanted = services::desired(self.id, &self.specs, &self.config).unwrap();
         let document = self.document();
-        let mut asks = asks(&wanted, &document.applied(), &document, &self.vault, Depth::default()).unwrap();
+        let mut asks =
+            asks(&wanted, &document.applied(), &document, &self.vault, Depth::default(), &BTreeSet::new()).unwrap();
         asks.remove(&self.id).unwrap_or_default()
     }
 

@@ -44,7 +44,7 @@ mod sql;
 
 pub use server::rename as rename_server;
 
-use super::{ApplyContext, Ask, Check, Limits, Model, Observation, Outcome, Service, ServiceId, Step};
+use super::{ApplyContext, Ask, Check, Limits, Model, Named, Observation, Outcome, Service, ServiceId, Step};
 use crate::config::PostgresConfig;
 use crate::core::address::{Address, Kind};
 use crate::error::Result;
@@ -100,16 +100,24 @@ impl Service for Postgres {
         Ok(now)
     }
 
-    async fn named(&self, addresses: &BTreeSet<Address>) -> Result<BTreeMap<Address, Vec<String>>> {
+    async fn named(&self, addresses: &BTreeSet<Address>) -> Result<BTreeMap<Address, Named>> {
         let of = |kind: Kind| -> Vec<String> {
             addresses.iter().filter(|address| address.kind == kind).map(|address| address.name.clone()).collect()
         };
         let mut connection = self.connector.administration(Purpose::Observe).await?;
         let databases = catalog::named::databases(&mut connection, &of(DATABASE)).await?;
         let roles = catalog::named::roles(&mut connection, &of(ROLE)).await?;
+        let md5 = catalog::named::md5(&mut connection, &of(ROLE)).await?;
         self.connector.keep(Purpose::Observe, connection).await;
-        let databases = databases.into_iter().map(|(name, users)| (database_address(&name), users));
-        Ok(databases.chain(roles.into_iter().map(|(name, places)| (role_address(&name), places))).collect())
+        let databases = databases.into_iter().map(|row| {
+            let named = Named { identity: row.oid, users: row.users, loses_password: Some(false) };
+            (database_address(&row.name), named)
+        });
+        let roles = roles.into_iter().map(|row| {
+            let loses_password = md5.as_ref().map(|md5| md5.contains(&row.name));
+            (role_address(&row.name), Named { identity: row.oid, users: row.users, loses_password })
+        });
+        Ok(databases.chain(roles).collect())
     }
 
     async fn apply(&self, steps: &[&Step], context: &ApplyContext) -> Vec<Outcome> {

@@ -79,12 +79,15 @@ async fn carry_out(connector: &Connector, step: &Step, context: &ApplyContext) -
             let dump = database::drop_database(connector, step, database, may_end, &context.stop).await?;
             return Ok(Outcome::Done { fingerprint: None, dump, note: None });
         }
-        (Do::RenameDatabase { from }, _, Some(Model::PostgresDatabase(database))) => {
+        (Do::RenameDatabase { from, oid }, _, Some(Model::PostgresDatabase(database))) => {
             let may_end = step.risks.contains(&Risk::Interrupts) || context.consent.may_interrupt(&step.address);
-            return Ok(rename::database(connector, from, database, may_end).await?);
+            let ends = rename::Ends { from, to: &database.name, oid: oid.as_deref() };
+            return Ok(rename::database(connector, &ends, may_end).await?);
         }
-        (Do::RenameRole { from }, _, Some(Model::PostgresRole(role))) => {
-            return Ok(rename::role(connector, from, &role.name).await?);
+        (Do::RenameRole { from, oid }, _, Some(Model::PostgresRole(role))) => {
+            let ends = rename::Ends { from, to: &role.name, oid: oid.as_deref() };
+            let proof = context.vault.proof_of(&step.app, ServiceId::Postgres, from)?;
+            return rename::role(connector, &ends, proof.published.filter(|_| !proof.names_another)).await;
         }
         (Do::SetGrant, _, Some(Model::PostgresGrant(grant))) => grant::set_grant(connector, step, grant).await?,
         (Do::RevokeGrant, Some(Model::PostgresGrant(grant)), _) => grant::revoke(connector, grant).await?,

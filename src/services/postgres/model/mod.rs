@@ -60,10 +60,15 @@ pub enum Op {
     /// Gives a database another name; what is in it, and who may do what in it, stay.
     RenameDatabase {
         from: String,
+        /// Which it is: another one of that name is not renamed.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        oid: Option<String>,
     },
     /// The same for a role; its password stays good.
     RenameRole {
         from: String,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        oid: Option<String>,
     },
 }
 
