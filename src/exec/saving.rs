@@ -2,9 +2,8 @@
 //! that is killed between the two leaves the mark, and the next one saves.
 
 use super::Job;
-use crate::error::Result;
 use crate::services::{Durability, Op, ServiceId, Step};
-use crate::state::{Event, LockedStore};
+use crate::state::{Document, Event};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Which marks this run has set, and where it is writing.
@@ -15,18 +14,15 @@ pub struct Marks {
 }
 
 impl Marks {
-    /// Before a batch starts: the mark is durable when this returns.
-    ///
-    /// # Errors
-    /// The journal cannot be written; the batch must not start.
-    pub async fn begin(&mut self, job: &Job<'_>, steps: &[&Step], store: &mut LockedStore) -> Result<()> {
-        let Some((id, _)) = saves_apart(job, steps) else { return Ok(()) };
+    /// Before a batch starts: the mark to set, which must be durable then.
+    pub fn begin(&mut self, job: &Job<'_>, steps: &[&Step], document: &Document) -> Option<Event> {
+        let (id, _) = saves_apart(job, steps)?;
         *self.batches.entry(id).or_default() += 1;
-        if store.document().unsaved.contains(id.as_str()) {
-            return Ok(());
+        if document.unsaved.contains(id.as_str()) {
+            return None;
         }
         self.set.insert(id);
-        store.append(&[Event::Unsaved { service: id.to_string() }]).await
+        Some(Event::Unsaved { service: id.to_string() })
     }
 
     /// After a batch: what takes the mark away, if all is saved. A mark of an earlier run stays until something is.

@@ -99,6 +99,17 @@ fn present(config: &Config, backend: &dyn Backend, view: View) -> Result<View> {
     Ok(view)
 }
 
+/// The serial of the next document.
+///
+/// # Errors
+/// There is none that every backend can keep.
+fn serial_after(serial: u64) -> Result<u64> {
+    serial.checked_add(1).filter(|next| i64::try_from(*next).is_ok()).ok_or_else(|| {
+        Diagnostic::new(Kind::State, format!("the serial of the state is {serial}, and no larger one can be written"))
+            .hint("no run comes that far: bring back a state that has not been changed by hand")
+    })
+}
+
 /// The state of a run that changes it. The lock is held until this is dropped.
 #[derive(Debug)]
 pub struct LockedStore {
@@ -159,7 +170,7 @@ impl LockedStore {
     pub async fn finish(&mut self) -> Result<()> {
         self.document.tidy();
         if self.document != self.saved {
-            self.document.serial = self.saved.serial + 1;
+            self.document.serial = serial_after(self.saved.serial)?;
             if let Err(error) = self.backend.write(&self.document).await {
                 self.document.serial = self.saved.serial;
                 return Err(error);

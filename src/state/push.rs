@@ -56,7 +56,8 @@ pub async fn prepare(config: &Config, text: &str, force: bool, timeout: Duration
     }
     let present = view.filter(|view| view.exists).map(|view| view.document);
     if !already_so {
-        document.serial = document.serial.max(present.as_ref().map_or(0, |present| present.serial)) + 1;
+        let newest = document.serial.max(present.as_ref().map_or(0, |present| present.serial));
+        document.serial = super::serial_after(newest)?;
     }
     Ok(Push { locked, document, present, already_so })
 }
