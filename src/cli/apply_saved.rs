@@ -179,11 +179,7 @@ fn apps(plan: &Plan) -> BTreeSet<&str> {
 
 /// What takes something from an app that the state protects by now, unless the plan itself was made to let that go; and
 /// the app.
-fn prevented_meanwhile<'a>(
-    document: &Document,
-    plan: &'a Plan,
-    known: &SavedPlan,
-) -> Option<(&'a Step, &'a AppName)> {
+fn prevented_meanwhile<'a>(document: &Document, plan: &'a Plan, known: &SavedPlan) -> Option<(&'a Step, &'a AppName)> {
     let is_kept =
         |app: &&AppName| document.prevent_destroy.contains(*app) && plan.prevent_destroy.get(*app) != Some(&false);
     // What a declared app has no more use for goes without consent, and without being prevented.

@@ -37,7 +37,8 @@ impl SavedPlan {
         let is_whole = carried.is_some_and(|carried| carried.whole);
         let is_noted =
             |step: &StepId| is_whole || carried.is_some_and(|carried| carried.steps.contains(&step.to_string()));
-        let is_published = |app: &AppName| is_noted(&StepId { address: secret_address(app.as_str()), part: Part::Publish });
+        let is_published =
+            |app: &AppName| is_noted(&StepId { address: secret_address(app.as_str()), part: Part::Publish });
         let is_done = |step: &&Step| match step.part {
             // What was staged is used up by publishing it.
             Part::Stage => is_noted(&StepId { address: step.address.clone(), part: Part::Publish }),
@@ -174,8 +175,8 @@ fn changed_hands(step: &Step, planned: Option<&AppName>, now: Option<&AppName>) 
 mod tests {
     use super::*;
     use crate::core::reconcile::{Applied, reconcile};
-    use crate::services::kafka::model::{Topic, topic_address};
     use crate::services::Model;
+    use crate::services::kafka::model::{Topic, topic_address};
 
     fn app(name: &str) -> AppName {
         AppName::new(name).unwrap()
