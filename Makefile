@@ -65,8 +65,8 @@ test-deep: ## the same, with the long tests
 	@NORNPLAN_DEEP=1 infra/test.sh --include-ignored
 
 .PHONY: failpoints
-failpoints: ## strike an apply at every boundary between two effects, every time that it gets there (an hour; make infra first)
-	@. "$${INFRA_DIR:-infra/run}/env" && NORNPLAN_EVERY_HIT=1 cargo test --features failpoints --test failpoints
+failpoints: ## strike runs at every boundary between two effects in every way (EVERY=hit: each time that they get there; make infra first)
+	@. "$${INFRA_DIR:-infra/run}/env" && NORNPLAN_EVERY=$(or $(EVERY),mode) cargo test --features failpoints --test failpoints
 
 .PHONY: fmt
 fmt: ## format the code

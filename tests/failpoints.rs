@@ -13,7 +13,7 @@
 mod boundaries;
 mod common;
 
-use boundaries::case::{Case, Mode, Passed, each_twice, every_hit};
+use boundaries::case::{Case, Mode, Passed, Range, cases};
 use boundaries::lane::{Lane, State};
 use boundaries::scenario::Scenario;
 use std::collections::{BTreeMap, BTreeSet};
@@ -68,7 +68,7 @@ impl Work {
             let rounds = if repeats { 4 } else { 1 };
             for _ in 0..rounds {
                 let Some(case) = self.next(scenario) else {
-                    let needed = matches!(scenario, Scenario::Create | Scenario::Destroy);
+                    let needed = matches!(scenario.does(), Scenario::Create | Scenario::Destroy);
                     if needed && lane.record(scenario).is_err() {
                         return false;
                     }
@@ -113,10 +113,10 @@ fn every_boundary_struck_in_every_way_converges() {
     // What is the same wherever the state is need not be struck twice.
     let shared: BTreeSet<&String> = on_files.iter().flat_map(|(_, passed)| passed.keys()).collect();
     in_database.iter_mut().for_each(|(_, passed)| passed.retain(|boundary, _| !shared.contains(boundary)));
-    let all = std::env::var_os("NORNPLAN_EVERY_HIT").is_some();
+    let range = Range::asked();
     let only = std::env::var("NORNPLAN_ONLY").unwrap_or_default();
     let works = [(State::Files, &on_files), (State::Database, &in_database)].map(|(state, recorded)| {
-        let mut cases = if all { every_hit(recorded) } else { each_twice(recorded) };
+        let mut cases = cases(recorded, range);
         cases.iter_mut().for_each(|(scenario, cases)| {
             cases.retain(|case| format!("{scenario:?} {}", case.said()).contains(&only));
         });

@@ -50,6 +50,11 @@ pub async fn run(global: &Global, args: &Args) -> super::Outcome {
                 .hint("a saved plan is carried out as it is; narrow it when it is made")
                 .into());
         }
+        if args.apply.look.shallow || args.apply.look.probe_credentials {
+            return Err(Diagnostic::new(Kind::Usage, "--shallow and --probe-credentials do not go with a saved plan")
+                .hint("they say how to look when the plan is made: give them to `nornplan plan --out FILE`")
+                .into());
+        }
         return apply_saved::run(global, file, &args.apply).await;
     }
     let workspace = Workspace::open(global)?;
@@ -240,6 +245,8 @@ pub async fn carry_out(
     progress.done();
     boundary::pass(|| "after steps".to_owned());
     let unsent = staged.unsent(&plan.steps, &executed.outcomes);
+    let is_whole = plan.held().next().is_none();
+    let carried = saved.filter(|_| is_whole).and_then(|saved| saved.carried_out(&executed.outcomes));
     let mut report =
         render::outcome::Report::new(plan, executed.outcomes, began.elapsed()).given_up(&executed.given_up);
     let end = async {
@@ -251,8 +258,6 @@ pub async fn carry_out(
         let noted = if report.incomplete() {
             Ok(())
         } else {
-            let is_whole = plan.held().next().is_none();
-            let carried = saved.filter(|_| is_whole).and_then(SavedPlan::carried_out);
             let events: Vec<Event> = nodes::even(plan, store.document()).into_iter().chain(carried).collect();
             store.append(&events).await
         };

@@ -7,24 +7,33 @@ use super::signals::Interrupts;
 use super::workspace::Workspace;
 use super::{Errors, Global, output};
 use crate::config::Config;
-use crate::core::consent;
 use crate::core::listing::some;
+use crate::core::name::AppName;
 use crate::core::plan::{Level, Notice};
-use crate::core::step::{Action, Reason};
+use crate::core::step::{Action, Reason, Risk};
+use crate::core::{consent, lint};
 use crate::error::{Diagnostic, Kind};
 use crate::exec::carried::SavedPlan;
 use crate::observe;
 use crate::render::{self, typed::shell_word};
+use crate::secrets::model::SECRET;
+use crate::services::postgres::snapshot;
 use crate::services::{Ask, Plan, ServiceId, Step};
 use crate::spec;
 use crate::state::Document;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+use std::time::Duration;
 
 pub async fn run(global: &Global, file: &Path, flags: &ApplyArgs) -> super::Outcome {
     let saved = saved::read(file)?;
     let founded = saved.lineage();
     let Saved { mut plan, digest } = saved;
+    let broken = lint::lint(&plan);
+    if !broken.is_empty() {
+        let error = Diagnostic::new(Kind::Plan, format!("the plan is not sound: {}", broken.join("; ")));
+        return Err(error.in_file(file).hint("make a new one with `nornplan plan --out FILE`").into());
+    }
     let workspace = Workspace::open(global)?;
     let refuse = |message: String| {
         Errors::from(
@@ -54,28 +63,39 @@ pub async fn run(global: &Global, file: &Path, flags: &ApplyArgs) -> super::Outc
         return Err(refuse(other));
     }
     let narrowed = plan.narrowed_to.iter().any(|flag| flag.starts_with("--app "));
-    let published = document.has_published_of(|app| !narrowed || plan.apps.contains_key(app));
+    let concerned = apps(&plan);
+    let published = document.has_published_of(|app| !narrowed || concerned.contains(app.as_str()));
     workspace.vault.check_lineage(&document.lineage, published)?;
-    let known = SavedPlan::of(digest, &plan, document);
+    let known = SavedPlan::of(digest, &plan, document, &workspace.vault)?;
     if let Some(step) = published_meanwhile(&workspace, &plan, &known)? {
         return Err(refuse(format!(
             "the password that an earlier run had staged for {} is published by now",
             step.address
         )));
     }
-    let Some(met) = interrupts.unless_heard(another_server(&workspace, &mut plan, document)).await else {
+    known.keep_passwords(&mut plan.steps);
+    let server = another_server(&workspace, &mut plan, document, flags.look.wait());
+    let Some(met) = interrupts.unless_heard(server).await else {
         return Ok(interrupted(&interrupts));
     };
     if let Some(other) = met? {
         return Err(refuse(other));
     }
     consent::release(&mut plan.steps, &flags.consent.consent());
-    if let Some(step) = prevented_meanwhile(document, &plan) {
+    if let Some((step, app)) = prevented_meanwhile(document, &plan, &known) {
+        let does = match step.action {
+            Action::Destroy => "destroys",
+            _ if step.moves() => "gives away",
+            _ => "loses data of",
+        };
         return Err(refuse(format!(
-            "it destroys {}, and since it was made the infraspec of {} was applied with prevent_destroy",
-            step.address, step.app
+            "it {does} {}, and since it was made the infraspec of {app} was applied with prevent_destroy",
+            step.address
         )));
     }
+    store.check().await?;
+    workspace.vault.tidy_stage(&store.document().lineage);
+    snapshot::tidy(&workspace.config.postgres.snapshots);
     output::report(&render::text::plan(&plan, &workspace.style()));
     tell_changed_specs(&plan, &workspace.config);
     tell_idle(&flags.consent.consent(), &plan);
@@ -153,12 +173,28 @@ fn published_meanwhile<'a>(
     Ok(None)
 }
 
-/// A destroy of what the state protects by now, unless the plan itself was made to let that go.
-fn prevented_meanwhile<'a>(document: &Document, plan: &'a Plan) -> Option<&'a Step> {
-    let is_kept = |app| document.prevent_destroy.contains(app) && plan.prevent_destroy.get(app) != Some(&false);
-    plan.runnable().filter(|step| step.action == Action::Destroy && is_kept(&step.app)).find(|step| {
-        // What a declared app has no more use for goes without consent, and without being prevented.
-        step.is_serious() || !plan.apps.contains_key(&step.app)
+/// Apps that the plan is about, declared or not, under their former names too.
+fn apps(plan: &Plan) -> BTreeSet<&str> {
+    let former = plan.steps.iter().filter_map(|step| step.renamed_from.as_ref());
+    let former = former.filter(|from| from.kind == SECRET).map(|from| from.name.as_str());
+    let named = plan.apps.keys().chain(plan.owners.values()).chain(plan.steps.iter().map(|step| &step.app));
+    named.map(AppName::as_str).chain(former).collect()
+}
+
+/// What takes something from an app that the state protects by now, unless the plan itself was made to let that go; and
+/// the app.
+fn prevented_meanwhile<'a>(document: &Document, plan: &'a Plan, known: &SavedPlan) -> Option<(&'a Step, &'a AppName)> {
+    let is_kept =
+        |app: &&AppName| document.prevent_destroy.contains(*app) && plan.prevent_destroy.get(*app) != Some(&false);
+    // What a declared app has no more use for goes without consent, and without being prevented.
+    let takes = |step: &Step| match step.action {
+        Action::Destroy => step.is_serious() || !plan.apps.contains_key(&step.app),
+        _ => step.risks.contains(&Risk::LosesData),
+    };
+    plan.runnable().filter(|step| !known.has_done(step)).find_map(|step| {
+        let taken = takes(step).then_some(&step.app).filter(is_kept);
+        let given = || plan.owners.get(&step.address).filter(|owner| step.moves() && **owner != step.app);
+        Some((step, taken.or_else(|| given().filter(is_kept))?))
     })
 }
 
@@ -168,6 +204,7 @@ async fn another_server(
     workspace: &Workspace,
     plan: &mut Plan,
     document: &Document,
+    wait: Duration,
 ) -> Result<Option<String>, Diagnostic> {
     let asks: BTreeMap<ServiceId, Ask> = ServiceId::ALL
         .into_iter()
@@ -178,7 +215,7 @@ async fn another_server(
             (id, ask)
         })
         .collect();
-    for (id, read) in workspace.observe(&asks, std::time::Duration::ZERO).await {
+    for (id, read) in workspace.observe(&asks, wait).await {
         let planned = plan.services.get(id.as_str()).and_then(|head| head.identity.clone());
         let read = read?;
         let is_new = |notice: &&Notice| notice.level != Level::Note && !plan.notices.contains(notice);

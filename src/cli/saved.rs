@@ -70,6 +70,7 @@ pub fn read(file: &Path) -> Result<Saved> {
         Err(error) if error.is_eof() => return Err(wrong("this is no whole saved plan: it ends too early")),
         Err(error) => return Err(wrong("this is no saved plan").because(error)),
     };
+    drop(bytes);
     let version = match any.get("nornplan_plan").map(Value::as_u64) {
         Some(Some(version)) => version,
         Some(None) => return Err(wrong("this is no saved plan: it does not say in which form it is")),
@@ -101,12 +102,20 @@ pub fn read(file: &Path) -> Result<Saved> {
         let by = by.get("tool_version").and_then(Value::as_str).unwrap_or("another version");
         format!("the saved plan has something in it that this nornplan does not know: it was made by nornplan {by}")
     };
-    let inside: Value = serde_json::from_str(&envelope.plan)
-        .map_err(|error| wrong("the saved plan cannot be understood").because(error))?;
-    let plan: Plan = serde_json::from_value(inside.clone()).map_err(|error| wrong(&strange(&inside)).because(error))?;
-    // What is not understood is not left out: it might be what the reviewer saw.
-    if serde_json::to_value(&plan).ok().as_ref() != Some(&inside) {
-        return Err(wrong(&strange(&inside)));
+    let inside = || -> Result<Value> {
+        serde_json::from_str(&envelope.plan)
+            .map_err(|error| wrong("the saved plan cannot be understood").because(error))
+    };
+    let plan: Plan = match serde_json::from_str(&envelope.plan) {
+        Ok(plan) => plan,
+        Err(error) => return Err(wrong(&strange(&inside()?)).because(error)),
+    };
+    // What is not understood is not left out: it might be what the reviewer saw. As it was saved, it is the same text.
+    if serde_json::to_string_pretty(&plan).ok().as_ref() != Some(&envelope.plan) {
+        let inside = inside()?;
+        if serde_json::to_value(&plan).ok().as_ref() != Some(&inside) {
+            return Err(wrong(&strange(&inside)));
+        }
     }
     Ok(Saved { plan, digest: envelope.checksum })
 }

@@ -8,6 +8,7 @@ use crate::core::step::{Part, StepId};
 use crate::error::{Diagnostic, Kind};
 use crate::services::{Durability, Model, Op, Outcome, Service, ServiceId, Step};
 use futures_util::stream::{self, StreamExt};
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
@@ -29,20 +30,38 @@ pub async fn look_first(job: &Job<'_>) -> BTreeMap<StepId, Outcome> {
     }
     let all: Vec<&[&Step]> = batches.values().flat_map(|steps| steps.chunks(STATE_BATCH)).collect();
     let looks = all.into_iter().map(|steps| async move {
-        let outcomes = run(job, steps).await;
+        let Ran { outcomes, .. } = run(job, steps).await;
         steps.iter().map(|step| step.id()).zip(outcomes).collect::<Vec<_>>()
     });
     stream::iter(looks).buffer_unordered(job.parallelism.max(1)).concat().await.into_iter().collect()
 }
 
-/// Carries out steps of one kind, action and part; one outcome for each, in their order.
-pub async fn run(job: &Job<'_>, steps: &[&Step]) -> Vec<Outcome> {
+/// What became of a batch.
+pub struct Ran {
+    /// One for each step, in their order.
+    pub outcomes: Vec<Outcome>,
+    /// The places of those for which a service was asked to write, by this run or by an earlier one of the same plan.
+    pub written: BTreeSet<usize>,
+}
+
+impl Ran {
+    /// Of steps for which nobody was asked to write.
+    pub fn unwritten(outcomes: Vec<Outcome>) -> Self {
+        Self { outcomes, written: BTreeSet::new() }
+    }
+}
+
+/// Carries out steps of one kind, action and part.
+pub async fn run(job: &Job<'_>, steps: &[&Step]) -> Ran {
     let service = steps.first().and_then(|step| ServiceId::of(&step.address)).and_then(|id| job.services.get(&id));
     let Some(service) = service else {
-        return steps.iter().map(|step| Outcome::failed(unknown_service(step))).collect();
+        return Ran::unwritten(steps.iter().map(|step| Outcome::failed(unknown_service(step))).collect());
     };
     let mut outcomes: BTreeMap<usize, Outcome> = BTreeMap::new();
-    let mut written = BTreeSet::new();
+    let is_begun = |step: &Step| job.saved.is_some_and(|saved| saved.has_begun(step));
+    let mut written: BTreeSet<usize> =
+        steps.iter().enumerate().filter(|(_, step)| is_begun(step)).map(|(index, _)| index).collect();
+    let mut first = true;
     let mut pause = FIRST_PAUSE;
     let since = Instant::now();
     for attempt in 1..=TRIES {
@@ -63,7 +82,7 @@ pub async fn run(job: &Job<'_>, steps: &[&Step]) -> Vec<Outcome> {
                 () = job.stop.cancelled() => break,
             }
         }
-        for (index, outcome) in attempt_once(job, service.as_ref(), &left, &mut written).await {
+        for (index, outcome) in attempt_once(job, service.as_ref(), &left, &mut written, &mut first).await {
             // What our own failed write left half-done is no stranger's change: the failure says what happened.
             match (outcomes.get_mut(&index), outcome) {
                 (Some(Outcome::Failed { retry, .. }), Outcome::Stale { .. }) if written.contains(&index) => {
@@ -75,11 +94,12 @@ pub async fn run(job: &Job<'_>, steps: &[&Step]) -> Vec<Outcome> {
             }
         }
     }
-    steps
+    let outcomes = steps
         .iter()
         .enumerate()
         .map(|(index, step)| outcomes.remove(&index).unwrap_or_else(|| Outcome::failed(no_answer(step))))
-        .collect()
+        .collect();
+    Ran { outcomes, written }
 }
 
 fn settled(outcome: Option<&Outcome>) -> bool {
@@ -97,12 +117,13 @@ fn settled(outcome: Option<&Outcome>) -> bool {
     }
 }
 
-/// `written` gets the places of the steps for which the service was asked to write.
+/// `written` gets the places of the steps for which the service was asked to write; `first` is whether it was not yet.
 async fn attempt_once(
     job: &Job<'_>,
     service: &dyn Service,
     left: &[(usize, &Step)],
     written: &mut BTreeSet<usize>,
+    first: &mut bool,
 ) -> Vec<(usize, Outcome)> {
     let steps: Vec<&Step> = left.iter().map(|(_, step)| *step).collect();
     let addresses: BTreeSet<Address> = steps
@@ -116,19 +137,21 @@ async fn attempt_once(
         Err(error) => return fail_all(left, &error),
     };
     let mut outcomes = Vec::new();
-    let mut write = Vec::new();
+    let mut write: Vec<(usize, Cow<'_, Step>)> = Vec::new();
     for (index, step) in left {
         let there = now.get(&step.address);
-        match again(job, step, there).or_else(|| recheck(step, there)) {
-            // An answer was lost, or half of it failed.
-            Some(Outcome::Stale { .. })
-                if written.contains(index) && (is_unproven(step, there) || service.is_halfway(step, there)) =>
-            {
-                write.push((*index, *step));
-            }
+        let outcome = again(job, step, there).or_else(|| recheck(step, there));
+        // An answer was lost, or half of it failed.
+        let is_ours = written.contains(index) && matches!(outcome, Some(Outcome::Stale { .. }));
+        let rest = if is_ours { rest(service, step, there) } else { None };
+        if let Some(rest) = rest {
+            write.push((*index, rest));
+            continue;
+        }
+        match outcome {
             // Its answer was lost, and what saves it comes after that.
             Some(Outcome::AlreadySo) if written.contains(index) && service.durability() == Durability::Unsaved => {
-                write.push((*index, *step));
+                write.push((*index, Cow::Borrowed(*step)));
             }
             Some(Outcome::Stale { now: Some(now), .. }) => {
                 let differs = match step.before.as_ref().or(step.after.as_ref()) {
@@ -138,14 +161,14 @@ async fn attempt_once(
                 outcomes.push((*index, Outcome::Stale { now: Some(now), differs }));
             }
             Some(outcome) => outcomes.push((*index, outcome)),
-            None => write.push((*index, *step)),
+            None => write.push((*index, Cow::Borrowed(*step))),
         }
     }
     let (noted, write): (Vec<_>, Vec<_>) = write.into_iter().partition(|(_, step)| step.op == Op::State);
     outcomes.extend(noted.into_iter().map(|(index, _)| (index, Outcome::done())));
-    let steps: Vec<&Step> = write.iter().map(|(_, step)| *step).collect();
+    let steps: Vec<&Step> = write.iter().map(|(_, step)| step.as_ref()).collect();
     if !steps.is_empty() {
-        let is_first = written.is_disjoint(&write.iter().map(|(index, _)| *index).collect());
+        let is_first = std::mem::replace(first, false);
         written.extend(write.iter().map(|(index, _)| *index));
         boundary::pass(|| format!("before {}", name(&steps)));
         let mut results = service.apply(&steps, job.context).await;
@@ -153,7 +176,7 @@ async fn attempt_once(
         if boundary::twice() && is_first {
             results = steps.iter().map(|step| Outcome::Failed { error: no_answer(step), retry: true }).collect();
         }
-        outcomes.extend(write.into_iter().map(|(index, _)| index).zip(results));
+        outcomes.extend(write.iter().map(|(index, _)| *index).zip(results));
     }
     outcomes
 }
@@ -167,7 +190,7 @@ fn again(job: &Job<'_>, step: &Step, now: Option<&Model>) -> Option<Outcome> {
     let is_as_wanted = is(now, step.after.as_ref()) || is_done && !is_told;
     match (saved.refuses(step), step.part) {
         (None, _) if !is_done => None,
-        (_, Part::Stage | Part::Save) if is_done => Some(Outcome::AlreadySo),
+        (_, Part::Stage | Part::Save) | (None, Part::Rename) if is_done => Some(Outcome::AlreadySo),
         (_, Part::Main | Part::Credential | Part::Publish | Part::Close)
             if is_as_wanted && (is_done || !step.sets_credential) =>
         {
@@ -209,6 +232,11 @@ fn recheck(step: &Step, now: Option<&Model>) -> Option<Outcome> {
 fn name(steps: &[&Step]) -> String {
     let words = steps.first().map(|step| format!("{:?} {} {:?}", step.action, step.address.kind, step.part));
     format!("batch {}", words.unwrap_or_default().to_lowercase())
+}
+
+/// What is left to do of a step that was written already, where what is there is neither end of it.
+fn rest<'a>(service: &dyn Service, step: &'a Step, now: Option<&Model>) -> Option<Cow<'a, Step>> {
+    if is_unproven(step, now) { Some(Cow::Borrowed(step)) } else { service.rest_of(step, now).map(Cow::Owned) }
 }
 
 /// All is as wanted but for a password of which nobody can read whether it is the one that was to be set.

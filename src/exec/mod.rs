@@ -13,6 +13,7 @@ use crate::error::Diagnostic;
 use crate::secrets::model::SECRET;
 use crate::services::{ApplyContext, Outcome, Service, ServiceId, Step};
 use crate::state::{Entry, Event, LockedStore, Origin};
+use batch::Ran;
 use carried::SavedPlan;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use queue::Queue;
@@ -77,7 +78,10 @@ pub async fn execute(job: &Job<'_>, store: &mut LockedStore, listener: &dyn List
             // Another run may have the lock by now: then nothing more is begun.
             let begin = async {
                 store.check().await?;
-                marks.begin(job, &steps, store).await
+                let marks = marks.begin(job, &steps, store.document());
+                let begins = job.saved.and_then(|saved| saved.begins(&steps));
+                let events: Vec<Event> = marks.into_iter().chain(begins).collect();
+                if events.is_empty() { Ok(()) } else { store.append(&events).await }
             };
             match until_ended(job, begin).await {
                 Some(Ok(())) => {}
@@ -91,11 +95,11 @@ pub async fn execute(job: &Job<'_>, store: &mut LockedStore, listener: &dyn List
             given_up.extend(steps.iter().map(|step| step.id()));
             let looked_at: Option<Vec<Outcome>> = steps.iter().map(|step| noted.remove(&step.id())).collect();
             in_flight.push(async move {
-                let results = match looked_at {
-                    Some(results) => results,
+                let ran = match looked_at {
+                    Some(outcomes) => Ran::unwritten(outcomes),
                     None => batch::run(job, &steps).await,
                 };
-                (batch, results)
+                (batch, ran)
             });
         }
         let finished = tokio::select! {
@@ -103,9 +107,13 @@ pub async fn execute(job: &Job<'_>, store: &mut LockedStore, listener: &dyn List
             () = job.abort.cancelled() => None,
             finished = in_flight.next() => finished,
         };
-        let Some((batch, results)) = finished else { break };
+        let Some((batch, Ran { outcomes: results, written })) = finished else { break };
         let mut events = Vec::new();
         let steps = queue.steps(&batch);
+        let places = steps.iter().enumerate().zip(&results);
+        let untouched = places.filter(|((place, _), outcome)| !outcome.succeeded() && !written.contains(place));
+        let untouched: Vec<&Step> = untouched.map(|((_, step), _)| *step).collect();
+        events.extend(job.saved.and_then(|saved| saved.untouched(untouched.into_iter())));
         steps.iter().for_each(|step| _ = given_up.remove(&step.id()));
         let done = queue.finish(&batch, results);
         for (step, outcome) in &done {

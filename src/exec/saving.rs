@@ -2,10 +2,9 @@
 //! that is killed between the two leaves the mark, and the next one saves. And which thing is about to get another name.
 
 use super::Job;
-use crate::error::Result;
 use crate::services::postgres::model::Op as PostgresOp;
 use crate::services::{Durability, Op, ServiceId, Step};
-use crate::state::{Event, LockedStore};
+use crate::state::{Document, Event};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Which marks this run has set, and where it is writing.
@@ -16,20 +15,17 @@ pub struct Marks {
 }
 
 impl Marks {
-    /// Before a batch starts: the mark is durable when this returns.
-    ///
-    /// # Errors
-    /// The journal cannot be written; the batch must not start.
-    pub async fn begin(&mut self, job: &Job<'_>, steps: &[&Step], store: &mut LockedStore) -> Result<()> {
+    /// Before a batch starts: what must be durable then.
+    pub fn begin(&mut self, job: &Job<'_>, steps: &[&Step], document: &Document) -> Vec<Event> {
         let mut events: Vec<Event> = steps.iter().filter_map(|step| renaming(step)).collect();
         if let Some((id, _)) = saves_apart(job, steps) {
             *self.batches.entry(id).or_default() += 1;
-            if !store.document().unsaved.contains(id.as_str()) {
+            if !document.unsaved.contains(id.as_str()) {
                 self.set.insert(id);
                 events.push(Event::Unsaved { service: id.to_string() });
             }
         }
-        if events.is_empty() { Ok(()) } else { store.append(&events).await }
+        events
     }
 
     /// After a batch: what takes the mark away, if all is saved. A mark of an earlier run stays until something is.

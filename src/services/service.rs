@@ -208,10 +208,10 @@ pub trait Service: Send + Sync {
     /// Carries out steps of one kind and action; one outcome for each, in their order.
     async fn apply(&self, steps: &[&Step], context: &ApplyContext) -> Vec<Outcome>;
 
-    /// Whether what is there now is what a step has left that this run began and that failed on the way, so that carrying
-    /// it out again ends it. Asked only where the step was written already and what is there is neither end of it.
-    fn is_halfway(&self, _step: &Step, _now: Option<&Model>) -> bool {
-        false
+    /// What is left to do of a step that was begun and broke off, where what is there now is what it may have left. Asked
+    /// only where the step was written already and what is there is neither end of it.
+    fn rest_of(&self, _step: &Step, _now: Option<&Model>) -> Option<Step> {
+        None
     }
 
     fn limits(&self, kind: &Kind) -> Limits;

@@ -63,6 +63,10 @@ pub struct Document {
     /// Renames that a run was about to make, by the new name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub renaming: BTreeMap<Address, BegunRename>,
+    /// The serial at which a saved plan was last forgotten: of one that was made before it, nobody knows whether it was
+    /// carried out.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub forgot_plans_at: u64,
     pub resources: BTreeMap<Address, Entry>,
 }
 
@@ -85,6 +89,15 @@ pub struct Carried {
     /// The steps that are done.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub steps: BTreeSet<String>,
+    /// Steps that were begun and are not known to be done: what they left is this plan's own work.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub begun: BTreeSet<String>,
+}
+
+impl Carried {
+    fn new(plan: String) -> Self {
+        Self { plan, whole: false, steps: BTreeSet::new(), begun: BTreeSet::new() }
+    }
 }
 
 /// So many saved plans are remembered.
@@ -116,6 +129,10 @@ pub enum Event {
     Nodes { service: String, nodes: BTreeSet<String> },
     /// These nodes of a service miss what was written, and no others.
     Away { service: String, nodes: BTreeSet<String> },
+    /// Steps of a saved plan are about to be carried out.
+    Begun { plan: String, steps: BTreeSet<String> },
+    /// Nothing was written for these steps of a saved plan, though they were begun.
+    Untouched { plan: String, steps: BTreeSet<String> },
     /// A step of a saved plan was carried out.
     Carried { plan: String, step: String },
     /// Every step of a saved plan was carried out.
@@ -137,6 +154,7 @@ impl Document {
             away: BTreeMap::new(),
             carried: Vec::new(),
             renaming: BTreeMap::new(),
+            forgot_plans_at: 0,
             resources: BTreeMap::new(),
         }
     }
@@ -185,13 +203,19 @@ impl Document {
             Event::Nodes { service, nodes } => replace(&mut self.nodes, service, nodes),
             Event::Away { service, nodes } => replace(&mut self.away, service, nodes),
             // Once it was whole, all of them were done.
-            Event::Carried { plan, step } => {
-                self.carry(plan, |carried| carried.steps.extend(Some(step).filter(|_| !carried.whole)));
+            Event::Begun { plan, steps } => self.carry(plan, |carried| {
+                let is_open = |step: &String| !carried.whole && !carried.steps.contains(step);
+                carried.begun.extend(steps.into_iter().filter(is_open));
+            }),
+            Event::Untouched { plan, steps } => {
+                self.carry(plan, |carried| carried.begun.retain(|step| !steps.contains(step)));
             }
+            Event::Carried { plan, step } => self.carry(plan, |carried| {
+                carried.begun.remove(&step);
+                carried.steps.extend(Some(step).filter(|_| !carried.whole));
+            }),
             Event::CarriedOut { plan } => {
-                self.carry(plan, |carried| {
-                    *carried = Carried { whole: true, steps: BTreeSet::new(), ..carried.clone() }
-                });
+                self.carry(plan, |carried| *carried = Carried { whole: true, ..Carried::new(carried.plan.clone()) });
             }
         }
     }
@@ -200,10 +224,14 @@ impl Document {
     fn carry(&mut self, plan: String, note: impl FnOnce(&mut Carried)) {
         let at = self.carried.iter().position(|carried| carried.plan == plan);
         let carried = at.map(|at| self.carried.remove(at));
-        let mut carried = carried.unwrap_or(Carried { plan, whole: false, steps: BTreeSet::new() });
+        let mut carried = carried.unwrap_or_else(|| Carried::new(plan));
         note(&mut carried);
         self.carried.push(carried);
-        self.carried.drain(..self.carried.len().saturating_sub(CARRIED));
+        let forgotten = self.carried.len().saturating_sub(CARRIED);
+        if forgotten > 0 {
+            self.carried.drain(..forgotten);
+            self.forgot_plans_at = self.serial;
+        }
     }
 
     /// The serial that the next write gives it. A database takes no larger ones than this allows.
@@ -279,6 +307,11 @@ impl Document {
     }
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
 /// A set without anything in it is none.
 fn replace(sets: &mut BTreeMap<String, BTreeSet<String>>, of: String, set: BTreeSet<String>) {
     if set.is_empty() {
@@ -329,7 +362,9 @@ mod tests {
             Event::Nodes { service: "valkey".to_owned(), nodes: names(&["b", "c"]) },
             Event::Away { service: "valkey".to_owned(), nodes: names(&["c"]) },
             Event::Away { service: "valkey".to_owned(), nodes: names(&[]) },
+            Event::Begun { plan: "p".to_owned(), steps: names(&["one", "two", "three"]) },
             Event::Carried { plan: "p".to_owned(), step: "one".to_owned() },
+            Event::Untouched { plan: "p".to_owned(), steps: names(&["two"]) },
             Event::Carried { plan: "q".to_owned(), step: "one".to_owned() },
             Event::CarriedOut { plan: "q".to_owned() },
         ];
@@ -344,6 +379,7 @@ mod tests {
         assert_eq!(once.unsaved, BTreeSet::from(["other".to_owned()]));
         assert_eq!(once.nodes, BTreeMap::from([("valkey".to_owned(), names(&["b", "c"]))]));
         assert!(once.away.is_empty());
+        assert_eq!(once.carried[0].begun, names(&["three"]), "begun, and neither done nor untouched");
         once.tidy();
         assert!(once.prevent_destroy.is_empty(), "nothing of b is ours");
     }

@@ -72,8 +72,52 @@ pub type Passed = BTreeMap<String, usize>;
 /// What is to be done, by scenario.
 pub type Cases = BTreeMap<Scenario, Vec<Case>>;
 
+/// How much of all that could be done is done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Range {
+    /// Each boundary twice.
+    Twice,
+    /// Each boundary by each mode.
+    Modes,
+    /// Each boundary by each mode in each scenario, each time that it is reached: hours.
+    Hits,
+}
+
+impl Range {
+    /// What `NORNPLAN_EVERY` asks for.
+    pub fn asked() -> Self {
+        match std::env::var("NORNPLAN_EVERY").as_deref() {
+            Err(_) => Self::Twice,
+            Ok("mode") => Self::Modes,
+            Ok("hit") => Self::Hits,
+            Ok(other) => panic!("NORNPLAN_EVERY is mode or hit, not {other}"),
+        }
+    }
+}
+
+/// What is to be done of what some scenarios pass.
+pub fn cases(recorded: &[(Scenario, Passed)], range: Range) -> Cases {
+    let (saved, others): (Vec<_>, Vec<_>) = recorded.iter().cloned().partition(|(scenario, _)| scenario.is_saved());
+    let choose = match range {
+        Range::Twice => each_twice,
+        Range::Modes => each_mode,
+        Range::Hits => every_hit,
+    };
+    let mut cases = choose(&others);
+    // Whether a plan was saved makes no difference to what a service answers, but all to who goes on.
+    let makes_a_difference = |case: &Case| match range {
+        Range::Twice => case.mode == Mode::Abort,
+        Range::Modes | Range::Hits => matches!(case.mode, Mode::Abort | Mode::Kill | Mode::Error),
+    };
+    cases.extend(choose(&saved).into_iter().map(|(scenario, mut cases)| {
+        cases.retain(makes_a_difference);
+        (scenario, cases)
+    }));
+    cases
+}
+
 /// Every hit of every boundary in every scenario, by every mode that makes a difference there.
-pub fn every_hit(recorded: &[(Scenario, Passed)]) -> Cases {
+fn every_hit(recorded: &[(Scenario, Passed)]) -> Cases {
     let mut cases = Cases::new();
     for (scenario, passed) in recorded {
         for (boundary, hits) in passed {
@@ -86,15 +130,35 @@ pub fn every_hit(recorded: &[(Scenario, Passed)]) -> Cases {
     cases
 }
 
-/// Every boundary twice: a run dies there, and in another way that makes a difference there, in turn. Each in one of the
-/// scenarios that pass it, in turn too, and by turns at the first and at the last time that it is reached.
-pub fn each_twice(recorded: &[(Scenario, Passed)]) -> Cases {
+/// The scenarios that pass each boundary, and how often.
+fn places(recorded: &[(Scenario, Passed)]) -> BTreeMap<&String, Vec<(Scenario, usize)>> {
     let mut places: BTreeMap<&String, Vec<(Scenario, usize)>> = BTreeMap::new();
     for (scenario, passed) in recorded {
         for (boundary, hits) in passed {
             places.entry(boundary).or_default().push((*scenario, *hits));
         }
     }
+    places
+}
+
+/// Every boundary by every mode that makes a difference there. Each in one of the scenarios that pass it, in turn, and by
+/// turns at the first and at the last time that it is reached.
+fn each_mode(recorded: &[(Scenario, Passed)]) -> Cases {
+    let mut cases = Cases::new();
+    for (number, (boundary, places)) in places(recorded).into_iter().enumerate() {
+        for (at, mode) in Mode::ALL.into_iter().filter(|mode| mode.fits(boundary)).enumerate() {
+            let (scenario, hits) = places[(number + at) % places.len()];
+            let hit = if (number + at) % 2 == 0 { 1 } else { hits };
+            cases.entry(scenario).or_default().push(Case { mode, boundary: boundary.clone(), hit });
+        }
+    }
+    cases
+}
+
+/// Every boundary twice: a run dies there, and in another way that makes a difference there, in turn. Each in one of the
+/// scenarios that pass it, in turn too, and by turns at the first and at the last time that it is reached.
+fn each_twice(recorded: &[(Scenario, Passed)]) -> Cases {
+    let places = places(recorded);
     let mut cases = Cases::new();
     // Turns of those boundaries alone at which the same modes make a difference, so that each mode gets its turn.
     let mut turns: BTreeMap<Vec<Mode>, usize> = BTreeMap::new();

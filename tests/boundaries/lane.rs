@@ -104,7 +104,7 @@ impl Lane {
                 let said: Vec<String> = further.iter().map(|ran| told("then", ran)).collect();
                 return Err(told(&said.join("\n"), &struck));
             }
-            further.push(self.run(APPLY, &[]));
+            further.push(self.run(scenario.goes_on(), &[]));
         }
         self.prove(scenario, further.last().unwrap_or(&struck))
             .map_err(|wrong| format!("{wrong}\n--- struck\n{}\n{}", struck.stdout, struck.stderr))?;
@@ -129,10 +129,10 @@ impl Lane {
         }
         proof::nothing_lost(&self.workspace, scenario).map_err(told)?;
         proof::credentials_work(&self.workspace, scenario).map_err(told)?;
-        match scenario {
+        match scenario.does() {
             Scenario::Create => proof::fill(&self.workspace),
             Scenario::Destroy => drop(std::fs::remove_dir_all(self.workspace.path("snapshots"))),
-            Scenario::Change | Scenario::Rename | Scenario::Rotate | Scenario::Adopt => {}
+            _ => {}
         }
         Ok(())
     }

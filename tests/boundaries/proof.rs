@@ -26,7 +26,7 @@ pub fn fill(workspace: &Workspace) {
 /// Nothing is lost: right after the strike, and in the end.
 pub fn nothing_lost(workspace: &Workspace, scenario: Scenario) -> Verdict {
     let prefix = &workspace.prefix;
-    match scenario {
+    match scenario.does() {
         // There was nothing yet.
         Scenario::Create => Ok(()),
         Scenario::Change | Scenario::Rename | Scenario::Rotate | Scenario::Adopt => {
@@ -37,7 +37,7 @@ pub fn nothing_lost(workspace: &Workspace, scenario: Scenario) -> Verdict {
             let key = servers::valkey(&["GET", &format!("{prefix}a:kept")]).map_err(|error| error.to_string())?;
             check(key.as_string().as_deref() == Some("1"), || "the key is gone".to_owned())
         }
-        Scenario::Destroy => {
+        _ => {
             let is_kept = |name: &&str| {
                 let database = format!("{prefix}a_{name}");
                 let query = format!("SELECT count(*)::text FROM pg_database WHERE datname = '{database}'");
@@ -75,7 +75,7 @@ pub fn no_leftovers(workspace: &Workspace) -> Verdict {
 /// by `plan --probe-credentials`.
 pub fn credentials_work(workspace: &Workspace, scenario: Scenario) -> Verdict {
     signs_in(workspace, "@r", &["DATABASE_URL"])?;
-    if scenario != Scenario::Destroy {
+    if scenario.does() != Scenario::Destroy {
         check(!workspace.published("@a", "KAFKA_PASSWORD").is_empty(), || "no password of Kafka".to_owned())?;
         return signs_in(workspace, "@a", &["DATABASE_URL", "DATABASE_URL_TWO"]);
     }

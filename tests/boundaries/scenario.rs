@@ -17,6 +17,12 @@ pub enum Scenario {
     Adopt,
     /// Everything goes, with a dump, as was consented to.
     Destroy,
+    /// The first apply, of a saved plan; it alone goes on.
+    SavedCreate,
+    /// Nearly everything changes and all passwords are new, by a saved plan that has the consent in it.
+    SavedChange,
+    /// Everything goes, by a saved plan that has the consent in it.
+    SavedDestroy,
 }
 
 const FIRST: &str = r#"
@@ -70,32 +76,70 @@ pub const NEIGHBOUR: &str = "app = \"@r\"\n[services.postgres]\n[services.kv]\n"
 pub const APPLY: &[&str] =
     &["apply", "--auto-approve", "--allow-destroy", "all", "--allow-interrupt", "all", "--lock-timeout", "20s"];
 
+/// What goes on where a saved plan was struck: the same plan, without any consent but its own.
+const SAVED: &[&str] = &["apply", "saved.json", "--lock-timeout", "20s"];
+
 impl Scenario {
-    pub const ALL: [Self; 6] = [Self::Create, Self::Change, Self::Rename, Self::Rotate, Self::Adopt, Self::Destroy];
+    pub const ALL: [Self; 9] = [
+        Self::Create,
+        Self::Change,
+        Self::Rename,
+        Self::Rotate,
+        Self::Adopt,
+        Self::Destroy,
+        Self::SavedCreate,
+        Self::SavedChange,
+        Self::SavedDestroy,
+    ];
+
+    /// What is done, by whatever plan.
+    pub fn does(self) -> Self {
+        match self {
+            Self::SavedCreate => Self::Create,
+            Self::SavedChange => Self::Change,
+            Self::SavedDestroy => Self::Destroy,
+            Self::Create | Self::Change | Self::Rename | Self::Rotate | Self::Adopt | Self::Destroy => self,
+        }
+    }
+
+    pub fn is_saved(self) -> bool {
+        self.does() != self
+    }
 
     /// Makes the workspace ready for the run.
     pub fn prepare(self, workspace: &Workspace) {
-        match self {
+        match self.does() {
             Self::Create => workspace.spec("a", FIRST),
             Self::Change => workspace.spec("a", SECOND),
             Self::Rename => {
                 workspace.write("nornplan.toml", MOVED);
                 workspace.spec("a", &third());
             }
-            Self::Rotate => {}
             Self::Adopt => std::fs::remove_dir_all(workspace.path("state")).expect("the state is lost"),
             Self::Destroy => {
                 workspace.remove("specs/a.toml");
                 workspace.write("nornplan.toml", "specs = \"specs\"\n");
             }
+            Self::Rotate | Self::SavedCreate | Self::SavedChange | Self::SavedDestroy => {}
+        }
+        if self.is_saved() {
+            let rotates: &[&str] = if self == Self::SavedChange { &["--rotate", "--app", "@a"] } else { &[] };
+            let plan = ["plan", "--out", "saved.json", "--allow-destroy", "all", "--allow-interrupt", "all"];
+            workspace.run(&[&plan, rotates].concat()).exits(0);
         }
     }
 
-    /// The run that is struck. Whatever became of it, [`APPLY`] goes on.
+    /// The run that is struck.
     pub fn command(self) -> &'static [&'static str] {
-        match self {
+        match self.does() {
+            _ if self.is_saved() => SAVED,
             Self::Rotate => &["rotate", "@a", "--auto-approve", "--allow-interrupt", "all"],
-            Self::Create | Self::Change | Self::Rename | Self::Adopt | Self::Destroy => APPLY,
+            _ => APPLY,
         }
+    }
+
+    /// What goes on, whatever became of that run.
+    pub fn goes_on(self) -> &'static [&'static str] {
+        if self.is_saved() { SAVED } else { APPLY }
     }
 }

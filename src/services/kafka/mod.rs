@@ -132,8 +132,8 @@ impl Service for Kafka {
         work.apply(steps, context).await
     }
 
-    fn is_halfway(&self, step: &Step, now: Option<&Model>) -> bool {
-        diff::is_halfway(step.before.as_ref(), now, step.after.as_ref())
+    fn rest_of(&self, step: &Step, now: Option<&Model>) -> Option<Step> {
+        diff::is_halfway(step.before.as_ref(), now, step.after.as_ref()).then(|| step.clone())
     }
 
     fn limits(&self, kind: &Kind) -> Limits {

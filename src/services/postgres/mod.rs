@@ -128,6 +128,10 @@ impl Service for Postgres {
         outcomes
     }
 
+    fn rest_of(&self, step: &Step, now: Option<&Model>) -> Option<Step> {
+        diff::rest_of(step, now)
+    }
+
     fn limits(&self, kind: &Kind) -> Limits {
         let batch = if *kind == ROLE { 20 } else { 1 };
         Limits { batch, in_flight: 4 }

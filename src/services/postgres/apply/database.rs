@@ -30,11 +30,18 @@ pub async fn drop_database(
     Ok(dump)
 }
 
-/// Creates a database that PUBLIC cannot enter.
-pub async fn create_database(connector: &Connector, database: &Database) -> Result<Option<Fingerprint>, Failure> {
+/// Creates a database that PUBLIC cannot enter; `is_half_made` says that an earlier call has begun that.
+pub async fn create_database(
+    connector: &Connector,
+    database: &Database,
+    is_half_made: bool,
+) -> Result<Option<Fingerprint>, Failure> {
     let mut connection = connector.administration(Purpose::Write).await?;
     join(connector, &mut connection, &database.owner).await?;
-    run(&mut connection, &database.name, &sql::database::create_database(database)).await.map_err(explain_locale)?;
+    if !is_half_made {
+        let create = sql::database::create_database(database);
+        run(&mut connection, &database.name, &create).await.map_err(explain_locale)?;
+    }
     run(&mut connection, &database.name, &sql::database::isolate(database)).await?;
     connector.keep(Purpose::Write, connection).await;
     if database.extensions.iter().any(|extensions| !extensions.is_empty()) {

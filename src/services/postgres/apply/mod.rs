@@ -62,8 +62,8 @@ async fn carry_out(connector: &Connector, step: &Step, context: &ApplyContext) -
             role::alter_role(connector, step, before, after).await?
         }
         (Do::DropRole, Some(Model::PostgresRole(role)), _) => role::drop_role(connector, step, &role.name).await?,
-        (Do::CreateDatabase, _, Some(Model::PostgresDatabase(database))) => {
-            database::create_database(connector, database).await?
+        (Do::CreateDatabase, there, Some(Model::PostgresDatabase(database))) => {
+            database::create_database(connector, database, there.is_some()).await?
         }
         (
             Do::AlterDatabase { user, keeps },

@@ -8,6 +8,7 @@ mod extension;
 mod facts;
 mod former_owner;
 mod grant;
+mod halfway;
 mod handover;
 mod lock_down;
 mod losses;
@@ -23,6 +24,7 @@ mod tests;
 mod unread;
 
 pub use denied::denied;
+pub use halfway::rest_of;
 pub use losses::rows as rows_in_words;
 pub use objects::unusable;
 pub use rights::{Beyond, beyond};
