@@ -2,6 +2,7 @@
 //! that is killed between the two leaves the mark, and the next one saves.
 
 use super::Job;
+use super::batch::removes_keys;
 use crate::services::{Durability, Op, ServiceId, Step};
 use crate::state::{Document, Event};
 use std::collections::{BTreeMap, BTreeSet};
@@ -41,7 +42,8 @@ impl Marks {
 
 /// The service of a batch that writes, if that saves apart from writing.
 fn saves_apart(job: &Job<'_>, steps: &[&Step]) -> Option<(ServiceId, Durability)> {
-    let step = steps.iter().find(|step| step.op != Op::State)?;
+    // Keys that are removed are no part of what is saved so.
+    let step = steps.iter().find(|step| step.op != Op::State && !removes_keys(step))?;
     let id = ServiceId::of(&step.address)?;
     let durability = job.services.get(&id)?.durability();
     (durability != Durability::AtOnce).then_some((id, durability))

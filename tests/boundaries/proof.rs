@@ -35,7 +35,7 @@ pub fn nothing_lost(workspace: &Workspace, scenario: Scenario) -> Verdict {
             let key = servers::valkey(&["GET", &format!("{prefix}a:kept")]).map_err(|error| error.to_string())?;
             check(key.as_string().as_deref() == Some("1"), || "the key is gone".to_owned())
         }
-        _ => {
+        Scenario::Destroy | Scenario::SavedCreate | Scenario::SavedChange | Scenario::SavedDestroy => {
             for database in ["one", "two"].map(|name| format!("{prefix}a_{name}")) {
                 let there =
                     number("postgres", &format!("SELECT count(*)::text FROM pg_database WHERE datname = '{database}'"));

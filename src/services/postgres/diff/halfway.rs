@@ -96,7 +96,18 @@ mod tests {
 
     fn role(limit: Option<u32>, member_of: &[&str]) -> Model {
         let member_of: BTreeSet<String> = member_of.iter().map(|name| (*name).to_owned()).collect();
-        Model::PostgresRole(Role { connection_limit: limit, member_of: Some(member_of), ..Role::new("r") })
+        Model::PostgresRole(Role {
+            name: "r".to_owned(),
+            login: true,
+            connection_limit: limit,
+            attributes: BTreeSet::new(),
+            settings: BTreeMap::new(),
+            credential: None,
+            valid_until: None,
+            member_of: Some(member_of),
+            members: None,
+            settings_in_databases: None,
+        })
     }
 
     fn has_rest(before: Option<Model>, now: Model, after: Option<Model>) -> bool {
