@@ -4,8 +4,10 @@
 
 mod common;
 
-use common::servers::{postgres, postgres_value, value_at, works};
+use common::servers::{kafka_admin, postgres, postgres_value, value_at, works};
 use common::{Ran, Workspace, servers};
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
+use std::time::Duration;
 
 const ALL: &str = "app = \"@a\"\n[services.postgres]\nextensions = [\"citext\"]\n[services.kv]\n[services.events]\ntopics = [\"@a.t\"]\n";
 const CONSENT: [&str; 2] = ["--allow-destroy=all", "--allow-interrupt=all"];
@@ -172,6 +174,10 @@ fn what_is_protected_since_it_was_planned_is_not_touched() {
     };
     workspace.spec("a", &spec("7d", ""));
     workspace.converge();
+    let producer: BaseProducer = kafka_admin().create().expect("a producer");
+    let topic = format!("{}a.t", workspace.prefix);
+    producer.send(BaseRecord::<(), str>::to(&topic).payload("x")).map_err(|(error, _)| error).expect("a place");
+    producer.flush(Duration::from_secs(20)).expect("it arrives");
     workspace.spec("a", &spec("1d", ""));
     workspace.run(&["plan", "--out", "plan.json", CONSENT[0], CONSENT[1]]).exits(0).says("1 to update");
     workspace.spec("a", &spec("7d", "[lifecycle]\nprevent_destroy = true\n"));

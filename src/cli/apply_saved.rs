@@ -83,10 +83,12 @@ pub async fn run(global: &Global, file: &Path, flags: &ApplyArgs) -> super::Outc
     }
     consent::release(&mut plan.steps, &flags.consent.consent());
     if let Some((step, app)) = prevented_meanwhile(document, &plan, &known) {
-        let does = match step.action {
-            Action::Destroy => "destroys",
-            _ if step.moves() => "gives away",
-            _ => "loses data of",
+        let does = if step.action == Action::Destroy {
+            "destroys"
+        } else if step.moves() {
+            "gives away"
+        } else {
+            "loses data of"
         };
         return Err(refuse(format!(
             "it {does} {}, and since it was made the infraspec of {app} was applied with prevent_destroy",
@@ -187,9 +189,12 @@ fn prevented_meanwhile<'a>(document: &Document, plan: &'a Plan, known: &SavedPla
     let is_kept =
         |app: &&AppName| document.prevent_destroy.contains(*app) && plan.prevent_destroy.get(*app) != Some(&false);
     // What a declared app has no more use for goes without consent, and without being prevented.
-    let takes = |step: &Step| match step.action {
-        Action::Destroy => step.is_serious() || !plan.apps.contains_key(&step.app),
-        _ => step.risks.contains(&Risk::LosesData),
+    let takes = |step: &Step| {
+        if step.action == Action::Destroy {
+            step.is_serious() || !plan.apps.contains_key(&step.app)
+        } else {
+            step.risks.contains(&Risk::LosesData)
+        }
     };
     plan.runnable().filter(|step| !known.has_done(step)).find_map(|step| {
         let taken = takes(step).then_some(&step.app).filter(is_kept);

@@ -149,8 +149,8 @@ async fn attempt_once(
             continue;
         }
         match outcome {
-            // Its answer was lost, and what saves it comes after that.
-            Some(Outcome::AlreadySo) if written.contains(index) && service.durability() == Durability::Unsaved => {
+            // Its answer was lost, or the run that wrote it was killed, and what saves it comes after that.
+            Some(Outcome::AlreadySo) if written.contains(index) && may_be_unsaved(service, step) => {
                 write.push((*index, Cow::Borrowed(*step)));
             }
             Some(Outcome::Stale { now: Some(now), .. }) => {
@@ -185,9 +185,8 @@ async fn attempt_once(
 fn again(job: &Job<'_>, step: &Step, now: Option<&Model>) -> Option<Outcome> {
     let saved = job.saved?;
     let is_done = saved.has_done(step);
-    // Of keys nobody can tell whose they are: once removed, they are not removed again.
-    let is_told = step.before.as_ref().is_none_or(|before| before.as_valkey_keys().is_none());
-    let is_as_wanted = is(now, step.after.as_ref()) || is_done && !is_told;
+    // Once removed, keys are not removed again.
+    let is_as_wanted = is(now, step.after.as_ref()) || is_done && removes_keys(step);
     match (saved.refuses(step), step.part) {
         (None, _) if !is_done => None,
         (_, Part::Stage | Part::Save) | (None, Part::Rename) if is_done => Some(Outcome::AlreadySo),
@@ -232,6 +231,17 @@ fn recheck(step: &Step, now: Option<&Model>) -> Option<Outcome> {
 fn name(steps: &[&Step]) -> String {
     let words = steps.first().map(|step| format!("{:?} {} {:?}", step.action, step.address.kind, step.part));
     format!("batch {}", words.unwrap_or_default().to_lowercase())
+}
+
+/// Whether what was written of a step may be lost at the next restart. Keys are no part of what is saved so.
+fn may_be_unsaved(service: &dyn Service, step: &Step) -> bool {
+    let is_safe = matches!(service.durability(), Durability::AtOnce | Durability::Saved);
+    !is_safe && !removes_keys(step)
+}
+
+/// Whether it removes keys, of which nobody can tell whose they are.
+pub fn removes_keys(step: &Step) -> bool {
+    step.before.as_ref().is_some_and(|before| before.as_valkey_keys().is_some())
 }
 
 /// What is left to do of a step that was written already, where what is there is neither end of it.

@@ -39,10 +39,10 @@ impl SavedPlan {
             |step: &StepId| is_whole || carried.is_some_and(|carried| carried.steps.contains(&step.to_string()));
         let is_published =
             |app: &AppName| is_noted(&StepId { address: secret_address(app.as_str()), part: Part::Publish });
-        let is_done = |step: &&Step| match step.part {
+        let is_done = |step: &&Step| {
             // What was staged is used up by publishing it.
-            Part::Stage => is_noted(&StepId { address: step.address.clone(), part: Part::Publish }),
-            _ => is_noted(&step.id()),
+            let part = if step.part == Part::Stage { Part::Publish } else { step.part };
+            is_noted(&StepId { address: step.address.clone(), part })
         };
         let is_begun = |step: &&Step| carried.is_some_and(|carried| carried.begun.contains(&step.id().to_string()));
         let mut done: BTreeSet<StepId> = plan.steps.iter().filter(is_done).map(Step::id).collect();
@@ -176,7 +176,7 @@ mod tests {
     use super::*;
     use crate::core::reconcile::{Applied, reconcile};
     use crate::services::Model;
-    use crate::services::kafka::model::{Topic, topic_address};
+    use crate::services::kafka::model::{Op as KafkaOp, Topic, topic_address};
 
     fn app(name: &str) -> AppName {
         AppName::new(name).unwrap()
@@ -188,6 +188,25 @@ mod tests {
         let ours = BTreeMap::from([(address.clone(), Applied { app: app("a"), model: model() })]);
         let decision = reconcile(&BTreeMap::new(), &BTreeMap::new(), &ours).remove(0);
         Step { action, after: after.then(model), ..decision.step(Op::State) }
+    }
+
+    #[test]
+    fn what_remains_somewhere_is_not_done_and_what_failed_before_a_write_was_not_begun() {
+        let saved = SavedPlan { id: "p".to_owned(), ..SavedPlan::default() };
+        let step = Step { op: Op::Kafka(KafkaOp::DeleteTopic), ..step(Action::Destroy, false) };
+        assert!(saved.event(&step, &Outcome::done()).is_some());
+        let remains = Outcome::Remains { note: String::new() };
+        assert_eq!(saved.event(&step, &remains), None);
+        assert_eq!(saved.carried_out(&Outcomes::from([(step.id(), remains)])), None);
+        assert!(saved.carried_out(&Outcomes::from([(step.id(), Outcome::AlreadySo)])).is_some());
+
+        let mut document = Document::new("default", "l");
+        let carried = |document: &Document| document.carried.first().map(|carried| carried.begun.len());
+        document.fold(saved.begins(&[&step]).unwrap());
+        assert_eq!(carried(&document), Some(1));
+        document.fold(saved.untouched([&step].into_iter()).unwrap());
+        assert_eq!(carried(&document), Some(0));
+        assert_eq!(saved.begins(&[&Step { op: Op::State, ..step }]), None);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //! that is killed between the two leaves the mark, and the next one saves. And which thing is about to get another name.
 
 use super::Job;
+use super::batch::removes_keys;
 use crate::services::postgres::model::Op as PostgresOp;
 use crate::services::{Durability, Op, ServiceId, Step};
 use crate::state::{Document, Event};
@@ -55,7 +56,8 @@ fn renaming(step: &Step) -> Option<Event> {
 
 /// The service of a batch that writes, if that saves apart from writing.
 fn saves_apart(job: &Job<'_>, steps: &[&Step]) -> Option<(ServiceId, Durability)> {
-    let step = steps.iter().find(|step| step.op != Op::State)?;
+    // Keys that are removed are no part of what is saved so.
+    let step = steps.iter().find(|step| step.op != Op::State && !removes_keys(step))?;
     let id = ServiceId::of(&step.address)?;
     let durability = job.services.get(&id)?.durability();
     (durability != Durability::AtOnce).then_some((id, durability))

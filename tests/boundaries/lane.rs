@@ -129,10 +129,10 @@ impl Lane {
         }
         proof::nothing_lost(&self.workspace, scenario).map_err(told)?;
         proof::credentials_work(&self.workspace, scenario).map_err(told)?;
-        match scenario.does() {
-            Scenario::Create => proof::fill(&self.workspace),
-            Scenario::Destroy => drop(std::fs::remove_dir_all(self.workspace.path("snapshots"))),
-            _ => {}
+        if scenario.does() == Scenario::Create {
+            proof::fill(&self.workspace);
+        } else if scenario.does() == Scenario::Destroy {
+            drop(std::fs::remove_dir_all(self.workspace.path("snapshots")));
         }
         Ok(())
     }

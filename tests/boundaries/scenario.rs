@@ -131,11 +131,8 @@ impl Scenario {
 
     /// The run that is struck.
     pub fn command(self) -> &'static [&'static str] {
-        match self.does() {
-            _ if self.is_saved() => SAVED,
-            Self::Rotate => &["rotate", "@a", "--auto-approve", "--allow-interrupt", "all"],
-            _ => APPLY,
-        }
+        let rotate = &["rotate", "@a", "--auto-approve", "--allow-interrupt", "all"];
+        if self == Self::Rotate { rotate } else { self.goes_on() }
     }
 
     /// What goes on, whatever became of that run.
