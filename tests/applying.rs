@@ -140,7 +140,7 @@ fn an_interrupt_finishes_what_is_in_flight_and_the_next_run_goes_on() {
         nix_kill(child.id(), signal);
         let ran = Ran::of(child.wait_with_output().expect("it ends"));
         assert!(ran.code == code, "{} {}", ran.code, ran.stderr);
-        assert!(ran.stderr.contains("nornplan apply"), "{}", ran.stderr);
+        assert!(ran.stderr.contains("Run the same command again"), "{}", ran.stderr);
         workspace.converge();
     }
 }

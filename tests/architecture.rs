@@ -251,13 +251,14 @@ const CHANGES: [&str; 12] = [
     ".follow(&leader",
 ];
 
-/// A question in a form in which changes are written, too.
-const ASKS: &str = "src/services/postgres/connect/plain.rs";
+/// Questions in a form in which changes are written, too. What `write.rs` changes is committed between boundaries by
+/// `session.rs`.
+const ASKS: [&str; 2] = ["src/services/postgres/connect/plain.rs", "src/state/postgres/write.rs"];
 
 #[test]
 fn what_changes_something_stands_between_boundaries() {
     let mut found = 0;
-    let writes = |file: &str| !file.ends_with("tests.rs") && file != ASKS;
+    let writes = |file: &str| !file.ends_with("tests.rs") && !ASKS.contains(&file);
     for (file, text) in sources("src").into_iter().filter(|(file, _)| writes(file)) {
         let changes = CHANGES.iter().map(|change| names(&text, change).count()).sum::<usize>();
         let boundaries = names(&text, "boundary").chain(names(&text, "writes::around")).count();
