@@ -77,15 +77,15 @@ fn share(first: &Workspace, second: &Workspace) {
     for (claims, refused) in [
         (
             "[services.kv]\nnamespace = \"@a\"\n",
-            "the namespace \"@a\" of @c is also that of @a (in the state, of another checkout)",
+            "the namespace \"@a\" of @c is also that of @a (in the state, with no infraspec here)",
         ),
         (
             "[services.events]\nprefix = \"@a.\"\ntopics = [\"@a.n\"]\n",
-            "reaches the topic \"@a.x\" of @a (in the state, of another checkout)",
+            "reaches the topic \"@a.x\" of @a (in the state, with no infraspec here)",
         ),
         (
             "[services.events]\ngroups = [\"@a-group\"]\n",
-            "the group \"@a-group\" of @c is also that of @a (in the state, of another checkout)",
+            "the group \"@a-group\" of @c is also that of @a (in the state, with no infraspec here)",
         ),
     ] {
         second.spec("c", &format!("app = \"@c\"\n{claims}"));

@@ -25,7 +25,7 @@ pub fn apps(applied: &BTreeMap<Address, Applied<Model>>) -> Vec<Loaded> {
 }
 
 fn app(name: &AppName, models: &[&Model]) -> Loaded {
-    let source = Source::elsewhere("in the state, of another checkout");
+    let source = Source::elsewhere("in the state, with no infraspec here");
     let spot = Spot::new(&source, 0);
     let app = App {
         name: name.clone(),
