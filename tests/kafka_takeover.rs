@@ -94,7 +94,11 @@ fn what_a_vanished_app_left_behind_goes_to_another_one_by_consent_alone() {
         let plan = workspace.run(&["plan"]).exits(0).flat().says(&named(reached));
         plan.says(&named("it reaches what is @van's until now")).says(&named("--allow-interrupt kafka.acl.@evil"));
         // An app alone does not see less: then the other one may have its infraspec in another checkout.
-        workspace.run(&["plan", "--app", "@evil"]).exits(1).complains(&named("@van")).complains("(in the state, with no infraspec here)");
+        workspace
+            .run(&["plan", "--app", "@evil"])
+            .exits(1)
+            .complains(&named("@van"))
+            .complains("(in the state, with no infraspec here)");
         workspace.run(&["apply", "--auto-approve"]).exits(0);
         assert!(reads(&evil, &secret, 0, 1).is_err(), "{line}");
     }
