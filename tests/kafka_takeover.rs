@@ -129,7 +129,7 @@ fn topics_of_nobody_under_a_prefix_and_what_goes_on_under_a_users_name_are_told(
     // Declared by its name it is the app's, with what is in it.
     let corp = "app = \"@corp\"\n[services.events]\ninternal_topics = true\nprefix = \"@corp.\"\ntopics = [\"@corp.payroll\"]\n";
     workspace.spec("corp", corp);
-    let plan = workspace.run(&["plan"]).exits(0).flat().says("it holds at most 3 messages, about");
+    let plan = workspace.run(&["plan"]).exits(0).flat().says("it holds at most 3 messages");
     plan.says("already as declared");
     assert!(block_on(admin.delete_topics(&[&payroll])).unwrap().iter().all(Result::is_ok));
 }
