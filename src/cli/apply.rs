@@ -70,6 +70,18 @@ pub struct Run<'a> {
     pub flags: &'a ApplyArgs,
 }
 
+/// Takes away what a killed run left half written in the sink and among the snapshots. That may be another run's, if it
+/// has the lock by now: so the lock is proved first.
+///
+/// # Errors
+/// The lock is no longer ours.
+pub async fn tidy(workspace: &Workspace, store: &mut LockedStore) -> crate::error::Result<()> {
+    store.check().await?;
+    workspace.vault.tidy_stage(&store.document().lineage);
+    snapshot::tidy(&workspace.config.postgres.snapshots);
+    Ok(())
+}
+
 /// Takes the lock, plans, shows, asks and carries it out.
 pub async fn converge(workspace: &Workspace, run: &Run<'_>) -> super::Outcome {
     let ApplyArgs { consent, look, write } = run.flags;
@@ -93,11 +105,10 @@ pub async fn converge(workspace: &Workspace, run: &Run<'_>) -> super::Outcome {
     };
     let planned = planned?;
     boundary::pass(|| "after plan".to_owned());
-    // What is staged or half written may be another run's, if that has the lock by now.
-    let Some(ours) = interrupts.unless_heard(store.check()).await else { return Ok(interrupted(&interrupts)) };
-    ours?;
-    workspace.vault.tidy_stage(&store.document().lineage);
-    snapshot::tidy(&workspace.config.postgres.snapshots);
+    let Some(tidied) = interrupts.unless_heard(tidy(workspace, &mut store)).await else {
+        return Ok(interrupted(&interrupts));
+    };
+    tidied?;
     output::report(&render::text::plan(&planned.plan, &workspace.style()));
     if !planned.errors.is_empty() {
         output::message("The plan is incomplete, so nothing was applied.");

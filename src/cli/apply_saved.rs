@@ -1,6 +1,6 @@
 //! `nornplan apply FILE`: exactly what was saved, held against what it was made from.
 
-use super::apply::{carry_out, interrupted, lock, note_all, nothing_runs, tell_idle};
+use super::apply::{carry_out, interrupted, lock, note_all, nothing_runs, tell_idle, tidy};
 use super::args::ApplyArgs;
 use super::saved::{self, Saved};
 use super::signals::Interrupts;
@@ -17,7 +17,6 @@ use crate::exec::carried::SavedPlan;
 use crate::observe;
 use crate::render::{self, typed::shell_word};
 use crate::secrets::model::SECRET;
-use crate::services::postgres::snapshot;
 use crate::services::{Ask, Plan, ServiceId, Step};
 use crate::spec;
 use crate::state::Document;
@@ -95,9 +94,10 @@ pub async fn run(global: &Global, file: &Path, flags: &ApplyArgs) -> super::Outc
             step.address
         )));
     }
-    store.check().await?;
-    workspace.vault.tidy_stage(&store.document().lineage);
-    snapshot::tidy(&workspace.config.postgres.snapshots);
+    let Some(tidied) = interrupts.unless_heard(tidy(&workspace, &mut store)).await else {
+        return Ok(interrupted(&interrupts));
+    };
+    tidied?;
     output::report(&render::text::plan(&plan, &workspace.style()));
     tell_changed_specs(&plan, &workspace.config);
     tell_idle(&flags.consent.consent(), &plan);

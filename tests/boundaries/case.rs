@@ -138,14 +138,19 @@ fn places(recorded: &[(Scenario, Passed)]) -> BTreeMap<&String, Vec<(Scenario, u
     places
 }
 
+/// One of the scenarios that pass a boundary, and by turns the first and the last time that it is reached there.
+fn in_turn(places: &[(Scenario, usize)], turn: usize) -> (Scenario, usize) {
+    let (scenario, hits) = places[turn % places.len()];
+    (scenario, if turn.is_multiple_of(2) { 1 } else { hits })
+}
+
 /// Every boundary by every mode that makes a difference there. Each in one of the scenarios that pass it, in turn, and by
 /// turns at the first and at the last time that it is reached.
 fn each_mode(recorded: &[(Scenario, Passed)]) -> Cases {
     let mut cases = Cases::new();
     for (number, (boundary, places)) in places(recorded).into_iter().enumerate() {
         for (at, mode) in Mode::ALL.into_iter().filter(|mode| mode.fits(boundary)).enumerate() {
-            let (scenario, hits) = places[(number + at) % places.len()];
-            let hit = if (number + at) % 2 == 0 { 1 } else { hits };
+            let (scenario, hit) = in_turn(&places, number + at);
             cases.entry(scenario).or_default().push(Case { mode, boundary: boundary.clone(), hit });
         }
     }
@@ -166,8 +171,7 @@ fn each_twice(recorded: &[(Scenario, Passed)]) -> Cases {
         let other = others.get(*turn % others.len().max(1)).copied();
         *turn += 1;
         for (at, mode) in [Some(Mode::Abort), other].into_iter().flatten().enumerate() {
-            let (scenario, hits) = places[(number + at) % places.len()];
-            let hit = if (number + at) % 2 == 0 { 1 } else { hits };
+            let (scenario, hit) = in_turn(&places, number + at);
             cases.entry(scenario).or_default().push(Case { mode, boundary: boundary.clone(), hit });
         }
     }
