@@ -14,7 +14,7 @@ mod boundaries;
 mod common;
 
 use boundaries::case::{Case, Mode, Passed, Range, cases};
-use boundaries::lane::{Lane, State};
+use boundaries::lane::{Came, Lane, State};
 use boundaries::scenario::Scenario;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
@@ -46,6 +46,10 @@ impl Work {
         self.waiting.lock().unwrap().get_mut(&scenario).and_then(Vec::pop)
     }
 
+    fn wait(&self, scenario: Scenario, case: Case) {
+        self.waiting.lock().unwrap().entry(scenario).or_default().push(case);
+    }
+
     fn is_left(&self) -> bool {
         self.waiting.lock().unwrap().values().any(|cases| !cases.is_empty())
     }
@@ -75,7 +79,14 @@ impl Work {
                     break;
                 };
                 let came = catch_unwind(AssertUnwindSafe(|| lane.strike(scenario, &case)));
-                let came = came.unwrap_or_else(|_| Err("a proof panicked: see above".to_owned()));
+                let came = match came.unwrap_or_else(|_| Err("a proof panicked: see above".to_owned())) {
+                    Ok(Came::Fewer(hit)) => {
+                        self.wait(scenario, Case { hit, ..case });
+                        continue;
+                    }
+                    Ok(Came::Well(further)) => Ok(further),
+                    Err(wrong) => Err(wrong),
+                };
                 let good = came.is_ok();
                 if let Err(wrong) = &came {
                     tell(&format!("NOT CONVERGED: {scenario:?} {}\n{wrong}\n", case.said()));
