@@ -8,6 +8,8 @@ export INFRA_DIR=${INFRA_DIR:-$PWD/infra/run-test}
 export INFRA=native INFRA_FAST=1 YES=1
 # Everything is compiled once here; what is kept for the next time is large, and rustc 1.95 has stumbled over it.
 export CARGO_INCREMENTAL=0
+# Line numbers in backtraces take a third of the time to compile; a panic tells its place without them.
+export CARGO_PROFILE_DEV_DEBUG=${CARGO_PROFILE_DEV_DEBUG:-false}
 # A test mostly waits: for a process, for a server, for a disk.
 export RUST_TEST_THREADS=${RUST_TEST_THREADS:-4}
 
