@@ -42,7 +42,8 @@ mod shape;
 pub mod snapshot;
 mod sql;
 
-pub use server::rename as rename_server;
+pub use catalog::STATE_COMMENT;
+pub use server::{Server, rename as rename_server};
 
 use super::{ApplyContext, Ask, Check, Limits, Model, Named, Observation, Outcome, Service, ServiceId, Step};
 use crate::config::PostgresConfig;
