@@ -7,7 +7,7 @@ mod common;
 use common::Workspace;
 use common::own_postgres::OwnPostgres;
 use common::servers::at_once;
-use std::process::{Child, Stdio};
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 /// The roles that act for an app's user and that nornplan made.
@@ -72,10 +72,8 @@ fn what_a_snapshot_makes_as_the_login_of_its_restore_is_the_apps() {
     makes_things(true);
 }
 
-/// Starts a restore, and waits until it is asleep over the first row: the role that it runs as.
-fn restoring(server: &OwnPostgres, workspace: &Workspace, file: &str) -> (Child, String) {
-    let mut command = workspace.command(&["restore", "@a", file, "--auto-approve", "--allow-destroy", "all"]);
-    let child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("it runs");
+/// Waits until a restore is asleep over the first row: the role that it runs as.
+fn asleep(server: &OwnPostgres, workspace: &Workspace) -> String {
     let asleep = format!(
         "SELECT usename::text FROM pg_stat_activity WHERE datname = '{}a' AND wait_event = 'PgSleep'",
         workspace.prefix
@@ -83,7 +81,7 @@ fn restoring(server: &OwnPostgres, workspace: &Workspace, file: &str) -> (Child,
     let since = Instant::now();
     loop {
         if let Some(role) = server.value("postgres", &asleep) {
-            return (child, role);
+            return role;
         }
         assert!(since.elapsed() < Duration::from_secs(30), "it does not get that far");
     }
@@ -96,7 +94,9 @@ fn is_killed(lesser: bool) {
         &workspace,
         "RESET ROLE; ALTER ROLE CURRENT_USER PASSWORD 'known to the app'; SET ROLE @a_user; PERFORM pg_sleep(600);",
     );
-    let (mut child, role) = restoring(&server, &workspace, &file);
+    let mut command = workspace.command(&["restore", "@a", &file, "--auto-approve", "--allow-destroy", "all"]);
+    let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("it runs");
+    let role = asleep(&server, &workspace);
     let limits = format!(
         "SELECT rolconnlimit || ' ' || (rolvaliduntil < now() + interval '1 day') FROM pg_roles WHERE rolname = '{role}'"
     );
