@@ -14,7 +14,7 @@ use common::state_database::StateDatabase;
 use libc::{SIGCONT, SIGHUP, SIGINT, SIGSTOP, SIGTERM};
 use std::net::TcpListener;
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 const APPLY: [&str; 2] = ["apply", "--auto-approve"];
 /// For what must not wait for anybody.
@@ -381,4 +381,37 @@ fn a_database_of_states_that_hangs_keeps_nobody_from_the_report() {
     other.run("ROLLBACK");
     assert_eq!(limit(&workspace).as_deref(), Some("6"));
     workspace.converge();
+}
+
+#[test]
+fn what_is_in_flight_goes_on_while_the_state_is_waited_for() {
+    let mut workspace = workspace();
+    let state = StateDatabase::of(&mut workspace);
+    let limited = |limit: u8| {
+        let database = format!("{{ name = \"@b\", connection_limit = {limit} }}");
+        workspace.spec("b", &format!("app = \"@b\"\n[services.postgres]\ndatabases = [{database}]\n"));
+    };
+    limited(5);
+    workspace.converge();
+    limited(6);
+    workspace.spec("a", "app = \"@a\"\n[services.postgres]\nconnection_limit = 6\n");
+    let database = format!("{}b", workspace.prefix);
+    let (mut holder, mut journal) = (Session::of_admin(), Session::open(&admin_url(&state.name)).expect("a session"));
+    holder.run(&format!("BEGIN; ALTER DATABASE {database} CONNECTION LIMIT 5"));
+    journal.run("BEGIN; LOCK TABLE nornplan.journal IN SHARE MODE");
+    let mut run = Running::of(&workspace, &APPLY);
+    run.until_it_says(&format!("postgres.role.{}a_user: updated", workspace.prefix));
+    let within = |what: &str, is_so: &dyn Fn() -> bool| {
+        let since = Instant::now();
+        while !is_so() {
+            assert!(since.elapsed() < Duration::from_secs(15), "{what}");
+        }
+    };
+    within("it waits for the database", &|| waits(&workspace));
+    holder.run("ROLLBACK");
+    let limit = format!("SELECT datconnlimit::text FROM pg_database WHERE datname = '{database}'");
+    within("the database is changed", &|| postgres_value("postgres", &limit).as_deref() == Some("6"));
+    journal.run("ROLLBACK");
+    run.ends_within(Duration::from_secs(60)).exits(0);
+    workspace.run(&["plan", "--detailed-exitcode"]).exits(0).says("No changes.");
 }

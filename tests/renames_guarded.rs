@@ -163,6 +163,11 @@ fn a_password_that_would_go_with_the_name_is_set_anew_or_keeps_the_name() {
     assert_eq!(stored(&workspace, "new_user").as_deref(), Some("SCRAM"));
     let now = before.replace("old_user", "new_user").replace("old_db", "new_db");
     works(&now, "SELECT 1");
+    // The state knows what is stored now, so that no later plan has to try the password.
+    let role = format!("{}new_user", workspace.prefix);
+    let digest = "SELECT encode(sha256(convert_to(rolpassword, 'UTF8')), 'hex') FROM pg_authid WHERE rolname = ";
+    let digest = postgres_value("postgres", &format!("{digest}'{role}'")).expect("a password");
+    assert!(workspace.read("state/default.json").contains(&digest), "not the fingerprint of what is stored");
     workspace.converge();
     assert_eq!(url(&workspace), now);
 }
@@ -185,6 +190,41 @@ fn a_lesser_administrator_renames_what_it_made() {
     workspace.converge();
     works(&url(&workspace), "SELECT 1");
     assert_eq!(url(&workspace), before.replace("old_user", "new_user").replace("old_db", "new_db"));
+    let everything = ["destroy", "--all", "--auto-approve", "--allow-destroy", "all", "--allow-interrupt", "all"];
+    workspace.run(&everything).exits(0);
+    postgres("postgres", &format!("DROP ROLE {admin}"));
+}
+
+/// From 16 on it renames only roles that it has ADMIN OPTION on.
+#[test]
+fn a_lesser_administrator_is_told_before_it_renames_what_it_may_not() {
+    let version = postgres_value("postgres", "SELECT current_setting('server_version_num')").expect("a version");
+    if version.parse::<u32>().expect("a number") < 160_000 {
+        return;
+    }
+    let mut workspace = Workspace::new();
+    let admin = format!("{}zz_admin", workspace.prefix);
+    postgres("postgres", &format!("CREATE ROLE {admin} LOGIN CREATEROLE CREATEDB PASSWORD 'lesser'"));
+    workspace.set("NORNPLAN_POSTGRES_USER", &admin);
+    workspace.set("NORNPLAN_POSTGRES_PASSWORD", "lesser");
+    cafe(&workspace, "old_db", "");
+    workspace.converge();
+    for role in ["old_user", "old_owner"] {
+        postgres("postgres", &format!("REVOKE {}{role} FROM {admin} CASCADE", workspace.prefix));
+    }
+    cafe(&workspace, "new_db", "");
+    moved(&workspace, &DATABASE);
+    let plan = workspace.run(&["plan"]).exits(0).flat();
+    let prefix = &workspace.prefix;
+    for role in ["old_user", "old_owner"] {
+        let advice = format!("GRANT \"{prefix}{role}\" TO \"{admin}\" WITH ADMIN OPTION");
+        assert!(plan.stdout.contains(&advice), "{advice} in {}", plan.stdout);
+        postgres("postgres", &advice);
+    }
+    workspace.converge();
+    assert!(
+        there(&workspace, "pg_database", "new_db").is_some() && there(&workspace, "pg_roles", "new_user").is_some()
+    );
     let everything = ["destroy", "--all", "--auto-approve", "--allow-destroy", "all", "--allow-interrupt", "all"];
     workspace.run(&everything).exits(0);
     postgres("postgres", &format!("DROP ROLE {admin}"));

@@ -70,15 +70,19 @@ pub struct Run<'a> {
     pub flags: &'a ApplyArgs,
 }
 
-/// Takes away what a killed run left half written in the sink and among the snapshots. That may be another run's, if it
-/// has the lock by now: so the lock is proved first.
+/// Takes away what a killed run left half written in the sink and among the snapshots, and on the services that the plan
+/// looked at. That may be another run's, if it has the lock by now: so the lock is proved first.
 ///
 /// # Errors
 /// The lock is no longer ours.
-pub async fn tidy(workspace: &Workspace, store: &mut LockedStore) -> crate::error::Result<()> {
+pub async fn tidy(workspace: &Workspace, plan: &Plan, store: &mut LockedStore) -> crate::error::Result<()> {
     store.check().await?;
     workspace.vault.tidy_stage(&store.document().lineage);
     snapshot::tidy(&workspace.config.postgres.snapshots);
+    let was_read = |id: &ServiceId| plan.services.get(id.as_str()).is_some_and(|head| head.version.is_some());
+    for (_, service) in workspace.services.iter().filter(|(id, _)| was_read(id)) {
+        service.tidy().await.iter().for_each(|line| output::message(&render::clean(line)));
+    }
     Ok(())
 }
 
@@ -105,7 +109,7 @@ pub async fn converge(workspace: &Workspace, run: &Run<'_>) -> super::Outcome {
     };
     let planned = planned?;
     boundary::pass(|| "after plan".to_owned());
-    let Some(tidied) = interrupts.unless_heard(tidy(workspace, &mut store)).await else {
+    let Some(tidied) = interrupts.unless_heard(tidy(workspace, &planned.plan, &mut store)).await else {
         return Ok(interrupted(&interrupts));
     };
     tidied?;

@@ -94,7 +94,7 @@ pub async fn run(global: &Global, file: &Path, flags: &ApplyArgs) -> super::Outc
             step.address
         )));
     }
-    let Some(tidied) = interrupts.unless_heard(tidy(&workspace, &mut store)).await else {
+    let Some(tidied) = interrupts.unless_heard(tidy(&workspace, &plan, &mut store)).await else {
         return Ok(interrupted(&interrupts));
     };
     tidied?;

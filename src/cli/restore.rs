@@ -136,7 +136,7 @@ pub async fn run(global: &Global, args: &Args) -> Outcome {
         if !is_begun.load(Ordering::Relaxed) {
             return interrupted("Interrupted; nothing was restored.");
         }
-        let left = "The server does not answer: the next restore removes the role that this one ran as.";
+        let left = "The server does not answer: the next `nornplan apply` removes the role that this one ran as.";
         tokio::select! {
             ended = postgres.restore_broken_off(&app.user) => ended?,
             () = interrupts.abort.cancelled() => output::message(left),

@@ -18,7 +18,8 @@ use carried::SavedPlan;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use queue::Queue;
 use saving::Marks;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::pin::pin;
 use tokio_util::sync::CancellationToken;
 
 /// What is carried out, and with what.
@@ -63,6 +64,7 @@ pub async fn execute(job: &Job<'_>, store: &mut LockedStore, listener: &dyn List
     });
     let mut outcomes = Outcomes::new();
     let mut in_flight = FuturesUnordered::new();
+    let mut finished = VecDeque::new();
     let mut unrecorded = None;
     let mut marks = Marks::default();
     let mut given_up = BTreeSet::new();
@@ -83,7 +85,7 @@ pub async fn execute(job: &Job<'_>, store: &mut LockedStore, listener: &dyn List
                 let events: Vec<Event> = marks.into_iter().chain(begins).collect();
                 if events.is_empty() { Ok(()) } else { store.append(&events).await }
             };
-            match until_ended(job, begin).await {
+            match meanwhile(job, begin, &mut in_flight, &mut finished).await {
                 Some(Ok(())) => {}
                 Some(Err(error)) => {
                     unrecorded = Some(error);
@@ -102,12 +104,14 @@ pub async fn execute(job: &Job<'_>, store: &mut LockedStore, listener: &dyn List
                 (batch, ran)
             });
         }
-        let finished = tokio::select! {
-            biased;
-            () = job.abort.cancelled() => None,
-            finished = in_flight.next() => finished,
-        };
-        let Some((batch, Ran { outcomes: results, written })) = finished else { break };
+        if finished.is_empty() {
+            tokio::select! {
+                biased;
+                () = job.abort.cancelled() => {}
+                done = in_flight.next() => finished.extend(done),
+            }
+        }
+        let Some((batch, Ran { outcomes: results, written })) = finished.pop_front() else { break };
         let mut events = Vec::new();
         let steps = queue.steps(&batch);
         let places = steps.iter().enumerate().zip(&results);
@@ -118,29 +122,52 @@ pub async fn execute(job: &Job<'_>, store: &mut LockedStore, listener: &dyn List
         let done = queue.finish(&batch, results);
         for (step, outcome) in &done {
             listener.finished(step, outcome);
-            events.extend(event(step, outcome, store));
+            events.extend(events_of(step, outcome, store));
             events.extend(job.saved.and_then(|saved| saved.event(step, outcome)));
         }
         events.extend(marks.end(job, &steps));
         outcomes.extend(done.into_iter().map(|(step, outcome)| (step.id(), outcome)));
         // What is given up here is noted in memory all the same.
-        if let Some(Err(error)) = until_ended(job, store.append(&events)).await {
+        if let Some(Err(error)) = meanwhile(job, store.append(&events), &mut in_flight, &mut finished).await {
             unrecorded.get_or_insert(error);
         }
     }
     Executed { outcomes, given_up, unrecorded }
 }
 
-/// What the state is asked or told, unless the run is ended at once meanwhile: a database may hang.
-async fn until_ended<T>(job: &Job<'_>, work: impl Future<Output = T>) -> Option<T> {
-    tokio::select! {
-        biased;
-        done = work => Some(done),
-        () = job.abort.cancelled() => None,
+/// What the state is asked or told, unless the run is ended at once meanwhile: a database may hang. What is in flight goes on
+/// all the time.
+async fn meanwhile<T, D>(
+    job: &Job<'_>,
+    work: impl Future<Output = T>,
+    in_flight: &mut FuturesUnordered<impl Future<Output = D>>,
+    finished: &mut VecDeque<D>,
+) -> Option<T> {
+    let mut work = pin!(work);
+    loop {
+        tokio::select! {
+            biased;
+            done = &mut work => return Some(done),
+            () = job.abort.cancelled() => return None,
+            Some(done) = in_flight.next() => finished.push_back(done),
+        }
     }
 }
 
 /// What the state learns from a completed step.
+fn events_of(step: &Step, outcome: &Outcome, store: &LockedStore) -> Vec<Event> {
+    let address = step.address.clone();
+    // A password that the server threw away with the name was set anew.
+    let anew = if let Outcome::Done { fingerprint: Some(fingerprint), .. } = outcome
+        && step.part == Part::Rename
+    {
+        Some(Event::Credential { address, fingerprint: fingerprint.clone() })
+    } else {
+        None
+    };
+    event(step, outcome, store).into_iter().chain(anew).collect()
+}
+
 fn event(step: &Step, outcome: &Outcome, store: &LockedStore) -> Option<Event> {
     let fingerprint = match outcome {
         Outcome::Done { fingerprint, .. } => fingerprint.clone(),

@@ -15,7 +15,9 @@ use crate::core::step::{Action, Hold, Part, Reason, Risk, StepId};
 use crate::error::{Diagnostic, Kind};
 use crate::scope::Scope;
 use crate::services::kafka::model::{ACL, TOPIC, USER as KAFKA_USER};
-use crate::services::postgres::model::{DATABASE, Op as PostgresOp, ROLE};
+use crate::services::postgres::Server;
+use crate::services::postgres::diff::missing_right;
+use crate::services::postgres::model::{DATABASE, Database, Op as PostgresOp, ROLE};
 use crate::services::{CredentialStatus, Decision, Model, Named, Observation, Op, Renaming, ServiceId, Step};
 use crate::state::Document;
 use std::collections::{BTreeMap, BTreeSet};
@@ -224,6 +226,7 @@ impl Moves {
     ) -> Vec<(Step, Renaming)> {
         let Some(postgres) = observed.get(&ServiceId::Postgres) else { return Vec::new() };
         let unknown = &Named::default();
+        let back = self.pending().back();
         let pending = self.pending.iter().map(|(one, named)| (one, Action::Rename, named, None));
         let renamed = self.renamed.iter().map(|one| (one, Action::Record, unknown, None));
         let refused = self.refused.iter().filter(|(one, _)| one.from.kind != TOPIC);
@@ -248,6 +251,7 @@ impl Moves {
             if action == Action::Rename {
                 tell_users(&mut step, &named.users);
                 tell_password(&mut step, &one.from, &wanted.model, named.loses_password);
+                step.hold = impossible(&step, &back, postgres).or(step.hold);
             }
             step.hold = refused.map(|reason| Hold::Blocked { reason: reason.clone() }).or(step.hold);
             Some((step, Renaming::of([(&one.from, &one.to)])))
@@ -264,6 +268,19 @@ fn operation(from: &Address, named: &Named) -> Op {
         PostgresOp::RenameRole { from: name, oid }
     };
     Op::Postgres(rename)
+}
+
+/// What stands in the way of it: our rights, on what is called as before until then, or what the database is for.
+fn impossible(step: &Step, back: &Renaming, postgres: &Observation) -> Option<Hold> {
+    if let Some(Model::PostgresDatabase(Database { holds_state: true, .. })) = &step.before {
+        let reason = format!("{}, so it is never renamed", Database::HOLDS_STATE);
+        return Some(Hold::Blocked { reason });
+    }
+    let mut now = Observation { server: postgres.server.clone(), ..Observation::default() };
+    back.observation(ServiceId::Postgres, &mut now);
+    let mut called = step.clone();
+    called.before.iter_mut().for_each(|model| back.model(model));
+    missing_right(&called, &Server::of(&now)).map(|reason| Hold::Blocked { reason })
 }
 
 /// A password of the kind MD5 is gone with the name. One that nornplan knows is set anew with it.

@@ -263,6 +263,7 @@ fn database_words(database: &Database) -> Vec<String> {
         locale_provider,
         tablespace,
         invalid,
+        holds_state,
         extensions,
         strays,
         strays_inside,
@@ -273,6 +274,9 @@ fn database_words(database: &Database) -> Vec<String> {
     let mut words = vec![format!("owner {owner}")];
     if *invalid {
         words.push("left behind by a cancelled DROP".to_owned());
+    }
+    if *holds_state {
+        words.push("with a state of nornplan".to_owned());
     }
     if !allow_connections {
         words.push("closed".to_owned());

@@ -227,6 +227,11 @@ pub trait Service: Send + Sync {
         Durability::AtOnce
     }
 
+    /// Removes what a killed run has left on the server and no state knows of: what is to be told of it.
+    async fn tidy(&self) -> Vec<String> {
+        Vec::new()
+    }
+
     /// Looks the server over: reachable, version, rights on what is asked for, what isolates, persistence.
     async fn examine(&self, ask: &Ask) -> Vec<Check>;
 }

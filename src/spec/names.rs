@@ -82,7 +82,7 @@ impl Named {
 }
 
 /// Names that end a list of reserved ones with a * stand for all that start so.
-const POSTGRES: [&str; 14] = [
+const POSTGRES: [&str; 15] = [
     "pg_*",
     "postgres",
     "template*",
@@ -98,6 +98,8 @@ const POSTGRES: [&str; 14] = [
     "azuresu",
     // The state of a team lies in a database of this name.
     "nornplan",
+    // What restores run as.
+    "nornplan_restore_*",
 ];
 
 /// Why a name cannot be: the end of a sentence that starts with it.

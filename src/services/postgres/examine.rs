@@ -4,10 +4,12 @@ use super::catalog::parse;
 use super::connect::{Connector, Purpose, stating};
 use super::credential::{accepts_anything, server_log};
 use super::reach;
-use super::snapshot::programs;
+use super::snapshot::{find_leftovers, programs};
+use crate::config::PostgresConfig;
 use crate::services::{Ask, Check, Failure};
 use postgres_protocol::escape::escape_identifier;
 use serde::Deserialize;
+use std::net::IpAddr;
 use std::time::Duration;
 
 /// Looking into every database takes long where there are many; the rest is told all the same.
@@ -58,6 +60,7 @@ async fn look(connector: &Connector, ask: &Ask) -> Result<Vec<Check>, Failure> {
         .await
         .map_err(|error| stating(error, "server", "SELECT current_setting(..)"))?;
     let facts: Facts = parse(&text)?;
+    let left = find_leftovers(&mut connection).await?;
     let log = match server_log::listen(&mut connection).await?.warning() {
         Some((what, fix)) => Check::warning(what, fix),
         None => Check::good("the server's log shows no verifiers of new passwords"),
@@ -76,6 +79,10 @@ async fn look(connector: &Connector, ask: &Ask) -> Result<Vec<Check>, Failure> {
         rights(&facts),
     ];
     checks.extend(reach);
+    checks.extend(unverified(&connector.config));
+    checks.extend(left.iter().map(|role| {
+        Check::warning(format!("a killed restore has left the role {role}"), "`nornplan apply` removes it")
+    }));
     checks.extend([
         isolates,
         encryption(&facts),
@@ -117,6 +124,24 @@ async fn dumps(connector: &Connector, facts: &Facts) -> Check {
             error.hint.unwrap_or_default(),
         ),
     }
+}
+
+/// Whoever stands between us and a server that need not prove which it is may ask for our password.
+fn unverified(config: &PostgresConfig) -> Option<Check> {
+    let is_verified = config.sslmode.starts_with("verify-") || config.hosts.iter().all(|(host, _)| is_here(host));
+    (!is_verified).then(|| {
+        let what = format!(
+            "sslmode = {:?} does not prove which server it is: who stands in between may ask for our password in clear",
+            config.sslmode
+        );
+        Check::warning(what, "set sslmode = \"verify-full\", and ca_file, under [postgres]")
+    })
+}
+
+/// Whether a host only leads to this machine: a loopback address, or a socket.
+fn is_here(host: &str) -> bool {
+    let is_loopback = |address: IpAddr| address.is_loopback();
+    host.starts_with('/') || host == "localhost" || host.parse().is_ok_and(is_loopback)
 }
 
 fn rights(facts: &Facts) -> Check {

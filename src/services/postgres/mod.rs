@@ -42,9 +42,10 @@ mod shape;
 pub mod snapshot;
 mod sql;
 
-pub use server::rename as rename_server;
+pub use catalog::STATE_COMMENT;
+pub use server::{Server, rename as rename_server};
 
-use super::{ApplyContext, Ask, Check, Limits, Model, Named, Observation, Outcome, Service, ServiceId, Step};
+use super::{ApplyContext, Ask, Check, Failure, Limits, Model, Named, Observation, Outcome, Service, ServiceId, Step};
 use crate::config::PostgresConfig;
 use crate::core::address::{Address, Kind};
 use crate::error::Result;
@@ -135,6 +136,31 @@ impl Service for Postgres {
     fn limits(&self, kind: &Kind) -> Limits {
         let batch = if *kind == ROLE { 20 } else { 1 };
         Limits { batch, in_flight: 4 }
+    }
+
+    async fn tidy(&self) -> Vec<String> {
+        let swept = async {
+            let mut connection = self.connector.administration(Purpose::Write).await?;
+            let swept = snapshot::sweep(&self.connector, &mut connection).await?;
+            self.connector.keep(Purpose::Write, connection).await;
+            Ok::<_, Failure>(swept)
+        };
+        let failed = |what: String, Failure { error, .. }: Failure| {
+            let hint = error.hint.map(|hint| format!(" ({hint})")).unwrap_or_default();
+            format!("warning: PostgreSQL: {what}: {}{hint}", error.message)
+        };
+        match swept.await {
+            Ok(swept) => swept
+                .into_iter()
+                .map(|(role, removed)| match removed {
+                    Ok(()) => format!("Removed the role {role}, which a killed restore had left."),
+                    Err(failure) => {
+                        failed(format!("the role {role}, which a killed restore has left, cannot be removed"), failure)
+                    }
+                })
+                .collect(),
+            Err(failure) => vec![failed("what killed restores have left is not known".to_owned(), failure)],
+        }
     }
 
     async fn examine(&self, ask: &Ask) -> Vec<Check> {

@@ -2,6 +2,7 @@
 
 use super::session::{Mode, Server};
 use crate::error::Result;
+use crate::services::postgres::STATE_COMMENT;
 use postgres_protocol::escape::escape_identifier;
 use sqlx::PgConnection;
 
@@ -114,7 +115,7 @@ async fn close(server: &Server, connection: &mut PgConnection) -> Result<()> {
             connection,
             &format!(
                 "REVOKE ALL ON DATABASE {database} FROM PUBLIC; REVOKE ALL ON SCHEMA public FROM PUBLIC; \
-                 COMMENT ON DATABASE {database} IS 'The state of nornplan: what it owns, and what it applied last'"
+                 COMMENT ON DATABASE {database} IS '{STATE_COMMENT}'"
             ),
         )
         .await

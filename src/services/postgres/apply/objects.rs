@@ -1,7 +1,6 @@
 //! Makes objects of others the app's, inside the transaction that is open.
 
 use crate::boundary;
-use crate::error::{Diagnostic, Kind};
 use crate::services::Failure;
 use crate::services::postgres::catalog::{self, Move};
 use crate::services::postgres::connect::join;
@@ -64,6 +63,8 @@ fn explain(error: sqlx::Error, database: &str, at: Option<&Move>) -> Failure {
         _ => return stating(error, database, statement),
     };
     let retry = code(&error) == Some("55P03");
-    let error = Diagnostic::new(Kind::Service, message).on("postgres", database, statement).hint(hint).because(error);
-    Failure { error, retry }
+    let mut failure = stating(error, database, statement);
+    message.clone_into(&mut failure.error.message);
+    failure.error.hint = Some(hint.to_owned());
+    Failure { retry, ..failure }
 }

@@ -157,19 +157,21 @@ pub async fn role(connector: &Connector, ends: &Ends<'_>, published: Option<Secr
         }
         (None, published) => published.filter(|_| signs_in),
     };
-    match anew {
+    let fingerprint = match anew {
         Some(password) => {
-            let (verifier, _) = verifier(&password);
+            let (verifier, fingerprint) = verifier(&password);
             run(&mut connection, from, &statement).await?;
             set_and_commit(&mut connection, to, &verifier, &hushed).await?;
+            Some(fingerprint)
         }
         None => {
             run(&mut connection, from, &format!("{statement}; COMMIT")).await?;
             server_log::speak(&mut connection, to, &hushed).await?;
+            None
         }
-    }
+    };
     connector.keep(Purpose::Write, connection).await;
-    Ok(Outcome::done())
+    Ok(Outcome::Done { fingerprint, dump: None, note: None })
 }
 
 /// Whether a stored password, told by its sha256, is this one of this role.

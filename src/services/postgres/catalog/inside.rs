@@ -21,6 +21,10 @@ SELECT jsonb_build_object(
   'public_owner', (SELECT pg_get_userbyid(nspowner) FROM pg_catalog.pg_namespace WHERE nspname = 'public'),
   'superuser_owns_public', EXISTS (SELECT FROM pg_catalog.pg_namespace n
     JOIN pg_catalog.pg_roles r ON r.oid = n.nspowner WHERE n.nspname = 'public' AND r.rolsuper),
+  'holds_state', EXISTS (SELECT FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+      JOIN pg_catalog.pg_roles r ON r.oid = c.relowner
+      JOIN pg_catalog.pg_database d ON d.datname = current_database()
+    WHERE n.nspname = 'nornplan' AND c.relname = 'format' AND (r.rolsuper OR r.oid = d.datdba)),
   'schema', (SELECT ACL_ROWS
     FROM pg_catalog.pg_namespace n, aclexplode(coalesce(n.nspacl, acldefault('n', n.nspowner))) a
     WHERE n.nspname = 'public'),
@@ -58,6 +62,8 @@ pub struct Inside {
     /// Of schema public; `None` if there is no such schema.
     pub public_owner: Option<String>,
     pub superuser_owns_public: bool,
+    /// Whether it has the tables of nornplan's state, and not of the app's making.
+    pub holds_state: bool,
     /// Privileges on schema public.
     pub schema: Vec<Acl>,
     pub future: Vec<Future>,

@@ -26,7 +26,7 @@ pub use parameters::parameters;
 pub use rights::rights;
 pub use routines::routines;
 pub use sessions::{end_strangers, strangers};
-pub use shared::{DatabaseRow, Shared, database, shared};
+pub use shared::{DatabaseRow, STATE_COMMENT, Shared, database, shared};
 pub use through_public::through_public;
 pub use unmanaged::{Others, unmanaged};
 

@@ -8,6 +8,9 @@ use serde::Deserialize;
 use sqlx::{AssertSqlSafe, PgConnection};
 use std::collections::{BTreeMap, BTreeSet};
 
+/// What is said of a database that nornplan keeps states in.
+pub const STATE_COMMENT: &str = "The state of nornplan: what it owns, and what it applied last";
+
 /// Roles and databases, from the catalogs that all databases share.
 const SHARED: &str = "\
 SELECT jsonb_build_object(
@@ -46,6 +49,7 @@ SELECT jsonb_build_object(
       'tablespace', (SELECT t.spcname FROM pg_catalog.pg_tablespace t WHERE t.oid = d.dattablespace),
       'settings', (SELECT coalesce(jsonb_agg(SETTING), '[]')
         FROM pg_catalog.pg_db_role_setting s, unnest(s.setconfig) c WHERE s.setdatabase = d.oid AND s.setrole = 0),
+      'holds_state', coalesce(shobj_description(d.oid, 'pg_database') = 'STATE_COMMENT', false),
       'sessions', coalesce(s.sessions, 0),
       'size', CASE WHEN d.datname = ANY($3) AND has_database_privilege(d.oid, 'CONNECT')
         THEN pg_database_size(d.oid) END,
@@ -119,6 +123,8 @@ pub struct DatabaseRow {
     pub tablespace: Option<String>,
     #[serde(deserialize_with = "settings::read")]
     pub settings: BTreeMap<String, String>,
+    /// Whether it is said that nornplan keeps states in it.
+    pub holds_state: bool,
     /// Our own do not count.
     pub sessions: u64,
     /// Bytes; only of the databases that were asked for it.
@@ -148,6 +154,7 @@ pub async fn shared(
     let list = |names: &BTreeSet<String>| names.iter().cloned().collect::<Vec<_>>();
     let statement = SHARED
         .replace("ACL_ROWS", ACL_ROWS)
+        .replace("STATE_COMMENT", STATE_COMMENT)
         .replace("MARK_OF_MAKER", MARK_OF_MAKER)
         .replace("SETTING", settings::SETTING)
         .replace("NOT_OURS", NOT_OURS);

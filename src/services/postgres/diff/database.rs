@@ -17,7 +17,7 @@ pub fn keep(view: &View, step: &mut Step, before: Option<&Model>, database: &Dat
         step.op = Op::Postgres(Do::CreateDatabase);
         step.notes
             .extend(step.reasons.contains(&Reason::Vanished).then(|| made_empty(view, &database.name, &step.app)));
-        step.changes.retain(|change| change.field != "invalid");
+        step.changes.retain(|change| change.field != "invalid" && change.field != "holds_state");
         return;
     };
     let keeps = former_owner::keeps(view, before, database);
@@ -86,9 +86,18 @@ pub fn give_up(view: &View, step: &mut Step, database: &Database, input: DiffInp
     }
     step.notes = losses::notes(&step.address, &holdings, view.server.version_number);
     // Who owns what in it does not matter any more.
-    step.changes.retain(|change| change.field != "objects_of_others");
+    step.changes.retain(|change| change.field != "objects_of_others" && change.field != "holds_state");
     if let Some(Model::PostgresDatabase(before)) = &mut step.before {
         before.objects_of_others = None;
+    }
+    if database.holds_state {
+        let reason = format!(
+            "{}, so it is never dropped: `nornplan state forget {}` strikes it from the state of this workspace",
+            Database::HOLDS_STATE,
+            step.address
+        );
+        step.hold = Some(Hold::Blocked { reason });
+        return;
     }
     // What a cancelled DROP left behind is not dumped.
     if database.invalid {

@@ -27,7 +27,7 @@ pub use denied::denied;
 pub use halfway::rest_of;
 pub use losses::rows as rows_in_words;
 pub use objects::unusable;
-pub use rights::{Beyond, beyond};
+pub use rights::{Beyond, beyond, missing as missing_right};
 
 use super::model::{database_address, role_address};
 use super::scope::Scope;

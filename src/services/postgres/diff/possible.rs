@@ -21,6 +21,14 @@ pub fn judge(view: &View, step: &mut Step, before: Option<&Database>, wanted: &D
         step.hold = Some(Hold::Blocked { reason: left_behind(wanted) });
         return;
     }
+    if before.is_some_and(|before| before.holds_state) {
+        let reason = format!(
+            "{}, maybe another team's: it can be no app's database. Name another one in the infraspec",
+            Database::HOLDS_STATE
+        );
+        step.hold = Some(Hold::Blocked { reason });
+        return;
+    }
     let found = found(view, &step.address, before, wanted, input);
     step.notes.extend(found.notes);
     if !found.obstacles.is_empty() {

@@ -84,6 +84,9 @@ pub struct Database {
     /// Whether a cancelled DROP left it behind: its data are gone, and only DROP works. Never wanted.
     #[serde(default)]
     pub invalid: bool,
+    /// Whether nornplan keeps a state in it, of whichever team. Never wanted.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub holds_state: bool,
     /// Declared extensions that must be there; observed: all but plpgsql, unknown when read shallowly.
     #[serde(default, deserialize_with = "names_or_map")]
     pub extensions: Option<BTreeMap<String, Extension>>,
@@ -111,6 +114,9 @@ impl Database {
     /// The fact beside it that tells of functions and operators in it, how many by schema.
     pub const ROUTINES: &str = "routines";
 
+    /// Why it is no app's.
+    pub const HOLDS_STATE: &str = "nornplan keeps a state in it";
+
     /// A database of which nothing but the owner is said: open to whom it is granted, without extensions.
     pub fn new(name: impl Into<String>, owner: impl Into<String>) -> Self {
         Self {
@@ -125,6 +131,7 @@ impl Database {
             locale_provider: None,
             tablespace: None,
             invalid: false,
+            holds_state: false,
             extensions: Some(BTreeMap::new()),
             strays: BTreeSet::new(),
             strays_inside: Some(BTreeSet::new()),
@@ -167,6 +174,7 @@ impl Resource for Database {
             locale_provider,
             tablespace,
             invalid,
+            holds_state,
             extensions,
             strays,
             strays_inside,
@@ -188,6 +196,7 @@ impl Resource for Database {
             Field::maybe("locale_provider", locale_provider.as_ref()),
             Field::maybe("tablespace", tablespace.as_ref()),
             Field::new("invalid", invalid),
+            Field::new("holds_state", holds_state),
             Field::maybe("extensions", extensions),
             Field::new("strays", strays),
             Field::maybe("strays_inside", strays_inside.as_ref()),

@@ -111,6 +111,7 @@ impl Names {
             locale_provider: _,
             tablespace: _,
             invalid: _,
+            holds_state: _,
             extensions: _,
             strays,
             strays_inside,

@@ -46,6 +46,7 @@ fn plain(row: &DatabaseRow, inside: Option<&Inside>) -> Database {
         locale_provider: provider.map(str::to_owned),
         tablespace: row.tablespace.clone(),
         invalid: row.is_left_behind(),
+        holds_state: row.holds_state || inside.is_some_and(|inside| inside.holds_state),
         extensions: inside.map(|inside| inside.extensions.clone()),
         strays: BTreeSet::new(),
         strays_inside: None,

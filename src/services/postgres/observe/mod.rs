@@ -19,6 +19,7 @@ use super::model::{
 };
 use super::scope::Scope;
 use super::server::Server;
+use super::snapshot::is_restorer;
 use crate::config::PostgresConfig;
 use crate::core::address::Address;
 use crate::core::nodes::Nodes;
@@ -47,7 +48,7 @@ pub async fn observe(connector: &Connector, ask: &Ask) -> Result<Observation, Fa
     };
     let mut resources = assemble(&scope, &shared, &insides, Some(&connector.config));
     resources.extend(catalog::lock_downs(&mut connection, &scope.lock_downs).await?);
-    resources.extend(roles::observed(&scope, &shared, |role| connector.config.ignores(role)));
+    resources.extend(roles::observed(&scope, &shared, |role| ignores(connector, role)));
     tell_dependents(&mut connection, ask, &mut resources).await?;
     tell_who_comes_through_public(&mut connection, ask, &mut resources).await?;
     let doomed: Vec<_> = shared.databases.iter().filter(|row| sized.contains(&row.name)).collect();
@@ -92,7 +93,7 @@ pub async fn now(connector: &Connector, scope: &Scope) -> Result<BTreeMap<Addres
     let insides = closed::all_read(look_inside(connector, scope, &shared, &Progress::default()).await?)?;
     let mut resources = assemble(scope, &shared, &insides, None);
     resources.extend(catalog::lock_downs(&mut connection, &scope.lock_downs).await?);
-    resources.extend(roles::observed(scope, &shared, |role| connector.config.ignores(role)));
+    resources.extend(roles::observed(scope, &shared, |role| ignores(connector, role)));
     connector.keep(Purpose::Observe, connection).await;
     Ok(models(resources))
 }
@@ -105,7 +106,7 @@ pub async fn now_outside(
 ) -> Result<BTreeMap<Address, Model>, Failure> {
     let shared = catalog::shared(connection, &scope.all_roles(), &scope.databases, &BTreeSet::new()).await?;
     let mut resources = assemble(scope, &shared, &BTreeMap::new(), None);
-    resources.extend(roles::observed(scope, &shared, |role| connector.config.ignores(role)));
+    resources.extend(roles::observed(scope, &shared, |role| ignores(connector, role)));
     Ok(models(resources))
 }
 
@@ -255,6 +256,11 @@ fn assemble(
         resources.insert(database_address(&row.name), Observed { model, credential: None, facts });
     }
     resources
+}
+
+/// Whose memberships are nobody's business: the workspace says so, or a restore runs as it.
+fn ignores(connector: &Connector, role: &str) -> bool {
+    connector.config.ignores(role) || is_restorer(role)
 }
 
 /// A notice about the service that only informs.

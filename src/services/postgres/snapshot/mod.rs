@@ -3,6 +3,7 @@
 mod archive;
 mod dump;
 mod file;
+mod leftover;
 pub mod programs;
 mod restore;
 mod restorer;
@@ -11,6 +12,7 @@ mod target;
 pub use archive::{Archive, Entry, Selection};
 pub use dump::{Snapshot, dump, prepare, program};
 pub use file::{MANUAL, PRE_RESTORE, newest, prove, tidy};
+pub use leftover::{find as find_leftovers, is_restorer, sweep};
 pub use programs::Program;
 pub use restore::Job;
 pub use target::{Target, whose};

@@ -88,9 +88,7 @@ pub async fn restore(connector: &Connector, job: &Job<'_>, progress: &Progress) 
     command.arg("--role").arg(job.role).arg("--dbname").arg(conninfo(job.database));
     command.arg("--use-list").arg(list.path()).arg(job.file);
     programs::sign_in(connector, &mut command, job.database).await?;
-    let mut connection = connector.administration(Purpose::Write).await?;
-    let restorer = Restorer::make(&mut connection, job.role).await?;
-    connector.keep(Purpose::Write, connection).await;
+    let restorer = Restorer::make(connector, job.role).await?;
     command.env("PGUSER", &restorer.name).env("PGPASSWORD", restorer.password.expose());
     progress.begin(lines.len());
     let heard = |line: &str| says_what_it_does(line, progress);
