@@ -369,7 +369,9 @@ fn an_app_is_renamed_with_its_names_and_keeps_its_passwords() {
     workspace.write("nornplan.toml", "specs = \"specs\"\nmoved = [{ from = \"app.@shop\", to = \"app.@store\" }]\n");
     let plan = workspace.run(&["plan"]).exits(0).flat();
     let plan = plan.says("1 held: --allow-interrupt kafka.user.").hides("rotate").hides("did you mean");
-    plan.says("Kafka cannot rename a user").says(&format!("groups = [\"{prefix}shop\"] in the infraspec")).says(NOTHING);
+    plan.says("Kafka cannot rename a user")
+        .says(&format!("groups = [\"{prefix}shop\"] in the infraspec"))
+        .says(NOTHING);
     let state = workspace.read("state/default.json");
     // Kafka does not tell who is signed in, so it waits, and with it all the other names.
     workspace.run(&["apply", "--auto-approve"]).exits(0);

@@ -46,7 +46,7 @@ pub async fn add_refused(
             gone: false,
         });
         item.changes.push(FieldChange {
-            field: name,
+            field: format!("values.{name}"),
             before: Value::from("signs in"),
             after: Value::from(why),
             cause: Cause::Drifted,

@@ -104,7 +104,9 @@ pub fn plan(mut inputs: Inputs<'_>) -> Result<Plan> {
     publishing::keep_values_of_logins_that_stay(&mut inputs, &steps, &credentials);
     if let Some(observation) = inputs.observed.get(&ServiceId::Secrets) {
         let rest = unknown::without(observation, &untouched);
-        steps.extend(services::diff(ServiceId::Secrets, inputs.diff_input(&rest, &credentials)));
+        let mut told = services::diff(ServiceId::Secrets, inputs.diff_input(&rest, &credentials));
+        unknown::remember(&mut told, &untouched, observation);
+        steps.extend(told);
     }
     publishing::hold_names_that_cannot_be_told(&mut steps);
     inputs.moves.add_apps(&mut steps, &inputs.wanted);

@@ -198,9 +198,7 @@ impl Moves {
         for step in steps.iter().filter(|step| is_of_it(step)) {
             let Some(hold) = &step.hold else { continue };
             let why = (matches!(hold, Hold::Waits { .. }), step.id());
-            held.entry(step.app.clone())
-                .and_modify(|known| *known = why.clone().min(known.clone()))
-                .or_insert(why);
+            held.entry(step.app.clone()).and_modify(|known| *known = why.clone().min(known.clone())).or_insert(why);
         }
         for step in steps.iter_mut().filter(|step| is_of_it(step) && step.runs()) {
             step.hold = held.get(&step.app).map(|(_, on)| Hold::Waits { on: on.clone() });
@@ -373,7 +371,6 @@ fn one_after_another(steps: &mut [Step]) {
         step.needs.extend(before);
     }
 }
-
 
 /// A login that is made anew keeps its password, so that its former name is all that goes. If it is there already, it is
 /// ours where it has that password.

@@ -139,7 +139,7 @@ fn takers<'a>(document: &'a Document, steps: &'a [Step]) -> BTreeMap<&'a AppName
 fn all_lacking(inputs: &Inputs<'_>, steps: &[Step]) -> BTreeMap<Address, Blame> {
     let mut all = BTreeMap::new();
     let topics = topics_by_app(inputs);
-    let kept_topics: BTreeSet<&Address> = inputs.moves.kept_topics().map(|(_, to)| to).collect();
+    let kept_topics: BTreeSet<&Address> = inputs.moves.kept_topics().flat_map(|(from, to)| [from, to]).collect();
     for step in steps {
         let one = lacking(step).or_else(|| without_password(inputs, step));
         let one = one.or_else(|| kept_topics.contains(&step.address).then(|| step.address.clone()));
@@ -246,7 +246,8 @@ fn keep_former(
 ) -> BTreeMap<String, Blame> {
     let mut kept = BTreeMap::new();
     for (from, to) in former.get(&app.name).into_iter().flatten() {
-        let (Some(name), Some(blame)) = (variable_of(from), lacking.get(to)) else { continue };
+        let blame = lacking.get(to).or_else(|| lacking.get(from));
+        let (Some(name), Some(blame)) = (variable_of(from), blame) else { continue };
         if let (Some(value), false) = (last.get(&name), values.contains_key(&name)) {
             values.insert(name.clone(), value.clone());
             kept.insert(name, blame.clone());

@@ -5,15 +5,15 @@ use super::publishing::{last_values, tell_held};
 use crate::core::address::Address;
 use crate::core::name::AppName;
 use crate::core::step::StepId;
-use crate::secrets::model::{Published, secret_address};
+use crate::secrets::model::{Op as SecretOp, Published, secret_address};
 use crate::secrets::password::placeholder;
 use crate::secrets::usable::{needs, sign_in_as};
-use crate::services::{CredentialStatus, Model, Observation, ServiceId, Step};
+use crate::services::{CredentialStatus, Model, Observation, Op, ServiceId, Step};
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Names of each secret that are neither written nor removed.
-pub type Untouched = BTreeMap<Address, BTreeSet<String>>;
+/// What of each secret is neither written nor removed: by name, as it was last published.
+pub type Untouched = BTreeMap<Address, BTreeMap<String, Option<String>>>;
 
 /// Values with a password that nobody knows, and that this plan does not set, cannot be published yet. What the sink has
 /// there instead is left alone, as it may be all that is left of another login's password: it goes when the new one is
@@ -37,7 +37,9 @@ pub fn leave_out(
             secret.values.retain(|name, _| !left_out.contains(name));
             // A user's name, and how it signs in, go with its password.
             let differs = |name: &&String| {
-                there.is_some_and(|there| secret.values.get(*name).is_some_and(|one| there.values.get(*name) != Some(one)))
+                there.is_some_and(|there| {
+                    secret.values.get(*name).is_some_and(|one| there.values.get(*name) != Some(one))
+                })
             };
             let beside = needs.iter().filter(|(_, needed)| needed.contains(login)).map(|(name, _)| name);
             let beside: BTreeSet<String> = beside.filter(differs).cloned().collect();
@@ -51,13 +53,17 @@ pub fn leave_out(
             let notes = notes.into_iter().filter(|(_, names)| !names.is_empty());
             let notes: Vec<String> = notes.map(|(how, names)| format!("{how} until this is done: {names}")).collect();
             told.insert(login.clone(), notes);
-            untouched.entry(address.clone()).or_default().extend(stays);
+            let as_published = |name: String| {
+                let value = last.and_then(|last| last.values.get(&name)).cloned();
+                (name, value)
+            };
+            untouched.entry(address.clone()).or_default().extend(stays.into_iter().map(as_published));
         }
     }
     tell_held(steps, &told);
     for (address, names) in &untouched {
         if let Some(Model::Secret(last)) = inputs.applied.get_mut(address).map(|last| &mut last.model) {
-            last.values.retain(|name, _| !names.contains(name));
+            last.values.retain(|name, _| !names.contains_key(name));
         }
     }
     let applied = &mut inputs.applied;
@@ -106,16 +112,35 @@ fn names_with(published: &Published, placeholder: &str) -> BTreeSet<String> {
 
 /// What was read of the sink, without what is not touched.
 pub fn without<'a>(observation: &'a Observation, untouched: &Untouched) -> Cow<'a, Observation> {
-    if untouched.values().all(BTreeSet::is_empty) {
+    if untouched.values().all(BTreeMap::is_empty) {
         return Cow::Borrowed(observation);
     }
     let mut rest = observation.clone();
     for (address, names) in untouched {
         let Some(Model::Secret(there)) = rest.resources.get_mut(address).map(|one| &mut one.model) else { continue };
-        there.values.retain(|name, _| !names.contains(name));
+        there.values.retain(|name, _| !names.contains_key(name));
         if there.values.is_empty() {
             rest.resources.remove(address);
         }
     }
     Cow::Owned(rest)
+}
+
+/// Lets what is published beside it remember what is not touched.
+pub fn remember(steps: &mut [Step], untouched: &Untouched, observation: &Observation) {
+    for step in steps {
+        let Some(names) = untouched.get(&step.address) else { continue };
+        let there = observation.resources.get(&step.address).and_then(|there| there.model.as_secret());
+        let (Some(there), Op::Secrets(SecretOp::Publish { untouched, .. })) = (there, &mut step.op) else { continue };
+        let (Some(Model::Secret(before)), Some(Model::Secret(after))) = (&mut step.before, &mut step.after) else {
+            continue;
+        };
+        for (name, last) in names {
+            if let (Some(last), Some(there)) = (last, there.values.get(name)) {
+                before.values.insert(name.clone(), there.clone());
+                after.values.insert(name.clone(), last.clone());
+                untouched.insert(name.clone());
+            }
+        }
+    }
 }
