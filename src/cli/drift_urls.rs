@@ -37,8 +37,13 @@ pub async fn add_refused(
         }
     }
     let refusals = postgres.refusals(&sign_ins).await?;
+    let mut refused: BTreeMap<(&Address, &AppName), Vec<String>> = BTreeMap::new();
     for ((address, app, name), why) in urls.into_iter().zip(refusals) {
-        let Some(why) = why else { continue };
+        if let Some(why) = why {
+            refused.entry((address, app)).or_default().push(format!("not by {name}: {why}"));
+        }
+    }
+    for ((address, app), whys) in refused {
         let item = items.entry(address.clone()).or_insert_with(|| DriftItem {
             address: address.clone(),
             app: app.clone(),
@@ -46,9 +51,9 @@ pub async fn add_refused(
             gone: false,
         });
         item.changes.push(FieldChange {
-            field: format!("values.{name}"),
-            before: Value::from("signs in"),
-            after: Value::from(why),
+            field: "credential".to_owned(),
+            before: Value::from("signs in with what is published"),
+            after: Value::from(whys.join("; ")),
             cause: Cause::Drifted,
         });
     }

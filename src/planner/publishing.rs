@@ -141,7 +141,7 @@ fn all_lacking(inputs: &Inputs<'_>, steps: &[Step]) -> BTreeMap<Address, Blame> 
     let topics = topics_by_app(inputs);
     let kept_topics: BTreeSet<&Address> = inputs.moves.kept_topics().flat_map(|(from, to)| [from, to]).collect();
     for step in steps {
-        let one = lacking(step).or_else(|| without_password(inputs, step));
+        let one = lacking(step).or_else(|| without_password(inputs, step, steps));
         let one = one.or_else(|| kept_topics.contains(&step.address).then(|| step.address.clone()));
         let closed = Some(step).filter(|step| !step.runs() && !matches!(step.hold, Some(Hold::Blocked { .. })));
         let closed = closed.map(|step| opened_topics(step, &topics)).unwrap_or_default();
@@ -170,11 +170,14 @@ fn opened_topics(step: &Step, topics: &BTreeMap<AppName, BTreeSet<String>>) -> V
     own.map(|own| opened(step, own).into_iter().map(|name| topic_address(name)).collect()).unwrap_or_default()
 }
 
-/// A login that gets no password for now, while what is published is not its own.
-fn without_password(inputs: &Inputs<'_>, step: &Step) -> Option<Address> {
+/// A login that gets no password for now, while what is published is not its own. Under its former name it is the same one.
+fn without_password(inputs: &Inputs<'_>, step: &Step, steps: &[Step]) -> Option<Address> {
     let service = ServiceId::of(&step.address).filter(|_| step.part == Part::Credential && !step.runs())?;
     let last = last_values(&inputs.applied, &secret_address(step.app.as_str()));
-    let works = sign_in_as(&last, service, &step.address.name) && !signs_in_otherwise(&last, step);
+    let renames = steps.iter().filter(|other| gives_a_name(other) && other.address == step.address);
+    let former = renames.filter_map(|rename| rename.renamed_from.as_ref()).map(|from| &from.name);
+    let is_its = former.chain([&step.address.name]).any(|name| sign_in_as(&last, service, name));
+    let works = is_its && !signs_in_otherwise(&last, step);
     (!last.is_empty() && !works).then(|| step.address.clone())
 }
 
