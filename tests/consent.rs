@@ -338,7 +338,7 @@ fn every_row_of_what_gets_another_name() {
             },
             flags: &["--allow-destroy", "all", "--allow-interrupt", "all"],
             held: &["1 held: waiting for what is held or blocked"],
-            verdict: "Plan: 0 to create, 1 to update, 0 to destroy.",
+            verdict: "Plan: 0 to create, 0 to update, 0 to destroy.",
             exit: 1,
             gone: &[Thing::Topic("@e.new")],
             stays: &[Thing::Topic("@e.one"), Thing::Topic("@e.two")],

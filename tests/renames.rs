@@ -324,11 +324,18 @@ fn a_user_of_kafka_keeps_its_password_and_its_acls_and_a_topic_its_name() {
         "specs = \"specs\"\nmoved = [{ from = \"kafka.topic.@orders\", to = \"kafka.topic.@sales\" }]\n",
     );
     let plan = workspace.run(&["plan", "--allow-destroy", "all"]).exits(0).flat();
-    plan.says("Kafka cannot rename a topic").says("0 to create").says("0 to destroy");
+    plan.says("Kafka cannot rename a topic").says("0 to create, 0 to update, 0 to destroy");
     workspace.run(&["apply", "--auto-approve", "--allow-destroy", "all"]);
     assert!(partitions(&format!("{}orders", workspace.prefix)) > 0);
     assert_eq!(partitions(&format!("{}sales", workspace.prefix)), 0);
+    // The app is told what it was told.
+    let orders = format!("{}orders", workspace.prefix);
+    let variable = format!("KAFKA_TOPIC_{}", orders.to_uppercase());
+    assert_eq!(workspace.published("@cafe", &variable), orders);
+    assert_eq!(workspace.published("@cafe", "KAFKA_TOPICS"), orders);
 }
+
+const NOTHING: &str = "Plan: 0 to create, 0 to update, 0 to destroy.";
 
 /// An app with all that has a name of the app's.
 fn whole(workspace: &Workspace, app: &str) {
@@ -360,13 +367,18 @@ fn an_app_is_renamed_with_its_names_and_keeps_its_passwords() {
          \"app.{prefix}store\" }}]`"
     ));
     workspace.write("nornplan.toml", "specs = \"specs\"\nmoved = [{ from = \"app.@shop\", to = \"app.@store\" }]\n");
-    workspace.run(&["plan"]).exits(0).says("held: --allow-interrupt kafka.user.").hides("rotate").hides("did you mean");
+    let plan = workspace.run(&["plan"]).exits(0).flat();
+    let plan = plan.says("1 held: --allow-interrupt kafka.user.").hides("rotate").hides("did you mean");
+    plan.says("Kafka cannot rename a user")
+        .says(&format!("groups = [\"{prefix}shop\"] in the infraspec"))
+        .says(NOTHING);
     let state = workspace.read("state/default.json");
-    // Kafka does not tell who is signed in, so it waits, and with it the end of the former name.
+    // Kafka does not tell who is signed in, so it waits, and with it all the other names.
     workspace.run(&["apply", "--auto-approve"]).exits(0);
-    assert_eq!(workspace.published("@store", "KAFKA_USERNAME"), before[3]);
-    assert_eq!(value_at(&workspace.published("@store", "DATABASE_URL"), ORDERS).as_deref(), Some("tea"));
-    assert!(workspace.path(format!("secrets/{prefix}shop.env")).exists());
+    assert_eq!(published("@shop"), before);
+    assert_eq!(value_at(&before[0], ORDERS).as_deref(), Some("tea"));
+    assert!(!workspace.path(format!("secrets/{prefix}store.env")).exists());
+    workspace.run(&["drift"]).exits(0);
     workspace.run(&["apply", "--auto-approve", "--allow-interrupt", "all"]).exits(0);
     let after = published("@store");
     assert_eq!(after, before.clone().map(|value| value.replace(&format!("{prefix}shop"), &format!("{prefix}store"))));

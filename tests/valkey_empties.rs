@@ -408,7 +408,7 @@ fn of_a_user_that_is_gone_the_keys_may_be_there_still() {
     plan(&workspace)
         .says(&format!("how many keys stay under {name}:* in database 0 is not known"))
         .says("published as before until this is done: DB *")
-        .says("not published until this is done: REDIS_URL, VALKEY_URL")
+        .says("left as it is until this is done: REDIS_URL, VALKEY_URL")
         .says(&format!("needs --allow-interrupt valkey.user.{name}"));
     workspace.run(&["apply", "--auto-approve"]).exits(0);
     assert_eq!(workspace.published("@a", "DB"), "0");

@@ -2,7 +2,7 @@
 
 use super::args::{LookArgs, ScopeArgs};
 use super::workspace::{self, Workspace};
-use super::{Global, Outcome, output, unmanaged};
+use super::{Global, Outcome, drift_urls, output, unmanaged};
 use crate::core::address::Address;
 use crate::core::change::{Cause, FieldChange};
 use crate::core::listing::some;
@@ -14,6 +14,7 @@ use crate::observe::{self, Depth};
 use crate::planner;
 use crate::render::drift::{DriftItem, DriftReport};
 use crate::render::typed::typed;
+use crate::secrets::mixed_up;
 use crate::services::{self, DiffInput, Model, ServiceId, Step};
 use crate::state::{Document, Store};
 use serde_json::Value;
@@ -123,6 +124,11 @@ pub async fn run(global: &Global, args: &Args) -> Outcome {
             }
         }
     }
+    if observed.contains_key(&ServiceId::Postgres) {
+        let known: BTreeSet<Address> =
+            items.keys().chain(left.values().flatten()).chain(untold.keys()).cloned().collect();
+        drift_urls::add_refused(&workspace, &applied, |address| known.contains(address), &mut items).await?;
+    }
     let is_told = |address: &Address| items.contains_key(address) || !untold.contains_key(address);
     let is_read = |address: &Address| ServiceId::of(address).is_some_and(|id| !unread.contains_key(&id));
     // Of one thing, drift is told before what is left of it.
@@ -136,6 +142,7 @@ pub async fn run(global: &Global, args: &Args) -> Outcome {
     for (address, why) in untold {
         part.entry(why).or_default().insert(address);
     }
+    notices.extend(mixed_up::notices(&asks, document));
     let report = DriftReport {
         environment: workspace.config.environment.clone(),
         services: planner::heads(&observed, &workspace.endpoints(&asks)),

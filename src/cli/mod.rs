@@ -7,6 +7,7 @@ mod completions;
 mod destroy;
 mod doctor;
 mod drift;
+mod drift_urls;
 mod init;
 mod nodes;
 mod output;

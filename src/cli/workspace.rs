@@ -16,7 +16,7 @@ use crate::planner::{moved_apps, moved_roles};
 use crate::render::{Style, count, reading};
 use crate::scope::{Scope, keep_other_values, take_from_others, take_grants_along};
 use crate::secrets::model::{Known, secret_address};
-use crate::secrets::{Vault, no_common_password};
+use crate::secrets::{Vault, mixed_up, no_common_password};
 use crate::services::postgres::Postgres;
 use crate::services::valkey::{SharedPassword, no_such_database};
 use crate::services::{self, Ask, Model, Observation, Plan, Service, ServiceId};
@@ -261,6 +261,9 @@ impl Workspace {
                 sink.notices.extend(tried.notice());
                 sink.server = Known { shared_password_refused: tried.why_not() }.into();
             }
+        }
+        if let Some(sink) = observed.get_mut(&ServiceId::Secrets) {
+            sink.notices.extend(mixed_up::notices(&asks, &now));
         }
         let endpoints = self.endpoints(&asks);
         let ours = document.resources.keys();

@@ -6,6 +6,7 @@ pub mod moved_roles;
 pub mod moves;
 mod prevention;
 mod publishing;
+mod unknown;
 
 pub use publishing::{is_published, tell_drifted_passwords};
 
@@ -92,19 +93,24 @@ pub fn plan(mut inputs: Inputs<'_>) -> Result<Plan> {
     never_destroy(&mut steps, &inputs.kept_apart);
     prevention::block_what_would_lose_it(&mut steps, &circumstances, inputs.document);
     consent::hold(&mut steps, inputs.consent, &circumstances);
-    moves::hold_together(&mut steps);
+    inputs.moves.hold_together(&mut steps);
     consent::hold(&mut steps, inputs.consent, &circumstances);
     steps.retain(|step| step.address.kind != SECRET);
     keep_users_of_what_is_in_use(&mut steps);
     publishing::keep_back_what_would_not_work(&mut inputs, &mut steps, &circumstances);
     let credentials = publishing::credentials_set(&steps);
-    publishing::leave_out_unknown_passwords(&mut inputs, &mut steps, &credentials);
+    let untouched = unknown::leave_out(&mut inputs, &mut steps, &credentials);
     publishing::tell_what_does_not_sign_in(&inputs, &mut steps);
     publishing::keep_values_of_logins_that_stay(&mut inputs, &steps, &credentials);
     if let Some(observation) = inputs.observed.get(&ServiceId::Secrets) {
-        steps.extend(services::diff(ServiceId::Secrets, inputs.diff_input(observation, &credentials)));
+        let rest = unknown::without(observation, &untouched);
+        let mut told = services::diff(ServiceId::Secrets, inputs.diff_input(&rest, &credentials));
+        unknown::remember(&mut told, &untouched, observation);
+        steps.extend(told);
     }
+    publishing::hold_names_that_cannot_be_told(&mut steps);
     inputs.moves.add_apps(&mut steps, &inputs.wanted);
+    inputs.moves.hold_together(&mut steps);
     name_what_was_asked_for(&mut steps, &inputs.scope.destroy);
     connect(&mut steps, &inputs);
     publishing::wait_for_what_is_published(&inputs, &mut steps);

@@ -186,6 +186,32 @@ impl Moves {
         self.apps.iter().for_each(|app| moved_apps::add(steps, app, wanted));
     }
 
+    /// An app is told all of its names at once: where one of them has to wait, all of them do. Of an app that is renamed
+    /// itself that goes for every service, until a run with consent to all of it has begun; of any other, for the names that
+    /// one server gives.
+    pub fn hold_together(&self, steps: &mut [Step]) {
+        let whole: BTreeSet<&str> =
+            self.apps.iter().filter(|app| !app.is_taken_over).map(|app| app.name.to.name.as_str()).collect();
+        let is_of_it = |step: &Step| {
+            step.action == Action::Rename && (step.part == Part::Rename || whole.contains(step.app.as_str()))
+        };
+        // What only waits itself is no reason, if there is another.
+        let mut held: BTreeMap<AppName, (bool, StepId)> = BTreeMap::new();
+        for step in steps.iter().filter(|step| is_of_it(step)) {
+            let Some(hold) = &step.hold else { continue };
+            let why = (matches!(hold, Hold::Waits { .. }), step.id());
+            held.entry(step.app.clone()).and_modify(|known| *known = why.clone().min(known.clone())).or_insert(why);
+        }
+        for step in steps.iter_mut().filter(|step| is_of_it(step) && step.runs()) {
+            step.hold = held.get(&step.app).map(|(_, on)| Hold::Waits { on: on.clone() });
+        }
+    }
+
+    /// Topics that cannot get another name, with that name.
+    pub fn kept_topics(&self) -> impl Iterator<Item = (&Address, &Address)> {
+        self.refused.iter().map(|(one, _)| (&one.from, &one.to)).filter(|(from, _)| from.kind == TOPIC)
+    }
+
     pub fn notices(&self) -> &[Notice] {
         &self.notices
     }
@@ -212,10 +238,32 @@ impl Moves {
         for Move { from, to, .. } in &self.remade {
             remake(steps, from, to, observed);
         }
+        self.tell_of_kafka(steps);
         for (one, reason) in self.refused.iter().filter(|(one, _)| one.from.kind == TOPIC) {
             for step in steps.iter_mut().filter(|step| step.address == one.from || step.address == one.to) {
                 step.hold = Some(Hold::Blocked { reason: reason.clone() });
             }
+        }
+    }
+
+    /// What a user of Kafka that is made anew comes to.
+    fn tell_of_kafka(&self, steps: &mut [Step]) {
+        let is_made = |step: &&mut Step| step.action == Action::Rename && step.address.kind == KAFKA_USER;
+        for step in steps.iter_mut().filter(is_made) {
+            step.notes.push(
+                "Kafka cannot rename a user, nor tell who is signed in as one: whoever still is loses its rights when the \
+                 former one goes, so that takes consent"
+                    .to_owned(),
+            );
+            let app = self.apps.iter().map(|app| &app.name).find(|app| app.to.name == step.app.as_str());
+            step.notes.extend(app.map(|Move { from, to, .. }| {
+                let (from, to) = (&from.name, &to.name);
+                format!(
+                    "offsets belong to a group's name: consumers whose group is named {to} or {to}.* from then on, and not \
+                     {from} or {from}.*, start anew as their auto.offset.reset says. groups = [{from:?}] in the infraspec \
+                     lets it go on as that group"
+                )
+            }));
         }
     }
 
@@ -338,15 +386,6 @@ fn one_after_another(steps: &mut [Step]) {
     for step in steps.iter_mut().filter(|step| step.part == Part::Rename) {
         let before = last.insert(step.app.clone(), step.id());
         step.needs.extend(before);
-    }
-}
-
-/// An app is told all of its names at once: where one of them has to wait, all of them do.
-pub fn hold_together(steps: &mut [Step]) {
-    let held = steps.iter().filter(|step| step.part == Part::Rename && !step.runs());
-    let held: BTreeMap<AppName, StepId> = held.map(|step| (step.app.clone(), step.id())).collect();
-    for step in steps.iter_mut().filter(|step| step.part == Part::Rename && step.runs()) {
-        step.hold = held.get(&step.app).map(|on| Hold::Waits { on: on.clone() });
     }
 }
 

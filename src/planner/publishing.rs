@@ -9,10 +9,10 @@ use crate::core::reconcile::{Applied, Wanted};
 use crate::core::step::{Action, Hold, Part, Reason, StepId};
 use crate::secrets::model::{Published, SECRET, secret_address};
 use crate::secrets::password::{carriers, placeholder};
-use crate::secrets::usable::{lacking, logins, makes_usable, needs, sign_in_as};
+use crate::secrets::usable::{lacking, logins, makes_usable, needs, sign_in_as, variable_of};
 use crate::services::kafka::diff::opened;
 use crate::services::kafka::model::{ACL, TOPIC, topic_address};
-use crate::services::{CredentialStatus, Model, ServiceId, Step};
+use crate::services::{Model, ServiceId, Step};
 use crate::spec::model::App;
 use crate::state::Document;
 use std::collections::{BTreeMap, BTreeSet};
@@ -34,12 +34,14 @@ pub fn keep_back_what_would_not_work(inputs: &mut Inputs<'_>, steps: &mut [Step]
         let setters = by_app(steps.iter().filter(|step| step.sets_credential && step.runs()));
         let takers = takers(document, steps);
         let lacking = all_lacking(inputs, steps);
+        let former = former_names(inputs, steps);
         let mut waiting: BTreeMap<StepId, StepId> = BTreeMap::new();
         for app in inputs.specs.apps.values() {
             let address = secret_address(app.name.as_str());
             let Some(Published { mut values }) = full.get(&address).cloned() else { continue };
             let last = last_values(&inputs.applied, &address);
-            let kept = keep_back(&mut values, &last, app, &lacking);
+            let mut kept = keep_back(&mut values, &last, app, &lacking);
+            kept.extend(keep_former(&mut values, &last, app, &former, &lacking));
             // What signs in as a login that is gone is told where it is left out.
             let is_lost = |name: &str, on: &StepId| {
                 let service =
@@ -53,9 +55,9 @@ pub fn keep_back_what_would_not_work(inputs: &mut Inputs<'_>, steps: &mut [Step]
             }
             let setters = setters.get(&app.name).map(Vec::as_slice).unwrap_or_default();
             waiting.extend(logins_without_a_value(setters, &values, &kept));
-            let former = kept.iter().filter(|(name, _)| last.contains_key(*name));
+            let as_before = kept.iter().filter(|(name, _)| last.contains_key(*name));
             let takers = takers.get(&app.name).map(Vec::as_slice).unwrap_or_default();
-            waiting.extend(former.flat_map(|(name, (_, on))| takers_of_value(takers, app, name, on)));
+            waiting.extend(as_before.flat_map(|(name, (_, on))| takers_of_value(takers, app, name, on)));
             if let Some(Model::Secret(wanted)) = inputs.wanted.get_mut(&address).map(|one| &mut one.model) {
                 wanted.values = values;
             }
@@ -73,7 +75,23 @@ pub fn keep_back_what_would_not_work(inputs: &mut Inputs<'_>, steps: &mut [Step]
             }
         }
         consent::hold(steps, inputs.consent, circumstances);
+        inputs.moves.hold_together(steps);
+        consent::hold(steps, inputs.consent, circumstances);
     }
+}
+
+/// What a thing is called stays as long as its new name cannot be published.
+pub fn hold_names_that_cannot_be_told(steps: &mut [Step]) {
+    let untold = steps.iter().filter(|step| step.part == Part::Publish && !step.runs());
+    let untold: BTreeMap<AppName, StepId> = untold.map(|step| (step.app.clone(), step.id())).collect();
+    for step in steps.iter_mut().filter(|step| gives_a_name(step) && step.runs()) {
+        step.hold = untold.get(&step.app).map(|on| Hold::Waits { on: on.clone() });
+    }
+}
+
+/// Whether the former name is gone with it.
+fn gives_a_name(step: &Step) -> bool {
+    step.part == Part::Rename && step.action == Action::Rename
 }
 
 /// Of the steps that set a password of an app, those whose password no value would carry, and what each waits for.
@@ -109,7 +127,7 @@ fn takers<'a>(document: &'a Document, steps: &'a [Step]) -> BTreeMap<&'a AppName
     let mut takers: BTreeMap<&AppName, Vec<&Step>> = BTreeMap::new();
     for step in steps.iter().filter(|step| step.runs()) {
         let hands_over = step.action == Action::Update && step.reasons.contains(&Reason::HandsOver);
-        let own = (step.action == Action::Destroy || hands_over).then_some(&step.app);
+        let own = (step.action == Action::Destroy || hands_over || gives_a_name(step)).then_some(&step.app);
         let former = document.resources.get(&step.address).filter(|_| step.moves()).map(|entry| &entry.app);
         own.into_iter().chain(former).for_each(|app| takers.entry(app).or_default().push(step));
     }
@@ -121,8 +139,10 @@ fn takers<'a>(document: &'a Document, steps: &'a [Step]) -> BTreeMap<&'a AppName
 fn all_lacking(inputs: &Inputs<'_>, steps: &[Step]) -> BTreeMap<Address, Blame> {
     let mut all = BTreeMap::new();
     let topics = topics_by_app(inputs);
+    let kept_topics: BTreeSet<&Address> = inputs.moves.kept_topics().flat_map(|(from, to)| [from, to]).collect();
     for step in steps {
-        let one = lacking(step).or_else(|| without_password(inputs, step));
+        let one = lacking(step).or_else(|| without_password(inputs, step, steps));
+        let one = one.or_else(|| kept_topics.contains(&step.address).then(|| step.address.clone()));
         let closed = Some(step).filter(|step| !step.runs() && !matches!(step.hold, Some(Hold::Blocked { .. })));
         let closed = closed.map(|step| opened_topics(step, &topics)).unwrap_or_default();
         for address in one.into_iter().chain(closed) {
@@ -150,11 +170,14 @@ fn opened_topics(step: &Step, topics: &BTreeMap<AppName, BTreeSet<String>>) -> V
     own.map(|own| opened(step, own).into_iter().map(|name| topic_address(name)).collect()).unwrap_or_default()
 }
 
-/// A login that gets no password for now, while what is published is not its own.
-fn without_password(inputs: &Inputs<'_>, step: &Step) -> Option<Address> {
+/// A login that gets no password for now, while what is published is not its own. Under its former name it is the same one.
+fn without_password(inputs: &Inputs<'_>, step: &Step, steps: &[Step]) -> Option<Address> {
     let service = ServiceId::of(&step.address).filter(|_| step.part == Part::Credential && !step.runs())?;
     let last = last_values(&inputs.applied, &secret_address(step.app.as_str()));
-    let works = sign_in_as(&last, service, &step.address.name) && !signs_in_otherwise(&last, step);
+    let renames = steps.iter().filter(|other| gives_a_name(other) && other.address == step.address);
+    let former = renames.filter_map(|rename| rename.renamed_from.as_ref()).map(|from| &from.name);
+    let is_its = former.chain([&step.address.name]).any(|name| sign_in_as(&last, service, name));
+    let works = is_its && !signs_in_otherwise(&last, step);
     (!last.is_empty() && !works).then(|| step.address.clone())
 }
 
@@ -204,12 +227,44 @@ fn keep_back(
     kept
 }
 
+/// What has its former name for now, of each app: that name and the one that it is to get.
+fn former_names(inputs: &Inputs<'_>, steps: &[Step]) -> BTreeMap<AppName, Vec<(Address, Address)>> {
+    let held = steps.iter().filter(|step| gives_a_name(step) && !step.runs());
+    let held = held.filter_map(|step| Some((&step.app, step.renamed_from.as_ref()?, &step.address)));
+    let kept = inputs.moves.kept_topics().filter_map(|(from, to)| Some((&inputs.wanted.get(to)?.app, from, to)));
+    let mut former: BTreeMap<AppName, Vec<(Address, Address)>> = BTreeMap::new();
+    for (app, from, to) in held.chain(kept) {
+        former.entry(app.clone()).or_default().push((from.clone(), to.clone()));
+    }
+    former
+}
+
+/// Values that are called by what has its former name for now stay. Returns these, and what each of them waits for.
+fn keep_former(
+    values: &mut BTreeMap<String, String>,
+    last: &BTreeMap<String, String>,
+    app: &App,
+    former: &BTreeMap<AppName, Vec<(Address, Address)>>,
+    lacking: &BTreeMap<Address, Blame>,
+) -> BTreeMap<String, Blame> {
+    let mut kept = BTreeMap::new();
+    for (from, to) in former.get(&app.name).into_iter().flatten() {
+        let blame = lacking.get(to).or_else(|| lacking.get(from));
+        let (Some(name), Some(blame)) = (variable_of(from), blame) else { continue };
+        if let (Some(value), false) = (last.get(&name), values.contains_key(&name)) {
+            values.insert(name.clone(), value.clone());
+            kept.insert(name, blame.clone());
+        }
+    }
+    kept
+}
+
 fn services_of(needed: &BTreeSet<Address>) -> BTreeSet<ServiceId> {
     needed.iter().filter_map(ServiceId::of).collect()
 }
 
 /// What was last published for an app.
-fn last_values(applied: &BTreeMap<Address, Applied<Model>>, secret: &Address) -> BTreeMap<String, String> {
+pub(super) fn last_values(applied: &BTreeMap<Address, Applied<Model>>, secret: &Address) -> BTreeMap<String, String> {
     let last = applied.get(secret).and_then(|last| last.model.as_secret());
     last.map(|last| last.values.clone()).unwrap_or_default()
 }
@@ -290,55 +345,6 @@ pub fn credentials_set(steps: &[Step]) -> BTreeMap<AppName, BTreeSet<StepId>> {
     credentials
 }
 
-/// Values with a password that nobody knows, and that this plan does not set, cannot be published yet. A secret of which
-/// nothing is left is not looked at: it is not to be taken for one that is no longer declared.
-pub fn leave_out_unknown_passwords(
-    inputs: &mut Inputs<'_>,
-    steps: &mut [Step],
-    credentials: &BTreeMap<AppName, BTreeSet<StepId>>,
-) {
-    let mut unknown: BTreeMap<AppName, BTreeMap<&str, Address>> = BTreeMap::new();
-    for (address, one) in inputs.wanted.iter().filter(|(_, one)| one.model.generates_password()) {
-        let Some(id) = ServiceId::of(address) else { continue };
-        let Some(service) = inputs.observed.get(&id) else { continue };
-        // A login that is not there, and is not made for now, has no password either.
-        let seen = service.resources.get(address);
-        let nobody_knows = seen.is_none_or(|seen| seen.credential == Some(CredentialStatus::Absent));
-        let is_set = credentials.get(&one.app).is_some_and(|steps| steps.iter().any(|step| step.address == *address));
-        let address_of_secret = secret_address(one.app.as_str());
-        let secret = inputs.wanted.get(&address_of_secret).and_then(|secret| secret.model.as_secret());
-        let last = last_values(&inputs.applied, &address_of_secret);
-        let names_another = |values: &BTreeMap<String, String>| !sign_in_as(values, id, &address.name);
-        // What is kept back names another login, whose password is known.
-        let keeps_another =
-            !last.is_empty() && names_another(&last) && secret.is_some_and(|secret| names_another(&secret.values));
-        if nobody_knows && !is_set && !keeps_another {
-            let of_app = unknown.entry(one.app.clone()).or_default();
-            of_app.extend(placeholder(id).map(|placeholder| (placeholder, address.clone())));
-        }
-    }
-    let mut told = BTreeMap::new();
-    for one in inputs.wanted.values_mut() {
-        let (Model::Secret(secret), Some(unknown)) = (&mut one.model, unknown.get(&one.app)) else { continue };
-        for (placeholder, address) in unknown {
-            let left_out = names_with(&secret.values, placeholder);
-            secret.values.retain(|_, value| !value.contains(placeholder));
-            if !left_out.is_empty() {
-                told.insert(address.clone(), format!("not published until this is done: {left_out}"));
-            }
-        }
-    }
-    tell_held(steps, &told);
-    let applied = &mut inputs.applied;
-    inputs.wanted.retain(|address, one| {
-        let empty = matches!(&one.model, Model::Secret(secret) if secret.values.is_empty());
-        if empty {
-            applied.remove(address);
-        }
-        !empty
-    });
-}
-
 /// What is published for a login whose password is another one stays until a new one may be set.
 pub fn tell_what_does_not_sign_in(inputs: &Inputs<'_>, steps: &mut [Step]) {
     let mut told = BTreeMap::new();
@@ -348,16 +354,16 @@ pub fn tell_what_does_not_sign_in(inputs: &Inputs<'_>, steps: &mut [Step]) {
         let names = placeholder.map(|placeholder| names_with(&last, placeholder)).unwrap_or_default();
         if !names.is_empty() {
             let note = format!("published as before until this is done, and does not sign in: {names}");
-            told.insert(step.address.clone(), note);
+            told.insert(step.address.clone(), vec![note]);
         }
     }
     tell_held(steps, &told);
 }
 
 /// Adds notes to steps that would set the passwords of logins and do not run.
-fn tell_held(steps: &mut [Step], notes: &BTreeMap<Address, String>) {
+pub(super) fn tell_held(steps: &mut [Step], notes: &BTreeMap<Address, Vec<String>>) {
     for step in steps.iter_mut().filter(|step| step.sets_credential && !step.runs()) {
-        step.notes.extend(notes.get(&step.address).cloned());
+        step.notes.extend(notes.get(&step.address).into_iter().flatten().cloned());
     }
 }
 

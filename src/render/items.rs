@@ -225,6 +225,10 @@ pub(super) fn masked(address: &Address, changes: Vec<FieldChange>) -> Vec<FieldC
 }
 
 fn mask(change: FieldChange) -> Vec<FieldChange> {
+    // All other fields are told in words.
+    if change.field != "values" {
+        return vec![change];
+    }
     let empty = Map::new();
     let before = change.before.as_object().unwrap_or(&empty);
     let after = change.after.as_object().unwrap_or(&empty);

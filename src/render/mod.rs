@@ -27,6 +27,7 @@ mod telling;
 pub mod text;
 pub mod typed;
 mod unmanaged;
+mod unpublished;
 mod words;
 pub mod working;
 

@@ -4,7 +4,7 @@ use super::absent::not_everywhere;
 use super::again::Again;
 use super::layout::{columns, pad, table, wrap_lines, wrap_words};
 use super::refused::Refused;
-use super::{Ink, Style, clean, clean_lines, items, same_reason, symbol, words};
+use super::{Ink, Style, clean, clean_lines, items, same_reason, symbol, unpublished, words};
 use crate::core::address::Address;
 use crate::core::name::AppName;
 use crate::core::step::{Action, Hold, StepId};
@@ -25,6 +25,8 @@ pub struct Report {
     /// Nodes that could not be asked.
     absent: BTreeSet<String>,
     again: Again,
+    /// What does not sign in until it is published.
+    unpublished: Vec<String>,
 }
 
 #[derive(Debug)]
@@ -109,6 +111,7 @@ impl Report {
     /// Puts outcomes beside the plan that they are of. A step without an outcome was not started.
     pub fn new(plan: &Plan, outcomes: impl IntoIterator<Item = (StepId, Outcome)>, elapsed: Duration) -> Self {
         let mut outcomes: BTreeMap<StepId, Outcome> = outcomes.into_iter().collect();
+        let unpublished = unpublished::lines(plan, &outcomes);
         let mut entries: Vec<Entry> = Vec::new();
         let later = items::later(plan);
         let mut places: BTreeMap<(&Address, Action, bool), usize> = BTreeMap::new();
@@ -141,7 +144,7 @@ impl Report {
             }
         }
         let absent = plan.services.values().flat_map(|service| &service.nodes.absent).cloned().collect();
-        Self { entries, elapsed, recorded: true, absent, again: Again::of(plan) }
+        Self { entries, elapsed, recorded: true, absent, again: Again::of(plan), unpublished }
     }
 
     /// These steps were in flight when the run was ended at once.
@@ -268,6 +271,10 @@ pub fn text(report: &Report, style: &Style) -> String {
     let has = |rank: Rank| report.entries.iter().any(|entry| entry.fate.rank() == rank);
     let mut end = vec![format!("Took {}.", words::elapsed(report.elapsed))];
     end.extend(not_everywhere(&report.absent, report.users()));
+    for line in &report.unpublished {
+        let lines = wrap_words(&clean(line), style.width.max(40)).into_iter();
+        end.extend(lines.map(|line| style.paint(Ink::Danger, &line)));
+    }
     if has(Rank::Refused) {
         end.extend(wrap_words(&refused(report), style.width.max(40)));
     } else if !report.entries.is_empty() && !report.entries.iter().any(|entry| entry.fate.rank() > Rank::AlreadySo) {

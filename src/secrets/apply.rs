@@ -71,8 +71,14 @@ fn carry_out(vault: &Vault, step: &Step) -> Result<()> {
             let services = services.iter().filter_map(|(name, renew)| Some((service(name)?, *renew))).collect();
             vault.stage(&step.app, &services)
         }
-        (Op::Secrets(model::Op::Publish { proved }), before, Some(after)) => {
-            vault.publish(&step.app, before, after, &proved.iter().filter_map(|name| service(name)).collect())
+        (Op::Secrets(model::Op::Publish { proved, untouched }), before, Some(after)) => {
+            let proved = proved.iter().filter_map(|name| service(name)).collect();
+            let mut after = after.clone();
+            let mut before = before.cloned();
+            for values in [Some(&mut after), before.as_mut()].into_iter().flatten() {
+                values.values.retain(|name, _| !untouched.contains(name));
+            }
+            vault.publish(&step.app, before.as_ref(), &after, &proved)
         }
         (Op::Secrets(model::Op::Remove), Some(before), _) => {
             vault.remove(&step.app, &before.values.keys().cloned().collect())

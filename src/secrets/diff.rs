@@ -97,7 +97,8 @@ fn publish(mut decision: Decision, credentials: &BTreeSet<StepId>) -> Vec<Step> 
     decision.reasons.insert(if stay { Reason::SetAgain } else { Reason::Publishes });
     let proved: BTreeSet<String> = services.keys().cloned().collect();
     decision.notes.extend(new_schemes(decision.before.as_ref(), decision.after.as_ref()));
-    let mut publish = step(decision.clone(), Part::Publish, Op::Secrets(model::Op::Publish { proved }));
+    let op = model::Op::Publish { proved, untouched: BTreeSet::new() };
+    let mut publish = step(decision.clone(), Part::Publish, Op::Secrets(op));
     if services.is_empty() {
         return vec![publish];
     }

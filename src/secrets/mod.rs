@@ -10,6 +10,7 @@ pub mod diff;
 pub mod dotenv;
 mod env_file;
 mod generate;
+pub mod mixed_up;
 pub mod model;
 pub mod password;
 pub mod sink;

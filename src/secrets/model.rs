@@ -36,8 +36,12 @@ pub enum Op {
     /// (renew) is set, the published one; else a generated one.
     Stage { services: BTreeMap<String, bool> },
     /// Writes all values in one go. `proved` names the services whose staged passwords are promoted: those that steps
-    /// before this one have set.
-    Publish { proved: BTreeSet<String> },
+    /// before this one have set. What is `untouched` stays in the sink as it is.
+    Publish {
+        proved: BTreeSet<String>,
+        #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+        untouched: BTreeSet<String>,
+    },
     /// Removes all that is published for the app.
     Remove,
     /// Publishes for the app, and stages, all that is there for another: it is the same app under its former name.

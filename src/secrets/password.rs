@@ -2,7 +2,7 @@
 
 use super::sink::Values;
 use crate::core::secret::Secret;
-use crate::services::ServiceId;
+use crate::services::{ServiceId, SignInAs};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use std::collections::BTreeMap;
 use url::Url;
@@ -65,6 +65,14 @@ pub fn published(values: &Values, service: ServiceId) -> Option<Secret> {
         }
     });
     found.filter(|password| !password.is_empty()).map(Secret::new)
+}
+
+/// How a URL of a database says to sign in.
+pub fn sign_in_of(url: &str) -> Option<SignInAs> {
+    let url = Url::parse(url).ok()?;
+    let decoded = |text: &str| percent_decode_str(text).decode_utf8().ok().map(|text| text.into_owned());
+    let database = decoded(url.path().trim_start_matches('/'))?;
+    Some(SignInAs { user: decoded(url.username())?, password: Secret::new(decoded(url.password()?)?), database })
 }
 
 /// Whether values, by name, sign in on a service as this user.

@@ -5,7 +5,7 @@ use super::password;
 use crate::core::address::Address;
 use crate::core::step::{Action, Hold, Reason};
 use crate::services::postgres::model::Op::AlterDatabase;
-use crate::services::postgres::model::{database_address, grant_address, role_address};
+use crate::services::postgres::model::{DATABASE, database_address, grant_address, role_address};
 use crate::services::{Model, Op, ServiceId, Step, kafka, valkey};
 use crate::spec::model::{App, Events, Kv, Postgres};
 use crate::spec::template::{self, Piece};
@@ -36,6 +36,15 @@ pub fn needs(app: &App) -> BTreeMap<String, BTreeSet<Address>> {
         needs.insert(name.clone(), of_template(app, template));
     }
     needs
+}
+
+/// The variable that is called by the name of a thing, if there is one.
+pub fn variable_of(address: &Address) -> Option<String> {
+    if address.kind == kafka::model::TOPIC {
+        return Some(topic_variable(&address.name));
+    }
+    // The first database of an app has a variable without its name.
+    (address.kind == DATABASE).then(|| database_variable(1, &address.name))
 }
 
 /// The login of an app on each service where it has one.

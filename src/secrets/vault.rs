@@ -10,7 +10,7 @@ use crate::config::Config;
 use crate::core::name::AppName;
 use crate::core::secret::Secret;
 use crate::error::{Diagnostic, Kind, Result};
-use crate::services::{Check, Proof, ServiceId};
+use crate::services::{Check, Proof, ServiceId, SignInAs};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
@@ -45,6 +45,18 @@ impl Vault {
     /// The sink cannot be read.
     pub fn published(&self, app: &AppName, service: ServiceId) -> Result<Option<Secret>> {
         Ok(self.sink.read(app)?.and_then(|values| password::published(&values, service)))
+    }
+
+    /// How an app is told to sign in to the databases of PostgreSQL, by the names of its values.
+    ///
+    /// # Errors
+    /// The sink cannot be read.
+    pub fn sign_ins(&self, app: &AppName, published: &Published) -> Result<BTreeMap<String, SignInAs>> {
+        let there = self.sink.read(app)?.unwrap_or_default();
+        let is_url = |value: &String| value.starts_with("postgres://") && value.contains("{pg.password}");
+        let names = published.values.iter().filter(|(_, value)| is_url(value)).map(|(name, _)| name);
+        let one = |name: &String| Some((name.clone(), password::sign_in_of(there.get(name)?.expose())?));
+        Ok(names.filter_map(one).collect())
     }
 
     /// The password that an unfinished run has staged. One that is already published is not unfinished.

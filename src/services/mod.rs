@@ -13,7 +13,7 @@ mod tls;
 pub mod valkey;
 
 pub use observation::{
-    Ask, CredentialStatus, DiffInput, Facts, Fingerprint, Named, Observation, Observed, Proof, rotation,
+    Ask, CredentialStatus, DiffInput, Facts, Fingerprint, Named, Observation, Observed, Proof, SignInAs, rotation,
 };
 pub use progress::Progress;
 pub use registry::{connect, desired, desired_of_workspace, diff, is_login};

@@ -159,6 +159,14 @@ impl Proof {
     }
 }
 
+/// How an app was told to sign in to a database.
+#[derive(Clone, Debug)]
+pub struct SignInAs {
+    pub user: String,
+    pub password: Secret,
+    pub database: String,
+}
+
 /// What is asked of a service's observation.
 #[derive(Clone, Debug, Default)]
 pub struct Ask {

@@ -1,6 +1,6 @@
 //! What every service can do, and what becomes of the steps that it is given.
 
-use super::{Ask, Fingerprint, Model, Named, Observation, Progress, ServiceId, Step};
+use super::{Ask, Fingerprint, Model, Named, Observation, Progress, ServiceId, SignInAs, Step};
 use crate::core::address::{Address, Kind};
 use crate::core::change::{FieldChange, Resource, three_way};
 use crate::core::consent::Consent;
@@ -203,6 +203,12 @@ pub trait Service: Send + Sync {
     /// Which of these there are, by name alone: for things that may be renamed.
     async fn named(&self, _addresses: &BTreeSet<Address>) -> Result<BTreeMap<Address, Named>> {
         Ok(BTreeMap::new())
+    }
+
+    /// Signs in as apps were told to. One answer for each, in their order: why it is refused; `None` where it is not, or
+    /// where nobody can tell from here.
+    async fn refusals(&self, _sign_ins: &[SignInAs]) -> Result<Vec<Option<String>>> {
+        Ok(Vec::new())
     }
 
     /// Carries out steps of one kind and action; one outcome for each, in their order.

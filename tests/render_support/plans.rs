@@ -55,7 +55,7 @@ fn secret_steps(app: &str, action: Action, after: Model, logins: &[&Step]) -> (S
     stage.changes = vec![];
     let mut publish = step(app, action, secret_address(app), None, Some(after));
     publish.part = Part::Publish;
-    publish.op = Op::Secrets(SecretOp::Publish { proved: BTreeSet::new() });
+    publish.op = Op::Secrets(SecretOp::Publish { proved: BTreeSet::new(), untouched: BTreeSet::new() });
     publish.reasons = BTreeSet::from([Reason::Publishes]);
     publish.needs = logins.iter().map(|login| login.id()).collect();
     (stage, publish)

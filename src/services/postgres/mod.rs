@@ -45,7 +45,9 @@ mod sql;
 pub use catalog::STATE_COMMENT;
 pub use server::{Server, rename as rename_server};
 
-use super::{ApplyContext, Ask, Check, Failure, Limits, Model, Named, Observation, Outcome, Service, ServiceId, Step};
+use super::{
+    ApplyContext, Ask, Check, Failure, Limits, Model, Named, Observation, Outcome, Service, ServiceId, SignInAs, Step,
+};
 use crate::config::PostgresConfig;
 use crate::core::address::{Address, Kind};
 use crate::error::Result;
@@ -119,6 +121,10 @@ impl Service for Postgres {
             (role_address(&row.name), Named { identity: row.oid, users: row.users, loses_password })
         });
         Ok(databases.chain(roles).collect())
+    }
+
+    async fn refusals(&self, sign_ins: &[SignInAs]) -> Result<Vec<Option<String>>> {
+        Ok(credential::refusals(&self.connector, sign_ins).await?)
     }
 
     async fn apply(&self, steps: &[&Step], context: &ApplyContext) -> Vec<Outcome> {

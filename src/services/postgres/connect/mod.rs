@@ -16,7 +16,7 @@ pub use statements::{run, value, values};
 use crate::config::PostgresConfig;
 use crate::core::secret::Secret;
 use crate::error::{Diagnostic, Kind};
-use crate::services::Failure;
+use crate::services::{Failure, SignInAs};
 use problem::{connecting, is_crowded, is_full, is_unreachable, server_error};
 use session::{Known, is_replica, none_of, replica};
 use sqlx::postgres::{PgConnectOptions, PgSslMode};
@@ -190,6 +190,28 @@ impl Connector {
             }
             _ => Err(connecting(error, &self.target((host, port), user, NO_DATABASE), true)),
         }
+    }
+
+    /// Signs in into a database as an app was told to: why that is refused, where it is for good.
+    pub async fn refusal(&self, SignInAs { user, password, database }: &SignInAs) -> Result<Option<String>, Failure> {
+        let (host, port) = self.current_host()?;
+        let options = self.options(&host, port, user, Some(password), database)?;
+        let error = match open(&options).await {
+            Ok(connection) => {
+                close(connection).await;
+                return Ok(None);
+            }
+            Err(error) => error,
+        };
+        // A pooler in between names no routine: what it does not know may be there all the same.
+        let is_servers = server_error(&error).is_some_and(|answer| answer.routine().is_some());
+        Ok(match code(&error).filter(|_| is_servers) {
+            Some("28P01") => Some(format!("there is no role {user}, or it has another password")),
+            Some("3D000") => Some(format!("there is no database {database}")),
+            Some("42501") => Some(format!("{user} may not connect to {database}")),
+            Some("55000") => Some(format!("{database} takes no connections")),
+            _ => None,
+        })
     }
 
     /// The administrator's password, for a child process.

@@ -11,7 +11,7 @@ use crate::core::plan::{Level, Notice};
 use crate::core::secret::Secret;
 use crate::error::{Diagnostic, Kind, Place};
 use crate::services::postgres::model::role_address;
-use crate::services::{Ask, CredentialStatus, Failure, Fingerprint, Observed, Proof};
+use crate::services::{Ask, CredentialStatus, Failure, Fingerprint, Observed, Proof, SignInAs};
 use futures_util::{StreamExt, TryStreamExt, stream};
 use sqlx::{AssertSqlSafe, PgConnection};
 use std::collections::BTreeMap;
@@ -104,6 +104,15 @@ async fn stored_digests(connection: &mut PgConnection, ask: &Ask) -> Result<BTre
         .await
         .map_err(|error| stating(error, "stored passwords", statement))?;
     Ok(rows.into_iter().collect())
+}
+
+/// Signs in into each database as apps were told to: why it is refused, where it is.
+pub async fn refusals(connector: &Connector, sign_ins: &[SignInAs]) -> Result<Vec<Option<String>>, Failure> {
+    let mut tried = Vec::new();
+    for one in sign_ins {
+        tried.push(connector.refusal(one));
+    }
+    stream::iter(tried).buffered(AT_ONCE).try_collect().await
 }
 
 /// Tries a wrong password once, for a role that does not exist: a server that does not mind isolates nothing.
