@@ -72,7 +72,7 @@ fn no_role_is_left_behind() {
     workspace.write("nornplan.toml", &moved);
     let consent = ["--allow-destroy", "all", "--allow-interrupt", "all"];
     workspace.run(&[&["plan"][..], &consent].concat()).exits(0).hides("BLOCKED").hides("HELD");
-    workspace.run(&[&["apply", "--auto-approve"][..], &consent].concat()).exits(0).says("12 renamed, 1 recorded");
+    workspace.run(&[&["apply", "--auto-approve"][..], &consent].concat()).exits(0).says("24 renamed, 1 recorded");
     workspace.run(&["plan", "--detailed-exitcode"]).exits(0).says("No changes.");
 
     let state: serde_json::Value = serde_json::from_str(&workspace.read("state/default.json")).expect("JSON");
@@ -114,6 +114,8 @@ fn the_login_is_never_the_heir_of_a_database() {
     let solution = format!("ALTER DATABASE \"{extra}\" OWNER TO \"{}boss\"", workspace.prefix);
     let plan = workspace.run(&["plan"]).exits(0).flat();
     plan.says(&format!("cannot be dropped while it owns database {extra}: to let it go, run {solution}"));
+    // All else is done, and what the plan says helps.
+    workspace.run(&["apply", "--auto-approve"]).exits(1);
     postgres("postgres", &solution);
     workspace.converge();
     postgres("postgres", &format!("DROP DATABASE {extra}"));
