@@ -91,7 +91,8 @@ impl Moves {
         for one in open.iter().map(|one| (*one).clone()) {
             let Move { from, to, .. } = &one;
             let is_named = from.kind == DATABASE || from.kind == ROLE;
-            if !is_named && !(owned(from) || from.kind == APP && document.has_app(&from.name)) {
+            let is_ours = owned(from) || from.kind == APP && document.has_app(&from.name);
+            if !is_named && !is_ours {
                 moves.note_not_ours(&one);
                 continue;
             }
