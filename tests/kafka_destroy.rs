@@ -120,7 +120,8 @@ fn acls_of_readers_go_first_and_those_that_a_run_leaves_out_are_told() {
     workspace.spec("shop", SHOP);
     workspace.converge();
     let destroy = ["destroy", "--app", "@shop", "--auto-approve", "--allow-destroy", "all"];
-    let told = format!("ACLs of apps that this run leaves out name it: User:{}report (describe", workspace.prefix);
+    let told =
+        format!("ACLs of apps that this run leaves out name it and stay: User:{}report (describe", workspace.prefix);
     workspace.run(&destroy).exits(0).flat().says(&told);
     assert_eq!((named_by(&orders), partitions(&orders)), (vec![format!("User:{}report", workspace.prefix)], 0));
     workspace.remove("specs/shop.toml");

@@ -225,14 +225,14 @@ fn without_a_word_of_it_a_rename_is_asked_about() {
     let workspace = living();
     cafe(&workspace, "new_db");
     let plan = workspace.run(&["plan"]).exits(0).flat();
-    let asked = "did you mean a rename? write into nornplan.toml: `moved = [";
+    let asked = "did you mean a rename? write at the end of nornplan.toml: [[moved]]";
     assert_eq!(plan.stdout.matches(asked).count(), 2, "{}", plan.stdout);
-    // It stands on one line, however narrow the text is.
+    // It is there to be pasted, below whatever table comes last; the roles follow their database.
     let shown = workspace.run(&["plan"]).exits(0);
-    let line =
-        shown.stdout.lines().find_map(|line| line.split('`').nth(1).filter(|code| code.starts_with("moved = [")));
+    let table: Vec<&str> = shown.stdout.lines().skip_while(|line| !line.contains("[[moved]]")).take(3).collect();
     let before = url(&workspace);
-    workspace.write("nornplan.toml", &format!("specs = \"specs\"\n{}\n", line.expect("a line to paste")));
+    let text = format!("specs = \"specs\"\n[snapshots]\nkeep = 2\n{}\n", table.join("\n"));
+    workspace.write("nornplan.toml", &text);
     workspace.run(&["apply", "--auto-approve"]).exits(0).hides("did you mean");
     is_renamed(&workspace, &before);
 }
@@ -250,6 +250,14 @@ fn what_is_wrong_is_told_with_its_place() {
     wrong("{ from = \"postgres.database\", to = \"postgres.database.@old_db\" }", "is no address; one looks like");
     wrong("{ from = \"postgres.database.@x\" }", "expected both from and to");
     wrong("{ from = \"postgres.database.@x\", too = \"postgres.database.@old_db\" }", "unknown key \"too\"");
+    let misplaced = |text: &str, help: &str| {
+        workspace.write("nornplan.toml", &format!("specs = \"specs\"\n{text}"));
+        workspace.run(&["validate"]).exits(1).complains("nornplan.toml:").complains(help);
+    };
+    misplaced("[snapshots]\nmoved = []\n", "above the first [table] of the file, or each of it as a table [[moved]]");
+    misplaced("[env.prod]\nmoved = []\n", "above the first [table] of the file, or each of it as a table [[moved]]");
+    misplaced("[snapshots]\nexclude = []\n", "write exclude above the first [table] of the file");
+    misplaced("moved = []\n[[moved]]\n", "moved is a list further up");
     workspace.write("nornplan.toml", "specs = \"specs\"\n");
 }
 
@@ -362,12 +370,10 @@ fn an_app_is_renamed_with_its_names_and_keeps_its_passwords() {
     works(&before[0], "CREATE TABLE orders (what text); INSERT INTO orders VALUES ('tea')");
     valkey_at(&before[1], &["SET", &format!("{prefix}shop:k"), "v"]).expect("the app writes");
     whole(&workspace, "store");
-    workspace.run(&["plan"]).exits(0).flat().says(&format!(
-        "did you mean a rename of the app? write into nornplan.toml: `moved = [{{ from = \"app.{prefix}shop\", to = \
-         \"app.{prefix}store\" }}]`"
-    ));
+    let asked = format!("[[moved]] from = \"app.{prefix}shop\" to = \"app.{prefix}store\"");
+    workspace.run(&["plan"]).exits(0).flat().says("did you mean a rename of the app? if not").says(&asked);
     workspace.write("nornplan.toml", "specs = \"specs\"\nmoved = [{ from = \"app.@shop\", to = \"app.@store\" }]\n");
-    let plan = workspace.run(&["plan"]).exits(0).flat();
+    let plan = workspace.run(&["plan"]).exits(0).hides("no infraspec here declares").flat();
     let plan = plan.says("1 held: --allow-interrupt kafka.user.").hides("rotate").hides("did you mean");
     plan.says("Kafka cannot rename a user")
         .says(&format!("groups = [\"{prefix}shop\"] in the infraspec"))

@@ -104,12 +104,14 @@ pub fn specs_again(config: &Config, scope: &Scope, document: &Document) -> Resul
 fn neighbours(config: &Config, scope: &Scope, document: &Document) -> Vec<Loaded> {
     let mut applied = document.applied();
     let has = |app: &str| scope.apps.iter().any(|one| one.as_str() == app);
-    let is_former = |app: &AppName| {
-        let of_app = |one: &&Move| one.from.kind == APP && one.from.name == app.as_str();
-        config.moved.iter().filter(of_app).any(|one| has(&one.to.name))
-    };
-    applied.retain(|_, one| !scope.apps.is_empty() && !has(one.app.as_str()) && !is_former(&one.app));
+    applied.retain(|_, one| !scope.apps.is_empty() && !has(one.app.as_str()) && !is_moved(&one.app, config, has));
     spec::neighbour::apps(&applied)
+}
+
+/// Whether it is the former name of an app that is there by its new one.
+fn is_moved(app: &AppName, config: &Config, has: impl Fn(&str) -> bool) -> bool {
+    let of_app = |one: &&Move| one.from.kind == APP && one.from.name == app.as_str();
+    config.moved.iter().filter(of_app).any(|one| has(&one.to.name))
 }
 
 fn specs_beside(global: &Global, config: &Config, neighbours: Vec<Loaded>) -> Result<Specs, Errors> {
@@ -205,7 +207,7 @@ impl Workspace {
         let Request { specs: full, scope, consent, document, depth, wait } = *request;
         check_scope(full, scope, document)?;
         self.tell_state(document);
-        tell_undeclared(full, scope, document);
+        tell_undeclared(full, scope, document, &self.config);
         let specs = scope.specs(full);
         let moves = self.moves(full, &specs, scope, document, wait).await?;
         // What servers have is told by the old names until it is read, and by the new ones from then on.
@@ -416,13 +418,15 @@ pub struct Planned {
     pub errors: Vec<Diagnostic>,
 }
 
-/// Apps that have no infraspec here may have one in another checkout.
-fn tell_undeclared(specs: &Specs, scope: &Scope, document: &Document) {
+/// Apps that have no infraspec here may have one in another checkout; not what is called otherwise from now on.
+fn tell_undeclared(specs: &Specs, scope: &Scope, document: &Document, config: &Config) {
     const NAMED: usize = 5;
     if !scope.apps.is_empty() || !scope.destroy.is_empty() {
         return;
     }
-    let apps = document.keepers().into_iter().filter(|app| !app.is_workspace() && !specs.apps.contains_key(*app));
+    let is_declared = |app: &str| specs.apps.keys().any(|declared| declared.as_str() == app);
+    let is_here = |app: &AppName| is_declared(app.as_str()) || is_moved(app, config, is_declared);
+    let apps = document.keepers().into_iter().filter(|app| !app.is_workspace() && !is_here(app));
     let apps: Vec<&str> = apps.map(AppName::as_str).collect();
     if !apps.is_empty() {
         output::message(&format!(

@@ -78,7 +78,13 @@ impl Reader<'_> {
         if !errors.is_empty() {
             for error in errors {
                 let place = self.place(error.span().unwrap_or_default());
-                self.wrong.push(Diagnostic::new(Kind::Config, error.message()).at(place));
+                let is_moved = matches!(&place, Place::Text { text, .. } if text.trim_start().starts_with("[[moved]]"));
+                let wrong = Diagnostic::new(Kind::Config, error.message()).at(place);
+                self.wrong.push(if is_moved {
+                    wrong.hint("moved is a list further up: write this into it, or each of its entries as [[moved]]")
+                } else {
+                    wrong
+                });
             }
             return File::default();
         }
@@ -98,7 +104,7 @@ impl Reader<'_> {
 
     /// `moved = [{ from = "...", to = "..." }]`, or as tables `[[moved]]`.
     fn moved(&mut self, value: &Spanned<DeValue<'_>>, moved: &mut Vec<Move>) {
-        const FORM: &str = "write moved = [{ from = \"postgres.database.OLD\", to = \"postgres.database.NEW\" }]";
+        const FORM: &str = "below [[moved]] write from = \"postgres.database.OLD\" and, on a line of its own, to = \"postgres.database.NEW\"";
         let mut wrong = Vec::new();
         let mut push = |place: Place, message: &str| {
             wrong.push(Diagnostic::new(Kind::Config, format!("moved: {message}")).at(place).hint(FORM));
@@ -206,8 +212,15 @@ impl Reader<'_> {
     fn unknown(&mut self, name: &Spanned<toml::de::DeString<'_>>, within: &str, candidates: &[&str]) {
         let place = self.place(name.span());
         let wrong = Diagnostic::new(Kind::Config, format!("unknown key {:?} in {within}", name.get_ref())).at(place);
-        let near = closest(name.get_ref(), candidates.iter().copied());
-        let near = near.or_else(|| elsewhere_called(name.get_ref()).filter(|known| candidates.contains(known)));
+        let text: &str = name.get_ref();
+        if text == "moved" || keys::find("", text).is_some() {
+            let table = if text == "moved" { ", or each of it as a table [[moved]]" } else { "" };
+            let hint = format!("it is no part of a table: write {text} above the first [table] of the file{table}");
+            self.wrong.push(wrong.hint(hint));
+            return;
+        }
+        let near = closest(text, candidates.iter().copied());
+        let near = near.or_else(|| elsewhere_called(text).filter(|known| candidates.contains(known)));
         self.wrong.push(match near {
             Some(near) => wrong.hint(format!("did you mean {near:?}?")),
             None => wrong.hint(format!("known are {}", candidates.join(", "))),

@@ -6,6 +6,7 @@ use crate::core::address::Address;
 use crate::core::change::agree;
 use crate::core::step::{Part, StepId};
 use crate::error::{Diagnostic, Kind};
+use crate::secrets::model::SECRET;
 use crate::services::{Durability, Model, Op, Outcome, Service, ServiceId, Step};
 use futures_util::stream::{self, StreamExt};
 use std::borrow::Cow;
@@ -21,10 +22,11 @@ const FIRST_PAUSE: Duration = Duration::from_millis(200);
 const LAST_TRY: Duration = Duration::from_secs(45);
 
 /// Looks at what only the state is to learn, before anything is written: what other steps of the plan change meanwhile is no
-/// stranger's change.
+/// stranger's change. What gets another name by this plan cannot be seen by that name yet, and is looked at in its turn.
 pub async fn look_first(job: &Job<'_>) -> BTreeMap<StepId, Outcome> {
     let mut batches: BTreeMap<(Option<ServiceId>, &str), Vec<&Step>> = BTreeMap::new();
-    for step in job.steps.iter().filter(|step| step.runs() && step.op == Op::State) {
+    let named_later = |step: &Step| step.needs.iter().any(|one| one.part == Part::Rename && one.address.kind != SECRET);
+    for step in job.steps.iter().filter(|step| step.runs() && step.op == Op::State && !named_later(step)) {
         let of = (ServiceId::of(&step.address), step.address.kind.as_str());
         batches.entry(of).or_default().push(step);
     }

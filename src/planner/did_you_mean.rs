@@ -1,6 +1,7 @@
 //! Something goes and something like it comes: perhaps it was meant to have another name only. Pure.
 
-use crate::core::address::Address;
+use super::moved_roles;
+use crate::core::address::{APP, Address};
 use crate::core::name::AppName;
 use crate::core::step::{Action, Part};
 use crate::services::kafka::model::USER as KAFKA_USER;
@@ -16,26 +17,26 @@ pub type Sort = (String, bool);
 /// What goes and what comes of each app.
 type Ends<'a> = BTreeMap<&'a AppName, BTreeMap<Sort, Vec<&'a Address>>>;
 
-/// Says of what goes and of what comes in its place how a rename is written.
-pub fn ask(steps: &mut [Step], document: &Document, declared: &BTreeSet<AppName>) {
+/// Says of what goes and of what comes in its place how a rename is written. Returns the app that goes and the one that
+/// comes in its place.
+pub fn ask(steps: &mut [Step], document: &Document, declared: &BTreeSet<AppName>) -> Option<(AppName, AppName)> {
     let (gone, come) = (ends(steps, Action::Destroy), ends(steps, Action::Create));
     let mut notes: Vec<(Address, String)> = Vec::new();
     for (app, gone) in &gone {
         let pairs = come.get(app).map(|come| pairs(gone, come)).unwrap_or_default();
-        if pairs.is_empty() {
-            continue;
-        }
-        let entries: Vec<String> =
-            pairs.iter().map(|(from, to)| format!("{{ from = \"{from}\", to = \"{to}\" }}")).collect();
-        let note = format!("did you mean a rename? write into nornplan.toml: `moved = [{}]`", entries.join(", "));
+        let follows = |pair: &(&Address, &Address)| pairs.iter().any(|lead| moved_roles::follows(*pair, *lead));
+        let entries: Vec<_> = pairs.iter().filter(|pair| !follows(pair)).map(entry).collect();
+        let note = format!("did you mean a rename? write at the end of nornplan.toml:{}", entries.concat());
         // Said where it hurts most, once on either side.
         let told = pairs.iter().find(|(from, _)| from.kind == DATABASE).or(pairs.first());
         notes.extend(told.into_iter().flat_map(|(from, to)| [from, to]).map(|end| ((*end).clone(), note.clone())));
     }
-    if let Some((from, to)) = renamed_app(&gone, &come, document, declared) {
+    let renamed = renamed_app(&gone, &come, document, declared);
+    if let Some((from, to)) = renamed {
         let note = format!(
-            "did you mean a rename of the app? write into nornplan.toml: `moved = [{{ from = \"app.{from}\", to = \
-             \"app.{to}\" }}]`"
+            "did you mean a rename of the app? if not, let {from} go with consent, or narrow the run with --app {to}; if so, \
+             write at the end of nornplan.toml:{}",
+            entry(&(&Address::new(APP, from.as_str()), &Address::new(APP, to.as_str())))
         );
         for side in [gone.get(from), come.get(to)].into_iter().flatten() {
             let all = || side.values().flatten();
@@ -43,9 +44,16 @@ pub fn ask(steps: &mut [Step], document: &Document, declared: &BTreeSet<AppName>
             notes.extend(told.map(|address| ((*address).clone(), note.clone())));
         }
     }
+    let renamed = renamed.map(|(from, to)| (from.clone(), to.clone()));
     for step in steps.iter_mut().filter(|step| step.part == Part::Main) {
         step.notes.extend(notes.iter().filter(|(address, _)| *address == step.address).map(|(_, note)| note.clone()));
     }
+    renamed
+}
+
+/// One of `moved` as a table of its own, which may stand anywhere at the end of the file.
+fn entry((from, to): &(&Address, &Address)) -> String {
+    format!("\n[[moved]]\nfrom = \"{from}\"\nto = \"{to}\"")
 }
 
 fn ends(steps: &[Step], action: Action) -> Ends<'_> {

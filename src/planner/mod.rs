@@ -6,6 +6,7 @@ pub mod moved_roles;
 pub mod moves;
 mod prevention;
 mod publishing;
+mod unasked;
 mod unknown;
 
 pub use publishing::{is_published, tell_drifted_passwords};
@@ -116,8 +117,12 @@ pub fn plan(mut inputs: Inputs<'_>) -> Result<Plan> {
     publishing::wait_for_what_is_published(&inputs, &mut steps);
     consent::hold(&mut steps, inputs.consent, &circumstances);
     keep_open_what_stays(&mut steps, &inputs.applied);
+    unasked::hold_owners(&mut steps);
     consent::hold(&mut steps, inputs.consent, &circumstances);
-    did_you_mean::ask(&mut steps, inputs.document, &circumstances.declared);
+    if let Some((gone, come)) = did_you_mean::ask(&mut steps, inputs.document, &circumstances.declared) {
+        unasked::hold_new_app(&mut steps, &gone, &come);
+        consent::hold(&mut steps, inputs.consent, &circumstances);
+    }
     let steps = graph::sort(steps).map_err(|cycle| Diagnostic::new(Kind::Plan, cycle.to_string()))?;
     let plan = inputs.assemble(steps);
     match lint::lint(&plan).as_slice() {

@@ -32,11 +32,12 @@ impl MovedApp {
     }
 }
 
-/// Whether there is anything left of an app under its former name. It is renamed whole, or not at all.
+/// Whether there is anything left of an app under its former name, or nothing yet under its new one. It is renamed whole,
+/// or not at all.
 pub fn is_open(one: &Move, wanted: &BTreeMap<Address, Wanted<Model>>, document: &Document, scope: &Scope) -> bool {
     let in_scope = scope.services.is_empty()
         && wanted.values().any(|wanted| wanted.app.as_str() == one.to.name && scope.has_app(&wanted.app));
-    in_scope && document.resources.values().any(|entry| entry.app.as_str() == one.from.name)
+    in_scope && (document.has_app(&one.from.name) || !document.has_app(&one.to.name))
 }
 
 /// What follows an app's new name: where it had one of a sort under another name, and is to have one.

@@ -9,6 +9,9 @@ use crate::services::postgres::model::{DATABASE, role_address};
 use crate::state::Document;
 use std::collections::{BTreeMap, BTreeSet};
 
+/// How the default names of an app's login and of the role that owns its databases end.
+const ENDS: [&str; 2] = ["user", "owner"];
+
 /// What follows a database's new name, as long as the state has a role by the old one: the database itself may have its new
 /// name already.
 pub fn derived(
@@ -21,7 +24,7 @@ pub fn derived(
     let mut derived = Vec::new();
     for Move { from, to, place } in moves.iter().filter(|one| one.from.kind == DATABASE) {
         let Some(database) = wanted.get(to).filter(|database| scope.has_app(&database.app)) else { continue };
-        for end in ["user", "owner"] {
+        for end in ENDS {
             let (old, new) = (role_of(&from.name, end), role_of(&to.name, end));
             let has = document.resources.get(&old).is_some_and(|entry| entry.app == database.app);
             let gets = wanted.get(&new).is_some_and(|role| role.app == database.app);
@@ -32,6 +35,12 @@ pub fn derived(
         }
     }
     derived
+}
+
+/// Whether a role's new name follows from that of its app's database, both as pairs of the former name and the new one.
+pub fn follows((from, to): (&Address, &Address), (old, new): (&Address, &Address)) -> bool {
+    let is_end = |end: &&str| *from == role_of(&old.name, end) && *to == role_of(&new.name, end);
+    old.kind == DATABASE && ENDS.iter().any(is_end)
 }
 
 /// The default name of a role, as infraspecs get it.

@@ -92,19 +92,23 @@ impl Moves {
         let owned = |address: &Address| document.resources.contains_key(address);
         for one in open.iter().map(|one| (*one).clone()) {
             let Move { from, to, .. } = &one;
+            let is_named = from.kind == DATABASE || from.kind == ROLE;
+            let is_ours = owned(from) || from.kind == APP && document.has_app(&from.name);
+            if !is_named && !is_ours {
+                moves.note_not_ours(&one);
+                continue;
+            }
             if from.kind == APP {
                 let is_taken_over = taken_over.contains(&one.to.name);
                 moves.apps.push(MovedApp::new(one, is_taken_over, document));
                 continue;
             }
             if from.kind == TOPIC {
-                if owned(from) {
-                    moves.refused.push((one.clone(), cannot_rename_a_topic(from, to)));
-                }
+                moves.refused.push((one.clone(), cannot_rename_a_topic(from, to)));
                 continue;
             }
-            if from.kind != DATABASE && from.kind != ROLE {
-                moves.remade.extend(owned(from).then_some(one));
+            if !is_named {
+                moves.remade.push(one);
                 continue;
             }
             let there = |address: &Address| named.is_none_or(|named| named.contains_key(address));
@@ -112,6 +116,15 @@ impl Moves {
                 (true, true, false) => {
                     let named = named.and_then(|named| named.get(from)).cloned().unwrap_or_default();
                     moves.pending.push((one, named));
+                }
+                (true, true, true) if owned(to) => {
+                    let reason = format!(
+                        "{from} and {to} are both ours by now: take the move out of the workspace file, and let {from} go. Or, \
+                         to rename it all the same, have {} in the infraspec again without the move, let {to} go with \
+                         --allow-destroy {to}, and move then",
+                        from.name
+                    );
+                    moves.refused.push((one, reason));
                 }
                 (true, true, true) => {
                     let reason = format!(
@@ -149,6 +162,11 @@ impl Moves {
 
     fn note(&mut self, one: &Move) {
         let text = format!("there is no {}, so nothing is renamed to {}", one.from, one.to);
+        self.notices.push(Notice { level: Level::Note, about: "moved".to_owned(), text });
+    }
+
+    fn note_not_ours(&mut self, one: &Move) {
+        let text = format!("the state has no {}, so nothing is renamed to {}", one.from, one.to);
         self.notices.push(Notice { level: Level::Note, about: "moved".to_owned(), text });
     }
 

@@ -269,11 +269,12 @@ fn risk_texts(item: &Item<'_>) -> (String, String, String) {
         .iter()
         .map(String::as_str)
         .chain(item.notes.iter().copied())
-        .map(|note| clean_lines(note).join(" "))
+        .map(str::to_owned)
         .collect();
-    let notes: Vec<String> = said.iter().map(|note| prose(note)).collect();
+    let lines = |note: &String| note.lines().map(prose).collect::<Vec<_>>().join("<br>");
+    let notes: Vec<String> = said.iter().map(lines).collect();
     let notes = if notes.is_empty() { String::new() } else { format!(" ({})", notes.join("; ")) };
-    rest.extend(said);
+    rest.extend(said.iter().map(|note| clean_lines(note).join(" ")));
     let line = |why: &[String]| format!("- {} {}: {}", item.action, code(&item.address.to_string()), why.join(", "));
     (format!("{}{notes}\n", line(&why)), line(&briefly), rest.join("; "))
 }

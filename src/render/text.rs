@@ -238,10 +238,12 @@ pub(super) fn show(item: &Item<'_>, widest: usize, style: Style) -> Shown {
         Action::Create | Action::Destroy | Action::Adopt | Action::Forget | Action::Record | Action::Rename => {}
     }
     for note in &item.notes {
-        let text = clean_lines(note).join(" ");
+        let told = clean_lines(note);
+        let (first, pasted) = told.split_first().map(|(first, rest)| (first.as_str(), rest)).unwrap_or_default();
         lines.extend(
-            wrap_words(&text, style.width.saturating_sub(INDENT + 2))
+            wrap_words(first, style.width.saturating_sub(INDENT + 2))
                 .iter()
+                .chain(pasted)
                 .enumerate()
                 .map(|(index, line)| format!("{margin}{} {line}", if index == 0 { "*" } else { " " })),
         );

@@ -274,6 +274,11 @@ impl Document {
         renamed
     }
 
+    /// Whether anything is an app's.
+    pub fn has_app(&self, app: &str) -> bool {
+        self.resources.values().any(|entry| entry.app.as_str() == app)
+    }
+
     /// Apps of which there is something to keep: a login's password alone, published for an app whose all else is gone or
     /// has another owner, is nothing.
     pub fn keepers(&self) -> BTreeSet<&AppName> {

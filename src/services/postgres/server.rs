@@ -1,8 +1,9 @@
 //! What the server is and what nornplan may do on it, as far as a plan depends on it. Pure.
 
-use super::model::{Names, rekey};
+use super::model::{Dependent, Names, PassedOn, THROUGH_PUBLIC, belongings, rekey};
 use crate::services::Observation;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// From here on CREATEROLE reaches only roles that one has ADMIN on.
@@ -161,4 +162,26 @@ pub fn rename(observation: &mut Observation, names: &Names) {
     server.owners.values_mut().for_each(|owner| names.role(owner));
     rekey(&names.databases, &mut server.closed_to_us);
     observation.server = serde_json::to_value(server).unwrap_or_default();
+    observation.resources.values_mut().for_each(|there| rename_facts(&mut there.facts, names));
+}
+
+/// The same for what was read of one resource beside its model.
+fn rename_facts(facts: &mut BTreeMap<String, Value>, names: &Names) {
+    for (fact, value) in facts {
+        match (fact.as_str(), value) {
+            (belongings::FACT | PassedOn::FACT | THROUGH_PUBLIC, Value::Object(by_role)) => {
+                let told = std::mem::take(by_role).into_iter().map(|(mut role, told)| {
+                    names.role(&mut role);
+                    (role, told)
+                });
+                *by_role = told.collect();
+            }
+            (Dependent::FACT, value) => {
+                let mut dependents: Vec<Dependent> = serde_json::from_value(value.take()).unwrap_or_default();
+                dependents.iter_mut().for_each(|one| names.of_dependent(one));
+                *value = serde_json::to_value(dependents).unwrap_or_default();
+            }
+            (_, _) => {}
+        }
+    }
 }

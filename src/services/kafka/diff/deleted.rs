@@ -58,7 +58,8 @@ fn notes(address: &Address, holdings: &Holdings) -> Vec<String> {
     }));
     notes.extend(holdings.acls_left_out.as_ref().filter(|acls| !acls.is_empty()).map(|acls| {
         format!(
-            "ACLs of apps that this run leaves out name it: {}; the next plan of all apps takes them away",
+            "ACLs of apps that this run leaves out name it and stay: {}; a plan of all apps takes away those that no \
+             infraspec declares any more",
             principals(acls)
         )
     }));
@@ -160,7 +161,8 @@ mod tests {
             "stop these consumers first, or have them cut off by --allow-interrupt kafka.topic.orders",
             "ACLs that no infraspec declares name it and stay: User:legacy (describe, read); whoever makes a topic of this \
              name finds them there: remove them with kafka-acls.sh --remove --topic orders",
-            "ACLs of apps that this run leaves out name it: User:report (read); the next plan of all apps takes them away",
+            "ACLs of apps that this run leaves out name it and stay: User:report (read); a plan of all apps takes away those \
+             that no infraspec declares any more",
             "not known: its size (no right to read it)",
         ];
         assert_eq!(told, expected);

@@ -61,7 +61,7 @@ pub fn tell_dependents(view: &View, steps: &mut [Step], input: DiffInput<'_>) {
             continue;
         }
         let words: Vec<String> = dependents.iter().map(Dependent::words).collect();
-        let heir = |database: Option<&str>| heir(view, step, database);
+        let heir = |place: &Place| heir(view, step, place);
         let solutions = solutions(&step.address.name, heir, &dependents);
         let why = format!("it cannot be dropped while it {}", words.join(", "));
         let how = format!("to let it go, run {}", solutions.join("; "));
@@ -74,17 +74,23 @@ pub fn tell_dependents(view: &View, steps: &mut [Step], input: DiffInput<'_>) {
     }
 }
 
-/// Who gets what a role leaves behind, in a database or anywhere: the user of the app that declares the database, else
-/// that of the role's own app.
-fn heir(view: &View, step: &Step, database: Option<&str>) -> Option<String> {
-    if let Some(database) = database.filter(|name| view.wanted.contains_key(&database_address(name))) {
-        return Some(view.user(database)).filter(|user| *user != step.address.name && !user.is_empty());
-    }
-    let mut wanted = view.wanted.values().filter(|wanted| wanted.app == step.app).map(|wanted| &wanted.model);
+/// Who gets what a role leaves behind. In a database that is the user of the app that declares it, else that of the role's
+/// own app. A database itself, and what all share, goes to the role that owns the app's databases: the login never owns
+/// one.
+fn heir(view: &View, step: &Step, place: &Place) -> Option<String> {
+    let of_app = || view.wanted.values().filter(|wanted| wanted.app == step.app).map(|wanted| &wanted.model);
+    let owner = |model: &Model| if let Model::PostgresDatabase(one) = model { Some(one.owner.clone()) } else { None };
     let login = |model: &Model| {
         if let Model::PostgresRole(role) = model { role.login.then(|| role.name.clone()) } else { None }
     };
-    wanted.find_map(login)
+    let declared = |name: &str| view.wanted.get(&database_address(name)).map(|wanted| &wanted.model);
+    let heir = match place {
+        Place::Inside { database, .. } if declared(database).is_some() => Some(view.user(database)),
+        Place::Inside { .. } => of_app().find_map(login),
+        Place::Database(database) => declared(database).and_then(owner).or_else(|| of_app().find_map(owner)),
+        Place::Shared(_) => of_app().find_map(owner),
+    };
+    heir.filter(|heir| *heir != step.address.name && !heir.is_empty())
 }
 
 /// What a plan takes away from roles.

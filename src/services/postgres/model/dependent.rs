@@ -69,33 +69,36 @@ impl Dependent {
 }
 
 /// What to run, and where, so that the role can be dropped: a phrase for each place. Nothing is lost where what it owns
-/// is given to somebody first: the heir, of a database or anywhere.
-pub fn solutions(role: &str, heir: impl Fn(Option<&str>) -> Option<String>, dependents: &[Dependent]) -> Vec<String> {
+/// is given to its heir first; databases before all else, as REASSIGN OWNED gives away those as well, wherever it runs.
+pub fn solutions(role: &str, heir: impl Fn(&Place) -> Option<String>, dependents: &[Dependent]) -> Vec<String> {
     let role = escape_identifier(role);
-    let heir = |database| heir(database).map_or_else(|| "<its new owner>".to_owned(), |heir| escape_identifier(&heir));
+    let heir = |place| heir(place).map_or_else(|| "<its new owner>".to_owned(), |heir| escape_identifier(&heir));
+    let mut sorted: Vec<&Dependent> = dependents.iter().collect();
+    sorted.sort_by_key(|dependent| match &dependent.place {
+        Place::Database(_) => 0,
+        Place::Inside { .. } => 1,
+        Place::Shared(_) => 2,
+    });
     let mut solutions = Vec::new();
-    for dependent in dependents {
-        let solution = match &dependent.place {
+    for dependent in sorted {
+        let place = &dependent.place;
+        let solution = match place {
             Place::Inside { database, .. } => {
                 let owns = dependents.iter().any(|other| {
                     other.tie == Tie::Owned
                         && matches!(&other.place, Place::Inside { database: d, .. } if d == database)
                 });
-                let give = if owns {
-                    format!("REASSIGN OWNED BY {role} TO {}; ", heir(Some(database)))
-                } else {
-                    String::new()
-                };
+                let give = if owns { format!("REASSIGN OWNED BY {role} TO {}; ", heir(place)) } else { String::new() };
                 format!("in database {database}: {give}DROP OWNED BY {role}")
             }
             Place::Database(database) if dependent.tie == Tie::Owned => {
-                format!("ALTER DATABASE {} OWNER TO {}", escape_identifier(database), heir(Some(database)))
+                format!("ALTER DATABASE {} OWNER TO {}", escape_identifier(database), heir(place))
             }
             Place::Database(database) => {
                 format!("REVOKE ALL ON DATABASE {} FROM {role}", escape_identifier(database))
             }
             Place::Shared(_) if dependent.tie == Tie::Owned => {
-                format!("in any database: REASSIGN OWNED BY {role} TO {}", heir(None))
+                format!("in any database: REASSIGN OWNED BY {role} TO {}", heir(place))
             }
             Place::Shared(what) => format!("REVOKE what it was given, or gave, on {what}"),
         };
@@ -129,6 +132,19 @@ mod tests {
         let expected = "in database shop_db: REASSIGN OWNED BY \"old\" TO \"new\"; DROP OWNED BY \"old\"";
         assert_eq!(solutions("old", |_| Some("new".to_owned()), &both), [expected]);
         assert_eq!(solutions("o\"d", |_| None, &both[1..]), ["in database shop_db: DROP OWNED BY \"o\"\"d\""]);
+    }
+
+    #[test]
+    fn a_database_has_its_heir_before_reassigning_would_give_it_to_another() {
+        let heir =
+            |place: &Place| Some(if matches!(place, Place::Inside { .. }) { "login" } else { "boss" }.to_owned());
+        let owned = Dependent { place: Place::Database("shop_db".to_owned()), tie: Tie::Owned };
+        let told = solutions("old", heir, &[inside(Tie::Owned, 1), owned]);
+        let expected = [
+            "ALTER DATABASE \"shop_db\" OWNER TO \"boss\"",
+            "in database shop_db: REASSIGN OWNED BY \"old\" TO \"login\"; DROP OWNED BY \"old\"",
+        ];
+        assert_eq!(told, expected);
     }
 
     #[test]

@@ -1,6 +1,8 @@
 //! What databases and roles are called from now on, wherever they are named.
 
-use super::{DATABASE, Database, GRANT, Grant, ROLE, Role, database_address, grant_address, role_address};
+use super::{
+    DATABASE, Database, Dependent, GRANT, Grant, Place, ROLE, Role, database_address, grant_address, role_address,
+};
 use crate::core::address::Address;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -146,6 +148,13 @@ impl Names {
         self.database(database);
         self.role(role);
         makers.iter_mut().for_each(|makers| self.set(makers));
+    }
+
+    pub fn of_dependent(&self, dependent: &mut Dependent) {
+        match &mut dependent.place {
+            Place::Inside { database, count: _ } | Place::Database(database) => self.database(database),
+            Place::Shared(_) => {}
+        }
     }
 
     fn set(&self, roles: &mut BTreeSet<String>) {
