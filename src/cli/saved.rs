@@ -71,6 +71,11 @@ pub fn write(file: &Path, plan: &Plan) -> Result<()> {
     let text = serde_json::to_string_pretty(plan).map_err(|error| failed(error.into()))?;
     let envelope = Envelope { nornplan_plan: plan.format_version, checksum: sha256(&text), plan: text };
     let bytes = serde_json::to_vec_pretty(&envelope).map_err(|error| failed(error.into()))?;
+    if bytes.len() as u64 > LONGEST {
+        let longest = LONGEST >> 20;
+        let message = format!("the plan is too long to be saved: more than {longest} MiB would not be read again");
+        return Err(Diagnostic::new(Kind::Plan, message).in_file(file).hint("narrow it to some apps with --app"));
+    }
     durable::replace(file, &bytes, 0o600).map_err(|error| failed(error.into()))
 }
 

@@ -7,7 +7,7 @@ use crate::core::name::AppName;
 use crate::core::step::{Action, Hold};
 use crate::error::Result;
 use crate::secrets;
-use crate::secrets::model::{Published, secret_address};
+use crate::secrets::model::{Op as SecretOp, Published, secret_address};
 use crate::services::postgres::model::{Access, Database, Grant, Op as PostgresOp, grant_address, role_address};
 use crate::services::{Model, Op, Plan, Renaming, Step};
 use crate::spec;
@@ -27,6 +27,9 @@ pub fn refused(plan: &Plan, workspace: &Workspace, document: &Document) -> Resul
     if let Some(step) = reserved.into_iter().find(|step| is_nobodys(&step.address, config)) {
         return Ok(Some(format!("{} bears a name that is reserved for what is not an app's", step.address)));
     }
+    if let Some(step) = runnable().find(|step| takes_more(step, document)) {
+        return Ok(Some(format!("{} would remove more than was published for the app's former name", step.address)));
+    }
     if let Some((step, role)) = runnable().find_map(|step| Some((step, stranger(step, plan, &state)?))) {
         return Ok(Some(format!(
             "{} would make {role} the owner of what is in it, or take it from {role}, which is not its app's",
@@ -34,6 +37,13 @@ pub fn refused(plan: &Plan, workspace: &Workspace, document: &Document) -> Resul
         )));
     }
     strange_value(plan, workspace, &state)
+}
+
+/// Whether more would be removed of an app under its former name than the state says was published for it.
+fn takes_more(step: &Step, document: &Document) -> bool {
+    let Op::Secrets(SecretOp::RemoveFormer { from, names }) = &step.op else { return false };
+    let former = document.resources.get(&secret_address(from.as_str())).and_then(|entry| entry.applied.as_secret());
+    former.is_some_and(|former| !names.iter().all(|name| former.values.contains_key(name)))
 }
 
 /// A role that would get what is in a database, or lose it, and has nothing to do with that.

@@ -261,6 +261,29 @@ mod tests {
     }
 
     #[test]
+    fn what_is_refused_beforehand_keeps_the_ways_to_it() {
+        let mut steps = vec![
+            step("kafka.acl.a", &[]),
+            step("kafka.acl.b", &[]),
+            step("kafka.user.a", &["kafka.acl.a"]),
+            step("kafka.topic.a", &["kafka.acl.a", "kafka.user.a"]),
+            step("secret.a", &["kafka.topic.a"]),
+        ];
+        for step in &mut steps {
+            step.action = Action::Destroy;
+        }
+        let mut queue = Queue::new(&steps, 8, limits(10, 10));
+        let done = queue.refuse(&steps[3].id(), Outcome::Refused { why: "no".to_owned() });
+        let mut left: Vec<String> = done.iter().map(|(step, _)| step.address.to_string()).collect();
+        left.sort();
+        assert_eq!(left, ["kafka.acl.a", "kafka.topic.a", "kafka.user.a", "secret.a"]);
+        assert_eq!(done.iter().filter(|(_, outcome)| matches!(outcome, Outcome::Refused { .. })).count(), 1);
+        let rest = queue.next_batch().unwrap();
+        assert_eq!(names(&queue, &rest), ["kafka.acl.b"]);
+        assert!(queue.next_batch().is_none());
+    }
+
+    #[test]
     fn steps_with_one_key_never_run_at_once() {
         let mut steps = vec![step("postgres.grant.a/x", &[]), step("postgres.grant.a/y", &[])];
         for step in &mut steps {

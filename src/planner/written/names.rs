@@ -72,7 +72,7 @@ fn renamed(step: &Step) -> Judged {
     let from = match &step.op {
         Op::Postgres(PostgresOp::RenameDatabase { from, .. } | PostgresOp::RenameRole { from, .. }) => from.as_str(),
         Op::Secrets(SecretOp::TakeOver { from } | SecretOp::RemoveFormer { from, .. }) => from.as_str(),
-        _ => return Ok(()),
+        Op::State | Op::Postgres(_) | Op::Valkey(_) | Op::Kafka(_) | Op::Secrets(_) => return Ok(()),
     };
     let said = step.renamed_from.as_ref().map(|said| said.name.as_str());
     holds(said == Some(from), "op", format!("it is about {from}"))

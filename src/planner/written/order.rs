@@ -2,8 +2,8 @@
 
 use super::{Wrong, holds};
 use crate::core::address::Address;
+use crate::core::name::AppName;
 use crate::core::step::{Action, Part, StepId};
-use crate::planner::publishing::credentials_set;
 use crate::secrets::model::{Op as SecretOp, SECRET, secret_address};
 use crate::services::kafka::diff::{reached, taken};
 use crate::services::kafka::model::{ACL, Op as KafkaOp, TOPIC, USER as KAFKA_USER, topic_address, user_address};
@@ -93,7 +93,7 @@ fn needs(steps: &[Step]) -> Needs {
                 more.extend(of_app(step, &|other| other.op == Op::Kafka(KafkaOp::DeleteUser)));
             }
             Op::Kafka(KafkaOp::SetAcls) if step.part == Part::Main => more.extend(before_acls(step, steps)),
-            _ => {}
+            Op::State | Op::Postgres(_) | Op::Valkey(_) | Op::Kafka(_) | Op::Secrets(_) => {}
         }
     }
     for step in steps.iter().filter(|step| step.address.kind == ACL && step.part == Part::Main) {
@@ -121,7 +121,7 @@ fn before_acls(step: &Step, steps: &[Step]) -> BTreeSet<StepId> {
     };
     let comes_before = |other: &&Step| match &other.op {
         Op::Kafka(KafkaOp::CreateTopic) => other.runs() && named(&other.address.name),
-        _ => {
+        Op::State | Op::Postgres(_) | Op::Valkey(_) | Op::Kafka(_) | Op::Secrets(_) => {
             let is_user = other.address.kind == KAFKA_USER && other.address.name == step.address.name;
             is_user && other.part == Part::Main && other.after.is_some()
         }
@@ -129,42 +129,38 @@ fn before_acls(step: &Step, steps: &[Step]) -> BTreeSet<StepId> {
     steps.iter().filter(comes_before).map(Step::id).collect()
 }
 
+/// The services on which logins of an app get a password, and whether that is a new one for a login that exists.
+type ByApp<'a> = BTreeMap<&'a AppName, BTreeMap<&'static str, bool>>;
+
 fn sets_password(step: &Step) -> bool {
     step.sets_credential && step.address.kind != SECRET
 }
 
 /// Passwords are staged and published for the logins that get one, and for no others.
 fn passwords(steps: &[Step]) -> Result<(), (&Step, Wrong)> {
-    let of_logins: Vec<Step> = steps.iter().filter(|step| sets_password(step)).cloned().collect();
-    let running = credentials_set(&of_logins);
+    let (mut running, mut all): (ByApp<'_>, ByApp<'_>) = (ByApp::new(), ByApp::new());
+    for step in steps.iter().filter(|step| sets_password(step)) {
+        let Some(service) = ServiceId::of(&step.address) else { continue };
+        let sets = [Some(&mut all), Some(&mut running).filter(|_| step.runs())];
+        for services in sets.into_iter().flatten().map(|apps| apps.entry(&step.app).or_default()) {
+            *services.entry(service.as_str()).or_default() |= step.part == Part::Credential;
+        }
+    }
+    let none = BTreeMap::new();
     for step in steps.iter().filter(|step| step.runs()) {
-        let of_app = |id: &&StepId| of_logins.iter().any(|login| login.id() == **id && login.app == step.app);
-        let all: BTreeSet<StepId> = of_logins.iter().map(Step::id).collect();
-        let all = renewed(all.iter().filter(of_app));
-        let run = renewed(running.get(&step.app).into_iter().flatten());
+        let (run, all) = (running.get(&step.app).unwrap_or(&none), all.get(&step.app).unwrap_or(&none));
         let is_so = match &step.op {
             // One that is held since then is staged as well.
             Op::Secrets(SecretOp::Stage { services }) => {
                 let is_known = |(service, renew): (&String, &bool)| {
-                    [&run, &all].iter().any(|known| known.get(service.as_str()) == Some(renew))
+                    [run, all].iter().any(|known| known.get(service.as_str()) == Some(renew))
                 };
                 services.iter().all(is_known) && run.keys().all(|service| services.contains_key(*service))
             }
             Op::Secrets(SecretOp::Publish { proved }) => proved.iter().map(String::as_str).eq(run.keys().copied()),
-            _ => true,
+            Op::State | Op::Postgres(_) | Op::Valkey(_) | Op::Kafka(_) | Op::Secrets(_) => true,
         };
         holds(is_so, "op", "other passwords are set").map_err(|wrong| (step, wrong))?;
     }
     Ok(())
-}
-
-/// The services on which logins get a password, and whether that is a new one for a login that exists.
-fn renewed<'a>(logins: impl Iterator<Item = &'a StepId>) -> BTreeMap<&'static str, bool> {
-    let mut services = BTreeMap::new();
-    for id in logins {
-        if let Some(service) = ServiceId::of(&id.address) {
-            *services.entry(service.as_str()).or_default() |= id.part == Part::Credential;
-        }
-    }
-    services
 }

@@ -1,7 +1,7 @@
 //! What is told of a step is what follows from what is there and what shall be.
 
 use super::{Judged, holds};
-use crate::core::change::{Cause, FieldChange, Resource, three_way, whole};
+use crate::core::change::{Cause, FieldChange, Resource, agree, three_way, whole};
 use crate::core::step::{Action, Hold, Part, Risk};
 use crate::secrets::model::Op as SecretOp;
 use crate::services::kafka::diff as kafka;
@@ -43,15 +43,23 @@ fn says(risk: Risk) -> &'static str {
 
 /// Every field that a step changes is told, and no other.
 fn changes(step: &Step, plan: &Plan) -> Judged {
-    let others: Vec<&Step> = plan.steps.iter().filter(|other| other.address == step.address).collect();
-    let closing = others.iter().find(|other| other.part == Part::Close && other.action == step.action);
+    let other = |part| plan.steps.iter().find(|other| other.address == step.address && other.part == part);
+    // A password is set on what is there, or on what that becomes by the same plan.
+    if step.part == Part::Credential {
+        let closes = other(Part::Close).filter(|closing| closing.action == Action::Update);
+        let ends = [Some(&step.before), other(Part::Main).map(|main| &main.after), closes.map(|one| &one.after)];
+        let is_so =
+            |end: &Option<Model>| end.as_ref().zip(step.after.as_ref()).is_some_and(|(end, after)| agree(end, after));
+        holds(ends.into_iter().flatten().any(is_so), "after", "more than a password would change")?;
+    }
     // What closes a database is told with all else that is done to it.
     if step.op == Op::Postgres(PostgresOp::CloseDatabase) && step.part == Part::Close {
-        let main = others.iter().find(|other| other.part == Part::Main);
-        return holds(main.is_some_and(|main| main.changes == step.changes), "changes", "they are not the main step's");
+        let is_told = other(Part::Main).is_some_and(|main| main.changes == step.changes);
+        return holds(is_told, "changes", "they are not those of what comes before");
     }
-    let is_of_database = step.address.kind == DATABASE && step.part == Part::Main;
-    let after = closing.filter(|_| is_of_database).map_or(&step.after, |closing| &closing.after);
+    let may_close = step.address.kind == DATABASE && step.part == Part::Main && !step.action.only_state();
+    let closing = may_close.then(|| other(Part::Close)).flatten().filter(|other| other.action == step.action);
+    let after = closing.map_or(&step.after, |closing| &closing.after);
     let expected = expected(step, after.as_ref());
     let same = |one: &FieldChange, other: &FieldChange| {
         (&one.field, &one.before, &one.after) == (&other.field, &other.before, &other.after)
@@ -75,9 +83,12 @@ fn expected(step: &Step, after: Option<&Model>) -> Vec<FieldChange> {
             if step.part == Part::Stage { Vec::new() } else { whole(&fields(after), true, cause) }
         }
         (Action::Destroy, _, Some(before), _) => whole(&fields(before), false, cause),
-        (Action::Update, Part::Main | Part::Publish | Part::Close | Part::Save, Some(before), Some(after)) => {
-            three_way(&fields(after), &fields(before), None).changes
-        }
+        (
+            Action::Update | Action::Adopt | Action::Record,
+            Part::Main | Part::Publish | Part::Close | Part::Save,
+            Some(before),
+            Some(after),
+        ) => three_way(&fields(after), &fields(before), None).changes,
         (_, _, _, _) => Vec::new(),
     }
 }
@@ -100,6 +111,6 @@ fn is_silent(step: &Step, field: &str) -> bool {
         Op::Postgres(PostgresOp::RevokeGrant) => ["access", "makers"].contains(&field),
         // The step that removes them says it.
         Op::Kafka(KafkaOp::SetUser) => step.address.kind == KAFKA_USER && field == "other_mechanisms",
-        _ => false,
+        Op::State | Op::Postgres(_) | Op::Valkey(_) | Op::Kafka(_) | Op::Secrets(_) => false,
     }
 }

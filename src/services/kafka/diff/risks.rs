@@ -37,6 +37,6 @@ pub fn risks(step: &Step) -> BTreeSet<Risk> {
 /// default stands in no step.
 fn loses(before: &Topic, after: &Topic) -> bool {
     let is = |name: &str| before.effective(name).map(str::to_owned);
-    let becomes = |name: &str| is(name).and_then(|value| Some(after.config.get(name).cloned().unwrap_or(value)));
+    let becomes = |name: &str| is(name).map(|value| after.config.get(name).cloned().unwrap_or(value));
     !losses(&is, &becomes).is_empty()
 }

@@ -25,6 +25,15 @@ fn on_one_node(model: &Model, part: Part) -> Option<Model> {
         Model::ValkeyDefaultUser(user) => {
             Some(Model::ValkeyDefaultUser(DefaultUser { uneven_nodes: BTreeSet::new(), ..user.clone() }))
         }
-        _ => None,
+        Model::PostgresRole(_)
+        | Model::PostgresDatabase(_)
+        | Model::PostgresGrant(_)
+        | Model::PostgresLockDown(_)
+        | Model::ValkeyPersistence(_)
+        | Model::ValkeyKeys(_)
+        | Model::KafkaUser(_)
+        | Model::KafkaTopic(_)
+        | Model::KafkaAcl(_)
+        | Model::Secret(_) => None,
     }
 }
