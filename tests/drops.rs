@@ -375,3 +375,19 @@ async fn write(url: &str, stop: &AtomicBool, committed: &AtomicUsize) {
         }
     }
 }
+
+#[test]
+fn what_more_than_a_third_takes_is_said_with_both_flags_as_they_are_typed() {
+    let workspace = Workspace::new();
+    workspace.spec("a", "app = \"@a\"\n[services.postgres]\n");
+    workspace.converge();
+    let url = workspace.published("@a", "DATABASE_URL");
+    let session = block_on(PgConnection::connect(&url)).expect("a session");
+    let address = format!("postgres.database.{}a", workspace.prefix);
+    let destroy = ["destroy", "--app", "@a", "--auto-approve", "--allow-destroy", "all"];
+    let held = workspace.run(&destroy).exits(0).flat();
+    let held = held.says(&format!("--allow-destroy all --allow-interrupt {address}"));
+    held.says("nothing less than the word all").hides(&format!("--allow-destroy {address}"));
+    workspace.run(&[&destroy[..], &["--allow-interrupt", &address]].concat()).exits(0).says("destroyed");
+    drop(session);
+}

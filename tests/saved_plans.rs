@@ -59,7 +59,7 @@ fn a_file_that_is_no_whole_plan_of_this_version_is_refused_with_what_is_wrong() 
     for (file, wrong, hint) in [
         ("absent.json", "the saved plan cannot be read", "name the file that `nornplan plan --out FILE` wrote"),
         ("directory.json", "the saved plan cannot be read", "name the file in it"),
-        ("huge.json", "no saved plan: it is far too long", "name the file that"),
+        ("huge.json", "too long a one: more than 256 MiB are not read", "name the file that"),
         ("empty.json", "no saved plan: there is nothing in it", made_anew),
         ("blank.json", "no saved plan: there is nothing in it", made_anew),
         ("cut.json", "no whole saved plan: it ends too early", made_anew),

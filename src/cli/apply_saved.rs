@@ -5,18 +5,19 @@ use super::args::ApplyArgs;
 use super::saved::{self, Saved};
 use super::signals::Interrupts;
 use super::workspace::Workspace;
-use super::{Errors, Global, output};
+use super::{Errors, Global, output, saved_here};
 use crate::config::Config;
+use crate::core::consent;
 use crate::core::listing::some;
 use crate::core::name::AppName;
 use crate::core::plan::{Level, Notice};
 use crate::core::step::{Action, Reason, Risk};
-use crate::core::{consent, lint};
 use crate::error::{Diagnostic, Kind};
 use crate::exec::carried::SavedPlan;
 use crate::observe;
 use crate::render::{self, typed::shell_word};
 use crate::secrets::model::SECRET;
+use crate::services::valkey::diff::not_as_declared;
 use crate::services::{Ask, Plan, ServiceId, Step};
 use crate::spec;
 use crate::state::Document;
@@ -28,11 +29,6 @@ pub async fn run(global: &Global, file: &Path, flags: &ApplyArgs) -> super::Outc
     let saved = saved::read(file)?;
     let founded = saved.lineage();
     let Saved { mut plan, digest } = saved;
-    let broken = lint::lint(&plan);
-    if !broken.is_empty() {
-        let error = Diagnostic::new(Kind::Plan, format!("the plan is not sound: {}", broken.join("; ")));
-        return Err(error.in_file(file).hint("make a new one with `nornplan plan --out FILE`").into());
-    }
     let workspace = Workspace::open(global)?;
     let refuse = |message: String| {
         Errors::from(
@@ -60,6 +56,9 @@ pub async fn run(global: &Global, file: &Path, flags: &ApplyArgs) -> super::Outc
     let document = store.document();
     if let Some(other) = another_state(&plan, &founded, document) {
         return Err(refuse(other));
+    }
+    if let Some(why) = saved_here::refused(&plan, &workspace, document)? {
+        return Err(refuse(format!("the plan is not what nornplan writes here: {why}")));
     }
     let narrowed = plan.narrowed_to.iter().any(|flag| flag.starts_with("--app "));
     let concerned = apps(&plan);
@@ -230,8 +229,15 @@ async fn another_server(
         if let Some(head) = plan.services.get_mut(id.as_str()) {
             head.nodes = read.nodes;
         }
+        if id == ServiceId::Valkey
+            && let Some((user, why)) = not_as_declared(&plan.steps, &read.server)
+        {
+            return Ok(Some(format!("the plan is not what nornplan writes for this Valkey: {user} {why}")));
+        }
         let now = read.identity;
-        if planned.is_some() && planned != now {
+        // One that could not be asked when it was planned has no steps.
+        let has_steps = plan.runnable().any(|step| ServiceId::of(&step.address) == Some(id));
+        if (planned.is_some() || has_steps) && planned != now {
             let name = |identity: Option<String>| identity.unwrap_or_else(|| "unknown".to_owned());
             let (planned, now) = (name(planned), name(now));
             return Ok(Some(format!("{} is another server now: planned for {planned}, met {now}", id.title())));

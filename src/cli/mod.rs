@@ -17,6 +17,7 @@ mod preflight;
 mod restore;
 mod rotate;
 mod saved;
+mod saved_here;
 mod schema;
 mod show;
 mod signals;

@@ -89,17 +89,25 @@ pub fn hold<M, O>(steps: &mut [Step<M, O>], consent: &Consent, circumstances: &C
             step.hold = Some(prevented);
         }
     }
-    // No consent helps what waits for something that none releases.
-    let no_flag_releases = |hold: &Hold| matches!(hold, Hold::Blocked { .. } | Hold::Prevented { .. });
     hold_dependents(steps, no_flag_releases);
-    let stays = stuck(steps, no_flag_releases);
-    let goes = |step: &&Step<M, O>| step.action == Action::Destroy && !stays.contains(&step.id());
-    let going: BTreeSet<&Address> = steps.iter().filter(goes).map(|step| &step.address).collect();
-    let many = going.len() > 1 && going.len() * 3 > circumstances.owned;
+    let many = takes_all(steps, circumstances);
     for step in steps.iter_mut().filter(is_open) {
         step.hold = needs_consent(step, consent, circumstances, many);
     }
     hold_dependents(steps, |_| true);
+}
+
+/// No consent helps what waits for something that none releases.
+fn no_flag_releases(hold: &Hold) -> bool {
+    matches!(hold, Hold::Blocked { .. } | Hold::Prevented { .. })
+}
+
+/// Whether more than a third of what is ours goes, so that only the word `all` is consent to that.
+pub fn takes_all<M, O>(steps: &[Step<M, O>], circumstances: &Circumstances) -> bool {
+    let stays = stuck(steps, no_flag_releases);
+    let goes = |step: &&Step<M, O>| step.action == Action::Destroy && !stays.contains(&step.id());
+    let going: BTreeSet<&Address> = steps.iter().filter(goes).map(|step| &step.address).collect();
+    going.len() > 1 && going.len() * 3 > circumstances.owned
 }
 
 fn needs_consent<M, O>(

@@ -70,6 +70,9 @@ pub struct Plan<M, O> {
     #[serde(default, skip_serializing_if = "is_none")]
     pub unread: usize,
     pub notices: Vec<Notice>,
+    /// Whether so much goes that only the word `all` is consent to that.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub takes_all: bool,
     /// Why the plan is incomplete: one line for each service that could not be read. Empty if it is whole.
     pub incomplete: Vec<String>,
     /// Whose in the state each resource was that a step is about; those that were nobody's are left out.
@@ -85,6 +88,11 @@ pub struct Plan<M, O> {
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
 fn is_none(count: &usize) -> bool {
     *count == 0
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_false(flag: &bool) -> bool {
+    !*flag
 }
 
 /// How many resources each action touches.

@@ -6,9 +6,7 @@ use crate::core::address::Address;
 use crate::core::change::agree;
 use crate::core::step::{Part, StepId};
 use crate::error::{Diagnostic, Kind};
-use crate::secrets::model::SECRET;
 use crate::services::{Durability, Model, Op, Outcome, Service, ServiceId, Step};
-use futures_util::stream::{self, StreamExt};
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
@@ -16,27 +14,10 @@ use std::time::{Duration, Instant};
 /// Of which only the state learns, in one look.
 pub const STATE_BATCH: usize = 500;
 /// Transient failures are tried again so often, each time after twice the pause.
-const TRIES: u32 = 5;
-const FIRST_PAUSE: Duration = Duration::from_millis(200);
+pub const TRIES: u32 = 5;
+pub const FIRST_PAUSE: Duration = Duration::from_millis(200);
 /// None begins later than that after the first: what failed by waiting has waited long enough.
 const LAST_TRY: Duration = Duration::from_secs(45);
-
-/// Looks at what only the state is to learn, before anything is written: what other steps of the plan change meanwhile is no
-/// stranger's change. What gets another name by this plan cannot be seen by that name yet, and is looked at in its turn.
-pub async fn look_first(job: &Job<'_>) -> BTreeMap<StepId, Outcome> {
-    let mut batches: BTreeMap<(Option<ServiceId>, &str), Vec<&Step>> = BTreeMap::new();
-    let named_later = |step: &Step| step.needs.iter().any(|one| one.part == Part::Rename && one.address.kind != SECRET);
-    for step in job.steps.iter().filter(|step| step.runs() && step.op == Op::State && !named_later(step)) {
-        let of = (ServiceId::of(&step.address), step.address.kind.as_str());
-        batches.entry(of).or_default().push(step);
-    }
-    let all: Vec<&[&Step]> = batches.values().flat_map(|steps| steps.chunks(STATE_BATCH)).collect();
-    let looks = all.into_iter().map(|steps| async move {
-        let Ran { outcomes, .. } = run(job, steps).await;
-        steps.iter().map(|step| step.id()).zip(outcomes).collect::<Vec<_>>()
-    });
-    stream::iter(looks).buffer_unordered(job.parallelism.max(1)).concat().await.into_iter().collect()
-}
 
 /// What became of a batch.
 pub struct Ran {
@@ -119,6 +100,40 @@ fn settled(outcome: Option<&Outcome>) -> bool {
     }
 }
 
+/// Which steps would not be carried out as things are, and why.
+pub async fn foresee(job: &Job<'_>, service: &dyn Service, steps: &[&Step]) -> Vec<(StepId, Outcome)> {
+    let addresses = steps.iter().map(|step| step.address.clone()).collect();
+    let now = match service.read(&addresses, steps).await {
+        Ok(now) => now,
+        Err(error) => {
+            let left: Vec<(usize, &Step)> = steps.iter().copied().enumerate().collect();
+            let failed = fail_all(&left, &error).into_iter().map(|(_, outcome)| outcome);
+            return steps.iter().map(|step| step.id()).zip(failed).collect();
+        }
+    };
+    let (mut outcomes, mut as_planned) = (Vec::new(), Vec::new());
+    for step in steps {
+        let there = now.get(&step.address);
+        match again(job, step, there).or_else(|| recheck(step, there)) {
+            None => as_planned.push(*step),
+            Some(outcome) if outcome.succeeded() => {}
+            Some(outcome) => outcomes.push((step.id(), compared(service, step, outcome).await)),
+        }
+    }
+    outcomes.extend(service.foresee(&as_planned).await);
+    outcomes
+}
+
+/// With what is otherwise than planned, if anything is.
+async fn compared(service: &dyn Service, step: &Step, outcome: Outcome) -> Outcome {
+    let Outcome::Stale { now: Some(now), .. } = outcome else { return outcome };
+    let differs = match step.before.as_ref().or(step.after.as_ref()) {
+        Some(expected) => service.differences(expected, &now).await,
+        None => Vec::new(),
+    };
+    Outcome::Stale { now: Some(now), differs }
+}
+
 /// `written` gets the places of the steps for which the service was asked to write; `first` is whether it was not yet.
 async fn attempt_once(
     job: &Job<'_>,
@@ -155,14 +170,7 @@ async fn attempt_once(
             Some(Outcome::AlreadySo) if written.contains(index) && may_be_unsaved(service, step) => {
                 write.push((*index, Cow::Borrowed(*step)));
             }
-            Some(Outcome::Stale { now: Some(now), .. }) => {
-                let differs = match step.before.as_ref().or(step.after.as_ref()) {
-                    Some(expected) => service.differences(expected, &now).await,
-                    None => Vec::new(),
-                };
-                outcomes.push((*index, Outcome::Stale { now: Some(now), differs }));
-            }
-            Some(outcome) => outcomes.push((*index, outcome)),
+            Some(outcome) => outcomes.push((*index, compared(service, step, outcome).await)),
             None => write.push((*index, Cow::Borrowed(*step))),
         }
     }

@@ -4,6 +4,7 @@
 
 mod batch;
 pub mod carried;
+mod looks;
 mod queue;
 mod saving;
 pub mod stage;
@@ -68,11 +69,18 @@ pub async fn execute(job: &Job<'_>, store: &mut LockedStore, listener: &dyn List
     let mut unrecorded = None;
     let mut marks = Marks::default();
     let mut given_up = BTreeSet::new();
-    let mut noted = tokio::select! {
+    let looks = async { (looks::at_what_is_noted(job).await, looks::at_what_goes_last(job).await) };
+    let (mut noted, refused) = tokio::select! {
         biased;
-        () = job.abort.cancelled() => BTreeMap::new(),
-        noted = batch::look_first(job) => noted,
+        () = job.abort.cancelled() => Default::default(),
+        looked = looks => looked,
     };
+    for (step, outcome) in refused {
+        for (step, outcome) in queue.refuse(&step, outcome) {
+            listener.finished(step, &outcome);
+            outcomes.insert(step.id(), outcome);
+        }
+    }
     loop {
         while !job.stop.is_cancelled() && unrecorded.is_none() {
             let Some(batch) = queue.next_batch() else { break };

@@ -139,6 +139,32 @@ impl<'a> Queue<'a> {
         done
     }
 
+    /// Takes the outcome of a step before its turn. The ways to what stays, which would go before it, stay too. Returns every
+    /// step that has an outcome now.
+    pub fn refuse(&mut self, id: &StepId, outcome: Outcome) -> Vec<(&'a Step, Outcome)> {
+        let Some(step) = self.all.get(id).copied() else { return Vec::new() };
+        let mut done = self.leave_out(step, outcome);
+        let goes = |need: &&StepId| self.all.get(need).is_some_and(|way| way.action == Action::Destroy);
+        let ways: Vec<StepId> = step.needs.iter().filter(goes).cloned().collect();
+        for way in ways.iter().filter_map(|way| self.all.get(way).copied()).collect::<Vec<_>>() {
+            done.extend(self.leave_out(way, Outcome::Skipped { because_of: id.clone() }));
+        }
+        done
+    }
+
+    /// Gives an outcome to a step that has none, and with it to what depends on it.
+    fn leave_out(&mut self, step: &'a Step, outcome: Outcome) -> Vec<(&'a Step, Outcome)> {
+        let id = step.id();
+        let was_ready = self.ready.values_mut().any(|ready| ready.remove(&id));
+        self.ready.retain(|_, ready| !ready.is_empty());
+        if self.waiting.remove(&id).is_none() && !was_ready {
+            return Vec::new();
+        }
+        let mut done = self.skip(&id);
+        done.push((step, outcome));
+        done
+    }
+
     fn release(&mut self, id: &StepId) {
         for dependent in self.dependents.remove(id).unwrap_or_default() {
             let Some(waiting) = self.waiting.get_mut(&dependent) else { continue };
@@ -232,6 +258,29 @@ mod tests {
         queue.finish(&second, vec![Outcome::done()]);
         let third = queue.next_batch().unwrap();
         assert_eq!(names(&queue, &third), ["postgres.grant.b/x"]);
+    }
+
+    #[test]
+    fn what_is_refused_beforehand_keeps_the_ways_to_it() {
+        let mut steps = vec![
+            step("kafka.acl.a", &[]),
+            step("kafka.acl.b", &[]),
+            step("kafka.user.a", &["kafka.acl.a"]),
+            step("kafka.topic.a", &["kafka.acl.a", "kafka.user.a"]),
+            step("secret.a", &["kafka.topic.a"]),
+        ];
+        for step in &mut steps {
+            step.action = Action::Destroy;
+        }
+        let mut queue = Queue::new(&steps, 8, limits(10, 10));
+        let done = queue.refuse(&steps[3].id(), Outcome::Refused { why: "no".to_owned() });
+        let mut left: Vec<String> = done.iter().map(|(step, _)| step.address.to_string()).collect();
+        left.sort();
+        assert_eq!(left, ["kafka.acl.a", "kafka.topic.a", "kafka.user.a", "secret.a"]);
+        assert_eq!(done.iter().filter(|(_, outcome)| matches!(outcome, Outcome::Refused { .. })).count(), 1);
+        let rest = queue.next_batch().unwrap();
+        assert_eq!(names(&queue, &rest), ["kafka.acl.b"]);
+        assert!(queue.next_batch().is_none());
     }
 
     #[test]

@@ -8,6 +8,7 @@ mod prevention;
 mod publishing;
 mod unasked;
 mod unknown;
+pub mod written;
 
 pub use publishing::{is_published, tell_drifted_passwords};
 
@@ -124,8 +125,14 @@ pub fn plan(mut inputs: Inputs<'_>) -> Result<Plan> {
         consent::hold(&mut steps, inputs.consent, &circumstances);
     }
     let steps = graph::sort(steps).map_err(|cycle| Diagnostic::new(Kind::Plan, cycle.to_string()))?;
-    let plan = inputs.assemble(steps);
-    match lint::lint(&plan).as_slice() {
+    let takes_all = consent::takes_all(&steps, &circumstances);
+    let plan = Plan { takes_all, ..inputs.assemble(steps) };
+    let mut broken = lint::lint(&plan);
+    // What reading a saved plan would refuse must never be made; that is looked for where this is developed.
+    if cfg!(debug_assertions) {
+        broken.extend(written::check(&plan).err());
+    }
+    match broken.as_slice() {
         [] => Ok(plan),
         broken => Err(Diagnostic::new(Kind::Plan, format!("the plan is not sound: {}", broken.join("; ")))
             .hint("this is a fault in nornplan; please report it with the infraspecs")),
@@ -219,6 +226,7 @@ impl Inputs<'_> {
                 .filter(|address| self.wanted.contains_key(address))
                 .count(),
             notices: notices.into_iter().collect(),
+            takes_all: false,
             incomplete: self.unreadable.values().cloned().collect(),
             lineage: (!self.document.is_new()).then(|| self.document.lineage.clone()),
             serial: self.document.serial,

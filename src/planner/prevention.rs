@@ -58,13 +58,14 @@ pub fn changes(inputs: &Inputs<'_>, steps: &[Step]) -> BTreeMap<AppName, bool> {
 pub fn notices(document: &Document, changes: &BTreeMap<AppName, bool>) -> Vec<Notice> {
     let keepers = document.keepers();
     let told = changes.iter().filter(|(app, _)| keepers.contains(app));
-    told.map(|(app, says)| {
-        let text = if *says {
-            "its infraspec says prevent_destroy: once applied, that holds without the infraspec too"
-        } else {
-            "its infraspec does not say prevent_destroy any more: once applied, consent is enough to destroy what it has"
-        };
-        Notice { level: Level::Note, about: app.to_string(), text: text.to_owned() }
-    })
-    .collect()
+    told.map(|(app, says)| notice(app, *says)).collect()
+}
+
+pub fn notice(app: &AppName, says: bool) -> Notice {
+    let text = if says {
+        "its infraspec says prevent_destroy: once applied, that holds without the infraspec too"
+    } else {
+        "its infraspec does not say prevent_destroy any more: once applied, consent is enough to destroy what it has"
+    };
+    Notice { level: Level::Note, about: app.to_string(), text: text.to_owned() }
 }

@@ -29,6 +29,8 @@ pub(super) struct Item<'a> {
     pub consent: &'a Address,
     /// Whether somebody is using what would go, so that it takes both consents.
     pub under_feet: bool,
+    /// Whether only the word `all` is consent to destroy it.
+    pub takes_all: bool,
     /// Position of its last step in the plan, from 0.
     pub order: usize,
 }
@@ -41,12 +43,13 @@ impl Item<'_> {
 
     /// The flags that release it, each with what it takes; none where no flag does. All that one apply needs.
     pub fn flags(&self) -> Vec<(&'static str, String)> {
-        let destroy = || (ALLOW_DESTROY, self.consent.to_string());
+        let all = || (ALLOW_DESTROY, "all".to_owned());
+        let destroy = || if self.takes_all { all() } else { (ALLOW_DESTROY, self.consent.to_string()) };
         let interrupt = || (ALLOW_INTERRUPT, self.address.to_string());
         let also = |flag: &dyn Fn() -> (&'static str, String)| self.under_feet.then(flag);
         match self.hold {
             Some(Hold::Destroy) => [destroy()].into_iter().chain(also(&interrupt)).collect(),
-            Some(Hold::DestroyAll) => [(ALLOW_DESTROY, "all".to_owned())].into_iter().chain(also(&interrupt)).collect(),
+            Some(Hold::DestroyAll) => [all()].into_iter().chain(also(&interrupt)).collect(),
             Some(Hold::Interrupt) => [interrupt()].into_iter().chain(also(&destroy)).collect(),
             Some(Hold::Prevented { .. } | Hold::Waits { .. } | Hold::Blocked { .. }) | None => Vec::new(),
         }
@@ -117,7 +120,7 @@ pub(super) fn items<'a>(plan: &'a Plan) -> Vec<Item<'a>> {
         groups.entry((&step.address, action, later.contains(&step.id()))).or_default().push((order, step));
     }
     let mut items: Vec<Item<'_>> =
-        groups.into_iter().filter_map(|((_, action, _), steps)| item(action, &steps)).collect();
+        groups.into_iter().filter_map(|((_, action, _), steps)| item(action, &steps, plan)).collect();
     items.sort_by_key(|item| item.order);
     // One flag is enough where what it is a part of is held for the same reason.
     let asked = |item: &Item<'a>| (item.hold == Some(&Hold::Destroy)).then_some(item.address);
@@ -167,7 +170,7 @@ fn count_others(items: &mut [Item<'_>]) {
     }
 }
 
-fn item<'a>(action: Action, steps: &[(usize, &'a Step)]) -> Option<Item<'a>> {
+fn item<'a>(action: Action, steps: &[(usize, &'a Step)], plan: &Plan) -> Option<Item<'a>> {
     let (order, last) = *steps.last()?;
     let mut changes: Vec<FieldChange> = Vec::new();
     let mut notes: Vec<&str> = Vec::new();
@@ -197,6 +200,7 @@ fn item<'a>(action: Action, steps: &[(usize, &'a Step)]) -> Option<Item<'a>> {
         hold: steps.iter().filter_map(|(_, step)| step.hold.as_ref()).min_by_key(|hold| hold_rank(hold)),
         blocked_with: 0,
         under_feet: steps.iter().any(|(_, step)| step.hold.is_some() && step.goes_under_feet()),
+        takes_all: plan.takes_all && action == Action::Destroy,
         consent: steps.iter().find_map(|(_, step)| step.part_of.as_ref()).unwrap_or(&last.address),
         order,
     })

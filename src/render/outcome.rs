@@ -119,7 +119,7 @@ impl Report {
         let givers: Vec<&Step> = plan.steps.iter().filter(|step| may_give(step)).filter(is_done).collect();
         let mut gone: BTreeSet<StepId> = BTreeSet::new();
         for step in &plan.steps {
-            let mut fate = fate(step, outcomes.remove(&step.id()));
+            let mut fate = fate(step, outcomes.remove(&step.id()), plan.takes_all);
             if step.action == Action::Destroy {
                 if matches!(fate, Fate::AlreadySo) && !gone.is_disjoint(&step.needs) {
                     fate = Fate::GoneAlong;
@@ -205,7 +205,7 @@ impl Report {
     }
 }
 
-fn fate(step: &Step, outcome: Option<Outcome>) -> Fate {
+fn fate(step: &Step, outcome: Option<Outcome>, takes_all: bool) -> Fate {
     match outcome {
         Some(Outcome::Done { dump, note, .. }) => Fate::Done(dump, note),
         Some(Outcome::Remains { note }) => Fate::Done(None, Some(note)),
@@ -216,6 +216,10 @@ fn fate(step: &Step, outcome: Option<Outcome>) -> Fate {
         Some(Outcome::Stale { now, differs }) => Fate::Stale(Refused::new(step, now.is_some(), differs)),
         None => match step.hold.clone() {
             Some(Hold::Blocked { reason }) => Fate::Blocked(reason),
+            // Consent to destroy it was given by that word.
+            Some(Hold::Interrupt) if takes_all && step.action == Action::Destroy && step.goes_under_feet() => {
+                Fate::Held(Hold::DestroyAll, true)
+            }
             Some(hold) => Fate::Held(hold, step.goes_under_feet()),
             None => Fate::NotStarted,
         },

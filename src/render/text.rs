@@ -422,7 +422,7 @@ pub(super) fn held(items: &[Item<'_>], style: Style) -> Vec<String> {
     if consent > 0 {
         lines.push(style.paint(Ink::Change, &format!("{consent} held: {}", releasing(&flags))));
     }
-    if held.iter().any(|(_, hold)| **hold == Hold::DestroyAll) {
+    if held.iter().any(|(item, hold)| **hold == Hold::DestroyAll || item.takes_all && item.under_feet) {
         lines.push(
             "More than a third of what is ours would go: nothing less than the word all lets that happen.".to_owned(),
         );

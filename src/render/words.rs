@@ -270,6 +270,7 @@ fn database_words(database: &Database) -> Vec<String> {
         objects_of_others: _,
         migrator: _,
         former_users: _,
+        oid: _,
     } = database;
     let mut words = vec![format!("owner {owner}")];
     if *invalid {

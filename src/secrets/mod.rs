@@ -10,6 +10,7 @@ pub mod diff;
 pub mod dotenv;
 mod env_file;
 mod generate;
+mod hosts;
 pub mod mixed_up;
 pub mod model;
 pub mod password;
@@ -22,6 +23,7 @@ mod vault;
 pub use common::missing as no_common_password;
 pub use desired::desired;
 pub use generate::password as new_password;
+pub use hosts::strange;
 pub use vault::Vault;
 
 use self::model::{Published, SECRET};

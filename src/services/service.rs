@@ -220,6 +220,16 @@ pub trait Service: Send + Sync {
         None
     }
 
+    /// Whether what a step destroys goes only after the ways to it have gone, so that it is looked at before them.
+    fn goes_last(&self, _step: &Step) -> bool {
+        false
+    }
+
+    /// Which of such steps would be refused as things are, though what is there is as planned.
+    async fn foresee(&self, _steps: &[&Step]) -> Vec<(StepId, Outcome)> {
+        Vec::new()
+    }
+
     fn limits(&self, kind: &Kind) -> Limits;
 
     /// In which fields an object is not as it was expected, beside them in words where their values are hard to read.

@@ -38,6 +38,7 @@ pub fn plan(steps: Vec<Step>) -> Plan {
         declared: 14,
         unread: 0,
         notices: vec![],
+        takes_all: false,
         incomplete: vec![],
         owners: BTreeMap::new(),
         lineage: Some("5f0d7c1e-0000-4000-8000-000000000000".into()),

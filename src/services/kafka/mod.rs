@@ -14,13 +14,14 @@ mod observe;
 pub mod redpanda;
 mod server;
 
-use super::{ApplyContext, Ask, Check, Limits, Model, Observation, Outcome, Service, ServiceId, Step};
+use super::{ApplyContext, Ask, Check, Limits, Model, Observation, Op, Outcome, Service, ServiceId, Step};
 use crate::config::KafkaConfig;
 use crate::core::address::{Address, Kind};
+use crate::core::step::StepId;
 use crate::error::{Diagnostic, Result};
 use async_trait::async_trait;
 use client::connect::first_look;
-use model::{ACL, TOPIC, USER, acl_address, topic_address, user_address};
+use model::{ACL, Op as KafkaOp, TOPIC, USER, acl_address, topic_address, user_address};
 use server::Flavor;
 use std::collections::{BTreeMap, BTreeSet};
 use tokio::sync::OnceCell;
@@ -50,6 +51,11 @@ impl Kafka {
         };
         let flavor = self.flavor.get_or_try_init(find_out).await?;
         Ok((*flavor == Flavor::Redpanda).then_some(api))
+    }
+
+    async fn work<'a>(&'a self, admin: &'a admin::Admin) -> Result<apply::Work<'a>> {
+        let (config, redpanda) = (&self.connection.config, self.redpanda(admin).await?);
+        Ok(apply::Work { config, admin, endpoint: config.endpoint(), redpanda })
     }
 }
 
@@ -119,17 +125,26 @@ impl Service for Kafka {
             Ok(admin) => admin,
             Err(error) => return apply::all_failed(steps, error),
         };
-        let redpanda = match self.redpanda(&admin).await {
-            Ok(redpanda) => redpanda,
-            Err(error) => return apply::all_failed(steps, error),
+        match self.work(&admin).await {
+            Ok(work) => work.apply(steps, context).await,
+            Err(error) => apply::all_failed(steps, error),
+        }
+    }
+
+    fn goes_last(&self, step: &Step) -> bool {
+        step.op == Op::Kafka(KafkaOp::DeleteTopic)
+    }
+
+    async fn foresee(&self, steps: &[&Step]) -> Vec<(StepId, Outcome)> {
+        if steps.is_empty() {
+            return Vec::new();
+        }
+        let looked = async {
+            let admin = self.connection.admin().await?;
+            Ok::<_, Diagnostic>(self.work(&admin).await?.foresee(steps).await)
         };
-        let work = apply::Work {
-            config: &self.connection.config,
-            admin: &admin,
-            endpoint: self.connection.config.endpoint(),
-            redpanda,
-        };
-        work.apply(steps, context).await
+        let all = |error| steps.iter().map(|step| step.id()).zip(apply::all_failed(steps, error)).collect();
+        looked.await.unwrap_or_else(all)
     }
 
     fn rest_of(&self, step: &Step, now: Option<&Model>) -> Option<Step> {

@@ -138,6 +138,10 @@ impl Service for Valkey {
         apply::apply(&self.nodes, steps, context).await
     }
 
+    fn rest_of(&self, step: &Step, now: Option<&Model>) -> Option<Step> {
+        diff::is_halfway(step, now).then(|| step.clone())
+    }
+
     async fn differences(&self, expected: &Model, now: &Model) -> Vec<FieldChange> {
         let (Some(expected), Some(now)) = (expected.as_valkey_user(), now.as_valkey_user()) else {
             return three_way(&now.fields(), &expected.fields(), None).changes;

@@ -13,6 +13,7 @@ mod users;
 mod work;
 
 use super::model::Op as KafkaOp;
+use crate::core::step::StepId;
 use crate::services::{ApplyContext, Op, Outcome, ServiceId, Step};
 use std::collections::BTreeMap;
 pub use work::{Work, all_failed};
@@ -30,6 +31,11 @@ impl Work<'_> {
             outcomes.extend(places.into_iter().zip(self.carry_out(&batch, context).await));
         }
         outcomes.into_values().collect()
+    }
+
+    /// Which topics are not to be deleted as things are.
+    pub async fn foresee(&self, steps: &[&Step]) -> Vec<(StepId, Outcome)> {
+        topics::foresee(self, steps).await
     }
 
     async fn carry_out(&self, steps: &[&Step], context: &ApplyContext) -> Vec<Outcome> {

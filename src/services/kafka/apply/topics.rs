@@ -2,6 +2,7 @@
 
 use super::meanwhile::refused;
 use super::work::{PAUSE, SETTLING, Work, no_model};
+use crate::core::step::StepId;
 use crate::error::Diagnostic;
 use crate::services::kafka::client::batches::{RECORDS, batches};
 use crate::services::kafka::client::native::{ConfigEdit, NewTopic};
@@ -190,6 +191,16 @@ pub async fn delete(work: &Work<'_>, steps: &[&Step]) -> Vec<Outcome> {
     }
     verdicts.extend(refused.into_iter().map(|(name, trouble)| (name, Verdict::Failed(trouble))));
     outcomes(work, steps, &verdicts, "DeleteTopics", "Delete on Topic *")
+}
+
+/// Which topics are not to be deleted as things are.
+pub async fn foresee(work: &Work<'_>, steps: &[&Step]) -> Vec<(StepId, Outcome)> {
+    let refused = refused(work, steps).await;
+    let outcome = |step: &&Step| {
+        let trouble = refused.get(&step.address.name)?;
+        Some((step.id(), work.failed(trouble, step, "DeleteTopics", "Delete on Topic *")))
+    };
+    steps.iter().filter_map(outcome).collect()
 }
 
 /// Looks again until all is so or the time is over, and gives what was seen last.

@@ -19,16 +19,7 @@ pub fn judge(step: &mut Step, server: &Server) {
     let gone: BTreeSet<&Binding> = had.difference(&has).collect();
     let come: BTreeSet<&Binding> = has.difference(&had).collect();
     let lifted: Vec<&Binding> = gone.iter().filter(|acl| !acl.allow).copied().collect();
-    // What other ACLs of the same user give as well takes nothing away as it goes, and gives nothing as it comes.
-    let takes = gone.iter().any(|acl| acl.allow && !gives_already(&has, acl)) || come.iter().any(|acl| !acl.allow);
-    let gives = come.iter().any(|acl| acl.allow && !gives_already(&had, acl)) || !lifted.is_empty();
-    // A DENY that somebody set was meant, even where it interrupts nobody.
-    if takes || (!lifted.is_empty() && step.reasons.contains(&Reason::NotOursYet)) {
-        step.risks.insert(Risk::Interrupts);
-    }
-    if gives && step.action != Action::Create && step.op == Op::Kafka(KafkaOp::SetAcls) {
-        step.risks.insert(Risk::WidensAccess);
-    }
+    step.risks.extend(risks(step));
     if !lifted.is_empty() {
         let what = some(&lifted, SHOWN);
         step.notes.push(format!("no infraspec denies its user anything, so that this goes: {what}"));
@@ -49,6 +40,26 @@ pub fn judge(step: &mut Step, server: &Server) {
         let reason = "the broker has no authorizer, so it keeps no ACLs; set authorizer.class.name on it";
         step.hold = Some(Hold::Blocked { reason: reason.to_owned() });
     }
+}
+
+/// What a step on ACLs takes and gives.
+pub fn risks(step: &Step) -> BTreeSet<Risk> {
+    let (had, has) = (bindings(step.before.as_ref()), bindings(step.after.as_ref()));
+    let gone: BTreeSet<&Binding> = had.difference(&has).collect();
+    let come: BTreeSet<&Binding> = has.difference(&had).collect();
+    let lifts = gone.iter().any(|acl| !acl.allow);
+    // What other ACLs of the same user give as well takes nothing away as it goes, and gives nothing as it comes.
+    let takes = gone.iter().any(|acl| acl.allow && !gives_already(&has, acl)) || come.iter().any(|acl| !acl.allow);
+    let gives = come.iter().any(|acl| acl.allow && !gives_already(&had, acl)) || lifts;
+    let mut risks = BTreeSet::new();
+    // A DENY that somebody set was meant, even where it interrupts nobody.
+    if takes || (lifts && step.reasons.contains(&Reason::NotOursYet)) {
+        risks.insert(Risk::Interrupts);
+    }
+    if gives && step.action != Action::Create && step.op == Op::Kafka(KafkaOp::SetAcls) {
+        risks.insert(Risk::WidensAccess);
+    }
+    risks
 }
 
 /// Whoever signs in as a user without any ACL can do nothing any more: that is one thing with the removal of the user.

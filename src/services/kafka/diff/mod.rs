@@ -7,6 +7,7 @@ mod halfway;
 mod losses;
 mod managed;
 mod redpanda;
+mod risks;
 mod staying;
 mod takes_over;
 #[cfg(test)]
@@ -14,7 +15,9 @@ mod tests;
 mod topics;
 mod users;
 
+pub use edges::{reached, taken};
 pub use halfway::is_halfway;
+pub use risks::risks;
 pub use staying::{keep_open_what_stays, keep_users_of_what_is_in_use};
 pub use takes_over::{Declared, ask_about_takeovers};
 

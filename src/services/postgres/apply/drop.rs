@@ -46,6 +46,7 @@ pub async fn database(
 ) -> Result<Option<PathBuf>, Halt> {
     let name = step.address.name.as_str();
     let Some(there) = catalog::database(connection, name).await? else { return Ok(None) };
+    guard::same_database(step, &there.oid)?;
     // A cancelled DROP left it behind: then only DROP works.
     if there.is_left_behind() {
         drop_it(connection, name).await?;

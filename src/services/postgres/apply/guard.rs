@@ -11,6 +11,7 @@ use crate::core::change::{Resource, agree, three_way};
 use crate::core::step::Step as CoreStep;
 use crate::error::Diagnostic;
 use crate::services::postgres::connect::{Connector, answered, run, values};
+use crate::services::postgres::model::Database;
 use crate::services::postgres::scope::Scope;
 use crate::services::postgres::{observe, shape};
 use crate::services::{Failure, Model, Outcome, Step};
@@ -81,7 +82,21 @@ pub async fn begin_on_database(connector: &Connector, connection: &mut PgConnect
     run(connection, &step.address.name, "BEGIN").await?;
     hold_database(connection, &step.address.name).await?;
     let mut now = observe::now_outside(connector, connection, &Scope::of_steps([step])).await?;
-    as_planned(step, now.remove(&step.address))
+    let now = now.remove(&step.address);
+    if let Some(Model::PostgresDatabase(Database { oid: Some(oid), .. })) = &now {
+        same_database(step, oid)?;
+    }
+    as_planned(step, now)
+}
+
+/// Whether a database is the one that was planned on. A plan of an earlier version does not say which that was.
+pub fn same_database(step: &Step, oid: &str) -> Result<(), Halt> {
+    let Some(Model::PostgresDatabase(Database { oid: Some(planned), .. })) = &step.before else { return Ok(()) };
+    if planned == oid {
+        return Ok(());
+    }
+    let why = "it was dropped and made anew since it was planned, so it is another database than the plan tells of";
+    Err(Halt::Settled(Outcome::Refused { why: why.to_owned() }))
 }
 
 /// Locks all that is set for roles and databases: there is no row as long as nothing is set. Only superusers may, and nobody

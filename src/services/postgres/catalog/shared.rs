@@ -42,7 +42,7 @@ SELECT jsonb_build_object(
       JOIN pg_catalog.pg_database d ON d.oid = s.setdatabase
     WHERE r.rolname = ANY($1)),
   'databases', (SELECT coalesce(jsonb_agg(jsonb_build_object(
-      'name', d.datname, 'owner', pg_get_userbyid(d.datdba), 'connection_limit', d.datconnlimit,
+      'name', d.datname, 'oid', d.oid::text, 'owner', pg_get_userbyid(d.datdba), 'connection_limit', d.datconnlimit,
       'allow_connections', d.datallowconn, 'encoding', pg_encoding_to_char(d.encoding),
       'provider', to_jsonb(d) ->> 'datlocprovider', 'collate', d.datcollate, 'ctype', d.datctype,
       'locale', coalesce(to_jsonb(d) ->> 'datlocale', to_jsonb(d) ->> 'daticulocale'),
@@ -109,6 +109,8 @@ pub struct DatabaseSettingsRow {
 #[derive(Debug, Deserialize)]
 pub struct DatabaseRow {
     pub name: String,
+    /// What tells it from another of the name.
+    pub oid: String,
     pub owner: String,
     /// -1 is unlimited, -2 is left behind by a cancelled DROP.
     pub connection_limit: i64,

@@ -23,14 +23,18 @@ pub fn keep(view: &View, step: &mut Step, before: Option<&Model>, database: &Dat
     let keeps = former_owner::keeps(view, before, database);
     let kept = former_owner::notes(step, before, database, &keeps);
     step.op = Op::Postgres(Do::AlterDatabase { user: view.user(&database.name), keeps });
-    let closes = before.allow_connections && !database.allow_connections;
-    let takes = takes_away(before, database) && step.reasons.contains(&Reason::NotOursYet);
-    if before.owner != database.owner || closes || takes {
-        step.risks.insert(Risk::Interrupts);
-    }
+    let risks = risks(before, database, step.reasons.contains(&Reason::NotOursYet));
+    step.risks.extend(risks);
     step.notes.extend(shut_out(view, before, database, input));
     objects::note(view, step, database, input);
     step.notes.extend(kept);
+}
+
+/// What a change of a database takes from whoever uses it.
+pub fn risks(before: &Database, database: &Database, not_ours_yet: bool) -> Option<Risk> {
+    let closes = before.allow_connections && !database.allow_connections;
+    let takes = not_ours_yet && takes_away(before, database);
+    (before.owner != database.owner || closes || takes).then_some(Risk::Interrupts)
 }
 
 /// What was in a database that somebody else dropped is not in the one that is made.

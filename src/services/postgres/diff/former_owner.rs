@@ -20,7 +20,7 @@ pub fn keeps(view: &View, before: &Database, after: &Database) -> Vec<Grant> {
 }
 
 /// Owners of the database, of schema public, and of objects, that are none any more afterwards.
-fn losers<'a>(before: &'a Database, after: &Database) -> BTreeSet<&'a str> {
+pub fn losers<'a>(before: &'a Database, after: &Database) -> BTreeSet<&'a str> {
     let mut losers = BTreeSet::new();
     if before.owner != after.owner {
         losers.insert(before.owner.as_str());

@@ -24,8 +24,14 @@ pub fn keep(view: &View, step: &mut Step, before: Option<&Model>, grant: &Grant)
         let reason = format!("there is no role {:?} on the server: {next}", grant.role);
         step.hold = Some(Hold::Blocked { reason });
     }
-    let none = BTreeSet::new();
     let before = if let Some(Model::PostgresGrant(before)) = before { Some(before) } else { None };
+    step.risks.extend(risks(before, grant));
+}
+
+/// What a role loses and what it gets.
+pub fn risks(before: Option<&Grant>, grant: &Grant) -> BTreeSet<Risk> {
+    let none = BTreeSet::new();
+    let mut risks = BTreeSet::new();
     let pairs = [
         (before.map(|before| &before.database_privileges), Some(&grant.database_privileges)),
         (before.and_then(|before| before.schema_privileges.as_ref()), grant.schema_privileges.as_ref()),
@@ -36,15 +42,16 @@ pub fn keep(view: &View, step: &mut Step, before: Option<&Model>, grant: &Grant)
     for (had, gets) in pairs {
         let (had, gets) = (had.unwrap_or(&none), gets.unwrap_or(&none));
         if !had.is_subset(gets) {
-            step.risks.insert(Risk::Interrupts);
+            risks.insert(Risk::Interrupts);
         }
         if !gets.is_subset(had) && grant.access != Some(Access::App) {
-            step.risks.insert(Risk::WidensAccess);
+            risks.insert(Risk::WidensAccess);
         }
     }
     if before.and_then(|before| before.beyond.as_ref()).is_some_and(|beyond| !beyond.is_empty()) {
-        step.risks.insert(Risk::Interrupts);
+        risks.insert(Risk::Interrupts);
     }
+    risks
 }
 
 /// What a role shall no longer be able to do.

@@ -17,6 +17,7 @@ mod objects;
 mod possible;
 mod replaced;
 mod rights;
+mod risks;
 mod role;
 mod settings;
 #[cfg(test)]
@@ -24,10 +25,13 @@ mod tests;
 mod unread;
 
 pub use denied::denied;
+pub use edges::connect as put_in_order;
+pub use former_owner::losers;
 pub use halfway::rest_of;
 pub use losses::rows as rows_in_words;
 pub use objects::unusable;
 pub use rights::{Beyond, beyond, missing as missing_right};
+pub use risks::risks;
 
 use super::model::{database_address, role_address};
 use super::scope::Scope;

@@ -27,22 +27,26 @@ pub fn keep(view: &View, step: &mut Step, before: Option<&Model>, role: &Role) {
         return;
     };
     step.op = Op::Postgres(Do::AlterRole);
+    let risks = risks(before, role, step.reasons.contains(&Reason::NotOursYet));
+    step.risks.extend(risks);
+}
+
+/// What a change of a role takes from whoever signs in as it.
+pub fn risks(before: &Role, role: &Role, not_ours_yet: bool) -> Option<Risk> {
     let loses_attributes = !before.attributes.is_subset(&role.attributes);
     let loses = |had: &Option<BTreeSet<String>>, keeps: &Option<BTreeSet<String>>| match (had, keeps) {
         (Some(had), Some(keeps)) => !had.is_subset(keeps),
         (None, _) | (_, None) => false,
     };
     let loses_memberships = loses(&before.member_of, &role.member_of) || loses(&before.members, &role.members);
-    // Whoever set it may count on it, until we have said otherwise once.
-    let not_ours_yet = step.reasons.contains(&Reason::NotOursYet);
     let lowers = |limit: u32| before.connection_limit.is_none_or(|there| limit < there);
     let loses_connections = not_ours_yet && role.connection_limit.is_some_and(lowers);
     let loses_settings = not_ours_yet
         && (before.settings.keys().any(|key| !role.settings.contains_key(key))
             || before.settings_in_databases.iter().flatten().next().is_some() && role.settings_in_databases.is_some());
-    if loses_attributes || loses_memberships || loses_connections || loses_settings || (before.login && !role.login) {
-        step.risks.insert(Risk::Interrupts);
-    }
+    let interrupts =
+        loses_attributes || loses_memberships || loses_connections || loses_settings || (before.login && !role.login);
+    interrupts.then_some(Risk::Interrupts)
 }
 
 /// A role that is no longer wanted.

@@ -108,6 +108,10 @@ pub struct Database {
     /// user's. Where there are any, only theirs count among [`Self::objects_of_others`].
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub former_users: BTreeSet<String>,
+    /// What tells it from another of its name. Of what was read only; never compared, but a step is not carried out on
+    /// another database than it was planned for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub oid: Option<String>,
 }
 
 impl Database {
@@ -138,6 +142,7 @@ impl Database {
             objects_of_others: None,
             migrator: None,
             former_users: BTreeSet::new(),
+            oid: None,
         }
     }
 }
@@ -181,6 +186,7 @@ impl Resource for Database {
             objects_of_others,
             migrator: _,
             former_users: _,
+            oid: _,
         } = self;
         let extensions = extensions.as_ref().map(|extensions| {
             extensions.iter().map(|(name, extension)| format!("{name}{extension}")).collect::<Vec<String>>()

@@ -120,6 +120,7 @@ impl Names {
             objects_of_others,
             migrator,
             former_users,
+            oid: _,
         } = database;
         self.database(name);
         self.role(owner);

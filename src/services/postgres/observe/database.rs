@@ -53,6 +53,7 @@ fn plain(row: &DatabaseRow, inside: Option<&Inside>) -> Database {
         objects_of_others: None,
         migrator: None,
         former_users: BTreeSet::new(),
+        oid: Some(row.oid.clone()),
     }
 }
 

@@ -1,13 +1,19 @@
 //! The steps that bring Valkey where the specs want it: pure.
 
+mod as_declared;
 mod away;
 mod default_user;
+mod halfway;
 mod losses;
 mod passwords;
+mod risks;
 mod starts_empty;
 mod takes_over;
 mod words;
 
+pub use as_declared::not_as_declared;
+pub use halfway::is_halfway;
+pub use risks::risks;
 pub use takes_over::ask_about_takeovers;
 pub use words::Teller;
 

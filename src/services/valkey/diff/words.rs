@@ -188,6 +188,13 @@ fn declared(last: &User, wanted: &User) -> Vec<FieldChange> {
     changes
 }
 
+/// The risks of a change beside those of its rules.
+pub fn risks_beside_rules(there: &User, wanted: &User) -> BTreeSet<Risk> {
+    let mut told = Told::default();
+    told.other_than_rules(there, wanted);
+    told.risks
+}
+
 impl Told {
     /// Of passwords and the like, what the fields alone do not say.
     fn other_than_rules(&mut self, there: &User, wanted: &User) {

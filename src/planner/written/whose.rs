@@ -1,0 +1,39 @@
+//! Nothing goes that the state did not call ours, nothing of others changes unsaid, and every server is named.
+
+use super::{Judged, holds};
+use crate::core::plan::Notice;
+use crate::core::step::{Action, Part, Reason};
+use crate::planner::prevention;
+use crate::services::{Plan, ServiceId, Step};
+
+pub fn check(step: &Step, plan: &Plan) -> Judged {
+    let owner = plan.owners.get(&step.address);
+    if matches!(step.action, Action::Destroy | Action::Forget) {
+        let is_ours = owner == Some(&step.app);
+        holds(is_ours, "app", format!("when it was planned, the state did not say that it is {}'s", step.app))?;
+    }
+    let takes = matches!(step.action, Action::Update | Action::Adopt) && step.before.is_some();
+    if takes && matches!(step.part, Part::Main | Part::Publish) {
+        let reason = match owner {
+            None => Some(Reason::NotOursYet),
+            Some(owner) => (*owner != step.app).then_some(Reason::FromAnotherApp),
+        };
+        let is_said = reason.is_none_or(|reason| step.reasons.contains(&reason));
+        holds(is_said, "reasons", format!("it was not {}'s when it was planned", step.app))?;
+    }
+    let service = ServiceId::of(&step.address).filter(|service| *service != ServiceId::Secrets);
+    let is_named = service.is_none_or(|service| plan.services.contains_key(service.as_str()));
+    holds(is_named, "address", "the plan does not name its server")
+}
+
+/// That an app is no longer protected is said.
+///
+/// # Errors
+/// A sentence that names the app.
+pub fn check_prevention(plan: &Plan) -> Result<(), String> {
+    let gone =
+        plan.prevent_destroy.iter().filter(|(_, says)| !**says).map(|(app, says)| prevention::notice(app, *says));
+    let untold = |notice: &Notice| !plan.notices.contains(notice);
+    let untold = gone.into_iter().find(untold);
+    untold.map_or(Ok(()), |notice| Err(format!("it does not say of the app {} that {}", notice.about, notice.text)))
+}
