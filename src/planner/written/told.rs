@@ -11,6 +11,7 @@ use crate::services::postgres::model::{DATABASE, Op as PostgresOp};
 use crate::services::valkey::diff as valkey;
 use crate::services::valkey::model::{DECLARED, RULES_IN_WORDS, USER as KV_USER};
 use crate::services::{Model, Op, Plan, Step};
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 pub fn check(step: &Step, plan: &Plan) -> Judged {
@@ -77,7 +78,7 @@ fn changes(step: &Step, plan: &Plan) -> Judged {
 
 fn expected(step: &Step, after: Option<&Model>) -> Vec<FieldChange> {
     let cause = Cause::ChangedInSpec;
-    let fields = |model: &Model| model.fields();
+    let fields = |model: &Model| without_untouched(step, model).fields();
     match (step.action, step.part, &step.before, after) {
         (Action::Create, _, _, Some(after)) | (Action::Rename, Part::Main, None, Some(after)) => {
             if step.part == Part::Stage { Vec::new() } else { whole(&fields(after), true, cause) }
@@ -93,6 +94,16 @@ fn expected(step: &Step, after: Option<&Model>) -> Vec<FieldChange> {
     }
 }
 
+/// What is published, without what stays in its place as it is.
+fn without_untouched<'a>(step: &Step, model: &'a Model) -> Cow<'a, Model> {
+    let (Op::Secrets(SecretOp::Publish { untouched, .. }), Model::Secret(published)) = (&step.op, model) else {
+        return Cow::Borrowed(model);
+    };
+    let mut published = published.clone();
+    published.values.retain(|name, _| !untouched.contains(name));
+    Cow::Owned(Model::Secret(published))
+}
+
 /// Whether a change of a user is told in words beside what the server has: by what its infraspec says, or by what its
 /// rules allow.
 fn is_in_words(step: &Step, change: &FieldChange) -> bool {
@@ -106,7 +117,8 @@ fn is_in_words(step: &Step, change: &FieldChange) -> bool {
 fn is_silent(step: &Step, field: &str) -> bool {
     match &step.op {
         // It was never there.
-        Op::Postgres(PostgresOp::CreateDatabase) => field == "invalid",
+        Op::Postgres(PostgresOp::CreateDatabase) => ["invalid", "holds_state"].contains(&field),
+        Op::Postgres(PostgresOp::DropDatabase) => field == "holds_state",
         // How it was declared, which no server tells.
         Op::Postgres(PostgresOp::RevokeGrant) => ["access", "makers"].contains(&field),
         // The step that removes them says it.
