@@ -5,6 +5,7 @@
 mod common;
 
 use common::Workspace;
+use common::held::Session;
 use common::own_postgres::OwnPostgres;
 use common::servers::at_once;
 use std::process::Stdio;
@@ -122,6 +123,11 @@ fn is_killed(lesser: bool) {
     while !workspace.run(&["doctor"]).stdout.contains(&role) {
         assert!(since.elapsed() < Duration::from_secs(30), "the doctor does not see it");
     }
+    // Whoever is about to let it do something is not waited for.
+    let mut granting = Session::open(&server.admin_url("postgres")).expect("it signs in");
+    granting.run(&format!("BEGIN; GRANT CONNECT ON DATABASE postgres TO {role}"));
+    workspace.run(&["apply", "--auto-approve"]).exits(0).complains("cannot be removed").complains("lock timeout");
+    granting.run("ROLLBACK");
     workspace.run(&["apply", "--auto-approve"]).exits(0).complains("Removed the role").complains(&role);
     let count = |query: &str| server.value("postgres", &format!("SELECT count(*)::text FROM {query}"));
     assert_eq!(count(&format!("pg_roles WHERE rolname = '{role}'")).as_deref(), Some("0"));

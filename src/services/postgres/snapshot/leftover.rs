@@ -81,7 +81,13 @@ pub async fn remove(connector: &Connector, connection: &mut PgConnection, role: 
             give_away(connector, database, role, heir.as_deref()).await?;
         }
     }
-    run(connection, role, &format!("DROP ROLE {}", escape_identifier(role))).await
+    // Whoever is about to make it a member of something holds its lock for as long as he likes.
+    let statements = format!("BEGIN; SET LOCAL lock_timeout = '5s'; DROP ROLE {}; COMMIT", escape_identifier(role));
+    let dropped = run(connection, role, &statements).await;
+    if dropped.is_err() {
+        run(connection, role, "ROLLBACK").await?;
+    }
+    dropped
 }
 
 /// Lets nobody sign in as it any more, and ends who has. A session that is changing its own password is in the way of that.
