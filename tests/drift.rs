@@ -64,6 +64,19 @@ fn adopted_shallowly(workspace: &Workspace, spec: &str) {
 }
 
 #[test]
+fn what_is_closed_and_what_leads_elsewhere_is_no_drift() {
+    let workspace = Workspace::new();
+    let pool = "[publish]\nPOOL_URL = \"postgres://{pg.user}:{pg.password}@pool.invalid:6432/alias\"\n";
+    workspace.spec("a", &format!("{APP}{pool}"));
+    workspace.converge();
+    workspace.run(&["drift"]).exits(0).says("No drift.");
+    let closed = "[services.postgres]\ndatabase = { name = \"@a\", allow_connections = false }\n";
+    workspace.spec("a", &format!("app = \"@a\"\n{closed}"));
+    workspace.run(&["apply", "--auto-approve", "--allow-interrupt", "all"]).exits(0);
+    workspace.run(&["drift"]).exits(0).says("No drift.");
+}
+
+#[test]
 fn a_pin_that_is_declared_no_longer_is_no_drift_beside_another_edit() {
     let workspace = Workspace::new();
     let with = |extensions: &str| workspace.spec("a", &format!("{APP}extensions = [{extensions}]\n"));

@@ -12,8 +12,8 @@ use crate::services::{Model, ServiceId, SignInAs};
 use serde_json::Value;
 use std::collections::BTreeMap;
 
-/// Signs in with every URL of PostgreSQL that was published, but where what it names is known to have drifted. Adds what is
-/// refused.
+/// Signs in with every URL of PostgreSQL that was published, but where what it names is known to have drifted, or is to
+/// let nobody in. Adds what is refused.
 ///
 /// # Errors
 /// The sink cannot be read.
@@ -30,7 +30,9 @@ pub async fn add_refused(
         for (name, one) in workspace.vault.sign_ins(&last.app, published)? {
             let SignInAs { user, database, .. } = &one;
             let named = [role_address(user), database_address(database), grant_address(database, user)];
-            if !named.iter().any(&is_told) {
+            let named_database = applied.get(&database_address(database)).map(|one| &one.model);
+            let is_closed = matches!(named_database, Some(Model::PostgresDatabase(one)) if !one.allow_connections);
+            if !is_closed && !named.iter().any(&is_told) {
                 urls.push((address, &last.app, name));
                 sign_ins.push(one);
             }

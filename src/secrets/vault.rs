@@ -47,14 +47,15 @@ impl Vault {
         Ok(self.sink.read(app)?.and_then(|values| password::published(&values, service)))
     }
 
-    /// How an app is told to sign in to the databases of PostgreSQL, by the names of its values.
+    /// How an app is told to sign in to the databases of PostgreSQL, by the names of its values. Those that `[publish]` makes
+    /// may lead elsewhere, to a pooler that calls databases otherwise.
     ///
     /// # Errors
     /// The sink cannot be read.
     pub fn sign_ins(&self, app: &AppName, published: &Published) -> Result<BTreeMap<String, SignInAs>> {
         let there = self.sink.read(app)?.unwrap_or_default();
-        let is_url = |value: &String| value.starts_with("postgres://") && value.contains("{pg.password}");
-        let names = published.values.iter().filter(|(_, value)| is_url(value)).map(|(name, _)| name);
+        let is_url = |name: &str| name == "DATABASE_URL" || name.starts_with("DATABASE_URL_");
+        let names = published.values.keys().filter(|name| is_url(name));
         let one = |name: &String| Some((name.clone(), password::sign_in_of(there.get(name)?.expose())?));
         Ok(names.filter_map(one).collect())
     }
