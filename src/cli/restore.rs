@@ -95,10 +95,11 @@ pub async fn run(global: &Global, args: &Args) -> Outcome {
     let Some(_lock) = lock(&config, args.lock_timeout, &interrupts).await? else {
         return interrupted("Interrupted; nothing was restored.");
     };
-    let is_begun = AtomicBool::new(false);
+    let (is_begun, is_done) = (AtomicBool::new(false), AtomicBool::new(false));
     let restored = async {
         let target = postgres.restore_target(database, &app.user).await?;
-        let job = Job { file: &file, database, role: &app.user, clean: target.objects > 0, selection: &selection };
+        let clean = target.objects > 0;
+        let job = Job { file: &file, database, role: &app.user, clean, selection: &selection, is_done: &is_done };
         if job.clean {
             consented(args, database, &target, prevented)?;
             replaceable(app, database, &target.beyond(&archive, &selection))?;
@@ -136,12 +137,20 @@ pub async fn run(global: &Global, args: &Args) -> Outcome {
         if !is_begun.load(Ordering::Relaxed) {
             return interrupted("Interrupted; nothing was restored.");
         }
-        let left = "The server does not answer: the next `nornplan apply` removes the role that this one ran as.";
-        tokio::select! {
+        let left = "The next `nornplan apply` removes the role that it ran as.";
+        let is_gone = tokio::select! {
             ended = postgres.restore_broken_off(&app.user) => ended?,
-            () = interrupts.abort.cancelled() => output::message(left),
-        }
-        return interrupted("Interrupted: the restore was broken off, and the database is as it was.");
+            () = interrupts.abort.cancelled() => false,
+        };
+        let became = match (is_done.load(Ordering::Relaxed), is_gone) {
+            (true, true) => "Interrupted after the database was restored.".to_owned(),
+            (true, false) => format!("Interrupted after the database was restored. {left}"),
+            (false, true) => "Interrupted: the restore was broken off, and the database is as it was.".to_owned(),
+            (false, false) => format!(
+                "Interrupted: whether the restore goes on is not known; the database is as it was, or restored. {left}"
+            ),
+        };
+        return interrupted(&became);
     };
     restored
 }

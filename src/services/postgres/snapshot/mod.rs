@@ -86,15 +86,15 @@ impl Postgres {
         Ok(restore::restore(&self.connector, job, progress).await?)
     }
 
-    /// Removes what a restore that was broken off left on the server.
+    /// Removes what a restore that was broken off left on the server. Whether it could: else it may run on.
     ///
     /// # Errors
     /// The server cannot be reached, or refuses.
-    pub async fn restore_broken_off(&self, user: &str) -> Result<()> {
+    pub async fn restore_broken_off(&self, user: &str) -> Result<bool> {
         let mut connection = self.connector.administration(Purpose::Write).await?;
-        restorer::break_off(&self.connector, &mut connection, user).await?;
+        let is_gone = restorer::break_off(&self.connector, &mut connection, user).await?;
         self.connector.keep(Purpose::Write, connection).await;
-        Ok(())
+        Ok(is_gone)
     }
 }
 

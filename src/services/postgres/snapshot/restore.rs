@@ -10,6 +10,7 @@ use crate::services::{Failure, Progress};
 use std::collections::BTreeSet;
 use std::io::Write;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// What to restore, where, and as whom.
 #[derive(Clone, Debug)]
@@ -21,6 +22,8 @@ pub struct Job<'a> {
     /// Whether what is there is dropped first, object by object.
     pub clean: bool,
     pub selection: &'a Selection,
+    /// Set as soon as it is restored; the login that it ran as is dropped after that.
+    pub is_done: &'a AtomicBool,
 }
 
 /// Reads the table of contents, and then the whole file, so that a cut one is found before anything is done.
@@ -88,14 +91,16 @@ pub async fn restore(connector: &Connector, job: &Job<'_>, progress: &Progress) 
     command.arg("--role").arg(job.role).arg("--dbname").arg(conninfo(job.database));
     command.arg("--use-list").arg(list.path()).arg(job.file);
     programs::sign_in(connector, &mut command, job.database).await?;
-    let restorer = Restorer::make(connector, job.role).await?;
+    let mut restorer = Restorer::make(connector, job.role).await?;
     command.env("PGUSER", &restorer.name).env("PGPASSWORD", restorer.password.expose());
     progress.begin(lines.len());
     let heard = |line: &str| says_what_it_does(line, progress);
-    let done = program
-        .run_heard(connector, &mut command, heard)
-        .await
-        .map_err(|failure| undone(failure, &program, job, server));
+    let done = tokio::select! {
+        done = program.run_heard(connector, &mut command, heard) => done,
+        never = restorer.stay() => match never {},
+    };
+    let done = done.map_err(|failure| undone(failure, &program, job, server));
+    job.is_done.store(done.is_ok(), Ordering::Relaxed);
     let ended = restorer.end(connector).await;
     done?;
     ended?;

@@ -9,15 +9,19 @@ use crate::core::secret::Secret;
 use crate::error::{Diagnostic, Kind};
 use crate::secrets::new_password;
 use crate::services::Failure;
-use crate::services::postgres::connect::{Connector, Purpose, close, value, values};
+use crate::services::postgres::connect::{Connector, Purpose, close, run, value, values};
 use crate::services::postgres::credential::{Setting, set_quietly, verifier};
 use postgres_protocol::escape::{escape_identifier, escape_literal};
 use sqlx::PgConnection;
+use std::convert::Infallible;
 use std::time::{Duration, Instant};
 
 /// How long an interrupted restore may take to be gone.
 const PATIENCE: Duration = Duration::from_secs(5);
 const PAUSE: Duration = Duration::from_millis(50);
+
+/// How long the session says nothing: firewalls forget connections after some minutes of that.
+const IDLE_AT_MOST: Duration = Duration::from_secs(30);
 
 /// Until when it may sign in, which pg_restore does at once, and once: by the server's clock.
 const UNTIL: &str = "SELECT (now() + interval '10 minutes')::text";
@@ -52,9 +56,20 @@ impl Restorer {
         Ok(Self { name, password, session })
     }
 
-    /// Drops it.
+    /// Keeps the session from being cut for being idle, for as long as it is waited for.
+    pub async fn stay(&mut self) -> Infallible {
+        loop {
+            tokio::time::sleep(IDLE_AT_MOST).await;
+            drop(run(&mut self.session, &self.name, "SELECT 1").await);
+        }
+    }
+
+    /// Drops it, over another session where its own was cut.
     pub async fn end(self, connector: &Connector) -> Result<(), Failure> {
         let Self { name, mut session, .. } = self;
+        if run(&mut session, &name, "SELECT 1").await.is_err() {
+            session = connector.administration(Purpose::Write).await?;
+        }
         let removed = remove(connector, &mut session, &name).await;
         close(session).await;
         removed.map_err(|failure| {
@@ -69,8 +84,8 @@ impl Restorer {
 }
 
 /// Ends the restore of this process that acted for `user`, and drops who did: a server may not see for long that nobody
-/// listens to it any more.
-pub async fn break_off(connector: &Connector, connection: &mut PgConnection, user: &str) -> Result<(), Failure> {
+/// listens to it any more. Whether it is gone.
+pub async fn break_off(connector: &Connector, connection: &mut PgConnection, user: &str) -> Result<bool, Failure> {
     const BUSY: &str = "SELECT u.rolname::text FROM pg_catalog.pg_auth_members m \
         JOIN pg_catalog.pg_roles u ON u.oid = m.member JOIN pg_catalog.pg_roles r ON r.oid = m.roleid \
         WHERE r.rolname = $1 AND u.rolname LIKE 'nornplan\\_restore\\_%'";
@@ -80,7 +95,7 @@ pub async fn break_off(connector: &Connector, connection: &mut PgConnection, use
         drop(sweep(connector, connection).await?);
         let busy: Vec<String> = values(connection, user, BUSY, &[user]).await?;
         if busy.is_empty() || since.elapsed() > PATIENCE {
-            return Ok(());
+            return Ok(busy.is_empty());
         }
         tokio::time::sleep(PAUSE).await;
     }
