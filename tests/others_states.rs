@@ -7,6 +7,7 @@ mod common;
 use common::Workspace;
 use common::servers::{postgres, postgres_value};
 use common::state_database::StateDatabase;
+use nornplan::services::postgres::STATE_COMMENT;
 
 const KEPT: &str = "nornplan keeps a state in it";
 
@@ -74,5 +75,22 @@ fn an_apps_database_that_has_got_a_state_is_not_dropped_nor_renamed() {
     first.run(&["plan", "--detailed-exitcode"]).exits(0).says("No changes.");
     first.run(&["destroy", "--all", "--auto-approve", "--allow-destroy", "all"]).exits(0);
     postgres(&database, "DROP SCHEMA nornplan CASCADE");
+    postgres("postgres", &format!("COMMENT ON DATABASE {database} IS NULL"));
+}
+
+#[test]
+fn nobody_is_let_into_a_database_with_a_state_in_it() {
+    let second = Workspace::new();
+    second.among_others(4);
+    second.spec("r", "app = \"@r\"\n[services.postgres]\n");
+    second.spec("b", "app = \"@b\"\n[services.postgres]\n");
+    second.converge();
+    let database = format!("{}b", second.prefix);
+    postgres(&database, &format!("COMMENT ON DATABASE {database} IS '{STATE_COMMENT}'"));
+    second.spec("b", "app = \"@b\"\n[services.postgres]\nreaders = [\"@r\"]\n");
+    second.run(&["plan"]).exits(0).flat().says("nobody is let into it");
+    second.run(&["apply", "--auto-approve", "--allow-interrupt", "all"]).exits(1);
+    let enters = format!("SELECT has_database_privilege('{0}r_user', '{database}', 'CONNECT')::text", second.prefix);
+    assert_eq!(postgres_value("postgres", &enters).as_deref(), Some("false"));
     postgres("postgres", &format!("COMMENT ON DATABASE {database} IS NULL"));
 }

@@ -13,7 +13,8 @@ use std::collections::{BTreeMap, BTreeSet};
 /// What a role shall be able to do.
 pub fn keep(view: &View, step: &mut Step, before: Option<&Model>, grant: &Grant) {
     step.op = Op::Postgres(Do::SetGrant);
-    step.hold = view.shut(&grant.database).map(|reason| Hold::Blocked { reason });
+    let reason = view.shut(&grant.database).or_else(|| view.holds_state(&grant.database));
+    step.hold = reason.map(|reason| Hold::Blocked { reason });
     if view.is_absent(&grant.role) {
         let list = if grant.access == Some(Access::Migrator) { "migrator" } else { "grants" };
         let next = if grant.outside {

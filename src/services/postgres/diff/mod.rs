@@ -33,7 +33,7 @@ pub use objects::unusable;
 pub use rights::{Beyond, beyond, missing as missing_right};
 pub use risks::risks;
 
-use super::model::{database_address, role_address};
+use super::model::{Database, database_address, role_address};
 use super::scope::Scope;
 use super::server::Server;
 use super::shape::settle;
@@ -130,6 +130,13 @@ impl View {
                  `allow_connections = false` from the infraspec"
             )
         })
+    }
+
+    /// Why nobody is let into a database that a state is kept in.
+    fn holds_state(&self, database: &str) -> Option<String> {
+        let there = self.observed.get(&database_address(database));
+        let holds = matches!(there, Some(Model::PostgresDatabase(there)) if there.holds_state);
+        holds.then(|| format!("{}, maybe another team's: nobody is let into it", Database::HOLDS_STATE))
     }
 
     /// Whether a database is ours, there, and no longer wanted.
