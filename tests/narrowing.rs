@@ -41,6 +41,29 @@ fn one_service_leaves_the_secrets_of_the_others_alone() {
 }
 
 #[test]
+fn a_password_that_another_service_has_lost_is_in_nobodys_way() {
+    let workspace = Workspace::new();
+    workspace.spec("a", "app = \"@a\"\n[services.postgres]\n[services.kv]\n");
+    workspace.converge();
+    let (secrets, before) = (format!("secrets/{}a.env", workspace.prefix), workspace.published("@a", "DATABASE_URL"));
+    let kept: Vec<String> =
+        workspace.read(&secrets).lines().filter(|line| !line.contains("redis")).map(str::to_owned).collect();
+    workspace.write(&secrets, &format!("{}\n", kept.join("\n")));
+    workspace.run(&["rotate", "@a", "--service", "postgres", "--auto-approve"]).exits(0).says("rotated");
+    let after = workspace.published("@a", "DATABASE_URL");
+    assert_ne!(after, before);
+    servers::postgres_at(&after, "SELECT 1").expect("it signs in");
+    // Gone from the infraspec, while its login stays for now.
+    workspace.spec("a", "app = \"@a\"\n[services.postgres]\n");
+    workspace.run(&["rotate", "@a", "--auto-approve"]).says("rotated");
+    servers::postgres_at(&workspace.published("@a", "DATABASE_URL"), "SELECT 1").expect("it signs in");
+    workspace.spec("a", "app = \"@a\"\n[services.postgres]\n[services.kv]\n");
+    workspace.run(&["apply", "--auto-approve", "--allow-interrupt", "all"]).exits(0);
+    servers::valkey_at(&workspace.published("@a", "VALKEY_URL"), &["PING"]).expect("it signs in");
+    workspace.converge();
+}
+
+#[test]
 fn a_reader_that_goes_takes_its_grants_along() {
     let workspace = Workspace::new();
     workspace.spec("a", "app = \"@a\"\n[services.postgres]\nreaders = [\"@b\"]\n");

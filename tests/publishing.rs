@@ -152,3 +152,14 @@ fn a_login_whose_grant_waits_is_neither_made_nor_published() {
     drop(workspace);
     postgres("postgres", &format!("DROP ROLE {owner}"));
 }
+
+#[test]
+fn a_role_that_could_not_sign_in_gets_a_password() {
+    let workspace = Workspace::new();
+    postgres("postgres", &format!("CREATE ROLE {}a_user NOLOGIN", workspace.prefix));
+    declare(&workspace, "database = \"@k\"");
+    workspace.run(&["apply", "--auto-approve"]).exits(0);
+    workspace.run(&["apply", "--auto-approve", "--allow-interrupt", "all"]).exits(0);
+    works(&workspace, "DATABASE_URL", "@k");
+    workspace.converge();
+}

@@ -2,16 +2,18 @@
 //! now keeps what it had. Pure.
 
 use super::Inputs;
+use super::unknown::is_lost;
 use crate::core::address::Address;
 use crate::core::consent::{self, Circumstances};
 use crate::core::name::AppName;
 use crate::core::reconcile::{Applied, Wanted};
 use crate::core::step::{Action, Hold, Part, Reason, StepId};
 use crate::secrets::model::{Published, SECRET, secret_address};
-use crate::secrets::password::{carriers, placeholder};
+use crate::secrets::password::{carriers, placeholder, sign_in_of};
 use crate::secrets::usable::{lacking, logins, makes_usable, needs, sign_in_as, variable_of};
 use crate::services::kafka::diff::opened;
 use crate::services::kafka::model::{ACL, TOPIC, topic_address};
+use crate::services::postgres::model::database_address;
 use crate::services::{Model, ServiceId, Step};
 use crate::spec::model::App;
 use crate::state::Document;
@@ -50,7 +52,13 @@ pub fn keep_back_what_would_not_work(inputs: &mut Inputs<'_>, steps: &mut [Step]
                 made.contains(on) && service.and_then(placeholder).is_some_and(has)
             };
             for (name, (_, on)) in kept.iter().filter(|(name, (_, on))| !is_lost(name, on)) {
-                let how = if last.contains_key(name) { "published as before" } else { "not published" };
+                let how = match last.get(name) {
+                    Some(former) if leads_nowhere(inputs, former) => {
+                        "published as before until this is done, and does not sign in"
+                    }
+                    Some(_) => "published as before until this is done",
+                    None => "not published until this is done",
+                };
                 told.entry(on.clone()).or_default().entry(how).or_default().push(name.clone());
             }
             let setters = setters.get(&app.name).map(Vec::as_slice).unwrap_or_default();
@@ -65,7 +73,7 @@ pub fn keep_back_what_would_not_work(inputs: &mut Inputs<'_>, steps: &mut [Step]
         if waiting.is_empty() {
             for step in steps.iter_mut() {
                 let notes = told.remove(&step.id()).into_iter().flatten();
-                step.notes.extend(notes.map(|(how, names)| format!("{how} until this is done: {}", names.join(", "))));
+                step.notes.extend(notes.map(|(how, names)| format!("{how}: {}", names.join(", "))));
             }
             return;
         }
@@ -78,6 +86,17 @@ pub fn keep_back_what_would_not_work(inputs: &mut Inputs<'_>, steps: &mut [Step]
         inputs.moves.hold_together(steps);
         consent::hold(steps, inputs.consent, circumstances);
     }
+}
+
+/// Whether a URL names a database that is there no more: one that has got another name, which its app was not told yet.
+fn leads_nowhere(inputs: &Inputs<'_>, value: &str) -> bool {
+    let Some(postgres) = inputs.observed.get(&ServiceId::Postgres).filter(|_| value.contains("{pg.password}")) else {
+        return false;
+    };
+    let Some(address) = sign_in_of(value).map(|one| database_address(&one.database)) else { return false };
+    let is_known = postgres.resources.contains_key(&address) || inputs.document.resources.contains_key(&address);
+    // Under its former name there still is what is to be renamed.
+    !is_known && inputs.moves.pending().address(&address) == address
 }
 
 /// What a thing is called stays as long as its new name cannot be published.
@@ -207,7 +226,7 @@ fn keep_back(
         let is_of = |name: &String| needs.get(name).is_some_and(|needed| services_of(needed).contains(&service));
         let former = |(name, _): &(&&String, &Blame)| is_of(name) && last.contains_key(**name);
         let Some(blame) = blamed.iter().filter(former).map(|(_, blame)| blame.clone()).min() else { continue };
-        if !sign_in_as(last, service, &login) {
+        if !sign_in_as(last, service, &login.name) {
             for name in needs.keys().filter(|name| is_of(name)) {
                 blamed.entry(name).or_insert_with(|| blame.clone());
             }
@@ -376,7 +395,7 @@ fn names_with(values: &BTreeMap<String, String>, placeholder: &str) -> String {
 /// A login that is no longer declared may stay for now: its removal is held, or it is out of scope. Until it is gone its
 /// published password stays too, or nobody would know it any more.
 ///
-/// Where another login of the app gets a new password, this one's has no place any more.
+/// Where another login of the app gets a new password, this one's has no place any more; nor has one that the sink has lost.
 pub fn keep_values_of_logins_that_stay(
     inputs: &mut Inputs<'_>,
     steps: &[Step],
@@ -391,6 +410,8 @@ pub fn keep_values_of_logins_that_stay(
         let service = ServiceId::of(address);
         let renewed = |step: &StepId| step.part == Part::Credential && ServiceId::of(&step.address) == service;
         let replaced = credentials.get(&entry.app).is_some_and(|steps| steps.iter().any(renewed));
+        let is_lost = |service: &ServiceId| is_lost(inputs, &secret_address(entry.app.as_str()), *service);
+        let service = service.filter(|service| !is_lost(service));
         if entry.applied.generates_password() && !declared && !going.contains(address) && !replaced {
             staying.entry(&entry.app).or_default().extend(service.and_then(placeholder));
         }

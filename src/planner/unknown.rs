@@ -6,8 +6,8 @@ use crate::core::address::Address;
 use crate::core::name::AppName;
 use crate::core::step::StepId;
 use crate::secrets::model::{Op as SecretOp, Published, secret_address};
-use crate::secrets::password::placeholder;
-use crate::secrets::usable::{needs, sign_in_as};
+use crate::secrets::password::{carriers, placeholder};
+use crate::secrets::usable::{logins, needs, sign_in_as};
 use crate::services::{CredentialStatus, Model, Observation, Op, ServiceId, Step};
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
@@ -102,7 +102,27 @@ fn unknown(
             of_app.extend(placeholder(id).map(|placeholder| (placeholder, address.clone())));
         }
     }
+    // What the sink has lost cannot be published either, whatever is known of the login, and in this run or out of it.
+    for (address, one) in &inputs.wanted {
+        let (Some(secret), Some(app)) = (one.model.as_secret(), inputs.full.apps.get(&one.app)) else { continue };
+        let steps = credentials.get(&one.app);
+        for (service, login) in logins(app).into_iter().filter(|(service, _)| is_lost(inputs, address, *service)) {
+            let is_set =
+                steps.is_some_and(|steps| steps.iter().any(|step| ServiceId::of(&step.address) == Some(service)));
+            let Some(placeholder) = placeholder(service).filter(|_| !is_set) else { continue };
+            if secret.values.values().any(|value| value.contains(placeholder)) {
+                unknown.entry(one.app.clone()).or_default().entry(placeholder).or_insert(login);
+            }
+        }
+    }
     unknown
+}
+
+/// Whether the sink was read, and has no password of a service for an app.
+pub(super) fn is_lost(inputs: &Inputs<'_>, secret: &Address, service: ServiceId) -> bool {
+    let Some(sink) = inputs.observed.get(&ServiceId::Secrets) else { return false };
+    let there = sink.resources.get(secret).and_then(|there| there.model.as_secret());
+    !there.is_some_and(|there| carriers(service).iter().any(|carrier| there.values.contains_key(*carrier)))
 }
 
 fn names_with(published: &Published, placeholder: &str) -> BTreeSet<String> {

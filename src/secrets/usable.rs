@@ -48,10 +48,11 @@ pub fn variable_of(address: &Address) -> Option<String> {
 }
 
 /// The login of an app on each service where it has one.
-pub fn logins(app: &App) -> BTreeMap<ServiceId, String> {
-    let postgres = app.postgres.as_ref().map(|postgres| (ServiceId::Postgres, postgres.user.clone()));
-    let kv = app.kv.as_ref().filter(|kv| !kv.shared).map(|kv| (ServiceId::Valkey, kv.user.clone()));
-    let events = app.events.as_ref().map(|events| (ServiceId::Kafka, events.user.clone()));
+pub fn logins(app: &App) -> BTreeMap<ServiceId, Address> {
+    let postgres = app.postgres.as_ref().map(|postgres| (ServiceId::Postgres, role_address(&postgres.user)));
+    let kv = app.kv.as_ref().filter(|kv| !kv.shared);
+    let kv = kv.map(|kv| (ServiceId::Valkey, valkey::model::user_address(&kv.user)));
+    let events = app.events.as_ref().map(|events| (ServiceId::Kafka, kafka::model::user_address(&events.user)));
     postgres.into_iter().chain(kv).chain(events).collect()
 }
 

@@ -36,11 +36,11 @@ pub async fn check(
 ) -> Result<Vec<Notice>, Failure> {
     let stored = if shared.reads_verifiers { stored_digests(connection, ask).await? } else { BTreeMap::new() };
     let mut asked = Vec::new();
-    for row in shared.roles.iter().filter(|row| row.login) {
+    for row in &shared.roles {
         let address = role_address(&row.name);
         if let Some(proof) = ask.proofs.get(&address) {
-            // An expired password looks like a wrong one, whatever it is.
-            if row.expired {
+            // An expired password looks like a wrong one, whatever it is, and so does that of a role that may not sign in.
+            if row.expired || !row.login {
                 if let (Some(observed), Err(status)) = (resources.get_mut(&address), proof.to_try()) {
                     observed.credential = Some(status);
                 }
