@@ -219,6 +219,17 @@ fn what_is_shown_is_what_is_done() {
             edit(kv.clone(), |step| step["after"]["more_keys"] = json!(["~*"])),
             "would get other rules than what is declared",
         ),
+        (
+            "keys untold",
+            edit(kv.clone(), |step| {
+                step["after"]["more_keys"] = json!(["~x:*"]);
+                step["after"]["keys"].as_array_mut().unwrap().push(json!("~x:*"));
+                let keys = step["after"]["keys"].clone();
+                tell(step, "keys", &keys);
+                step["risks"].as_array_mut().unwrap().push(json!("widens_access"));
+            }),
+            "would get, or lose, more than is told",
+        ),
         ("rules of its own", edit(kv, |step| step["after"]["access"] = json!(null)), "access does not change so"),
         (
             "another user",

@@ -205,3 +205,29 @@ fn a_destroy_needs_the_sink_that_has_what_it_removes() {
     workspace.run(&["apply", "plan.json"]).exits(0).says("destroyed");
     workspace.remove("specs/a.toml");
 }
+
+#[test]
+fn a_plan_that_hands_over_to_a_new_user_is_repeated_when_the_former_one_is_gone() {
+    let workspace = Workspace::new();
+    let spec = "app = \"@a\"\n[services.postgres]\n";
+    workspace.spec("a", spec);
+    workspace.converge();
+    workspace.spec("a", &format!("{spec}user = \"@b_user\"\n"));
+    workspace.run(&["plan", "--out", "plan.json", CONSENT[0], CONSENT[1]]).exits(0).says("to destroy");
+    workspace.run(&["apply", "plan.json"]).exits(0);
+    workspace.run(NO_CHANGES).exits(0);
+    workspace.run(&["apply", "plan.json"]).exits(0).says("nothing was written");
+}
+
+#[test]
+fn a_new_app_is_published_whatever_other_infraspecs_say_by_then() {
+    for wrong in ["app = 1\n", "app = \"@b\"\n[publish]\nURL = \"{nothing}\"\n"] {
+        let workspace = Workspace::new();
+        workspace.spec("a", ALL);
+        workspace.run(&["plan", "--out", "plan.json"]).exits(0);
+        workspace.spec("b", wrong);
+        workspace.run(&["apply", "plan.json"]).exits(0);
+        workspace.remove("specs/b.toml");
+        workspace.run(NO_CHANGES).exits(0);
+    }
+}

@@ -57,14 +57,14 @@ pub async fn run(global: &Global, file: &Path, flags: &ApplyArgs) -> super::Outc
     if let Some(other) = another_state(&plan, &founded, document) {
         return Err(refuse(other));
     }
-    if let Some(why) = saved_here::refused(&plan, &workspace, document)? {
-        return Err(refuse(format!("the plan is not what nornplan writes here: {why}")));
-    }
     let narrowed = plan.narrowed_to.iter().any(|flag| flag.starts_with("--app "));
     let concerned = apps(&plan);
     let published = document.has_published_of(|app| !narrowed || concerned.contains(app.as_str()));
     workspace.vault.check_lineage(&document.lineage, published)?;
     let known = SavedPlan::of(digest, &plan, document, &workspace.vault)?;
+    if let Some(why) = saved_here::refused(&plan, &known, &workspace, document) {
+        return Err(refuse(format!("the plan is not what nornplan writes here: {why}")));
+    }
     if let Some(step) = published_meanwhile(&workspace, &plan, &known)? {
         return Err(refuse(format!(
             "the password that an earlier run had staged for {} is published by now",
@@ -72,7 +72,7 @@ pub async fn run(global: &Global, file: &Path, flags: &ApplyArgs) -> super::Outc
         )));
     }
     known.keep_passwords(&mut plan.steps);
-    let server = another_server(&workspace, &mut plan, document, flags.look.wait());
+    let server = another_server(&workspace, &mut plan, &known, document, flags.look.wait());
     let Some(met) = interrupts.unless_heard(server).await else {
         return Ok(interrupted(&interrupts));
     };
@@ -207,6 +207,7 @@ fn prevented_meanwhile<'a>(document: &Document, plan: &'a Plan, known: &SavedPla
 async fn another_server(
     workspace: &Workspace,
     plan: &mut Plan,
+    known: &SavedPlan,
     document: &Document,
     wait: Duration,
 ) -> Result<Option<String>, Diagnostic> {
@@ -220,7 +221,7 @@ async fn another_server(
         })
         .collect();
     for (id, read) in workspace.observe(&asks, wait).await {
-        let planned = plan.services.get(id.as_str()).and_then(|head| head.identity.clone());
+        let head = plan.services.get(id.as_str()).cloned();
         let read = read?;
         let is_new = |notice: &&Notice| notice.level != Level::Note && !plan.notices.contains(notice);
         for notice in read.notices.iter().filter(is_new) {
@@ -229,10 +230,13 @@ async fn another_server(
         if let Some(head) = plan.services.get_mut(id.as_str()) {
             head.nodes = read.nodes;
         }
-        if id == ServiceId::Valkey
-            && let Some((user, why)) = not_as_declared(&plan.steps, &read.server)
-        {
-            return Ok(Some(format!("the plan is not what nornplan writes for this Valkey: {user} {why}")));
+        let is_as_planned = head.as_ref().is_some_and(|head| head.version == read.version);
+        let planned = head.and_then(|head| head.identity);
+        if id == ServiceId::Valkey {
+            let left = plan.steps.iter().filter(|step| !known.has_done(step));
+            if let Some((user, why)) = not_as_declared(left, &document.applied(), &read.server, is_as_planned) {
+                return Ok(Some(format!("the plan is not what nornplan writes for this Valkey: {user} {why}")));
+            }
         }
         let now = read.identity;
         // One that could not be asked when it was planned has no steps.

@@ -17,7 +17,7 @@ pub const STATE_BATCH: usize = 500;
 pub const TRIES: u32 = 5;
 pub const FIRST_PAUSE: Duration = Duration::from_millis(200);
 /// None begins later than that after the first: what failed by waiting has waited long enough.
-const LAST_TRY: Duration = Duration::from_secs(45);
+pub const LAST_TRY: Duration = Duration::from_secs(45);
 
 /// What became of a batch.
 pub struct Ran {

@@ -1,12 +1,13 @@
 //! What is looked at before anything is written.
 
 use super::Job;
-use super::batch::{self, FIRST_PAUSE, Ran, STATE_BATCH, TRIES};
+use super::batch::{self, FIRST_PAUSE, LAST_TRY, Ran, STATE_BATCH, TRIES};
 use crate::core::step::{Part, StepId};
 use crate::secrets::model::SECRET;
 use crate::services::{Op, Outcome, Service, ServiceId, Step};
 use futures_util::stream::{self, StreamExt};
 use std::collections::BTreeMap;
+use std::time::Instant;
 
 /// What only the state is to learn: what other steps of the plan change meanwhile is no stranger's change. What gets
 /// another name by this plan cannot be seen by that name yet, and is looked at in its turn.
@@ -26,27 +27,45 @@ pub async fn at_what_is_noted(job: &Job<'_>) -> BTreeMap<StepId, Outcome> {
 }
 
 /// What goes only after the ways to it have gone, and is not to go: it would be left without them. What an earlier run of
-/// the same plan has begun is gone on with.
+/// the same plan has begun is gone on with. A run that is to end begins nothing, so that there is nothing to refuse.
 pub async fn at_what_goes_last(job: &Job<'_>) -> BTreeMap<StepId, Outcome> {
     let mut refused = BTreeMap::new();
     for service in job.services.values() {
         let is_new = |step: &&Step| !job.saved.is_some_and(|saved| saved.has_begun(step) || saved.has_done(step));
         let is_its = |step: &&Step| ServiceId::of(&step.address) == Some(service.id()) && service.goes_last(step);
         let steps: Vec<&Step> = job.steps.iter().filter(|step| step.runs()).filter(is_its).filter(is_new).collect();
+        let (mut tries, since) = (TRIES, Instant::now());
         for steps in steps.chunks(STATE_BATCH) {
-            refused.extend(foresee(job, service.as_ref(), steps).await);
+            let seen = foresee(job, service.as_ref(), steps, tries, since).await;
+            if job.stop.is_cancelled() {
+                return BTreeMap::new();
+            }
+            // A service that has failed for so long is not waited for again.
+            if may_pass(&seen) {
+                tries = 1;
+            }
+            refused.extend(seen);
         }
     }
     refused
 }
 
-/// Looks again where that may help.
-async fn foresee(job: &Job<'_>, service: &dyn Service, steps: &[&Step]) -> Vec<(StepId, Outcome)> {
+fn may_pass(seen: &[(StepId, Outcome)]) -> bool {
+    seen.iter().any(|(_, outcome)| matches!(outcome, Outcome::Failed { retry: true, .. }))
+}
+
+/// Looks again where that may help, as often as `tries` says, and as long after `since` as batches are tried.
+async fn foresee(
+    job: &Job<'_>,
+    service: &dyn Service,
+    steps: &[&Step],
+    tries: u32,
+    since: Instant,
+) -> Vec<(StepId, Outcome)> {
     let mut pause = FIRST_PAUSE;
     let mut seen = batch::foresee(job, service, steps).await;
-    for _ in 1..TRIES {
-        let may_pass = seen.iter().any(|(_, outcome)| matches!(outcome, Outcome::Failed { retry: true, .. }));
-        if !may_pass || job.stop.is_cancelled() {
+    for _ in 1..tries {
+        if !may_pass(&seen) || job.stop.is_cancelled() || since.elapsed() > LAST_TRY {
             break;
         }
         tokio::select! {

@@ -2,6 +2,7 @@
 
 use super::batch::STATE_BATCH;
 use crate::core::step::{Action, Part, StepId};
+use crate::services::kafka::model::ACL;
 use crate::services::{Limits, Outcome, Step};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -144,7 +145,8 @@ impl<'a> Queue<'a> {
     pub fn refuse(&mut self, id: &StepId, outcome: Outcome) -> Vec<(&'a Step, Outcome)> {
         let Some(step) = self.all.get(id).copied() else { return Vec::new() };
         let mut done = self.leave_out(step, outcome);
-        let goes = |need: &&StepId| self.all.get(need).is_some_and(|way| way.action == Action::Destroy);
+        let is_way = |way: &&Step| way.action == Action::Destroy || way.address.kind == ACL;
+        let goes = |need: &&StepId| self.all.get(need).is_some_and(|way| is_way(way));
         let ways: Vec<StepId> = step.needs.iter().filter(goes).cloned().collect();
         for way in ways.iter().filter_map(|way| self.all.get(way).copied()).collect::<Vec<_>>() {
             done.extend(self.leave_out(way, Outcome::Skipped { because_of: id.clone() }));
@@ -272,6 +274,8 @@ mod tests {
         for step in &mut steps {
             step.action = Action::Destroy;
         }
+        // An app that stays has less to do only.
+        steps[0].action = Action::Update;
         let mut queue = Queue::new(&steps, 8, limits(10, 10));
         let done = queue.refuse(&steps[3].id(), Outcome::Refused { why: "no".to_owned() });
         let mut left: Vec<String> = done.iter().map(|(step, _)| step.address.to_string()).collect();

@@ -54,10 +54,10 @@ pub fn changes(inputs: &Inputs<'_>, steps: &[Step]) -> BTreeMap<AppName, bool> {
         .collect()
 }
 
-/// Tells what is to be noted; of an app that is only made now, the infraspec is news enough.
+/// Tells what is to be noted. Of an app that is only made now, the infraspec is news enough, but for protection that ends.
 pub fn notices(document: &Document, changes: &BTreeMap<AppName, bool>) -> Vec<Notice> {
     let keepers = document.keepers();
-    let told = changes.iter().filter(|(app, _)| keepers.contains(app));
+    let told = changes.iter().filter(|(app, says)| !**says || keepers.contains(app));
     told.map(|(app, says)| notice(app, *says)).collect()
 }
 

@@ -30,7 +30,30 @@ pub fn desired(specs: &Specs, config: &Config) -> Result<BTreeMap<Address, Wante
     Ok(wanted)
 }
 
-fn values(app: &App, config: &Config) -> Result<BTreeMap<String, String>> {
+/// Servers as the workspace says that apps are to find them: the values that name them alone, and a URL for each service.
+pub fn servers(config: &Config) -> BTreeMap<String, String> {
+    let Config { postgres, valkey, kafka, .. } = config;
+    let brokers = kafka.public_brokers.join(",");
+    let mut named = vec![
+        ("postgres", format!("postgres://{}:{}", host_part(&postgres.public_host), postgres.public_port)),
+        ("valkey", format!("redis://{}:{}", host_part(&valkey.public_host), valkey.public_port)),
+        ("kafka", format!("kafka://{brokers}")),
+        ("KAFKA_BROKERS", brokers.clone()),
+        ("KAFKA_BOOTSTRAP_SERVERS", brokers),
+    ];
+    if let Some((sentinels, name)) = sentinels(valkey) {
+        named.push(("sentinels", format!("redis+sentinel://{sentinels}")));
+        named.push(("VALKEY_SENTINELS", sentinels));
+        named.push(("VALKEY_SENTINEL_NAME", name));
+    }
+    named.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+}
+
+/// What is to be published for an app.
+///
+/// # Errors
+/// As [`desired`].
+pub fn values(app: &App, config: &Config) -> Result<BTreeMap<String, String>> {
     let mut pairs = Vec::new();
     if let Some(postgres) = app.postgres.as_ref().filter(|postgres| postgres.credential == Credential::Generate) {
         pairs.extend(postgres_values(postgres, &config.postgres));

@@ -10,24 +10,46 @@ const SERVERS: [&str; 4] = ["KAFKA_BROKERS", "KAFKA_BOOTSTRAP_SERVERS", "VALKEY_
 type Values = BTreeMap<String, String>;
 
 /// The first value that is neither what an app was told last, nor what it is to be told now. Where the infraspec is
-/// another one by now (`has_changed`), a value may be another, too: but it leads to the same servers.
-pub fn strange<'a>(values: &'a Values, last: &Values, wanted: &Values, has_changed: bool) -> Option<&'a str> {
-    let is_known =
-        |(name, value): &(&String, &String)| [last, wanted].iter().any(|known| known.get(*name) == Some(value));
-    let hosts: BTreeSet<&str> = last.values().chain(wanted.values()).flat_map(|value| hosts(value)).collect();
-    let stays = |(name, value): &(&String, &String)| {
-        let leads_on = has_password(value) && hosts_of_all(value).is_none_or(|of| !of.is_subset(&hosts));
-        has_changed && !SERVERS.contains(&name.as_str()) && !leads_on
+/// another one by now, or cannot be read (`has_changed`), a value may be another, too: but it leads to the same servers, or
+/// to those that the workspace names (`servers`).
+pub fn strange<'a>(
+    values: &'a Values,
+    last: &Values,
+    wanted: &Values,
+    servers: &Values,
+    has_changed: bool,
+) -> Option<&'a str> {
+    let is_known = |(name, value): &(&String, &String)| {
+        let is_server = SERVERS.contains(&name.as_str());
+        let known = [last, wanted].into_iter().chain((has_changed && is_server).then_some(servers));
+        known.into_iter().any(|known| known.get(*name) == Some(value))
     };
+    let known = [last, wanted, servers].into_iter().flat_map(Values::values);
+    let trusted: BTreeSet<&str> = known.flat_map(|value| hosts(value)).collect();
+    let leads_on = |value: &str| {
+        let bare = |server: &str| trusted.iter().any(|one| without_port(one) == without_port(server));
+        has_password(value) && !(hosts(value).all(|server| trusted.contains(server)) && named(value).all(bare))
+    };
+    let stays =
+        |(name, value): &(&String, &String)| has_changed && !SERVERS.contains(&name.as_str()) && !leads_on(value);
     let strange = values.iter().find(|one| !is_known(one) && !stays(one));
     strange.map(|(name, _)| name.as_str())
 }
 
-/// A password alone leads nowhere.
-fn hosts_of_all(value: &str) -> Option<BTreeSet<&str>> {
-    let is_alone = ServiceId::ALL.into_iter().filter_map(placeholder).any(|placeholder| value == placeholder);
-    let hosts: BTreeSet<&str> = hosts(value).collect();
-    (is_alone || !hosts.is_empty()).then_some(hosts)
+/// The servers in `host=db port=5432`, `Server=db,1433;` and their like, and those that stand after a URL's own.
+fn named(value: &str) -> impl Iterator<Item = &str> {
+    const KEYS: [&str; 4] = ["host", "server", "addr", "source"];
+    let pairs = value.split([' ', '\t', '\n', ';', '?', '&', '"', '\'']).filter_map(|pair| pair.split_once('='));
+    let of_servers = pairs.filter(|(key, _)| KEYS.iter().any(|word| key.to_ascii_lowercase().contains(word)));
+    let is_port = |server: &&str| !server.is_empty() && server.chars().all(|c| c.is_ascii_digit());
+    of_servers.flat_map(|(_, servers)| servers.split(',')).filter(move |server| !is_port(server))
+}
+
+fn without_port(server: &str) -> &str {
+    match server.rsplit_once(':') {
+        Some((host, port)) if port.chars().all(|c| c.is_ascii_digit()) => host,
+        Some(_) | None => server,
+    }
 }
 
 fn has_password(value: &str) -> bool {
@@ -57,6 +79,7 @@ mod tests {
             ("KAFKA_BROKERS", "k:9092"),
             ("MODE", "fast"),
         ]);
+        let servers = values(&[("valkey", "redis://kv:6379"), ("VALKEY_SENTINELS", "s1:26379")]);
         let cases = [
             ("DATABASE_URL", "postgres://a:{pg.password}@db:5432/old?sslmode=require", true, true),
             ("DATABASE_URL", "postgres://a:{pg.password}@db:5432/new?sslmode=require", true, true),
@@ -65,6 +88,13 @@ mod tests {
             ("DATABASE_URL", "postgres://a:{pg.password}@db:5432,evil:5432/new", false, false),
             ("DATABASE_URL", "postgres://evil/?p=a:{pg.password}@db:5432/new", false, false),
             ("OTHER", "host=evil password={pg.password}", false, false),
+            ("OTHER", "host=db password={pg.password}", false, true),
+            ("OTHER", "host=db,evil password={pg.password}", false, false),
+            ("OTHER", "Server=db,5432;Password={pg.password}", false, true),
+            ("OTHER", "a:{pg.password}", false, true),
+            ("DATABASE_URL", "postgres://a:{pg.password}@db:5432/new?host=evil", false, false),
+            ("VALKEY_URL", "redis://a:{kv.password}@kv:6379/0", false, true),
+            ("VALKEY_SENTINELS", "s1:26379", false, true),
             ("KAFKA_PASSWORD", "{kafka.password}", false, true),
             ("KAFKA_BROKERS", "evil:9092", false, false),
             ("KAFKA_TOPICS", "a,b", false, true),
@@ -72,7 +102,7 @@ mod tests {
         ];
         for (name, value, strict, changed) in cases {
             let published = values(&[(name, value)]);
-            let is_fine = |has_changed| strange(&published, &last, &wanted, has_changed).is_none();
+            let is_fine = |has_changed| strange(&published, &last, &wanted, &servers, has_changed).is_none();
             assert_eq!((is_fine(false), is_fine(true)), (strict, changed), "{name}={value}");
         }
     }

@@ -21,7 +21,7 @@ pub mod usable;
 mod vault;
 
 pub use common::missing as no_common_password;
-pub use desired::desired;
+pub use desired::{desired, servers, values};
 pub use generate::password as new_password;
 pub use hosts::strange;
 pub use vault::Vault;

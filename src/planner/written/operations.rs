@@ -4,11 +4,12 @@ use super::{Judged, holds};
 use crate::core::address::Kind;
 use crate::core::step::{Action, Hold, Part};
 use crate::secrets::model::{Op as SecretOp, SECRET};
+use crate::secrets::password::placeholder;
 use crate::services::kafka::model::{ACL, Op as KafkaOp, TOPIC, USER as KAFKA_USER};
 use crate::services::postgres::diff::losers;
 use crate::services::postgres::model::{DATABASE, GRANT, Grant, LOCK_DOWN, Op as PostgresOp, ROLE};
 use crate::services::valkey::model::{DEFAULT_USER, KEYS, Op as ValkeyOp, PERSISTENCE, USER as KV_USER};
-use crate::services::{Model, Op, Step};
+use crate::services::{Model, Op, ServiceId, Step};
 use std::collections::BTreeSet;
 
 pub fn check(step: &Step) -> Judged {
@@ -21,6 +22,10 @@ pub fn check(step: &Step) -> Judged {
     match (&step.op, &step.after) {
         (Op::Postgres(PostgresOp::AlterDatabase { keeps, .. }), _) => {
             holds(keeps.iter().all(|grant| is_kept(step, grant)), "op", "it gives more than was there")
+        }
+        (Op::Secrets(SecretOp::Publish { proved, untouched }), _) => {
+            let mut names = untouched.iter();
+            holds(names.all(|name| may_stay(step, name, proved)), "op", "it leaves a value as it is that is to change")
         }
         (Op::State, _) => Ok(()),
         (_, Some(Model::PostgresGrant(grant))) => {
@@ -103,6 +108,15 @@ fn sets(step: &Step) -> bool {
         Op::Secrets(SecretOp::Publish { proved, .. }) => !proved.is_empty(),
         Op::State | Op::Postgres(_) | Op::Valkey(_) | Op::Kafka(_) | Op::Secrets(_) => false,
     }
+}
+
+/// Whether a value may stay as it is in the sink: it is there, and waits for no password that this step publishes alone.
+fn may_stay(step: &Step, name: &str, proved: &BTreeSet<String>) -> bool {
+    let value = |model: &Option<Model>| model.as_ref().and_then(Model::as_secret)?.values.get(name).cloned();
+    let (Some(_), Some(after)) = (value(&step.before), value(&step.after)) else { return false };
+    let needs = |service: &ServiceId| placeholder(*service).is_some_and(|placeholder| after.contains(placeholder));
+    let mut needed = ServiceId::ALL.into_iter().filter(needs).peekable();
+    needed.peek().is_none() || needed.any(|service| !proved.contains(service.as_str()))
 }
 
 /// Whether a grant goes with a change of a database: somebody loses what it had, and is declared to have so much.

@@ -2,8 +2,9 @@
 
 use super::{Judged, holds};
 use crate::core::plan::Notice;
-use crate::core::step::{Action, Part, Reason};
+use crate::core::step::{Action, Hold, Part, Reason};
 use crate::planner::prevention;
+use crate::secrets::model::SECRET;
 use crate::services::{Plan, ServiceId, Step};
 
 pub fn check(step: &Step, plan: &Plan) -> Judged {
@@ -20,6 +21,13 @@ pub fn check(step: &Step, plan: &Plan) -> Judged {
         };
         let is_said = reason.is_none_or(|reason| step.reasons.contains(&reason));
         holds(is_said, "reasons", format!("it was not {}'s when it was planned", step.app))?;
+    }
+    // What is published of an app is taken over from its former name, whether the state knows it or not.
+    let renames = step.part == Part::Rename && step.action == Action::Rename && step.address.kind != SECRET;
+    if renames && !matches!(step.hold, Some(Hold::Blocked { .. })) {
+        let passes = |other: &Step| other.address == step.address && other.reasons.contains(&Reason::FromAnotherApp);
+        let is_ours = owner.is_some_and(|owner| *owner == step.app || plan.steps.iter().any(passes));
+        holds(is_ours, "app", format!("when it was planned, the state did not say that it is {}'s", step.app))?;
     }
     let service = ServiceId::of(&step.address).filter(|service| *service != ServiceId::Secrets);
     let is_named = service.is_none_or(|service| plan.services.contains_key(service.as_str()));

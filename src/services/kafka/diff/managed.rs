@@ -1,8 +1,9 @@
 //! What of a topic is managed: what of it is compared, and with what.
 
-use crate::services::kafka::configs::TRANSIENT;
+use crate::services::kafka::configs::{TRANSIENT, WEIGHTY};
 use crate::services::kafka::model::Topic;
 use crate::services::kafka::server::Flavor;
+use std::collections::BTreeMap;
 
 /// The topic as it is compared with what is wanted: configs that are declared, or were, and all of its own where it is
 /// exact. Those of others are not ours to see.
@@ -13,6 +14,8 @@ use crate::services::kafka::server::Flavor;
 pub fn managed(mut there: Topic, wanted: Option<&Topic>, last: Option<&Topic>, flavor: Flavor) -> Topic {
     let named = |name: &str| wanted.into_iter().chain(last).any(|topic| topic.config.contains_key(name));
     let exact = wanted.is_some_and(Topic::is_exact);
+    let counts = |name: &str| there.effective(name).map(|value| (name.to_owned(), value.to_owned()));
+    let weighty: BTreeMap<String, String> = WEIGHTY.into_iter().filter_map(counts).collect();
     there.config.retain(|name, _| named(name) || (exact && !TRANSIENT.contains(&name.as_str())));
     if flavor == Flavor::Redpanda {
         for (name, value) in wanted.iter().flat_map(|wanted| &wanted.config) {
@@ -22,7 +25,8 @@ pub fn managed(mut there: Topic, wanted: Option<&Topic>, last: Option<&Topic>, f
             }
         }
     }
-    there.inherited.clear();
+    // What is lost by a change depends on what nobody declared, too.
+    there.inherited = weighty.into_iter().filter(|(name, _)| !there.config.contains_key(name)).collect();
     // No broker knows it: what it asks for stands in the configs.
     there.exact = exact.then_some(true);
     there

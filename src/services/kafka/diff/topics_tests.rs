@@ -1,6 +1,6 @@
 //! What becomes of topics, from what was read: on Kafka, and on a Redpanda by its documented ways.
 
-use super::super::diff;
+use super::super::{diff, risks};
 use crate::core::address::Address;
 use crate::core::name::AppName;
 use crate::core::reconcile::{Applied, Wanted};
@@ -106,6 +106,17 @@ fn what_is_declared_is_pinned_on_kafka_even_where_the_default_is_the_same() {
     assert_eq!((step.risks.len(), &step.hold), (0, &None), "nothing becomes less: {step:#?}");
     assert_eq!(kafka(&wanted, &there(&[WEEK], &[]), None).unwrap().action, Action::Adopt);
     assert_eq!(kafka(&wanted, &there(&[WEEK], &[]), Some(&wanted)), None);
+}
+
+#[test]
+fn a_compacted_topic_loses_nothing_by_what_is_said_of_deletion_whoever_made_it_compacted() {
+    let compacted = ("cleanup.policy", "compact");
+    for (own, inherited) in [(vec![WEEK, compacted], vec![]), (vec![WEEK], vec![compacted])] {
+        let step = kafka(&topic(&[DAY]), &there(&own, &inherited), Some(&topic(&[WEEK]))).unwrap();
+        assert!(step.risks.is_empty() && risks(&step).is_empty(), "{step:#?}");
+    }
+    let step = kafka(&topic(&[DAY]), &there(&[WEEK], &[]), Some(&topic(&[WEEK]))).unwrap();
+    assert!(risks(&step).contains(&Risk::LosesData), "{step:#?}");
 }
 
 #[test]

@@ -19,7 +19,7 @@ pub struct Topic {
     /// `true` resets configs of its own that are not declared; `None` leaves them. Declared only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exact: Option<bool>,
-    /// What counts for it without being its own: the brokers' defaults. Of what was read only; never compared.
+    /// What counts for it without being its own, or without being managed. Of what was read only; never compared.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub inherited: BTreeMap<String, String>,
     /// The broker's id of it, another one for each topic that is made. Of what was read only; never compared, but a step
