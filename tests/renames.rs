@@ -371,7 +371,7 @@ fn an_app_is_renamed_with_its_names_and_keeps_its_passwords() {
     valkey_at(&before[1], &["SET", &format!("{prefix}shop:k"), "v"]).expect("the app writes");
     whole(&workspace, "store");
     let asked = format!("[[moved]] from = \"app.{prefix}shop\" to = \"app.{prefix}store\"");
-    workspace.run(&["plan"]).exits(0).flat().says("did you mean a rename of the app? if not").says(&asked);
+    workspace.run(&["plan"]).exits(0).flat().says("did you mean a rename of the app? then write").says(&asked);
     workspace.write("nornplan.toml", "specs = \"specs\"\nmoved = [{ from = \"app.@shop\", to = \"app.@store\" }]\n");
     let plan = workspace.run(&["plan"]).exits(0).hides("no infraspec here declares").flat();
     let plan = plan.says("1 held: --allow-interrupt kafka.user.").hides("rotate").hides("did you mean");

@@ -102,29 +102,30 @@ fn what_is_new_is_made_with_consent() {
 }
 
 #[test]
-fn an_app_that_may_be_another_one_renamed_waits() {
+fn an_app_is_renamed_before_another_one_is_made_of_its_new_name() {
     let workspace = living();
     let shop =
         |app: &str| workspace.spec("cafe", &format!("app = \"@{app}\"\n[services.postgres]\ndatabase = \"@{app}\"\n"));
     shop("bistro");
-    workspace.run(&["apply", "--auto-approve"]).exits(0).says("did you mean a rename of the app?");
-    assert_eq!(roles(&workspace), "old_owner old_user");
+    workspace.run(&["plan"]).exits(0).says("did you mean a rename of the app?");
     moved(&workspace, &[("app.@cafe", "app.@bistro")]);
     workspace.converge();
     assert_eq!(roles(&workspace), "bistro_owner bistro_user");
     has_its_data(&workspace, "@bistro");
 
-    // One that is new is made when the other one goes, or alone.
+    // One that is new is made while the other one waits for consent.
     moved(&workspace, &[]);
     shop("grill");
-    workspace.run(&["apply", "--auto-approve", "--allow-destroy", "all", "--allow-interrupt", "all"]).exits(0);
-    assert_eq!(roles(&workspace), "grill_owner grill_user");
-    shop("diner");
-    workspace.run(&["apply", "--auto-approve"]).exits(0);
-    assert_eq!(roles(&workspace), "grill_owner grill_user");
-    workspace.run(&["apply", "--auto-approve", "--app", "@diner"]).exits(0);
-    works(&url(&workspace, "@diner"), "SELECT 1");
+    workspace.run(&["apply", "--auto-approve"]).exits(0).says("did you mean a rename of the app?");
+    works(&url(&workspace, "@grill"), "SELECT 1");
+    has_its_data(&workspace, "@bistro");
     workspace.run(&["plan"]).exits(0).hides("did you mean");
+    moved(&workspace, &[("app.@bistro", "app.@grill")]);
+    // Too late to be a rename: both keep what they have.
+    let refused = workspace.run(&["apply", "--auto-approve"]).exits(1);
+    refused.complains("are both there by now").complains("nornplan.toml:").complains("let what is");
+    works(&url(&workspace, "@grill"), "SELECT 1");
+    has_its_data(&workspace, "@bistro");
 }
 
 #[test]

@@ -312,6 +312,7 @@ impl Workspace {
         open.extend(&roles);
         let derived = moved_apps::derived(&open, &wanted, document);
         open.extend(&derived);
+        moved_apps::check(&open, &wanted, document)?;
         let ends = open.iter().flat_map(|one| [one.from.clone(), one.to.clone()]);
         let asked: BTreeSet<Address> =
             ends.filter(|address| address.service() == ServiceId::Postgres.as_str()).collect();

@@ -17,9 +17,8 @@ pub type Sort = (String, bool);
 /// What goes and what comes of each app.
 type Ends<'a> = BTreeMap<&'a AppName, BTreeMap<Sort, Vec<&'a Address>>>;
 
-/// Says of what goes and of what comes in its place how a rename is written. Returns the app that goes and the one that
-/// comes in its place.
-pub fn ask(steps: &mut [Step], document: &Document, declared: &BTreeSet<AppName>) -> Option<(AppName, AppName)> {
+/// Says of what goes and of what comes in its place how a rename is written.
+pub fn ask(steps: &mut [Step], document: &Document, declared: &BTreeSet<AppName>) {
     let (gone, come) = (ends(steps, Action::Destroy), ends(steps, Action::Create));
     let mut notes: Vec<(Address, String)> = Vec::new();
     for (app, gone) in &gone {
@@ -31,11 +30,9 @@ pub fn ask(steps: &mut [Step], document: &Document, declared: &BTreeSet<AppName>
         let told = pairs.iter().find(|(from, _)| from.kind == DATABASE).or(pairs.first());
         notes.extend(told.into_iter().flat_map(|(from, to)| [from, to]).map(|end| ((*end).clone(), note.clone())));
     }
-    let renamed = renamed_app(&gone, &come, document, declared);
-    if let Some((from, to)) = renamed {
+    if let Some((from, to)) = renamed_app(&gone, &come, document, declared) {
         let note = format!(
-            "did you mean a rename of the app? if not, let {from} go with consent, or narrow the run with --app {to}; if so, \
-             write at the end of nornplan.toml:{}",
+            "did you mean a rename of the app? then write at the end of nornplan.toml, before {to} is made:{}",
             entry(&(&Address::new(APP, from.as_str()), &Address::new(APP, to.as_str())))
         );
         for side in [gone.get(from), come.get(to)].into_iter().flatten() {
@@ -44,11 +41,9 @@ pub fn ask(steps: &mut [Step], document: &Document, declared: &BTreeSet<AppName>
             notes.extend(told.map(|address| ((*address).clone(), note.clone())));
         }
     }
-    let renamed = renamed.map(|(from, to)| (from.clone(), to.clone()));
     for step in steps.iter_mut().filter(|step| step.part == Part::Main) {
         step.notes.extend(notes.iter().filter(|(address, _)| *address == step.address).map(|(_, note)| note.clone()));
     }
-    renamed
 }
 
 /// One of `moved` as a table of its own, which may stand anywhere at the end of the file.

@@ -120,10 +120,7 @@ pub fn plan(mut inputs: Inputs<'_>) -> Result<Plan> {
     keep_open_what_stays(&mut steps, &inputs.applied);
     unasked::hold_owners(&mut steps);
     consent::hold(&mut steps, inputs.consent, &circumstances);
-    if let Some((gone, come)) = did_you_mean::ask(&mut steps, inputs.document, &circumstances.declared) {
-        unasked::hold_new_app(&mut steps, &gone, &come);
-        consent::hold(&mut steps, inputs.consent, &circumstances);
-    }
+    did_you_mean::ask(&mut steps, inputs.document, &circumstances.declared);
     let steps = graph::sort(steps).map_err(|cycle| Diagnostic::new(Kind::Plan, cycle.to_string()))?;
     let takes_all = consent::takes_all(&steps, &circumstances);
     let plan = Plan { takes_all, ..inputs.assemble(steps) };

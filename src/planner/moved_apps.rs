@@ -7,6 +7,7 @@ use crate::core::address::{APP, Address};
 use crate::core::name::AppName;
 use crate::core::reconcile::Wanted;
 use crate::core::step::{Action, Part, Reason, StepId};
+use crate::error::{Diagnostic, Kind, Result};
 use crate::scope::Scope;
 use crate::secrets::model::{Op as SecretOp, secret_address};
 use crate::services::{Decision, Model, Op, Step};
@@ -63,6 +64,35 @@ pub fn derived(open: &[&Move], wanted: &BTreeMap<Address, Wanted<Model>>, docume
         derived.extend(pairs(&had, &gets).into_iter().map(one));
     }
     derived
+}
+
+/// An app that was made under the new name before it was said that the name is but another one: it has databases or roles
+/// of its own where the former app has some too. What belongs to which nobody knows, so nothing is renamed.
+///
+/// # Errors
+/// The first such, with the way out.
+pub fn check(open: &[&Move], wanted: &BTreeMap<Address, Wanted<Model>>, document: &Document) -> Result<()> {
+    for one in open.iter().filter(|one| one.from.kind == APP) {
+        let named: BTreeSet<&Address> = open.iter().flat_map(|one| [&one.from, &one.to]).collect();
+        let of_app = |app: &str, is_wanted: bool| {
+            let is_its = move |address: &Address| wanted.contains_key(address) == is_wanted && is_postgres(address);
+            let all = document.resources.iter().filter(|(address, entry)| is_its(address) && entry.app.as_str() == app);
+            by_sort(
+                all.filter(|(address, _)| !named.contains(address)).map(|(address, entry)| (address, &entry.applied)),
+            )
+        };
+        let (left, made) = (of_app(&one.from.name, false), of_app(&one.to.name, true));
+        let both = left.iter().find_map(|(sort, left)| Some((*left.first()?, *made.get(sort)?.first()?)));
+        if let Some((left, made)) = both {
+            let (from, to) = (&one.from.name, &one.to.name);
+            let message = format!("{from} cannot be called {to} any more: {left} and {made} are both there by now");
+            return Err(Diagnostic::new(Kind::Config, message).at(one.place.clone()).hint(format!(
+                "take the move out, and let what is {from}'s go; or have {from}'s infraspec again in place of {to}'s, let what \
+                 is {to}'s go with `nornplan apply --allow-destroy ..`, and move then"
+            )));
+        }
+    }
+    Ok(())
 }
 
 fn is_postgres(address: &Address) -> bool {

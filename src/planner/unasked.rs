@@ -1,8 +1,7 @@
 //! What is not made as long as the user has not said whether it is new, or only another name of what is there: once made,
 //! it would stand in the way of a rename. Pure.
 
-use crate::core::name::AppName;
-use crate::core::step::{Action, Hold, Part, StepId};
+use crate::core::step::{Hold, StepId};
 use crate::services::postgres::model::Op as Do;
 use crate::services::{Model, Op, Step};
 use std::collections::BTreeMap;
@@ -27,14 +26,5 @@ pub fn hold_owners(steps: &mut [Step]) {
         if let Some(Some(on)) = waiting.get(&step.address.name) {
             step.hold = Some(Hold::Waits { on: on.clone() });
         }
-    }
-}
-
-/// An app that comes as another one with as much goes waits until that one does, with consent, or is called by its name.
-pub fn hold_new_app(steps: &mut [Step], gone: &AppName, come: &AppName) {
-    let goes = |step: &&Step| step.app == *gone && step.action == Action::Destroy && step.part == Part::Main;
-    let Some(on) = steps.iter().find(|step| goes(step) && !step.runs()).map(Step::id) else { return };
-    for step in steps.iter_mut().filter(|step| step.app == *come && step.runs()) {
-        step.hold = Some(Hold::Waits { on: on.clone() });
     }
 }

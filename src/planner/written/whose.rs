@@ -5,12 +5,13 @@ use crate::core::plan::Notice;
 use crate::core::step::{Action, Hold, Part, Reason};
 use crate::planner::prevention;
 use crate::secrets::model::SECRET;
-use crate::services::{Plan, ServiceId, Step};
+use crate::services::postgres::model::role_address;
+use crate::services::{Model, Plan, ServiceId, Step};
 
 pub fn check(step: &Step, plan: &Plan) -> Judged {
     let owner = plan.owners.get(&step.address);
     if matches!(step.action, Action::Destroy | Action::Forget) {
-        let is_ours = owner == Some(&step.app);
+        let is_ours = owner == Some(&step.app) || goes_with_its_role(step, plan);
         holds(is_ours, "app", format!("when it was planned, the state did not say that it is {}'s", step.app))?;
     }
     let takes = matches!(step.action, Action::Update | Action::Adopt) && step.before.is_some();
@@ -32,6 +33,14 @@ pub fn check(step: &Step, plan: &Plan) -> Judged {
     let service = ServiceId::of(&step.address).filter(|service| *service != ServiceId::Secrets);
     let is_named = service.is_none_or(|service| plan.services.contains_key(service.as_str()));
     holds(is_named, "address", "the plan does not name its server")
+}
+
+/// Whether it is a grant in another app's database to a role of the step's app that goes.
+fn goes_with_its_role(step: &Step, plan: &Plan) -> bool {
+    let Some(Model::PostgresGrant(grant)) = &step.before else { return false };
+    let role = role_address(&grant.role);
+    let goes = |other: &Step| other.address == role && other.app == step.app && other.action == Action::Destroy;
+    plan.steps.iter().any(goes)
 }
 
 /// That an app is no longer protected is said.
