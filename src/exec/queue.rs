@@ -146,7 +146,7 @@ impl<'a> Queue<'a> {
         let Some(step) = self.all.get(id).copied() else { return Vec::new() };
         let mut done = self.leave_out(step, outcome);
         let is_way = |way: &&Step| way.action == Action::Destroy || way.address.kind == ACL;
-        let goes = |need: &&StepId| self.all.get(need).is_some_and(|way| is_way(way));
+        let goes = |need: &&StepId| self.all.get(need).is_some_and(is_way);
         let ways: Vec<StepId> = step.needs.iter().filter(goes).cloned().collect();
         for way in ways.iter().filter_map(|way| self.all.get(way).copied()).collect::<Vec<_>>() {
             done.extend(self.leave_out(way, Outcome::Skipped { because_of: id.clone() }));
