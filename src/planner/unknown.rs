@@ -102,14 +102,19 @@ fn unknown(
             of_app.extend(placeholder(id).map(|placeholder| (placeholder, address.clone())));
         }
     }
-    // What the sink has lost cannot be published either, whatever is known of the login, and in this run or out of it.
+    // What the sink has lost cannot be published either, in this run or out of it.
+    let is_verified = |login: &Address| {
+        let service = ServiceId::of(login).and_then(|id| inputs.observed.get(&id));
+        let seen = service.and_then(|service| service.resources.get(login));
+        seen.is_some_and(|seen| seen.credential == Some(CredentialStatus::Verified))
+    };
     for (address, one) in &inputs.wanted {
         let (Some(secret), Some(app)) = (one.model.as_secret(), inputs.full.apps.get(&one.app)) else { continue };
         let steps = credentials.get(&one.app);
         for (service, login) in logins(app).into_iter().filter(|(service, _)| is_lost(inputs, address, *service)) {
             let is_set =
                 steps.is_some_and(|steps| steps.iter().any(|step| ServiceId::of(&step.address) == Some(service)));
-            let Some(placeholder) = placeholder(service).filter(|_| !is_set) else { continue };
+            let Some(placeholder) = placeholder(service).filter(|_| !is_set && !is_verified(&login)) else { continue };
             if secret.values.values().any(|value| value.contains(placeholder)) {
                 unknown.entry(one.app.clone()).or_default().entry(placeholder).or_insert(login);
             }

@@ -107,7 +107,7 @@ fn known(way: &Way, line: &Line<'_>) -> Option<Trouble> {
         );
     }
     // What was under way when the connection broke; librdkafka takes it for a refusal.
-    if has("SASL authentication error") && has("Broker transport failure") {
+    if (has("SASL authentication error") || has("mechanism handshake failed")) && has("Broker transport failure") {
         return told(
             Cause::Unreachable,
             format!("{address} hung up during the sign-in"),
@@ -311,6 +311,9 @@ mod tests {
             explain(&way, &line, Cause::Authentication).1.cause
         };
         assert_eq!(cause("Broker transport failure"), Cause::Unreachable);
+        let handshake = "sasl_plaintext://a:1/1: SASL SCRAM-SHA-512 mechanism handshake failed: Local: Broker transport \
+                         failure: broker's supported mechanisms: (n/a)";
+        assert_eq!(explain(&way, handshake, Cause::Authentication).1.cause, Cause::Unreachable);
         assert_eq!(cause("Authentication failed due to invalid credentials"), Cause::Authentication);
     }
 }
