@@ -16,7 +16,7 @@ mod support;
 use common::own_kafka::{self, Access, Setup};
 use common::settled::settled;
 use futures_util::FutureExt;
-use kafka::{new, remove, until_visible};
+use kafka::{new, remove, until_gone, until_visible};
 use nornplan::config::PasswordSource;
 use nornplan::core::secret::Secret;
 use nornplan::services::kafka::Kafka;
@@ -104,8 +104,10 @@ async fn topics_answer_one_by_one_in_the_order_asked_and_in_the_brokers_words() 
 async fn offsets_and_groups_tell_messages_and_who_reads_them() {
     let world = World::new(ServiceId::Kafka, "lag");
     let admin = world.by_hand().await;
-    let (plain, topic, group) = (BTreeMap::new(), world.topic("read"), world.topic("readers"));
-    assert!(admin.create_topics(&[new(&topic, 2, &plain)], false).await.unwrap()[0].is_ok());
+    let (topic, group) = (world.topic("read"), world.topic("readers"));
+    // The messages are years old: any retention would let the broker delete them while the test looks at them.
+    let kept = BTreeMap::from([("retention.ms".to_owned(), "-1".to_owned())]);
+    assert!(admin.create_topics(&[new(&topic, 2, &kept)], false).await.unwrap()[0].is_ok());
     until_visible(&admin, &topic, 2).await;
 
     let producer: BaseProducer = admins_settings().create().unwrap();
@@ -348,11 +350,13 @@ async fn a_topic_that_our_own_lost_call_made_counts_as_done_and_a_strangers_does
         }
     }
     remove(&admin, &[&own, &foreign]).await;
-    // Deleted and made again at once, under the same name.
+    // Deleted, and made again under the same name as soon as a plan can see that it is gone.
     for _ in 0..5 {
+        until_gone(&admin, &[&own, &foreign]).await;
         world.converge().await;
         remove(&admin, &[&own, &foreign]).await;
     }
+    until_gone(&admin, &[&own, &foreign]).await;
     world.converge().await;
     world.clean_up().await;
 }

@@ -51,6 +51,19 @@ pub async fn until_visible(admin: &Admin, name: &str, partitions: usize) {
     }
 }
 
+/// Asks until no topic of these is shown any more: a broker learns of a deletion after the controller has answered.
+pub async fn until_gone(admin: &Admin, names: &[&str]) {
+    let start = Instant::now();
+    loop {
+        let seen = admin.describe_topics(names).await.unwrap();
+        if seen.iter().all(|(_, topic)| topic.is_err()) {
+            return;
+        }
+        assert!(start.elapsed() < Duration::from_secs(10), "{seen:?}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
 impl World {
     /// The name of a topic of this test.
     pub fn topic(&self, name: &str) -> String {
