@@ -45,6 +45,28 @@ fn a_topic_that_is_not_to_go_keeps_its_users() {
 }
 
 #[test]
+fn a_user_that_something_else_was_applied_to_is_refused_alone() {
+    let workspace = Workspace::new();
+    let spec = |limit: u32, access: &str| {
+        let postgres = format!("[services.postgres]\nconnection_limit = {limit}");
+        workspace.spec("a", &format!("app = \"@a\"\n{postgres}\n[services.kv]\naccess = \"{access}\"\n"));
+    };
+    spec(5, "readwrite");
+    workspace.among_others(5);
+    workspace.converge();
+    spec(7, "readonly");
+    workspace.run(&["plan", "--out", "plan.json"]).exits(0).says("access:  readwrite -> readonly");
+    spec(5, "queue");
+    workspace.run(&["apply", "--auto-approve", CONSENT[1]]).exits(0);
+    let ran = workspace.run(&["apply", "plan.json", CONSENT[1]]).exits(1).flat();
+    ran.says("1 refused").says("since it was planned, something else was applied to it");
+    let limit = format!("SELECT rolconnlimit::text FROM pg_roles WHERE rolname = '{}a_user'", workspace.prefix);
+    assert_eq!(postgres_value("postgres", &limit).as_deref(), Some("7"));
+    spec(7, "queue");
+    workspace.run(&["plan", "--detailed-exitcode"]).exits(0);
+}
+
+#[test]
 fn a_database_that_was_made_anew_is_another_one() {
     let workspace = Workspace::new();
     for app in ["a", "b", "c", "d"] {

@@ -5,7 +5,7 @@
 mod common;
 
 use common::Workspace;
-use common::servers::{valkey_at, works};
+use common::servers::{valkey, valkey_at, works};
 
 fn declare(workspace: &Workspace, app: &str, more: &str) {
     let spec = format!(
@@ -27,6 +27,34 @@ const SIGN_IN: [&str; 6] =
 
 fn published(workspace: &Workspace, app: &str) -> [String; 6] {
     SIGN_IN.map(|name| workspace.published(app, name))
+}
+
+#[test]
+fn a_value_of_two_services_is_published_with_the_password_that_is_set() {
+    let workspace = Workspace::new();
+    let spec = |value: &str| {
+        let spec = format!("app = \"@a\"\n[services.postgres]\n[services.kv]\n[publish]\nBOTH = \"{value}\"\n");
+        workspace.spec("a", &spec);
+    };
+    spec("{pg.database} {kv.password}");
+    workspace.converge();
+    // Nobody knows the one password any more, and the other's login is gone.
+    let file = format!("secrets/{}a.env", workspace.prefix);
+    let text = workspace.read(&file);
+    let rest: Vec<&str> = text.lines().filter(|line| !line.starts_with("DATABASE_URL")).collect();
+    std::fs::write(workspace.path(&file), format!("{}\n", rest.join("\n"))).expect("written");
+    valkey(&["ACL", "DELUSER", &format!("{}a", workspace.prefix)]).expect("deleted");
+    spec("{pg.database}:{kv.password}");
+    workspace.run(&["apply", "--auto-approve"]).exits(0).says("held").says("1 created");
+    let url = workspace.published("@a", "VALKEY_URL");
+    valkey_at(&url, &["PING"]).expect("the user answers");
+    let both = workspace.published("@a", "BOTH");
+    let password = both.strip_prefix(&format!("{}a:", workspace.prefix)).expect("the new form");
+    assert!(url.contains(password), "the password that is set");
+    assert!(!workspace.secrets("@a").contains("DATABASE_URL"));
+    workspace.run(&["apply", "--auto-approve", "--allow-interrupt", "all"]).exits(0);
+    works(&workspace.published("@a", "DATABASE_URL"), "SELECT 1");
+    workspace.converge();
 }
 
 #[test]

@@ -11,7 +11,7 @@
 mod common;
 
 use common::own_valkey::{OwnValkey, PASSWORD, Saves};
-use common::servers::valkey_at;
+use common::servers::{valkey_at, works};
 use common::{Ran, Workspace};
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -120,11 +120,11 @@ fn a_new_namespace_waits_while_there_are_keys_under_the_former_one() {
 #[test]
 fn a_new_database_number_is_published_only_with_consent() {
     let server = OwnValkey::start();
-    let workspace = applied(&server, "");
+    let workspace = applied(&server, "[services.postgres]\n");
     let name = format!("{}a", workspace.prefix);
     make(&server, 0, &format!("{name}:"), 40);
     let url = workspace.published("@a", "VALKEY_URL");
-    workspace.spec("a", &format!("{APP}db = 2\n"));
+    workspace.spec("a", &format!("{APP}db = 2\n[services.postgres]\n"));
     let told = plan(&workspace)
         .says(&format!("stay under {name}:* in database 0: nobody who is declared reaches them any more"))
         .says("published as before until this is done: DB, REDIS_URL, VALKEY_URL")
@@ -132,8 +132,11 @@ fn a_new_database_number_is_published_only_with_consent() {
     workspace.run(&["apply", "--auto-approve"]).exits(0);
     assert_eq!(workspace.published("@a", "VALKEY_URL"), url);
     as_app(&workspace, "@a", &["SET", &format!("{name}:k1"), "v"]).unwrap();
-    // A password that is asked for meanwhile does not set it off.
+    // A password that is asked for meanwhile does not set it off, nor keep another one from being published.
+    let database = workspace.published("@a", "DATABASE_URL");
     workspace.run(&["rotate", "@a", "--auto-approve"]).exits(0);
+    assert_ne!(workspace.published("@a", "DATABASE_URL"), database);
+    works(&workspace.published("@a", "DATABASE_URL"), "SELECT 1");
     as_app(&workspace, "@a", &["SET", &format!("{name}:k1"), "v"]).unwrap();
     assert!(workspace.published("@a", "VALKEY_URL").ends_with("/0"));
     paste(&told.stdout, || {
@@ -148,9 +151,9 @@ fn a_new_database_number_is_published_only_with_consent() {
     as_app(&workspace, "@a", &["GET", &format!("{name}:k40")]).unwrap();
     assert_eq!((keys_in(&server, 0), keys_in(&server, 2)), (40, 40));
     // Other rules on the same keys ask nothing, and neither does a pattern that opens the former ones.
-    workspace.spec("a", &format!("{APP}db = 2\naccess = \"readonly\"\nkeys = [\"@old:*\"]\n"));
+    workspace.spec("a", &format!("{APP}db = 2\naccess = \"readonly\"\nkeys = [\"@old:*\"]\n[services.postgres]\n"));
     plan(&workspace).hides("starts empty");
-    workspace.spec("a", &format!("{APP}db = 2\nnamespace = \"@new\"\nkeys = [\"{name}:*\"]\n"));
+    workspace.spec("a", &format!("{APP}db = 2\nnamespace = \"@new\"\nkeys = [\"{name}:*\"]\n[services.postgres]\n"));
     plan(&workspace).hides("starts empty").hides("held");
 }
 

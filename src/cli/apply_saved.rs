@@ -17,7 +17,7 @@ use crate::exec::carried::SavedPlan;
 use crate::observe;
 use crate::render::{self, typed::shell_word};
 use crate::secrets::model::SECRET;
-use crate::services::valkey::diff::not_as_declared;
+use crate::services::valkey::diff::{Amiss, not_as_declared};
 use crate::services::{Ask, Plan, ServiceId, Step};
 use crate::spec;
 use crate::state::Document;
@@ -61,7 +61,7 @@ pub async fn run(global: &Global, file: &Path, flags: &ApplyArgs) -> super::Outc
     let concerned = apps(&plan);
     let published = document.has_published_of(|app| !narrowed || concerned.contains(app.as_str()));
     workspace.vault.check_lineage(&document.lineage, published)?;
-    let known = SavedPlan::of(digest, &plan, document, &workspace.vault)?;
+    let mut known = SavedPlan::of(digest, &plan, document, &workspace.vault)?;
     if let Some(why) = saved_here::refused(&plan, &known, &workspace, document) {
         return Err(refuse(format!("the plan is not what nornplan writes here: {why}")));
     }
@@ -72,7 +72,7 @@ pub async fn run(global: &Global, file: &Path, flags: &ApplyArgs) -> super::Outc
         )));
     }
     known.keep_passwords(&mut plan.steps);
-    let server = another_server(&workspace, &mut plan, &known, document, flags.look.wait());
+    let server = another_server(&workspace, &mut plan, &mut known, document, flags.look.wait());
     let Some(met) = interrupts.unless_heard(server).await else {
         return Ok(interrupted(&interrupts));
     };
@@ -207,7 +207,7 @@ fn prevented_meanwhile<'a>(document: &Document, plan: &'a Plan, known: &SavedPla
 async fn another_server(
     workspace: &Workspace,
     plan: &mut Plan,
-    known: &SavedPlan,
+    known: &mut SavedPlan,
     document: &Document,
     wait: Duration,
 ) -> Result<Option<String>, Diagnostic> {
@@ -234,7 +234,16 @@ async fn another_server(
         let planned = head.and_then(|head| head.identity);
         if id == ServiceId::Valkey {
             let left = plan.steps.iter().filter(|step| !known.has_done(step));
-            if let Some((user, why)) = not_as_declared(left, &document.applied(), &read.server, is_as_planned) {
+            for (step, amiss) in not_as_declared(left, &document.applied(), &read.server, is_as_planned) {
+                let why = match amiss {
+                    Amiss::Untold if plan.serial < document.serial => {
+                        known.refuse(step, "since it was planned, something else was applied to it");
+                        continue;
+                    }
+                    Amiss::Untold => "would get, or lose, more than is told",
+                    Amiss::OtherRules => "would get other rules than what is declared means there",
+                };
+                let user = &step.address;
                 return Ok(Some(format!("the plan is not what nornplan writes for this Valkey: {user} {why}")));
             }
         }

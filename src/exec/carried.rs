@@ -87,6 +87,11 @@ impl SavedPlan {
         self.refused.get(&step.id()).map(String::as_str)
     }
 
+    /// Refuses a step about what is no longer as the state had it.
+    pub fn refuse(&mut self, step: &Step, why: &str) {
+        self.refused.entry(step.id()).or_insert_with(|| why.to_owned());
+    }
+
     /// Stages no new password for a login that has its new one from an earlier run of the plan: that is published, or
     /// still staged.
     pub fn keep_passwords(&self, steps: &mut [Step]) {

@@ -5,6 +5,7 @@ pub mod moved_apps;
 pub mod moved_roles;
 pub mod moves;
 mod prevention;
+mod published;
 mod publishing;
 mod unasked;
 mod unknown;
@@ -92,6 +93,7 @@ pub fn plan(mut inputs: Inputs<'_>) -> Result<Plan> {
     let going = secrets.map(|secrets| services::diff(ServiceId::Secrets, inputs.diff_input(secrets, &nothing)));
     steps.extend(going.into_iter().flatten().filter(|step| step.action == Action::Destroy));
     block_half_moves(&mut steps, &inputs);
+    change_before_passwords(&mut steps);
     never_destroy(&mut steps, &inputs.kept_apart);
     prevention::block_what_would_lose_it(&mut steps, &circumstances, inputs.document);
     consent::hold(&mut steps, inputs.consent, &circumstances);
@@ -281,9 +283,17 @@ fn name_what_was_asked_for(steps: &mut [Step], apps: &BTreeSet<AppName>) {
     }
 }
 
-/// Adds the edges that no service can know: staging before setting, a change before a new password of the same login, and
-/// an app's secret last of all that is destroyed, or goes to another app. Also one that is only forgotten: with a state that
-/// checkouts share, it may be in another's sink, and not gone.
+/// A change of a login comes before its new password: where the one is held the other is not set, nor staged.
+fn change_before_passwords(steps: &mut [Step]) {
+    let changes: BTreeSet<StepId> = steps.iter().filter(|step| step.part == Part::Main).map(Step::id).collect();
+    for step in steps.iter_mut().filter(|step| step.part == Part::Credential) {
+        step.needs.extend(changes.get(&StepId::main(step.address.clone())).cloned());
+    }
+}
+
+/// Adds the edges that no service can know: staging before setting, and an app's secret last of all that is destroyed, or
+/// goes to another app. Also one that is only forgotten: with a state that checkouts share, it may be in another's sink, and
+/// not gone.
 fn connect(steps: &mut [Step], inputs: &Inputs<'_>) {
     let ids: BTreeSet<StepId> = steps.iter().map(Step::id).collect();
     let mut destroyed: BTreeMap<AppName, BTreeSet<StepId>> = BTreeMap::new();
@@ -298,9 +308,6 @@ fn connect(steps: &mut [Step], inputs: &Inputs<'_>) {
     for step in steps.iter_mut() {
         if step.sets_credential && step.address.kind != SECRET {
             step.needs.insert(StepId { address: secret_address(step.app.as_str()), part: Part::Stage });
-        }
-        if step.part == Part::Credential {
-            step.needs.insert(StepId::main(step.address.clone()));
         }
         // A former password, or mechanism, goes when apps are told the new one.
         let removes_credentials = step.op == Op::Kafka(KafkaOp::RemoveCredentials);

@@ -2,11 +2,11 @@
 //! now keeps what it had. Pure.
 
 use super::Inputs;
-use super::unknown::is_lost;
+use super::published::{is_lost, last_values, tell_held};
 use crate::core::address::Address;
 use crate::core::consent::{self, Circumstances};
 use crate::core::name::AppName;
-use crate::core::reconcile::{Applied, Wanted};
+use crate::core::reconcile::Wanted;
 use crate::core::step::{Action, Hold, Part, Reason, StepId};
 use crate::secrets::model::{Published, SECRET, secret_address};
 use crate::secrets::password::{carriers, placeholder, sign_in_of};
@@ -282,12 +282,6 @@ fn services_of(needed: &BTreeSet<Address>) -> BTreeSet<ServiceId> {
     needed.iter().filter_map(ServiceId::of).collect()
 }
 
-/// What was last published for an app.
-pub(super) fn last_values(applied: &BTreeMap<Address, Applied<Model>>, secret: &Address) -> BTreeMap<String, String> {
-    let last = applied.get(secret).and_then(|last| last.model.as_secret());
-    last.map(|last| last.values.clone()).unwrap_or_default()
-}
-
 /// New values are published after what they need is there. A new password of a running app is not even set before that:
 /// where something fails, what is published goes on working. A login of another app has nothing of this one before it.
 /// And what an app was told to use goes only after it is told otherwise.
@@ -377,13 +371,6 @@ pub fn tell_what_does_not_sign_in(inputs: &Inputs<'_>, steps: &mut [Step]) {
         }
     }
     tell_held(steps, &told);
-}
-
-/// Adds notes to steps that would set the passwords of logins and do not run.
-pub(super) fn tell_held(steps: &mut [Step], notes: &BTreeMap<Address, Vec<String>>) {
-    for step in steps.iter_mut().filter(|step| step.sets_credential && !step.runs()) {
-        step.notes.extend(notes.get(&step.address).into_iter().flatten().cloned());
-    }
 }
 
 /// The names of values that have a password in them, by its placeholder.

@@ -1,12 +1,12 @@
 //! Passwords that nobody knows: what would need them is not published yet, and what is there in its place stays as it is. Pure.
 
 use super::Inputs;
-use super::publishing::{last_values, tell_held};
+use super::published::{is_lost, last_values, tell_held};
 use crate::core::address::Address;
 use crate::core::name::AppName;
 use crate::core::step::StepId;
 use crate::secrets::model::{Op as SecretOp, Published, secret_address};
-use crate::secrets::password::{carriers, placeholder};
+use crate::secrets::password::placeholder;
 use crate::secrets::usable::{logins, needs, sign_in_as};
 use crate::services::{CredentialStatus, Model, Observation, Op, ServiceId, Step};
 use std::borrow::Cow;
@@ -31,14 +31,17 @@ pub fn leave_out(
         let there = sink.and_then(|sink| sink.resources.get(address)?.model.as_secret());
         let last = inputs.applied.get(address).and_then(|last| last.model.as_secret());
         let needs = inputs.specs.apps.get(&one.app).map(needs).unwrap_or_default();
+        let set = credentials.get(&one.app).into_iter().flatten().filter_map(|step| ServiceId::of(&step.address));
+        let set: Vec<&str> = set.filter_map(placeholder).collect();
         for (placeholder, login) in unknown {
             let with_it = |published: &Published| names_with(published, placeholder);
             let left_out = with_it(secret);
             secret.values.retain(|name, _| !left_out.contains(name));
-            // A user's name, and how it signs in, go with its password.
+            // A user's name, and how it signs in, go with its password; not what carries another one that is set.
             let differs = |name: &&String| {
-                there.is_some_and(|there| {
-                    secret.values.get(*name).is_some_and(|one| there.values.get(*name) != Some(one))
+                let value = secret.values.get(*name);
+                there.zip(value).is_some_and(|(there, value)| {
+                    there.values.get(*name) != Some(value) && !set.iter().any(|password| value.contains(password))
                 })
             };
             let beside = needs.iter().filter(|(_, needed)| needed.contains(login)).map(|(name, _)| name);
@@ -121,13 +124,6 @@ fn unknown(
         }
     }
     unknown
-}
-
-/// Whether the sink was read, and has no password of a service for an app.
-pub(super) fn is_lost(inputs: &Inputs<'_>, secret: &Address, service: ServiceId) -> bool {
-    let Some(sink) = inputs.observed.get(&ServiceId::Secrets) else { return false };
-    let there = sink.resources.get(secret).and_then(|there| there.model.as_secret());
-    !there.is_some_and(|there| carriers(service).iter().any(|carrier| there.values.contains_key(*carrier)))
 }
 
 fn names_with(published: &Published, placeholder: &str) -> BTreeSet<String> {

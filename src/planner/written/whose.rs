@@ -1,11 +1,12 @@
 //! Nothing goes that the state did not call ours, nothing of others changes unsaid, and every server is named.
 
 use super::{Judged, holds};
+use crate::core::address::Address;
 use crate::core::plan::Notice;
 use crate::core::step::{Action, Hold, Part, Reason};
 use crate::planner::prevention;
 use crate::secrets::model::SECRET;
-use crate::services::postgres::model::role_address;
+use crate::services::postgres::model::{GRANT, ROLE, role_address};
 use crate::services::{Model, Plan, ServiceId, Step};
 
 pub fn check(step: &Step, plan: &Plan) -> Judged {
@@ -35,12 +36,17 @@ pub fn check(step: &Step, plan: &Plan) -> Judged {
     holds(is_named, "address", "the plan does not name its server")
 }
 
-/// Whether it is a grant in another app's database to a role of the step's app that goes.
+/// Whether it is a grant in another app's database to a role of the step's app that goes. One that is gone already is known
+/// by its address alone.
 fn goes_with_its_role(step: &Step, plan: &Plan) -> bool {
-    let Some(Model::PostgresGrant(grant)) = &step.before else { return false };
-    let role = role_address(&grant.role);
-    let goes = |other: &Step| other.address == role && other.app == step.app && other.action == Action::Destroy;
-    plan.steps.iter().any(goes)
+    let is_to = |role: &Address| match &step.before {
+        Some(Model::PostgresGrant(grant)) => *role == role_address(&grant.role),
+        Some(_) => false,
+        None => step.address.name.strip_suffix(&role.name).is_some_and(|database| database.ends_with('/')),
+    };
+    let goes = |other: &Step| matches!(other.action, Action::Destroy | Action::Forget) && other.address.kind == ROLE;
+    step.address.kind == GRANT
+        && plan.steps.iter().any(|other| goes(other) && other.app == step.app && is_to(&other.address))
 }
 
 /// That an app is no longer protected is said.

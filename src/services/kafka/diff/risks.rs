@@ -3,6 +3,7 @@
 use super::acls;
 use super::losses::losses;
 use crate::core::step::{Action, Part, Reason, Risk};
+use crate::services::kafka::configs::WEIGHTY;
 use crate::services::kafka::model::{Op as KafkaOp, Topic};
 use crate::services::{Model, Op, Step};
 use std::collections::BTreeSet;
@@ -34,8 +35,11 @@ pub fn risks(step: &Step) -> BTreeSet<Risk> {
 }
 
 /// Whether messages are lost by what is declared, as far as it is known what counts until now. What becomes the broker's
-/// default stands in no step.
+/// default stands in no step, and other configs may count for nothing by it.
 fn loses(before: &Topic, after: &Topic) -> bool {
+    if WEIGHTY.iter().any(|config| before.config.contains_key(*config) && !after.config.contains_key(*config)) {
+        return false;
+    }
     let is = |name: &str| before.effective(name).map(str::to_owned);
     let becomes = |name: &str| is(name).map(|value| after.config.get(name).cloned().unwrap_or(value));
     !losses(&is, &becomes).is_empty()

@@ -13,7 +13,16 @@ use crate::services::{Model, Op, Step};
 use serde_json::Value;
 use std::collections::BTreeMap;
 
-/// A user that would get other rules than what is declared means on this server, or more than is told; and which of them.
+/// What is wrong with a step on a user.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Amiss {
+    /// It would get other rules than what is declared means on this server.
+    OtherRules,
+    /// It would get, or lose, more than is told; or another thing was last applied when that was told.
+    Untold,
+}
+
+/// The steps on users with which something is wrong.
 ///
 /// Where the server is of another version than was planned for (`is_as_planned`), as while its nodes are upgraded one after
 /// the other, commands may rightly be others: only keys and channels are looked at.
@@ -22,12 +31,12 @@ pub fn not_as_declared<'a>(
     applied: &BTreeMap<Address, Applied<Model>>,
     server: &Value,
     is_as_planned: bool,
-) -> Option<(&'a Address, &'static str)> {
-    let server: Server = serde_json::from_value(server.clone()).ok()?;
+) -> Vec<(&'a Step, Amiss)> {
+    let Ok(server) = serde_json::from_value::<Server>(server.clone()) else { return Vec::new() };
     let (expansion, teller) = (Expansion::on(&server), Teller::new(Some(&server.catalogue)));
     let is_set =
         |step: &&Step| step.op == Op::Valkey(UserOp::SetUser) && !matches!(step.hold, Some(Hold::Blocked { .. }));
-    steps.into_iter().filter(is_set).find_map(|step| {
+    let amiss = |step: &'a Step| {
         let after = step.after.as_ref().and_then(Model::as_valkey_user)?;
         let is_declared = after.namespace.is_some() || after.whole_database == Some(true) || server.sentinel;
         let mut meant = expansion.of(after);
@@ -35,14 +44,14 @@ pub fn not_as_declared<'a>(
             (meant.commands, meant.databases) = (after.commands.clone(), after.databases.clone());
         }
         if after.access.is_none() || !is_declared || meant != *after {
-            return Some((&step.address, "would get other rules than what is declared means there"));
+            return Some((step, Amiss::OtherRules));
         }
         let there = step.before.as_ref().and_then(Model::as_valkey_user)?;
         let last = applied.get(&step.address).map(|last| as_of_now(last, Some(&server)).model);
         let last = last.as_ref().and_then(Model::as_valkey_user);
-        (is_as_planned && !is_told(step, &teller, (there, after), last))
-            .then_some((&step.address, "would get, or lose, more than is told"))
-    })
+        (is_as_planned && !is_told(step, &teller, (there, after), last)).then_some((step, Amiss::Untold))
+    };
+    steps.into_iter().filter(is_set).filter_map(amiss).collect()
 }
 
 /// Whether a step tells a change as it is: by what the infraspec says otherwise than was applied last, or, where that may

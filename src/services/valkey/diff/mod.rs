@@ -11,7 +11,7 @@ mod starts_empty;
 mod takes_over;
 mod words;
 
-pub use as_declared::not_as_declared;
+pub use as_declared::{Amiss, not_as_declared};
 pub use halfway::is_halfway;
 pub use risks::risks;
 pub use takes_over::ask_about_takeovers;
