@@ -75,8 +75,8 @@ pub type Cases = BTreeMap<Scenario, Vec<Case>>;
 /// How much of all that could be done is done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Range {
-    /// Each boundary by a kill, and every third in another way too, in runs that plan for themselves.
-    Few,
+    /// Each boundary twice, in runs that plan for themselves.
+    Twice,
     /// Each boundary by each mode.
     Modes,
     /// Each boundary by each mode in each scenario, each time that it is reached: hours.
@@ -87,7 +87,7 @@ impl Range {
     /// What `NORNPLAN_EVERY` asks for.
     pub fn asked() -> Self {
         match std::env::var("NORNPLAN_EVERY").as_deref() {
-            Err(_) => Self::Few,
+            Err(_) => Self::Twice,
             Ok("mode") => Self::Modes,
             Ok("hit") => Self::Hits,
             Ok(other) => panic!("NORNPLAN_EVERY is mode or hit, not {other}"),
@@ -99,14 +99,14 @@ impl Range {
 pub fn cases(recorded: &[(Scenario, Passed)], range: Range) -> Cases {
     let (saved, others): (Vec<_>, Vec<_>) = recorded.iter().cloned().partition(|(scenario, _)| scenario.is_saved());
     let choose = match range {
-        Range::Few => some_modes,
+        Range::Twice => each_twice,
         Range::Modes => each_mode,
         Range::Hits => every_hit,
     };
     let mut cases = choose(&others);
     // Whether a plan was saved makes no difference to what a service answers, but all to who goes on.
     let makes_a_difference = |case: &Case| matches!(case.mode, Mode::Abort | Mode::Kill | Mode::Error);
-    for (scenario, mut of_saved) in if range == Range::Few { Cases::new() } else { choose(&saved) } {
+    for (scenario, mut of_saved) in if range == Range::Twice { Cases::new() } else { choose(&saved) } {
         of_saved.retain(makes_a_difference);
         cases.insert(scenario, of_saved);
     }
@@ -157,9 +157,9 @@ fn each_mode(recorded: &[(Scenario, Passed)]) -> Cases {
     cases
 }
 
-/// A run dies at every boundary, and every third is struck in another way that makes a difference there, in turn. Each in one
-/// of the scenarios that pass it, in turn too, and by turns at the first and at the last time that it is reached.
-fn some_modes(recorded: &[(Scenario, Passed)]) -> Cases {
+/// Every boundary twice: a run dies there, and in another way that makes a difference there, in turn. Each in one of the
+/// scenarios that pass it, in turn too, and by turns at the first and at the last time that it is reached.
+fn each_twice(recorded: &[(Scenario, Passed)]) -> Cases {
     let places = places(recorded);
     let mut cases = Cases::new();
     // Turns of those boundaries alone at which the same modes make a difference, so that each mode gets its turn.
@@ -168,7 +168,7 @@ fn some_modes(recorded: &[(Scenario, Passed)]) -> Cases {
         let others: Vec<Mode> =
             Mode::ALL.into_iter().filter(|mode| *mode != Mode::Abort && mode.fits(boundary)).collect();
         let turn = turns.entry(others.clone()).or_default();
-        let other = others.get(*turn / 3 % others.len().max(1)).filter(|_| turn.is_multiple_of(3)).copied();
+        let other = others.get(*turn % others.len().max(1)).copied();
         *turn += 1;
         for (at, mode) in [Some(Mode::Abort), other].into_iter().flatten().enumerate() {
             let (scenario, hit) = in_turn(&places, number + at);
