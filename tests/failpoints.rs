@@ -67,10 +67,7 @@ impl Work {
     /// Whether the workspace is good for another time.
     fn cycle(&self, lane: &Lane) -> bool {
         for scenario in Scenario::ALL {
-            // What leaves everything as it is can be struck as often as one likes; these end with the last case.
-            let repeats = matches!(scenario, Scenario::Rotate | Scenario::Adopt);
-            let rounds = if repeats { 4 } else { 1 };
-            for _ in 0..rounds {
+            for _ in 0..scenario.rounds() {
                 let Some(case) = self.next(scenario) else {
                     let needed = matches!(scenario.does(), Scenario::Create | Scenario::Destroy);
                     if needed && lane.record(scenario).is_err() {

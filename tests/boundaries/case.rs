@@ -1,6 +1,6 @@
 //! What strikes a run, and where.
 
-use super::scenario::Scenario;
+use super::scenario::{MOST_ROUNDS, Scenario};
 use std::collections::BTreeMap;
 
 /// What happens at a boundary (`src/boundary/failpoints.rs`).
@@ -138,42 +138,58 @@ fn places(recorded: &[(Scenario, Passed)]) -> BTreeMap<&String, Vec<(Scenario, u
     places
 }
 
-/// One of the scenarios that pass a boundary, and by turns the first and the last time that it is reached there.
-fn in_turn(places: &[(Scenario, usize)], turn: usize) -> (Scenario, usize) {
-    let (scenario, hits) = places[turn % places.len()];
-    (scenario, if turn.is_multiple_of(2) { 1 } else { hits })
+/// Spreads cases over scenarios, so that none has many left when the others are done.
+#[derive(Default)]
+struct Spread {
+    /// What each has to do, in parts of a cycle.
+    load: BTreeMap<Scenario, usize>,
+    cases: Cases,
 }
 
-/// Every boundary by every mode that makes a difference there. Each in one of the scenarios that pass it, in turn, and by
-/// turns at the first and at the last time that it is reached.
+impl Spread {
+    /// Strikes a boundary in the scenario with the least to do of those that pass it, and by turns at the first and at the
+    /// last time that it is reached there.
+    fn strike(&mut self, mode: Mode, boundary: &str, places: &[(Scenario, usize)], turn: usize) {
+        let load = |(scenario, _): &&(Scenario, usize)| self.load.get(scenario).copied().unwrap_or_default();
+        let Some((scenario, hits)) = places.iter().min_by_key(load).copied() else { return };
+        *self.load.entry(scenario).or_default() += MOST_ROUNDS / scenario.rounds();
+        let hit = if turn.is_multiple_of(2) { 1 } else { hits };
+        self.cases.entry(scenario).or_default().push(Case { mode, boundary: boundary.to_owned(), hit });
+    }
+}
+
+/// Those first that few scenarios pass.
+fn rarest_first(recorded: &[(Scenario, Passed)]) -> Vec<(&String, Vec<(Scenario, usize)>)> {
+    let mut all: Vec<_> = places(recorded).into_iter().collect();
+    all.sort_by_key(|(_, places)| places.len());
+    all
+}
+
+/// Every boundary by every mode that makes a difference there.
 fn each_mode(recorded: &[(Scenario, Passed)]) -> Cases {
-    let mut cases = Cases::new();
-    for (number, (boundary, places)) in places(recorded).into_iter().enumerate() {
+    let mut spread = Spread::default();
+    for (number, (boundary, places)) in rarest_first(recorded).into_iter().enumerate() {
         for (at, mode) in Mode::ALL.into_iter().filter(|mode| mode.fits(boundary)).enumerate() {
-            let (scenario, hit) = in_turn(&places, number + at);
-            cases.entry(scenario).or_default().push(Case { mode, boundary: boundary.clone(), hit });
+            spread.strike(mode, boundary, &places, number + at);
         }
     }
-    cases
+    spread.cases
 }
 
-/// Every boundary twice: a run dies there, and in another way that makes a difference there, in turn. Each in one of the
-/// scenarios that pass it, in turn too, and by turns at the first and at the last time that it is reached.
+/// Every boundary twice: a run dies there, and in another way that makes a difference there, in turn.
 fn each_twice(recorded: &[(Scenario, Passed)]) -> Cases {
-    let places = places(recorded);
-    let mut cases = Cases::new();
+    let mut spread = Spread::default();
     // Turns of those boundaries alone at which the same modes make a difference, so that each mode gets its turn.
     let mut turns: BTreeMap<Vec<Mode>, usize> = BTreeMap::new();
-    for (number, (boundary, places)) in places.into_iter().enumerate() {
+    for (number, (boundary, places)) in rarest_first(recorded).into_iter().enumerate() {
         let others: Vec<Mode> =
             Mode::ALL.into_iter().filter(|mode| *mode != Mode::Abort && mode.fits(boundary)).collect();
         let turn = turns.entry(others.clone()).or_default();
         let other = others.get(*turn % others.len().max(1)).copied();
         *turn += 1;
         for (at, mode) in [Some(Mode::Abort), other].into_iter().flatten().enumerate() {
-            let (scenario, hit) = in_turn(&places, number + at);
-            cases.entry(scenario).or_default().push(Case { mode, boundary: boundary.clone(), hit });
+            spread.strike(mode, boundary, &places, number + at);
         }
     }
-    cases
+    spread.cases
 }

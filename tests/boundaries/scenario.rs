@@ -2,6 +2,9 @@
 
 use crate::common::Workspace;
 
+/// The most that a scenario is struck in one cycle.
+pub const MOST_ROUNDS: usize = 4;
+
 /// In the order in which a workspace goes through them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Scenario {
@@ -100,6 +103,11 @@ impl Scenario {
             Self::SavedDestroy => Self::Destroy,
             Self::Create | Self::Change | Self::Rename | Self::Rotate | Self::Adopt | Self::Destroy => self,
         }
+    }
+
+    /// How often it is struck in one cycle. What leaves everything as it is can be struck as often as one likes.
+    pub fn rounds(self) -> usize {
+        if matches!(self, Self::Rotate | Self::Adopt) { MOST_ROUNDS } else { 1 }
     }
 
     pub fn is_saved(self) -> bool {
