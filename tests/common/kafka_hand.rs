@@ -9,6 +9,7 @@ use nornplan::services::kafka::client::native::{Alteration, Change, ConfigEdit, 
 use rdkafka::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
+use rdkafka::types::RDKafkaRespErr;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
@@ -134,6 +135,12 @@ pub fn reads(config: &ClientConfig, topic: &str, partition: i32, messages: usize
     let mut config = config.clone();
     config.set("group.id", "none").set("enable.auto.commit", "false");
     let consumer: BaseConsumer = config.create().expect("a consumer");
+    // Whoever may read a topic may describe it. A consumer would wait half a minute for it to appear.
+    let described = consumer.fetch_metadata(Some(topic), Duration::from_secs(15)).map_err(|error| error.to_string())?;
+    let refused = RDKafkaRespErr::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED;
+    if described.topics().iter().any(|topic| topic.error() == Some(refused)) {
+        return Err(format!("not authorized to {topic}"));
+    }
     let mut list = rdkafka::TopicPartitionList::new();
     list.add_partition_offset(topic, partition, rdkafka::Offset::Beginning).expect("a partition");
     consumer.assign(&list).expect("an assignment");
