@@ -76,6 +76,9 @@ fn a_reader_that_goes_takes_its_grants_along() {
     let grant = format!("postgres.grant.{0}a/{0}b_user", workspace.prefix);
     workspace.run(&["destroy", "--app", "@b", "--auto-approve"]).exits(0).says(&grant);
     workspace.run(&["plan", "--detailed-exitcode"]).exits(0).says("No changes.");
+    workspace.run(&["destroy", "--app", "@b", "--auto-approve", "--allow-destroy", "all"]).exits(0);
+    assert!(!exists(&format!("{}b", workspace.prefix)) && exists(&format!("{}a", workspace.prefix)));
+    workspace.converge();
     // Also what somebody has taken from it already: that is only forgotten, by a saved plan too.
     servers::postgres(&format!("{}a", workspace.prefix), &format!("DROP OWNED BY \"{}b_user\"", workspace.prefix));
     let saved = ["plan", "--destroy", "--app", "@b", "--allow-destroy", "all", "--out", "gone.json"];
