@@ -11,6 +11,7 @@
 mod common;
 
 use common::Workspace;
+use common::own_valkey::OwnValkey;
 use common::servers;
 
 const CAFE: &str = r#"
@@ -119,7 +120,10 @@ fn losing_the_state_costs_nothing() {
 
 #[test]
 fn the_same_inputs_give_the_same_json() {
-    let workspace = both();
+    // Where tests share a Valkey, what others have set and not saved yet is told, and is another thing each time.
+    let server = OwnValkey::start();
+    let mut workspace = both();
+    server.serve(&mut workspace);
     let first = workspace.run(&["plan", "--format", "json"]).exits(0).stdout;
     let second = workspace.run(&["plan", "--format", "json"]).exits(0).stdout;
     assert_eq!(first, second);
