@@ -76,32 +76,52 @@ other up 8>&-
 # shellcheck source=/dev/null
 . "$INFRA_DIR/env"
 
-# With what strikes the library at every boundary between two effects; nothing of it does anything unless it is asked to.
-step "cargo test --features failpoints${1:+ -- $*}"
-cargo test --features failpoints -- "$@"
-
-# The tests for which it matters which PostgreSQL or Valkey it is.
-again() {
+# Test files as arguments for cargo: Kafka's own, the rest, or those of the rest that are run against the other pair again.
+files() {
   local file name
   for file in tests/*.rs; do
     name=$(basename "$file" .rs)
-    case $name in
-      *_errors) ;;
-      postgres_* | valkey_* | isolation | lock_down | lost_state | main_job | renames* | restoring | state_p*)
-        echo "--test=$name"
-        ;;
+    case $1:$name in
+      kafka:kafka_*) ;;
+      rest:kafka_*) continue ;;
+      # For which it matters which PostgreSQL or Valkey it is.
+      again:*_errors) continue ;;
+      rest:* | again:postgres_* | again:valkey_* | again:isolation | again:lock_down | again:lost_state) ;;
+      again:main_job | again:renames* | again:restoring | again:state_p*) ;;
+      *) continue ;;
     esac
+    echo "--test=$name"
   done
 }
 
-step "the same against $(other status | grep -oE '(PostgreSQL|Valkey|Redis) [0-9.]+$' | paste -sd, | sed 's/,/ and /')"
-(
+# With what strikes the library at every boundary between two effects; nothing of it does anything unless it is asked to.
+tested() { cargo test --features failpoints "$@"; }
+mapfile -t rest < <(files rest)
+mapfile -t kafka < <(files kafka)
+mapfile -t again < <(files again)
+
+step 'cargo test --features failpoints --no-run'
+tested --no-run
+
+step "cargo test, without Kafka's own${1:+ -- $*}"
+tested --lib --bins "${rest[@]}" -- "$@"
+tested --doc -- "$@"
+
+# Kafka's wait for brokers most of the time. Beside them, what was tested above is tested against the other pair.
+against_others() (
   INFRA_DIR+=-other
   # shellcheck source=/dev/null
   . "$INFRA_DIR/env"
   export PG_FROM=wheel VALKEY_FROM=system
   # The law itself has been tried at length above.
   export NORNPLAN_POSTGRES_CASES=${NORNPLAN_POSTGRES_CASES:-10}
-  mapfile -t tests < <(again)
-  cargo test --features failpoints "${tests[@]}" -- "$@"
+  tested "${again[@]}" -- "$@"
 )
+against_others "$@" >"$INFRA_DIR/log/others" 2>&1 &
+others=$! red=0
+step "cargo test, Kafka's own${1:+ -- $*}"
+tested "${kafka[@]}" -- "$@" || red=1
+step "the same as above against $(other status | grep -oE '(PostgreSQL|Valkey|Redis) [0-9.]+$' | paste -sd, | sed 's/,/ and /')"
+wait "$others" || red=1
+cat -- "$INFRA_DIR/log/others"
+exit "$red"

@@ -31,9 +31,14 @@ impl Strangers {
         if places.is_empty() || !signs_in || self.names.contains(&user.name) {
             return;
         }
+        // Most users keep to themselves: their rules need not be replayed, which takes its time.
+        let rules = rules(user, places);
+        if rules.is_empty() {
+            return;
+        }
         let Some(open) = opened(user, catalogue, places).filter(|open| reaches(open, user, catalogue)) else { return };
         let may = if open == Open::Everything { "do everything".to_owned() } else { open.may() };
-        let what = format!("may {may} ({})", some(rules(user, places), RULES_SHOWN));
+        let what = format!("may {may} ({})", some(rules, RULES_SHOWN));
         self.names.insert(user.name.clone());
         self.sorts.entry(what).or_default().insert(user.name.clone());
     }
@@ -91,7 +96,7 @@ fn rules(user: &User, places: &BTreeSet<Place>) -> Vec<String> {
     });
     let channels = parts.iter().flat_map(|part| &part.channels).filter(|rule| {
         let pattern = rule.strip_prefix('&').unwrap_or_default();
-        places.iter().any(|place| place.has_channels_of(pattern))
+        pattern == "*" || places.iter().any(|place| place.has_channels_of(pattern))
     });
     let (keys, channels): (BTreeSet<&String>, BTreeSet<&String>) = (keys.collect(), channels.collect());
     keys.into_iter().chain(channels).cloned().collect()
