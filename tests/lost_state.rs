@@ -202,9 +202,20 @@ fn a_lost_state_is_found_again_without_a_write_to_any_service() {
     workspace.remove("specs/jobs.toml");
     workspace.spec("shop", &SHOP.replace("writers = [\"@jobs\"]\n", ""));
     lose(&workspace, "state");
-    let told = servers.stay_as_they_are(|| workspace.run(&["drift", "--unmanaged", "-v"]).exits(1));
-    for what in ["@jobs_user", "@jobs.done", "@jobs"] {
-        assert!(told.stdout.contains(&what.replace('@', &workspace.prefix)), "no {what} in {}", told.stdout);
+    let unmanaged = ["drift", "--unmanaged", "--format", "json"];
+    let told = servers.stay_as_they_are(|| workspace.run(&unmanaged).exits(1)).stdout;
+    let report: Value = serde_json::from_str(&told).expect("JSON");
+    let listed: Vec<&str> =
+        report["unmanaged"].as_array().expect("a list").iter().filter_map(|one| one["address"].as_str()).collect();
+    for what in [
+        "postgres.database.@jobs",
+        "postgres.role.@jobs_user",
+        "valkey.user.@jobs",
+        "kafka.topic.@jobs.done",
+        "kafka.user.@jobs",
+        "kafka.acl.@jobs",
+    ] {
+        assert!(listed.contains(&what.replace('@', &workspace.prefix).as_str()), "no {what} in {listed:?}");
     }
 }
 

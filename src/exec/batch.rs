@@ -184,6 +184,7 @@ async fn attempt_once(
         let mut results = service.apply(&steps, job.context).await;
         boundary::pass(|| format!("after {}", name(&steps)));
         if boundary::twice() && is_first {
+            boundary::pass(|| format!("lost answer to {}", name(&steps)));
             results = steps.iter().map(|step| Outcome::Failed { error: no_answer(step), retry: true }).collect();
         }
         outcomes.extend(write.iter().map(|(index, _)| *index).zip(results));

@@ -15,12 +15,29 @@ fn number(database: &str, query: &str) -> String {
     servers::postgres_value(database, query).unwrap_or_default()
 }
 
-/// Puts something into the app's database and namespace that must not be lost.
+/// Puts something into the app's database, namespace and topic that must not be lost.
 pub fn fill(workspace: &Workspace) {
     let url = workspace.published("@a", "DATABASE_URL");
     servers::works(&url, "CREATE TABLE kept (n int); INSERT INTO kept VALUES (1), (2)");
     let key = format!("{}a:kept", workspace.prefix);
     servers::valkey_at(&workspace.published("@a", "VALKEY_URL"), &["SET", &key, "1"]).expect("a key");
+    servers::send(&format!("{}a.in", workspace.prefix));
+}
+
+/// The topic is the one that it was, with the message in it.
+pub fn no_message_lost(workspace: &Workspace, scenario: Scenario) -> Verdict {
+    match scenario.does() {
+        Scenario::Change | Scenario::Rename | Scenario::Rotate | Scenario::Adopt => {
+            let left = servers::messages(&format!("{}a.in", workspace.prefix));
+            check(left == 1, || format!("{left} messages are left in the topic"))
+        }
+        // There was nothing yet, or it is gone with consent.
+        Scenario::Create
+        | Scenario::Destroy
+        | Scenario::SavedCreate
+        | Scenario::SavedChange
+        | Scenario::SavedDestroy => Ok(()),
+    }
 }
 
 /// Nothing is lost: right after the strike, and in the end.
@@ -72,7 +89,7 @@ pub fn no_leftovers(workspace: &Workspace) -> Verdict {
 }
 
 /// Every login that shall be there has a published credential that signs in, and none that shall not. Kafka's was tried
-/// by `plan --probe-credentials`.
+/// by `plan --probe-credentials`, and what is left there is found by `drift --unmanaged`.
 pub fn credentials_work(workspace: &Workspace, scenario: Scenario) -> Verdict {
     signs_in(workspace, "@r", &["DATABASE_URL"])?;
     if scenario.does() != Scenario::Destroy {

@@ -7,6 +7,7 @@ use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions, ResourceSpecifier};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::producer::{FutureProducer, FutureRecord};
 use sqlx::{Connection, PgConnection};
 use std::time::Duration;
 
@@ -122,6 +123,20 @@ pub fn partitions(topic: &str) -> usize {
     let consumer: BaseConsumer = kafka_admin().create().expect("a consumer");
     let metadata = consumer.fetch_metadata(Some(topic), Duration::from_secs(10)).expect("metadata");
     metadata.topics().iter().find(|found| found.name() == topic).map_or(0, |found| found.partitions().len())
+}
+
+/// Sends a message to the first partition of a topic.
+pub fn send(topic: &str) {
+    let producer: FutureProducer = kafka_admin().create().expect("a producer");
+    let record = FutureRecord::<(), str>::to(topic).payload("x").partition(0);
+    block_on(producer.send(record, Duration::from_secs(10))).expect("it is sent");
+}
+
+/// How many messages the first partition of a topic holds.
+pub fn messages(topic: &str) -> i64 {
+    let consumer: BaseConsumer = kafka_admin().create().expect("a consumer");
+    let (first, next) = consumer.fetch_watermarks(topic, 0, Duration::from_secs(10)).expect("offsets");
+    next - first
 }
 
 /// One config of a topic.

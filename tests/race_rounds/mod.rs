@@ -6,6 +6,7 @@ mod hand;
 mod luck;
 
 use crate::common::signals::Running;
+use crate::common::state_database::StateDatabase;
 use crate::common::{Ran, Workspace, servers};
 use hand::Hand;
 use luck::Luck;
@@ -16,6 +17,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 const SIDE_BY_SIDE: usize = 4;
 /// Every so many rounds has Kafka in it.
 const WITH_KAFKA: usize = 10;
+/// Every so many of the others has its state in PostgreSQL.
+const IN_DATABASE: usize = 4;
 const BOUND: Duration = Duration::from_secs(120);
 
 fn number(variable: &str) -> Option<u64> {
@@ -32,15 +35,19 @@ pub fn play() {
     std::thread::scope(|scope| {
         for _ in 0..SIDE_BY_SIDE {
             scope.spawn(|| {
-                let mut places = [None, None];
+                let mut places = [None, None, None];
                 loop {
                     let round = next.fetch_add(1, Ordering::Relaxed);
                     if round >= rounds || failed.load(Ordering::Relaxed) {
                         return;
                     }
                     let _guard = Guard { seed, round, failed: &failed };
-                    let kafka = round % WITH_KAFKA == WITH_KAFKA - 1;
-                    let place = places[usize::from(kafka)].get_or_insert_with(|| Place::new(kafka));
+                    let kind = match (round % WITH_KAFKA, round % IN_DATABASE) {
+                        (0, _) => Kind::WithKafka,
+                        (_, 0) => Kind::StateInDatabase,
+                        (_, _) => Kind::Plain,
+                    };
+                    let place = places[kind as usize].get_or_insert_with(|| Place::new(kind));
                     place.round(&mut Luck::new(seed.wrapping_add(round as u64)), &told);
                 }
             });
@@ -86,17 +93,28 @@ impl Drop for Guard<'_> {
     }
 }
 
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Plain,
+    WithKafka,
+    StateInDatabase,
+}
+
 /// Where rounds are played one after another.
 struct Place {
+    /// Cleans up before the workspace does.
+    database: Option<StateDatabase>,
     workspace: Workspace,
     kafka: bool,
     hand: Hand,
 }
 
 impl Place {
-    fn new(kafka: bool) -> Self {
-        let workspace = Workspace::new();
-        let place = Self { hand: Hand::new(&workspace.prefix, kafka), workspace, kafka };
+    fn new(kind: Kind) -> Self {
+        let mut workspace = Workspace::new();
+        let database = (kind == Kind::StateInDatabase).then(|| StateDatabase::of(&mut workspace));
+        let kafka = kind == Kind::WithKafka;
+        let place = Self { hand: Hand::new(&workspace.prefix, kafka), database, workspace, kafka };
         place.wish("specs", &mut Luck::new(0));
         place.workspace.converge();
         place
@@ -124,8 +142,18 @@ impl Place {
     }
 
     fn serial(&self) -> u64 {
+        if let Some(database) = &self.database {
+            return database.value("SELECT serial::text FROM nornplan.document").parse().expect("a serial");
+        }
         let state: serde_json::Value = serde_json::from_str(&self.workspace.read("state/default.json")).expect("JSON");
         state["serial"].as_u64().expect("a serial")
+    }
+
+    fn has_journal(&self) -> bool {
+        self.database.as_ref().map_or_else(
+            || self.workspace.path("state/default.journal").exists(),
+            |database| database.value("SELECT count(*)::text FROM nornplan.journal") != "0",
+        )
     }
 
     fn round(&mut self, luck: &mut Luck, told: &Told) {
@@ -163,7 +191,7 @@ impl Place {
         let after = self.serial();
         let wrote = ran.iter().filter(|one| !one.stderr.contains("is locked by")).count() as u64;
         assert!(after >= before && after - before <= wrote, "serial {before}, then {after}\n{}", told_all());
-        assert!(!self.workspace.path("state/default.journal").exists(), "a journal is left\n{}", told_all());
+        assert!(!self.has_journal(), "a journal is left\n{}", told_all());
         let plans: Vec<&str> = ran.iter().map(|one| plan_of(&one.stdout)).collect();
         let (all, kept) = self.hand.judge(&plans, &told_all);
         told.by_hand.fetch_add(all, Ordering::Relaxed);

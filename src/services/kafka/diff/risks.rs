@@ -44,3 +44,24 @@ fn loses(before: &Topic, after: &Topic) -> bool {
     let becomes = |name: &str| is(name).map(|value| after.config.get(name).cloned().unwrap_or(value));
     !losses(&is, &becomes).is_empty()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::services::kafka::configs::RETENTION_MS;
+    use std::collections::BTreeMap;
+
+    #[test]
+    fn what_a_config_is_reset_to_stands_in_no_step_and_is_not_judged_by_it() {
+        let topic = |retention: Option<&str>| Topic {
+            config: retention.map(|value| (RETENTION_MS.to_owned(), value.to_owned())).into_iter().collect(),
+            inherited: BTreeMap::from([("cleanup.policy".to_owned(), "delete".to_owned())]),
+            ..Topic::default()
+        };
+        let (week, day) = (Some("604800000"), Some("86400000"));
+        assert!(loses(&topic(week), &topic(day)));
+        assert!(!loses(&topic(day), &topic(week)));
+        assert!(!loses(&topic(week), &topic(None)));
+        assert!(loses(&topic(None), &topic(day)), "what counted until now is not known");
+    }
+}
