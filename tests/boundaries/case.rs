@@ -75,8 +75,8 @@ pub type Cases = BTreeMap<Scenario, Vec<Case>>;
 /// How much of all that could be done is done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Range {
-    /// Each boundary twice, in runs that plan for themselves.
-    Twice,
+    /// Each boundary once, in runs that plan for themselves.
+    Once,
     /// Each boundary by each mode.
     Modes,
     /// Each boundary by each mode in each scenario, each time that it is reached: hours.
@@ -87,7 +87,7 @@ impl Range {
     /// What `NORNPLAN_EVERY` asks for.
     pub fn asked() -> Self {
         match std::env::var("NORNPLAN_EVERY").as_deref() {
-            Err(_) => Self::Twice,
+            Err(_) => Self::Once,
             Ok("mode") => Self::Modes,
             Ok("hit") => Self::Hits,
             Ok(other) => panic!("NORNPLAN_EVERY is mode or hit, not {other}"),
@@ -99,14 +99,14 @@ impl Range {
 pub fn cases(recorded: &[(Scenario, Passed)], range: Range) -> Cases {
     let (saved, others): (Vec<_>, Vec<_>) = recorded.iter().cloned().partition(|(scenario, _)| scenario.is_saved());
     let choose = match range {
-        Range::Twice => each_twice,
+        Range::Once => each_once,
         Range::Modes => each_mode,
         Range::Hits => every_hit,
     };
     let mut cases = choose(&others);
     // Whether a plan was saved makes no difference to what a service answers, but all to who goes on.
     let makes_a_difference = |case: &Case| matches!(case.mode, Mode::Abort | Mode::Kill | Mode::Error);
-    for (scenario, mut of_saved) in if range == Range::Twice { Cases::new() } else { choose(&saved) } {
+    for (scenario, mut of_saved) in if range == Range::Once { Cases::new() } else { choose(&saved) } {
         of_saved.retain(makes_a_difference);
         cases.insert(scenario, of_saved);
     }
@@ -176,20 +176,20 @@ fn each_mode(recorded: &[(Scenario, Passed)]) -> Cases {
     spread.cases
 }
 
-/// Every boundary twice: a run dies there, and in another way that makes a difference there, in turn.
-fn each_twice(recorded: &[(Scenario, Passed)]) -> Cases {
+/// Every boundary once. A run dies after each effect, which is also before the next one; before each effect, it meets what
+/// else makes a difference there, in turn.
+fn each_once(recorded: &[(Scenario, Passed)]) -> Cases {
     let mut spread = Spread::default();
     // Turns of those boundaries alone at which the same modes make a difference, so that each mode gets its turn.
     let mut turns: BTreeMap<Vec<Mode>, usize> = BTreeMap::new();
     for (number, (boundary, places)) in rarest_first(recorded).into_iter().enumerate() {
+        let is_other = |mode: &Mode| *mode != Mode::Abort && mode.fits(boundary);
         let others: Vec<Mode> =
-            Mode::ALL.into_iter().filter(|mode| *mode != Mode::Abort && mode.fits(boundary)).collect();
+            if boundary.starts_with("before ") { Mode::ALL.into_iter().filter(is_other).collect() } else { Vec::new() };
         let turn = turns.entry(others.clone()).or_default();
-        let other = others.get(*turn % others.len().max(1)).copied();
+        let mode = others.get(*turn % others.len().max(1)).copied().unwrap_or(Mode::Abort);
         *turn += 1;
-        for (at, mode) in [Some(Mode::Abort), other].into_iter().flatten().enumerate() {
-            spread.strike(mode, boundary, &places, number + at);
-        }
+        spread.strike(mode, boundary, &places, number);
     }
     spread.cases
 }
