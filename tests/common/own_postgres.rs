@@ -6,12 +6,13 @@
 
 use super::Workspace;
 use super::servers::{postgres_at, value_at};
-use std::fs::Metadata;
+use std::fs::{File, Metadata};
 use std::net::TcpListener;
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::process::CommandExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
@@ -169,11 +170,20 @@ pub fn as_owner(mut command: Command, owner: &Metadata) -> Command {
     command
 }
 
-/// A port that nobody listens on, below those that outgoing connections take theirs from.
+/// A port that nobody listens on, below those that outgoing connections take theirs from. It stays this process's own, also
+/// while a server is down: other test programs run beside this one.
 pub fn free_port() -> u16 {
+    static OURS: Mutex<Vec<File>> = Mutex::new(Vec::new());
+    let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join("ports");
+    std::fs::create_dir_all(&directory).expect("a directory");
     let of_this_process = u16::try_from(std::process::id() % 1000).expect("less than 1000") * 10;
-    (0..1000)
-        .map(|_| 10_000 + (of_this_process + NEXT.fetch_add(1, Ordering::Relaxed)) % 10_000)
-        .find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok())
-        .expect("a free port")
+    let ports = (0..10_000).map(|_| 10_000 + (of_this_process + NEXT.fetch_add(1, Ordering::Relaxed)) % 10_000);
+    for port in ports {
+        let file = File::create(directory.join(port.to_string())).expect("a file");
+        if file.try_lock().is_ok() && TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            OURS.lock().expect("the ports").push(file);
+            return port;
+        }
+    }
+    panic!("no free port")
 }
