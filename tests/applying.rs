@@ -8,8 +8,6 @@
     reason = "a test fails by panicking"
 )]
 
-mod common;
-
 use common::held::{Session, beside};
 use common::servers;
 use common::{Ran, Workspace, kafka_hand};

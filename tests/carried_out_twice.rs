@@ -8,8 +8,6 @@
     reason = "a test fails by panicking"
 )]
 
-mod common;
-
 use common::held::beside;
 use common::{Workspace, servers};
 use serde_json::Value;

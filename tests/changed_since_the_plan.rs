@@ -8,8 +8,6 @@
     reason = "a test fails by panicking"
 )]
 
-mod common;
-
 use common::kafka_hand::{self, create_acls};
 use common::{Ran, Workspace, servers};
 use nornplan::services::kafka::client::native::OwnedBinding;

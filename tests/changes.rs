@@ -8,8 +8,6 @@
     reason = "a test fails by panicking"
 )]
 
-mod common;
-
 use common::Workspace;
 use common::servers;
 use serde_json::Value;

@@ -3,8 +3,6 @@
 
 #![allow(clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
-mod common;
-
 use common::servers::{postgres_at, postgres_value};
 use common::{Ran, Workspace, real_program};
 use std::fs::Permissions;

@@ -8,8 +8,6 @@
     reason = "a test fails by panicking"
 )]
 
-mod common;
-
 use common::servers::{block_on, postgres, postgres_at, postgres_value};
 use common::{Workspace, real_program};
 use sqlx::{Connection, PgConnection};

@@ -11,8 +11,6 @@
 )]
 
 mod boundaries;
-mod common;
-
 use boundaries::case::{Case, Mode, Passed, Range, cases};
 use boundaries::lane::{Came, Lane, State};
 use boundaries::scenario::Scenario;

@@ -8,8 +8,6 @@
     reason = "a test fails by panicking"
 )]
 
-mod common;
-
 use common::servers::postgres_at;
 use common::{Ran, Workspace, service};
 use std::time::{Duration, Instant};

@@ -9,8 +9,6 @@
     reason = "a test fails by panicking"
 )]
 
-mod common;
-
 use common::Workspace;
 use common::servers::{postgres_value, topic_config};
 use nornplan::core::digest::sha256;

@@ -3,8 +3,6 @@
 
 #![allow(clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
-mod common;
-
 use common::Workspace;
 use common::held::Session;
 use common::servers::{at_once, postgres, postgres_at, postgres_value};

@@ -2,8 +2,6 @@
 
 #![allow(clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
-mod common;
-
 use common::Workspace;
 use common::own_postgres::OwnPostgres;
 use common::servers::block_on;

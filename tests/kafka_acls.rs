@@ -9,8 +9,6 @@
     reason = "a test fails by panicking"
 )]
 
-mod common;
-
 use common::Workspace;
 use common::own_kafka::{Access, OwnKafka, Setup};
 use common::servers::{block_on, kafka_admin, kafka_as};

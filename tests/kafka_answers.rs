@@ -8,8 +8,6 @@
     reason = "a test fails by panicking"
 )]
 
-mod common;
-
 use common::kafka_client::{Client, Everything};
 use common::kafka_hand::signs_in;
 use common::lossy::{Call, Loss, Lossy};

@@ -8,8 +8,6 @@
     reason = "a test fails by panicking"
 )]
 
-mod common;
-
 use common::kafka_client::{ADMIN, Client, Everything};
 use common::own_kafka::{self, OwnKafka};
 use common::{Ran, Workspace, service};

@@ -8,8 +8,6 @@
     reason = "a test fails by panicking"
 )]
 
-mod common;
-
 use common::kafka_client::{ADMIN, Client};
 use common::{Workspace, service};
 use serde_json::json;

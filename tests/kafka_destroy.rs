@@ -8,8 +8,6 @@
     reason = "a test fails by panicking"
 )]
 
-mod common;
-
 use common::Workspace;
 use common::kafka_hand::{Joined, create_acls, delete_acls, named_by, produce, reads};
 use common::servers::{kafka_as, partitions};

@@ -10,8 +10,6 @@
 )]
 #![allow(clippy::print_stderr, reason = "it says why it tests nothing")]
 
-mod common;
-
 use common::certificates::{certificate, signed};
 use common::own_kafka::{Access, OwnKafka, PASSWORD, Setup, jars};
 use common::own_postgres::free_port;

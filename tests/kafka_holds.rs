@@ -9,8 +9,6 @@
     reason = "a test fails by panicking"
 )]
 
-mod common;
-
 use common::kafka_hand::{Joined, create_acls, credentials, named_by, reads, signs_in};
 use common::servers::{block_on, kafka_admin, kafka_as, partitions};
 use common::{Ran, Workspace};

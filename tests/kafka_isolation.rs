@@ -8,7 +8,6 @@
     reason = "a test fails by panicking"
 )]
 
-mod common;
 mod kafka_attacks;
 
 use common::Workspace;

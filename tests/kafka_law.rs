@@ -11,7 +11,6 @@
     reason = "a test fails by panicking"
 )]
 
-mod common;
 mod law_on_kafka;
 
 use common::Workspace;

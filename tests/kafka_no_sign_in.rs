@@ -9,8 +9,6 @@
     reason = "a test fails by panicking"
 )]
 
-mod common;
-
 use common::Workspace;
 use common::own_kafka::{Access, OwnKafka, PASSWORD, Setup};
 use common::own_postgres::free_port;

@@ -9,8 +9,6 @@
     reason = "a test fails by panicking"
 )]
 
-mod common;
-
 use common::own_kafka::{ADMIN, Access, OwnKafka, PASSWORD, Setup, jars};
 use common::own_postgres::free_port;
 use common::servers::block_on;

@@ -9,8 +9,6 @@
     reason = "a test fails by panicking"
 )]
 
-mod common;
-
 use common::own_kafka::jars;
 use common::servers::{block_on, kafka_admin};
 use common::settled::settled;

@@ -8,8 +8,6 @@
     reason = "a test fails by panicking"
 )]
 
-mod common;
-
 use common::Workspace;
 use common::kafka_hand::{admin_of, produce, reads, set_credential, signs_in};
 use common::servers::{block_on, kafka_admin, kafka_as};

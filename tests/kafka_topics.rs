@@ -8,7 +8,6 @@
     reason = "a test fails by panicking"
 )]
 
-mod common;
 #[path = "support/kafka.rs"]
 mod kafka;
 mod support;

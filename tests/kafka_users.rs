@@ -8,8 +8,6 @@
     reason = "a test fails by panicking"
 )]
 
-mod common;
-
 use common::Workspace;
 use common::kafka_hand::{credentials, set_credential, signs_in};
 use common::own_kafka::{ADMIN, Access, PASSWORD, Setup};

@@ -9,8 +9,6 @@
     reason = "a test fails by panicking"
 )]
 
-mod common;
-
 use common::own_postgres::OwnPostgres;
 use common::servers::postgres_at;
 use common::{Ran, Workspace};

@@ -8,8 +8,6 @@
     reason = "a test fails by panicking"
 )]
 
-mod common;
-
 use common::held::{Session, WAITING, beside};
 use common::own_postgres::OwnPostgres;
 use common::servers::admin_url;

@@ -2,8 +2,6 @@
 
 #![allow(clippy::expect_used, clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
-mod common;
-
 use common::held::{Session, WAITING, beside};
 use common::own_postgres::OwnPostgres;
 use common::standby::{Standby, kill};

@@ -3,8 +3,6 @@
 #![allow(clippy::expect_used, clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 #![allow(clippy::print_stderr, reason = "it says why it tests nothing")]
 
-mod common;
-
 use common::own_postgres::{OwnPostgres, as_owner};
 use common::{Ran, Workspace};
 use std::path::Path;

@@ -11,7 +11,6 @@
     reason = "a test fails by panicking, and this one says what it has tried"
 )]
 
-mod common;
 mod race_rounds;
 
 use common::held::Session;

@@ -8,8 +8,6 @@
     reason = "a test fails by panicking"
 )]
 
-mod common;
-
 use common::certificates::{certificate, signed};
 use common::http::{Nodes, Recorded, listeners, server_tls};
 use nornplan::config::{self, Source};

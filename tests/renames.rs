@@ -2,8 +2,6 @@
 
 #![allow(clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
-mod common;
-
 use common::Workspace;
 use common::resp::Wire;
 use common::servers::{block_on, partitions, postgres, postgres_value, valkey_at, value_at, works};

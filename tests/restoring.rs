@@ -8,8 +8,6 @@
     reason = "a test fails by panicking"
 )]
 
-mod common;
-
 use common::servers::{postgres, postgres_at, postgres_value};
 use common::{Ran, Workspace, real_program, service};
 use std::io::Write;

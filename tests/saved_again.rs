@@ -2,8 +2,6 @@
 
 #![allow(clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
-mod common;
-
 use common::servers::{kafka_admin, postgres, postgres_value, value_at, works};
 use common::{Ran, Workspace, servers};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};

@@ -8,8 +8,6 @@
     reason = "a test fails by panicking"
 )]
 
-mod common;
-
 use common::kafka_hand::{named_by, produce};
 use common::servers::{kafka_admin, postgres, postgres_value};
 use common::valkey_groups::{is_on, primary, replica_of, user};

@@ -8,8 +8,6 @@
     reason = "a test fails by panicking"
 )]
 
-mod common;
-
 use common::own_valkey::OwnValkey;
 use common::{Ran, Workspace, servers};
 use nornplan::core::digest::sha256;

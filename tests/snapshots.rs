@@ -8,8 +8,6 @@
     reason = "a test fails by panicking"
 )]
 
-mod common;
-
 use common::held::Session;
 use common::servers::{postgres, postgres_at, postgres_value, works};
 use common::{Workspace, real_program, service};

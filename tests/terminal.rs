@@ -2,8 +2,6 @@
 
 #![allow(clippy::expect_used, clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
-mod common;
-
 use common::Workspace;
 use std::io::Write;
 use std::process::{Command, Stdio};

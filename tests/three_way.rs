@@ -8,8 +8,6 @@
     reason = "a test fails by panicking"
 )]
 
-mod common;
-
 use common::{Workspace, kafka_hand, servers};
 use serde_json::Value;
 

@@ -8,8 +8,6 @@
     reason = "a test fails by panicking"
 )]
 
-mod common;
-
 use common::servers::{self, block_on};
 use common::{Ran, Workspace};
 use nornplan::config::{self, Source};

@@ -10,7 +10,6 @@
     reason = "a test fails by panicking"
 )]
 
-mod common;
 #[path = "support/postgres.rs"]
 mod postgres;
 mod support;

@@ -3,8 +3,6 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
-mod common;
-
 use common::Workspace;
 use common::own_valkey::OwnValkey;
 use fred::types::{ClusterHash, CustomCommand, Value};

@@ -5,8 +5,6 @@
 
 #![allow(clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
-mod common;
-
 use common::resp::{Reply, Wire};
 use common::{Workspace, service};
 use std::fs::File;

@@ -9,8 +9,6 @@
     reason = "a test fails by panicking"
 )]
 
-mod common;
-
 use common::own_valkey::{OwnValkey, PASSWORD, Saves};
 use common::servers::valkey_at;
 use common::{Ran, Workspace};

@@ -8,8 +8,6 @@
     reason = "a test fails by panicking"
 )]
 
-mod common;
-
 use common::Workspace;
 use common::own_valkey::{OwnValkey, Saves};
 use fred::prelude::*;

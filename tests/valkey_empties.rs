@@ -8,8 +8,6 @@
     reason = "a test fails by panicking"
 )]
 
-mod common;
-
 use common::own_valkey::{OwnValkey, PASSWORD, Saves};
 use common::servers::{valkey_at, works};
 use common::{Ran, Workspace};

@@ -10,8 +10,6 @@
 )]
 #![allow(clippy::print_stderr, reason = "it says why it tests nothing")]
 
-mod common;
-
 use common::own_postgres::free_port;
 use common::own_valkey::{OwnValkey, PASSWORD, Saves, program};
 use common::servers::valkey_at;

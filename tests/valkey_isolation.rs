@@ -5,8 +5,6 @@
 #![allow(clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod attacks;
-mod common;
-
 use attacks::crossings::{CONFINED, CROSSINGS, HARMLESS, IMPOSSIBLE, NEWER, TAKEN_AND_HARMLESS};
 use attacks::sweep::all_calls;
 use attacks::work::{DAILY_WORK, READS, WRITES};

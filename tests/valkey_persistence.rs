@@ -9,8 +9,6 @@
 )]
 #![allow(clippy::print_stderr, reason = "it says why it tests nothing")]
 
-mod common;
-
 use common::Workspace;
 use common::own_valkey::{OwnValkey, PASSWORD, Saves, program};
 use common::servers::valkey_at;

@@ -1,6 +1,6 @@
 //! Every command that a server has, tried by `ACL DRYRUN` on a key, as the server itself says where its keys stand.
 
-use super::super::common::resp::{Reply, Wire};
+use common::resp::{Reply, Wire};
 
 /// One way of calling a command: what is found at `key` is a key to the server.
 pub struct Call {

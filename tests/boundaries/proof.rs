@@ -1,7 +1,7 @@
 //! What must hold after a strike, and after the runs that follow it.
 
 use super::scenario::Scenario;
-use crate::common::{Workspace, servers};
+use common::{Workspace, servers};
 use std::path::Path;
 
 /// Something was lost, or does not work.

@@ -1,6 +1,6 @@
 //! Ways to the three services that can be cut at a boundary, as the run that stands there asks for.
 
-use crate::common::{Workspace, service};
+use common::{Workspace, service};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::os::unix::net::UnixListener;

@@ -1,6 +1,6 @@
 //! What the runs do that are struck: together they have every kind of effect.
 
-use crate::common::Workspace;
+use common::Workspace;
 
 /// The most that a scenario is struck in one cycle.
 pub const MOST_ROUNDS: usize = 4;

@@ -1,5 +1,4 @@
 //! Certificates for tests of TLS, made by openssl.
-#![allow(dead_code, reason = "each test file uses a part of it")]
 
 use super::Ran;
 use std::path::Path;

@@ -1,5 +1,6 @@
 //! What the package managers' own clients fetch for tests, once.
 
+use super::root;
 use std::process::Command;
 
 /// Where a function of `infra/native/fetch.sh` has put what it fetches, if all programs are there that it needs; else why
@@ -10,8 +11,7 @@ pub fn fetched(programs: &str, function: &str) -> Result<String, String> {
          command -v $program >/dev/null || {{ echo \"there is no $program here\" >&2; exit 1; }}\n\
          done; . infra/common.sh; . infra/native/fetch.sh; {function}"
     );
-    let root = env!("CARGO_MANIFEST_DIR");
-    let said = Command::new("bash").args(["-euc", &script]).current_dir(root).output().expect("bash runs");
+    let said = Command::new("bash").args(["-euc", &script]).current_dir(root()).output().expect("bash runs");
     let path = String::from_utf8_lossy(&said.stdout).trim().to_owned();
     if said.status.success() && !path.is_empty() {
         return Ok(path);

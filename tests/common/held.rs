@@ -1,5 +1,4 @@
 //! Sessions that are held open while nornplan runs: locks, unfinished transactions, crowds.
-#![allow(dead_code, reason = "each test file uses a part of it")]
 
 use super::servers;
 use sqlx::{AssertSqlSafe, Connection, PgConnection};

@@ -1,7 +1,7 @@
 //! A small HTTP server of a test's own: what stands in for Redpanda's Admin API, which cannot run here.
 #![allow(clippy::indexing_slicing, reason = "a test fails by panicking")]
-#![allow(dead_code, reason = "each test file uses a part of it")]
 
+use super::root;
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -150,7 +150,7 @@ pub struct Recorded {
 impl Recorded {
     /// Plays a file. Its form stands in testdata/redpanda/README.md.
     pub fn play(name: &str, tls: Option<Arc<ServerConfig>>) -> Self {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/redpanda").join(name);
+        let path = root().join("testdata/redpanda").join(name);
         let mut text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{name}: {error}"));
         let count = text.lines().filter_map(node_of).max().unwrap_or_default() + 1;
         let listeners = listeners(count);

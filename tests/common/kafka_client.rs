@@ -1,10 +1,9 @@
 //! kafka-python, as somebody who does not use nornplan: one process serves a whole test, and signs in as whom it is told.
 #![allow(clippy::indexing_slicing, reason = "a test fails by panicking")]
-#![allow(dead_code, reason = "each test file uses a part of it")]
 
 use super::fetched::fetched;
 use super::own_kafka::jars;
-use super::service;
+use super::{root, service};
 use serde_json::{Map, Value, json};
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -58,7 +57,7 @@ impl Client {
     /// Any brokers, with a session of their admin.
     pub fn of(brokers: &str, admin: &str, password: &str) -> Self {
         let python = fetched("python3", "python_clients").unwrap_or_else(|why| panic!("{why}"));
-        let program = format!("{}/testdata/clients/kafka_client.py", env!("CARGO_MANIFEST_DIR"));
+        let program = root().join("testdata/clients/kafka_client.py");
         let mut command = Command::new(python);
         command.arg(program).env("KAFKA_JARS", jars()).env("PYTHONDONTWRITEBYTECODE", "1");
         let mut process = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("python runs");

@@ -1,5 +1,4 @@
 //! Kafka as somebody changes and uses it who does not use nornplan.
-#![allow(dead_code, reason = "each test file uses a part of it")]
 
 use super::servers::{block_on, kafka_admin};
 use super::settled::settled;

@@ -1,5 +1,4 @@
 //! A way to a Kafka broker on which answers get lost: the broker has done what it was asked for, and nobody hears of it.
-#![allow(dead_code, reason = "each test file uses a part of it")]
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};

@@ -3,11 +3,10 @@
 //!
 //! The jars are those that `make infra` takes; each broker is a child of the test, of about 300 MB. A start takes about
 //! 4 seconds: let one broker serve several checks.
-#![allow(dead_code, reason = "each test file uses a part of it")]
 
-use super::Workspace;
 use super::certificates::{certificate, signed};
 use super::own_postgres::free_port;
+use super::{Workspace, root};
 use rdkafka::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use std::path::{Path, PathBuf};
@@ -231,7 +230,7 @@ impl OwnKafka {
 
     fn java(&self, node: &Node) -> Command {
         let log = std::fs::File::options().create(true).append(true).open(node.home.join("log")).expect("a log");
-        let config = Path::new(env!("CARGO_MANIFEST_DIR")).join("infra/native/kafka/log4j2.properties");
+        let config = root().join("infra/native/kafka/log4j2.properties");
         let classes = self.classes.iter().map(|directory| format!("{}:", directory.display())).collect::<String>();
         let mut command = Command::new("java");
         command
@@ -490,8 +489,7 @@ pub fn jars() -> &'static Path {
     static JARS: OnceLock<PathBuf> = OnceLock::new();
     JARS.get_or_init(|| {
         let script = ". infra/common.sh && . infra/native/fetch.sh && kafka_jars";
-        let root = env!("CARGO_MANIFEST_DIR");
-        let said = Command::new("bash").args(["-euc", script]).current_dir(root).output().expect("bash runs");
+        let said = Command::new("bash").args(["-euc", script]).current_dir(root()).output().expect("bash runs");
         let path = String::from_utf8_lossy(&said.stdout).trim().to_owned();
         assert!(!path.is_empty(), "no jars of Kafka: {}", String::from_utf8_lossy(&said.stderr));
         PathBuf::from(path)

@@ -2,15 +2,14 @@
 //! `template1`, the server's settings and its log, stopping it.
 //!
 //! The project's script starts it, so that it is the same PostgreSQL that `make infra` gives (`PG_FROM` is honoured).
-#![allow(dead_code, reason = "each test file uses a part of it")]
 
-use super::Workspace;
 use super::servers::{postgres_at, value_at};
+use super::{Workspace, built, root};
 use std::fs::{File, Metadata};
 use std::net::TcpListener;
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::process::CommandExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU16, Ordering};
@@ -138,7 +137,7 @@ impl OwnPostgres {
         let path = self.directory.path().join("log");
         std::fs::create_dir_all(&path).expect("a directory for logs");
         let file = std::fs::File::create(path.join("script.log")).expect("a file for what the script says");
-        let status = Command::new(concat!(env!("CARGO_MANIFEST_DIR"), "/infra/infra.sh"))
+        let status = Command::new(root().join("infra/infra.sh"))
             .arg(what)
             .envs([("INFRA", "native"), ("INFRA_FAST", "1"), ("SERVICES", "postgres"), ("YES", "1")])
             .env("INFRA_DIR", self.directory.path())
@@ -174,7 +173,7 @@ pub fn as_owner(mut command: Command, owner: &Metadata) -> Command {
 /// while a server is down: other test programs run beside this one.
 pub fn free_port() -> u16 {
     static OURS: Mutex<Vec<File>> = Mutex::new(Vec::new());
-    let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join("ports");
+    let directory = built().join("tmp/ports");
     std::fs::create_dir_all(&directory).expect("a directory");
     let of_this_process = u16::try_from(std::process::id() % 1000).expect("less than 1000") * 10;
     let ports = (0..10_000).map(|_| 10_000 + (of_this_process + NEXT.fetch_add(1, Ordering::Relaxed)) % 10_000);

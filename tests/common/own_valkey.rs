@@ -2,11 +2,10 @@
 //! configurations, the user `default`, replicas, clusters, sentinels.
 //!
 //! The program is the one that `make infra` takes (`VALKEY_FROM` is honoured), run as a child of the test.
-#![allow(dead_code, reason = "each test file uses a part of it")]
 
-use super::Workspace;
 use super::own_postgres::free_port;
 use super::servers::valkey_at;
+use super::{Workspace, root};
 use fred::types::Value;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -211,8 +210,7 @@ pub fn program() -> &'static Path {
     static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
     PROGRAM.get_or_init(|| {
         let script = ". infra/common.sh && . infra/native/fetch.sh && valkey_server";
-        let root = env!("CARGO_MANIFEST_DIR");
-        let said = Command::new("bash").args(["-euc", script]).current_dir(root).output().expect("bash runs");
+        let said = Command::new("bash").args(["-euc", script]).current_dir(root()).output().expect("bash runs");
         let path = String::from_utf8_lossy(&said.stdout).trim().to_owned();
         assert!(!path.is_empty(), "no valkey-server: {}", String::from_utf8_lossy(&said.stderr));
         PathBuf::from(path)

@@ -1,5 +1,4 @@
 //! A real PgBouncer in front of a PostgreSQL of a test's own.
-#![allow(dead_code, reason = "each test file uses a part of it")]
 #![allow(clippy::print_stderr, reason = "it says why it tests nothing")]
 
 use super::own_postgres::{OwnPostgres, as_owner, free_port};

@@ -2,7 +2,6 @@
 //! a relay that takes the calls for users out of what the broker says that it has (as before Redpanda 25.2), and an Admin
 //! API that makes those users on that Kafka. It is written by the handlers' code, as testdata/redpanda is.
 #![allow(clippy::indexing_slicing, reason = "a test fails by panicking")]
-#![allow(dead_code, reason = "each test file uses a part of it")]
 
 use super::Workspace;
 use super::http::{Heard, Nodes, Reply, json, listeners};

@@ -1,6 +1,5 @@
 //! Valkey's protocol by itself: whatever is sent reaches the server as it is, and its answer is seen as it is. A client
 //! library would refuse, translate or repeat some of what an attacker sends.
-#![allow(dead_code, reason = "each test file uses a part of it")]
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;

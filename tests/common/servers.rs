@@ -1,5 +1,4 @@
 //! The servers by raw clients, as somebody who does not use nornplan: to look, and to change things by hand.
-#![allow(dead_code, reason = "each test file uses a part of it")]
 
 use super::service;
 use fred::prelude::*;

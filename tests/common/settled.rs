@@ -1,6 +1,5 @@
 //! When a broker has seen what was done before: a controller answers earlier than that.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on says so")]
-#![allow(dead_code, reason = "each test file uses a part of it")]
 
 use nornplan::services::kafka::admin::Admin;
 use nornplan::services::kafka::client::native::OwnedBinding;

@@ -1,5 +1,4 @@
 //! Runs of nornplan that are sent signals, and programs in the place of PostgreSQL's that wait.
-#![allow(dead_code, reason = "each test file uses a part of it")]
 
 use super::{Ran, Workspace, real_program};
 use std::io::{Read, Write};

@@ -1,5 +1,4 @@
 //! A second server that follows the first one, as a streaming standby.
-#![allow(dead_code, reason = "each test file uses a part of it")]
 #![allow(clippy::print_stderr, reason = "it says why it tests nothing")]
 
 use super::own_postgres::{OwnPostgres, as_owner, free_port};

@@ -1,5 +1,4 @@
 //! A database of states of a test's own, on the server that tests share.
-#![allow(dead_code, reason = "each test file uses a part of it")]
 
 use super::{Workspace, servers};
 use std::io::copy;

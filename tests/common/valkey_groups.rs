@@ -1,5 +1,4 @@
 //! Several servers of a test's own that belong together: replicas, sentinels, clusters.
-#![allow(dead_code, reason = "each test file uses a part of it")]
 
 use super::Workspace;
 use super::own_postgres::free_port;

@@ -1,5 +1,4 @@
 //! What servers themselves know of being written to: their counters, logs and files.
-#![allow(dead_code, reason = "each test file uses a part of it")]
 
 use super::own_kafka::OwnKafka;
 use super::own_postgres::OwnPostgres;

@@ -1,9 +1,9 @@
 //! The apps of the tests, and whom they sign in as.
 
 use super::{SILENCE, Way};
-use crate::common::Workspace;
-use crate::common::kafka_client::{ADMIN, Client, Everything};
-use crate::common::servers::kafka_as;
+use common::Workspace;
+use common::kafka_client::{ADMIN, Client, Everything};
+use common::servers::kafka_as;
 use rdkafka::ClientConfig;
 use serde_json::{Value, json};
 use std::time::Duration;

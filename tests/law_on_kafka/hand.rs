@@ -1,7 +1,7 @@
 //! What people do by hand, at random: it may well fail, for what it names need not be there.
 
 use super::wish::{APPS, CONFIGS, OUTSIDE};
-use crate::common::kafka_client::{ADMIN, Client, Everything};
+use common::kafka_client::{ADMIN, Client, Everything};
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
 use serde_json::{Value, json};

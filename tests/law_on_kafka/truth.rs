@@ -1,7 +1,7 @@
 //! What must be so, worked out from the infraspecs and from what was there before, by rules that are written out here.
 
 use super::wish::{CONFIGS, OUTSIDE, Wish, Wishes, guests, topic_name};
-use crate::common::kafka_client::{Everything, Topic};
+use common::kafka_client::{Everything, Topic};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What whoever reads a topic may do with it, who writes, and whose it is.

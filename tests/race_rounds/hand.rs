@@ -1,9 +1,9 @@
 //! What somebody changes by hand, and what has become of it.
 
 use super::luck::Luck;
-use crate::common::held::Session;
-use crate::common::resp::Wire;
-use crate::common::{servers, service};
+use common::held::Session;
+use common::resp::Wire;
+use common::{servers, service};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 

@@ -5,9 +5,9 @@
 mod hand;
 mod luck;
 
-use crate::common::signals::Running;
-use crate::common::state_database::StateDatabase;
-use crate::common::{Ran, Workspace, servers};
+use common::signals::Running;
+use common::state_database::StateDatabase;
+use common::{Ran, Workspace, servers};
 use hand::Hand;
 use luck::Luck;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};

@@ -1,5 +1,4 @@
 //! A workspace of its own for each test, and nornplan as a user runs it: the binary.
-#![allow(dead_code, reason = "each test file uses a part of it")]
 
 pub mod certificates;
 pub mod fetched;
@@ -24,6 +23,7 @@ pub mod witness;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// What a run of nornplan came to.
@@ -93,6 +93,18 @@ impl Ran {
     }
 }
 
+/// Where the project is: the scripts that start services, and what tests read.
+pub fn root() -> &'static Path {
+    static ROOT: OnceLock<PathBuf> = OnceLock::new();
+    ROOT.get_or_init(|| Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).expect("tests/common").to_owned())
+}
+
+/// Where cargo builds: a test program runs in `deps/` under it.
+pub fn built() -> PathBuf {
+    let this = std::env::current_exe().expect("a test program");
+    this.ancestors().nth(2).expect("deps/").to_owned()
+}
+
 /// A variable that `make test` sets when it starts the services.
 pub fn service(name: &str) -> String {
     std::env::var(name)
@@ -116,6 +128,7 @@ pub struct Workspace {
 static COUNTER: AtomicUsize = AtomicUsize::new(0);
 
 impl Workspace {
+    #[allow(clippy::new_without_default, reason = "it makes a directory")]
     pub fn new() -> Self {
         let prefix = format!("t{}x{}", std::process::id(), COUNTER.fetch_add(1, Ordering::Relaxed));
         let this =
@@ -161,7 +174,7 @@ impl Workspace {
 
     /// The command, in this workspace, with nothing of the caller's environment but the services; `@` is the prefix.
     pub fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_nornplan"));
+        let mut command = Command::new(built().join("nornplan"));
         command.current_dir(self.directory.path()).stdin(Stdio::null()).env_clear();
         command.envs(std::env::vars().filter(|(name, _)| name.starts_with("NORNPLAN_") || name == "PATH"));
         command.envs(self.variables.iter().map(|(name, value)| (name, value)));
