@@ -22,7 +22,7 @@ use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use support::World;
 
 /// In each of the two worlds, which go side by side; `NORNPLAN_POSTGRES_CASES` asks for more.
-const CASES: usize = 30;
+const CASES: usize = 20;
 
 fn cases_asked_for() -> usize {
     let asked = std::env::var("NORNPLAN_POSTGRES_CASES").ok();
