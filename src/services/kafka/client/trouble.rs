@@ -182,7 +182,10 @@ fn cause_of(name: &str) -> Cause {
     let plain: String =
         name.chars().filter(char::is_ascii_alphanumeric).map(|letter| letter.to_ascii_lowercase()).collect();
     match plain.as_str() {
-        "transport" | "brokertransportfailure" | "resolve" | "allbrokersdown" | "ssl" => Cause::Unreachable,
+        // The last: since librdkafka 2.12, of a broker that has left the cluster's list meanwhile.
+        "transport" | "brokertransportfailure" | "resolve" | "allbrokersdown" | "ssl" | "destroybroker" => {
+            Cause::Unreachable
+        }
         "authentication" | "saslauthenticationfailed" | "unsupportedsaslmechanism" | "illegalsaslstate" => {
             Cause::Authentication
         }
@@ -226,6 +229,15 @@ fn cause_of(name: &str) -> Cause {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_broker_that_leaves_the_cluster_is_tried_again() {
+        for code in [RDKafkaErrorCode::DestroyBroker, RDKafkaErrorCode::BrokerTransportFailure] {
+            assert!(Trouble::code(code).passes(), "{code:?}");
+        }
+        assert!(Trouble::named("_DESTROY_BROKER", "Broker handle destroyed without termination").passes());
+        assert!(!Trouble::code(RDKafkaErrorCode::Authentication).passes());
+    }
 
     #[test]
     fn an_answer_that_is_too_much_is_told_from_others() {
