@@ -5,8 +5,8 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::os::unix::net::UnixListener;
 use std::process::Command;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, OnceLock};
 
 /// Requests that change something (`apiKey` of Kafka's protocol): CreateTopics, DeleteTopics, CreateAcls, DeleteAcls,
 /// CreatePartitions, IncrementalAlterConfigs, AlterUserScramCredentials.
@@ -33,7 +33,8 @@ struct Way {
 struct Link {
     client: TcpStream,
     server: TcpStream,
-    loses: AtomicBool,
+    /// Answers are lost from now on, and with them this process, if it is not 0.
+    loses: OnceLock<u32>,
 }
 
 impl Link {
@@ -57,7 +58,7 @@ impl Way {
                 for stream in [&client, &server] {
                     stream.set_nodelay(true).expect("a socket");
                 }
-                let link = Arc::new(Link { client, server, loses: AtomicBool::new(false) });
+                let link = Arc::new(Link { client, server, loses: OnceLock::new() });
                 this.open.lock().expect("the links").push(link.clone());
                 let (there, back) = (this.clone(), this.clone());
                 let (out, home) = (link.clone(), link);
@@ -80,8 +81,8 @@ impl Way {
             let key = said.get(4..6).map(|key| i16::from_be_bytes([key[0], key[1]]));
             let counts = self.speaks == Speaks::Bytes || key.is_some_and(|key| KAFKA_WRITES.contains(&key));
             let lost = if counts { self.loses.lock().expect("what is lost").take() } else { None };
-            if lost.is_some() {
-                link.loses.store(true, Ordering::SeqCst);
+            if let Some(process) = lost {
+                link.loses.get_or_init(|| process);
             }
             if (&link.server).write_all(&said).is_err() {
                 break;
@@ -98,8 +99,11 @@ impl Way {
     /// Forwards what the server says.
     fn answer(&self, link: &Link) {
         while let Some(mut said) = self.read(&link.server) {
-            if link.loses.load(Ordering::SeqCst) {
-                break;
+            match link.loses.get() {
+                Some(0) => break,
+                // Whoever is about to be killed must not end by itself before, as the connection broke.
+                Some(_) => continue,
+                None => {}
             }
             if self.speaks == Speaks::Kafka {
                 self.lead_here(&mut said);
