@@ -11,10 +11,10 @@
 
 use common::own_valkey::{OwnValkey, PASSWORD, Saves};
 use common::servers::valkey_at;
+use common::valkey_groups::until;
 use common::{Ran, Workspace};
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::time::{Duration, Instant};
 
 const ADDRESS: &str = "valkey.default_user.default";
 const ADMIN: &str = "the-password-of-an-admin-beside";
@@ -373,14 +373,6 @@ fn sentinels_that_sign_in_as_it_are_not_cut_off() {
     // Whether its password is ours cannot be seen, so it is asked for.
     workspace.write("nornplan.toml", &file("admin-only"));
     plan(&workspace).says("their auth-pass must be").says(&format!("--allow-interrupt {ADDRESS}"));
-}
-
-fn until(what: &str, mut is_so: impl FnMut() -> bool) {
-    let since = Instant::now();
-    while !is_so() {
-        assert!(since.elapsed() < Duration::from_secs(30), "{what}");
-        std::thread::sleep(Duration::from_millis(100));
-    }
 }
 
 /// Two names as a list has them.

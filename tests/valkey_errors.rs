@@ -13,6 +13,7 @@
 use common::own_postgres::free_port;
 use common::own_valkey::{OwnValkey, PASSWORD, Saves, program};
 use common::servers::valkey_at;
+use common::valkey_groups::until;
 use common::{Ran, Workspace, service};
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream, UdpSocket};
@@ -266,14 +267,6 @@ fn dies_at_the_prompt(server: &OwnValkey, workspace: &Workspace, comes_back: boo
     let shown = String::from_utf8_lossy(&shown).split_ascii_whitespace().collect::<Vec<_>>().join(" ");
     assert!(!shown.contains(PASSWORD), "{shown}");
     shown
-}
-
-fn until(what: &str, mut is_so: impl FnMut() -> bool) {
-    let since = Instant::now();
-    while !is_so() {
-        assert!(since.elapsed() < Duration::from_secs(30), "{what}");
-        std::thread::sleep(Duration::from_millis(100));
-    }
 }
 
 /// An address of this machine that is not loopback. Nothing is sent.

@@ -5,6 +5,7 @@
 //! 4 seconds: let one broker serve several checks.
 
 use super::certificates::{certificate, signed};
+use super::fetched::fetched;
 use super::own_postgres::free_port;
 use super::{Workspace, root};
 use rdkafka::ClientConfig;
@@ -487,11 +488,5 @@ fn properties(setup: &Setup, id: u16, voters: &str) -> String {
 /// The jars that `make infra` would run.
 pub fn jars() -> &'static Path {
     static JARS: OnceLock<PathBuf> = OnceLock::new();
-    JARS.get_or_init(|| {
-        let script = ". infra/common.sh && . infra/native/fetch.sh && kafka_jars";
-        let said = Command::new("bash").args(["-euc", script]).current_dir(root()).output().expect("bash runs");
-        let path = String::from_utf8_lossy(&said.stdout).trim().to_owned();
-        assert!(!path.is_empty(), "no jars of Kafka: {}", String::from_utf8_lossy(&said.stderr));
-        PathBuf::from(path)
-    })
+    JARS.get_or_init(|| PathBuf::from(fetched("java", "kafka_jars").unwrap_or_else(|why| panic!("{why}"))))
 }

@@ -3,9 +3,10 @@
 //!
 //! The program is the one that `make infra` takes (`VALKEY_FROM` is honoured), run as a child of the test.
 
+use super::Workspace;
+use super::fetched::fetched;
 use super::own_postgres::free_port;
 use super::servers::valkey_at;
-use super::{Workspace, root};
 use fred::types::Value;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -208,11 +209,5 @@ impl Drop for OwnValkey {
 /// The program that `make infra` would run.
 pub fn program() -> &'static Path {
     static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
-    PROGRAM.get_or_init(|| {
-        let script = ". infra/common.sh && . infra/native/fetch.sh && valkey_server";
-        let said = Command::new("bash").args(["-euc", script]).current_dir(root()).output().expect("bash runs");
-        let path = String::from_utf8_lossy(&said.stdout).trim().to_owned();
-        assert!(!path.is_empty(), "no valkey-server: {}", String::from_utf8_lossy(&said.stderr));
-        PathBuf::from(path)
-    })
+    PROGRAM.get_or_init(|| PathBuf::from(fetched("", "valkey_server").unwrap_or_else(|why| panic!("{why}"))))
 }
