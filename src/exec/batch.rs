@@ -153,25 +153,40 @@ async fn attempt_once(
         Ok(now) => now,
         Err(error) => return fail_all(left, &error),
     };
+    let judged: Vec<(usize, &Step, Option<Outcome>)> = left
+        .iter()
+        .map(|(index, step)| {
+            let there = now.get(&step.address);
+            (*index, *step, again(job, step, there).or_else(|| recheck(step, there)))
+        })
+        .collect();
+    // A server may do what a killed run asked for when the next one has been planned already.
+    let is_stale = |outcome: &Option<Outcome>| matches!(outcome, Some(Outcome::Stale { .. }));
+    let may_be_late = judged.iter().filter(|(index, _, outcome)| is_stale(outcome) && !written.contains(index));
+    let may_be_late = may_be_late.map(|(_, step, _)| *step).filter(|step| is_unproven(step, now.get(&step.address)));
+    let may_be_late: Vec<&Step> = may_be_late.collect();
+    let late = match may_be_late.is_empty() {
+        true => BTreeSet::new(),
+        false => service.with_their_password(&may_be_late, job.context).await,
+    };
     let mut outcomes = Vec::new();
     let mut write: Vec<(usize, Cow<'_, Step>)> = Vec::new();
-    for (index, step) in left {
+    for (index, step, outcome) in judged {
         let there = now.get(&step.address);
-        let outcome = again(job, step, there).or_else(|| recheck(step, there));
         // An answer was lost, or half of it failed.
-        let is_ours = written.contains(index) && matches!(outcome, Some(Outcome::Stale { .. }));
+        let is_ours = is_stale(&outcome) && (written.contains(&index) || late.contains(&step.address));
         let rest = if is_ours { rest(service, step, there) } else { None };
         if let Some(rest) = rest {
-            write.push((*index, rest));
+            write.push((index, rest));
             continue;
         }
         match outcome {
             // Its answer was lost, or the run that wrote it was killed, and what saves it comes after that.
-            Some(Outcome::AlreadySo) if written.contains(index) && may_be_unsaved(service, step) => {
-                write.push((*index, Cow::Borrowed(*step)));
+            Some(Outcome::AlreadySo) if written.contains(&index) && may_be_unsaved(service, step) => {
+                write.push((index, Cow::Borrowed(step)));
             }
-            Some(outcome) => outcomes.push((*index, compared(service, step, outcome).await)),
-            None => write.push((*index, Cow::Borrowed(*step))),
+            Some(outcome) => outcomes.push((index, compared(service, step, outcome).await)),
+            None => write.push((index, Cow::Borrowed(step))),
         }
     }
     let (noted, write): (Vec<_>, Vec<_>) = write.into_iter().partition(|(_, step)| step.op == Op::State);

@@ -214,6 +214,12 @@ pub trait Service: Send + Sync {
     /// Carries out steps of one kind and action; one outcome for each, in their order.
     async fn apply(&self, steps: &[&Step], context: &ApplyContext) -> Vec<Outcome>;
 
+    /// Which of the logins that these steps set have the password that is to be set already: a run that was killed asked for
+    /// it, and the server did it after that. Where that cannot be found out it is not so.
+    async fn with_their_password(&self, _steps: &[&Step], _context: &ApplyContext) -> BTreeSet<Address> {
+        BTreeSet::new()
+    }
+
     /// What is left to do of a step that was begun and broke off, where what is there now is what it may have left. Asked
     /// only where the step was written already and what is there is neither end of it.
     fn rest_of(&self, _step: &Step, _now: Option<&Model>) -> Option<Step> {

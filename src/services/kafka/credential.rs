@@ -4,9 +4,14 @@ use super::client::connect::sign_in;
 use super::client::native::Cluster;
 use super::client::trouble::Trouble;
 use super::model::User;
+use super::observe::credentials::SIGN_INS;
 use crate::config::KafkaConfig;
+use crate::core::address::Address;
 use crate::core::secret::Secret;
-use crate::services::{CredentialStatus, Fingerprint, Proof};
+use crate::secrets::Vault;
+use crate::services::{CredentialStatus, Fingerprint, Proof, ServiceId, Step};
+use futures_util::{FutureExt, StreamExt, stream};
+use std::collections::BTreeSet;
 
 /// What the broker tells about what it stores: mechanism and iterations, and on Redpanda from 26.1 when the password
 /// was set. A mechanism that it does not tell counts as the wanted one: another wish has to be proved by signing in.
@@ -44,6 +49,25 @@ pub async fn status(
     let mechanism = user.mechanism.as_deref().unwrap_or_else(|| config.mechanism_of_users());
     let seen = sign_in(config, &user.name, mechanism, published).await?;
     Ok((if seen.is_some() { CredentialStatus::Verified } else { CredentialStatus::Wrong }, seen))
+}
+
+/// The users that sign in with the password that a step would set, as far as that can be found out.
+pub async fn with_password(config: &KafkaConfig, steps: &[&Step], vault: &Vault) -> BTreeSet<Address> {
+    let tries = steps.iter().filter_map(|step| {
+        let user = step.after.as_ref()?.as_kafka_user()?;
+        Some((step, user, vault.password(&step.app, ServiceId::Kafka).ok()?))
+    });
+    let tries: Vec<_> = tries
+        .map(|(step, user, password)| {
+            async move {
+                let mechanism = user.mechanism.as_deref().unwrap_or_else(|| config.mechanism_of_users());
+                let seen = sign_in(config, &user.name, mechanism, &password).await;
+                matches!(seen, Ok(Some(_))).then(|| step.address.clone())
+            }
+            .boxed()
+        })
+        .collect();
+    stream::iter(tries).buffer_unordered(SIGN_INS).filter_map(std::future::ready).collect().await
 }
 
 #[cfg(test)]

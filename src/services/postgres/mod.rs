@@ -135,6 +135,10 @@ impl Service for Postgres {
         outcomes
     }
 
+    async fn with_their_password(&self, steps: &[&Step], context: &ApplyContext) -> BTreeSet<Address> {
+        credential::with_password(&self.connector, steps, &context.vault).await
+    }
+
     fn rest_of(&self, step: &Step, now: Option<&Model>) -> Option<Step> {
         diff::rest_of(step, now)
     }

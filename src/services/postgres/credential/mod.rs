@@ -10,11 +10,12 @@ use crate::core::address::Address;
 use crate::core::plan::{Level, Notice};
 use crate::core::secret::Secret;
 use crate::error::{Diagnostic, Kind, Place};
+use crate::secrets::Vault;
 use crate::services::postgres::model::role_address;
-use crate::services::{Ask, CredentialStatus, Failure, Fingerprint, Observed, Proof, SignInAs};
+use crate::services::{Ask, CredentialStatus, Failure, Fingerprint, Observed, Proof, ServiceId, SignInAs, Step};
 use futures_util::{StreamExt, TryStreamExt, stream};
 use sqlx::{AssertSqlSafe, PgConnection};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Sign-ins at once.
 const AT_ONCE: usize = 4;
@@ -90,6 +91,18 @@ async fn status(
         SignIn::Unchecked | SignIn::NotFromHere => None,
     };
     Ok((role, status))
+}
+
+/// The roles that sign in with the password that a step would set, as far as that can be found out.
+pub async fn with_password(connector: &Connector, steps: &[&Step], vault: &Vault) -> BTreeSet<Address> {
+    let mut found = BTreeSet::new();
+    for step in steps {
+        let Ok(password) = vault.password(&step.app, ServiceId::Postgres) else { continue };
+        if matches!(connector.sign_in(&step.address.name, &password).await, Ok(SignIn::Right)) {
+            found.insert(step.address.clone());
+        }
+    }
+    found
 }
 
 /// sha256 of each role's verifier, made on the server so that no verifier travels.

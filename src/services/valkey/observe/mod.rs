@@ -212,7 +212,7 @@ pub fn resources(seen: &[Seen], ask: &Ask) -> BTreeMap<Address, Observed> {
 }
 
 /// What is accepted on any node: where another one differs, that is for the nodes to be made even.
-fn hashes<'a>(seen: impl Iterator<Item = &'a Seen>, name: &str) -> BTreeSet<String> {
+pub fn hashes<'a>(seen: impl Iterator<Item = &'a Seen>, name: &str) -> BTreeSet<String> {
     seen.filter_map(|node| node.accounts.get(name)).flat_map(|account| account.hashes.iter().cloned()).collect()
 }
 
