@@ -167,7 +167,7 @@ async fn attempt_once(
     let may_be_late: Vec<&Step> = may_be_late.collect();
     let late = match may_be_late.is_empty() {
         true => BTreeSet::new(),
-        false => service.with_their_password(&may_be_late, job.context).await,
+        false => service.with_staged_password(&may_be_late, job.context).await,
     };
     let mut outcomes = Vec::new();
     let mut write: Vec<(usize, Cow<'_, Step>)> = Vec::new();

@@ -214,9 +214,9 @@ pub trait Service: Send + Sync {
     /// Carries out steps of one kind and action; one outcome for each, in their order.
     async fn apply(&self, steps: &[&Step], context: &ApplyContext) -> Vec<Outcome>;
 
-    /// Which of the logins that these steps set have the password that is to be set already: a run that was killed asked for
-    /// it, and the server did it after that. Where that cannot be found out it is not so.
-    async fn with_their_password(&self, _steps: &[&Step], _context: &ApplyContext) -> BTreeSet<Address> {
+    /// Which of the logins that these steps set have the password that an unfinished run has staged for them: the server did
+    /// after its end what it had asked for. Where that cannot be found out it is not so.
+    async fn with_staged_password(&self, _steps: &[&Step], _context: &ApplyContext) -> BTreeSet<Address> {
         BTreeSet::new()
     }
 

@@ -51,11 +51,11 @@ pub async fn status(
     Ok((if seen.is_some() { CredentialStatus::Verified } else { CredentialStatus::Wrong }, seen))
 }
 
-/// The users that sign in with the password that a step would set, as far as that can be found out.
-pub async fn with_password(config: &KafkaConfig, steps: &[&Step], vault: &Vault) -> BTreeSet<Address> {
+/// The users that sign in with the password that is staged for them, as far as that can be found out.
+pub async fn with_staged_password(config: &KafkaConfig, steps: &[&Step], vault: &Vault) -> BTreeSet<Address> {
     let tries = steps.iter().filter_map(|step| {
         let user = step.after.as_ref()?.as_kafka_user()?;
-        Some((step, user, vault.password(&step.app, ServiceId::Kafka).ok()?))
+        Some((step, user, vault.staged(&step.app, ServiceId::Kafka).ok()??))
     });
     let tries: Vec<_> = tries
         .map(|(step, user, password)| {

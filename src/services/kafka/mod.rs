@@ -131,8 +131,8 @@ impl Service for Kafka {
         }
     }
 
-    async fn with_their_password(&self, steps: &[&Step], context: &ApplyContext) -> BTreeSet<Address> {
-        credential::with_password(&self.connection.config, steps, &context.vault).await
+    async fn with_staged_password(&self, steps: &[&Step], context: &ApplyContext) -> BTreeSet<Address> {
+        credential::with_staged_password(&self.connection.config, steps, &context.vault).await
     }
 
     fn goes_last(&self, step: &Step) -> bool {

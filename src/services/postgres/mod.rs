@@ -135,8 +135,8 @@ impl Service for Postgres {
         outcomes
     }
 
-    async fn with_their_password(&self, steps: &[&Step], context: &ApplyContext) -> BTreeSet<Address> {
-        credential::with_password(&self.connector, steps, &context.vault).await
+    async fn with_staged_password(&self, steps: &[&Step], context: &ApplyContext) -> BTreeSet<Address> {
+        credential::with_staged_password(&self.connector, steps, &context.vault).await
     }
 
     fn rest_of(&self, step: &Step, now: Option<&Model>) -> Option<Step> {

@@ -138,16 +138,16 @@ impl Service for Valkey {
         apply::apply(&self.nodes, steps, context).await
     }
 
-    async fn with_their_password(&self, steps: &[&Step], context: &ApplyContext) -> BTreeSet<Address> {
+    async fn with_staged_password(&self, steps: &[&Step], context: &ApplyContext) -> BTreeSet<Address> {
         let names = steps.iter().map(|step| step.address.name.clone()).collect();
         let looked = async { observe::look_again(self.nodes.all().await?.with_users(), &names, steps).await };
         let seen = looked.await.unwrap_or_default();
-        let has_its_password = |step: &&&Step| {
-            let password = context.vault.password(&step.app, ServiceId::Valkey);
+        let has_it = |step: &&&Step| {
+            let staged = context.vault.staged(&step.app, ServiceId::Valkey).ok().flatten();
             let hashes = observe::hashes(seen.iter(), &step.address.name);
-            password.is_ok_and(|password| hashes.contains(&password.sha256()))
+            staged.is_some_and(|password| hashes.contains(&password.sha256()))
         };
-        steps.iter().filter(has_its_password).map(|step| step.address.clone()).collect()
+        steps.iter().filter(has_it).map(|step| step.address.clone()).collect()
     }
 
     fn rest_of(&self, step: &Step, now: Option<&Model>) -> Option<Step> {

@@ -93,11 +93,15 @@ async fn status(
     Ok((role, status))
 }
 
-/// The roles that sign in with the password that a step would set, as far as that can be found out.
-pub async fn with_password(connector: &Connector, steps: &[&Step], vault: &Vault) -> BTreeSet<Address> {
+/// The roles that sign in with the password that is staged for them, as far as that can be found out.
+pub async fn with_staged_password(connector: &Connector, steps: &[&Step], vault: &Vault) -> BTreeSet<Address> {
     let mut found = BTreeSet::new();
+    // Who lets everybody in says nothing of a password.
+    if !matches!(accepts_anything(connector).await, Ok(false)) {
+        return found;
+    }
     for step in steps {
-        let Ok(password) = vault.password(&step.app, ServiceId::Postgres) else { continue };
+        let Ok(Some(password)) = vault.staged(&step.app, ServiceId::Postgres) else { continue };
         if matches!(connector.sign_in(&step.address.name, &password).await, Ok(SignIn::Right)) {
             found.insert(step.address.clone());
         }
