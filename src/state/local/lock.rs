@@ -12,6 +12,8 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 const POLL: Duration = Duration::from_millis(100);
+/// How long the lock may be held without a name in the file: by who looks who has it, or has it and is about to sign.
+const UNSIGNED: Duration = Duration::from_millis(300);
 
 /// The lock of one environment's state, held until this is dropped.
 #[derive(Debug)]
@@ -43,6 +45,10 @@ impl Lock {
                 }
                 Err(TryLockError::WouldBlock) => {
                     let holding = holder_in(&mut file);
+                    if holding.holder.is_none() && start.elapsed() < UNSIGNED {
+                        tokio::time::sleep(POLL / 10).await;
+                        continue;
+                    }
                     if start.elapsed() >= patience.timeout {
                         let message = format!("the state is locked by {holding}");
                         return Err(Diagnostic::new(Kind::State, message).in_file(path).hint(patience.hint()));

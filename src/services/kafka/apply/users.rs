@@ -118,9 +118,9 @@ impl Work<'_> {
             };
             let gone = before.other_mechanisms.iter().flatten();
             let gone = gone.filter(|mechanism| Some(*mechanism) != after.mechanism.as_ref());
-            removals.extend(gone.map(|mechanism| remove(&before.name, mechanism)));
+            removals.extend(gone.map(|mechanism| (before.name.as_str(), mechanism.as_str())));
         }
-        let mut results = self.alter_each(removals).await;
+        let mut results = self.remove_each(removals).await;
         let outcome = |step: &&Step| match results.remove(&step.address.name) {
             Some(Err(trouble)) if trouble.cause != Cause::Absent => self.failed(&trouble, step, CALL, NEEDS_ALTER),
             Some(Ok(()) | Err(_)) => Outcome::done(),
@@ -140,8 +140,9 @@ impl Work<'_> {
             Ok(there) => there,
             Err(error) => return all_failed(steps, error),
         };
-        let credentials = there.iter().flat_map(|user| user.credentials.keys().map(move |key| remove(&user.name, key)));
-        let mut results = self.alter_each(credentials.collect()).await;
+        let credentials =
+            there.iter().flat_map(|user| user.credentials.keys().map(|key| (user.name.as_str(), key.as_str())));
+        let mut results = self.remove_each(credentials.collect()).await;
         let outcome = |step: &&Step| match results.remove(&step.address.name) {
             None => Outcome::AlreadySo,
             Some(Ok(())) => Outcome::done(),
@@ -149,6 +150,41 @@ impl Work<'_> {
             Some(Err(trouble)) => self.failed(&trouble, step, CALL, NEEDS_ALTER),
         };
         steps.iter().map(outcome).collect()
+    }
+
+    /// Removes credentials (user and mechanism), and waits until none is shown any more: a broker hears of it after the
+    /// controller has answered, and lets them in until then. The result for each user.
+    async fn remove_each(&self, removals: Vec<(&str, &str)>) -> HashMap<String, Result<(), Trouble>> {
+        let alterations = removals.iter().map(|(user, mechanism)| remove(user, mechanism));
+        let mut results = self.alter_each(alterations.collect()).await;
+        let is_gone = |user: &str| match results.get(user) {
+            Some(Err(trouble)) => trouble.cause == Cause::Absent,
+            Some(Ok(())) => true,
+            None => false,
+        };
+        let mut waiting: Vec<(&str, &str)> = removals.into_iter().filter(|(user, _)| is_gone(user)).collect();
+        let start = Instant::now();
+        while !waiting.is_empty() {
+            let names: BTreeSet<&str> = waiting.iter().map(|(user, _)| *user).collect();
+            let read = self.reader().users(&names).await;
+            if let Ok(there) = &read {
+                let has = |user: &str, mechanism: &str| {
+                    there.iter().any(|one| one.name == user && one.credentials.contains_key(mechanism))
+                };
+                waiting.retain(|(user, mechanism)| has(user, mechanism));
+            }
+            if waiting.is_empty() {
+                break;
+            }
+            // Another client may find out what this one cannot any more.
+            if start.elapsed() > SETTLING || self.admin.is_broken() {
+                let late = Trouble::new(Cause::Transient, "the credential was removed, and is still shown after 30 s");
+                results.extend(waiting.iter().map(|(user, _)| ((*user).to_owned(), Err(late.clone()))));
+                break;
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+        results
     }
 
     /// Makes changes in as few calls as brokers take, and gives the result for each user: the first trouble that it had.
