@@ -38,8 +38,9 @@ const CROWDED_PAUSES: [u64; 6] = [100, 200, 400, 800, 1600, 3200];
 const NO_DATABASE: &str = "nornplan no such database";
 /// Statements that a session keeps planned, of those that are made for it (`persistent`).
 const STATEMENTS_KEPT: usize = 4;
-/// How long the server may take to end a session that has said good-bye.
-const SESSION_ENDS: Duration = Duration::from_millis(100);
+/// How long the server may take to end a session that has said good-bye, and how often that is looked at.
+const SESSION_ENDS: Duration = Duration::from_secs(1);
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
 /// Connections to the administration database that are kept for the next call at most, of each purpose.
 const KEPT: usize = 8;
 
@@ -92,12 +93,16 @@ impl Connector {
     /// Signs in as the administrator, on the first host that can be written.
     pub async fn admin(&self, database: &str, purpose: Purpose) -> Result<PgConnection, Failure> {
         let since = Instant::now();
+        let mut said_goodbye: Option<Instant> = None;
         loop {
             let found = self.first_primary(database, purpose).await;
             let failing_over = self.config.hosts.len() > 1 && self.met.load(Ordering::Relaxed);
             let no_room = found.as_ref().is_err_and(|failure| is_crowded(failure) || is_full(failure));
             if no_room && self.end_kept().await {
-                tokio::time::sleep(SESSION_ENDS).await;
+                said_goodbye = Some(Instant::now());
+            }
+            if no_room && said_goodbye.is_some_and(|said| said.elapsed() < SESSION_ENDS) {
+                tokio::time::sleep(LOOK_AGAIN).await;
                 continue;
             }
             match found {
