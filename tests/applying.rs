@@ -10,6 +10,7 @@
 
 use common::held::{Session, beside};
 use common::servers;
+use common::settled::settled;
 use common::{Ran, Workspace, kafka_hand};
 use nornplan::services::kafka::client::native::NewTopic;
 use std::collections::BTreeMap;
@@ -246,6 +247,7 @@ fn a_failed_step_fails_only_what_depends_on_it() {
     let theirs = NewTopic { name: &name, partitions: Some(2), replication: Some(1), config: &config };
     let admin = kafka_hand::admin_of(&servers::kafka_admin());
     assert!(servers::block_on(admin.create_topics(&[theirs], false)).expect("an answer").iter().all(Result::is_ok));
+    servers::block_on(settled(&admin));
     let ran = workspace.run(&["apply", "--auto-approve", "plan.json"]).exits(1);
     let all = ran.stdout.clone() + &ran.stderr;
     assert!(all.contains(&format!("kafka.topic.{name}")) && all.contains("skipped"), "{all}");

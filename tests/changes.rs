@@ -10,6 +10,8 @@
 
 use common::Workspace;
 use common::servers;
+use common::settled::settled;
+use nornplan::services::kafka::admin::Admin;
 use serde_json::Value;
 
 const APP: &str = r#"
@@ -165,6 +167,7 @@ fn a_topics_config_that_was_changed_by_hand() {
             let topic = format!("{prefix}a.t");
             let alter = AlterConfig::new(ResourceSpecifier::Topic(&topic)).set("retention.ms", "1000");
             admin.alter_configs(&[alter], &AdminOptions::new()).await.expect("altered")[0].as_ref().expect("altered");
+            settled(&Admin::new(&servers::kafka_admin()).expect("an admin")).await;
         });
     });
 }
@@ -173,7 +176,6 @@ fn a_topics_config_that_was_changed_by_hand() {
 fn acls_that_were_deleted_by_hand() {
     let workspace = applied();
     drifts(&workspace, "kafka.acl.@a", "bindings", |prefix| {
-        use nornplan::services::kafka::admin::Admin;
         servers::block_on(async {
             let admin = Admin::new(&servers::kafka_admin()).expect("an admin");
             let acls = admin.describe_acls(Some(&format!("User:{prefix}a"))).await.expect("ACLs");
@@ -181,6 +183,7 @@ fn acls_that_were_deleted_by_hand() {
             for deleted in admin.delete_acls(&acls[..1]).await.expect("deleted") {
                 deleted.expect("deleted");
             }
+            settled(&admin).await;
         });
     });
 }

@@ -87,8 +87,8 @@ fn a_full_database_is_full_for_its_own_app_alone() {
     let since = Instant::now();
     let plan = workspace.run(&["plan"]).exits(0).hides("INCOMPLETE").says("hstore").says("BLOCKED");
     plan.says("too many connections for").says("CONNECTION LIMIT; superusers are let in");
-    // It is not waited for, as a crowded server is.
-    assert!(since.elapsed() < Duration::from_secs(4), "{:?}", since.elapsed());
+    // It is not waited for, as a crowded server is: that takes more than six seconds.
+    assert!(since.elapsed() < Duration::from_secs(6), "{:?}", since.elapsed());
     workspace.run(&["apply", "--auto-approve"]).says("1 updated");
     drop(sessions);
     workspace.converge();

@@ -7,8 +7,9 @@ use common::held::Session;
 use common::own_postgres::OwnPostgres;
 use common::own_valkey::OwnValkey;
 use common::servers::{admin_url, postgres, postgres_at, postgres_value};
-use common::signals::{Running, is_ignored, runs, send, waiting_programs};
+use common::signals::{Running, is_ignored, send, waiting_programs};
 use common::state_database::StateDatabase;
+use common::waiting::until_it_ends;
 use libc::{SIGCONT, SIGHUP, SIGINT, SIGSTOP, SIGTERM};
 use std::net::TcpListener;
 use std::process::Command;
@@ -253,7 +254,10 @@ fn a_service_that_hangs_or_is_gone_while_it_is_written_keeps_nobody() {
         }
         other.run("ROLLBACK");
         run.until_it_says(&format!("postgres.role.{}a_user: updated", workspace.prefix));
-        std::thread::sleep(Duration::from_millis(100));
+        // What it is about to write to Valkey is in the journal right before it.
+        let journal = workspace.path("state/default.journal");
+        let is_begun = || std::fs::read_to_string(&journal).is_ok_and(|text| text.contains(r#""event":"unsaved""#));
+        run.until("Valkey's users are begun", is_begun);
         run.signal(SIGTERM);
         let ran = run.ends_within(SOON).exits(143);
         assert!(ran.stdout.contains("given up") || ran.stdout.contains("failed"), "{}", ran.stdout);
@@ -288,7 +292,7 @@ fn a_drop_that_dumps_gives_the_database_back() {
     run.signal(SIGINT);
     let ran = run.ends_within(SOON).exits(130).complains("Run the same command again to go on from here");
     ran.says("the run was stopped while it was dumped; nothing was dropped");
-    assert!(!runs(&dumps), "pg_dump still runs");
+    until_it_ends(&dumps);
     let left = std::fs::read_dir(workspace.path("snapshots")).expect("snapshots/").count();
     assert_eq!(left, 0, "what was not finished is removed");
     let query = format!("SELECT datconnlimit::text FROM pg_database WHERE datname = '{}a'", workspace.prefix);
@@ -330,7 +334,7 @@ fn snapshots_and_restores_are_broken_off_with_their_programs() {
         let process = std::fs::read_to_string(&pid).expect("its process");
         run.signal(SIGTERM);
         run.ends_within(SOON).exits(143).complains(said);
-        assert!(!runs(&process), "{program} still runs");
+        until_it_ends(&process);
         let partial = std::fs::read_dir(workspace.path("snapshots")).expect("snapshots/").flatten();
         assert!(partial.map(|entry| entry.path()).all(|path| path.extension().is_some_and(|end| end == "dump")));
     }

@@ -245,6 +245,7 @@ async fn who_may_only_describe_can_plan_and_is_told_what_an_apply_needs() {
         allow("topic", "*", "describe_configs"),
     ];
     assert!(admin.create_acls(&acls).await.unwrap().iter().all(Result::is_ok));
+    settled(&admin).await;
     let mut config = world.config.kafka.clone();
     (config.user, config.password) = (user.clone(), PasswordSource::Given(secret.clone()));
     let start = Instant::now();

@@ -42,12 +42,13 @@ fn flat(ran: Ran) -> Ran {
     ran.flat().hides(PASSWORD).hides("a-canary")
 }
 
-/// A plan and the doctor fail with a cause and a next step, and soon.
+/// A plan and the doctor fail with a cause and a next step, and wait for nothing: a call that waits gives up after longer.
 #[track_caller]
 fn fails(workspace: &Workspace, cause: &str, next: &str) {
     let since = Instant::now();
-    flat(workspace.run(&["-vvv", "plan"])).exits(1).complains(cause).complains(next);
-    assert!(since.elapsed() < Duration::from_secs(3), "{cause}: {:?}", since.elapsed());
+    let ran = flat(workspace.run(&["-vvv", "plan"])).exits(1).complains(cause).complains(next);
+    ran.hides("did not answer in time");
+    assert!(since.elapsed() < Duration::from_secs(10), "{cause}: {:?}", since.elapsed());
     flat(workspace.run(&["-vvv", "doctor"])).exits(1).says(cause).says(next);
 }
 

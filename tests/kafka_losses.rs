@@ -12,6 +12,7 @@ use common::Workspace;
 use common::kafka_hand::Joined;
 use common::own_kafka::OwnKafka;
 use common::servers::{block_on, kafka_admin, kafka_as, partitions};
+use common::settled::settled;
 use nornplan::services::kafka::admin::Admin;
 use nornplan::services::kafka::client::native::NewTopic;
 use rdkafka::ClientConfig;
@@ -133,6 +134,8 @@ fn a_topic_that_was_made_again_after_the_plan_is_not_the_one_that_goes() {
             assert!(since.elapsed() < PATIENCE, "it cannot be made again");
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
+        // Until the broker hears of it, it writes to the old one.
+        settled(&admin).await;
     });
     produce_to(&kafka_admin(), &topic, 0, 20);
     let refused = workspace.run(&["apply", "none.json", "--auto-approve"]).exits(1).flat();

@@ -4,6 +4,7 @@
 #![allow(clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 use common::Workspace;
+use common::held::Session;
 use common::servers::{postgres, postgres_value, works};
 
 fn cafe(workspace: &Workspace, lines: &str) {
@@ -84,6 +85,9 @@ fn a_published_url_that_is_let_in_nowhere_is_drift() {
     cafe(&workspace, "database = \"@old_db\"");
     workspace.converge();
     workspace.run(&["drift"]).exits(0);
+    // It has signed in as the app, and a server lists a session for a moment after its end.
+    let sessions = format!("pg_stat_activity WHERE usename = '{}old_user'", workspace.prefix);
+    Session::of_admin().until(&format!("SELECT (count(*) = 0)::int::bigint FROM {sessions}"));
     cafe(&workspace, &format!("database = \"@old_db\"\n{NEW_ROLES}"));
     moved(&workspace, &ROLES);
     // Renamed by a run that did not get to publish it.

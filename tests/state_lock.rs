@@ -2,13 +2,12 @@
 
 #![allow(clippy::expect_used, clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
+use common::Workspace;
 use common::held::{Session, WAITING};
 use common::own_postgres::free_port;
 use common::servers;
 use common::signals::Running;
 use common::state_database::{Holder, StateDatabase};
-use common::{Ran, Workspace};
-use std::process::Stdio;
 use std::time::Duration;
 
 /// What waits for nobody any more ends by then.
@@ -28,12 +27,11 @@ fn dies_with_its_holder(workspace: &Workspace) {
     second.complains("--lock-timeout");
     workspace.run(&["doctor"]).says("its lock is held by").says(&format!("(process {})", holder.pid()));
     workspace.run(&["plan"]).exits(0).says("2 to create");
-    let mut waiter = workspace.command(&["apply", "--auto-approve", "--lock-timeout", "40s"]);
-    let waiter = waiter.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    std::thread::sleep(std::time::Duration::from_millis(2_500));
+    let mut waiter = Running::of(workspace, &["apply", "--auto-approve", "--lock-timeout", "40s"]);
+    waiter.until_it_says("Waiting up to 40 s");
     let process = format!("(process {})", holder.pid());
     holder.kill();
-    let waited = Ran::of(waiter.wait_with_output().unwrap()).exits(0).says("2 created");
+    let waited = waiter.ends_within(SOON).exits(0).says("2 created");
     let waited = waited.complains("Waiting up to 40 s for the lock: it is held by").complains(&process);
     assert_eq!(waited.stderr.matches("Waiting up to").count(), 1);
     workspace.run(&["doctor"]).exits(0).says("its lock is free");

@@ -9,6 +9,7 @@
 )]
 
 use common::servers::{self, block_on};
+use common::settled::settled;
 use common::{Ran, Workspace};
 use nornplan::config::{self, Source};
 use nornplan::core::secret::Secret;
@@ -89,6 +90,7 @@ impl Others {
             }
             let made = admin.create_acls(&this.acls).await.unwrap();
             assert!(made.iter().all(Result::is_ok), "{made:?}");
+            settled(admin).await;
         });
         this
     }
@@ -121,6 +123,7 @@ impl Drop for Others {
             let names = this.topics();
             let names: Vec<&str> = names.iter().map(String::as_str).collect();
             admin.delete_topics(&names).await.unwrap();
+            settled(admin).await;
         });
     }
 }
@@ -192,7 +195,10 @@ fn what_is_neither_declared_nor_ours_is_listed_and_is_no_drift() {
     let prefix = &workspace.prefix;
     let more =
         acl(&format!("User:{prefix}a"), Binding::allow("topic", &format!("{prefix}legacy.orders"), false, "read"));
-    kafka(async |admin| drop(admin.create_acls(&[more]).await.unwrap()));
+    kafka(async |admin| {
+        admin.create_acls(&[more]).await.unwrap();
+        settled(admin).await;
+    });
     let drifted = workspace.run(&JSON).exits(2);
     assert!(!listed(&workspace, &drifted).contains_key("kafka.acl.@a"), "{}", drifted.stdout);
     workspace.converge();

@@ -11,7 +11,7 @@
 
 use common::own_valkey::{OwnValkey, PASSWORD, Saves};
 use common::servers::valkey_at;
-use common::valkey_groups::until;
+use common::waiting::until;
 use common::{Ran, Workspace};
 use std::io::{Read, Write};
 use std::net::TcpStream;

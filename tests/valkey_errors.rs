@@ -13,7 +13,7 @@
 use common::own_postgres::free_port;
 use common::own_valkey::{OwnValkey, PASSWORD, Saves, program};
 use common::servers::valkey_at;
-use common::valkey_groups::until;
+use common::waiting::until;
 use common::{Ran, Workspace, service};
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream, UdpSocket};
@@ -210,6 +210,16 @@ fn answering(with: &'static [u8]) -> u16 {
     port
 }
 
+/// Whether anybody is connected to a port of this machine (proc_net_tcp(5): the local address, and state 01).
+fn has_client(port: u16) -> bool {
+    let local = format!(":{port:04X} ");
+    let table = std::fs::read_to_string("/proc/net/tcp").unwrap();
+    table.lines().any(|line| {
+        let mut fields = line.split_whitespace().skip(1);
+        fields.next().is_some_and(|address| format!("{address} ").ends_with(&local)) && fields.nth(1) == Some("01")
+    })
+}
+
 #[test]
 fn a_server_that_dies_in_the_middle_is_said_to_have_broken_off() {
     let server = OwnValkey::start();
@@ -219,7 +229,7 @@ fn a_server_that_dies_in_the_middle_is_said_to_have_broken_off() {
         server.run(&["CLIENT", "PAUSE", "20000", "ALL"]);
         let mut command = workspace.command(arguments);
         let running = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        std::thread::sleep(Duration::from_millis(700));
+        until("nornplan is connected", || has_client(server.port));
         server.kill();
         if comes_back {
             server.start_again();

@@ -13,8 +13,9 @@ use common::own_valkey::{OwnValkey, PASSWORD};
 use common::servers::valkey_at;
 use common::valkey_groups::{
     SERVICE, as_app, cluster, cluster_node, fact, is_on, join, password, primary, primary_of, replica_of, sentinels_of,
-    serve_by, until, until_it_follows, until_whole, user,
+    serve_by, until_it_follows, until_whole, user,
 };
+use common::waiting::until;
 
 const MAIL: &str = "app = \"@mail\"\n[services.kv]\n";
 const CAFE: &str = "app = \"@cafe\"\n[services.kv]\n";
@@ -169,7 +170,8 @@ fn behind_sentinels_every_data_node_has_the_users_whichever_is_the_primary() {
 
     // A failover changes neither the plan nor what is published.
     let before = primary_of(&sentinels[0]);
-    sentinels[0].run(&["SENTINEL", "FAILOVER", SERVICE]);
+    // A sentinel that has not heard of the replicas for a moment knows none to promote.
+    until("the failover begins", || sentinels[0].try_run(&["SENTINEL", "FAILOVER", SERVICE]).is_ok());
     let all_agree_on_another =
         |before: u16| sentinels.iter().all(|sentinel| ![before, 0].contains(&primary_of(sentinel)));
     until("the failover", || all_agree_on_another(before));
@@ -188,6 +190,9 @@ fn behind_sentinels_every_data_node_has_the_users_whichever_is_the_primary() {
     let old = nodes.iter().find(|node| node.port == killed).unwrap();
     old.kill();
     workspace.run(&["plan"]).exits(1).says("INCOMPLETE").says(&old.name());
+    for sentinel in &sentinels {
+        sentinel.run(&["SENTINEL", "SET", SERVICE, "down-after-milliseconds", "1000"]);
+    }
     until("the failover", || all_agree_on_another(killed));
     let plan = workspace.run(&["plan", "--detailed-exitcode", "--wait", "30s"]).exits(2);
     plan.says("No changes. ").says(&format!("{} cannot be reached", old.name()));

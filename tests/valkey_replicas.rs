@@ -11,9 +11,8 @@
 use common::Workspace;
 use common::own_valkey::OwnValkey;
 use common::servers::valkey_at;
-use common::valkey_groups::{
-    fact, is_on, loading_replica_of, password, primary, replica_of, until, until_it_follows, user,
-};
+use common::valkey_groups::{fact, is_on, loading_replica_of, password, primary, replica_of, until_it_follows, user};
+use common::waiting::until;
 use std::process::Command;
 use std::time::{Duration, Instant};
 

@@ -6,17 +6,19 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 use tokio::runtime::{Builder, Runtime};
 
-/// A session that lasts until it is dropped.
+/// A session that lasts until it is dropped, and that nobody counts any more after that.
 pub struct Session {
     runtime: Runtime,
     connection: Option<PgConnection>,
+    process: String,
 }
 
 impl Session {
     pub fn open(url: &str) -> Result<Self, sqlx::Error> {
         let runtime = Builder::new_current_thread().enable_all().build().expect("a runtime");
-        let connection = Some(runtime.block_on(PgConnection::connect(url))?);
-        Ok(Self { runtime, connection })
+        let mut connection = runtime.block_on(PgConnection::connect(url))?;
+        let process = runtime.block_on(servers::process_of(&mut connection))?;
+        Ok(Self { runtime, connection: Some(connection), process })
     }
 
     /// A session of the administrator, in the administration database.
@@ -62,6 +64,7 @@ impl Drop for Session {
         if let Some(connection) = self.connection.take() {
             // The server may be gone by now.
             drop(self.runtime.block_on(connection.close()));
+            servers::until_it_ended(&self.process);
         }
     }
 }

@@ -5,6 +5,7 @@ use super::settled::settled;
 use nornplan::core::secret::Secret;
 use nornplan::services::kafka::admin::Admin;
 use nornplan::services::kafka::client::native::{Alteration, Change, ConfigEdit, NewTopic, OwnedBinding};
+use nornplan::services::kafka::client::trouble::Cause;
 use rdkafka::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
@@ -39,10 +40,16 @@ pub fn set_credential(config: &ClientConfig, user: &str, mechanism: &str, iterat
 
 /// Whether somebody is let in.
 pub fn signs_in(config: &ClientConfig) -> bool {
-    block_on(async {
+    let since = Instant::now();
+    loop {
         let admin = admin_of(config);
-        tokio::time::timeout(Duration::from_secs(5), admin.describe_cluster()).await.is_ok_and(|answer| answer.is_ok())
-    })
+        let asked = async { tokio::time::timeout(Duration::from_secs(5), admin.describe_cluster()).await };
+        match block_on(asked) {
+            Ok(Ok(_)) => return true,
+            Ok(Err(trouble)) if trouble.cause == Cause::Authentication => return false,
+            unclear => assert!(since.elapsed() < Duration::from_secs(60), "neither let in nor refused: {unclear:?}"),
+        }
+    }
 }
 
 pub fn create_acls(acls: &[OwnedBinding]) {

@@ -19,6 +19,7 @@ pub mod signals;
 pub mod standby;
 pub mod state_database;
 pub mod valkey_groups;
+pub mod waiting;
 pub mod witness;
 
 use std::path::{Path, PathBuf};

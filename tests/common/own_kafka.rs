@@ -467,7 +467,8 @@ fn properties(setup: &Setup, id: u16, voters: &str) -> String {
          transaction.state.log.min.isr=1\nshare.coordinator.state.topic.replication.factor={copies}\n\
          share.coordinator.state.topic.min.isr=1\n\
          metadata.log.max.record.bytes.between.snapshots={SNAPSHOT}\n\
-         controller.quorum.election.timeout.ms=500\ncontroller.quorum.fetch.timeout.ms=1000\nbroker.session.timeout.ms=3000\n"
+         controller.quorum.election.timeout.ms=500\ncontroller.quorum.fetch.timeout.ms=1000\n\
+         broker.session.timeout.ms=3000\nbroker.heartbeat.interval.ms=500\n"
     );
     for listener in ["controller", "internal"] {
         text += &format!(

@@ -4,6 +4,7 @@
 //! The project's script starts it, so that it is the same PostgreSQL that `make infra` gives (`PG_FROM` is honoured).
 
 use super::servers::{postgres_at, value_at};
+use super::waiting::until;
 use super::{Workspace, built, root};
 use std::fs::{File, Metadata};
 use std::net::TcpListener;
@@ -13,7 +14,6 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU16, Ordering};
-use std::time::Duration;
 
 /// A running server. It is stopped and its data are removed when this is dropped, so make it before the `Workspace` that
 /// uses it.
@@ -79,9 +79,11 @@ impl OwnPostgres {
     pub fn reload(&self) {
         let file = std::fs::read_to_string(self.data().join("postmaster.pid")).expect("a running server");
         let pid = file.lines().next().expect("its process").to_owned();
+        let heard = || self.log().matches("received SIGHUP, reloading configuration files").count();
+        let before = heard();
         assert!(Command::new("kill").args(["-HUP", &pid]).status().expect("kill").success());
-        // It reads when it gets to it.
-        std::thread::sleep(Duration::from_millis(300));
+        // It lets nobody in between hearing it and having read them.
+        until("it has heard the signal", || heard() > before);
     }
 
     /// One of the programs that came with the server, as whom the server runs; nothing where there is no such program.

@@ -7,6 +7,7 @@ use super::Workspace;
 use super::http::{Heard, Nodes, Reply, json, listeners};
 use super::own_kafka::{ADMIN, Access, OwnKafka, PASSWORD, Setup};
 use super::servers::block_on;
+use super::settled::settled;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use nornplan::core::secret::Secret;
@@ -180,6 +181,7 @@ impl Keeper {
         let admin = Admin::new(&config).expect("a client");
         let altered = block_on(admin.alter_users(&[Alteration { user, mechanism, change }])).expect("an answer");
         assert!(altered.values().all(Result::is_ok), "{altered:?}");
+        block_on(settled(&admin));
     }
 }
 

@@ -1,6 +1,7 @@
 //! The servers by raw clients, as somebody who does not use nornplan: to look, and to change things by hand.
 
 use super::service;
+use super::waiting::runs;
 use fred::prelude::*;
 use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions, ResourceSpecifier};
@@ -8,7 +9,7 @@ use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::producer::{FutureProducer, FutureRecord};
 use sqlx::{Connection, PgConnection};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Runs asynchronous code of a test.
 pub fn block_on<T>(future: impl Future<Output = T>) -> T {
@@ -31,15 +32,42 @@ pub fn postgres(database: &str, statements: &str) {
     postgres_at(&admin_url(database), statements).unwrap_or_else(|error| panic!("{statements}: {error}"));
 }
 
+/// Does something in a session of its own, which nobody counts any more when this returns: a server lists one for a moment
+/// after it was closed.
+async fn in_session<T>(
+    url: &str,
+    work: impl AsyncFnOnce(&mut PgConnection) -> Result<T, sqlx::Error>,
+) -> Result<T, sqlx::Error> {
+    let mut connection = PgConnection::connect(url).await?;
+    let process = process_of(&mut connection).await?;
+    let done = work(&mut connection).await;
+    drop(connection.close().await);
+    until_it_ended(&process);
+    done
+}
+
+/// The server's process for a session.
+pub async fn process_of(connection: &mut PgConnection) -> Result<String, sqlx::Error> {
+    let query = sqlx::query_scalar("SELECT pg_catalog.pg_backend_pid()::text").persistent(false);
+    query.fetch_one(connection).await
+}
+
+/// Waits for the end of a session's process. A pooler keeps it.
+pub fn until_it_ended(process: &str) {
+    let since = Instant::now();
+    while runs(process) && since.elapsed() < Duration::from_secs(2) {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
 /// Runs statements as whom the URL names, each on its own.
 pub fn postgres_at(url: &str, statements: &str) -> Result<(), sqlx::Error> {
-    block_on(async {
-        let mut connection = PgConnection::connect(url).await?;
+    block_on(in_session(url, async |connection| {
         for statement in statements.split(';').map(str::trim).filter(|statement| !statement.is_empty()) {
-            sqlx::raw_sql(sqlx::AssertSqlSafe(statement.to_owned())).execute(&mut connection).await?;
+            sqlx::raw_sql(sqlx::AssertSqlSafe(statement.to_owned())).execute(&mut *connection).await?;
         }
-        connection.close().await
-    })
+        Ok(())
+    }))
 }
 
 /// Demands that statements work for whom the URL names.
@@ -50,12 +78,10 @@ pub fn works(url: &str, statements: &str) {
 
 /// Runs statements as whom the URL names, all in one message: some have semicolons in them.
 pub fn at_once(url: &str, statements: &str) {
-    let run = async {
-        let mut connection = PgConnection::connect(url).await?;
-        sqlx::raw_sql(sqlx::AssertSqlSafe(statements.to_owned())).execute(&mut connection).await?;
-        connection.close().await
-    };
-    block_on(run).unwrap_or_else(|error: sqlx::Error| panic!("{statements}: {error}"));
+    let run = in_session(url, async |connection| {
+        sqlx::raw_sql(sqlx::AssertSqlSafe(statements.to_owned())).execute(connection).await
+    });
+    block_on(run).unwrap_or_else(|error| panic!("{statements}: {error}"));
 }
 
 /// One value as the admin.
@@ -65,14 +91,11 @@ pub fn postgres_value(database: &str, query: &str) -> Option<String> {
 
 /// One value as whom the URL names.
 pub fn value_at(url: &str, query: &str) -> Option<String> {
-    block_on(async {
-        let mut connection = PgConnection::connect(url).await.expect("a connection");
-        let value: Option<(Option<String>,)> = sqlx::query_as(sqlx::AssertSqlSafe(query.to_owned()))
-            .fetch_optional(&mut connection)
-            .await
-            .expect("a query");
-        value.and_then(|(value,)| value)
-    })
+    let asked = in_session(url, async |connection| {
+        sqlx::query_as(sqlx::AssertSqlSafe(query.to_owned())).fetch_optional(connection).await
+    });
+    let value: Option<(Option<String>,)> = block_on(asked).unwrap_or_else(|error| panic!("{query}: {error}"));
+    value.and_then(|(value,)| value)
 }
 
 /// Runs a command as the admin of Valkey.

@@ -5,28 +5,31 @@ use std::io::{Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 /// No test waits longer for anything.
 const PATIENCE: Duration = Duration::from_secs(60);
+const LAST_WORDS: Duration = Duration::from_secs(5);
 
 /// A run, what it has said so far, and when.
 pub struct Running {
     child: Child,
     out: Arc<Mutex<Vec<u8>>>,
     err: Arc<Mutex<Vec<u8>>>,
+    gatherers: [JoinHandle<()>; 2],
 }
 
-fn gather(mut pipe: impl Read + Send + 'static) -> Arc<Mutex<Vec<u8>>> {
+fn gather(mut pipe: impl Read + Send + 'static) -> (Arc<Mutex<Vec<u8>>>, JoinHandle<()>) {
     let said = Arc::new(Mutex::new(Vec::new()));
     let gathered = said.clone();
-    std::thread::spawn(move || {
+    let gatherer = std::thread::spawn(move || {
         let mut buffer = [0; 4096];
         while let Ok(read @ 1..) = pipe.read(&mut buffer) {
             gathered.lock().expect("the text").extend(buffer.iter().take(read));
         }
     });
-    said
+    (said, gatherer)
 }
 
 fn text(said: &Mutex<Vec<u8>>) -> String {
@@ -36,9 +39,9 @@ fn text(said: &Mutex<Vec<u8>>) -> String {
 impl Running {
     pub fn start(mut command: Command) -> Self {
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it runs");
-        let out = gather(child.stdout.take().expect("its standard output"));
-        let err = gather(child.stderr.take().expect("its standard error"));
-        Self { child, out, err }
+        let (out, of_out) = gather(child.stdout.take().expect("its standard output"));
+        let (err, of_err) = gather(child.stderr.take().expect("its standard error"));
+        Self { child, out, err, gatherers: [of_out, of_err] }
     }
 
     pub fn of(workspace: &Workspace, arguments: &[&str]) -> Self {
@@ -119,8 +122,11 @@ impl Running {
             }
             std::thread::sleep(Duration::from_millis(10));
         };
-        // What it has said last may be under way.
-        std::thread::sleep(Duration::from_millis(50));
+        // What it has said last may be under way; what it has started may keep the pipes.
+        let since = Instant::now();
+        while !self.gatherers.iter().all(JoinHandle::is_finished) && since.elapsed() < LAST_WORDS {
+            std::thread::sleep(Duration::from_millis(5));
+        }
         let (stdout, stderr) = (text(&self.out).into_bytes(), text(&self.err).into_bytes());
         Ran::of(std::process::Output { status, stdout, stderr })
     }
@@ -155,10 +161,4 @@ pub fn waiting_programs(workspace: &Workspace, waits: &str, word: &str) -> Strin
         std::fs::set_permissions(bin.join(program), std::fs::Permissions::from_mode(0o755)).expect("a program");
     }
     bin.display().to_string()
-}
-
-/// Whether a process still runs; one that ended and that nobody has asked for does not.
-pub fn runs(pid: &str) -> bool {
-    let status = std::fs::read_to_string(format!("/proc/{}/stat", pid.trim())).unwrap_or_default();
-    status.rsplit(')').next().is_some_and(|rest| !rest.is_empty() && !rest.trim_start().starts_with('Z'))
 }

@@ -77,7 +77,8 @@ impl Holder {
         let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("nornplan runs");
         let this = Self { child: Some(child), port };
         let since = Instant::now();
-        while !workspace.run(&["state", "unlock"]).stderr.contains("is held by") {
+        let signed = format!("(process {})", this.pid());
+        while !workspace.run(&["state", "unlock"]).stderr.contains(&signed) {
             assert!(since.elapsed() < Duration::from_secs(30), "it never took the lock");
             thread::sleep(Duration::from_millis(50));
         }

@@ -4,20 +4,11 @@ use super::Workspace;
 use super::own_postgres::free_port;
 use super::own_valkey::{OwnValkey, PASSWORD, Saves};
 use super::servers::valkey_at;
-use std::time::{Duration, Instant};
+use super::waiting::until;
+use std::time::Duration;
 
 /// What the sentinels call the primary.
 pub const SERVICE: &str = "shop";
-
-/// Waits until something is so.
-#[track_caller]
-pub fn until(what: &str, mut is_so: impl FnMut() -> bool) {
-    let since = Instant::now();
-    while !is_so() {
-        assert!(since.elapsed() < Duration::from_secs(30), "never: {what}");
-        std::thread::sleep(Duration::from_millis(50));
-    }
-}
 
 /// A line of INFO.
 pub fn fact(node: &OwnValkey, section: &str, name: &str) -> String {
@@ -59,11 +50,12 @@ pub fn until_it_follows(replica: &OwnValkey) {
     until("the replica follows", || fact(replica, "replication", "master_link_status") == "up");
 }
 
-/// Three sentinels that watch a primary, and know its replicas and one another.
+/// Three sentinels that watch a primary, and know its replicas and one another. A primary that stands still for a moment on
+/// a busy machine is not taken for dead.
 pub fn sentinels_of(primary: &OwnValkey, replicas: usize) -> [OwnValkey; 3] {
     let lines = format!(
         "sentinel monitor {SERVICE} 127.0.0.1 {} 2\nsentinel auth-pass {SERVICE} {PASSWORD}\n\
-         sentinel down-after-milliseconds {SERVICE} 1000\nsentinel failover-timeout {SERVICE} 6000",
+         sentinel down-after-milliseconds {SERVICE} 60000\nsentinel failover-timeout {SERVICE} 6000",
         primary.port
     );
     let sentinels = [(); 3].map(|()| OwnValkey::sentinel(&lines));

@@ -46,7 +46,7 @@ pub async fn until_visible(admin: &Admin, name: &str, partitions: usize) {
         if seen[0].1.as_ref().is_ok_and(|topic| topic.partitions == partitions) {
             return;
         }
-        assert!(start.elapsed() < Duration::from_secs(10), "{seen:?}");
+        assert!(start.elapsed() < Duration::from_secs(60), "{seen:?}");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }
@@ -59,7 +59,7 @@ pub async fn until_gone(admin: &Admin, names: &[&str]) {
         if seen.iter().all(|(_, topic)| topic.is_err()) {
             return;
         }
-        assert!(start.elapsed() < Duration::from_secs(10), "{seen:?}");
+        assert!(start.elapsed() < Duration::from_secs(60), "{seen:?}");
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }
