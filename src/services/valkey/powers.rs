@@ -1,7 +1,8 @@
 //! What a user may do, as sets that can be taken from one another. Pure.
 
-use crate::services::valkey::acl::{Catalogue, Meaning, Rules, covers};
+use crate::services::valkey::acl::{Catalogue, Meaning, Rules, covers, differ_in_text};
 use crate::services::valkey::model::User;
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
@@ -81,6 +82,18 @@ impl<'a> Judge<'a> {
 
     pub fn catalogue(&self) -> Option<&'a Catalogue> {
         self.known.as_ref().map(|(catalogue, _)| *catalogue)
+    }
+
+    /// A user in the text of another one, as far as that means the same.
+    pub fn told_like<'u>(&self, user: &'u User, other: &User) -> Cow<'u, User> {
+        match &self.known {
+            Some((_, meaning)) if differ_in_text(user, other) => {
+                let mut told = user.clone();
+                meaning.speak_like(&mut told, other);
+                Cow::Owned(told)
+            }
+            Some(_) | None => Cow::Borrowed(user),
+        }
     }
 
     pub fn powers(&self, user: &User) -> Powers {

@@ -321,3 +321,15 @@ fn the_document_is_readable_and_sorted() {
     assert_eq!(again.applied().len(), 2);
     assert!(again.resources.contains_key(&"secret.a".parse::<Address>().unwrap()));
 }
+
+#[test]
+fn who_only_looks_at_the_lock_turns_nobody_away() {
+    let workspace = workspace();
+    drop(workspace.lock());
+    let looking = std::fs::File::open(workspace.files.lock()).unwrap();
+    looking.lock_shared().unwrap();
+    let locking = Store::lock(&workspace.config, Duration::ZERO, "nornplan apply");
+    // It tries first, and meets the one who looks.
+    let (locked, ()) = now(async { tokio::join!(locking, async { drop(looking) }) });
+    locked.unwrap();
+}

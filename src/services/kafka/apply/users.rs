@@ -178,7 +178,7 @@ impl Work<'_> {
             }
             // Another client may find out what this one cannot any more.
             if start.elapsed() > SETTLING || self.admin.is_broken() {
-                let late = Trouble::new(Cause::Transient, "the credential was removed, and is still shown after 30 s");
+                let late = Trouble::new(Cause::Transient, "the credential was removed, and is not seen to be gone");
                 results.extend(waiting.iter().map(|(user, _)| ((*user).to_owned(), Err(late.clone()))));
                 break;
             }

@@ -4,7 +4,7 @@
 use super::catalogue::Catalogue;
 use super::effort::Effort;
 use super::reach::{Part, Reach, equal, equal_keys};
-use super::rules::{Rules, parts};
+use super::rules::{Account, Rules, parts};
 use crate::services::valkey::model::User;
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -36,6 +36,13 @@ impl<'a> Meaning<'a> {
         self.effort.grow();
         let (Some(one), Some(other)) = (self.parts(one), self.parts(other)) else { return false };
         one == other || equal(self.catalogue, &one, &other, &self.effort)
+    }
+
+    /// Whether two accounts may do the same, and sign in with the same passwords.
+    pub fn same_account(&self, one: &Account, other: &Account) -> bool {
+        one.hashes == other.hashes
+            && (one.user.enabled, one.user.nopass) == (other.user.enabled, other.user.nopass)
+            && (!differ_in_text(&one.user, &other.user) || self.same(&one.user, &other.user))
     }
 
     /// Gives what was observed the text of a reference, as far as it means the same.

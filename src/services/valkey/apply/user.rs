@@ -11,7 +11,7 @@ use crate::services::valkey::errors::{explain, is_transient};
 use crate::services::valkey::exchange::{Exchange, Replacing, exchange, put_back};
 use crate::services::valkey::node::Node;
 use crate::services::valkey::observe::{self, absent};
-use crate::services::valkey::presets::Expansion;
+use crate::services::valkey::presets::{Expansion, Server};
 use crate::services::valkey::wire;
 use crate::services::{ApplyContext, Failure, Model, Outcome, Step};
 use futures_util::future::{join_all, try_join_all};
@@ -133,7 +133,7 @@ async fn set(nodes: &[Node], tasks: &mut [Task<'_>], kept: &BTreeMap<String, BTr
         for ((place, call), answer) in places.iter().zip(&calls).zip(exchange(node, &calls).await) {
             match answer {
                 Ok(Some(done)) => {
-                    let differs = |read| tasks.get(*place).is_some_and(|task| unseen(task, read, &done.was));
+                    let differs = |read| tasks.get(*place).is_some_and(|task| unseen(task, read, &done, server));
                     let unseen = read.get(&call.name).is_some_and(differs);
                     exchanges.push(Exchanged { place: *place, node, name: call.name.clone(), done, unseen });
                 }
@@ -172,11 +172,11 @@ async fn take_read(node: &Node, calls: &[Replacing]) -> BTreeMap<String, Option<
 }
 
 /// Whether a call has replaced what nobody had read: all of a user, or its passwords, if it sets no more than these.
-fn unseen(task: &Task<'_>, read: &Option<Account>, was: &Option<Account>) -> bool {
+fn unseen(task: &Task<'_>, read: &Option<Account>, done: &Exchange, server: &Server) -> bool {
     match task.op {
-        Does::SetUser | Does::DelUser => read != was,
+        Does::SetUser | Does::DelUser => !done.replaced(read.as_ref(), server),
         Does::SetPassword | Does::RemoveFormerPasswords => {
-            read.as_ref().map(|read| &read.hashes) != was.as_ref().map(|was| &was.hashes)
+            read.as_ref().map(|read| &read.hashes) != done.was.as_ref().map(|was| &was.hashes)
         }
         // It takes nothing away.
         Does::AddPassword => false,

@@ -153,7 +153,7 @@ fn user(seen: &[Seen], nodes: &[(&Seen, Judge<'_>)], name: &str, declared: Optio
                 } else if even((holder, &account.user), (*node, &other.user), declared) {
                     Vec::new()
                 } else {
-                    unlike(&account.user, &other.user, judge)
+                    unlike(&account.user, &judge.told_like(&other.user, &account.user), judge)
                 };
                 let password = (other.hashes != account.hashes).then(|| "password".to_owned());
                 rules.into_iter().chain(password).collect::<Vec<_>>().join("; ")
@@ -243,5 +243,27 @@ pub fn server(seen: &[Seen]) -> Server {
         lacking: seen.iter().flat_map(lacking).collect(),
         databases: seen.iter().filter_map(|node| node.server.databases).min(),
         ..first.server.clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::acl::{Catalogue, parse_line};
+    use super::*;
+
+    #[test]
+    fn nodes_that_tell_the_same_in_another_order_are_even() {
+        let server = Server { catalogue: Catalogue::of(["get", "set", "del"]), ..Server::default() };
+        let node = |name: &str, rules: &str| {
+            let account = parse_line(&format!("user mail on ~mail:* -@all {rules} #aa"), false).unwrap();
+            Seen { node: name.into(), server: server.clone(), accounts: [("mail".to_owned(), account)].into() }
+        };
+        let address = Address::new(USER, "mail");
+        let uneven = |rules: &str| {
+            let seen = [node("a:1", "+get +set"), node("b:1", rules)];
+            users(&seen, [(&address, None)]).remove(0).1.uneven_nodes
+        };
+        assert_eq!(uneven("+set +get"), BTreeSet::new());
+        assert_eq!(uneven("+set +del"), BTreeSet::from(["b:1 (commands: also del, without get)".to_owned()]));
     }
 }

@@ -6,7 +6,7 @@ use super::user_file::{UserFile, user_file};
 use crate::core::address::Address;
 use crate::core::listing::some;
 use crate::core::plan::{Level, Notice};
-use crate::services::valkey::acl::{Account, Meaning, differ_in_text, parse_line, rules_of, saved_accounts};
+use crate::services::valkey::acl::{Account, Meaning, parse_line, rules_of, saved_accounts};
 use crate::services::valkey::everybody::{Open, open};
 use crate::services::valkey::model::{USER, User, persistence_address};
 use crate::services::valkey::node::Node;
@@ -78,16 +78,11 @@ fn differing<'a>(
     saved: &'a BTreeMap<String, Option<Account>>,
     meaning: &Meaning<'_>,
 ) -> BTreeSet<&'a str> {
-    let same = |one: &Account, other: &Account| {
-        one.hashes == other.hashes
-            && (one.user.enabled, one.user.nopass) == (other.user.enabled, other.user.nopass)
-            && (!differ_in_text(&one.user, &other.user) || meaning.same(&one.user, &other.user))
-    };
     // A configuration file need not name `default`: `requirepass` and the server's own defaults stand for it.
     let is_implied = |name: &str| name == "default" && seen.server.persistence() == Persistence::ConfigFile;
     let differs = |name: &&str| match (seen.accounts.get(*name), saved.get(*name)) {
         (Some(_), None) if is_implied(name) => false,
-        (Some(there), Some(Some(saved))) => !same(there, saved),
+        (Some(there), Some(Some(saved))) => !meaning.same_account(there, saved),
         (Some(_), Some(None)) | (None, None) => false,
         (Some(_), None) | (None, Some(_)) => true,
     };
