@@ -51,11 +51,11 @@ pub fn until_it_follows(replica: &OwnValkey) {
 }
 
 /// Three sentinels that watch a primary, and know its replicas and one another. A primary that stands still for a moment on
-/// a busy machine is not taken for dead.
+/// a busy machine is not taken for dead; one that was taken for primary by mistake is noticed after the same ten seconds.
 pub fn sentinels_of(primary: &OwnValkey, replicas: usize) -> [OwnValkey; 3] {
     let lines = format!(
         "sentinel monitor {SERVICE} 127.0.0.1 {} 2\nsentinel auth-pass {SERVICE} {PASSWORD}\n\
-         sentinel down-after-milliseconds {SERVICE} 60000\nsentinel failover-timeout {SERVICE} 6000",
+         sentinel down-after-milliseconds {SERVICE} 10000\nsentinel failover-timeout {SERVICE} 6000",
         primary.port
     );
     let sentinels = [(); 3].map(|()| OwnValkey::sentinel(&lines));
