@@ -4,14 +4,14 @@ use super::persist::{persist_sentinel, prove_saving, save};
 use super::prove::{prove_passwords, prove_rules};
 use super::task::{Does, Task, fail, outcome, task};
 use crate::error::{Diagnostic, Result};
-use crate::services::valkey::acl::{Account, setuser};
+use crate::services::valkey::acl::{Account, Meaning, setuser};
 use crate::services::valkey::connect::{Found, Nodes};
 use crate::services::valkey::diff::Teller;
 use crate::services::valkey::errors::{explain, is_transient};
 use crate::services::valkey::exchange::{Exchange, Replacing, exchange, put_back};
 use crate::services::valkey::node::Node;
 use crate::services::valkey::observe::{self, absent};
-use crate::services::valkey::presets::{Expansion, Server};
+use crate::services::valkey::presets::Expansion;
 use crate::services::valkey::wire;
 use crate::services::{ApplyContext, Failure, Model, Outcome, Step};
 use futures_util::future::{join_all, try_join_all};
@@ -130,10 +130,12 @@ async fn set(nodes: &[Node], tasks: &mut [Task<'_>], kept: &BTreeMap<String, BTr
         let (places, calls): (Vec<usize>, Vec<Replacing>) = calls.unzip();
         let said = |place: &usize| tasks.get(*place).map(|task| said(task)).unwrap_or_default();
         let read = take_read(node, &calls).await;
-        for ((place, call), answer) in places.iter().zip(&calls).zip(exchange(node, &calls).await) {
+        let answers = exchange(node, &calls).await;
+        let meaning = Meaning::new(&server.catalogue);
+        for ((place, call), answer) in places.iter().zip(&calls).zip(answers) {
             match answer {
                 Ok(Some(done)) => {
-                    let differs = |read| tasks.get(*place).is_some_and(|task| unseen(task, read, &done, server));
+                    let differs = |read| tasks.get(*place).is_some_and(|task| unseen(task, read, &done, &meaning));
                     let unseen = read.get(&call.name).is_some_and(differs);
                     exchanges.push(Exchanged { place: *place, node, name: call.name.clone(), done, unseen });
                 }
@@ -172,9 +174,9 @@ async fn take_read(node: &Node, calls: &[Replacing]) -> BTreeMap<String, Option<
 }
 
 /// Whether a call has replaced what nobody had read: all of a user, or its passwords, if it sets no more than these.
-fn unseen(task: &Task<'_>, read: &Option<Account>, done: &Exchange, server: &Server) -> bool {
+fn unseen(task: &Task<'_>, read: &Option<Account>, done: &Exchange, meaning: &Meaning<'_>) -> bool {
     match task.op {
-        Does::SetUser | Does::DelUser => !done.replaced(read.as_ref(), server),
+        Does::SetUser | Does::DelUser => !done.replaced(read.as_ref(), meaning),
         Does::SetPassword | Does::RemoveFormerPasswords => {
             read.as_ref().map(|read| &read.hashes) != done.was.as_ref().map(|was| &was.hashes)
         }
