@@ -141,8 +141,7 @@ mod tests {
         catalogue.commands.insert("set".to_owned(), set);
         let meaning = Meaning::new(&catalogue);
         let account = |rules: &str| parse_line(&format!("user mail on {rules}"), false).unwrap();
-        let known = "~mail:* -@all +set +pubsub -pubsub|channels -get #aa (~a:* -@all +set +get)";
-        let known = account(known);
+        let known = account("~mail:* -@all +set +pubsub -pubsub|channels -get #aa (~a:* -@all +set +get)");
         let replaced = |was| Exchange { was, is: None }.replaced(Some(&known), &meaning);
         assert!(replaced(Some(account("~mail:* -@all +set +pubsub -get -pubsub|channels #aa (~a:* -@all +get +set)"))));
         for other in [

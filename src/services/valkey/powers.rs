@@ -1,8 +1,7 @@
 //! What a user may do, as sets that can be taken from one another. Pure.
 
-use crate::services::valkey::acl::{Catalogue, Meaning, Rules, covers, differ_in_text};
+use crate::services::valkey::acl::{Catalogue, Meaning, Rules, covers};
 use crate::services::valkey::model::User;
-use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
@@ -85,15 +84,12 @@ impl<'a> Judge<'a> {
     }
 
     /// A user in the text of another one, as far as that means the same.
-    pub fn told_like<'u>(&self, user: &'u User, other: &User) -> Cow<'u, User> {
-        match &self.known {
-            Some((_, meaning)) if differ_in_text(user, other) => {
-                let mut told = user.clone();
-                meaning.speak_like(&mut told, other);
-                Cow::Owned(told)
-            }
-            Some(_) | None => Cow::Borrowed(user),
+    pub fn told_like(&self, user: &User, other: &User) -> User {
+        let mut told = user.clone();
+        if let Some((_, meaning)) = &self.known {
+            meaning.speak_like(&mut told, other);
         }
+        told
     }
 
     pub fn powers(&self, user: &User) -> Powers {
